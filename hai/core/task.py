@@ -1,0 +1,168 @@
+"""The nouns of a run: task, attempt, worker. Values only; lifecycle.py says how they change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hai.core.types import (
+    GroupName,
+    NodeName,
+    Outcome,
+    Priority,
+    TaskId,
+    TaskState,
+    UserName,
+    WorkerState,
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkerKey:
+    """Names one worker for ever; launches and stops are idempotent under this name."""
+
+    task_id: TaskId
+    attempt: int
+    rank: int
+
+    def __str__(self) -> str:
+        return f"{self.task_id}.{self.attempt}.{self.rank}"
+
+    @classmethod
+    def parse(cls, text: str) -> "WorkerKey":
+        """Inverse of str(); ValueError if the text is no worker key."""
+        task_id, attempt, rank = (int(part) for part in text.split("."))
+        return cls(TaskId(task_id), attempt, rank)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One node's share of an attempt; `rank` is its number.
+
+    `exit_code` follows the shell (128 + signal number for a killed program). `acked` and `saved`
+    are the program's own words in the suspend handshake: notice seen, checkpoint written.
+    """
+
+    rank: int
+    node: NodeName
+    state: WorkerState = WorkerState.CREATED
+    exit_code: int | None = None
+    detail: str = ""  # why it ended, when the exit code does not say: "watchdog", "agent died", ...
+    acked: bool = False
+    saved: bool = False
+    address: str = ""  # where other ranks reach this one
+    port: int = 0  # free port that rank 0 offers as MASTER_PORT
+    started_at: float | None = None
+    ended_at: float | None = None
+    usage: Mapping[str, float] = field(default_factory=dict)  # last figures: cpu, memory_bytes, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One scheduled run of a task.
+
+    `verdict` is the outcome decided while workers still have to leave; `outcome` is set when the
+    last one has left, and `ended_at` with it. `priority` is the level that the planner charged.
+    The suspend clock: `suspend_at` notice given, `acked_at` first acknowledgement,
+    `terminate_at` when SIGTERM was ordered.
+    """
+
+    number: int
+    priority: Priority
+    created_at: float
+    workers: tuple[Worker, ...]
+    started_at: float | None = None  # the gang passed the barrier
+    ended_at: float | None = None
+    suspend_at: float | None = None
+    acked_at: float | None = None
+    terminate_at: float | None = None
+    verdict: Outcome | None = None
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    why: str = ""  # the reason of the verdict, one line, for people
+
+    @property
+    def nodes(self) -> tuple[NodeName, ...]:
+        return tuple(worker.node for worker in self.workers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a user submitted; its identity survives suspension.
+
+    `nodes` is the gang's width; `spec` the submitted document (run yaml, version 2) as JSON data.
+    `version` grows with every saved change and guards against stale writers.
+    `attempt` is the latest one, `attempts` how many there were.
+    """
+
+    id: TaskId
+    chain_id: str
+    user: UserName
+    name: str
+    group: GroupName
+    nodes: int
+    priority: Priority
+    spec: Mapping[str, object]
+    submitted_at: float
+    state: TaskState = TaskState.QUEUED
+    held: bool = False
+    custom_rank: float = 0.0
+    whole_life_state: int = 0
+    attempts: int = 0
+    suspend_count: int = 0
+    exit_code: int | None = None
+    why: str = ""  # how it ended or why it was suspended, one line, for people
+    started_at: float | None = None  # of the first attempt
+    ended_at: float | None = None
+    version: int = 0
+    attempt: Attempt | None = None
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """The free-form `options` of the spec ({} when absent)."""
+        options = self.spec.get("options")
+        return options if isinstance(options, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDraft:
+    """A validated submission that has no id yet. `request_id` makes a repeated submit harmless."""
+
+    user: UserName
+    name: str
+    group: GroupName
+    nodes: int
+    priority: Priority
+    spec: Mapping[str, object]
+    chain_id: str
+    request_id: str | None = None
+    whole_life_state: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """One line for the ledger: who did what to which task, why, with which data."""
+
+    kind: str  # "task.submitted", "task.running", "node.drained", ...
+    actor: str  # a user name, or "scheduler", "agent", "reconcile", ...
+    at: float
+    task_id: TaskId | None = None
+    user: UserName | None = None  # whose task it is
+    why: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A ledger line as stored. Ids grow in commit order: a reader that has seen id N missed none
+    below N."""
+
+    id: int
+    draft: EventDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new value of a task (with `version` as it was read) and the ledger lines that explain it.
+    The store writes all of it, or nothing when the version is stale."""
+
+    task: Task
+    events: tuple[EventDraft, ...]

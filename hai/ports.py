@@ -1,0 +1,247 @@
+"""What the use-cases need from outside: Store, Bus, Launcher, Clock.
+
+Each port has one behavioural contract suite (tests/contract) that every implementation passes.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from hai.core.identity import Token, User
+from hai.core.node import Group, Node, NodeHealth
+from hai.core.planner import Claim
+from hai.core.quota import Quota
+from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
+from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName
+from hai.errors import HaiError
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+# ------------------------------------------------------------------ store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskQuery:
+    """Filters of a task listing; newest first; `page` counts from 1. Empty sets mean: any."""
+
+    user: UserName | None = None
+    states: frozenset[TaskState] = frozenset()
+    group: str | None = None
+    name_contains: str = ""
+    page: int = 1
+    page_size: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    tasks: tuple[Task, ...]
+    total: int
+
+
+class Store(Protocol):
+    """The truth. Every method is one transaction; Unavailable when the database does not answer."""
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date. Calling it twice is harmless."""
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raises Unavailable unless the database answers."""
+
+    # who
+    async def add_user(self, user: User, event: EventDraft) -> None:
+        """Conflict if the name is taken."""
+
+    async def user(self, name: UserName) -> User | None: ...
+
+    async def users(self) -> list[User]: ...
+
+    async def add_token(self, token: Token, event: EventDraft) -> None: ...
+
+    async def user_of_token(self, token_hash: str, now: float) -> User | None:
+        """The active user whose unexpired token has this hash."""
+
+    async def remove_token(self, token_id: str, event: EventDraft) -> bool:
+        """False if there is none."""
+
+    # where
+    async def put_group(self, group: Group) -> None: ...
+
+    async def groups(self) -> list[Group]: ...
+
+    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+        """Insert or replace; keeps the health of a node that exists already."""
+
+    async def remove_nodes(self, names: Collection[NodeName]) -> None: ...
+
+    async def nodes(self) -> list[Node]:
+        """Ordered by name."""
+
+    async def set_node_health(
+        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+    ) -> bool:
+        """False if there is no such node."""
+
+    async def put_quotas(self, quotas: Sequence[Quota], event: EventDraft) -> None: ...
+
+    async def quotas(self) -> list[Quota]: ...
+
+    # what
+    async def add_tasks(
+        self, drafts: Sequence[TaskDraft], now: float
+    ) -> list[Task | HaiError]:
+        """One result per draft, in order: the new task; the task of the same (user, request_id);
+        or NameInUse when the user has an unfinished task of that name. Appends "task.submitted"
+        (actor = user, data = {"name", "nodes", "group", "priority"}) for each new one."""
+
+    async def task(self, task_id: TaskId) -> Task | None:
+        """With its latest attempt and workers, as every method that returns tasks."""
+
+    async def task_named(self, user: UserName, name: str) -> Task | None:
+        """The user's newest task of that name."""
+
+    async def tasks(self, ids: Collection[TaskId]) -> list[Task]: ...
+
+    async def active_tasks(self) -> list[Task]:
+        """All that hold nodes, by id."""
+
+    async def claims(self) -> list[Claim]:
+        """All unfinished tasks as the planner sees them, by id."""
+
+    async def list_tasks(self, query: TaskQuery) -> TaskPage: ...
+
+    async def attempts(self, task_id: TaskId) -> list[Attempt]:
+        """All attempts with workers, oldest first."""
+
+    async def save(self, changes: Sequence[Change]) -> list[Task]:
+        """Write each change whose version is current: task row, its `attempt` with workers
+        (upsert by number and rank), its events. Returns the saved tasks with their new version;
+        a change that is missing from the result was stale and left no trace."""
+
+    async def count_tasks(self) -> Mapping[TaskState, int]: ...
+
+    # what happened
+    async def append(self, events: Sequence[EventDraft]) -> None: ...
+
+    async def events(
+        self,
+        after: int,
+        *,
+        limit: int = 1000,
+        task_id: TaskId | None = None,
+        user: UserName | None = None,
+    ) -> list[Event]:
+        """Ledger lines with id > after, oldest first."""
+
+    async def last_event_id(self) -> int:
+        """0 for an empty ledger."""
+
+    # who leads
+    async def lead(self) -> bool:
+        """Take or keep the leader's lease; False while another process holds it. The lease ends
+        with the holder's process, however it dies."""
+
+
+# ------------------------------------------------------------------ bus
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    topic: str
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+class Bus(Protocol):
+    """Hints and live figures, never the truth: a lost message costs time, not correctness."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def publish(self, topic: str, data: Mapping[str, object] | None = None) -> None: ...
+
+    def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
+        """Messages of these topics published while the context is open. A slow reader loses the
+        oldest ones instead of growing without bound."""
+
+    async def put_live(self, key: str, value: Mapping[str, object], ttl_seconds: float) -> None: ...
+
+    async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """Values that have not expired, by key."""
+
+
+# ------------------------------------------------------------------ launcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLaunch:
+    """All that a launcher needs to start one worker. `token` lets its agent talk to the server."""
+
+    key: WorkerKey
+    node: Node
+    user: UserName
+    uid: int | None
+    task_name: str
+    chain_id: str
+    group: str
+    priority: Priority
+    world_size: int
+    spec: Mapping[str, object]
+    whole_life_state: int
+    log_dir: str  # of this attempt, on the shared file system
+    server_url: str
+    token: str
+    nodes: tuple[NodeName, ...] = ()  # of the whole gang, by rank
+
+
+class WorkerPhase(StrEnum):
+    """What a launcher sees of a worker from outside."""
+
+    ALIVE = "alive"
+    EXITED = "exited"  # it left a report: exit_code is set
+    LOST = "lost"  # it is gone without a report
+    NODE_LOST = "node_lost"  # so is the machine (or it was restarted)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    key: WorkerKey
+    phase: WorkerPhase
+    exit_code: int | None = None
+    detail: str = ""
+
+
+class Launcher(Protocol):
+    """Starts and ends workers on nodes. Everything is idempotent under the worker's key."""
+
+    name: str  # matches Node.launcher
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        """Let go without touching any worker: they outlive the server."""
+
+    async def launch(self, worker: WorkerLaunch) -> None:
+        """Returns when the worker is on its way. A second call for a live, ended or killed key
+        does nothing. Unavailable: try again later. PlatformError: it can never start."""
+
+    async def kill(self, key: WorkerKey) -> None:
+        """SIGKILL the worker, its agent and all that they left behind; a later launch of the same
+        key does nothing. Afterwards the worker is not observed as alive."""
+
+    async def observe(self) -> list[Observation]:
+        """Every worker known here that was not forgotten."""
+
+    async def forget(self, key: WorkerKey) -> None:
+        """Its attempt is over and recorded: remove what was kept for it (not its logs)."""
