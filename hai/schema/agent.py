@@ -1,0 +1,63 @@
+"""The words between an agent and the server: POST /api/v1/agent/sync.
+
+Both directions are levels, not edges: a report is all that the agent knows of its worker, an order
+is all that it should do. Repeating either is harmless, so both sides may die at any time.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class SdkRequest(TypedDict):
+    """A call of the user's program that the agent passes on (hai/client/training.py)."""
+
+    id: str
+    op: Literal["set_whole_life_state", "set_priority"]
+    value: Any
+
+
+class SdkReply(TypedDict):
+    id: str
+    ok: bool
+    error: str
+
+
+class AgentReport(TypedDict):
+    """`seen` is the digest of the order that the agent obeys already: the server answers at once
+    when its order differs, otherwise after `wait_seconds` at most."""
+
+    key: str  # task.attempt.rank
+    phase: Literal["ready", "running", "exited"]
+    exit_code: int | None  # shell convention: 128 + signal number
+    detail: str  # "", "watchdog", "cannot start: ..."
+    acked: bool
+    saved: bool
+    address: str
+    port: int
+    usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpu_percent, gpu_memory_bytes
+    requests: list[SdkRequest]
+    seen: str
+    wait_seconds: float
+
+
+class AgentOrder(TypedDict):
+    """What the worker should do now.
+
+    go: start the program (the gang is complete); suspend: give the program notice; stop: SIGTERM to
+    its process group, SIGKILL after `term_seconds`; over: the end is recorded, the agent may leave.
+    """
+
+    go: bool
+    master_addr: str
+    master_port: int
+    suspend: bool
+    grace_seconds: float
+    stop: bool
+    term_seconds: float
+    over: bool
+
+
+class AgentAnswer(TypedDict):
+    digest: str
+    order: AgentOrder
+    replies: list[SdkReply]
+    error: NotRequired[str]

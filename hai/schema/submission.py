@@ -1,0 +1,146 @@
+"""What a user submits: the run yaml, schema version 2, as the original's users write it."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from hai.core.types import Priority
+
+MAX_NAME = 511
+MAX_COMMAND = 2047
+_BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
+
+
+class Spec(BaseModel):
+    """What to run. `.py` runs under python, an executable as it is, anything else under bash."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    entrypoint: str = Field(min_length=1)
+    workspace: str = Field(default="", max_length=255)
+    parameters: str = ""
+    environments: dict[str, str] = Field(default_factory=dict)
+    entrypoint_executable: bool = False
+    git_remote_repo: Literal[""] = ""  # accepted empty, as the original's client sends it
+    git_target_revision: Literal[""] = ""
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: _text(item) for key, item in value.items()}
+        return {} if value is None else value
+
+    @field_validator("environments")
+    @classmethod
+    def _names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"{name!r} is no name of an environment variable")
+            if "\0" in text:
+                raise ValueError(f"the value of {name} contains a NUL byte")
+        return value
+
+    @model_validator(mode="after")
+    def _short_enough(self) -> Self:
+        for text in (self.entrypoint, self.workspace, self.parameters):
+            if "\0" in text:
+                raise ValueError("a NUL byte can not be part of a command")
+        if len(self.workspace) + len(self.entrypoint) + len(self.parameters) > MAX_COMMAND:
+            raise ValueError(
+                f"workspace, entrypoint and parameters together exceed {MAX_COMMAND} characters"
+            )
+        return self
+
+
+class Resource(BaseModel):
+    """Where to run: `node_count` whole nodes of `group` ("" or "default": the server's own)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str = "default"
+    group: str = "default"
+    node_count: int = Field(default=1, ge=1, le=100_000)
+    is_spot: bool = False
+    gpu: int = 0
+    cpu: int = 0
+    memory: int = 0
+
+
+class Service(BaseModel):
+    """A network service beside the program; kept with the task for the launchers that offer it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    port: int | None = Field(default=None, ge=1, le=65535)
+    type: Literal["http", "tcp", "local"] = "http"
+    rank: list[int] = Field(default_factory=lambda: [0])
+    startup_script: str = ""
+    rewrite_uri: bool = False
+
+
+class Submission(BaseModel):
+    """A task as submitted. `request_id` makes a repeated submit return the first one's task."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[2] = 2
+    name: str = Field(min_length=1, max_length=MAX_NAME)
+    task_type: Literal["training"] = "training"
+    priority: Priority = Priority.AUTO
+    spec: Spec
+    resource: Resource = Field(default_factory=Resource)
+    options: dict[str, Any] = Field(default_factory=dict)
+    services: list[Service] = Field(default_factory=list)
+    request_id: str | None = Field(default=None, max_length=64)
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _level(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.upper() in Priority.__members__:
+            return Priority[value.upper()]
+        if isinstance(value, int) and value in set(Priority):
+            return value
+        levels = ", ".join(f"{p.name} ({p.value})" for p in Priority)
+        raise ValueError(f"{value!r} is no priority; choose one of {levels}")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if _BAD_NAME.search(value):
+            raise ValueError("a name has no ( ) / and no control characters")
+        if value.isdigit() or value.startswith("@"):
+            raise ValueError("a name must not look like an id: digits only, or a leading @")
+        return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _options(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _known_options(self) -> Self:
+        _number(self.options, "watchdog_time", 1)
+        _number(self.options, "grace_seconds", 0)
+        state = self.options.get("whole_life_state", 0)
+        if not isinstance(state, int) or isinstance(state, bool) or not -(2**63) <= state < 2**63:
+            raise ValueError("options.whole_life_state must be an integer")
+        signal = self.options.get("suspend_signal", "")
+        if signal not in ("", "SIGUSR1", "SIGUSR2"):
+            raise ValueError("options.suspend_signal must be SIGUSR1 or SIGUSR2")
+        return self
+
+
+def _number(options: dict[str, Any], key: str, least: float) -> None:
+    value = options.get(key, least)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+        raise ValueError(f"options.{key} must be a number of seconds, at least {least}")
+
+
+def _text(value: Any) -> Any:
+    """YAML reads 1, 1.5 and true as numbers and booleans; the environment knows only text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value

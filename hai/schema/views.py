@@ -1,0 +1,166 @@
+"""What the API answers, as typed dictionaries: the server builds them, the client reads them.
+
+Plain dictionaries keep the client free of a validation library and tolerant of newer servers
+(unknown keys and values pass through). Times are RFC 3339 in UTC, durations seconds, sizes bytes.
+Additive only: a key that exists keeps its name and meaning.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+SCHEMA_VERSION = 1
+
+
+class ReasonView(TypedDict):
+    """Why a task waits: `code` is a hai.core.types.WaitCode, `text` the same in plain words."""
+
+    code: str
+    text: str
+    evidence: dict[str, Any]
+
+
+class WorkerView(TypedDict):
+    rank: int
+    node: str
+    state: str
+    exit_code: int | None
+    detail: str
+    started_at: str | None
+    ended_at: str | None
+    usage: dict[str, float]
+
+
+class AttemptView(TypedDict):
+    number: int
+    priority: str
+    nodes: list[str]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    outcome: str | None
+    exit_code: int | None
+    why: str
+    workers: list[WorkerView]
+
+
+class TaskView(TypedDict):
+    """One row of `list`; `status` and `describe` add the rest."""
+
+    schema_version: int
+    id: int
+    chain_id: str
+    name: str
+    user: str
+    group: str
+    nodes: int
+    priority: str
+    state: str
+    chain_status: str
+    held: bool
+    attempts: int
+    suspend_count: int
+    whole_life_state: int
+    exit_code: int | None
+    why: str
+    reason: ReasonView | None  # set while the task waits
+    assigned_nodes: list[str]
+    submitted_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class TaskDetail(TaskView):
+    spec: dict[str, Any]  # as submitted
+    attempt_list: list[AttemptView]
+
+
+class TaskList(TypedDict):
+    schema_version: int
+    tasks: list[TaskView]
+    total: int
+    page: int
+    page_size: int
+
+
+class NodeView(TypedDict):
+    name: str
+    group: str
+    launcher: str
+    health: str
+    health_why: str
+    gpus: int
+    cpus: float
+    memory_bytes: int
+    leaf: str
+    zone: str
+    status: str  # "free", "working" or the health when that is not "ready"
+    task_id: int | None
+    task_name: str | None
+    user: str | None
+
+
+class NodeList(TypedDict):
+    schema_version: int
+    nodes: list[NodeView]
+
+
+class EventView(TypedDict):
+    id: int
+    at: str
+    kind: str
+    actor: str
+    task_id: int | None
+    user: str | None
+    why: str
+    data: dict[str, Any]
+
+
+class QuotaView(TypedDict):
+    user: str
+    resource: str  # node-<group>-<PRIORITY>
+    group: str
+    priority: str
+    nodes: int
+    used: NotRequired[int]  # nodes that the asking user holds now
+
+
+class UserView(TypedDict):
+    name: str
+    role: str
+    uid: int | None
+    active: bool
+    created_at: str
+
+
+class WhoamiView(TypedDict):
+    user: UserView
+    quotas: list[QuotaView]
+    server_version: str
+
+
+class TokenView(TypedDict):
+    """`token` is the secret; it is shown once, when it is made."""
+
+    id: str
+    user: str
+    label: str
+    expires_at: str | None
+    token: str
+
+
+class LogLine(TypedDict):
+    """`at` is the line's own time; `text` has no line end and no time prefix."""
+
+    attempt: int
+    rank: int
+    at: str
+    text: str
+
+
+class ErrorBody(TypedDict):
+    """Body of every reply that is not 2xx."""
+
+    code: str
+    message: str
+    hint: str
+    request_id: str
+    details: NotRequired[dict[str, Any]]
