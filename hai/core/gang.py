@@ -1,0 +1,312 @@
+"""What the workers of one attempt tell, what follows from it, and what they are told.
+
+Pure: `fold` takes reports in, `settle` draws the conclusions that time and reports allow,
+`order_of` derives what one rank should do now. All are levels: doing any of them twice changes
+nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hai.core.lifecycle import condemn, event, finish, move
+from hai.core.task import Attempt, Change, Task, Worker
+from hai.core.types import Outcome, TaskState, WorkerState
+
+S = TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds of the suspend handshake and of start-up; see settings [suspend] and [agent]."""
+
+    notice_seconds: float = 5.0
+    term_seconds: float = 5.0
+    grace_seconds: float = 60.0
+    grace_cap_seconds: float = 600.0
+    start_timeout_seconds: float = 60.0
+
+    def grace(self, task: Task) -> float:
+        """Seconds that an acknowledged save of this task may take."""
+        asked = task.options.get("grace_seconds", self.grace_seconds)
+        seconds = float(asked) if isinstance(asked, int | float) else self.grace_seconds
+        return min(seconds, self.grace_cap_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """All that is known of one worker now, from its agent or from its launcher."""
+
+    rank: int
+    attempt: int
+    state: WorkerState
+    exit_code: int | None = None
+    detail: str = ""
+    acked: bool = False
+    saved: bool = False
+    address: str = ""
+    port: int = 0
+    node_lost: bool = False
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one worker should do now; see hai.schema.agent.AgentOrder."""
+
+    go: bool = False
+    master_addr: str = ""
+    master_port: int = 0
+    suspend: bool = False
+    stop: bool = False
+    over: bool = False
+
+
+_RANK_OF_STATE = {
+    WorkerState.CREATED: 0,
+    WorkerState.READY: 1,
+    WorkerState.RUNNING: 2,
+    WorkerState.LOST: 3,
+    WorkerState.EXITED: 3,
+}
+
+NODE_LOST = "node lost"
+
+
+def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing) -> Change | None:
+    """Take reports of the current attempt in and draw the conclusions. None: nothing new.
+
+    A worker never goes back: late or repeated reports of an earlier phase are ignored, and so are
+    reports of another attempt.
+    """
+    attempt = task.attempt
+    if attempt is None or attempt.outcome is not None or not task.state.is_active:
+        return None
+    workers = list(attempt.workers)
+    for report in reports:
+        if report.attempt == attempt.number and 0 <= report.rank < len(workers):
+            workers[report.rank] = _advance(workers[report.rank], report, now)
+    if tuple(workers) != attempt.workers:
+        acked_at = attempt.acked_at
+        if acked_at is None and any(worker.acked for worker in workers):
+            acked_at = now
+        attempt = replace(attempt, workers=tuple(workers), acked_at=acked_at)
+        heard = replace(task, attempt=attempt)
+        return settle(heard, now, timing) or Change(heard, ())
+    return settle(task, now, timing)
+
+
+def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
+    if worker.state.is_over:
+        return worker
+    if _RANK_OF_STATE[report.state] < _RANK_OF_STATE[worker.state]:
+        return worker
+    began = report.state is WorkerState.RUNNING and worker.started_at is None
+    moved = worker.state is not report.state
+    told = replace(
+        worker,
+        state=report.state,
+        acked=worker.acked or report.acked,
+        saved=worker.saved or report.saved,
+        address=report.address or worker.address,
+        port=report.port or worker.port,
+        started_at=now if began else worker.started_at,
+        # figures change all the time: they are stored with a step, and live on the bus otherwise
+        usage=dict(report.usage) if moved and report.usage else worker.usage,
+    )
+    if not report.state.is_over:
+        return told
+    detail = NODE_LOST if report.node_lost else report.detail
+    return replace(told, exit_code=report.exit_code, detail=detail, ended_at=now)
+
+
+def settle(task: Task, now: float, timing: Timing) -> Change | None:
+    """The conclusions that follow from the workers' states and the clock; None if there are none.
+
+    Called after every report and whenever `deadline` passes.
+    """
+    attempt = task.attempt
+    if attempt is None or attempt.outcome is not None or not task.state.is_active:
+        return None
+    if attempt.verdict is not None:
+        return _leave(task, attempt, now)
+    change = _CONCLUDE[task.state](task, attempt, now, timing)
+    if change is None or change.task.attempt is None or change.task.attempt.verdict is None:
+        return change
+    if not _all_over(change.task.attempt):
+        return change
+    left = _leave(change.task, change.task.attempt, now)
+    return Change(left.task, (*change.events, *left.events)) if left else change
+
+
+def _leave(task: Task, attempt: Attempt, now: float) -> Change | None:
+    if attempt.verdict is None or not _all_over(attempt):
+        return None
+    return finish(task, attempt.verdict, now)
+
+
+def _all_over(attempt: Attempt) -> bool:
+    return all(worker.state.is_over for worker in attempt.workers)
+
+
+def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
+    broken = _broken(attempt)
+    if broken is not None:
+        return _fail(task, broken, now)
+    late = [worker for worker in attempt.workers if worker.state is WorkerState.CREATED]
+    if late and now - attempt.created_at > timing.start_timeout_seconds:
+        first = late[0]
+        why = (
+            f"rank {first.rank} on {first.node} did not come up in "
+            f"{timing.start_timeout_seconds:.0f} s"
+        )
+        return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
+    if late:
+        return None
+    running = replace(
+        move(task, S.RUNNING),
+        attempt=replace(attempt, started_at=now),
+        started_at=task.started_at or now,
+    )
+    data = {"attempt": attempt.number, "nodes": list(attempt.nodes)}
+    return Change(running, (event(running, "running", "gang", now, data=data),))
+
+
+def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Change | None:
+    broken = _broken(attempt)
+    if broken is not None:
+        return _fail(task, broken, now)
+    return _succeeded(task, attempt, now) if _all_over(attempt) else None
+
+
+def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
+    lost = next((w for w in attempt.workers if w.state is WorkerState.LOST), None)
+    broken = _broken(attempt)
+    acked = any(worker.acked for worker in attempt.workers)
+    if lost is not None or (broken is not None and not acked):
+        return _fail(task, lost or broken, now)
+    why = attempt.why
+    if _all_over(attempt):
+        if not acked:
+            return _succeeded(task, attempt, now)
+        if broken is not None and not any(worker.saved for worker in attempt.workers):
+            return _fail(task, broken, now)
+        return _condemned(task, Outcome.SUSPENDED_CLEAN, why, now)
+    suspend_at = attempt.suspend_at if attempt.suspend_at is not None else now
+    noticed = now - suspend_at >= timing.notice_seconds
+    if _is_saved(attempt, noticed=noticed):
+        return _condemned(task, Outcome.SUSPENDED_CLEAN, why, now)
+    if attempt.acked_at is None:
+        if not noticed:
+            return None
+        silent = f"{why} (no answer to the notice in {timing.notice_seconds:g} s)"
+        return _condemned(task, Outcome.SUSPENDED_DIRTY, silent, now)
+    grace = timing.grace(task)
+    if now - attempt.acked_at >= grace:
+        late = f"{why} (no checkpoint in the {grace:g} s allowed)"
+        return _condemned(task, Outcome.SUSPENDED_DIRTY, late, now)
+    return None
+
+
+def _stopping(_task: Task, _attempt: Attempt, _now: float, _timing: Timing) -> Change | None:
+    return None  # leaves by its verdict
+
+
+_CONCLUDE = {
+    S.STARTING: _starting,
+    S.RUNNING: _running,
+    S.SUSPENDING: _suspending,
+    S.STOPPING: _stopping,
+}
+
+
+def _is_saved(attempt: Attempt, *, noticed: bool) -> bool:
+    """Every rank that saw the notice has saved or left, and rank 0 with them: it usually writes
+    the checkpoint, so it gets its full notice time before others speak for it."""
+    if not any(worker.saved for worker in attempt.workers):
+        return False
+    answered = [worker for worker in attempt.workers if worker.acked]
+    if not all(worker.saved or worker.state.is_over for worker in answered):
+        return False
+    first = attempt.workers[0]
+    return noticed or first.saved or first.state.is_over
+
+
+def _broken(attempt: Attempt) -> Worker | None:
+    """The first worker, by time and then rank, that ended badly."""
+    bad = [
+        worker
+        for worker in attempt.workers
+        if worker.state is WorkerState.LOST
+        or (worker.state is WorkerState.EXITED and worker.exit_code != 0)
+    ]
+    return min(bad, key=lambda worker: (worker.ended_at or 0.0, worker.rank), default=None)
+
+
+def _fail(task: Task, worker: Worker | None, now: float) -> Change:
+    if worker is None:
+        return _condemned(task, Outcome.FAILED, "failed", now, exit_code=1)
+    where = f"rank {worker.rank} on {worker.node}"
+    if worker.state is WorkerState.LOST:
+        if worker.detail == NODE_LOST:
+            return _condemned(task, Outcome.NODE_LOST, f"{where}: node lost", now)
+        why = f"{where}: {worker.detail or 'agent died'}"
+        return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
+    why = f"{where} exited with code {worker.exit_code}"
+    if worker.detail:
+        why = f"{where}: {worker.detail}"
+    return _condemned(task, Outcome.FAILED, why, now, exit_code=worker.exit_code)
+
+
+def _succeeded(task: Task, attempt: Attempt, now: float) -> Change:
+    clean = replace(task, attempt=replace(attempt, exit_code=0, why=""))
+    return finish(clean, Outcome.SUCCEEDED, now)
+
+
+def _condemned(
+    task: Task, verdict: Outcome, why: str, now: float, *, exit_code: int | None = None
+) -> Change:
+    gone = condemn(task, verdict, why=why, now=now, exit_code=exit_code)
+    data: dict[str, object] = {"verdict": verdict.value}
+    if gone.state is task.state:
+        return Change(gone, ())
+    return Change(gone, (event(gone, gone.state.value, "gang", now, why=why, data=data),))
+
+
+def order_of(task: Task, attempt_number: int, rank: int) -> Order:
+    """What this rank of that attempt should do now."""
+    attempt = task.attempt
+    current = (
+        attempt is not None
+        and attempt.number == attempt_number
+        and attempt.outcome is None
+        and task.state.is_active
+        and rank < len(attempt.workers)
+    )
+    if attempt is None or not current:
+        return Order(stop=True, over=True)
+    first = attempt.workers[0]
+    return Order(
+        go=attempt.started_at is not None,
+        master_addr=first.address,
+        master_port=first.port,
+        suspend=attempt.suspend_at is not None and attempt.started_at is not None,
+        stop=attempt.terminate_at is not None,
+        over=attempt.workers[rank].state.is_over,
+    )
+
+
+def deadline(task: Task, timing: Timing) -> float | None:
+    """When `settle` should be called again if no report comes before; None: only reports matter."""
+    attempt = task.attempt
+    if attempt is None or attempt.verdict is not None:
+        return None
+    if task.state is S.STARTING:
+        return attempt.created_at + timing.start_timeout_seconds
+    if task.state is S.SUSPENDING and attempt.suspend_at is not None:
+        notice = attempt.suspend_at + timing.notice_seconds
+        if attempt.acked_at is None:
+            return notice
+        grace = attempt.acked_at + timing.grace(task)
+        saved = any(worker.saved for worker in attempt.workers)
+        return min(notice, grace) if saved else grace
+    return None

@@ -1,0 +1,205 @@
+"""The state machine of a task: which verbs are legal when, and what each of them changes.
+
+Every verb takes the task as read and returns a `Change` (new value and ledger lines), or None when
+there is nothing to change. gang.py folds what workers report into the same values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hai.core.planner import Demotion, Start
+from hai.core.task import Attempt, Change, EventDraft, Task, Worker
+from hai.core.types import Outcome, Priority, TaskState
+from hai.errors import Conflict
+
+S = TaskState
+
+TRANSITIONS: Mapping[TaskState, frozenset[TaskState]] = {
+    S.QUEUED: frozenset({S.STARTING, S.SUSPENDED, S.STOPPED}),
+    S.STARTING: frozenset(
+        {S.RUNNING, S.SUSPENDING, S.STOPPING, S.SUSPENDED, S.SUCCEEDED, S.FAILED, S.STOPPED}
+    ),
+    S.RUNNING: frozenset({S.SUSPENDING, S.STOPPING, S.SUSPENDED, S.SUCCEEDED, S.FAILED, S.STOPPED}),
+    S.SUSPENDING: frozenset({S.SUSPENDED, S.STOPPING, S.SUCCEEDED, S.FAILED, S.STOPPED}),
+    S.SUSPENDED: frozenset({S.QUEUED, S.STARTING, S.STOPPED}),
+    S.STOPPING: frozenset({S.SUSPENDED, S.SUCCEEDED, S.FAILED, S.STOPPED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset(),
+    S.STOPPED: frozenset(),
+}
+
+FINAL_OF: Mapping[Outcome, TaskState] = {
+    Outcome.SUCCEEDED: S.SUCCEEDED,
+    Outcome.FAILED: S.FAILED,
+    Outcome.STOPPED: S.STOPPED,
+    Outcome.SUSPENDED_CLEAN: S.SUSPENDED,
+    Outcome.SUSPENDED_DIRTY: S.SUSPENDED,
+    Outcome.NODE_LOST: S.SUSPENDED,
+}
+
+
+def move(task: Task, to: TaskState) -> Task:
+    """The task in state `to`; Conflict if no such step exists."""
+    if to not in TRANSITIONS[task.state]:
+        raise Conflict(f"task {task.id} is {task.state} and can not become {to}")
+    return replace(task, state=to)
+
+
+def event(
+    task: Task,
+    kind: str,
+    actor: str,
+    now: float,
+    *,
+    why: str = "",
+    data: Mapping[str, object] | None = None,
+) -> EventDraft:
+    """A ledger line about this task."""
+    return EventDraft(
+        kind=f"task.{kind}",
+        actor=actor,
+        at=now,
+        task_id=task.id,
+        user=task.user,
+        why=why,
+        data=data or {},
+    )
+
+
+def begin(task: Task, start: Start, now: float) -> Change:
+    """A planner's start: the next attempt, its workers created on the nodes that were picked."""
+    number = task.attempts + 1
+    attempt = Attempt(
+        number=number,
+        priority=start.priority,
+        created_at=now,
+        workers=tuple(Worker(rank, node) for rank, node in enumerate(start.nodes)),
+    )
+    begun = replace(move(task, S.STARTING), attempts=number, attempt=attempt, why="")
+    data = {
+        "attempt": number,
+        "nodes": list(start.nodes),
+        "priority": start.priority.name,
+    }
+    return Change(begun, (event(begun, "starting", "scheduler", now, data=data),))
+
+
+def suspend(task: Task, *, actor: str, why: str, hold: bool, now: float) -> Change | None:
+    """Give notice to a running task, or take a waiting one out of the line (`hold`).
+
+    A held task waits until a person resumes it; otherwise it goes back in the queue.
+    """
+    if task.state.is_final or task.state is S.STOPPING:
+        raise Conflict(f"task {task.id} is {task.state}: there is nothing to suspend")
+    if task.state.is_waiting:
+        return _hold_waiting(task, actor=actor, why=why, now=now) if hold else None
+    if task.state is S.SUSPENDING:
+        if not hold or task.held:
+            return None
+        held = replace(task, held=True)
+        return Change(held, (event(held, "held", actor, now, why=why),))
+    attempt = _attempt(task)
+    if task.state is S.STARTING:  # no program runs yet: nothing to save, nothing to wait for
+        attempt = replace(attempt, verdict=Outcome.SUSPENDED_CLEAN, terminate_at=now)
+    attempt = replace(attempt, suspend_at=now, why=why)
+    leaving = replace(move(task, S.SUSPENDING), attempt=attempt, held=task.held or hold, why=why)
+    return Change(leaving, (event(leaving, "suspending", actor, now, why=why),))
+
+
+def _hold_waiting(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+    if task.held:
+        return None
+    resting = task if task.state is S.SUSPENDED else move(task, S.SUSPENDED)
+    held = replace(resting, held=True, why=why)
+    return Change(held, (event(held, "held", actor, now, why=why),))
+
+
+def resume(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+    """Let a held task stand in line again. None when it does already."""
+    if task.state.is_final:
+        raise Conflict(
+            f"task {task.id} has {task.state} and can not be resumed",
+            hint="submit it again",
+        )
+    if not task.held:
+        return None
+    back = replace(task, held=False)
+    if back.state is S.SUSPENDED and back.attempts == 0:
+        back = move(back, S.QUEUED)
+    return Change(back, (event(back, "resumed", actor, now, why=why),))
+
+
+def stop(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+    """End the task for good. None when it is on its way out already."""
+    if task.state.is_final:
+        raise Conflict(f"task {task.id} has {task.state} already")
+    if task.state.is_waiting:
+        ended = replace(move(task, S.STOPPED), ended_at=now, why=why, held=False)
+        return Change(ended, (event(ended, "stopped", actor, now, why=why),))
+    attempt = _attempt(task)
+    if task.state is S.STOPPING and attempt.verdict not in (None, Outcome.NODE_LOST):
+        return None
+    leaving = condemn(task, Outcome.STOPPED, why=why, now=now)
+    return Change(leaving, (event(leaving, "stopping", actor, now, why=why),))
+
+
+def condemn(
+    task: Task, verdict: Outcome, *, why: str, now: float, exit_code: int | None = None
+) -> Task:
+    """Decide how the attempt ends and order its workers to leave."""
+    attempt = replace(
+        _attempt(task), verdict=verdict, why=why, terminate_at=now, exit_code=exit_code
+    )
+    suspended = verdict in (Outcome.SUSPENDED_CLEAN, Outcome.SUSPENDED_DIRTY)
+    if (suspended and task.state is S.SUSPENDING) or task.state is S.STOPPING:
+        return replace(task, attempt=attempt, why=why)
+    return replace(move(task, S.STOPPING), attempt=attempt, why=why)
+
+
+def finish(task: Task, outcome: Outcome, now: float) -> Change:
+    """The last worker has left: record the outcome; the task ends, or goes back in its line."""
+    attempt = replace(_attempt(task), outcome=outcome, ended_at=now)
+    state = FINAL_OF[outcome]
+    done = replace(move(task, state), attempt=attempt, why=attempt.why)
+    if state.is_final:
+        done = replace(done, ended_at=now, exit_code=attempt.exit_code, held=False)
+    else:
+        done = replace(done, suspend_count=task.suspend_count + 1)
+    data = {"attempt": attempt.number, "outcome": outcome.value, "exit_code": attempt.exit_code}
+    return Change(done, (event(done, state.value, "gang", now, why=attempt.why, data=data),))
+
+
+def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> Change | None:
+    """What the task asks for from now on; a running attempt keeps the level that it is charged."""
+    if task.state.is_final:
+        raise Conflict(f"task {task.id} has {task.state} already")
+    if task.priority is priority:
+        return None
+    changed = replace(task, priority=priority)
+    data = {"from": task.priority.name, "to": priority.name}
+    return Change(changed, (event(changed, "priority", actor, now, data=data),))
+
+
+def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
+    """Charge a running attempt at a lower level."""
+    if task.state is not S.RUNNING:
+        return None
+    attempt = _attempt(task)
+    lower = replace(task, attempt=replace(attempt, priority=demotion.priority))
+    data = {"from": attempt.priority.name, "to": demotion.priority.name}
+    return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
+
+
+def set_whole_life_state(task: Task, value: int, *, now: float) -> Change | None:
+    """The user's own number that outlives attempts."""
+    if task.whole_life_state == value:
+        return None
+    changed = replace(task, whole_life_state=value)
+    data = {"value": value}
+    return Change(changed, (event(changed, "whole_life_state", "agent", now, data=data),))
+
+
+def _attempt(task: Task) -> Attempt:
+    if task.attempt is None:
+        raise Conflict(f"task {task.id} is {task.state} and has no attempt")
+    return task.attempt

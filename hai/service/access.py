@@ -1,0 +1,31 @@
+"""Who may do what: owners act on their own tasks, admins on everything."""
+
+from hai.core.identity import Role, User
+from hai.core.task import Task
+from hai.core.types import UserName
+from hai.errors import Denied
+
+
+def is_admin(user: User) -> bool:
+    return user.role is Role.ADMIN
+
+
+def require_admin(user: User, what: str) -> None:
+    """Denied unless the user is an admin; `what` completes "... may only be done by an admin"."""
+    if not is_admin(user):
+        raise Denied(f"{what} may only be done by an admin", hint="ask an admin of this platform")
+
+
+def require_owner(user: User, task: Task) -> None:
+    """Denied unless the task is the user's own or the user is an admin."""
+    if task.user != user.name and not is_admin(user):
+        raise Denied(
+            f"task {task.id} belongs to {task.user}",
+            hint="only its owner or an admin may change it",
+        )
+
+
+def require_self(user: User, name: UserName, what: str) -> None:
+    """Denied unless `name` is the user or the user is an admin."""
+    if user.name != name and not is_admin(user):
+        raise Denied(f"{what} of {name} is not yours", hint="ask an admin of this platform")

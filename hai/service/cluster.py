@@ -1,0 +1,98 @@
+"""Groups, nodes and quotas: use-cases of admins, and the short-lived copy that submits check."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hai.core.identity import User
+from hai.core.node import Group, Node
+from hai.core.quota import EVERYONE, Quota, QuotaTable, parse_resource
+from hai.core.task import EventDraft
+from hai.core.types import GroupName, UserName
+from hai.errors import InvalidInput, NotFound
+from hai.ports import Bus, Clock, Store
+from hai.service.access import require_admin
+from hai.service.signals import EVENTS, SCHEDULE
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a submit is checked against: nodes per group (of any health) and quotas."""
+
+    group_sizes: Mapping[GroupName, int]
+    quotas: QuotaTable
+
+
+class ClusterCache:
+    """The shape of the cluster, read anew when older than `max_age_seconds` or dropped."""
+
+    def __init__(self, store: Store, clock: Clock, max_age_seconds: float = 2.0) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
+        self._shape: Shape | None = None
+        self._read_at = 0.0
+
+    def drop(self) -> None:
+        """Forget the copy: something was changed here."""
+        self._shape = None
+
+    async def shape(self) -> Shape:
+        now = self._clock.now()
+        if self._shape is None or not 0 <= now - self._read_at < self._max_age_seconds:
+            groups = await self._store.groups()
+            sizes = {group.name: 0 for group in groups}
+            for node in await self._store.nodes():
+                sizes[node.group] = sizes.get(node.group, 0) + 1
+            self._shape = Shape(sizes, QuotaTable.of(await self._store.quotas()))
+            self._read_at = now
+        return self._shape
+
+
+class ClusterService:
+    """What admins change about groups, nodes and quotas, and what everybody may read."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, cache: ClusterCache) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._cache = cache
+
+    async def groups(self) -> list[tuple[Group, int]]:
+        """Groups with their number of nodes."""
+        sizes = (await self._cache.shape()).group_sizes
+        return [(group, sizes.get(group.name, 0)) for group in await self._store.groups()]
+
+    async def nodes(self) -> list[Node]:
+        return await self._store.nodes()
+
+    async def quotas(self, user: UserName | None) -> list[Quota]:
+        """All rows, or those that count for one user (own rows and everybody's)."""
+        rows = await self._store.quotas()
+        return [row for row in rows if user is None or row.user in (user, EVERYONE)]
+
+    async def set_quotas(self, admin: User, rows: Sequence[tuple[str, str, int]]) -> list[Quota]:
+        """Rows of (user or "*", node-<group>-<PRIORITY>, nodes). All are checked before any is
+        written."""
+        require_admin(admin, "changing quotas")
+        quotas = [await self._quota(*row) for row in rows]
+        data = {f"{q.user} {q.resource}": q.nodes for q in quotas}
+        event = EventDraft(kind="quota.set", actor=admin.name, at=self._clock.now(), data=data)
+        await self._store.put_quotas(quotas, event)
+        self._cache.drop()
+        await self._bus.publish(SCHEDULE)
+        await self._bus.publish(EVENTS)
+        return quotas
+
+    async def _quota(self, user: str, resource: str, nodes: int) -> Quota:
+        try:
+            group, priority = parse_resource(resource)
+        except ValueError as error:
+            raise InvalidInput(str(error), hint="for example node-training-HIGH") from None
+        if group not in (await self._cache.shape()).group_sizes:
+            raise InvalidInput(f"there is no group {group!r}", hint="hai-cli nodes lists them")
+        if not 0 <= nodes <= 1_000_000:
+            raise InvalidInput(f"{nodes} is no number of nodes (0 to 1,000,000)")
+        name = UserName(user)
+        if name != EVERYONE and await self._store.user(name) is None:
+            raise NotFound(f"there is no user {user!r}", hint="hai-cli users list")
+        return Quota(name, group, priority, nodes)

@@ -1,0 +1,65 @@
+"""The reap loop: removes what is left of attempts that are over.
+
+A worker that its task does not want any more has a moment to leave by itself, then it is killed;
+a worker whose end is recorded is forgotten, and its traces (not its logs) go.
+"""
+
+import structlog
+
+from hai.core.task import WorkerKey
+from hai.core.types import TaskId
+from hai.ports import Clock, Launcher, Observation, Store, WorkerPhase
+from hai.service.launching import Launching, keys_of
+
+log = structlog.get_logger("hai.reap")
+
+_TURN_SECONDS = 5.0
+_PATIENCE_SECONDS = 10.0
+
+
+class Reaping:
+    """One turn looks at every worker that a launcher knows."""
+
+    def __init__(self, store: Store, clock: Clock, launching: Launching) -> None:
+        self._store = store
+        self._clock = clock
+        self._launching = launching
+        self._unwanted_since: dict[WorkerKey, float] = {}
+
+    async def turn(self) -> float:
+        """Kill and forget what is over; seconds until the next turn."""
+        if not await self._store.lead():
+            return _TURN_SECONDS
+        # workers first, tasks second: a worker launched in between is wanted by then
+        seen = await self._launching.observe()
+        if not seen:
+            self._unwanted_since.clear()
+            return _TURN_SECONDS
+        wanted = await self._wanted({key.task_id for key in seen})
+        now = self._clock.now()
+        for key, (launcher, observation) in seen.items():
+            if key in wanted:
+                self._unwanted_since.pop(key, None)
+            else:
+                await self._remove(key, launcher, observation, now)
+        self._unwanted_since = {k: t for k, t in self._unwanted_since.items() if k in seen}
+        return _TURN_SECONDS
+
+    async def _wanted(self, ids: set[TaskId]) -> set[WorkerKey]:
+        wanted: set[WorkerKey] = set()
+        for task in await self._store.tasks(ids):
+            if task.state.is_active:
+                wanted |= {key for key, w in keys_of(task).items() if not w.state.is_over}
+        return wanted
+
+    async def _remove(
+        self, key: WorkerKey, launcher: Launcher, observation: Observation, now: float
+    ) -> None:
+        since = self._unwanted_since.setdefault(key, now)
+        if observation.phase is not WorkerPhase.ALIVE:
+            # kill first: an agent that died leaves its program's processes behind
+            await launcher.kill(key)
+            await self._launching.forget(launcher, key)
+        elif now - since >= _PATIENCE_SECONDS:
+            log.warning("orphan_killed", key=str(key))
+            await launcher.kill(key)

@@ -1,0 +1,123 @@
+"""Spawns and names every loop of the server; a loop that breaks is logged, counted and restarted.
+
+This is the one place where any exception may be swallowed: one loop's trouble must not end the
+others, and the next turn repairs what this one left half done.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from hai.errors import Unavailable
+from hai.ports import Bus, Clock, Message
+
+log = structlog.get_logger("hai.loops")
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class LoopFigures:
+    """How one loop fares; shown under /metrics and /ready."""
+
+    turns: int = 0
+    failures: int = 0
+    last_error: str = ""
+    last_turn_at: float = 0.0
+    last_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`turn` does one turn and returns the seconds until the next one is due at the latest;
+    `messages`, when given, wakes the loop earlier. Turns are at least `min_seconds` apart and take
+    at most `busy_fraction` of the time."""
+
+    name: str
+    turn: Callable[[], Awaitable[float]]
+    topics: tuple[str, ...] = ()
+    min_seconds: float = 0.0
+    busy_fraction: float = 1.0
+
+
+class Supervisor:
+    """Runs loops until `close`."""
+
+    def __init__(self, clock: Clock, bus: Bus) -> None:
+        self._clock = clock
+        self._bus = bus
+        self._tasks: list[asyncio.Task[None]] = []
+        self.figures: dict[str, LoopFigures] = {}
+
+    def spawn(self, loop: Loop) -> None:
+        """Start a loop under its name."""
+        self.figures[loop.name] = LoopFigures()
+        task = asyncio.create_task(self._run(loop), name=f"loop-{loop.name}")
+        self._tasks.append(task)
+
+    async def close(self) -> None:
+        """Stop all loops at their next await and wait for them."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self, loop: Loop) -> None:
+        async with self._bus.subscribe(*loop.topics) as messages:
+            pause = _FIRST_PAUSE_SECONDS
+            while True:
+                began = self._clock.now()
+                due_seconds = await self._turn(loop)
+                took = self._clock.now() - began
+                if due_seconds is None:
+                    await self._clock.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    continue
+                pause = _FIRST_PAUSE_SECONDS
+                await _rest(self._clock, loop, took)
+                await _wait(messages, due_seconds)
+
+    async def _turn(self, loop: Loop) -> float | None:
+        """Seconds until the next turn, or None when this one failed."""
+        figures = self.figures[loop.name]
+        began = self._clock.now()
+        try:
+            due_seconds = await loop.turn()
+        except Unavailable as error:
+            figures.failures += 1
+            figures.last_error = error.message
+            log.warning("loop_waits", loop=loop.name, error=error.message)
+            return None
+        except Exception as error:  # see the module's prose
+            figures.failures += 1
+            figures.last_error = repr(error)
+            log.exception("loop_failed", loop=loop.name)
+            return None
+        figures.turns += 1
+        figures.last_turn_at = began
+        figures.last_seconds = self._clock.now() - began
+        return due_seconds
+
+
+async def _rest(clock: Clock, loop: Loop, took_seconds: float) -> None:
+    """Leave the rest of the time to others after a turn that took long."""
+    fair = took_seconds * (1.0 / loop.busy_fraction - 1.0)
+    rest = max(loop.min_seconds - took_seconds, fair)
+    if rest > 0:
+        await clock.sleep(rest)
+
+
+async def _wait(messages: AsyncIterator[Message], seconds: float) -> None:
+    """Until a message or `seconds` have passed; what else is waiting is the same news."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await anext(messages)
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(0):
+                await anext(messages)

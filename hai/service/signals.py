@@ -1,0 +1,35 @@
+"""What is said on the bus, and by whom it is heard. Hints only: every listener also looks anew
+now and then."""
+
+from collections.abc import Iterable
+
+from hai.core.task import Task
+from hai.core.types import TaskId
+from hai.ports import Bus
+
+SCHEDULE = "schedule"  # the queue or the free nodes changed -> schedule loop
+RECONCILE = "reconcile"  # an active task changed -> reconcile loop
+EVENTS = "events"  # the ledger grew -> event streams
+TASKS = "tasks"  # {"ids": [...]} were saved -> launchers whose workers live in this process
+
+
+def task_topic(task_id: TaskId) -> str:
+    """Heard by the agents' long polls and by whoever watches the task."""
+    return f"task.{task_id}"
+
+
+def worker_key(key: object) -> str:
+    """Key of a worker's live figures."""
+    return f"worker.{key}"
+
+
+async def announce(bus: Bus, tasks: Iterable[Task]) -> None:
+    """Say that these tasks were saved."""
+    ids: list[object] = []
+    for task in tasks:
+        ids.append(int(task.id))
+        await bus.publish(task_topic(task.id), {"state": task.state.value})
+    if ids:
+        await bus.publish(TASKS, {"ids": ids})
+        for topic in (SCHEDULE, RECONCILE, EVENTS):
+            await bus.publish(topic)

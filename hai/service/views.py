@@ -1,0 +1,247 @@
+"""The one read model: what CLI, TUI, API and metrics show of tasks, nodes, events and quotas."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from hai.core import explain
+from hai.core.identity import User
+from hai.core.node import Node, NodeHealth
+from hai.core.planner import Claim
+from hai.core.quota import Quota, QuotaTable
+from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
+from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
+from hai.ports import Bus, Store, TaskPage, TaskQuery
+from hai.schema.views import (
+    SCHEMA_VERSION,
+    AttemptView,
+    EventView,
+    NodeList,
+    NodeView,
+    QuotaView,
+    ReasonView,
+    TaskDetail,
+    TaskList,
+    TaskView,
+    UserView,
+    WorkerView,
+)
+from hai.service.board import Board
+from hai.service.signals import worker_key
+
+
+def rfc3339(at: float) -> str:
+    """UTC with microseconds and a Z."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+class Views:
+    """Builds views from the store, the last tick's reasons and the live figures."""
+
+    def __init__(self, store: Store, bus: Bus, board: Board) -> None:
+        self._store = store
+        self._bus = bus
+        self._board = board
+
+    def task(self, task: Task) -> TaskView:
+        attempt = task.attempt
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "id": task.id,
+            "chain_id": task.chain_id,
+            "name": task.name,
+            "user": task.user,
+            "group": task.group,
+            "nodes": task.nodes,
+            "priority": task.priority.name,
+            "state": task.state.value,
+            "chain_status": chain_status(task.state).value,
+            "held": task.held,
+            "attempts": task.attempts,
+            "suspend_count": task.suspend_count,
+            "whole_life_state": task.whole_life_state,
+            "exit_code": task.exit_code,
+            "why": task.why,
+            "reason": self._reason(task),
+            "assigned_nodes": list(attempt.nodes) if attempt and task.state.is_active else [],
+            "submitted_at": rfc3339(task.submitted_at),
+            "started_at": _time(task.started_at),
+            "ended_at": _time(task.ended_at),
+        }
+
+    def _reason(self, task: Task) -> ReasonView | None:
+        if not task.state.is_waiting:
+            return None
+        reason = self._board.reason(task.id, held=task.held)
+        return {
+            "code": reason.code.value,
+            "text": explain.text(reason),
+            "evidence": dict(reason.evidence),
+        }
+
+    async def detail(self, task: Task) -> TaskDetail:
+        """With the document and every attempt; live figures for workers that run."""
+        attempts = await self._store.attempts(task.id)
+        keys = [
+            WorkerKey(task.id, attempt.number, worker.rank)
+            for attempt in attempts
+            for worker in attempt.workers
+            if not worker.state.is_over
+        ]
+        live = await self._bus.get_live([worker_key(key) for key in keys])
+        return {
+            **self.task(task),
+            "spec": dict(task.spec),
+            "attempt_list": [_attempt(task, attempt, live) for attempt in attempts],
+        }
+
+    async def page(self, query: TaskQuery) -> TaskList:
+        page: TaskPage = await self._store.list_tasks(query)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "tasks": [self.task(task) for task in page.tasks],
+            "total": page.total,
+            "page": query.page,
+            "page_size": query.page_size,
+        }
+
+    async def nodes(self) -> NodeList:
+        """Every node with who holds it."""
+        holders: dict[NodeName, Task] = {}
+        for task in await self._store.active_tasks():
+            if task.attempt is not None:
+                holders.update(dict.fromkeys(task.attempt.nodes, task))
+        nodes = await self._store.nodes()
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "nodes": [_node(node, holders.get(node.name)) for node in nodes],
+        }
+
+    async def quotas(self, rows: Sequence[Quota], user: User | None) -> list[QuotaView]:
+        """Rows with what `user` (when given) uses of each now."""
+        if user is None:
+            return [quota_view(row) for row in _sorted(rows)]
+        used = used_nodes(await self._store.claims(), user.name)
+        table = QuotaTable.of(rows)
+        levels = {(row.group, row.priority) for row in rows}
+        mine = [
+            Quota(user.name, group, level, table.limit(user.name, group, level))
+            for group, level in levels
+        ]
+        views = []
+        for row in _sorted(mine):
+            view = quota_view(row)
+            view["used"] = used[row.group, row.priority]
+            views.append(view)
+        return views
+
+
+def used_nodes(claims: Sequence[Claim], user: UserName) -> Counter[tuple[GroupName, Priority]]:
+    """Nodes that the user holds now, by group and charged level."""
+    used: Counter[tuple[GroupName, Priority]] = Counter()
+    for claim in claims:
+        if claim.user == user and claim.charged is not None and claim.state.is_active:
+            used[claim.group, claim.charged] += claim.nodes
+    return used
+
+
+def _sorted(rows: Sequence[Quota]) -> list[Quota]:
+    return sorted(rows, key=lambda row: (row.user, row.group, -row.priority))
+
+
+def quota_view(row: Quota) -> QuotaView:
+    return {
+        "user": row.user,
+        "resource": row.resource,
+        "group": row.group,
+        "priority": row.priority.name,
+        "nodes": row.nodes,
+    }
+
+
+def _attempt(task: Task, attempt: Attempt, live: Mapping[str, Mapping[str, object]]) -> AttemptView:
+    return {
+        "number": attempt.number,
+        "priority": attempt.priority.name,
+        "nodes": list(attempt.nodes),
+        "created_at": rfc3339(attempt.created_at),
+        "started_at": _time(attempt.started_at),
+        "ended_at": _time(attempt.ended_at),
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "exit_code": attempt.exit_code,
+        "why": attempt.why,
+        "workers": [
+            _worker(worker, live.get(worker_key(WorkerKey(task.id, attempt.number, worker.rank))))
+            for worker in attempt.workers
+        ],
+    }
+
+
+def _worker(worker: Worker, live: Mapping[str, object] | None) -> WorkerView:
+    figures = live if live is not None else worker.usage
+    usage = {
+        name: float(value)
+        for name, value in figures.items()
+        if isinstance(value, int | float) and name != "at"
+    }
+    return {
+        "rank": worker.rank,
+        "node": worker.node,
+        "state": worker.state.value,
+        "exit_code": worker.exit_code,
+        "detail": worker.detail,
+        "started_at": _time(worker.started_at),
+        "ended_at": _time(worker.ended_at),
+        "usage": usage,
+    }
+
+
+def _node(node: Node, holder: Task | None) -> NodeView:
+    status = "working" if holder else "free"
+    if node.health is not NodeHealth.READY:
+        status = node.health.value
+    return {
+        "name": node.name,
+        "group": node.group,
+        "launcher": node.launcher,
+        "health": node.health.value,
+        "health_why": node.health_why,
+        "gpus": node.gpus,
+        "cpus": node.cpus,
+        "memory_bytes": node.memory_bytes,
+        "leaf": node.leaf,
+        "zone": node.zone,
+        "status": status,
+        "task_id": holder.id if holder else None,
+        "task_name": holder.name if holder else None,
+        "user": holder.user if holder else None,
+    }
+
+
+def event_view(event: Event) -> EventView:
+    draft = event.draft
+    return {
+        "id": event.id,
+        "at": rfc3339(draft.at),
+        "kind": draft.kind,
+        "actor": draft.actor,
+        "task_id": draft.task_id,
+        "user": draft.user,
+        "why": draft.why,
+        "data": dict(draft.data),
+    }
+
+
+def user_view(user: User) -> UserView:
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "uid": user.uid,
+        "active": user.active,
+        "created_at": rfc3339(user.created_at),
+    }

@@ -1,0 +1,248 @@
+"""The door through which workers speak: reports in, orders out.
+
+Agents come by HTTP (`sync`, a long poll), hollow workers in batches (`report`). Both are levels: a
+report may come twice, late, or after a restart of either side, and the answer is the same.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from hai.core import gang, lifecycle
+from hai.core.gang import Order, Timing, WorkerReport
+from hai.core.identity import User
+from hai.core.task import Task, WorkerKey
+from hai.core.types import Priority, TaskId, WorkerState
+from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound
+from hai.ports import Bus, Clock, Message, Store
+from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
+from hai.service.batch import Batcher
+from hai.service.signals import announce, task_topic, worker_key
+from hai.service.tasks import TaskService
+
+_TRIES = 20
+_STATES = {
+    "ready": WorkerState.READY,
+    "running": WorkerState.RUNNING,
+    "exited": WorkerState.EXITED,
+}
+
+
+class WorkerTokens:
+    """Bearer tokens of agents: a keyed hash of the worker's name, so nothing is stored."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def token(self, key: WorkerKey) -> str:
+        digest = hmac.new(self._secret, str(key).encode(), hashlib.sha256).hexdigest()
+        return f"haiw_{digest}"
+
+    def check(self, key: WorkerKey, token: str) -> None:
+        """AuthRequired unless the token is this worker's."""
+        if not hmac.compare_digest(self.token(key).encode(), token.encode()):
+            raise AuthRequired("this token is not the one of that worker")
+
+
+class WorkerService:
+    """Folds reports into tasks and derives orders."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        tasks: TaskService,
+        timing: Timing,
+        lost_after_seconds: float,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._tasks = tasks
+        self._timing = timing
+        self._lost_after_seconds = lost_after_seconds
+        self._batcher: Batcher[tuple[TaskId, WorkerReport], Task | None] = Batcher(self._fold_all)
+
+    # agents
+
+    async def sync(self, report: AgentReport) -> AgentAnswer:
+        """Take one report; answer when the order differs from `seen`, or after `wait_seconds`."""
+        key = parse_key(report["key"])
+        await self._note_alive(key, report)
+        async with self._bus.subscribe(task_topic(key.task_id)) as messages:
+            task = await self._batcher.put((key.task_id, worker_report(report)))
+            replies = [await self._serve(key, request) for request in report["requests"]]
+            answer = self._answer(task, key, replies)
+            until = self._clock.now() + min(max(report["wait_seconds"], 0.0), 60.0)
+            while answer["digest"] == report["seen"] and not replies:
+                if not await _heard(messages, until - self._clock.now()):
+                    break
+                answer = self._answer(await self._store.task(key.task_id), key, replies)
+            return answer
+
+    async def _note_alive(self, key: WorkerKey, report: AgentReport) -> None:
+        """Live figures; their absence is what the health loop takes for silence."""
+        figures = {"at": self._clock.now(), **report["usage"]}
+        await self._bus.put_live(worker_key(key), figures, self._lost_after_seconds)
+
+    def _answer(
+        self, task: Task | None, key: WorkerKey, replies: Sequence[SdkReply]
+    ) -> AgentAnswer:
+        if task is None:
+            raise NotFound(f"there is no task {key.task_id}")
+        order = self.order(task, key)
+        return {"digest": digest(order), "order": order, "replies": list(replies)}
+
+    def order(self, task: Task, key: WorkerKey) -> AgentOrder:
+        """The wire form of what this worker should do now."""
+        order: Order = gang.order_of(task, key.attempt, key.rank)
+        return {
+            "go": order.go,
+            "master_addr": order.master_addr,
+            "master_port": order.master_port,
+            "suspend": order.suspend,
+            "grace_seconds": self._timing.grace(task),
+            "stop": order.stop,
+            "term_seconds": self._timing.term_seconds,
+            "over": order.over,
+        }
+
+    # hollow workers
+
+    async def report(self, reports: Sequence[AgentReport]) -> Mapping[str, AgentOrder]:
+        """Take a batch of reports at once; the orders by worker key."""
+        items = []
+        for report in reports:
+            key = parse_key(report["key"])
+            await self._note_alive(key, report)
+            items.append((key.task_id, worker_report(report)))
+        tasks = await self._fold_all(items)
+        orders: dict[str, AgentOrder] = {}
+        for report, task in zip(reports, tasks, strict=True):
+            if task is not None:
+                orders[report["key"]] = self.order(task, parse_key(report["key"]))
+        return orders
+
+    # folding
+
+    async def _fold_all(self, items: Sequence[tuple[TaskId, WorkerReport]]) -> list[Task | None]:
+        by_task: dict[TaskId, list[WorkerReport]] = defaultdict(list)
+        for task_id, report in items:
+            by_task[task_id].append(report)
+        tasks = await self.fold(by_task)
+        return [tasks.get(task_id) for task_id, _ in items]
+
+    async def fold(self, reports: Mapping[TaskId, Sequence[WorkerReport]]) -> dict[TaskId, Task]:
+        """Fold reports into their tasks, again for those that somebody else changed meanwhile.
+
+        An empty sequence of reports means: draw the conclusions that the clock allows.
+        """
+        known: dict[TaskId, Task] = {}
+        todo = set(reports)
+        for _ in range(_TRIES):
+            if not todo:
+                return known
+            loaded = await self._store.tasks(todo)
+            known.update({task.id: task for task in loaded})
+            now = self._clock.now()
+            folded = (gang.fold(task, reports[task.id], now, self._timing) for task in loaded)
+            changes = [change for change in folded if change is not None]
+            if not changes:
+                return known
+            saved = await self._store.save(changes)
+            known.update({task.id: task for task in saved})
+            await announce(self._bus, saved)
+            todo = {change.task.id for change in changes} - {task.id for task in saved}
+        raise Conflict(f"tasks {sorted(todo)} change too fast")
+
+    # calls of the user's program
+
+    async def _serve(self, key: WorkerKey, request: SdkRequest) -> SdkReply:
+        try:
+            await self._perform(key.task_id, request)
+        except HaiError as error:
+            return {"id": request["id"], "ok": False, "error": error.message}
+        return {"id": request["id"], "ok": True, "error": ""}
+
+    async def _perform(self, task_id: TaskId, request: SdkRequest) -> None:
+        value = request["value"]
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidInput(f"{request['op']} takes an integer")
+        if request["op"] == "set_priority":
+            await self._set_priority(task_id, value)
+        elif request["op"] == "set_whole_life_state":
+            await self._set_whole_life_state(task_id, value)
+        else:
+            raise InvalidInput(f"unknown request {request['op']!r}")
+
+    async def _set_priority(self, task_id: TaskId, value: int) -> None:
+        task = await self._store.task(task_id)
+        if task is None:
+            raise NotFound(f"there is no task {task_id}")
+        if value not in set(Priority):
+            raise InvalidInput(f"{value} is no priority")
+        owner = User(task.user)
+        await self._tasks.set_priority(owner, str(task_id), Priority(value))
+
+    async def _set_whole_life_state(self, task_id: TaskId, value: int) -> None:
+        if not -(2**63) <= value < 2**63:
+            raise InvalidInput("the whole-life state is a 64-bit integer")
+        for _ in range(_TRIES):
+            task = await self._store.task(task_id)
+            if task is None:
+                raise NotFound(f"there is no task {task_id}")
+            change = lifecycle.set_whole_life_state(task, value, now=self._clock.now())
+            if change is None:
+                return
+            saved = await self._store.save([change])
+            if saved:
+                await announce(self._bus, saved)
+                return
+        raise Conflict(f"task {task_id} changes too fast")
+
+
+def parse_key(text: str) -> WorkerKey:
+    """A worker key from outside; InvalidInput if it is none."""
+    try:
+        return WorkerKey.parse(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no worker key") from None
+
+
+def worker_report(report: AgentReport) -> WorkerReport:
+    """The core's form of an agent's report."""
+    key = parse_key(report["key"])
+    return WorkerReport(
+        rank=key.rank,
+        attempt=key.attempt,
+        state=_STATES[report["phase"]],
+        exit_code=report["exit_code"],
+        detail=report["detail"],
+        acked=report["acked"],
+        saved=report["saved"],
+        address=report["address"],
+        port=report["port"],
+        usage=report["usage"],
+    )
+
+
+def digest(order: AgentOrder) -> str:
+    """Short name of an order's content, for `seen`."""
+    text = json.dumps(order, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+async def _heard(messages: AsyncIterator[Message], seconds: float) -> bool:
+    """Whether a message came within `seconds`."""
+    if seconds <= 0:
+        return False
+    try:
+        async with asyncio.timeout(seconds):
+            await anext(messages)
+    except TimeoutError:
+        return False
+    return True
