@@ -99,12 +99,7 @@ class Submission(BaseModel):
     @field_validator("priority", mode="before")
     @classmethod
     def _level(cls, value: Any) -> Any:
-        if isinstance(value, str) and value.upper() in Priority.__members__:
-            return Priority[value.upper()]
-        if isinstance(value, int) and value in set(Priority):
-            return value
-        levels = ", ".join(f"{p.name} ({p.value})" for p in Priority)
-        raise ValueError(f"{value!r} is no priority; choose one of {levels}")
+        return priority_level(value)
 
     @field_validator("name")
     @classmethod
@@ -131,6 +126,19 @@ class Submission(BaseModel):
         if signal not in ("", "SIGUSR1", "SIGUSR2"):
             raise ValueError("options.suspend_signal must be SIGUSR1 or SIGUSR2")
         return self
+
+
+def priority_level(value: object) -> Priority:
+    """A level by name (any case) or number; ValueError names the levels."""
+    if isinstance(value, str):
+        name = value.strip().upper()
+        if name in Priority.__members__:
+            return Priority[name]
+        value = int(name) if re.fullmatch(r"-?\d{1,3}", name) else value
+    if isinstance(value, int) and not isinstance(value, bool) and value in set(Priority):
+        return Priority(value)
+    levels = ", ".join(f"{level.name} ({level.value})" for level in Priority)
+    raise ValueError(f"{value!r} is no priority; choose one of {levels}")
 
 
 def _number(options: dict[str, Any], key: str, least: float) -> None:

@@ -90,7 +90,7 @@ class LogReader:
         self._store = store
         self._bus = bus
         self._log_dir = log_dir
-        self._closing = closing
+        self.closing = closing
 
     async def stream(self, task: Task, query: LogQuery) -> AsyncIterator[Item]:
         """What is asked for, in order of time within each attempt. Ends when the server closes:
@@ -107,7 +107,7 @@ class LogReader:
                 last = numbers[-1] if numbers else 0
                 async for item in self._onward(task, last, query, messages):
                     yield item
-            if not self._closing.is_set():
+            if not self.closing.is_set():
                 yield End(await self._reload(task))
 
     async def _plan(self, task: Task, query: LogQuery) -> tuple[list[int], _Position]:
@@ -127,7 +127,7 @@ class LogReader:
             async for state in self._until(task, last + 1, messages):
                 task = state.task
                 yield state
-            if self._closing.is_set() or task.attempts <= last:
+            if self.closing.is_set() or task.attempts <= last:
                 return
             last += 1
             async for item in self._attempt(task, last, {}, query, messages):
@@ -174,7 +174,7 @@ class LogReader:
     ) -> AsyncIterator[Item]:
         """The lines of one attempt; when following, until it is over."""
         reading = _Attempt(self._directory(task.id, number), number, offsets, query)
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             over = _is_over(task, number)
             got = False
             async for item in reading.read(final=over):
@@ -191,7 +191,7 @@ class LogReader:
         self, task: Task, number: int, messages: AsyncIterator[Message]
     ) -> AsyncIterator[StateNow]:
         """State changes until attempt `number` begins or the task ends."""
-        while not self._closing.is_set():
+        while not self.closing.is_set():
             task = await self._reload(task)
             yield StateNow(task)
             if task.attempts >= number or task.state.is_final:
@@ -207,7 +207,7 @@ class LogReader:
     async def watch(self, task: Task) -> AsyncIterator[StateNow | End]:
         """The task's state now and after every change, until it ends."""
         async with self._bus.subscribe(task_topic(task.id)) as messages:
-            while not self._closing.is_set():
+            while not self.closing.is_set():
                 task = await self._reload(task)
                 yield StateNow(task)
                 if task.state.is_final:

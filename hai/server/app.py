@@ -1,0 +1,27 @@
+"""The HTTP application over ready-made services."""
+
+from fastapi import FastAPI
+
+from hai import __version__
+from hai.server import errors
+from hai.server.deps import Services
+from hai.server.middleware import Envelope
+from hai.server.routes import admin, agent, health, streams, tasks
+
+API = "/api/v1"
+
+
+def build_app(services: Services) -> FastAPI:
+    """The API of one server; what the services stand on is opened around it (compose.opened)."""
+    app = FastAPI(
+        title="HAI",
+        version=__version__,
+        summary="Time-sharing training platform for GPU clusters",
+    )
+    app.state.services = services
+    app.add_middleware(Envelope)
+    errors.install(app)
+    app.include_router(health.router)
+    for module in (tasks, streams, admin, agent):
+        app.include_router(module.router, prefix=API)
+    return app

@@ -1,0 +1,216 @@
+"""Puts a server together from settings: the only place that knows every implementation."""
+
+import asyncio
+import os
+import secrets
+import stat
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from hai.bus.open import open_bus
+from hai.core.gang import Timing
+from hai.core.planner import Policy
+from hai.core.types import TaskId
+from hai.errors import PlatformError
+from hai.launcher.hollow import HollowLauncher
+from hai.launcher.local import LocalLauncher
+from hai.ports import Bus, Clock, Launcher, Store
+from hai.server.deps import Services
+from hai.service.board import Board
+from hai.service.clock import SystemClock
+from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.launching import Launching
+from hai.service.logstream import LogReader
+from hai.service.loops.health import HealthChecking
+from hai.service.loops.reap import Reaping
+from hai.service.loops.reconcile import Reconciling
+from hai.service.loops.schedule import Scheduling
+from hai.service.loops.supervisor import Loop, Supervisor
+from hai.service.signals import RECONCILE, SCHEDULE, TASKS
+from hai.service.tasks import TaskService
+from hai.service.users import UserService
+from hai.service.vacate import Vacating
+from hai.service.views import Views
+from hai.service.workers import WorkerService, WorkerTokens
+from hai.settings import Settings
+from hai.store.open import open_store
+
+log = structlog.get_logger("hai.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A composed server: what routes need, and what has to be opened and closed around them."""
+
+    settings: Settings
+    services: Services
+    launching: Launching
+    launchers: Mapping[str, Launcher]
+    loops: tuple[Loop, ...]
+    closing: asyncio.Event
+    hollow: HollowLauncher
+
+
+def open_settings_store(settings: Settings) -> Store:
+    """The store that the settings name; PlatformError when they name none."""
+    url = settings.store.url.get_secret_value()
+    if not url:
+        raise PlatformError(
+            "no database is configured ([store] url)", hint="hai-up run -p local sets one up"
+        )
+    return open_store(url, settings.store.pool_size)
+
+
+def read_secret(settings: Settings) -> bytes:
+    """The key that signs worker tokens; made on first use, readable by its owner only."""
+    path = (settings.server.secret_file or settings.data_dir / "secret").expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_hex(32).encode())
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise PlatformError(f"{path} is readable by others", hint=f"chmod 600 {path}")
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise PlatformError(f"{path}: {error.strerror}", hint="check the data folder") from error
+    if len(secret) < 32:
+        raise PlatformError(f"{path} holds no key", hint=f"remove it and start again: rm {path}")
+    return secret
+
+
+def timing_of(settings: Settings) -> Timing:
+    return Timing(
+        notice_seconds=settings.suspend.notice_seconds,
+        term_seconds=settings.suspend.term_seconds,
+        grace_seconds=settings.suspend.grace_seconds,
+        grace_cap_seconds=settings.suspend.grace_cap_seconds,
+        start_timeout_seconds=settings.agent.start_timeout_seconds,
+    )
+
+
+def compose(settings: Settings, clock: Clock | None = None) -> Platform:
+    """Everything wired, nothing opened."""
+    clock = clock or SystemClock()
+    store = open_settings_store(settings)
+    bus = open_bus(settings.bus.url.get_secret_value(), clock)
+    board = Board()
+    closing = asyncio.Event()
+    timing = timing_of(settings)
+    cache = ClusterCache(store, clock)
+    tasks = TaskService(store, bus, clock, cache, settings.scheduler.default_group)
+    workers = WorkerService(store, bus, clock, tasks, timing, settings.agent.lost_after_seconds)
+    tokens = WorkerTokens(read_secret(settings))
+    hollow = HollowLauncher(clock, workers.report)
+    local = _local_launcher(settings)
+    launchers: dict[str, Launcher] = {local.name: local, hollow.name: hollow}
+    launching = Launching(
+        store,
+        launchers,
+        workers,
+        tokens,
+        log_dir=settings.log_dir,
+        server_url=settings.server_url,
+    )
+    supervisor = Supervisor(clock, bus)
+    services = Services(
+        store=store,
+        bus=bus,
+        clock=clock,
+        board=board,
+        tasks=tasks,
+        users=UserService(store, clock, needs_uid=os.geteuid() == 0),
+        cluster=ClusterService(store, bus, clock, cache),
+        workers=workers,
+        tokens=tokens,
+        views=Views(store, bus, board),
+        logs=LogReader(store, bus, settings.log_dir, closing),
+        vacating=Vacating(store, bus, clock, board),
+        supervisor=supervisor,
+    )
+    loops = _loops(settings, services, launching, timing)
+    return Platform(settings, services, launching, launchers, loops, closing, hollow)
+
+
+def _local_launcher(settings: Settings) -> LocalLauncher:
+    return LocalLauncher(
+        settings.data_dir,
+        python=settings.agent.python or sys.executable,
+        watchdog_seconds=settings.agent.watchdog_seconds,
+        segment_bytes=settings.logs.segment_bytes,
+        segments=settings.logs.segments,
+    )
+
+
+def _loops(
+    settings: Settings, services: Services, launching: Launching, timing: Timing
+) -> tuple[Loop, ...]:
+    store, bus, clock = services.store, services.bus, services.clock
+    schedule = Scheduling(
+        store,
+        bus,
+        clock,
+        launching,
+        services.board,
+        Policy(preemption=settings.scheduler.preemption),
+        settings.scheduler.tick_seconds,
+    )
+    reconcile = Reconciling(store, clock, services.workers, launching, timing)
+    health = HealthChecking(
+        store,
+        bus,
+        clock,
+        launching,
+        log_dir=settings.log_dir,
+        lost_after_seconds=settings.agent.lost_after_seconds,
+    )
+    busy = settings.scheduler.busy_fraction
+    return (
+        Loop("schedule", schedule.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy),
+        Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
+        Loop("health", health.turn),
+        Loop("reap", Reaping(store, clock, launching).turn),
+    )
+
+
+@asynccontextmanager
+async def opened(platform: Platform) -> AsyncIterator[None]:
+    """Everything open and the loops running, until the context ends."""
+    services = platform.services
+    platform.settings.log_dir.mkdir(parents=True, exist_ok=True)
+    await services.store.open()
+    await services.bus.open()
+    for launcher in platform.launchers.values():
+        await launcher.open()
+    for loop in platform.loops:
+        services.supervisor.spawn(loop)
+    poking = asyncio.create_task(_poke(services.bus, platform.hollow), name="poke-hollow")
+    log.info("open", data_dir=str(platform.settings.data_dir))
+    try:
+        yield
+    finally:
+        platform.closing.set()
+        poking.cancel()
+        with suppress(asyncio.CancelledError):
+            await poking
+        await services.supervisor.close()
+        await platform.launching.close()
+        for launcher in platform.launchers.values():
+            await launcher.close()
+        await services.bus.close()
+        await services.store.close()
+        log.info("closed")
+
+
+async def _poke(bus: Bus, hollow: HollowLauncher) -> None:
+    """Tell the hollow launcher which tasks have new orders; real agents hear it by long poll."""
+    async with bus.subscribe(TASKS) as messages:
+        async for message in messages:
+            ids = message.data.get("ids")
+            for task_id in ids if isinstance(ids, list) else ():
+                hollow.poke(TaskId(task_id))

@@ -1,0 +1,96 @@
+"""The serving process: binds its port, says where it listens, runs until a signal."""
+
+import asyncio
+import json
+import os
+import socket
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from hai import __version__
+from hai.errors import PlatformError
+from hai.server.app import build_app
+from hai.server.compose import compose, opened
+from hai.settings import Settings
+
+log = structlog.get_logger("hai.server")
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 2  # for requests under way; streams and long polls end at once
+
+
+class _Server(uvicorn.Server):
+    """Tells the streams to end when the signal comes, not when all connections are gone."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._closing.set()
+        super().handle_exit(sig, frame)
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A listening socket; PlatformError says who is there already."""
+    host, port = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise PlatformError(
+            f"can not listen on {host}:{port}: {error.strerror}",
+            hint="choose another one: hai-up run -p local --port N",
+        ) from error
+    return bound
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    bound = bind(settings)
+    port = bound.getsockname()[1]
+    server = settings.server.model_copy(update={"port": port})
+    settings = settings.model_copy(update={"server": server})
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, bound))
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop]":
+    import uvloop
+
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop
+
+
+async def _serve(settings: Settings, bound: socket.socket) -> None:
+    platform = compose(settings)
+    app = build_app(platform.services)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=30,
+    )
+    async with opened(platform):
+        _announce(settings)
+        await _Server(config, platform.closing).serve(sockets=[bound])
+
+
+def _announce(settings: Settings) -> None:
+    """Leave a note of who serves where, for hai-up and for people."""
+    path = settings.data_dir / "server.json"
+    note = {"url": settings.server_url, "pid": os.getpid(), "version": __version__}
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(note))
+    Path(temporary).replace(path)
+    log.info("listening", **note)

@@ -1,0 +1,68 @@
+"""What routes get: the services of this server and the user who asks."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from hai.core.identity import User
+from hai.errors import AuthRequired
+from hai.ports import Bus, Clock, Store
+from hai.service.board import Board
+from hai.service.cluster import ClusterService
+from hai.service.logstream import LogReader
+from hai.service.loops.supervisor import Supervisor
+from hai.service.tasks import TaskService
+from hai.service.users import UserService
+from hai.service.vacate import Vacating
+from hai.service.views import Views
+from hai.service.workers import WorkerService, WorkerTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the composition root has put together."""
+
+    store: Store
+    bus: Bus
+    clock: Clock
+    board: Board
+    tasks: TaskService
+    users: UserService
+    cluster: ClusterService
+    workers: WorkerService
+    tokens: WorkerTokens
+    views: Views
+    logs: LogReader
+    vacating: Vacating
+    supervisor: Supervisor
+
+
+def services(request: Request) -> Services:
+    """The services of the app that serves this request."""
+    found: Services = request.app.state.services
+    return found
+
+
+Served = Annotated[Services, Depends(services)]
+
+
+def bearer(request: Request) -> str:
+    """The bearer token of the request; AuthRequired without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthRequired(
+            "this needs a token in the Authorization header", hint="log in: hai-cli init --url URL"
+        )
+    return token.strip()
+
+
+Bearer = Annotated[str, Depends(bearer)]
+
+
+async def caller(token: Bearer, served: Served) -> User:
+    """The user who asks."""
+    return await served.users.authenticate(token)
+
+
+Caller = Annotated[User, Depends(caller)]

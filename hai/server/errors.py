@@ -1,0 +1,107 @@
+"""The one table from error codes to HTTP status, and the one place where errors become replies."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from hai.errors import HaiError, Unavailable
+
+if TYPE_CHECKING:
+    from hai.schema.views import ErrorBody
+
+log = structlog.get_logger("hai.http")
+
+STATUS: Mapping[str, int] = {
+    "invalid_input": 422,
+    "not_found": 404,
+    "auth_required": 401,
+    "denied": 403,
+    "over_quota": 403,
+    "conflict": 409,
+    "name_in_use": 409,
+    "unreachable": 502,
+    "timeout": 504,
+    "unavailable": 503,
+    "platform_error": 500,
+    "error": 500,
+}
+
+_CODE_OF_STATUS = {404: "not_found", 405: "invalid_input", 413: "invalid_input"}
+
+
+def reply(
+    request: Request,
+    status: int,
+    code: str,
+    message: str,
+    hint: str = "",
+    details: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """An ErrorBody with its status."""
+    request_id = request.scope.get("hai.request_id", "")
+    body: ErrorBody = {
+        "code": code,
+        "message": message,
+        "hint": hint,
+        "request_id": str(request_id),
+    }
+    if details:
+        body["details"] = dict(details)
+    return JSONResponse(body, status, headers)
+
+
+async def _hai_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HaiError):
+        raise error
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = f"{max(1, round(error.retry_after_seconds))}"
+    if error.code == "auth_required":
+        headers["WWW-Authenticate"] = "Bearer"
+    status = STATUS.get(error.code, 500)
+    return reply(request, status, error.code, error.message, error.hint, error.details, headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """The first complaint of the validation, in one line that names the field."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        where, message = "body", "this is no JSON"
+    return reply(request, 422, "invalid_input", f"{where}: {message}" if where else message)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _CODE_OF_STATUS.get(error.status_code, "error")
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return reply(request, error.status_code, code, message, "see /docs for the routes")
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("bug", path=request.url.path, exc_info=error)
+    return reply(
+        request,
+        500,
+        "platform_error",
+        "the server failed to serve this request",
+        "its log has the details under this request id",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app an ErrorBody."""
+    app.add_exception_handler(HaiError, _hai_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)

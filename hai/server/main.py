@@ -1,0 +1,104 @@
+"""hai-server: run the daemon, bring its database up to date, check its configuration."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hai import __version__
+from hai.errors import HaiError, InvalidInput
+
+app = typer.Typer(
+    help="The HAI server. hai-up run starts it for you.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="override.toml; HAI_* variables win over it.")
+]
+
+
+def main() -> None:
+    """Console entry: errors on one line of stderr, exit code 1 (2 for bad input)."""
+    try:
+        app(prog_name="hai-server")
+    except HaiError as error:
+        hint = f"\n  hint: {error.hint}" if error.hint else ""
+        print(f"hai-server: {error.message}{hint}", file=sys.stderr)  # noqa: T201 - narration
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(config: ConfigFile = None) -> None:
+    """Serve in the foreground until SIGTERM or SIGINT; workers outlive the server."""
+    from hai.server.daemon import serve
+    from hai.server.logging import setup_logging
+    from hai.settings import load_settings
+
+    settings = load_settings(config)
+    setup_logging(settings.logs.level, json_format=settings.logs.json_format)
+    serve(settings)
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Check the configuration; print it without secrets."""
+    from hai.settings import load_settings
+
+    typer.echo(load_settings(config).model_dump_json(indent=2))
+
+
+@app.command()
+def bootstrap(config: ConfigFile = None) -> None:
+    """Bring the database up to date, then apply a JSON document from stdin.
+
+    Keys: user {name, role, uid}, groups, nodes, quotas, replace_nodes, new_token. Prints
+    {"token": ...}, the secret of a new user, on stdout.
+    """
+    from hai.server.logging import setup_logging
+    from hai.settings import load_settings
+
+    settings = load_settings(config)
+    setup_logging("warning", json_format=False)
+    try:
+        document = json.load(sys.stdin)
+    except ValueError as error:
+        raise InvalidInput(f"stdin is no JSON: {error}") from None
+    typer.echo(json.dumps({"token": asyncio.run(_bootstrap(settings, document))}))
+
+
+async def _bootstrap(settings: Any, document: Any) -> str | None:
+    from hai.server.compose import open_settings_store
+    from hai.service.bootstrap import Bootstrap
+    from hai.service.clock import SystemClock
+    from hai.service.users import UserService
+
+    if not isinstance(document, dict):
+        raise InvalidInput("a JSON object is expected on stdin")
+    clock = SystemClock()
+    store = open_settings_store(settings)
+    await store.open()
+    try:
+        users = UserService(store, clock, needs_uid=os.geteuid() == 0)
+        return (await Bootstrap(store, users, clock).apply(document)).secret
+    finally:
+        await store.close()
+
+
+if __name__ == "__main__":
+    main()

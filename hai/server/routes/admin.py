@@ -1,0 +1,133 @@
+"""Who and where: users, tokens, groups, nodes, quotas; and taking the platform down."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from hai import __version__
+from hai.core.identity import Role
+from hai.core.types import UserName
+from hai.schema.views import NodeList, QuotaView, TokenView, UserView, WhoamiView
+from hai.server.deps import Caller, Served
+from hai.service.access import require_self
+from hai.service.users import NewToken
+from hai.service.views import quota_view, rfc3339, user_view
+
+router = APIRouter(tags=["platform"])
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewUser(_Body):
+    """`uid`: the Unix user that runs the user's programs."""
+
+    name: str
+    role: Role = Role.USER
+    uid: int | None = None
+
+
+class NewTokenBody(_Body):
+    label: str = Field(default="", max_length=100)
+    expires_in_seconds: float | None = None
+
+
+class QuotaRow(_Body):
+    """`user` may be "*" for everybody; `resource` is node-<group>-<PRIORITY>."""
+
+    user: str
+    resource: str
+    nodes: int
+
+
+class QuotaRows(_Body):
+    quotas: list[QuotaRow] = Field(max_length=10_000)
+
+
+@router.get("/whoami")
+async def whoami(user: Caller, served: Served) -> WhoamiView:
+    """The user of this token, with quotas and what is used of them."""
+    rows = await served.cluster.quotas(user.name)
+    return {
+        "user": user_view(user),
+        "quotas": await served.views.quotas(rows, user),
+        "server_version": __version__,
+    }
+
+
+@router.get("/users")
+async def users(_: Caller, served: Served) -> dict[str, list[UserView]]:
+    return {"users": [user_view(user) for user in await served.users.users()]}
+
+
+@router.post("/users", status_code=201)
+async def add_user(body: NewUser, admin: Caller, served: Served) -> dict[str, Any]:
+    """A new user with a first token (admins only)."""
+    user, made = await served.users.add(admin, body.name, body.role, body.uid)
+    return {"user": user_view(user), "token": _token(made)}
+
+
+@router.post("/users/{name}/tokens", status_code=201)
+async def add_token(name: str, body: NewTokenBody, asker: Caller, served: Served) -> TokenView:
+    """A further token, for oneself or (admins) for anybody. The secret is shown only here."""
+    return _token(await served.users.issue(asker, name, body.label, body.expires_in_seconds))
+
+
+def _token(made: NewToken) -> TokenView:
+    token = made.token
+    return {
+        "id": token.id,
+        "user": token.user,
+        "label": token.label,
+        "expires_at": None if token.expires_at is None else rfc3339(token.expires_at),
+        "token": made.secret,
+    }
+
+
+@router.delete("/tokens/{token_id}", status_code=204)
+async def revoke(token_id: str, admin: Caller, served: Served) -> None:
+    """Make a token worthless at once (admins only)."""
+    await served.users.revoke(admin, token_id)
+
+
+@router.get("/groups")
+async def groups(_: Caller, served: Served) -> dict[str, list[dict[str, Any]]]:
+    found = await served.cluster.groups()
+    rows = [
+        {"name": group.name, "description": group.description, "nodes": size}
+        for group, size in found
+    ]
+    return {"groups": rows}
+
+
+@router.get("/nodes")
+async def nodes(_: Caller, served: Served) -> NodeList:
+    """Every node, its health and who holds it."""
+    return await served.views.nodes()
+
+
+@router.get("/quotas")
+async def quotas(
+    caller: Caller, served: Served, user: Annotated[str | None, Query(max_length=63)] = None
+) -> dict[str, list[QuotaView]]:
+    """All rows; with `user` those that count for that user."""
+    name = UserName(user) if user else None
+    if name is not None:
+        require_self(caller, name, "the quota")
+    rows = await served.cluster.quotas(name)
+    return {"quotas": await served.views.quotas(rows, None)}
+
+
+@router.put("/quotas")
+async def set_quotas(body: QuotaRows, admin: Caller, served: Served) -> dict[str, list[QuotaView]]:
+    """Set rows (admins only); others stay."""
+    rows = [(row.user, row.resource, row.nodes) for row in body.quotas]
+    return {"quotas": [quota_view(row) for row in await served.cluster.set_quotas(admin, rows)]}
+
+
+@router.post("/admin/vacate")
+async def vacate(admin: Caller, served: Served) -> dict[str, int]:
+    """Suspend all that runs and start nothing more until the server starts anew."""
+    return {"active": await served.vacating.vacate(admin)}

@@ -1,0 +1,66 @@
+"""The agents' door; see hai/schema/agent.py."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from hai.schema.agent import AgentAnswer, AgentReport, SdkRequest
+from hai.server.deps import Bearer, Served
+from hai.service.workers import parse_key
+
+router = APIRouter(prefix="/agent", tags=["agents"])
+
+
+class SdkRequestBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(max_length=64)
+    op: Literal["set_whole_life_state", "set_priority"]
+    value: int | float | str | bool | None
+
+
+class ReportBody(BaseModel):
+    """An agent may be older or newer than the server: what is unknown is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    key: str = Field(max_length=64)
+    phase: Literal["ready", "running", "exited"]
+    exit_code: int | None = None
+    detail: str = ""
+    acked: bool = False
+    saved: bool = False
+    address: str = Field(default="", max_length=255)
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    usage: dict[str, float] = Field(default_factory=dict, max_length=32)
+    requests: list[SdkRequestBody] = Field(default_factory=list, max_length=100)
+    seen: str = ""
+    wait_seconds: float = 0.0
+
+    def report(self) -> AgentReport:
+        requests: list[SdkRequest] = [
+            {"id": request.id, "op": request.op, "value": request.value}
+            for request in self.requests
+        ]
+        return {
+            "key": self.key,
+            "phase": self.phase,
+            "exit_code": self.exit_code,
+            "detail": self.detail.replace("\0", "?")[:2000],
+            "acked": self.acked,
+            "saved": self.saved,
+            "address": self.address,
+            "port": self.port,
+            "usage": self.usage,
+            "requests": requests,
+            "seen": self.seen,
+            "wait_seconds": self.wait_seconds,
+        }
+
+
+@router.post("/sync")
+async def sync(body: ReportBody, token: Bearer, served: Served) -> AgentAnswer:
+    """Report, and learn what to do; a long poll."""
+    served.tokens.check(parse_key(body.key), token)
+    return await served.workers.sync(body.report())

@@ -1,0 +1,191 @@
+"""Streams by server-sent events: a task's logs, its states, the ledger."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from hai.core.task import Task
+from hai.core.types import UserName
+from hai.errors import InvalidInput
+from hai.schema.views import LogLine
+from hai.server.deps import Caller, Served, Services
+from hai.server.sse import event_stream, sse
+from hai.service.ledger import follow_events
+from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, StateNow
+from hai.service.views import event_view, rfc3339
+
+router = APIRouter(tags=["streams"])
+
+_MOST_RANKS = 100_000
+
+
+class LogParams(BaseModel):
+    """`rank`: "all" or like 0,2-3. `prev`: the attempt before the last. `since`: RFC 3339."""
+
+    rank: str = "0"
+    attempt: int | None = Field(default=None, ge=1)
+    prev: bool = False
+    since: str | None = None
+    tail: int | None = Field(default=None, ge=0, le=1_000_000)
+    follow: bool = False
+    cursor: str = ""
+
+    def query(self, last_event_id: str) -> LogQuery:
+        return LogQuery(
+            ranks=parse_ranks(self.rank),
+            attempt=self.attempt,
+            previous=self.prev,
+            since=parse_time(self.since),
+            tail=self.tail,
+            follow=self.follow,
+            cursor=last_event_id or self.cursor,
+        )
+
+
+@router.get("/tasks/{ref}/logs")
+async def logs(
+    ref: str,
+    user: Caller,
+    served: Served,
+    params: Annotated[LogParams, Query()],
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
+    """`lines` with a cursor as id, `gap`; when following also `state`; `end` closes."""
+    task = await served.tasks.find(user, ref)
+    query = params.query(last_event_id)
+    items = served.logs.stream(task, query)
+    first = await anext(aiter(items), None)  # errors in the question become a reply, not a stream
+    return event_stream(_encode(served, first, items))
+
+
+async def _encode(
+    served: Services, first: Item | None, items: AsyncIterator[Item]
+) -> AsyncIterator[bytes]:
+    states = _States(served)
+    if first is not None:
+        for event in _events(first, states):
+            yield event
+    async for item in items:
+        for event in _events(item, states):
+            yield event
+
+
+def _events(item: Item, states: "_States") -> list[bytes]:
+    match item:
+        case LogLines():
+            lines = [_line(item, index) for index in range(len(item.lines))]
+            return [sse("lines", {"lines": lines}, item.cursor)]
+        case LogGap():
+            return [sse("gap", {"rank": item.rank, "attempt": item.attempt, "bytes": item.bytes})]
+        case StateNow():
+            return states.changed(item.task)
+        case End():
+            return [*states.changed(item.task), _end(item.task)]
+
+
+def _line(item: LogLines, index: int) -> LogLine:
+    line = item.lines[index]
+    return {
+        "attempt": item.attempt,
+        "rank": line.rank,
+        "at": rfc3339(line.at),
+        "text": line.text,
+    }
+
+
+def _end(task: Task) -> bytes:
+    return sse("end", {"state": task.state.value, "exit_code": task.exit_code, "why": task.why})
+
+
+class _States:
+    """Passes a state on only when its view differs from the last one."""
+
+    def __init__(self, served: Services) -> None:
+        self._served = served
+        self._last: object = None
+
+    def changed(self, task: Task) -> list[bytes]:
+        view = self._served.views.task(task)
+        if view == self._last:
+            return []
+        self._last = view
+        return [sse("state", view)]
+
+
+@router.get("/tasks/{ref}/watch")
+async def watch(ref: str, user: Caller, served: Served) -> StreamingResponse:
+    """`state` now and after every change, `end` when the task has ended."""
+    task = await served.tasks.find(user, ref)
+    return event_stream(_encode(served, None, served.logs.watch(task)))
+
+
+class EventParams(BaseModel):
+    """`cursor`: the id of the last line that is known already."""
+
+    cursor: int = Field(default=0, ge=0)
+    follow: bool = False
+    task: str | None = None
+    user: str | None = None
+
+
+@router.get("/events")
+async def events(
+    caller: Caller,
+    served: Served,
+    params: Annotated[EventParams, Query()],
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
+    """The ledger from `cursor` on; each line's id is the cursor behind it."""
+    task_id = (await served.tasks.find(caller, params.task)).id if params.task else None
+    after = int(last_event_id) if last_event_id.isdigit() else params.cursor
+
+    async def lines() -> AsyncIterator[bytes]:
+        found = follow_events(
+            served.store,
+            served.bus,
+            served.logs.closing,
+            after=after,
+            follow=params.follow,
+            task_id=task_id,
+            user=UserName(params.user) if params.user else None,
+        )
+        async for line in found:
+            yield sse("event", event_view(line), str(line.id))
+
+    return event_stream(lines())
+
+
+def parse_ranks(text: str) -> frozenset[int] | None:
+    """ "all" -> None, "0,2-3" -> {0, 2, 3}."""
+    if text == "all":
+        return None
+    ranks: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
+        if not match:
+            raise InvalidInput(f"{text!r} is no list of ranks", hint='for example 0,2-3 or "all"')
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last >= _MOST_RANKS:
+            raise InvalidInput(f"{part!r} is no range of ranks")
+        ranks.update(range(first, last + 1))
+    return frozenset(ranks)
+
+
+def parse_time(text: str | None) -> float | None:
+    """RFC 3339 to Unix seconds."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is no time", hint="RFC 3339, like 2026-01-31T12:00:00Z"
+        ) from None
+    if at.tzinfo is None:
+        raise InvalidInput(f"{text!r} has no time zone", hint="end it with Z for UTC")
+    return at.timestamp()

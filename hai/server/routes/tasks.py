@@ -1,0 +1,125 @@
+"""/tasks: submit, list, look at, change."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from hai.core.types import Priority, TaskState, UserName
+from hai.errors import InvalidInput
+from hai.ports import TaskQuery
+from hai.schema.submission import Submission, priority_level
+from hai.schema.views import EventView, TaskDetail, TaskList, TaskView
+from hai.server.deps import Caller, Served
+from hai.service.views import event_view
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+
+class Why(BaseModel):
+    """An optional reason, kept in the ledger."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str = Field(default="", max_length=1000)
+
+
+class NewPriority(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Priority
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _level(cls, value: object) -> Priority:
+        return priority_level(value)
+
+
+@router.post("", status_code=201, response_model=None)
+async def submit(submission: Submission, user: Caller, served: Served) -> TaskView:
+    """Queue a task (run yaml, version 2, as JSON). Repeating a request_id returns the first."""
+    return served.views.task(await served.tasks.submit(user, submission))
+
+
+class ListParams(BaseModel):
+    """`user` is a name, "me" or "all"; `name` matches a part of the name."""
+
+    user: str = "me"
+    state: list[str] = Field(default_factory=list)
+    group: str | None = None
+    name: str = ""
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    page_size: int = Field(default=12, ge=1, le=100)
+
+    def query(self, caller: UserName) -> TaskQuery:
+        if any("\0" in text for text in (self.name, self.user, self.group or "")):
+            raise InvalidInput("a NUL byte can not be part of a name")
+        user = {"all": None, "me": caller}.get(self.user, UserName(self.user))
+        return TaskQuery(
+            user=user,
+            states=frozenset(_state(text) for text in self.state),
+            group=self.group,
+            name_contains=self.name,
+            page=self.page,
+            page_size=self.page_size,
+        )
+
+
+@router.get("")
+async def list_tasks(
+    caller: Caller, served: Served, params: Annotated[ListParams, Query()]
+) -> TaskList:
+    """Tasks, newest first."""
+    return await served.views.page(params.query(caller.name))
+
+
+def _state(text: str) -> TaskState:
+    try:
+        return TaskState(text)
+    except ValueError:
+        known = ", ".join(TaskState)
+        raise InvalidInput(f"{text!r} is no task state", hint=f"states: {known}") from None
+
+
+@router.get("/{ref}")
+async def show(ref: str, user: Caller, served: Served) -> TaskDetail:
+    """One task with its document and attempts. `ref` is an id, an own task's name, or @last."""
+    return await served.views.detail(await served.tasks.find(user, ref))
+
+
+@router.post("/{ref}/stop")
+async def stop(ref: str, user: Caller, served: Served, body: Why | None = None) -> TaskView:
+    """End it for good."""
+    return served.views.task(await served.tasks.stop(user, ref, body.why if body else ""))
+
+
+@router.post("/{ref}/suspend")
+async def suspend(ref: str, user: Caller, served: Served, body: Why | None = None) -> TaskView:
+    """Suspend it and keep it out of the line until it is resumed."""
+    return served.views.task(await served.tasks.suspend(user, ref, body.why if body else ""))
+
+
+@router.post("/{ref}/resume")
+async def resume(ref: str, user: Caller, served: Served, body: Why | None = None) -> TaskView:
+    """Put a suspended task back in its line."""
+    return served.views.task(await served.tasks.resume(user, ref, body.why if body else ""))
+
+
+@router.post("/{ref}/priority")
+async def set_priority(ref: str, body: NewPriority, user: Caller, served: Served) -> TaskView:
+    """Change what it asks for; a running attempt keeps the level that it is charged at."""
+    return served.views.task(await served.tasks.set_priority(user, ref, body.priority))
+
+
+@router.get("/{ref}/events")
+async def events(
+    ref: str,
+    user: Caller,
+    served: Served,
+    after: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> dict[str, list[EventView]]:
+    """Its lines of the ledger, oldest first."""
+    task = await served.tasks.find(user, ref)
+    lines = await served.store.events(after, limit=limit, task_id=task.id)
+    return {"events": [event_view(line) for line in lines]}
