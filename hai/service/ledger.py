@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from hai.core.task import Event
 from hai.core.types import TaskId, UserName
 from hai.ports import Bus, Store
-from hai.service.signals import EVENTS
+from hai.service.signals import EVENTS, heard
 
 _PAGE = 500
 _LOOK_SECONDS = 2.0  # without a hint; hints may be lost
@@ -34,6 +33,4 @@ async def follow_events(
                 continue
             if not follow:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await anext(messages)
+            await heard(messages, _LOOK_SECONDS)

@@ -10,7 +10,7 @@ from hai.core.types import TaskId
 from hai.errors import InvalidInput, NotFound
 from hai.ports import Bus, Message, Store
 from hai.service.logfiles import Line, RankTail, merge, segments, tail_position
-from hai.service.signals import task_topic
+from hai.service.signals import heard, task_topic
 
 _POLL_SECONDS = 0.05  # while an attempt runs: half of it is the mean delay of a followed line
 _REST_SECONDS = 1.0  # while nothing can be written
@@ -176,14 +176,11 @@ class LogReader:
         reading = _Attempt(self._directory(task.id, number), number, offsets, query)
         while not self.closing.is_set():
             over = _is_over(task, number)
-            got = False
             async for item in reading.read(final=over):
-                got = True
                 yield item
             if over or not query.follow:
                 return
-            heard = await _heard(messages, 0.0 if got else _POLL_SECONDS)
-            if heard:
+            if await heard(messages, _POLL_SECONDS):
                 task = await self._reload(task)
                 yield StateNow(task)
 
@@ -196,7 +193,7 @@ class LogReader:
             yield StateNow(task)
             if task.attempts >= number or task.state.is_final:
                 return
-            await _heard(messages, _REST_SECONDS)
+            await heard(messages, _REST_SECONDS)
 
     async def _reload(self, task: Task) -> Task:
         now = await self._store.task(task.id)
@@ -213,7 +210,7 @@ class LogReader:
                 if task.state.is_final:
                     yield End(task)
                     return
-                await _heard(messages, _REST_SECONDS)
+                await heard(messages, _REST_SECONDS)
 
 
 class _Attempt:
@@ -263,12 +260,3 @@ class _Attempt:
 def _is_over(task: Task, number: int) -> bool:
     attempt = task.attempt
     return attempt is None or attempt.number > number or attempt.outcome is not None
-
-
-async def _heard(messages: AsyncIterator[Message], seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await anext(messages)
-    except TimeoutError:
-        return False
-    return True

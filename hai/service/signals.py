@@ -1,11 +1,12 @@
 """What is said on the bus, and by whom it is heard. Hints only: every listener also looks anew
 now and then."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 
 from hai.core.task import Task
 from hai.core.types import TaskId
-from hai.ports import Bus
+from hai.ports import Bus, Message
 
 SCHEDULE = "schedule"  # the queue or the free nodes changed -> schedule loop
 RECONCILE = "reconcile"  # an active task changed -> reconcile loop
@@ -33,3 +34,17 @@ async def announce(bus: Bus, tasks: Iterable[Task]) -> None:
         await bus.publish(TASKS, {"ids": ids})
         for topic in (SCHEDULE, RECONCILE, EVENTS):
             await bus.publish(topic)
+
+
+async def heard(messages: AsyncIterator[Message], seconds: float) -> bool:
+    """Whether a message came within `seconds`. A closed bus stays silent."""
+    if seconds <= 0:
+        return False
+    try:
+        async with asyncio.timeout(seconds):
+            if await anext(messages, None) is not None:
+                return True
+            await asyncio.sleep(seconds)
+    except TimeoutError:
+        pass
+    return False

@@ -4,12 +4,11 @@ Agents come by HTTP (`sync`, a long poll), hollow workers in batches (`report`).
 report may come twice, late, or after a restart of either side, and the answer is the same.
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hai.core import gang, lifecycle
 from hai.core.gang import Order, Timing, WorkerReport
@@ -17,10 +16,10 @@ from hai.core.identity import User
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound
-from hai.ports import Bus, Clock, Message, Store
+from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
-from hai.service.signals import announce, task_topic, worker_key
+from hai.service.signals import announce, heard, task_topic, worker_key
 from hai.service.tasks import TaskService
 
 _TRIES = 20
@@ -79,7 +78,7 @@ class WorkerService:
             answer = self._answer(task, key, replies)
             until = self._clock.now() + min(max(report["wait_seconds"], 0.0), 60.0)
             while answer["digest"] == report["seen"] and not replies:
-                if not await _heard(messages, until - self._clock.now()):
+                if not await heard(messages, until - self._clock.now()):
                     break
                 answer = self._answer(await self._store.task(key.task_id), key, replies)
             return answer
@@ -234,15 +233,3 @@ def digest(order: AgentOrder) -> str:
     """Short name of an order's content, for `seen`."""
     text = json.dumps(order, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-async def _heard(messages: AsyncIterator[Message], seconds: float) -> bool:
-    """Whether a message came within `seconds`."""
-    if seconds <= 0:
-        return False
-    try:
-        async with asyncio.timeout(seconds):
-            await anext(messages)
-    except TimeoutError:
-        return False
-    return True

@@ -67,10 +67,12 @@ class Scheduling:
 
     async def _apply(self, decided: Plan, now: float) -> None:
         starts = () if self._board.paused else decided.starts
-        verbs = (*starts, *decided.suspends, *decided.demotions)
-        if not verbs:
+        ids = {start.task_id for start in starts}
+        ids |= {victim.task_id for victim in decided.suspends}
+        ids |= {demotion.task_id for demotion in decided.demotions}
+        if not ids:
             return
-        tasks = {task.id: task for task in await self._store.tasks({v.task_id for v in verbs})}
+        tasks = {task.id: task for task in await self._store.tasks(ids)}
         changes = [_begin(tasks.get(s.task_id), s, now) for s in starts]
         changes += [_leave(tasks, s.task_id, s.for_task, now) for s in decided.suspends]
         for demotion in decided.demotions:

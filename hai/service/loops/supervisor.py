@@ -13,11 +13,13 @@ import structlog
 
 from hai.errors import Unavailable
 from hai.ports import Bus, Clock, Message
+from hai.service.signals import heard
 
 log = structlog.get_logger("hai.loops")
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+_NO_TIME = 1e-6
 
 
 @dataclass(slots=True)
@@ -114,10 +116,6 @@ async def _rest(clock: Clock, loop: Loop, took_seconds: float) -> None:
 
 async def _wait(messages: AsyncIterator[Message], seconds: float) -> None:
     """Until a message or `seconds` have passed; what else is waiting is the same news."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(max(seconds, 0.0)):
-            await anext(messages)
-    with suppress(TimeoutError):
-        while True:
-            async with asyncio.timeout(0):
-                await anext(messages)
+    if await heard(messages, seconds):
+        while await heard(messages, _NO_TIME):
+            pass

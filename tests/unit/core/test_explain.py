@@ -1,0 +1,75 @@
+import pytest
+
+from hai.core.explain import text
+from hai.core.plan import Reason
+from hai.core.types import WaitCode
+
+NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence", "expected"),
+    [
+        (WaitCode.HELD, {}, "is suspended until somebody resumes it"),
+        (
+            WaitCode.GROUP_UNKNOWN,
+            {"group": "x", "needed": 1, "nodes": 0, "healthy": 0},
+            "waits for a group that has no nodes: x",
+        ),
+        (
+            WaitCode.GROUP_TOO_SMALL,
+            {"group": "training", "needed": 8, "nodes": 4, "healthy": 3},
+            "needs 8 nodes, more than the 4 (3 healthy) that training has",
+        ),
+        (
+            WaitCode.NO_QUOTA,
+            {"group": "training", "needed": 2, "limit": 1, "used": 0, "level": "HIGH"},
+            "needs 2 nodes at HIGH in training, where the user's quota is 1 node",
+        ),
+        (
+            WaitCode.QUOTA_EXCEEDED,
+            {"group": "training", "needed": 2, "limit": 4, "used": 3, "level": "HIGH"},
+            "needs 2 nodes at HIGH in training: 3 of the user's quota of 4 are in use",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
+            {**NODES, "held_by": [7, 9], "held_by_more": 0},
+            "waits for 2 nodes: 1 of 4 in training is free, 3 are held by tasks 7, 9",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
+            {**NODES, "free": 0, "healthy": 3, "held_by": [7], "held_by_more": 2, "kept_for": [5]},
+            "waits for 2 nodes: 0 of 4 in training are free, 3 are held by tasks 7 and 2 more, "
+            "some of them kept for task 5, 1 is not healthy",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
+            {**NODES, "needed": 4, "healthy": 3},
+            "waits for 4 nodes: only 3 of 4 in training are healthy",
+        ),
+        (
+            WaitCode.BEHIND,
+            {"group": "training", "head": 12, "position": 3},
+            "is number 3 in its line in training, behind task 12",
+        ),
+        (
+            WaitCode.HANDOVER,
+            {"group": "training", "nodes": ["a", "b"], "tasks": [7]},
+            "starts on 2 nodes of training once task 7 has left",
+        ),
+        (
+            WaitCode.HANDOVER,
+            {"group": "training", "nodes": ["a"], "tasks": [7, 8]},
+            "starts on 1 node of training once tasks 7, 8 have left",
+        ),
+        (WaitCode.NOT_PLANNED, {}, "waits for the next turn of the scheduler"),
+    ],
+)
+def test_sentences(code: WaitCode, evidence: dict[str, object], expected: str) -> None:
+    assert text(Reason(code, evidence)) == expected
+
+
+@pytest.mark.parametrize("code", list(WaitCode))
+def test_thin_evidence_still_makes_a_sentence(code: WaitCode) -> None:
+    assert text(Reason(code, {})).strip()
+    assert text(Reason(code, {"needed": "?", "held_by": "?", "tasks": 3})).strip()

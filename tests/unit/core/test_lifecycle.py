@@ -1,0 +1,178 @@
+"""Which verbs are legal in which state, and what they leave behind."""
+
+from dataclasses import replace
+
+import pytest
+
+from hai.core import lifecycle
+from hai.core.planner import Demotion, Start
+from hai.core.task import Change, Task
+from hai.core.types import (
+    GroupName,
+    NodeName,
+    Outcome,
+    Priority,
+    TaskId,
+    TaskState,
+    UserName,
+)
+from hai.errors import Conflict
+
+NOW = 1000.0
+
+
+def queued(nodes: int = 2) -> Task:
+    return Task(
+        id=TaskId(7),
+        chain_id="c",
+        user=UserName("alice"),
+        name="train.py",
+        group=GroupName("training"),
+        nodes=nodes,
+        priority=Priority.NORMAL,
+        spec={},
+        submitted_at=NOW - 60,
+    )
+
+
+def started(nodes: int = 2) -> Task:
+    names = tuple(NodeName(f"node-{rank}") for rank in range(nodes))
+    return lifecycle.begin(queued(nodes), Start(TaskId(7), names, Priority.NORMAL), NOW).task
+
+
+def in_state(state: TaskState) -> Task:
+    if state is TaskState.QUEUED:
+        return queued()
+    return replace(started(), state=state)
+
+
+def the(change: Change | None) -> Change:
+    assert change is not None
+    return change
+
+
+def test_begin_makes_the_next_attempt_with_one_worker_per_node() -> None:
+    task = started(3)
+    assert task.state is TaskState.STARTING
+    assert task.attempts == 1
+    assert task.attempt is not None
+    assert [(w.rank, w.node) for w in task.attempt.workers] == [
+        (0, "node-0"),
+        (1, "node-1"),
+        (2, "node-2"),
+    ]
+
+
+@pytest.mark.parametrize("state", list(TaskState))
+def test_every_move_is_in_the_table_or_a_conflict(state: TaskState) -> None:
+    task = in_state(state)
+    for to in TaskState:
+        if to in lifecycle.TRANSITIONS[state]:
+            assert lifecycle.move(task, to).state is to
+        else:
+            with pytest.raises(Conflict):
+                lifecycle.move(task, to)
+
+
+def test_final_states_lead_nowhere_and_every_outcome_has_a_state() -> None:
+    for state in TaskState:
+        assert (not lifecycle.TRANSITIONS[state]) == state.is_final
+    assert set(lifecycle.FINAL_OF) == set(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param(TaskState.QUEUED, TaskState.STOPPED, id="waiting ends at once"),
+        pytest.param(TaskState.SUSPENDED, TaskState.STOPPED, id="suspended ends at once"),
+        pytest.param(TaskState.STARTING, TaskState.STOPPING, id="starting leaves first"),
+        pytest.param(TaskState.RUNNING, TaskState.STOPPING, id="running leaves first"),
+        pytest.param(TaskState.SUSPENDING, TaskState.STOPPING, id="stop beats suspend"),
+    ],
+)
+def test_stop(state: TaskState, expected: TaskState) -> None:
+    change = the(lifecycle.stop(in_state(state), actor="alice", why="enough", now=NOW))
+    assert change.task.state is expected
+    assert change.task.why == "enough"
+    assert change.events[0].kind == f"task.{expected}"
+    if expected is TaskState.STOPPING:
+        assert change.task.attempt is not None
+        assert change.task.attempt.verdict is Outcome.STOPPED
+        assert change.task.attempt.terminate_at == NOW
+
+
+@pytest.mark.parametrize("state", [s for s in TaskState if s.is_final])
+def test_an_ended_task_can_not_be_changed(state: TaskState) -> None:
+    task = in_state(state)
+    with pytest.raises(Conflict):
+        lifecycle.stop(task, actor="a", why="", now=NOW)
+    with pytest.raises(Conflict):
+        lifecycle.suspend(task, actor="a", why="", hold=True, now=NOW)
+    with pytest.raises(Conflict):
+        lifecycle.resume(task, actor="a", why="", now=NOW)
+    with pytest.raises(Conflict):
+        lifecycle.set_priority(task, Priority.HIGH, actor="a", now=NOW)
+
+
+def test_stopping_twice_changes_nothing() -> None:
+    once = the(lifecycle.stop(in_state(TaskState.RUNNING), actor="a", why="x", now=NOW)).task
+    assert lifecycle.stop(once, actor="b", why="y", now=NOW + 1) is None
+
+
+def test_a_waiting_task_that_is_held_and_resumed_stands_in_line_as_before() -> None:
+    held = the(lifecycle.suspend(queued(), actor="a", why="later", hold=True, now=NOW)).task
+    assert (held.state, held.held) == (TaskState.SUSPENDED, True)
+    assert lifecycle.suspend(held, actor="a", why="", hold=True, now=NOW) is None
+    back = the(lifecycle.resume(held, actor="a", why="", now=NOW)).task
+    assert (back.state, back.held) == (TaskState.QUEUED, False)
+    assert back.submitted_at == queued().submitted_at
+    assert lifecycle.resume(back, actor="a", why="", now=NOW) is None
+
+
+def test_the_planner_does_not_suspend_what_waits() -> None:
+    assert lifecycle.suspend(queued(), actor="scheduler", why="", hold=False, now=NOW) is None
+
+
+def test_suspending_a_task_whose_program_has_not_started_stops_its_workers_at_once() -> None:
+    change = the(lifecycle.suspend(started(), actor="s", why="w", hold=False, now=NOW))
+    attempt = change.task.attempt
+    assert attempt is not None
+    assert attempt.terminate_at == NOW
+    assert attempt.verdict is Outcome.SUSPENDED_CLEAN
+
+
+def test_a_hold_during_a_suspension_sticks() -> None:
+    running = in_state(TaskState.RUNNING)
+    leaving = the(lifecycle.suspend(running, actor="s", why="w", hold=False, now=NOW)).task
+    held = the(lifecycle.suspend(leaving, actor="alice", why="h", hold=True, now=NOW)).task
+    assert held.held
+    done = lifecycle.finish(held, Outcome.SUSPENDED_CLEAN, NOW + 1).task
+    assert (done.state, done.held, done.suspend_count) == (TaskState.SUSPENDED, True, 1)
+
+
+def test_finish_keeps_the_exit_code_of_a_failure() -> None:
+    failed = lifecycle.condemn(
+        in_state(TaskState.RUNNING), Outcome.FAILED, why="rank 1", now=NOW, exit_code=3
+    )
+    done = lifecycle.finish(failed, Outcome.FAILED, NOW + 1).task
+    assert (done.state, done.exit_code, done.why) == (TaskState.FAILED, 3, "rank 1")
+    assert done.ended_at == NOW + 1
+
+
+def test_demotion_changes_the_charge_and_not_the_wish() -> None:
+    running = in_state(TaskState.RUNNING)
+    lower = the(lifecycle.demote(running, Demotion(running.id, Priority.LOW), NOW)).task
+    assert lower.attempt is not None
+    assert lower.attempt.priority is Priority.LOW
+    assert lower.priority is Priority.NORMAL
+    assert lifecycle.demote(queued(), Demotion(TaskId(7), Priority.LOW), NOW) is None
+
+
+def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:
+    task = queued()
+    assert lifecycle.set_whole_life_state(task, 0, now=NOW) is None
+    assert the(lifecycle.set_whole_life_state(task, 5, now=NOW)).task.whole_life_state == 5
+    assert lifecycle.set_priority(task, Priority.NORMAL, actor="a", now=NOW) is None
+    raised = the(lifecycle.set_priority(task, Priority.HIGH, actor="a", now=NOW))
+    assert raised.task.priority is Priority.HIGH
+    assert raised.events[0].data == {"from": "NORMAL", "to": "HIGH"}

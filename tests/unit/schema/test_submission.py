@@ -1,0 +1,68 @@
+"""What a submission accepts and what it refuses, in words that name the field."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hai.core.types import Priority
+from hai.schema.submission import Submission, priority_level
+
+
+def document(**more: Any) -> dict[str, Any]:
+    return {"version": 2, "name": "train.py", "spec": {"entrypoint": "train.py"}, **more}
+
+
+def test_the_smallest_document() -> None:
+    submission = Submission.model_validate(document())
+    assert submission.priority is Priority.AUTO
+    assert (submission.resource.group, submission.resource.node_count) == ("default", 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        pytest.param({"version": 1}, "version", id="another version"),
+        pytest.param({"name": ""}, "name", id="no name"),
+        pytest.param({"name": "a(b)"}, "control", id="parentheses"),
+        pytest.param({"name": "a/b"}, "control", id="slash"),
+        pytest.param({"name": "x" * 4096}, "511", id="4 kB name"),
+        pytest.param({"name": "123"}, "id", id="looks like an id"),
+        pytest.param({"name": "@last"}, "id", id="looks like a reference"),
+        pytest.param({"priority": "URGENT"}, "URGENT", id="unknown priority"),
+        pytest.param({"priority": 31}, "31", id="unknown number"),
+        pytest.param({"priority": True}, "True", id="a boolean is no priority"),
+        pytest.param({"resource": {"node_count": 0}}, "node_count", id="no nodes"),
+        pytest.param({"resource": {"node_count": 10**6}}, "node_count", id="a million nodes"),
+        pytest.param({"resource": {"nodes": 1}}, "nodes", id="unknown key"),
+        pytest.param({"spec": {}}, "entrypoint", id="nothing to run"),
+        pytest.param({"spec": {"entrypoint": "a\0b"}}, "NUL", id="a NUL byte"),
+        pytest.param(
+            {"spec": {"entrypoint": "a", "environments": {"1x": "y"}}}, "1x", id="bad variable"
+        ),
+        pytest.param(
+            {"spec": {"entrypoint": "a", "parameters": "x" * 2047}}, "2047", id="too long"
+        ),
+        pytest.param({"options": {"watchdog_time": "soon"}}, "watchdog_time", id="watchdog"),
+        pytest.param({"options": {"whole_life_state": 1.5}}, "whole_life_state", id="state"),
+        pytest.param({"options": {"suspend_signal": "SIGKILL"}}, "suspend_signal", id="signal"),
+        pytest.param({"services": [{"name": "a", "port": 0}]}, "port", id="bad port"),
+    ],
+)
+def test_refused(more: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        Submission.model_validate(document(**more))
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [("HIGH", Priority.HIGH), ("high", Priority.HIGH), ("30", Priority.HIGH), (-1, Priority.AUTO)],
+)
+def test_priorities_by_name_and_number(value: object, level: Priority) -> None:
+    assert priority_level(value) is level
+
+
+def test_yaml_scalars_become_environment_text() -> None:
+    spec = {"entrypoint": "a", "environments": {"A": 1, "B": True, "C": "x y"}}
+    submission = Submission.model_validate(document(spec=spec))
+    assert submission.spec.environments == {"A": "1", "B": "true", "C": "x y"}
