@@ -11,6 +11,9 @@ from hai.core.types import GroupName, Priority, UserName
 
 EVERYONE = UserName("*")
 
+LEVELS: tuple[Priority, ...] = tuple(sorted(set(Priority) - {Priority.AUTO}, reverse=True))
+"""The real levels, highest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -55,3 +58,54 @@ class QuotaTable:
         """The widest gang that the user could ever run in the group, at any level."""
         levels = (p for p in Priority if p is not Priority.AUTO)
         return max((self.limit(user, group, level) for level in levels), default=0)
+
+
+class Account:
+    """What one user may hold and holds in one group, in nodes by level.
+
+    `used` counts everything that is charged now, `leaving` the part of it that is on its way out.
+    """
+
+    __slots__ = ("leaving", "limits", "used")
+
+    def __init__(self, limits: Mapping[Priority, int]) -> None:
+        self.limits = limits
+        self.used = dict.fromkeys(LEVELS, 0)
+        self.leaving = dict.fromkeys(LEVELS, 0)
+
+    def room(self, level: Priority) -> int:
+        """Nodes that may be charged at `level` now; negative when a limit was lowered."""
+        return self.limits[level] - self.used[level]
+
+    def level_for(self, asked: Priority, nodes: int) -> Priority | None:
+        """The level at which a gang of `nodes` can be charged now; for AUTO the highest one."""
+        levels = LEVELS if asked is Priority.AUTO else (asked,)
+        return next((level for level in levels if self.room(level) >= nodes), None)
+
+    def level_later(self, asked: Priority, nodes: int) -> Priority | None:
+        """The same, once everything that leaves has left."""
+        levels = LEVELS if asked is Priority.AUTO else (asked,)
+        return next((p for p in levels if self.room(p) + self.leaving[p] >= nodes), None)
+
+    def level_to_blame(self, asked: Priority, nodes: int) -> Priority:
+        """The level to name when there is no room: the highest that could ever hold the gang,
+        otherwise the one with the highest limit."""
+        if asked is not Priority.AUTO:
+            return asked
+        wide_enough = (level for level in LEVELS if self.limits[level] >= nodes)
+        return next(wide_enough, max(LEVELS, key=lambda level: self.limits[level]))
+
+
+class Ledger:
+    """Every user's accounts during one tick; decisions are booked as they are made."""
+
+    def __init__(self, quotas: QuotaTable) -> None:
+        self._quotas = quotas
+        self._accounts: dict[tuple[UserName, GroupName], Account] = {}
+
+    def account(self, user: UserName, group: GroupName) -> Account:
+        account = self._accounts.get((user, group))
+        if account is None:
+            limits = {level: self._quotas.limit(user, group, level) for level in LEVELS}
+            account = self._accounts[user, group] = Account(limits)
+        return account

@@ -4,7 +4,13 @@ Both directions are levels, not edges: a report is all that the agent knows of i
 is all that it should do. Repeating either is harmless, so both sides may die at any time.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+import sys
+from typing import Any, Literal, NotRequired
+
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # what pydantic asks for before 3.12
+    from typing_extensions import TypedDict
 
 
 class SdkRequest(TypedDict):

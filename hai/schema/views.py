@@ -5,8 +5,13 @@ Plain dictionaries keep the client free of a validation library and tolerant of 
 Additive only: a key that exists keeps its name and meaning.
 """
 
-from typing import Any, NotRequired, TypedDict
+import sys
+from typing import Any, NotRequired
 
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # what pydantic asks for before 3.12
+    from typing_extensions import TypedDict
 SCHEMA_VERSION = 1
 
 

@@ -17,7 +17,7 @@ from hai.core.planner import Policy
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
-from hai.launcher.local import LocalLauncher
+from hai.launcher.local import AgentOptions, LocalLauncher
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
 from hai.service.board import Board
@@ -141,9 +141,11 @@ def _local_launcher(settings: Settings) -> LocalLauncher:
     return LocalLauncher(
         settings.data_dir,
         python=settings.agent.python or sys.executable,
-        watchdog_seconds=settings.agent.watchdog_seconds,
-        segment_bytes=settings.logs.segment_bytes,
-        segments=settings.logs.segments,
+        options=AgentOptions(
+            watchdog_seconds=settings.agent.watchdog_seconds,
+            segment_bytes=settings.logs.segment_bytes,
+            segments=settings.logs.segments,
+        ),
     )
 
 

@@ -35,7 +35,7 @@ class UserService:
         """`needs_uid`: the server runs as root, so a user without a uid would run tasks as root."""
         self._store = store
         self._clock = clock
-        self._needs_uid = needs_uid
+        self.needs_uid = needs_uid
         self._seen: dict[str, tuple[float, User]] = {}
 
     async def authenticate(self, secret: str) -> User:
@@ -81,7 +81,7 @@ class UserService:
             )
         if uid is not None and not 0 <= uid < 2**31:
             raise InvalidInput(f"{uid} is no user id")
-        if uid is None and self._needs_uid:
+        if uid is None and self.needs_uid:
             raise InvalidInput(
                 f"the server runs as root: the tasks of {name} need a Unix user",
                 hint="give one with --uid",

@@ -1,0 +1,8 @@
+"""`python -I -S agent.pyz <worker_dir>`, or `python -m hai.agent <worker_dir>`."""
+
+import sys
+
+from hai.agent.main import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

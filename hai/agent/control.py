@@ -1,0 +1,113 @@
+"""The control directory: where the agent and the user's program meet, in any language.
+
+The agent writes `suspend`, `whole_life_state` and `replies/<id>.json`; the program writes `ack`,
+`saved`, `watchdog_seconds` and `requests/<id>.json`. Each is written whole, by renaming.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from hai.agent import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_REQUESTS = 32  # forwarded at once; the rest waits for its turn
+_REQUEST = re.compile(r"([A-Za-z0-9_-]{1,64})\.json")
+_OPS = ("set_whole_life_state", "set_priority")
+
+
+class Control:
+    """`uid` is the program's, when it differs from the agent's."""
+
+    def __init__(self, path: str, uid: int | None) -> None:
+        self._uid = uid
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        self._dir = files.open_dir(path)
+        for name in ("requests", "replies"):
+            try:
+                os.mkdir(name, 0o700, dir_fd=self._dir)
+            except FileExistsError:
+                continue
+            if uid is not None:
+                os.chown(name, uid, -1, dir_fd=self._dir, follow_symlinks=False)
+        os.fchmod(self._dir, 0o700)
+        if uid is not None:
+            os.fchown(self._dir, uid, -1)
+
+    def give_notice(self, grace_seconds: float) -> None:
+        self._write("suspend", json.dumps({"grace_seconds": grace_seconds}).encode(), self._dir)
+
+    def put_whole_life_state(self, value: int) -> None:
+        self._write("whole_life_state", b"%d\n" % value, self._dir)
+
+    @property
+    def is_acked(self) -> bool:
+        return files.exists("ack", self._dir)
+
+    @property
+    def is_saved(self) -> bool:
+        return files.exists("saved", self._dir)
+
+    def watchdog_seconds(self) -> float | None:
+        """The limit that the program asked for; None if it asked for none that makes sense."""
+        data = files.read("watchdog_seconds", self._dir)
+        try:
+            value = float(data) if data else 0.0
+        except ValueError:
+            return None
+        return value if 0 < value < float("inf") else None
+
+    def requests(self, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Requests that are not yet `known` by id. A malformed one is answered here."""
+        try:
+            folder = files.open_dir("requests", self._dir)
+        except OSError:
+            return []
+        try:
+            new: list[dict[str, Any]] = []
+            for name in sorted(os.listdir(folder)):
+                match = _REQUEST.fullmatch(name)
+                if match and match.group(1) not in known:
+                    if len(known) + len(new) >= MAX_REQUESTS:
+                        break
+                    request = _parsed(match.group(1), files.read_json(name, folder))
+                    if request is None:
+                        self._refuse(match.group(1))
+                    else:
+                        new.append(request)
+            return new
+        finally:
+            os.close(folder)
+
+    def reply(self, request_id: str, ok: bool, error: str) -> None:
+        """Write the answer, then take the request away."""
+        data = json.dumps({"ok": ok, "error": error}).encode()
+        for name, folder_name in ((f"{request_id}.json", "replies"), ("", "requests")):
+            try:
+                folder = files.open_dir(folder_name, self._dir)
+            except OSError:
+                continue
+            try:
+                if name:
+                    self._write(name, data, folder)
+                else:
+                    files.remove(f"{request_id}.json", folder)
+            finally:
+                os.close(folder)
+
+    def _refuse(self, request_id: str) -> None:
+        self.reply(request_id, False, f"not a request: expected {{op, value}} with op in {_OPS}")
+
+    def _write(self, name: str, data: bytes, folder: int) -> None:
+        files.write(name, data, folder, uid=self._uid)
+
+
+def _parsed(request_id: str, value: Any) -> dict[str, Any] | None:
+    if not isinstance(value, dict) or value.get("op") not in _OPS:
+        return None
+    return {"id": request_id, "op": value["op"], "value": value.get("value")}

@@ -1,0 +1,91 @@
+"""Small files that other processes read: whole or not at all, and never through a symbolic link.
+
+The control directory belongs to the user's uid while the agent may be root, so every access there
+goes through a directory descriptor, without following links and without opening devices or pipes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_BYTES = 64 * 1024
+
+
+def open_dir(name: str, parent: int | None = None) -> int:
+    """A descriptor of a real directory; OSError if it is missing or a link."""
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def write(name: str, data: bytes, folder: int, mode: int = 0o600, uid: int | None = None) -> None:
+    """Put `data` under `name` in one step; OSError leaves what was there."""
+    temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    fd = os.open(temporary, flags, mode, dir_fd=folder)
+    try:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            if uid is not None:
+                os.fchown(fd, uid, -1)
+        finally:
+            os.close(fd)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        remove(temporary, folder)
+        raise
+
+
+def write_json(name: str, value: Any, folder: int, uid: int | None = None) -> None:
+    write(name, json.dumps(value).encode(), folder, uid=uid)
+
+
+def read(name: str, folder: int, limit: int = MAX_BYTES) -> bytes | None:
+    """The bytes of a regular file of at most `limit` bytes; None for anything else."""
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+        fd = os.open(name, flags, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > limit:
+            return None
+        return os.read(fd, limit)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def read_json(name: str, folder: int) -> Any:
+    """The value in a small JSON file; None if there is none that can be read."""
+    data = read(name, folder)
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def remove(name: str, folder: int) -> None:
+    """Unlink if it is there."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except OSError:
+        return

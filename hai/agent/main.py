@@ -1,0 +1,114 @@
+"""The agent's start: one agent per worker, proven by a lock that dies with it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+import traceback
+
+from hai.agent import files, processes
+from hai.agent.logs import wall_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hai.agent.spec import WorkerSpec
+
+LOCK_SECONDS = 0.5  # somebody may test the lock for a moment
+_BROKEN = 126
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 0 when there is nothing (more) to do, 2 for wrong usage, 1 for own failure."""
+    if len(arguments) != 1:
+        print("usage: python -I -S agent.pyz <worker_dir>", file=sys.stderr)  # noqa: T201
+        return 2
+    _detach()
+    try:
+        folder = files.open_dir(arguments[0])
+        lock = os.open("agent.lock", os.O_RDWR | os.O_CREAT, 0o600, dir_fd=folder)
+    except OSError as error:
+        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 1
+    if not _lock(lock):
+        return 0
+    own = {
+        "pid": os.getpid(),
+        "pid_start": processes.start_time(os.getpid()),
+        "boot_id": processes.boot_id(),
+    }
+    files.write_json("agent.pid", own, folder)
+    # The order matters: a killer writes `cancelled` first and reads agent.pid then.
+    if any(files.exists(name, folder) for name in ("cancelled", "started", "exit.json")):
+        return 0
+    return _serve(arguments[0], folder)
+
+
+def _serve(worker_dir: str, folder: int) -> int:
+    from hai.agent.session import NotOurs, Session
+    from hai.agent.wakeup import Wakeup
+
+    spec = _spec(worker_dir, folder)
+    if spec is None:
+        return 1
+    try:
+        Session(spec, folder, Wakeup()).run()
+    except NotOurs:
+        return 0
+    except Exception:  # noqa: BLE001 - the boundary: a broken agent still leaves a report
+        traceback.print_exc()
+        _give_up(spec.control_dir, folder)
+        return 1
+    return 0
+
+
+def _spec(worker_dir: str, folder: int) -> WorkerSpec | None:
+    from hai.agent.spec import WorkerSpec
+
+    try:
+        data = files.read_json("spec.json", folder)
+        return WorkerSpec(data, os.path.abspath(worker_dir))
+    except (KeyError, TypeError, ValueError) as error:
+        detail = f"cannot start: spec.json: {type(error).__name__} {error}"
+        print(detail, file=sys.stderr)  # noqa: T201
+        _leave_report(detail, folder)
+        return None
+
+
+def _give_up(control_dir: str, folder: int) -> None:
+    """Nothing of the program may outlive its agent."""
+    own = os.getpid()
+    kin = [*processes.descendants(own), *processes.marked(processes.marker_of(control_dir))]
+    processes.signal_all([pid for pid in kin if pid != own], 9)
+    error = sys.exc_info()[1]
+    _leave_report(f"the agent failed: {type(error).__name__}: {error}", folder)
+
+
+def _leave_report(detail: str, folder: int) -> None:
+    end = {"exit_code": _BROKEN, "detail": detail, "ended_at": wall_time(), "usage": {}}
+    try:
+        files.write_json("exit.json", dict(end, acked=False, saved=False), folder)
+    except OSError as error:
+        print(f"exit.json: {error.strerror}", file=sys.stderr)  # noqa: T201
+
+
+def _lock(fd: int) -> bool:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
+
+
+def _detach() -> None:
+    """Own session, no foreign descriptors, no hold on any folder."""
+    with contextlib.suppress(PermissionError):  # the launcher did that already
+        os.setsid()
+    os.closerange(3, max(int(name) for name in os.listdir("/proc/self/fd")) + 1)

@@ -1,0 +1,227 @@
+"""Starts the user's program as the user, in a session of its own, and ends all that came of it.
+
+Everything between fork and exec runs as the user, so that what is missing or forbidden is found
+out with the user's eyes and reported in words.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+
+from hai.agent import processes
+from hai.agent.environment import Account, venv_python
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hai.agent.spec import WorkerSpec
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+_PIPE_BYTES = 2**20
+_SET_PIPE_SIZE = 1031  # fcntl F_SETPIPE_SZ; the fcntl module names it from Python 3.10 on
+_SET_DEATH_SIGNAL = 1  # prctl PR_SET_PDEATHSIG
+_SET_SUBREAPER = 36  # prctl PR_SET_CHILD_SUBREAPER
+
+
+class CannotStart(Exception):
+    """The program did not start; `exit_code` as a shell would give it."""
+
+    def __init__(self, detail: str, exit_code: int = NOT_EXECUTABLE) -> None:
+        super().__init__(detail)
+        self.detail = "cannot start: " + detail
+        self.exit_code = exit_code
+
+
+class Kernel:
+    """The two prctl calls that Python has no name for; without ctypes they are left out."""
+
+    def __init__(self) -> None:
+        self._prctl: Any = None
+        try:
+            import ctypes
+
+            self._prctl = ctypes.CDLL(None).prctl
+        except (ImportError, OSError, AttributeError):
+            return
+        self._prctl(_SET_SUBREAPER, 1, 0, 0, 0)
+
+    def die_with_parent(self, parent: int) -> None:
+        """The kernel kills this process when the agent dies, however that happens."""
+        if self._prctl is not None:
+            self._prctl(_SET_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(NOT_EXECUTABLE)
+
+
+def command_of(spec: WorkerSpec) -> list[str]:
+    """The program's argv. CannotStart when its parameters or its Python make no sense."""
+    try:
+        parameters = shlex.split(spec.parameters)
+    except ValueError as error:
+        raise CannotStart(f"parameters: {error}") from None
+    if spec.entrypoint_executable:
+        return [spec.entrypoint, *parameters]
+    if spec.entrypoint.endswith(".py"):
+        return [_python(spec), "-u", spec.entrypoint, *parameters]
+    return ["bash", spec.entrypoint, *parameters]
+
+
+def _python(spec: WorkerSpec) -> str:
+    if not os.path.isabs(spec.py_venv):
+        return spec.python
+    if not os.path.isdir(spec.py_venv):
+        raise CannotStart(f"no such folder: {spec.py_venv} (options.py_venv)", NOT_FOUND)
+    python = venv_python(spec.py_venv)
+    if not os.path.exists(python):
+        raise CannotStart(f"no bin/python in {spec.py_venv} (options.py_venv)", NOT_FOUND)
+    return python
+
+
+class Program:
+    """The user's process and its kin. `output` is the read end of its stdout and stderr."""
+
+    def __init__(self, pid: int, output: int, control_dir: str) -> None:
+        self.pid = pid
+        self.output = output
+        self._marker = processes.marker_of(control_dir)
+
+    def signal_group(self, number: int) -> None:
+        processes.signal_group(self.pid, number)
+
+    def kin(self) -> list[int]:
+        """All that came of the program and still runs, whatever group or session it moved to."""
+        own = os.getpid()
+        found = {p for p in processes.descendants(own) if processes.is_running(p)}
+        found.update(pid for pid in processes.marked(self._marker) if pid != own)
+        return sorted(found)
+
+
+def start(
+    spec: WorkerSpec, account: Account, environment: dict[str, str], kernel: Kernel
+) -> Program:
+    """Fork and exec; CannotStart if the program could not be brought to run."""
+    argv = command_of(spec)
+    output, output_end = os.pipe()
+    trouble, trouble_end = os.pipe()
+    os.set_blocking(output, False)
+    _widen(output)
+    agent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(account, output_end)
+            kernel.die_with_parent(agent)
+            _exec(spec, argv, environment)
+        except CannotStart as error:
+            _report(trouble_end, error.exit_code, error.detail)
+        except OSError as error:
+            detail = f"cannot start: {error.strerror or error}"
+            _report(trouble_end, NOT_EXECUTABLE, detail)
+        finally:
+            os._exit(NOT_EXECUTABLE)
+    os.close(output_end)
+    os.close(trouble_end)
+    told = _read_all(trouble)
+    if told:
+        os.close(output)
+        os.waitpid(pid, 0)
+        code, _, detail = told.decode("utf-8", "replace").partition(" ")
+        failure = CannotStart("", int(code))
+        failure.detail = detail
+        raise failure
+    return Program(pid, output, spec.control_dir)
+
+
+def _widen(output: int) -> None:
+    """A wide pipe takes bursts; a system that does not allow it still works."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(output, _SET_PIPE_SIZE, _PIPE_BYTES)
+    except OSError:
+        return
+
+
+def _read_all(fd: int) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        part = os.read(fd, 4096)
+        if not part:
+            os.close(fd)
+            return b"".join(parts)
+        parts.append(part)
+
+
+def _report(fd: int, exit_code: int, detail: str) -> None:
+    os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
+
+
+# ---- in the child, between fork and exec: system calls only
+
+
+def _become(account: Account, output_end: int) -> None:
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output_end, 1)
+    os.dup2(output_end, 2)
+    signal.set_wakeup_fd(-1)
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except (OSError, ValueError):
+                continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if account.drops:
+        os.setgroups(account.groups)
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+
+
+def _exec(spec: WorkerSpec, argv: list[str], environment: dict[str, str]) -> None:
+    _check_reach(spec)
+    folder = spec.workspace or environment["HOME"]
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        detail = f"workspace {folder}: {error.strerror}"
+        raise CannotStart(detail, _code_of(error)) from None
+    if not spec.entrypoint_executable:
+        _check_file(spec.entrypoint, folder)
+    elif "/" not in spec.entrypoint and os.path.isfile(spec.entrypoint):
+        argv = ["./" + spec.entrypoint, *argv[1:]]
+    try:
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - the user's own program
+    except OSError as error:
+        detail = f"{argv[0]}: {error.strerror}"
+        if error.errno == errno.ENOENT and os.path.exists(argv[0]):
+            detail = f"{argv[0]}: its interpreter (first line) does not exist"
+        raise CannotStart(detail, _code_of(error)) from None
+
+
+def _check_file(entrypoint: str, folder: str) -> None:
+    if os.path.isdir(entrypoint):
+        raise CannotStart(f"{entrypoint} in {folder} is a folder, not a file")
+    if not os.path.exists(entrypoint):
+        raise CannotStart(f"no such file: {entrypoint} in {folder}", NOT_FOUND)
+    if not os.access(entrypoint, os.R_OK):
+        raise CannotStart(f"uid {os.getuid()} may not read {entrypoint} in {folder}")
+
+
+def _check_reach(spec: WorkerSpec) -> None:
+    """Without its control directory a program could neither be suspended nor ask for anything."""
+    if not os.access(spec.control_dir, os.W_OK | os.X_OK):
+        raise CannotStart(
+            f"uid {os.getuid()} can not reach {spec.control_dir}: every folder above it must be "
+            "searchable (chmod o+x), or server.data_dir must lie elsewhere"
+        )
+
+
+def _code_of(error: OSError) -> int:
+    return NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE

@@ -1,0 +1,95 @@
+"""The files of one rank's log: `<rank>.<offset>.log`, where offset is the place of the file's first
+byte in the whole log (20 digits). Files are never renamed; the oldest goes when there are too many.
+
+A new file begins at a line start, except within a line that is longer than a whole file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+def segment_name(rank: int, offset: int) -> str:
+    return f"{rank}.{offset:020d}.log"
+
+
+def _offsets(log_dir: str, rank: int) -> list[int]:
+    start, end = f"{rank}.", ".log"
+    names = (n[len(start) : -len(end)] for n in os.listdir(log_dir) if n.startswith(start))
+    return sorted(int(name) for name in names if len(name) == 20 and name.isdigit())
+
+
+class Segments:
+    """Appends bytes; every method raises OSError when the disk refuses, and may then be retried."""
+
+    def __init__(self, log_dir: str, rank: int, segment_bytes: int, count: int) -> None:
+        self._log_dir = log_dir
+        self._rank = rank
+        self._segment_bytes = segment_bytes
+        self._count = count
+        self._fd = -1
+        self._offset = 0  # of the open file's first byte
+        self._size = 0  # of the open file
+        self._is_line_start = True
+        self._kept: list[int] = []
+
+    def write(self, data: bytes) -> int:
+        """Append a part of `data` and return its length (at least 1 unless `data` is empty)."""
+        if self._fd < 0:
+            self._open_last()
+        take = self._share(data)
+        if not take:
+            self._open_new(self._offset + self._size)
+            take = self._share(data)
+        done = os.write(self._fd, memoryview(data)[:take])
+        self._size += done
+        if done:
+            self._is_line_start = data[done - 1 : done] == b"\n"
+        return done
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _share(self, data: bytes) -> int:
+        """How much of `data` belongs into the open file; 0: a new one must begin."""
+        room = self._segment_bytes - self._size
+        if len(data) <= room:
+            return len(data)
+        end = data.rfind(b"\n", 0, max(0, room)) + 1
+        if end:
+            return end
+        if self._is_line_start and self._size:
+            return 0
+        line = data.find(b"\n") + 1 or len(data)
+        return max(0, min(line, 2 * self._segment_bytes - self._size))
+
+    def _open_last(self) -> None:
+        """Go on at the end of what an earlier agent left, or begin."""
+        os.makedirs(self._log_dir, mode=0o750, exist_ok=True)
+        self._kept = _offsets(self._log_dir, self._rank)
+        if not self._kept:
+            self._open_new(0)
+            return
+        self._open(self._kept[-1])
+        self._size = os.fstat(self._fd).st_size
+
+    def _open_new(self, offset: int) -> None:
+        self._open(offset)
+        self._size = 0
+        if offset not in self._kept:
+            self._kept.append(offset)
+        while len(self._kept) > self._count:
+            path = os.path.join(self._log_dir, segment_name(self._rank, self._kept[0]))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            del self._kept[0]
+
+    def _open(self, offset: int) -> None:
+        path = os.path.join(self._log_dir, segment_name(self._rank, offset))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        fd = os.open(path, flags, 0o640)
+        self.close()
+        self._fd, self._offset = fd, offset

@@ -1,0 +1,54 @@
+"""spec.json, the launcher's order, as values."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class WorkerSpec:
+    """One worker to run. Raises KeyError, TypeError or ValueError on an incomplete document."""
+
+    def __init__(self, data: dict[str, Any], worker_dir: str) -> None:
+        self.worker_dir = worker_dir
+        self.control_dir = os.path.join(worker_dir, "control")
+        self.key = str(data["key"])
+        task_id, attempt, rank = (int(part) for part in self.key.split("."))
+        self.task_id, self.attempt, self.rank = task_id, attempt, rank
+        self.node_name = str(data["node"]["name"])
+        self.nodes = [str(node) for node in data.get("nodes") or [self.node_name]]
+        self.user = str(data["user"])
+        self.uid: int | None = data["uid"]
+        self.task_name = str(data["task_name"])
+        self.chain_id = str(data["chain_id"])
+        self.group = str(data["group"])
+        self.priority = str(data["priority"])
+        self.world_size = int(data["world_size"])
+        self.whole_life_state = int(data["whole_life_state"])
+        self.log_dir = str(data["log_dir"])
+        self.server_url = str(data["server_url"])
+        self.token = str(data["token"])
+        self.python = str(data["python"])
+        self.address = str(data.get("address") or "127.0.0.1")
+        self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
+        self.segment_bytes = int(data["segment_bytes"])
+        self.segments = int(data["segments"])
+        self._read_document(data["spec"], float(data["watchdog_seconds"]))
+
+    def _read_document(self, document: dict[str, Any], watchdog_seconds: float) -> None:
+        """What the user wrote: run yaml, version 2."""
+        run = document["spec"]
+        options = document.get("options") or {}
+        self.entrypoint = str(run["entrypoint"])
+        self.workspace = str(run.get("workspace") or "")
+        self.parameters = str(run.get("parameters") or "")
+        environments = run.get("environments") or {}
+        self.environments = {str(name): str(value) for name, value in environments.items()}
+        self.entrypoint_executable = bool(run.get("entrypoint_executable"))
+        self.image = str((document.get("resource") or {}).get("image") or "default")
+        self.py_venv = str(options.get("py_venv") or "")
+        self.suspend_signal = str(options.get("suspend_signal") or "")
+        self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)

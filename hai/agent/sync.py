@@ -1,0 +1,250 @@
+"""Talks to the server: one thread holds the long poll for orders, another delivers news at once.
+
+Reports and orders are levels, so both threads may repeat or overtake each other: orders are merged
+so that none is ever taken back. The server may be away for any length of time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+POLL_SECONDS = 10.0  # the longest that the server may hold a poll; also the heartbeat
+REPLY_SECONDS = 10.0  # for an answer that is due
+FIRST_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 2.0
+MAX_EXIT_BACKOFF_SECONDS = 5.0
+ORPHAN_SECONDS = 60.0  # of refusals in a row before the platform does not know us any more
+_REFUSALS = (401, 403, 404, 410)
+_LEVELS = ("go", "suspend", "stop", "over")
+_MAX_ANSWER = 4 * 2**20
+
+
+class Refused(Exception):
+    """The server answered, and does not know this worker."""
+
+
+class Failed(Exception):
+    """No usable answer; try again."""
+
+
+class Channel:
+    """One keep-alive connection; used by one thread."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        self._is_secure = parts.scheme == "https"
+        self._host = parts.hostname or "127.0.0.1"
+        self._port = parts.port
+        self._path = parts.path.rstrip("/") + "/api/v1/agent/sync"
+        self._headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
+        self._connection: Any = None
+
+    def call(self, report: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """The server's answer. Refused or Failed."""
+        body = json.dumps(report).encode()
+        had_connection = self._connection is not None
+        try:
+            status, data = self._send(body, timeout_seconds)
+        except ConnectionError:
+            self.close()
+            if not had_connection:
+                raise Failed("no connection") from None
+            # the server may have closed the idle connection: that is no news about the server
+            status, data = self._send_or_fail(body, timeout_seconds)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Failed(str(error)) from None
+        return _answer(status, data)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _send_or_fail(self, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        try:
+            return self._send(body, timeout_seconds)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Failed(str(error)) from None
+
+    def _send(self, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
+        client = _http_client(self._is_secure)
+        if self._connection is None:
+            kind = client.HTTPSConnection if self._is_secure else client.HTTPConnection
+            self._connection = kind(self._host, self._port, timeout=timeout_seconds)
+        elif self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout_seconds)
+        try:
+            self._connection.request("POST", self._path, body, self._headers)
+            response = self._connection.getresponse()
+            data: bytes = response.read(_MAX_ANSWER)
+        except client.HTTPException as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise ValueError(str(error) or type(error).__name__) from None
+        return response.status, data
+
+
+def _http_client(is_secure: bool) -> Any:
+    """http.client, which loads ssl (a good part of the agent's start) even for plain http."""
+    if not is_secure and "ssl" not in sys.modules and "http.client" not in sys.modules:
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+        try:
+            import http.client
+        finally:
+            del sys.modules["ssl"]
+    import http.client
+
+    return http.client
+
+
+def _answer(status: int, data: bytes) -> dict[str, Any]:
+    if status in _REFUSALS:
+        raise Refused(f"HTTP {status}")
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("order"), dict):
+        raise Failed(f"HTTP {status}")
+    return answer
+
+
+class Link:
+    """The current report, the merged order, and the threads that exchange them."""
+
+    def __init__(
+        self, url: str, token: str, report: dict[str, Any], wake: Callable[[], None]
+    ) -> None:
+        self._url, self._token = url, token
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._report = report
+        self._version = 1  # of the report, as far as it is news
+        self._carried = 0  # highest version that an answered or pending call carries
+        self._delivered = 0
+        self._order: dict[str, Any] = {}
+        self._digest = ""
+        self._replies: list[dict[str, Any]] = []
+        self._refused_since: float | None = None
+        self._is_leaving = False
+
+    def start(self) -> None:
+        _http_client(urlsplit(self._url).scheme == "https")  # once, before there are threads
+        threading.Thread(target=self._poll, name="poll", daemon=True).start()
+        threading.Thread(target=self._deliver, name="deliver", daemon=True).start()
+
+    def order(self) -> dict[str, Any]:
+        """What the server wants; {} before its first word."""
+        with self._changed:
+            return dict(self._order)
+
+    def take_replies(self) -> list[dict[str, Any]]:
+        with self._changed:
+            replies, self._replies = self._replies, []
+            return replies
+
+    def tell(self, **values: Any) -> None:
+        """News: goes out at once."""
+        with self._changed:
+            self._report = dict(self._report, **values)
+            self._version += 1
+            self._changed.notify_all()
+
+    def note(self, **values: Any) -> None:
+        """Figures: go out with the next report."""
+        with self._changed:
+            self._report = dict(self._report, **values)
+
+    @property
+    def is_delivered(self) -> bool:
+        """The server has answered to the latest news."""
+        with self._changed:
+            return self._delivered >= self._version
+
+    def is_orphaned(self) -> bool:
+        with self._changed:
+            since = self._refused_since
+        return since is not None and time.monotonic() - since > ORPHAN_SECONDS
+
+    def leave(self) -> None:
+        with self._changed:
+            self._is_leaving = True
+            self._changed.notify_all()
+
+    def _poll(self) -> None:
+        channel = Channel(self._url, self._token)
+        backoff = FIRST_BACKOFF_SECONDS
+        while not self._is_leaving:
+            done = self._exchange(channel, POLL_SECONDS)
+            backoff = FIRST_BACKOFF_SECONDS if done else self._rest(backoff)
+        channel.close()
+
+    def _deliver(self) -> None:
+        channel = Channel(self._url, self._token)
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            with self._changed:
+                while self._carried >= self._version and not self._is_leaving:
+                    self._changed.wait()
+                if self._is_leaving:
+                    break
+            backoff = FIRST_BACKOFF_SECONDS if self._exchange(channel, 0) else self._rest(backoff)
+        channel.close()
+
+    def _exchange(self, channel: Channel, wait_seconds: float) -> bool:
+        with self._changed:
+            version = self._carried = self._version
+            if self._delivered < version:
+                wait_seconds = 0.0  # news wants its answer now
+            report = dict(self._report, seen=self._digest, wait_seconds=wait_seconds)
+        try:
+            answer = channel.call(report, wait_seconds + REPLY_SECONDS)
+        except Refused:
+            with self._changed:
+                self._refused_since = self._refused_since or time.monotonic()
+                self._carried = self._delivered
+            self._wake()
+            return False
+        except Failed:
+            with self._changed:
+                self._refused_since = None
+                self._carried = self._delivered
+            return False
+        with self._changed:
+            self._refused_since = None
+            self._delivered = max(self._delivered, version)
+            self._take(answer)
+        self._wake()
+        return True
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        order = answer["order"]
+        merged = dict(self._order, **order)
+        for level in _LEVELS:
+            merged[level] = bool(order.get(level)) or bool(self._order.get(level))
+        self._order = merged
+        self._digest = str(answer.get("digest") or "")
+        replies = answer.get("replies")
+        self._replies += replies if isinstance(replies, list) else []
+
+    def _rest(self, backoff: float) -> float:
+        """Wait before the next attempt; news does not shorten it. Returns the next backoff."""
+        deadline = time.monotonic() + backoff
+        with self._changed:
+            most = MAX_BACKOFF_SECONDS
+            if self._report.get("phase") == "exited":
+                most = MAX_EXIT_BACKOFF_SECONDS
+            while not self._is_leaving and time.monotonic() < deadline:
+                self._changed.wait(deadline - time.monotonic())
+        return min(backoff * 2, most)

@@ -1,0 +1,242 @@
+"""The async functions that users of the original know: create_experiment, get_experiment(s).
+
+Standard library only and Python 3.8, because it also runs inside a task. Each call is one blocking
+request in the event loop's thread pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hai.client.events import decode_events
+from hai.client.plain import PlainClient, error_from_body
+from hai.client.profile import load_profile
+from hai.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    Document = str | os.PathLike[str] | io.TextIOBase | Mapping[str, Any]
+
+PAGE_SIZE = 100  # the most that the server gives at once
+# The original's names for what the view calls otherwise.
+ALIASES = {
+    "nb_name": "name",
+    "user_name": "user",
+    "created_at": "submitted_at",
+    "begin_at": "started_at",
+    "end_at": "ended_at",
+    "queue_status": "state",
+}
+
+
+class Experiment:
+    """One task as last seen. Attributes are the keys of the server's task view (id, name, state,
+    chain_status, nodes, priority, exit_code, ...) and the original's names for them."""
+
+    def __init__(self, view: Mapping[str, Any], client: PlainClient | None = None) -> None:
+        self._view = dict(view)
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        view = self.__dict__.get("_view", {})
+        key = ALIASES.get(name, name)
+        if key not in view:
+            raise AttributeError(f"an experiment has no {name!r}")
+        return view[key]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._view, *ALIASES})
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.id} {self.name!r} {self.state}>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole view, JSON data."""
+        return dict(self._view)
+
+    async def refresh(self) -> Experiment:
+        """Reads the task again, in place."""
+        return await self._renew("task")
+
+    async def log(
+        self, rank: Any = 0, *, attempt: int | None = None, tail: int | None = None
+    ) -> str:
+        """What the ranks ("0", "0,2-3", "all") have written so far, one text with line ends."""
+        params = {"rank": rank, "attempt": attempt, "tail": tail}
+        text: str = await _in_thread(_read_log, _client(self._client), self.id, params)
+        return text
+
+    async def stop(self, why: str = "") -> Experiment:
+        return await self._renew("stop", {"why": why})
+
+    async def suspend(self, why: str = "") -> Experiment:
+        """Gives the program notice; it stays suspended until `resume`."""
+        return await self._renew("suspend", {"why": why})
+
+    async def resume(self, why: str = "") -> Experiment:
+        return await self._renew("resume", {"why": why})
+
+    async def set_priority(self, priority: Any) -> Experiment:
+        """`priority`: a level's name or number."""
+        level = priority if isinstance(priority, str) else int(priority)
+        return await self._renew("priority", {"priority": level})
+
+    async def _renew(self, route: str, body: Any = None) -> Experiment:
+        client = _client(self._client)
+        self._view.update(await _in_thread(client.call, route, body=body, ref=self.id))
+        return self
+
+
+async def create_experiment(document: Document, client: PlainClient | None = None) -> Experiment:
+    """Submits a run document, version 2: a path, YAML or JSON text, an open text file or a mapping.
+
+    Safe to repeat over a lost connection. Raises InvalidInput when it can not be understood.
+    """
+    body = load_document(document)
+    body.setdefault("request_id", uuid.uuid4().hex)
+    chosen = _client(client)
+    return Experiment(await _in_thread(chosen.call, "submit", body=body), chosen)
+
+
+create_experiment_v2 = create_experiment
+
+
+async def get_experiment(
+    name_or_id: Any = None, client: PlainClient | None = None, **named: Any
+) -> Experiment:
+    """By name (the caller's newest of it), id or chain id; also as name=, id= or chain_id=."""
+    reference = str(_reference(name_or_id, named))
+    chosen = _client(client)
+    try:
+        return Experiment(await _in_thread(chosen.call, "task", ref=reference), chosen)
+    except NotFound:
+        view = await _in_thread(_find_chain, chosen, reference)
+        if view is None:
+            raise
+        return Experiment(view, chosen)
+
+
+async def get_experiments(
+    page: int = 1,
+    page_size: int = PAGE_SIZE,
+    *,
+    nb_name_pattern: str | None = None,
+    state: list[str] | None = None,
+    group: str | None = None,
+    user: str | None = None,
+    client: PlainClient | None = None,
+) -> tuple[int, list[Experiment]]:
+    """How many there are, and one page of them, newest first."""
+    params = {
+        "page": page,
+        "page_size": page_size,
+        "name": nb_name_pattern,
+        "state": state,
+        "group": group,
+        "user": user,
+    }
+    chosen = _client(client)
+    answer = await _in_thread(chosen.call, "tasks", params=params)
+    return answer["total"], [Experiment(view, chosen) for view in answer["tasks"]]
+
+
+def load_document(document: Document) -> dict[str, Any]:
+    """The run document as a mapping; InvalidInput when it is none.
+
+    Text with a line break or a brace is the document itself, other text is a path.
+    """
+    if isinstance(document, Mapping):
+        return dict(document)
+    if isinstance(document, io.TextIOBase):
+        return parse_document(document.read(), "the given stream")
+    if isinstance(document, str) and ("\n" in document or "{" in document):
+        return parse_document(document, "the given text")
+    try:
+        text = Path(document).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInput(
+            f"can not read {str(document)!r}: {why}", hint="check the path"
+        ) from None
+    return parse_document(text, str(document))
+
+
+def parse_document(text: str, source: str) -> dict[str, Any]:
+    """JSON always, YAML when pyyaml is there. InvalidInput names `source`."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = _parse_yaml(text, source)
+    if not isinstance(found, dict):
+        raise InvalidInput(
+            f"{source} is no run document", hint="it starts with `version: 2` and has a `spec:`"
+        )
+    return found
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise InvalidInput(
+            f"{source} is not JSON, and reading YAML needs pyyaml here",
+            hint="pass a mapping or JSON, or install pyyaml in this environment",
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it can not be parsed"
+        raise InvalidInput(f"{source}{where}: {problem}", hint="it must be YAML or JSON") from None
+
+
+def _reference(positional: Any, named: Mapping[str, Any]) -> Any:
+    given = [value for value in (positional, *named.values()) if value is not None]
+    unknown = set(named) - {"name", "id", "chain_id"}
+    if unknown or len(given) != 1:
+        raise TypeError("get_experiment takes one of: name, id, chain_id")
+    return given[0]
+
+
+def _find_chain(client: PlainClient, chain_id: str) -> dict[str, Any] | None:
+    page, seen = 1, 0
+    while True:
+        params = {"user": "all", "page": page, "page_size": PAGE_SIZE}
+        answer = client.call("tasks", params=params)
+        for view in answer["tasks"]:
+            if view["chain_id"] == chain_id:
+                return dict(view)
+        seen += len(answer["tasks"])
+        if not answer["tasks"] or seen >= answer["total"]:
+            return None
+        page += 1
+
+
+def _read_log(client: PlainClient, ref: int, params: Mapping[str, Any]) -> str:
+    status, raw = client.exchange("logs", params=params, ref=ref)
+    if status != 200:
+        raise error_from_body(status, json.loads(raw), "the server")
+    lines: list[str] = []
+    for event in decode_events([raw]):
+        if event.name == "lines":
+            lines.extend(line["text"] + "\n" for line in event.data["lines"])
+    return "".join(lines)
+
+
+def _client(given: PlainClient | None) -> PlainClient:
+    return PlainClient(load_profile()) if given is None else given
+
+
+async def _in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    call = functools.partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(None, call)

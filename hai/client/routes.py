@@ -1,0 +1,57 @@
+"""One table of the server's routes, read by every client (CLI, SDK, TUI).
+
+Runs on Python 3.8 with nothing but the standard library: tasks ship it in their own interpreters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Route:
+    """`repeatable`: sending it twice is the same as once, so a lost connection may be retried."""
+
+    method: str
+    path: str
+    repeatable: bool = False
+
+
+def _get(path: str) -> Route:
+    return Route("GET", API + path, repeatable=True)
+
+
+ROUTES = {
+    "health": Route("GET", "/health", repeatable=True),
+    "whoami": _get("/whoami"),
+    "users": _get("/users"),
+    "add_user": Route("POST", API + "/users"),
+    "add_token": Route("POST", API + "/users/{name}/tokens"),
+    "revoke_token": Route("DELETE", API + "/tokens/{id}"),
+    "quotas": _get("/quotas"),
+    "set_quotas": Route("PUT", API + "/quotas", repeatable=True),
+    "groups": _get("/groups"),
+    "nodes": _get("/nodes"),
+    "submit": Route("POST", API + "/tasks", repeatable=True),  # carries a request_id
+    "tasks": _get("/tasks"),
+    "task": _get("/tasks/{ref}"),
+    "stop": Route("POST", API + "/tasks/{ref}/stop"),
+    "suspend": Route("POST", API + "/tasks/{ref}/suspend"),
+    "resume": Route("POST", API + "/tasks/{ref}/resume"),
+    "priority": Route("POST", API + "/tasks/{ref}/priority", repeatable=True),
+    "task_events": _get("/tasks/{ref}/events"),
+    "watch": _get("/tasks/{ref}/watch"),
+    "logs": _get("/tasks/{ref}/logs"),
+    "events": _get("/events"),
+}
+
+
+def route_path(route: Route, **parts: object) -> str:
+    """The path of `route` with every part quoted; KeyError when a part is missing."""
+    quoted = {key: quote(str(value), safe="") for key, value in parts.items()}
+    # A dot segment would be folded away on its way: %2E survives.
+    quoted = {k: v.replace(".", "%2E") if v in (".", "..") else v for k, v in quoted.items()}
+    return route.path.format(**quoted)

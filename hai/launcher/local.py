@@ -1,0 +1,344 @@
+"""Workers as processes of this machine.
+
+Every worker is one agent process, named by its directory under `<data_dir>/workers`. Nothing is
+kept in memory that matters: a new server finds everything in the directories. Two servers may call
+at the same time; the agent's lock and its `started` file decide.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hai.agent import processes
+from hai.agent.build import build_agent
+from hai.core.task import WorkerKey
+from hai.errors import PlatformError, Unavailable
+from hai.launcher.worker_dir import WorkerDir
+from hai.ports import Observation, WorkerLaunch, WorkerPhase
+
+START_SECONDS = 10.0  # for a new agent to take its lock
+LEAVE_SECONDS = 2.0  # for an agent whose report is recorded
+KILL_SECONDS = 5.0  # for killed processes to go
+_POLL_SECONDS = 0.01
+_ALL_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+_PASSED_ON = ("PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What every agent is told: see [agent] and [logs] of the settings."""
+
+    watchdog_seconds: float = 1800.0
+    segment_bytes: int = 16 * 2**20
+    segments: int = 8
+    address: str = "127.0.0.1"  # where the ranks of this machine reach each other
+
+
+class LocalLauncher:
+    """Starts, ends and observes agents; blocking work happens in threads.
+
+    `python` runs the agents and all programs without a py_venv. `gpu_count` is how many GPUs the
+    machine really has (None: look). A node's GPU indices are chosen at launch: the first block of
+    its size that no live worker holds, kept in the worker's spec.json; [] when there is none,
+    because the nodes of this machine may be simulated shares with more GPUs than it has.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        data_dir: Path,
+        python: str,
+        options: AgentOptions | None = None,
+        *,
+        gpu_count: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._data_dir = data_dir.expanduser().absolute()
+        self._root = self._data_dir / "workers"
+        self._python = python
+        self._options = options or AgentOptions()
+        self._gpu_count = gpu_count
+        self._monotonic = monotonic
+        self._archive: Path | None = None
+        self._lock = threading.Lock()  # one launch at a time chooses GPUs and spawns
+        self._opened_at = monotonic()
+        self._launched_at: dict[WorkerKey, float] = {}
+        self._children: dict[int, WorkerKey] = {}
+        self._ends: dict[WorkerKey, str] = {}  # how an agent ended that was our child
+        self._swept: set[WorkerKey] = set()
+
+    async def open(self) -> None:
+        await asyncio.to_thread(self._open)
+
+    async def close(self) -> None:
+        """Agents stay as they are."""
+
+    async def launch(self, worker: WorkerLaunch) -> None:
+        await asyncio.to_thread(self._launch, worker)
+
+    async def kill(self, key: WorkerKey) -> None:
+        await asyncio.to_thread(self._kill, key)
+
+    async def observe(self) -> list[Observation]:
+        return await asyncio.to_thread(self._observe)
+
+    async def forget(self, key: WorkerKey) -> None:
+        await asyncio.to_thread(self._forget, key)
+
+    # ---- launch
+
+    def _open(self) -> None:
+        self._opened_at = self._monotonic()
+        with _disk_trouble(self._data_dir):
+            self._ready_root()
+            for trash in self._root.glob(".*"):  # what an interrupted forget() left
+                shutil.rmtree(trash, ignore_errors=True)
+
+    def _ready_root(self) -> Path:
+        """The agent's archive; makes the folders that a program of another uid must pass."""
+        if self._archive is None or not self._archive.is_file():
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._root.chmod(0o711)
+            self._archive = build_agent(self._data_dir / "agent")
+        return self._archive
+
+    def _launch(self, worker: WorkerLaunch) -> None:
+        python = shutil.which(self._python)
+        if python is None:
+            raise PlatformError(
+                f"no Python at {self._python}",
+                hint="set agent.python to an interpreter that exists on this machine",
+            )
+        directory = self._dir(worker.key)
+        with self._lock, _disk_trouble(self._data_dir):
+            archive = self._ready_root()
+            directory.create(0o711 if worker.uid is not None else 0o700)
+            self._reap()
+            is_on_its_way = worker.key in self._children.values()
+            if is_on_its_way or directory.is_settled or directory.is_locked():
+                return
+            directory.write_spec(self._spec(worker, directory, python))
+            self._launched_at[worker.key] = self._monotonic()
+            self._spawn(worker.key, directory, python, archive)
+
+    def _spec(self, worker: WorkerLaunch, directory: WorkerDir, python: str) -> dict[str, Any]:
+        return {
+            "key": str(worker.key),
+            "node": asdict(worker.node),
+            "user": worker.user,
+            "uid": worker.uid,
+            "task_name": worker.task_name,
+            "chain_id": worker.chain_id,
+            "group": worker.group,
+            "priority": worker.priority.name,
+            "world_size": worker.world_size,
+            "spec": dict(worker.spec),
+            "whole_life_state": worker.whole_life_state,
+            "log_dir": worker.log_dir,
+            "server_url": worker.server_url,
+            "token": worker.token,
+            "nodes": list(worker.nodes),
+            "worker_dir": str(directory.path),
+            "python": python,
+            "gpu_indices": self._choose_gpus(worker.node.gpus),
+            **asdict(self._options),
+        }
+
+    def _spawn(self, key: WorkerKey, directory: WorkerDir, python: str, archive: Path) -> None:
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {n: value for n, value in os.environ.items() if n.startswith("LC_")}
+        write = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            pid = os.posix_spawn(
+                python,
+                [python, "-I", "-S", str(archive), str(directory.path)],
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, str(directory.path / "agent.err"), write, 0o600),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=_ALL_SIGNALS,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise PlatformError(f"{python} can not be run: {error.strerror}") from error
+        self._children[pid] = key
+
+    def _choose_gpus(self, wanted: int) -> list[int]:
+        if self._gpu_count is None:
+            self._gpu_count = count_gpus()
+        if not 0 < wanted <= self._gpu_count:
+            return []
+        held: set[int] = set()
+        for _, directory in self._workers():
+            if directory.is_locked() or not directory.is_settled:
+                held.update((directory.spec() or {}).get("gpu_indices") or [])
+        for first in range(0, self._gpu_count - wanted + 1, wanted):
+            block = range(first, first + wanted)
+            if held.isdisjoint(block):
+                return list(block)
+        return []
+
+    # ---- observe
+
+    def _observe(self) -> list[Observation]:
+        self._reap()
+        with _disk_trouble(self._data_dir):
+            return [self._look(key, directory) for key, directory in self._workers()]
+
+    def _workers(self) -> Iterator[tuple[WorkerKey, WorkerDir]]:
+        try:
+            names = sorted(path.name for path in self._root.iterdir())
+        except FileNotFoundError:
+            return
+        for name in names:
+            with contextlib.suppress(ValueError):
+                yield WorkerKey.parse(name), WorkerDir(self._root / name)
+
+    def _look(self, key: WorkerKey, directory: WorkerDir) -> Observation:
+        # The lock is asked first: an agent writes its report before it lets go.
+        if directory.is_locked():
+            return Observation(key, WorkerPhase.ALIVE)
+        end = directory.end()
+        if end is not None:
+            return Observation(key, WorkerPhase.EXITED, *end)
+        agent = directory.agent()
+        if agent is not None and agent.boot_id != processes.boot_id():
+            return Observation(key, WorkerPhase.NODE_LOST, detail="the machine was restarted")
+        if agent is None and not directory.has("cancelled") and self._may_still_come(key):
+            return Observation(key, WorkerPhase.ALIVE)
+        if directory.is_locked():  # it came up between the looks
+            return Observation(key, WorkerPhase.ALIVE)
+        return self._lost(key, directory)
+
+    def _may_still_come(self, key: WorkerKey) -> bool:
+        """A directory without an agent: launched a moment ago, or found after a restart, when a
+        launch() by the new server is still to be expected."""
+        if key in self._ends:
+            return False
+        since = max(self._launched_at.get(key, self._opened_at), self._opened_at)
+        return self._monotonic() - since < START_SECONDS
+
+    def _lost(self, key: WorkerKey, directory: WorkerDir) -> Observation:
+        """Gone without a report. Reported only once nothing of it runs any more."""
+        if key not in self._swept:
+            if not self._sweep(directory):
+                return Observation(key, WorkerPhase.ALIVE)
+            self._swept.add(key)
+        if directory.has("cancelled"):
+            return Observation(key, WorkerPhase.LOST, detail="killed")
+        how = self._ends.get(key, "the agent is gone without a report")
+        note = directory.agent_note()
+        return Observation(key, WorkerPhase.LOST, detail=f"{how}: {note}" if note else how)
+
+    def _reap(self) -> None:
+        """Collect ended agents that this process started."""
+        for pid, key in list(self._children.items()):
+            try:
+                done, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                done, status = pid, -1
+            if not done:
+                continue
+            self._children.pop(pid, None)
+            if status >= 0 and os.WIFSIGNALED(status):
+                self._ends[key] = f"the agent was killed by signal {os.WTERMSIG(status)}"
+            elif status >= 0:
+                self._ends[key] = f"the agent ended with status {os.WEXITSTATUS(status)}"
+
+    # ---- kill, forget
+
+    def _kill(self, key: WorkerKey) -> None:
+        directory = self._dir(key)
+        with _disk_trouble(self._data_dir):
+            self._ready_root()
+            directory.create()
+            directory.cancel()
+            for pid, child in list(self._children.items()):
+                if child == key:  # not reaped, so the pid is still its own
+                    os.kill(pid, signal.SIGKILL)
+            if not self._sweep(directory):
+                raise Unavailable(f"processes of worker {key} do not go away after SIGKILL")
+        self._reap()
+
+    def _sweep(self, directory: WorkerDir) -> bool:
+        """SIGKILL the agent and everything that came of it; False if something stays."""
+        marker = processes.marker_of(str(directory.path / "control"))
+        deadline = time.monotonic() + KILL_SECONDS
+        kin: dict[int, int] = {}  # pid -> start time: also those that hide their environment
+        while True:
+            agent = directory.agent()
+            if agent is not None and agent.boot_id == processes.boot_id():
+                if processes.start_time(agent.pid) == agent.pid_start:
+                    below = processes.descendants(agent.pid)
+                    kin.update((pid, processes.start_time(pid)) for pid in below)
+                processes.kill_exactly(agent.pid, agent.pid_start)
+            kin.update((pid, processes.start_time(pid)) for pid in processes.marked(marker))
+            for pid, started in kin.items():
+                processes.kill_exactly(pid, started)
+            kin = {pid: started for pid, started in kin.items() if _is_same(pid, started)}
+            if not kin and not directory.is_locked():
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+
+    def _forget(self, key: WorkerKey) -> None:
+        directory = self._dir(key)
+        with _disk_trouble(self._data_dir):
+            deadline = time.monotonic() + LEAVE_SECONDS
+            while directory.is_locked() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
+            if directory.is_locked() or directory.end() is None:
+                self._sweep(directory)
+            directory.remove()
+        self._reap()
+        for known in (self._launched_at, self._ends):
+            known.pop(key, None)
+        self._swept.discard(key)
+
+    def _dir(self, key: WorkerKey) -> WorkerDir:
+        return WorkerDir(self._root / str(key))
+
+
+def count_gpus() -> int:
+    """NVIDIA GPUs of this machine, by the driver's own list, else by nvidia-smi."""
+    with contextlib.suppress(OSError):
+        return len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
+    try:
+        listing = subprocess.run(  # noqa: S603 - a fixed command line, no shell
+            [tool, "-L"], capture_output=True, timeout=10, check=True, text=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in listing.splitlines())
+
+
+def _is_same(pid: int, started: int) -> bool:
+    return processes.is_running(pid) and processes.start_time(pid) == started
+
+
+@contextlib.contextmanager
+def _disk_trouble(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{data_dir} can not be used: {error.strerror or error}",
+            hint="check its free space and its permissions",
+        ) from error

@@ -1,0 +1,167 @@
+"""Connections to PostgreSQL: a pool that heals, one statement per transaction, errors translated.
+
+Every statement is a transaction of its own (autocommit), so a call is one round trip. A connection
+that broke while it was idle (PostgreSQL was restarted) is noticed before the statement is sent, and
+another one is taken. If a connection breaks later, reads are repeated once; a write is not, because
+nobody can know whether it was committed: the caller gets Unavailable and looks at the state again.
+"""
+
+import select
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
+
+from hai.errors import InvalidInput, PlatformError, Unavailable
+from hai.store.queries import load_queries
+
+Rows = list[tuple[Any, ...]]
+Connection = AsyncConnection[tuple[Any, ...]]
+
+CONNECT_SECONDS = 5
+_WAIT_SECONDS = 5.0  # for a free connection
+_RECONNECT_SECONDS = 5.0  # the pool gives up a connection after that; the next call tries anew
+
+# A network that swallows packets shows within half a minute. Unix sockets ignore these.
+_NETWORK = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def connection_settings(url: str) -> dict[str, Any]:
+    """Arguments for psycopg.connect; InvalidInput, without the text, for a URL that is none."""
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise InvalidInput(
+            "the database URL can not be understood",
+            hint="write it as postgresql://user@host:port/database",
+        ) from None
+    defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "hai", **_NETWORK}
+    return {**defaults, **given, "autocommit": True}
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turns the driver's errors into the platform's."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise Unavailable(
+            f"the database's disk is full: {_first_line(error)}",
+            hint="free some space on the disk that holds the data folder",
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise Unavailable(
+            f"the database does not answer: {_first_line(error)}",
+            hint="see that PostgreSQL is running: hai-up status",
+        ) from error
+    except (psycopg.DataError, UnicodeEncodeError) as error:
+        raise InvalidInput(
+            f"the database can not keep this value: {_first_line(error)}",
+            hint="use text without NUL characters and numbers of a sensible size",
+        ) from error
+    except psycopg.Error as error:
+        raise PlatformError(
+            f"the database refused a statement: {_first_line(error)}",
+            hint="this is a bug, or the schema was changed by hand; see the server's log",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+class Database:
+    """Runs named queries."""
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        self.settings = connection_settings(url)
+        self._queries = load_queries()
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            kwargs=self.settings,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            open=False,
+            configure=self._configure,
+            timeout=_WAIT_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            name="hai-store",
+        )
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.prepare_threshold = 0
+        await connection.execute(self._queries["configure"])
+
+    async def open(self) -> None:
+        async with translated():
+            await self._pool.open(wait=True, timeout=_WAIT_SECONDS)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def read(
+        self, name: str, parameters: Mapping[str, object] | None = None, *, prepare: bool = True
+    ) -> Rows:
+        """All rows of a query that changes nothing.
+
+        `prepare=False` plans anew for these parameters: for queries with optional filters.
+        """
+        async with translated():
+            try:
+                return await self._run(name, parameters, prepare=prepare)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if not _lost_connection(error):
+                    raise
+            return await self._run(name, parameters, prepare=prepare)
+
+    async def write(self, name: str, parameters: Mapping[str, object]) -> Rows:
+        """All rows of a query that changes something; see above for what is not repeated."""
+        async with translated():
+            return await self._run(name, parameters, prepare=True)
+
+    async def _run(
+        self, name: str, parameters: Mapping[str, object] | None, *, prepare: bool
+    ) -> Rows:
+        async with self._connection() as connection, connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._queries[name], parameters, prepare=prepare)
+            return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._pool.connection() as connection:
+            if not await _is_broken(connection):
+                yield connection
+                return
+        # PostgreSQL went away while the pool was idle, so all that it holds are suspect.
+        await self._pool.drain()
+        async with self._pool.connection() as connection:
+            yield connection
+
+
+async def _is_broken(connection: Connection) -> bool:
+    """A server says nothing to an idle client but good-bye: only then is asking worth a trip."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if not poll.poll(0):
+        return False
+    try:
+        await connection.execute("")
+    except psycopg.Error:
+        return True
+    return False
+
+
+def _lost_connection(error: psycopg.Error) -> bool:
+    """The server went away, as opposed to: it answered that it can not."""
+    code = error.sqlstate
+    return code is None or code.startswith(("08", "57P"))

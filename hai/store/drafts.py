@@ -1,0 +1,47 @@
+"""What a submission becomes: a task, its first ledger line, or a refusal."""
+
+from hai.core.task import EventDraft, Task, TaskDraft
+from hai.core.types import TaskId
+from hai.errors import NameInUse
+
+
+def new_task(draft: TaskDraft, task_id: TaskId, now: float) -> Task:
+    """The queued task as stored."""
+    return Task(
+        id=task_id,
+        chain_id=draft.chain_id,
+        user=draft.user,
+        name=draft.name,
+        group=draft.group,
+        nodes=draft.nodes,
+        priority=draft.priority,
+        spec=draft.spec,
+        submitted_at=now,
+        whole_life_state=draft.whole_life_state,
+    )
+
+
+def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> EventDraft:
+    """The ledger line of a new task; PostgreSQL fills in the id that it picks."""
+    return EventDraft(
+        kind="task.submitted",
+        actor=draft.user,
+        at=now,
+        task_id=task_id,
+        user=draft.user,
+        data={
+            "name": draft.name,
+            "nodes": draft.nodes,
+            "group": draft.group,
+            "priority": draft.priority.name,
+        },
+    )
+
+
+def name_in_use(draft: TaskDraft, holder: TaskId) -> NameInUse:
+    """The refusal of a draft whose name an unfinished task of the user has."""
+    return NameInUse(
+        f"task '{draft.name}' of {draft.user} is still running (id {holder})",
+        hint=f"stop it with `hai-cli stop {holder}`, or pick another name with --name",
+        details={"task_id": holder},
+    )

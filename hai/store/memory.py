@@ -1,0 +1,242 @@
+"""A store that keeps nothing: plain dictionaries, for tests and simulation.
+
+It passes the same contract suite as PostgreSQL. No method awaits anything, so that each is one
+transaction of the event loop.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from hai.core.identity import Token, User
+from hai.core.node import Group, Node, NodeHealth
+from hai.core.planner import Claim
+from hai.core.quota import Quota
+from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
+from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
+from hai.errors import Conflict, HaiError, NotFound
+from hai.ports import TaskPage, TaskQuery
+from hai.store.drafts import name_in_use, new_task, submitted
+
+
+class MemoryStore:
+    """hai.ports.Store in one process."""
+
+    def __init__(self) -> None:
+        self._users: dict[UserName, User] = {}
+        self._tokens: dict[str, Token] = {}
+        self._groups: dict[GroupName, Group] = {}
+        self._nodes: dict[NodeName, Node] = {}
+        self._quotas: dict[tuple[UserName, GroupName, Priority], Quota] = {}
+        self._tasks: dict[TaskId, Task] = {}
+        self._attempts: dict[TaskId, dict[int, Attempt]] = {}
+        self._unfinished: set[TaskId] = set()
+        self._named: dict[tuple[UserName, str], TaskId] = {}  # newest of that name
+        self._requests: dict[tuple[UserName, str], TaskId] = {}
+        self._events: list[Event] = []
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def ping(self) -> None:
+        pass
+
+    # who
+    async def add_user(self, user: User, event: EventDraft) -> None:
+        if user.name in self._users:
+            raise Conflict(f"there is a user {user.name} already")
+        self._users[user.name] = user
+        self._log(event)
+
+    async def user(self, name: UserName) -> User | None:
+        return self._users.get(name)
+
+    async def users(self) -> list[User]:
+        return [self._users[name] for name in sorted(self._users)]
+
+    async def add_token(self, token: Token, event: EventDraft) -> None:
+        if token.user not in self._users:
+            raise NotFound(f"there is no user {token.user}")
+        if token.id in self._tokens or any(t.hash == token.hash for t in self._tokens.values()):
+            raise Conflict(f"there is a token {token.id} already")
+        self._tokens[token.id] = token
+        self._log(event)
+
+    async def user_of_token(self, token_hash: str, now: float) -> User | None:
+        for token in self._tokens.values():
+            if token.hash == token_hash and (token.expires_at is None or token.expires_at > now):
+                user = self._users[token.user]
+                return user if user.active else None
+        return None
+
+    async def remove_token(self, token_id: str, event: EventDraft) -> bool:
+        if self._tokens.pop(token_id, None) is None:
+            return False
+        self._log(event)
+        return True
+
+    # where
+    async def put_group(self, group: Group) -> None:
+        self._groups[group.name] = group
+
+    async def groups(self) -> list[Group]:
+        return [self._groups[name] for name in sorted(self._groups)]
+
+    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            old = self._nodes.get(node.name, node)
+            self._nodes[node.name] = replace(node, health=old.health, health_why=old.health_why)
+
+    async def remove_nodes(self, names: Collection[NodeName]) -> None:
+        for name in names:
+            self._nodes.pop(name, None)
+
+    async def nodes(self) -> list[Node]:
+        return [self._nodes[name] for name in sorted(self._nodes)]
+
+    async def set_node_health(
+        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+    ) -> bool:
+        node = self._nodes.get(name)
+        if node is None:
+            return False
+        self._nodes[name] = replace(node, health=health, health_why=why)
+        self._log(event)
+        return True
+
+    async def put_quotas(self, quotas: Sequence[Quota], event: EventDraft) -> None:
+        for quota in quotas:
+            self._quotas[(quota.user, quota.group, quota.priority)] = quota
+        self._log(event)
+
+    async def quotas(self) -> list[Quota]:
+        return [self._quotas[key] for key in sorted(self._quotas)]
+
+    # what
+    async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:
+        return [self._add_task(draft, now) for draft in drafts]
+
+    def _add_task(self, draft: TaskDraft, now: float) -> Task | HaiError:
+        request = (draft.user, draft.request_id) if draft.request_id is not None else None
+        if request in self._requests:
+            return self._tasks[self._requests[request]]
+        holder = self._named.get((draft.user, draft.name))
+        if holder in self._unfinished:
+            return name_in_use(draft, holder)
+        task = new_task(draft, TaskId(len(self._tasks) + 1), now)
+        self._tasks[task.id] = task
+        self._unfinished.add(task.id)
+        self._named[(task.user, task.name)] = task.id
+        if request is not None:
+            self._requests[request] = task.id
+        self._log(submitted(draft, now, task.id))
+        return task
+
+    async def task(self, task_id: TaskId) -> Task | None:
+        return self._tasks.get(task_id)
+
+    async def task_named(self, user: UserName, name: str) -> Task | None:
+        task_id = self._named.get((user, name))
+        return None if task_id is None else self._tasks[task_id]
+
+    async def tasks(self, ids: Collection[TaskId]) -> list[Task]:
+        return [self._tasks[task_id] for task_id in sorted(set(ids)) if task_id in self._tasks]
+
+    async def active_tasks(self) -> list[Task]:
+        unfinished = (self._tasks[task_id] for task_id in sorted(self._unfinished))
+        return [task for task in unfinished if task.state.is_active]
+
+    async def claims(self) -> list[Claim]:
+        return [_claim(self._tasks[task_id]) for task_id in sorted(self._unfinished)]
+
+    async def list_tasks(self, query: TaskQuery) -> TaskPage:
+        matching = [task for task in reversed(self._tasks.values()) if _matches(task, query)]
+        first = (query.page - 1) * query.page_size
+        return TaskPage(tuple(matching[first : first + query.page_size]), len(matching))
+
+    async def attempts(self, task_id: TaskId) -> list[Attempt]:
+        attempts = self._attempts.get(task_id, {})
+        return [attempts[number] for number in sorted(attempts)]
+
+    async def save(self, changes: Sequence[Change]) -> list[Task]:
+        saved: dict[TaskId, Task] = {}
+        for change in changes:
+            new = change.task
+            old = self._tasks.get(new.id)
+            if old is None or new.id in saved or old.version != new.version:
+                continue
+            saved[new.id] = self._tasks[new.id] = replace(new, version=new.version + 1)
+            if new.attempt is not None:
+                self._attempts.setdefault(new.id, {})[new.attempt.number] = new.attempt
+            if new.state.is_final:
+                self._unfinished.discard(new.id)
+            for event in change.events:
+                self._log(event)
+        return list(saved.values())
+
+    async def count_tasks(self) -> Mapping[TaskState, int]:
+        return Counter(task.state for task in self._tasks.values())
+
+    # what happened
+    async def append(self, events: Sequence[EventDraft]) -> None:
+        for event in events:
+            self._log(event)
+
+    def _log(self, draft: EventDraft) -> None:
+        self._events.append(Event(len(self._events) + 1, draft))
+
+    async def events(
+        self,
+        after: int,
+        *,
+        limit: int = 1000,
+        task_id: TaskId | None = None,
+        user: UserName | None = None,
+    ) -> list[Event]:
+        later = islice(self._events, max(after, 0), None)
+        matching = (
+            event
+            for event in later
+            if task_id in (None, event.draft.task_id) and user in (None, event.draft.user)
+        )
+        return list(islice(matching, limit))
+
+    async def last_event_id(self) -> int:
+        return len(self._events)
+
+    # who leads
+    async def lead(self) -> bool:
+        return True
+
+
+def _claim(task: Task) -> Claim:
+    attempt, active = task.attempt, task.state.is_active
+    known = attempt.nodes if attempt else ()
+    return Claim(
+        task_id=task.id,
+        user=task.user,
+        group=task.group,
+        nodes=task.nodes,
+        priority=task.priority,
+        state=task.state,
+        submitted_at=task.submitted_at,
+        held=task.held,
+        custom_rank=task.custom_rank,
+        holds=known if active else (),
+        knows=() if active else known,
+        charged=attempt.priority if attempt and active else None,
+        since=attempt.created_at if attempt and active else None,
+    )
+
+
+def _matches(task: Task, query: TaskQuery) -> bool:
+    return (
+        query.user in (None, task.user)
+        and (not query.states or task.state in query.states)
+        and query.group in (None, task.group)
+        and query.name_contains in task.name
+    )

@@ -1,0 +1,287 @@
+"""The store on PostgreSQL: each method runs one named query; see queries/*.sql for what it does."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from hai.core.identity import Token, User
+from hai.core.node import Group, Node, NodeHealth
+from hai.core.planner import Claim
+from hai.core.quota import Quota
+from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
+from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
+from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
+from hai.ports import TaskPage, TaskQuery
+from hai.store import rows
+from hai.store.database import Database
+from hai.store.drafts import name_in_use, new_task, submitted
+from hai.store.lease import LeaderLease
+from hai.store.migrate import migrate
+
+_LARGEST_ID = 2**63 - 1
+_SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
+
+
+class PostgresStore:
+    """hai.ports.Store on a PostgreSQL database (UTF-8)."""
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        self._database = Database(url, pool_size)
+        self._lease = LeaderLease(self._database.settings)
+        self._opening = asyncio.Lock()
+        self._is_open = False
+
+    async def open(self) -> None:
+        async with self._opening:
+            if not self._is_open:
+                await migrate(self._database.settings)
+                await self._database.open()
+                self._is_open = True
+
+    async def close(self) -> None:
+        await self._lease.release()
+        await self._database.close()
+
+    async def ping(self) -> None:
+        await self._database.read("ping")
+
+    # who
+    async def add_user(self, user: User, event: EventDraft) -> None:
+        parameters = {
+            "name": user.name,
+            "role": user.role.value,
+            "uid": user.uid,
+            "active": user.active,
+            "created_at": rows.timestamp(user.created_at),
+            "events": rows.events_json([event]),
+        }
+        if not await self._database.write("add_user", parameters):
+            raise Conflict(f"there is a user {user.name} already")
+
+    async def user(self, name: UserName) -> User | None:
+        found = await self._database.read("user", {"name": name})
+        return rows.user_of(found[0]) if found else None
+
+    async def users(self) -> list[User]:
+        return [rows.user_of(row) for row in await self._database.read("users")]
+
+    async def add_token(self, token: Token, event: EventDraft) -> None:
+        parameters = {
+            "id": token.id,
+            "hash": token.hash,
+            "user": token.user,
+            "label": token.label,
+            "created_at": rows.timestamp(token.created_at),
+            "expires_at": rows.timestamp(token.expires_at),
+            "events": rows.events_json([event]),
+        }
+        if await self._database.write("add_token", parameters):
+            return
+        if await self.user(token.user) is None:
+            raise NotFound(f"there is no user {token.user}")
+        raise Conflict(f"there is a token {token.id} already")
+
+    async def user_of_token(self, token_hash: str, now: float) -> User | None:
+        parameters = {"hash": token_hash, "now": rows.timestamp(now)}
+        found = await self._database.read("user_of_token", parameters)
+        return rows.user_of(found[0]) if found else None
+
+    async def remove_token(self, token_id: str, event: EventDraft) -> bool:
+        parameters = {"id": token_id, "events": rows.events_json([event])}
+        return bool(await self._database.write("remove_token", parameters))
+
+    # where
+    async def put_group(self, group: Group) -> None:
+        parameters = {"name": group.name, "description": group.description}
+        await self._database.write("put_group", parameters)
+
+    async def groups(self) -> list[Group]:
+        found = await self._database.read("groups")
+        return [Group(GroupName(name), description) for name, description in found]
+
+    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+        last = {node.name: rows.node_record(node) for node in nodes}
+        await self._database.write("put_nodes", {"nodes": rows.json_of(list(last.values()))})
+
+    async def remove_nodes(self, names: Collection[NodeName]) -> None:
+        await self._database.write("remove_nodes", {"names": list(names)})
+
+    async def nodes(self) -> list[Node]:
+        return [rows.node_of(row) for row in await self._database.read("nodes")]
+
+    async def set_node_health(
+        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+    ) -> bool:
+        parameters = {
+            "name": name,
+            "health": health.value,
+            "why": why,
+            "events": rows.events_json([event]),
+        }
+        return bool(await self._database.write("set_node_health", parameters))
+
+    async def put_quotas(self, quotas: Sequence[Quota], event: EventDraft) -> None:
+        last = {(q.user, q.group, q.priority): rows.quota_record(q) for q in quotas}
+        parameters = {
+            "quotas": rows.json_of(list(last.values())),
+            "events": rows.events_json([event]),
+        }
+        await self._database.write("put_quotas", parameters)
+
+    async def quotas(self) -> list[Quota]:
+        return [rows.quota_of(row) for row in await self._database.read("quotas")]
+
+    # what
+    async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:
+        """See hai.ports.Store. If the answer is lost (Unavailable), the tasks may exist or not;
+        with a request_id the caller can simply ask again and gets the task that was made."""
+        results: dict[int, Task | HaiError] = {}
+        waiting = dict(enumerate(drafts))
+        for _ in range(_SUBMIT_ROUNDS):
+            if not waiting:
+                break
+            results |= await self._insert(waiting, now)
+            waiting = {at: draft for at, draft in waiting.items() if at not in results}
+            if waiting:
+                results |= await self._refuse(waiting)
+                waiting = {at: draft for at, draft in waiting.items() if at not in results}
+        for at, draft in waiting.items():
+            results[at] = Unavailable(f"the name {draft.name!r} changes hands", hint="try again")
+        return [results[at] for at in range(len(drafts))]
+
+    async def _insert(
+        self, drafts: Mapping[int, TaskDraft], now: float
+    ) -> dict[int, Task | HaiError]:
+        """The new tasks; one that the database can not keep does not spoil the others."""
+        positions = list(drafts)
+        try:
+            parameters = {
+                "tasks": rows.json_of([rows.draft_record(d, now) for d in drafts.values()]),
+                "events": rows.events_json(submitted(d, now) for d in drafts.values()),
+            }
+            added = await self._database.write("add_tasks", parameters)
+        except (InvalidInput, ValueError) as error:
+            if len(drafts) > 1:
+                results: dict[int, Task | HaiError] = {}
+                for at, draft in drafts.items():
+                    results |= await self._insert({at: draft}, now)
+                return results
+            if isinstance(error, InvalidInput):
+                return {positions[0]: error}
+            return {positions[0]: InvalidInput(f"the task is not valid JSON: {error}")}
+        return {
+            positions[place]: new_task(drafts[positions[place]], TaskId(task_id), now)
+            for place, task_id in added
+        }
+
+    async def _refuse(self, drafts: Mapping[int, TaskDraft]) -> dict[int, Task | HaiError]:
+        """The earlier task of the same request, or a refusal. Nothing for a draft whose
+        obstacle has gone meanwhile."""
+        positions = list(drafts)
+        parameters = {
+            "users": [draft.user for draft in drafts.values()],
+            "names": [draft.name for draft in drafts.values()],
+            "request_ids": [draft.request_id for draft in drafts.values()],
+        }
+        found = await self._database.read("tasks_in_the_way", parameters)
+        earlier = await self._by_id(same for _, same, _ in found if same is not None)
+        results: dict[int, Task | HaiError] = {}
+        for place, same, holder in found:
+            at = positions[place]
+            if same is not None:
+                results[at] = earlier[same]
+            elif holder is not None:
+                results[at] = name_in_use(drafts[at], holder)
+        return results
+
+    async def _by_id(self, ids: Iterable[TaskId]) -> dict[TaskId, Task]:
+        wanted = set(ids)
+        return {task.id: task for task in await self.tasks(wanted)} if wanted else {}
+
+    async def task(self, task_id: TaskId) -> Task | None:
+        found = await self.tasks([task_id])
+        return found[0] if found else None
+
+    async def task_named(self, user: UserName, name: str) -> Task | None:
+        found = await self._database.read("task_named", {"user": user, "name": name})
+        return rows.task_of(found[0]) if found else None
+
+    async def tasks(self, ids: Collection[TaskId]) -> list[Task]:
+        possible = [task_id for task_id in ids if 0 < task_id <= _LARGEST_ID]
+        found = await self._database.read("tasks", {"ids": possible})
+        return [rows.task_of(row) for row in found]
+
+    async def active_tasks(self) -> list[Task]:
+        return [rows.task_of(row) for row in await self._database.read("active_tasks")]
+
+    async def claims(self) -> list[Claim]:
+        return [rows.claim_of(row) for row in await self._database.read("claims")]
+
+    async def list_tasks(self, query: TaskQuery) -> TaskPage:
+        parameters = {
+            "user": query.user,
+            "states": [state.value for state in query.states] or None,
+            "group": query.group,
+            "name_contains": query.name_contains,
+            "limit": query.page_size,
+            "offset": (query.page - 1) * query.page_size,
+        }
+        found = await self._database.read("list_tasks", parameters, prepare=False)
+        tasks = tuple(rows.task_of(row[1:]) for row in found if row[1] is not None)
+        return TaskPage(tasks, found[0][0])
+
+    async def attempts(self, task_id: TaskId) -> list[Attempt]:
+        found = await self._database.read("attempts", {"task_id": task_id})
+        return [rows.attempt_of(row) for row in found]
+
+    async def save(self, changes: Sequence[Change]) -> list[Task]:
+        """See hai.ports.Store. The second change of a task in one batch is stale.
+
+        If the answer is lost (Unavailable), the batch was written whole or not at all. Saving it
+        again is safe: the versions let nothing be written twice.
+        """
+        first: dict[TaskId, Change] = {}
+        for change in changes:
+            first.setdefault(change.task.id, change)
+        if not first:
+            return []
+        parameters = rows.change_parameters(first.values())
+        written = {row[0] for row in await self._database.write("save_changes", parameters)}
+        return [
+            replace(change.task, version=change.task.version + 1)
+            for task_id, change in first.items()
+            if task_id in written
+        ]
+
+    async def count_tasks(self) -> Mapping[TaskState, int]:
+        found = await self._database.read("count_tasks")
+        return {TaskState(state): count for state, count in found}
+
+    # what happened
+    async def append(self, events: Sequence[EventDraft]) -> None:
+        if events:
+            await self._database.write("append_events", {"events": rows.events_json(events)})
+
+    async def events(
+        self,
+        after: int,
+        *,
+        limit: int = 1000,
+        task_id: TaskId | None = None,
+        user: UserName | None = None,
+    ) -> list[Event]:
+        query = "events"
+        if task_id is not None:
+            query = "events_of_task" if user is None else "events_of_task_and_user"
+        elif user is not None:
+            query = "events_of_user"
+        parameters = {"after": after, "limit": limit, "task_id": task_id, "user": user}
+        return [rows.event_of(row) for row in await self._database.read(query, parameters)]
+
+    async def last_event_id(self) -> int:
+        found = await self._database.read("last_event_id")
+        return int(found[0][0])
+
+    # who leads
+    async def lead(self) -> bool:
+        return await self._lease.hold()

@@ -1,0 +1,161 @@
+-- name: add_tasks
+-- Insert the drafts that break no rule, with their ledger lines; positions and ids of those.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), fresh AS MATERIALIZED (
+    SELECT nextval('task_ids') AS id, d.position, d.chain_id, d.user_name, d.name, d.group_name,
+           d.nodes, d.spec, d.request_id, d.submitted_at, d.priority, d.state, d.held,
+           d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version
+      FROM locked
+     CROSS JOIN (
+        SELECT * FROM json_populate_recordset(NULL::tasks, %(tasks)s::json)
+          WITH ORDINALITY AS r(id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+                               submitted_at, priority, state, held, custom_rank,
+                               whole_life_state, attempts, suspend_count, exit_code, why,
+                               started_at, ended_at, version, position)
+     ) AS d
+     ORDER BY d.position
+), added AS (
+    INSERT INTO tasks (id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+                       submitted_at, priority, state, held, custom_rank, whole_life_state,
+                       attempts, suspend_count, why, version)
+    SELECT id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+           submitted_at, priority, state, held, custom_rank, whole_life_state,
+           attempts, suspend_count, why, version
+      FROM fresh
+     ORDER BY position
+        ON CONFLICT DO NOTHING
+    RETURNING id
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, fresh.id, e.user_name, e.why, e.data
+      FROM fresh
+      JOIN added ON added.id = fresh.id
+      JOIN json_populate_recordset(NULL::events, %(events)s::json)
+           WITH ORDINALITY AS e(id, at, kind, actor, task_id, user_name, why, data, position)
+        ON e.position = fresh.position
+     ORDER BY fresh.position
+)
+SELECT fresh.position - 1, fresh.id FROM fresh JOIN added ON added.id = fresh.id;
+
+-- name: tasks_in_the_way
+-- For each draft: the task of the same request, and the unfinished one of the same name.
+SELECT d.position - 1,
+       (SELECT t.id FROM tasks t
+         WHERE t.user_name = d.user_name AND t.request_id = d.request_id),
+       (SELECT t.id FROM tasks t
+         WHERE t.user_name = d.user_name AND t.name = d.name
+           AND t.state NOT IN ('succeeded', 'failed', 'stopped'))
+  FROM unnest(%(users)s::text[], %(names)s::text[], %(request_ids)s::text[])
+       WITH ORDINALITY AS d(user_name, name, request_id, position);
+
+-- name: save_changes
+-- Write tasks whose version is current, with attempt, workers and ledger lines; ids of those.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), changed AS MATERIALIZED (
+    SELECT c.*
+      FROM locked CROSS JOIN json_populate_recordset(NULL::tasks, %(tasks)s::json) AS c
+), written AS (
+    UPDATE tasks AS t
+       SET priority = c.priority, state = c.state, held = c.held, custom_rank = c.custom_rank,
+           whole_life_state = c.whole_life_state, attempts = c.attempts,
+           suspend_count = c.suspend_count, exit_code = c.exit_code, why = c.why,
+           started_at = c.started_at, ended_at = c.ended_at, version = t.version + 1
+      FROM changed AS c
+     WHERE t.id = c.id AND t.version = c.version
+    RETURNING t.id
+), kept_attempts AS (
+    INSERT INTO attempts AS a
+    SELECT r.*
+      FROM json_populate_recordset(NULL::attempts, %(attempts)s::json) AS r
+      JOIN written ON written.id = r.task_id
+        ON CONFLICT (task_id, number) DO UPDATE
+       SET priority = excluded.priority, nodes = excluded.nodes,
+           created_at = excluded.created_at, started_at = excluded.started_at,
+           ended_at = excluded.ended_at, suspend_at = excluded.suspend_at,
+           acked_at = excluded.acked_at, terminate_at = excluded.terminate_at,
+           verdict = excluded.verdict, outcome = excluded.outcome,
+           exit_code = excluded.exit_code, why = excluded.why
+     WHERE a IS DISTINCT FROM excluded
+), kept_workers AS (
+    INSERT INTO workers AS w
+    SELECT r.*
+      FROM json_populate_recordset(NULL::workers, %(workers)s::json) AS r
+      JOIN written ON written.id = r.task_id
+        ON CONFLICT (task_id, attempt, rank) DO UPDATE
+       SET state = excluded.state, exit_code = excluded.exit_code, detail = excluded.detail,
+           acked = excluded.acked, saved = excluded.saved, address = excluded.address,
+           port = excluded.port, started_at = excluded.started_at,
+           ended_at = excluded.ended_at, usage = excluded.usage
+     WHERE w IS DISTINCT FROM excluded
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+      FROM json_populate_recordset(NULL::events, %(events)s::json)
+           WITH ORDINALITY AS e(saved_with, at, kind, actor, task_id, user_name, why, data,
+                                position)
+      JOIN written ON written.id = e.saved_with
+     ORDER BY e.position
+)
+SELECT id FROM written;
+
+-- name: tasks
+-- The tasks of these ids.
+SELECT * FROM tasks_with_attempt WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id;
+
+-- name: task_named
+-- The user's newest task of that name.
+SELECT * FROM tasks_with_attempt
+ WHERE id = (SELECT max(id) FROM tasks WHERE user_name = %(user)s AND name = %(name)s);
+
+-- name: active_tasks
+-- All tasks that hold nodes.
+SELECT * FROM tasks_with_attempt
+ WHERE state IN ('starting', 'running', 'suspending', 'stopping')
+ ORDER BY id;
+
+-- name: claims
+-- What the planner needs of every unfinished task, and no more.
+SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
+       t.custom_rank, a.nodes, a.priority, a.created_at
+  FROM tasks t
+  LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
+ WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
+ ORDER BY t.id;
+
+-- name: list_tasks
+-- One page of the matching tasks, newest first, with the number of all that match.
+WITH matching AS (
+    SELECT t.id
+      FROM tasks t
+     WHERE (%(user)s::text IS NULL OR t.user_name = %(user)s)
+       AND (%(states)s::text[] IS NULL OR t.state = ANY(%(states)s))
+       AND (%(group)s::text IS NULL OR t.group_name = %(group)s)
+       AND (%(name_contains)s::text = '' OR position(%(name_contains)s IN t.name) > 0)
+), page AS (
+    SELECT id FROM matching ORDER BY id DESC
+     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+)
+SELECT (SELECT count(*) FROM matching), v.*
+  FROM (SELECT 1) AS always
+  LEFT JOIN (page JOIN tasks_with_attempt AS v USING (id)) ON true
+ ORDER BY v.id DESC;
+
+-- name: attempts
+-- All attempts of a task with their workers, oldest first.
+SELECT a.number, a.priority, a.nodes, a.created_at, a.started_at, a.ended_at, a.suspend_at,
+       a.acked_at, a.terminate_at, a.verdict, a.outcome, a.exit_code, a.why,
+       (SELECT json_agg(json_build_array(w.rank, w.state, w.exit_code, w.detail, w.acked, w.saved,
+                                         w.address, w.port, extract(epoch FROM w.started_at),
+                                         extract(epoch FROM w.ended_at), w.usage)
+                        ORDER BY w.rank)
+          FROM workers w
+         WHERE w.task_id = a.task_id AND w.attempt = a.number)
+  FROM attempts a
+ WHERE a.task_id = %(task_id)s
+ ORDER BY a.number;
+
+-- name: count_tasks
+-- How many tasks are in each state.
+SELECT state, count(*) FROM tasks GROUP BY state;

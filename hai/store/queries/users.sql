@@ -1,0 +1,84 @@
+-- name: add_user
+-- A new user with a ledger line; no row when the name is taken.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), added AS (
+    INSERT INTO users (name, role, uid, active, created_at)
+    SELECT %(name)s, %(role)s, %(uid)s::bigint, %(active)s::boolean,
+           %(created_at)s::timestamptz
+      FROM locked
+        ON CONFLICT DO NOTHING
+    RETURNING name
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+      FROM added CROSS JOIN json_populate_recordset(NULL::events, %(events)s::json) AS e
+)
+SELECT name FROM added;
+
+-- name: user
+-- One user.
+SELECT name, role, uid, active, created_at FROM users WHERE name = %(name)s;
+
+-- name: users
+-- All users by name.
+SELECT name, role, uid, active, created_at FROM users ORDER BY name;
+
+-- name: add_token
+-- A new token of an existing user with a ledger line; no row when it breaks a rule.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), added AS (
+    INSERT INTO tokens (id, hash, user_name, label, created_at, expires_at)
+    SELECT %(id)s, %(hash)s, u.name, %(label)s, %(created_at)s::timestamptz,
+           %(expires_at)s::timestamptz
+      FROM locked CROSS JOIN users u
+     WHERE u.name = %(user)s
+        ON CONFLICT DO NOTHING
+    RETURNING id
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+      FROM added CROSS JOIN json_populate_recordset(NULL::events, %(events)s::json) AS e
+)
+SELECT id FROM added;
+
+-- name: user_of_token
+-- The active user whose unexpired token has this hash.
+SELECT u.name, u.role, u.uid, u.active, u.created_at
+  FROM tokens t JOIN users u ON u.name = t.user_name
+ WHERE t.hash = %(hash)s AND u.active
+   AND (t.expires_at IS NULL OR t.expires_at > %(now)s::timestamptz);
+
+-- name: remove_token
+-- Forget a token, with a ledger line; no row when there is none.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), removed AS (
+    DELETE FROM tokens USING locked WHERE id = %(id)s RETURNING id
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+      FROM removed CROSS JOIN json_populate_recordset(NULL::events, %(events)s::json) AS e
+)
+SELECT id FROM removed;
+
+-- name: put_quotas
+-- Set limits, with a ledger line.
+WITH locked AS MATERIALIZED (
+    SELECT ledger_lock()
+), logged AS (
+    INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
+    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+      FROM locked CROSS JOIN json_populate_recordset(NULL::events, %(events)s::json) AS e
+)
+INSERT INTO quotas
+SELECT q.*
+  FROM locked CROSS JOIN json_populate_recordset(NULL::quotas, %(quotas)s::json) AS q
+    ON CONFLICT (user_name, group_name, priority) DO UPDATE SET nodes = excluded.nodes
+RETURNING user_name;
+
+-- name: quotas
+-- All limits.
+SELECT user_name, group_name, priority, nodes FROM quotas
+ ORDER BY user_name, group_name, priority;

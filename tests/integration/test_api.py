@@ -1,0 +1,330 @@
+"""The whole API in one process: memory store, in-process bus, hollow nodes, real clock."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from hai.core.identity import Role, User
+from hai.core.types import UserName
+from hai.server.app import build_app
+from hai.server.compose import Platform, compose, opened
+from hai.service.bootstrap import Bootstrap
+from hai.settings import load_settings
+
+Client = httpx2.AsyncClient
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    settings = load_settings(
+        server={"data_dir": tmp_path, "port": 1},
+        store={"url": "memory:"},
+        suspend={"notice_seconds": 0.2},
+    )
+    made = compose(settings)
+    async with opened(made):
+        yield made
+
+
+def _document() -> dict[str, Any]:
+    nodes = [
+        {"name": f"hollow-{i}", "group": "hollow", "launcher": "hollow", "gpus": 8}
+        for i in range(4)
+    ]
+    rows = [("*", "HIGH", 4), ("*", "NORMAL", 4), ("*", "LOW", 2)]
+    return {
+        "user": {"name": "root", "role": "admin", "uid": 0},
+        "groups": [{"name": "hollow", "description": "simulated"}],
+        "nodes": nodes,
+        "quotas": [
+            {"user": user, "resource": f"node-hollow-{level}", "nodes": n}
+            for user, level, n in rows
+        ],
+    }
+
+
+@pytest.fixture
+async def admin(platform: Platform) -> AsyncIterator[Client]:
+    services = platform.services
+    bootstrap = Bootstrap(services.store, services.users, services.clock)
+    made = await bootstrap.apply(_document())
+    assert made.secret
+    async with connect(platform, made.secret) as client:
+        yield client
+
+
+@pytest.fixture
+async def alice(platform: Platform, admin: Client) -> AsyncIterator[Client]:
+    reply = await admin.post("/api/v1/users", json={"name": "alice", "uid": 12345})
+    assert reply.status_code == 201
+    async with connect(platform, reply.json()["token"]["token"]) as client:
+        yield client
+
+
+def connect(platform: Platform, token: str = "") -> Client:
+    transport = httpx2.ASGITransport(app=build_app(platform.services))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return Client(transport=transport, base_url="http://hai", headers=headers)
+
+
+def document(name: str, nodes: int = 1, seconds: float = 0.0, **more: Any) -> dict[str, Any]:
+    simulate = {"seconds": seconds, **more.pop("simulate", {})}
+    return {
+        "version": 2,
+        "name": name,
+        "spec": {"entrypoint": "train.py"},
+        "resource": {"group": "hollow", "node_count": nodes},
+        "priority": "NORMAL",
+        "options": {"simulate": simulate},
+        **more,
+    }
+
+
+async def submit(client: Client, *args: Any, **more: Any) -> int:
+    reply = await client.post("/api/v1/tasks", json=document(*args, **more))
+    assert reply.status_code == 201, reply.text
+    task_id: int = reply.json()["id"]
+    return task_id
+
+
+async def until(client: Client, task_id: int, *states: str) -> dict[str, Any]:
+    """The task's detail once it is in one of these states."""
+    async with asyncio.timeout(20):
+        while True:
+            detail: dict[str, Any] = (await client.get(f"/api/v1/tasks/{task_id}")).json()
+            if detail["state"] in states:
+                return detail
+            await asyncio.sleep(0.02)
+
+
+def sse_events(text: str) -> list[tuple[str, Any]]:
+    events = []
+    for block in text.split("\n\n"):
+        fields = dict(
+            line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")
+        )
+        if "data" in fields:
+            events.append((fields["event"], json.loads(fields["data"])))
+    return events
+
+
+async def test_a_task_runs_and_tells_its_story(alice: Client) -> None:
+    task_id = await submit(alice, "train.py", 2)
+    done = await until(alice, task_id, "succeeded")
+    assert (done["exit_code"], done["attempts"], done["chain_status"]) == (0, 1, "finished")
+    [attempt] = done["attempt_list"]
+    assert attempt["outcome"] == "succeeded"
+    assert [worker["state"] for worker in attempt["workers"]] == ["exited", "exited"]
+    events = (await alice.get(f"/api/v1/tasks/{task_id}/events")).json()["events"]
+    assert [event["kind"] for event in events] == [
+        "task.submitted",
+        "task.starting",
+        "task.running",
+        "task.succeeded",
+    ]
+    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
+
+
+async def test_a_failing_task_keeps_its_exit_code(alice: Client) -> None:
+    task_id = await submit(alice, "bad", simulate={"exit_code": 7})
+    done = await until(alice, task_id, "failed")
+    assert done["exit_code"] == 7
+    assert "rank 0 on hollow-0 exited with code 7" in done["why"]
+
+
+async def test_a_higher_priority_suspends_and_the_victim_resumes(
+    alice: Client, admin: Client
+) -> None:
+    low = await submit(alice, "low", 4, seconds=30)
+    await until(alice, low, "running")
+    high = await submit(admin, "high", 4, seconds=0.1, priority="HIGH")
+    await until(admin, high, "succeeded")
+    again = await until(alice, low, "running", "starting")
+    assert again["suspend_count"] == 1
+    assert again["attempt_list"][0]["outcome"] == "suspended-clean"
+    assert (await alice.post(f"/api/v1/tasks/{low}/stop")).status_code == 200
+    stopped = await until(alice, low, "stopped")
+    assert stopped["why"] == "stopped by alice"
+
+
+async def test_a_task_that_ignores_the_notice_is_suspended_dirty(alice: Client) -> None:
+    task_id = await submit(alice, "deaf", 1, seconds=30, simulate={"ignore_suspend": True})
+    await until(alice, task_id, "running")
+    await alice.post(f"/api/v1/tasks/{task_id}/suspend", json={"why": "lunch"})
+    held = await until(alice, task_id, "suspended")
+    assert held["attempt_list"][0]["outcome"] == "suspended-dirty"
+    assert held["held"]
+    assert held["reason"]["code"] == "held"
+    assert (await alice.post(f"/api/v1/tasks/{task_id}/resume")).status_code == 200
+    await until(alice, task_id, "running")
+
+
+async def test_waiting_tasks_say_why(alice: Client, admin: Client) -> None:
+    first = await submit(alice, "wide", 4, seconds=30)
+    await until(alice, first, "running")
+    second = await submit(admin, "next", 1, seconds=30)
+    async with asyncio.timeout(10):
+        while True:
+            detail = (await admin.get(f"/api/v1/tasks/{second}")).json()
+            if detail["reason"]["code"] == "no_free_nodes":
+                break
+            await asyncio.sleep(0.02)
+    assert str(first) in detail["reason"]["text"]
+
+
+async def test_names_ids_and_last_name_the_same_task(alice: Client, admin: Client) -> None:
+    task_id = await submit(alice, "my train.py", seconds=30)
+    for ref in (str(task_id), "my%20train.py", "@last"):
+        assert (await alice.get(f"/api/v1/tasks/{ref}")).json()["id"] == task_id
+    assert (await admin.get("/api/v1/tasks/my%20train.py")).status_code == 404
+
+
+async def test_a_repeated_request_id_submits_once(alice: Client) -> None:
+    first = await submit(alice, "once", seconds=30, request_id="r1")
+    assert await submit(alice, "once", seconds=30, request_id="r1") == first
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        pytest.param({"resource": {"group": "hollow", "node_count": 0}}, 422, "invalid_input"),
+        pytest.param({"resource": {"group": "hollow", "node_count": 10**6}}, 422, "invalid_input"),
+        pytest.param({"resource": {"group": "hollow", "node_count": 5}}, 422, "invalid_input"),
+        pytest.param({"resource": {"group": "moon", "node_count": 1}}, 422, "invalid_input"),
+        pytest.param({"priority": "URGENT"}, 422, "invalid_input"),
+        pytest.param({"priority": "VERY_HIGH"}, 403, "over_quota"),
+        pytest.param(
+            {"priority": "LOW", "resource": {"group": "hollow", "node_count": 3}}, 403, "over_quota"
+        ),
+        pytest.param({"version": 1}, 422, "invalid_input"),
+        pytest.param({"name": "x" * 4096}, 422, "invalid_input"),
+        pytest.param({"unknown": 1}, 422, "invalid_input"),
+    ],
+)
+async def test_bad_submits_change_nothing(
+    alice: Client, change: dict[str, Any], status: int, code: str
+) -> None:
+    reply = await alice.post("/api/v1/tasks", json={**document("x"), **change})
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+    assert "\n" not in reply.json()["message"]
+    assert reply.headers["x-request-id"] == reply.json()["request_id"]
+    assert (await alice.get("/api/v1/tasks")).json()["total"] == 0
+
+
+async def test_a_name_in_use_is_refused_until_the_task_ends(alice: Client) -> None:
+    task_id = await submit(alice, "train.py", seconds=30)
+    again = await alice.post("/api/v1/tasks", json=document("train.py"))
+    assert (again.status_code, again.json()["code"]) == (409, "name_in_use")
+    await alice.post(f"/api/v1/tasks/{task_id}/stop")
+    await until(alice, task_id, "stopped")
+    await submit(alice, "train.py")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/tasks/999", 404),
+        ("GET", "/api/v1/tasks/99999999999999999999999", 404),
+        ("POST", "/api/v1/tasks/none/stop", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("DELETE", "/api/v1/tasks", 405),
+        ("GET", "/api/v1/tasks?page=0", 422),
+        ("GET", "/api/v1/tasks?state=happy", 422),
+        ("POST", "/api/v1/users", 422),
+        ("POST", "/api/v1/admin/vacate", 403),
+        ("PUT", "/api/v1/quotas", 422),
+        ("DELETE", "/api/v1/tokens/x", 403),
+    ],
+)
+async def test_errors_are_bodies_with_codes(
+    alice: Client, method: str, path: str, status: int
+) -> None:
+    reply = await alice.request(method, path)
+    assert reply.status_code == status
+    assert set(reply.json()) >= {"code", "message", "hint", "request_id"}
+
+
+async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client) -> None:
+    task_id = await submit(admin, "admins", seconds=30)
+    assert (await alice.post(f"/api/v1/tasks/{task_id}/stop")).status_code == 403
+    assert (await alice.post("/api/v1/users", json={"name": "eve"})).status_code == 403
+    rows = {"quotas": [{"user": "alice", "resource": "node-hollow-HIGH", "nodes": 99}]}
+    assert (await alice.put("/api/v1/quotas", json=rows)).status_code == 403
+    assert (await admin.put("/api/v1/quotas", json=rows)).status_code == 200
+    me = (await alice.get("/api/v1/whoami")).json()
+    assert {q["resource"]: q["nodes"] for q in me["quotas"]}["node-hollow-HIGH"] == 99
+    async with connect(platform) as nobody, connect(platform, "wrong") as wrong:
+        for client in (nobody, wrong):
+            reply = await client.get("/api/v1/whoami")
+            assert (reply.status_code, reply.json()["code"]) == (401, "auth_required")
+        assert (await nobody.get("/health")).status_code == 200
+
+
+async def test_tokens_can_be_made_expire_and_be_revoked(
+    platform: Platform, alice: Client, admin: Client
+) -> None:
+    made = (await alice.post("/api/v1/users/alice/tokens", json={"label": "ci"})).json()
+    async with connect(platform, made["token"]) as other:
+        assert (await other.get("/api/v1/whoami")).json()["user"]["name"] == "alice"
+        assert (await admin.delete(f"/api/v1/tokens/{made['id']}")).status_code == 204
+        assert (await other.get("/api/v1/whoami")).status_code == 401
+    refused = await alice.post("/api/v1/users/root/tokens", json={})
+    assert refused.status_code == 403
+    store, clock = platform.services.store, platform.services.clock
+    assert await store.user_of_token("0" * 64, clock.now()) is None
+
+
+async def test_watch_and_events_are_streams_that_end(alice: Client) -> None:
+    task_id = await submit(alice, "short", seconds=0.1)
+    watched = sse_events((await alice.get(f"/api/v1/tasks/{task_id}/watch")).text)
+    assert watched[-1] == ("end", {"state": "succeeded", "exit_code": 0, "why": ""})
+    states = [data["state"] for kind, data in watched if kind == "state"]
+    assert states[-1] == "succeeded"
+    events = sse_events((await alice.get(f"/api/v1/events?task={task_id}")).text)
+    assert events[0][1]["kind"] == "task.submitted"
+    later = sse_events(
+        (await alice.get(f"/api/v1/events?task={task_id}&cursor={events[0][1]['id']}")).text
+    )
+    assert later == events[1:]
+
+
+async def test_vacate_suspends_everything_and_starts_nothing(alice: Client, admin: Client) -> None:
+    running = await submit(alice, "runs", 2, seconds=30)
+    await until(alice, running, "running")
+    assert (await admin.post("/api/v1/admin/vacate")).json() == {"active": 1}
+    task = await until(alice, running, "suspended")
+    assert not task["held"]
+    waiting = await submit(alice, "waits")
+    assert (await alice.get(f"/api/v1/tasks/{waiting}")).json()["state"] == "queued"
+
+
+async def test_metrics_ready_and_the_description(alice: Client) -> None:
+    await until(alice, await submit(alice, "m"), "succeeded")
+    metrics = (await alice.get("/metrics")).text
+    assert 'hai_tasks{state="succeeded"} 1.0' in metrics
+    assert 'hai_nodes{group="hollow",health="ready"} 4.0' in metrics
+    assert (await alice.get("/ready")).json()["status"] == "ready"
+    assert "/api/v1/tasks/{ref}/logs" in (await alice.get("/openapi.json")).json()["paths"]
+
+
+async def test_too_large_a_body_is_refused(alice: Client) -> None:
+    reply = await alice.post("/api/v1/tasks", content=b"x" * (2 << 20))
+    assert reply.status_code == 413
+
+
+async def test_users_without_a_uid_are_refused_where_tasks_would_run_as_root(
+    platform: Platform,
+) -> None:
+    services = platform.services
+    root = User(UserName("root"), Role.ADMIN, 0)
+    if platform.services.users.needs_uid:
+        with pytest.raises(Exception, match="need a Unix user"):
+            await services.users.add(root, "bob", Role.USER, None)
+    else:
+        user, _ = await services.users.add(root, "bob", Role.USER, None)
+        assert user.uid is None

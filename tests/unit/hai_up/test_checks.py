@@ -1,0 +1,80 @@
+"""Each thing that makes a start impossible is said before anything is changed."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from hai.errors import PlatformError
+from hai_up.checks import (
+    FAIL,
+    OK,
+    check_disk,
+    check_folder,
+    check_port,
+    check_python,
+    memory_bytes,
+    preflight,
+)
+from hai_up.config import Options
+
+
+def options(data_dir: Path, *, host: str = "127.0.0.1", port: int = 0) -> Options:
+    return Options(data_dir, host, port, 4, 8, 0, user="ada", group="training")
+
+
+def test_a_new_folder_is_fine(tmp_path: Path) -> None:
+    assert check_folder(options(tmp_path / "a" / "b")).status == OK
+    assert check_folder(options(tmp_path)).status == OK
+    assert check_disk(options(tmp_path / "a")).status != FAIL
+
+
+def test_folders_that_will_not_do(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    used = tmp_path
+    for folder, word in (
+        (file, "not a folder"),
+        (file / "below", "not a folder"),
+        (used, "other files"),
+        (tmp_path / (("x" * 200 + "/") * 5), "bytes"),
+    ):
+        check = check_folder(options(folder))
+        assert check.status == FAIL, folder
+        assert word in check.text
+        assert "--data-dir" in check.fix
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_somebody_else() -> None:
+    assert "not writable" in check_folder(options(Path("/proc/hai"))).text
+
+
+def test_a_taken_port_is_told_with_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        check = check_port(options(tmp_path, port=port))
+        assert check.status == FAIL
+        assert f"port {port}" in check.text
+        assert f"pid {os.getpid()}" in check.text
+        with pytest.raises(PlatformError, match="taken") as caught:
+            preflight(options(tmp_path, port=port), with_port=True)
+        assert "--port" in caught.value.hint
+    assert check_port(options(tmp_path, port=port)).status == OK
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no such host"])
+def test_an_address_that_is_not_here(tmp_path: Path, host: str) -> None:
+    check = check_port(options(tmp_path, host=host, port=7420))
+    assert check.status == FAIL
+    assert "can not listen" in check.text
+
+
+def test_this_python_will_do(tmp_path: Path) -> None:
+    assert check_python(options(tmp_path)).status == OK
+
+
+def test_memory() -> None:
+    assert 0 < memory_bytes("MemAvailable") <= memory_bytes("MemTotal")
+    assert memory_bytes("NoSuchField") == 0

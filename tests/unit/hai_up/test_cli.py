@@ -1,0 +1,105 @@
+"""hai-up as a command: what is data, what is narration, and how it ends. Starts no server."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def hai_up(*words: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HAI_", "XDG_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "hai_up.cli", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**kept, "HOME": str(home), **environ},
+        check=False,
+        timeout=60,
+    )
+
+
+def test_dryrun_shows_files_and_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    url = "postgresql://u:verysecret@h/db"
+    done = hai_up(
+        "dryrun", "--nodes", "2", "--data-dir", str(folder), home=tmp_path, HAI_DATABASE_URL=url
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[server]" in done.stdout
+    assert "node-02" in done.stdout
+    assert "nothing was changed" in done.stderr
+    assert "verysecret" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dryrun_into_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = hai_up("dryrun", "--out", str(out), home=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert json.loads((out / "bootstrap.json").read_text())["new_token"] is True
+    assert (out / "override.toml").exists()
+
+
+def test_status_of_a_folder_that_was_never_used(tmp_path: Path) -> None:
+    done = hai_up("status", "-o", "json", "--data-dir", str(tmp_path / "x"), home=tmp_path)
+    assert done.returncode == 3
+    facts = json.loads(done.stdout)
+    assert (facts["schema_version"], facts["status"]) == (1, "not running")
+
+
+def test_down_of_a_folder_that_was_never_used(tmp_path: Path) -> None:
+    for words in (["down"], ["down", "--purge"]):
+        done = hai_up(*words, "--data-dir", str(tmp_path / "x"), home=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert str(tmp_path / "x") in done.stderr
+
+
+def test_the_config_template_can_be_given_back(tmp_path: Path) -> None:
+    config = tmp_path / "config.sh"
+    config.write_text(hai_up("config", home=tmp_path).stdout + "KUBECONFIG=x\n")
+    done = hai_up("dryrun", "-c", str(config), home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "KUBECONFIG has no effect" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["run", "-p", "kubernetes"], "one machine", id="another provider"),
+        pytest.param(["run", "-p", "moon"], "no provider", id="unknown provider"),
+        pytest.param(["run", "--nodes", "0"], "--nodes 0", id="no nodes"),
+        pytest.param(["run", "--nodes", "many"], "--nodes", id="not a number"),
+        pytest.param(["run", "--user", "a b"], "--user", id="bad user"),
+        pytest.param(["run", "-c", "/nonexistent"], "can not read", id="no such file"),
+        pytest.param(["run", "--database-url", "postgresql://u:p@h/d"], "password", id="password"),
+        pytest.param(["status", "-o", "xml"], "unknown output", id="output"),
+        pytest.param(["fly"], "fly", id="unknown command"),
+        pytest.param(["run", "--fly"], "fly", id="unknown option"),
+    ],
+)
+def test_wrong_usage_is_exit_2(tmp_path: Path, words: list[str], said: str) -> None:
+    done = hai_up(*words, home=tmp_path, HAI_DATA_DIR=str(tmp_path / "data"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_missing_log_is_exit_3(tmp_path: Path) -> None:
+    done = hai_up("logs", "--data-dir", str(tmp_path), home=tmp_path)
+    assert done.returncode == 3
+    path = hai_up("logs", "--path", "--data-dir", str(tmp_path), home=tmp_path)
+    assert path.stdout == f"{tmp_path / 'server.log'}\n"
+
+
+def test_upgrade_asks_or_says_why_not(tmp_path: Path) -> None:
+    done = hai_up("upgrade", home=tmp_path)
+    assert done.returncode in (1, 2)
+    assert "hint:" in done.stderr

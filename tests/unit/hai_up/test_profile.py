@@ -1,0 +1,61 @@
+"""The profile of the user who starts the platform: written, kept or put aside."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from hai_up.profile import read_profile, remove_profile, write_profile
+
+OURS = {"url": "http://127.0.0.1:7420", "token": "new", "user": "ada"}
+
+
+def write(path: Path, *, works: bool = False) -> tuple[str, list[str]]:
+    said: list[str] = []
+    return write_profile(path, OURS, lambda _: works, said.append), said
+
+
+def test_a_first_profile(tmp_path: Path) -> None:
+    path = tmp_path / ".hai" / "conf.yaml"
+    assert write(path) == ("", [])
+    assert read_profile(path) == OURS
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_working_profile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "conf.yaml"
+    path.write_text("url: http://127.0.0.1:7420/\ntoken: old\nuser: bob\n")
+    assert write(path, works=True) == ("", [])
+    assert read_profile(path)["token"] == "old"  # noqa: S105
+
+
+def test_a_profile_whose_token_is_dead_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "conf.yaml"
+    path.write_text("url: http://127.0.0.1:7420\ntoken: old\n")
+    assert write(path) == ("", [])
+    assert read_profile(path) == OURS
+
+
+@pytest.mark.parametrize("text", ["url: http://cluster\ntoken: t\n", "{ no yaml", "- a list\n"])
+def test_another_servers_profile_is_put_aside(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "conf.yaml"
+    path.write_text(text)
+    backup, said = write(path, works=True)
+    assert Path(backup).read_text() == text
+    assert backup in said[0]
+    assert read_profile(path) == OURS
+    assert remove_profile(path, OURS["url"], backup)
+    assert path.read_text() == text
+
+
+def test_only_our_own_profile_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "conf.yaml"
+    assert remove_profile(path, OURS["url"], "") == ""
+    path.write_text("url: http://cluster\n")
+    assert remove_profile(path, OURS["url"], "") == ""
+    assert path.exists()
+    path.unlink()
+    write(path)
+    assert str(path) in remove_profile(path, OURS["url"], "")
+    assert not path.exists()
