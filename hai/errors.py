@@ -17,8 +17,13 @@ The two right-hand columns live in hai/cli/errors.py and hai/server/errors.py: t
 neither exit codes nor HTTP. A message says what happened and why; the hint says what to do next.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+# Runs on Python 3.8 too: hai.client inside a task's own interpreter needs it.
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class HaiError(Exception):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from hai.ports import Clock, Message
 
 QUEUE_MESSAGES = 1000  # kept for one slow reader; older ones are dropped
-_SWEEP_WRITES = 1000  # live values written between two removals of expired ones
+_SWEEP_WRITES = 1000  # at least, from one removal of expired live values to the next
 
 
 class Inbox:
@@ -45,7 +45,7 @@ class LocalBus:
         self._clock = clock
         self._inboxes: defaultdict[str, set[Inbox]] = defaultdict(set)
         self._live: dict[str, tuple[float, Mapping[str, object]]] = {}
-        self._writes = 0
+        self._until_sweep = _SWEEP_WRITES
 
     async def open(self) -> None: ...
 
@@ -80,10 +80,10 @@ class LocalBus:
     async def put_live(self, key: str, value: Mapping[str, object], ttl_seconds: float) -> None:
         now = self._clock.now()
         self._live[key] = (now + ttl_seconds, dict(value))
-        self._writes += 1
-        if self._writes >= _SWEEP_WRITES and self._writes >= len(self._live):
-            self._writes = 0
-            self._live = {k: kept for k, kept in self._live.items() if kept[0] > now}
+        self._until_sweep -= 1
+        if self._until_sweep <= 0:
+            self._live = {key: kept for key, kept in self._live.items() if kept[0] > now}
+            self._until_sweep = max(_SWEEP_WRITES, len(self._live))
 
     async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
         now = self._clock.now()

@@ -8,7 +8,7 @@ line is logged, and the listener keeps trying to come back.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -54,16 +54,17 @@ class RedisBus:
         self._topics = f"hai:{database}:topic:"
         self._live = "hai:live:"
         self._listening = asyncio.Event()
+        self._tried = asyncio.Event()  # the first attempt to connect has ended, either way
         self._listener: asyncio.Task[None] | None = None
         self._down = False
         self._quiet_until = 0.0  # loop time; no command is tried before
 
     async def open(self) -> None:
-        """Start listening; a Redis that is down is waited for only briefly."""
+        """Start listening; the server goes on without a Redis that is down."""
         if self._listener is None:
             self._listener = asyncio.create_task(self._listen(), name="bus-listener")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._listening.wait(), OPEN_SECONDS)
+                await asyncio.wait_for(self._tried.wait(), OPEN_SECONDS)
 
     async def close(self) -> None:
         listener, self._listener = self._listener, None
@@ -78,7 +79,8 @@ class RedisBus:
     async def publish(self, topic: str, data: Mapping[str, object] | None = None) -> None:
         sent = None
         if self._listening.is_set():
-            sent = await self._try(self._client.publish(self._topics + topic, _dump(data or {})))
+            text = _dump(data or {})
+            sent = await self._try(lambda: self._client.publish(self._topics + topic, text))
         if sent is None:
             await self._here.publish(topic, data)
 
@@ -87,28 +89,28 @@ class RedisBus:
 
     async def put_live(self, key: str, value: Mapping[str, object], ttl_seconds: float) -> None:
         await self._here.put_live(key, value, ttl_seconds)
-        milliseconds = max(1, round(ttl_seconds * 1000))
-        await self._try(self._client.set(self._live + key, _dump(value), px=milliseconds))
+        text, milliseconds = _dump(value), max(1, round(ttl_seconds * 1000))
+        await self._try(lambda: self._client.set(self._live + key, text, px=milliseconds))
 
     async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """What Redis knows, and for the rest what this process put: a restart of Redis makes no
         worker look silent."""
         found = await self._here.get_live(keys)
         if keys:
-            texts = await self._try(self._client.mget([self._live + key for key in keys]))
+            names = [self._live + key for key in keys]
+            texts = await self._try(lambda: self._client.mget(names))
             for key, text in zip(keys, texts or [], strict=False):
                 value = _load(text)
                 if value is not None:
                     found[key] = value
         return found
 
-    async def _try(self, command: Awaitable[Any]) -> Any:
+    async def _try(self, command: Callable[[], Awaitable[Any]]) -> Any:
         """The command's answer; None while Redis does not give one."""
         if asyncio.get_running_loop().time() < self._quiet_until:
-            _discard(command)
             return None
         try:
-            return await command
+            return await command()
         except (RedisError, OSError) as error:
             self._note_down(error)
             return None
@@ -125,6 +127,7 @@ class RedisBus:
                 self._note_down(error)
             finally:
                 self._listening.clear()
+                self._tried.set()
             await asyncio.sleep(pause)
 
     async def _hand_out(self, channel: PubSub) -> None:
@@ -142,6 +145,7 @@ class RedisBus:
 
     def _note_up(self) -> None:
         self._listening.set()
+        self._tried.set()
         self._quiet_until = 0.0
         if self._down:
             self._down = False
@@ -165,8 +169,3 @@ def _load(text: object) -> Mapping[str, object] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _discard(command: Awaitable[Any]) -> None:
-    if asyncio.iscoroutine(command):
-        command.close()

@@ -1,0 +1,260 @@
+"""hai-cli python | bash | exec: here, simulated, or on the cluster."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from hai.cli.complete import complete_groups, complete_priorities
+from hai.cli.document import Wishes, build_document, check_file
+from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app, option
+from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
+from hai.cli.session import Session, with_session
+from hai.cli.split import SEPARATORS, Mode, Split, split_command
+from hai.cli.submit import submit
+from hai.errors import HaiError
+
+_CLUSTER = "Cluster options, after --"
+_SIMULATE = "Simulate options, after ++"
+_SPLIT = "hai.split"
+# Parameters that only one of the modes knows, by their names below.
+_ONLY_SIMULATE = ("suspend_seconds", "life_state")
+_SHARED = ("quiet", "verbose", "debug", "color", "timeout", "url", "output", "json")
+
+_DETAILS = """{what} FILE with its arguments. What follows FILE is the program's own command line
+and is passed on untouched, options too. A separator says where it runs: none = here; `--` = on the
+cluster; `++` = here, simulating a task. Options of hai-cli follow the separator.
+
+A program that needs a `--` or `++` of its own can not be started in this form: write a run document
+and use `hai-cli run`. On the cluster the directory must exist at the same path: nothing is copied.
+
+Exit code: the program's; with -f the task's (0 succeeded, its own when it failed, 1 stopped, 130
+after Ctrl-C, which only detaches)."""
+
+_EXAMPLES = """
+hai-cli {verb} {file} --lr 0.1                   run it here
+hai-cli {verb} {file} --lr 0.1 -- -n 2 -f        on two nodes, follow the output
+hai-cli {verb} {file} -- -n 4 -p HIGH -e A=1     with priority and environment
+hai-cli {verb} {file} -- --dry-run               print the document only
+hai-cli {verb} {file} ++ -ss 30                  simulate a suspend after 30 s
+"""
+
+
+class LaunchCommand(HaiCommand):
+    """Cuts the command line before Typer sees it: only what follows the separator is ours."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["FILE [ARGS...] [-- CLUSTER OPTIONS | ++ SIMULATE OPTIONS]"]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] and args[0] in HELP_NAMES:
+            return super().parse_args(ctx, args[:1])
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, _behind_separator(args))
+        ctx.meta[_SPLIT] = split = _split(ctx, args)
+        rest = super().parse_args(ctx, list(split.options))
+        _check_mode(self, ctx, split.mode)
+        return rest
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        return super().shell_complete(ctx, incomplete)
+
+
+def _behind_separator(args: list[str]) -> list[str]:
+    cut = next((i for i, word in enumerate(args) if word in SEPARATORS), len(args))
+    return args[cut + 1 :]
+
+
+def _split(ctx: Any, args: list[str]) -> Split:
+    try:
+        split = split_command(args)
+    except HaiError as error:
+        raise UsageError(f"{error.message}; {error.hint}", ctx) from None
+    if not split.program:
+        raise UsageError("FILE is missing", ctx)
+    if split.program[0].startswith("-"):
+        raise UsageError(
+            f"FILE comes first, before {split.program[0]}; options of hai-cli follow `--` or `++`",
+            ctx,
+        )
+    return split
+
+
+def _check_mode(command: Any, ctx: Any, mode: Mode) -> None:
+    for param in command.params:
+        source = ctx.get_parameter_source(param.name)
+        typed = source is not None and source.name == "COMMANDLINE"
+        only_simulate = param.name in _ONLY_SIMULATE
+        if not typed or param.name in _SHARED or only_simulate == (mode is Mode.SIMULATE):
+            continue
+        word = "`++`" if only_simulate else "`--`"
+        raise UsageError(f"{max(param.opts, key=len)} is possible only after {word}", ctx)
+
+
+def launch(
+    session: Session,
+    *,
+    name: Annotated[
+        str | None,
+        option("--name", metavar="NAME", help="Default: the name of FILE.", panel=_CLUSTER),
+    ] = None,
+    nodes: Annotated[
+        int,
+        option(
+            "-n", "--nodes", metavar="N", help="Whole nodes.", panel=_CLUSTER, show_default=True
+        ),
+    ] = 1,
+    group: Annotated[
+        str | None,
+        option(
+            "-g",
+            "--group",
+            metavar="GROUP",
+            help="Group of nodes.",
+            panel=_CLUSTER,
+            show_default="the server's",
+            autocompletion=complete_groups,
+        ),
+    ] = None,
+    priority: Annotated[
+        str | None,
+        option(
+            "-p",
+            "--priority",
+            metavar="LEVEL",
+            help="Name or number, e.g. HIGH or 30; AUTO or -1 is the highest with quota left.",
+            panel=_CLUSTER,
+            show_default="30 (HIGH)",
+            autocompletion=complete_priorities,
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        option(
+            "-i",
+            "--image",
+            metavar="IMAGE",
+            help="Container image.",
+            panel=_CLUSTER,
+            show_default="default",
+            envvar="MARSV2_TASK_BACKEND",
+        ),
+    ] = None,
+    environments: Annotated[
+        list[str] | None,
+        option(
+            "-e",
+            "--environments",
+            metavar="NAME=VALUE",
+            help="Environment variable; repeatable.",
+            panel=_CLUSTER,
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        option(
+            "--options",
+            metavar="A.B=VALUE",
+            help="Option of the document, the value is YAML; repeatable.",
+            panel=_CLUSTER,
+        ),
+    ] = None,
+    no_inherit: Annotated[
+        bool,
+        option(
+            "--no_inherit",
+            "--no-inherit",
+            help="Do not use the Python environment that this shell is in.",
+            panel=_CLUSTER,
+        ),
+    ] = False,
+    follow: Annotated[
+        bool, option("-f", "--follow", help="Follow output and states.", panel=_CLUSTER)
+    ] = False,
+    detach: Annotated[
+        bool, option("--detach", help="Do not follow (the default).", panel=_CLUSTER)
+    ] = False,
+    dry_run: Annotated[
+        bool, option("--dry-run", help="Print the document, submit nothing.", panel=_CLUSTER)
+    ] = False,
+    suspend_seconds: Annotated[
+        int | None,
+        option(
+            "-ss",
+            "--suspend_seconds",
+            "--suspend-seconds",
+            metavar="SECONDS",
+            help="Give notice of a suspend after so long.",
+            panel=_SIMULATE,
+        ),
+    ] = None,
+    life_state: Annotated[
+        int,
+        option(
+            "-ls",
+            "--life_state",
+            "--life-state",
+            metavar="N",
+            help="The whole_life_state that the program finds.",
+            panel=_SIMULATE,
+            show_default=True,
+        ),
+    ] = 0,
+) -> int | None:
+    """Replaced by the verb's own text."""
+    context = _context()
+    split: Split = context.meta[_SPLIT]
+    kind = str(context.command.name)
+    if split.mode is Mode.CLUSTER:
+        check_file(kind, split.program[0])
+        if follow and detach:
+            raise UsageError("--follow and --detach contradict each other", context)
+        wishes = Wishes(
+            name=name,
+            nodes=nodes,
+            group=group,
+            priority=priority,
+            image=image,
+            environments=environments or (),
+            options=options or (),
+            inherit=not no_inherit,
+        )
+        document = build_document(kind, split.program, wishes, session.environ)
+        return submit(session, document, follow=follow, dry_run=dry_run)
+    if kind != "exec":
+        _check_local(kind, split)
+    environ = (
+        simulated_environment(
+            session.environ, life_state=life_state, suspend_seconds=suspend_seconds
+        )
+        if split.mode is Mode.SIMULATE
+        else local_environment(session.environ)
+    )
+    return run_here(command_line(kind, split.program, os.environ), environ)
+
+
+def _check_local(kind: str, split: Split) -> None:
+    """Here the verb alone decides what runs FILE: its ending does not matter."""
+    check_file("exec", f"./{split.program[0]}" if "/" not in split.program[0] else split.program[0])
+
+
+def _context() -> Any:
+    from typer._click.globals import get_current_context
+
+    return get_current_context()
+
+
+def _register(app: typer.Typer, name: str, what: str, file: str) -> None:
+    command = with_session(launch)
+    app.command(
+        name,
+        cls=LaunchCommand,
+        help=_DETAILS.format(what=what),
+        epilog=_EXAMPLES.format(verb=name, file=file),
+    )(command)
+
+
+app = new_app()
+_register(app, "python", "Run the Python program", "train.py")
+_register(app, "bash", "Run the bash script", "train.sh")
+_register(app, "exec", "Run the executable", "./train")

@@ -1,0 +1,123 @@
+"""Small languages of the command line: durations, ages, ranks, key=value. Pure."""
+
+import re
+from datetime import UTC, datetime
+
+from hai.core.types import Priority
+from hai.errors import InvalidInput
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?")
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
+_RANKS = re.compile(r"\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "1.5s", "10m", "1h30m", "2d"; InvalidInput otherwise."""
+    text = text.strip()
+    if not _DURATION.fullmatch(text):
+        raise InvalidInput(f"{text!r} is no duration", hint="write 30s, 10m, 1h30m or 2d")
+    return sum(float(number) * _UNITS[unit or "s"] for number, unit in _PART.findall(text))
+
+
+def parse_since(text: str, now: float) -> str:
+    """RFC 3339 of a duration before `now` (Unix seconds) or of a date and time as given."""
+    if _DURATION.fullmatch(text.strip()):
+        return rfc3339(now - parse_duration(text))
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is neither a duration nor a time",
+            hint="write 10m, or 2030-01-31T12:00:00Z",
+        ) from None
+    # A time without a zone is the reader's own.
+    return rfc3339(moment.astimezone(UTC).timestamp())
+
+
+def rfc3339(at: float) -> str:
+    """Unix seconds as RFC 3339 in UTC, milliseconds."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str | None) -> float | None:
+    """Unix seconds of an RFC 3339 time; None for none, or for one that can not be read."""
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else None
+    except ValueError:
+        return None
+
+
+def short_age(seconds: float) -> str:
+    """One or two units, as kubectl prints them: 8s, 3m, 2h5m, 4d."""
+    left = max(0, int(seconds))
+    if left < 120:
+        return f"{left}s"
+    if left < 3600:
+        return f"{left // 60}m"
+    if left < 86400:
+        minutes = left % 3600 // 60
+        return f"{left // 3600}h{minutes}m" if minutes else f"{left // 3600}h"
+    return f"{left // 86400}d"
+
+
+def parse_ranks(text: str) -> str:
+    """The server's spelling of "all" or "0,2-3"; InvalidInput otherwise."""
+    compact = text.replace(" ", "").lower()
+    if compact != "all" and not _RANKS.fullmatch(compact):
+        raise InvalidInput(f"{text!r} names no ranks", hint="write 0, 0,2-3 or all")
+    for part in compact.split(",") if compact != "all" else []:
+        first, dash, last = part.partition("-")
+        if dash and int(first) > int(last):
+            raise InvalidInput(f"the range {part} of ranks is empty", hint="write the lower first")
+    return compact
+
+
+def several_ranks(ranks: str) -> bool:
+    """Whether a parsed rank text can mean more than one rank."""
+    return ranks == "all" or "," in ranks or len(set(ranks.split("-"))) > 1
+
+
+def parse_priority(text: str) -> int:
+    """The number of a level given by name (any case) or number; InvalidInput otherwise."""
+    name = text.strip().upper().replace("-", "_") if not text.lstrip("-").isdigit() else ""
+    if name in Priority.__members__:
+        return Priority[name].value
+    if not name and int(text) in {level.value for level in Priority}:
+        return int(text)
+    levels = ", ".join(f"{level.name} ({level.value})" for level in Priority)
+    raise InvalidInput(f"{text!r} is no priority", hint=f"choose one of {levels}")
+
+
+def parse_pair(text: str, what: str, example: str) -> tuple[str, str]:
+    """Both sides of the first "="; InvalidInput when there is none or the key is empty."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InvalidInput(f"{text!r} is no {what}", hint=f"write it as {example}")
+    return key.strip(), value
+
+
+def set_path(tree: dict[str, object], path: str, value: object) -> None:
+    """Sets a.b.c in nested mappings; InvalidInput when a part of the way is a plain value."""
+    *way, last = path.split(".")
+    if not all([*way, last]):
+        raise InvalidInput(f"{path!r} has an empty part", hint="write it as a.b.c=value")
+    here = tree
+    for part in way:
+        step = here.setdefault(part, {})
+        if not isinstance(step, dict):
+            raise InvalidInput(
+                f"{path}: {part} is already set to a plain value", hint="give each key once"
+            )
+        here = step
+    here[last] = value
+
+
+def human_bytes(count: float) -> str:
+    """Binary units with at most one decimal: 512B, 1.5G."""
+    for unit in ("B", "K", "M", "G", "T"):
+        if abs(count) < 1024 or unit == "T":
+            return f"{count:.0f}{unit}" if unit == "B" or count >= 10 else f"{count:.1f}{unit}"
+        count /= 1024
+    raise AssertionError("unreachable")

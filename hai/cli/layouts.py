@@ -1,0 +1,185 @@
+"""How each kind of thing looks in a table. Pure: ages are counted from the `now` that is given."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hai.cli.grammar import human_bytes, parse_time, short_age
+from hai.cli.output import Column, Layout
+from hai.schema import views
+
+STATE_COLOURS = {
+    "running": "green",
+    "starting": "cyan",
+    "queued": "yellow",
+    "suspended": "yellow",
+    "suspending": "yellow",
+    "failed": "red",
+    "lost": "red",
+    "down": "red",
+    "suspect": "yellow",
+    "drained": "yellow",
+    "free": "green",
+}
+Item = Mapping[str, Any]
+
+
+def _colour_of(key: str) -> Any:
+    return lambda item: STATE_COLOURS.get(str(item.get(key)), "")
+
+
+def _age(key: str, now: float) -> Any:
+    def show(item: Item) -> str:
+        at = parse_time(item.get(key))
+        return "-" if at is None else short_age(now - at)
+
+    return show
+
+
+def _dash(key: str) -> Any:
+    return lambda item: "-" if item.get(key) is None else str(item[key])
+
+
+def _fields(view: type) -> tuple[str, ...]:
+    return tuple(view.__annotations__)
+
+
+def why_line(task: Item) -> str:
+    """The one line that says why a task waits, or how it ended; "" when there is nothing to say."""
+    reason = task.get("reason")
+    return str(reason["text"]) if reason else str(task.get("why") or "")
+
+
+def tasks_layout(now: float) -> Layout:
+    """Rows of `list`."""
+    columns = (
+        Column("id", "ID", right=True),
+        Column("name", "NAME", cut=True),
+        Column("user", "USER"),
+        Column("group", "GROUP"),
+        Column("nodes", "NODES", right=True),
+        Column("priority", "PRIORITY"),
+        Column("state", "STATE", paint=_colour_of("state")),
+        Column("chain_status", "CHAIN_STATUS", wide=True),
+        Column("suspend_count", "SUSPENDS", right=True, wide=True),
+        Column("attempts", "ATTEMPTS", right=True, wide=True),
+        Column("exit_code", "EXIT", _dash("exit_code"), right=True, wide=True),
+        Column("submitted_at", "AGE", _age("submitted_at", now), right=True, narrow=True),
+        Column("submitted_at", "SUBMITTED_AT", wide=True),
+        Column("started_at", "STARTED_AT", _dash("started_at"), wide=True),
+        Column("ended_at", "ENDED_AT", _dash("ended_at"), wide=True),
+        Column("assigned_nodes", "ASSIGNED_NODES", wide=True, cut=True),
+        Column("why", "WHY", why_line, cut=True),
+    )
+    return Layout(columns, "id", _fields(views.TaskView))
+
+
+def workers_layout(now: float) -> Layout:
+    """The second table of `status`: one row per rank."""
+    columns = (
+        Column("rank", "RANK", right=True),
+        Column("state", "STATUS", paint=_colour_of("state")),
+        Column("node", "NODE"),
+        Column("exit_code", "EXIT", _dash("exit_code"), right=True),
+        Column("started_at", "AGE", _age("started_at", now), right=True, narrow=True),
+        Column("started_at", "STARTED_AT", _dash("started_at"), wide=True),
+        Column("ended_at", "ENDED_AT", _dash("ended_at"), wide=True),
+        Column("usage", "USAGE", _usage),
+        Column("detail", "DETAIL", cut=True),
+    )
+    return Layout(columns, "rank", _fields(views.WorkerView))
+
+
+def nodes_layout() -> Layout:
+    columns = (
+        Column("name", "NODE"),
+        Column("status", "STATUS", paint=_colour_of("status")),
+        Column("group", "GROUP"),
+        Column("gpus", "GPUS", right=True),
+        Column("cpus", "CPUS", lambda item: f"{item.get('cpus') or 0:g}", right=True, wide=True),
+        Column("memory_bytes", "MEMORY", _memory, right=True, wide=True),
+        Column("leaf", "LEAF", wide=True),
+        Column("zone", "ZONE", wide=True),
+        Column("launcher", "LAUNCHER", wide=True),
+        Column("health", "HEALTH", wide=True),
+        Column("task_id", "TASK", _dash("task_id"), right=True),
+        Column("task_name", "TASK_NAME", cut=True),
+        Column("user", "USER"),
+        Column("health_why", "WHY", cut=True),
+    )
+    return Layout(columns, "name", _fields(views.NodeView))
+
+
+def events_layout() -> Layout:
+    columns = (
+        Column("id", "ID", right=True, wide=True),
+        Column("at", "AT", lambda item: str(item["at"])[:19] + "Z", narrow=True),
+        Column("at", "AT", wide=True),
+        Column("task_id", "TASK", _dash("task_id"), right=True),
+        Column("kind", "KIND"),
+        Column("actor", "ACTOR"),
+        Column("user", "USER", wide=True),
+        Column("why", "WHY", cut=True),
+        Column("data", "DATA", wide=True),
+    )
+    return Layout(columns, "id", _fields(views.EventView))
+
+
+def users_layout(now: float) -> Layout:
+    columns = (
+        Column("name", "NAME"),
+        Column("role", "ROLE"),
+        Column("uid", "UID", _dash("uid"), right=True),
+        Column("active", "ACTIVE"),
+        Column("created_at", "AGE", _age("created_at", now), right=True, narrow=True),
+        Column("created_at", "CREATED_AT", wide=True),
+    )
+    return Layout(columns, "name", _fields(views.UserView))
+
+
+def tokens_layout() -> Layout:
+    columns = (
+        Column("id", "ID"),
+        Column("user", "USER"),
+        Column("label", "LABEL"),
+        Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
+        Column("token", "TOKEN"),
+    )
+    return Layout(columns, "token", _fields(views.TokenView))
+
+
+def quotas_layout() -> Layout:
+    columns = (
+        Column("user", "USER"),
+        Column("resource", "RESOURCE"),
+        Column("group", "GROUP", wide=True),
+        Column("priority", "PRIORITY", wide=True),
+        Column("used", "USED", _dash("used"), right=True),
+        Column("nodes", "NODES", right=True),
+        Column("bar", "", quota_bar, narrow=True),
+    )
+    return Layout(columns, "resource", _fields(views.QuotaView))
+
+
+def quota_bar(quota: Item, width: int = 20) -> str:
+    """[####......] of used nodes; empty when the use is not known."""
+    used, limit = quota.get("used"), int(quota["nodes"])
+    if used is None:
+        return ""
+    filled = 0 if limit <= 0 else min(width, -(-width * int(used) // limit))
+    return f"[{'#' * filled}{'.' * (width - filled)}]"
+
+
+def _memory(item: Item) -> str:
+    return human_bytes(item.get("memory_bytes") or 0)
+
+
+def _usage(worker: Item) -> str:
+    usage = worker.get("usage") or {}
+    parts = []
+    if "cpu_percent" in usage:
+        parts.append(f"cpu {usage['cpu_percent']:.0f}%")
+    if "memory_bytes" in usage:
+        parts.append(f"mem {human_bytes(usage['memory_bytes'])}")
+    if "gpu_percent" in usage:
+        parts.append(f"gpu {usage['gpu_percent']:.0f}%")
+    return ", ".join(parts)

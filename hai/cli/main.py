@@ -1,0 +1,149 @@
+"""The console scripts `hai` and `hai-cli`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+import hai
+from hai.cli.errors import (
+    BROKEN_PIPE,
+    ERROR,
+    INTERRUPTED,
+    USAGE,
+    Stderr,
+    exit_code,
+    leave,
+    silence,
+)
+from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, UsageError, option
+from hai.cli.peek import Peeked, peek
+from hai.cli.session import Shared, shared_parameters
+from hai.errors import HaiError, InvalidInput
+
+EXAMPLES = """
+hai-cli python train.py --lr 0.1 -- -n 2 -f    train on two nodes and follow the output
+hai-cli list                                   your tasks
+hai-cli logs -f train.py                       follow one again
+hai-cli help modes                             what `--` and `++` mean
+"""
+
+
+def build() -> Any:
+    """The root command."""
+    app = typer.Typer(
+        cls=LazyGroup,
+        add_completion=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": HELP_NAMES},
+    )
+    app.callback(epilog=EXAMPLES)(_root_function())
+    return get_command(app)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command line and exits with its code (hai.cli.errors)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    name = Path(sys.argv[0]).name
+    program = name if name in ("hai", "hai-cli") else "hai-cli"
+    seen = peek(args)
+    Stderr.program = program
+    stderr = Stderr(as_json=seen.as_json)
+    leave(_run(args, program, seen, stderr))
+
+
+def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:
+    try:
+        # A bare `hai-cli` is a question, not a mistake.
+        result = build().main(args or ["--help"], prog_name=program, standalone_mode=False)
+    except HaiError as error:
+        if seen.debug:
+            stderr.traceback()
+        stderr.error(error)
+        return exit_code(error)
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ClickError as error:
+        stderr.error(_usage(error, program))
+        return USAGE
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (the process's edge: a bug is told in one line)
+        if seen.debug:
+            stderr.traceback()
+        stderr.error(_bug(error))
+        return ERROR
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: Any, program: str) -> InvalidInput:
+    """Typer's usage error in our two lines, with the nearest spelling."""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", program)
+    message = error.message if not hasattr(error, "param") else error.format_message()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    close = list(getattr(error, "possibilities", None) or [])
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    where = f"`{path} --help` shows what is possible"
+    return InvalidInput(message, hint=hint + where)
+
+
+def _bug(error: Exception) -> HaiError:
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return HaiError(f"{where}{error.strerror or error}", hint="--debug shows where")
+    return HaiError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="this is a defect in hai-cli; --debug shows where, please report it",
+    )
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"hai-cli {hai.__version__}\n")
+        raise typer.Exit
+
+
+def _root_function() -> Any:
+    import inspect
+
+    Version = Annotated[  # noqa: N806
+        bool,
+        option(
+            "--version",
+            help="Print the client's version; `version` also asks the server.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ]
+
+    def root(ctx: typer.Context, **values: Any) -> None:
+        """HAI shares a GPU cluster in time: submit training, follow it, and let the platform
+        suspend and resume it so that the cluster is never idle."""
+        values.pop("version", None)
+        ctx.obj = Shared(**values)
+
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter("ctx", positional, annotation=typer.Context),
+        inspect.Parameter("version", keyword, default=False, annotation=Version),
+        *shared_parameters(formats=True, lists=False),
+    ]
+    root.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    root.__annotations__ = {p.name: p.annotation for p in parameters}
+    return root
+
+
+__all__ = ["UsageError", "build", "main"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""The only owner of stdout: data, as a table for people or in a format for programs.
+
+A command gives items (the server's views) and columns; everything else is the reader's choice:
+-o table|wide|json|yaml|jsonl|name|csv, --fields, --sort, --no-headers, --no-trunc.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TextIO
+
+from hai.cli.terminal import Palette, cut_to, output_width, printable, safe_stream, text_width
+from hai.errors import InvalidInput
+
+SCHEMA_VERSION = 1
+Item = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    JSONL = "jsonl"
+    NAME = "name"
+    CSV = "csv"
+
+    @property
+    def is_for_people(self) -> bool:
+        return self in (Format.TABLE, Format.WIDE)
+
+
+def parse_format(text: str) -> Format:
+    """InvalidInput names the formats."""
+    try:
+        return Format(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is no output format", hint=f"choose one of {', '.join(Format)}"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`key` is what --fields and --sort know; `show` renders a cell (the plain value by default).
+
+    `wide` columns appear under -o wide only, `narrow` ones under -o table only. `paint` gives a
+    colour for the cell; `cut` allows shortening it where the terminal is too narrow.
+    """
+
+    key: str
+    header: str
+    show: Callable[[Item], str] | None = None
+    wide: bool = False
+    narrow: bool = False
+    right: bool = False
+    cut: bool = False
+    paint: Callable[[Item], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one kind of thing is listed: its columns, the key that names it, all its fields."""
+
+    columns: tuple[Column, ...]
+    name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Output:
+    """One command's stdout."""
+
+    format: Format = Format.TABLE
+    fields: tuple[str, ...] = ()
+    headers: bool = True
+    sort: str = ""
+    truncate: bool = True
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+    palette: Palette = field(default_factory=lambda: Palette(enabled=False))
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        self.stream = safe_stream(self.stream)
+        if self.width is None:
+            self.width = output_width(self.stream)
+
+    def rows(self, items: Sequence[Item], layout: Layout) -> None:
+        """A list of things. An empty one is no error."""
+        if self.fields == ("help",):
+            self._field_help(layout)
+            return
+        self._write(self.render(self._sorted(items, layout), layout))
+
+    def item(self, item: Item, layout: Layout) -> None:
+        """One thing: JSON and YAML show it without a list around it."""
+        if self.fields == ("help",):
+            self._field_help(layout)
+        elif self.format in (Format.JSON, Format.YAML):
+            self._write(self._document(self._chosen(item, layout)))
+        else:
+            self._write(self.render([item], layout))
+
+    def document(self, document: Any, *, as_json: bool = False) -> None:
+        """A nested document: YAML for people, JSON when asked for."""
+        as_json = as_json or self.format in (Format.JSON, Format.JSONL)
+        self._write(_json(document) if as_json else _yaml(document))
+
+    def text(self, text: str) -> None:
+        """Plain lines for people."""
+        self._write(text if text.endswith("\n") or not text else text + "\n")
+
+    def raw(self, text: str) -> None:
+        """A program's own words, undecoded bytes and control characters included; not flushed."""
+        self.stream.write(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def render(self, items: Sequence[Item], layout: Layout) -> str:
+        """What `rows` prints, with line ends."""
+        match self.format:
+            case Format.NAME:
+                return "".join(f"{printable(_text(item[layout.name]))}\n" for item in items)
+            case Format.JSON:
+                return _json([self._chosen(item, layout) for item in items])
+            case Format.YAML:
+                return _yaml([self._chosen(item, layout) for item in items])
+            case Format.JSONL:
+                chosen = (self._chosen(item, layout) for item in items)
+                return "".join(json.dumps(item, ensure_ascii=True) + "\n" for item in chosen)
+            case Format.CSV:
+                return self._csv(items, layout)
+            case Format.TABLE | Format.WIDE:
+                return self._table(items, self._columns(layout))
+
+    def _sorted(self, items: Sequence[Item], layout: Layout) -> Sequence[Item]:
+        if not self.sort:
+            return items
+        key = self._known(self.sort.lstrip("-"), layout)
+        return sorted(items, key=lambda item: _sort_key(item.get(key)), reverse=self.sort[0] == "-")
+
+    def _known(self, name: str, layout: Layout) -> str:
+        by_header = {column.header.lower(): column.key for column in layout.columns}
+        if name in layout.fields:
+            return name
+        if name.lower() in by_header:
+            return by_header[name.lower()]
+        raise InvalidInput(
+            f"{name!r} is no field of this list", hint=f"choose from {', '.join(layout.fields)}"
+        )
+
+    def _chosen(self, item: Item, layout: Layout) -> Item:
+        if self.fields:
+            keys = [self._known(name, layout) for name in self.fields]
+            return {key: item.get(key) for key in keys}
+        if "schema_version" in item:
+            return item
+        return {"schema_version": SCHEMA_VERSION, **item}
+
+    def _columns(self, layout: Layout) -> list[Column]:
+        if self.fields:
+            shown = {column.key: column for column in layout.columns if not column.narrow}
+            keys = [self._known(name, layout) for name in self.fields]
+            return [shown.get(key) or Column(key, key.upper()) for key in keys]
+        wide = self.format is Format.WIDE
+        return [c for c in layout.columns if not (c.narrow if wide else c.wide)]
+
+    def _csv(self, items: Sequence[Item], layout: Layout) -> str:
+        keys = [self._known(name, layout) for name in self.fields]
+        keys = keys or list(dict.fromkeys(column.key for column in layout.columns))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if self.headers:
+            writer.writerow(keys)
+        writer.writerows([_text(item.get(key)) for key in keys] for item in items)
+        return text.getvalue()
+
+    def _table(self, items: Sequence[Item], columns: Sequence[Column]) -> str:
+        cells = [[_cell(item, column) for column in columns] for item in items]
+        head = [[column.header for column in columns]] if self.headers else []
+        widths = [max([text_width(row[i]) for row in head + cells], default=0) for i in _span(columns)]
+        if self.truncate and self.width is not None:
+            widths = _fit(widths, columns, self.width)
+        lines = [self._line(row, columns, widths, None) for row in head]
+        for row, item in zip(cells, items, strict=True):
+            lines.append(self._line(row, columns, widths, item))
+        return "".join(line + "\n" for line in lines)
+
+    def _line(
+        self,
+        row: Sequence[str],
+        columns: Sequence[Column],
+        widths: Sequence[int],
+        item: Item | None,
+    ) -> str:
+        parts = []
+        for index, (text, column, width) in enumerate(zip(row, columns, widths, strict=True)):
+            text = cut_to(text, width)
+            blanks = " " * (width - text_width(text))
+            if item is None:
+                text = self.palette.paint(text, "dim")
+            elif column.paint and (colour := column.paint(item)):
+                text = self.palette.paint(text, colour)
+            is_last = index == len(columns) - 1
+            parts.append(blanks + text if column.right else text + ("" if is_last else blanks))
+        return "  ".join(parts).rstrip()
+
+    def _field_help(self, layout: Layout) -> None:
+        self._write("".join(f"{name}\n" for name in layout.fields))
+
+    def _document(self, document: Any) -> str:
+        return _json(document) if self.format is Format.JSON else _yaml(document)
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+def _span(columns: Sequence[Column]) -> range:
+    return range(len(columns))
+
+
+def _fit(widths: Sequence[int], columns: Sequence[Column], total: int) -> list[int]:
+    """Takes what is missing from the columns that may be cut, the widest first."""
+    fitted = list(widths)
+    over = sum(fitted) + 2 * (len(fitted) - 1) - total
+    while over > 0:
+        able = [i for i in _span(columns) if columns[i].cut and fitted[i] > 8]
+        if not able:
+            break
+        widest = max(able, key=lambda i: fitted[i])
+        fitted[widest] -= 1
+        over -= 1
+    return fitted
+
+
+def _cell(item: Item, column: Column) -> str:
+    shown = column.show(item) if column.show else _text(item.get(column.key))
+    return printable(shown.replace("\n", " "))
+
+
+def _text(value: object) -> str:
+    """One value as text: nothing is empty, lists are joined by commas, mappings are JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ",".join(_text(part) for part in value)
+    return str(value)
+
+
+def _sort_key(value: object) -> tuple[int, float, str]:
+    if value is None:
+        return (2, 0.0, "")
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, _text(value))
+
+
+def _json(document: Any) -> str:
+    # ASCII escapes keep the text valid in every terminal encoding, and undecoded bytes lossless.
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _yaml(document: Any) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return text

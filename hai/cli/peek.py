@@ -1,0 +1,35 @@
+"""What must be known before the command line is parsed: how to report that it can not be. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hai.cli.split import SEPARATORS
+
+LAUNCH_VERBS = ("python", "bash", "exec")
+
+
+@dataclass(frozen=True, slots=True)
+class Peeked:
+    as_json: bool = False
+    debug: bool = False
+
+
+def peek(args: Sequence[str]) -> Peeked:
+    """Looks for --json, -o json and --debug among our own words, never among a program's."""
+    ours = _ours(args)
+    as_json = "--json" in ours or any(
+        word in ("-ojson", "-o=json", "--output=json")
+        or (word in ("-o", "--output") and ours[index + 1 : index + 2] == ["json"])
+        for index, word in enumerate(ours)
+    )
+    return Peeked(as_json=as_json, debug="--debug" in ours)
+
+
+def _ours(args: Sequence[str]) -> list[str]:
+    """Words before the program of python|bash|exec, and behind its separator."""
+    words = list(args)
+    launch = next((i for i, word in enumerate(words) if word in LAUNCH_VERBS), None)
+    if launch is None:
+        return words
+    cut = next((i for i, word in enumerate(words) if word in SEPARATORS), len(words))
+    return words[:launch] + words[cut + 1 :]

@@ -1,0 +1,128 @@
+"""The streams of a task on a terminal: lines as they come, Ctrl-C leaves and the task runs on."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hai.cli.errors import INTERRUPTED
+from hai.cli.follow import Ending, Follower, end_line
+from hai.cli.output import Format
+from hai.cli.session import Session
+from hai.client.events import Resume, ServerEvent
+from hai.errors import TimedOut
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """What of a task's output is wanted; `query` as the server knows it."""
+
+    ref: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    follow: bool = False
+    ranks_shown: bool = False
+    timestamps: bool = False
+    narrates_states: bool = True
+
+
+def read_logs(session: Session, wanted: LogRequest) -> Ending:
+    """Shows the lines; returns at the end of the task (or of what there is, without follow)."""
+    output = session.output
+    as_objects = not output.format.is_for_people
+    collected: list[Mapping[str, Any]] = []
+    follower = Follower(
+        line=_collector(session, collected) if as_objects else _printer(output.raw, wanted),
+        flush=output.flush,
+        say=session.stderr.say,
+        narrates_states=wanted.follow and wanted.narrates_states,
+    )
+    resume = following(session) if wanted.follow else bounded(session)
+    query = {**wanted.query, "follow": 1 if wanted.follow else None}
+    events = session.client.events("logs", resume, params=query, ref=wanted.ref)
+    ending = follower.run(within_limit(session, events) if wanted.follow else events)
+    if as_objects and output.format is not Format.JSONL:
+        output.document(collected)
+    output.flush()
+    return ending or Ending()
+
+
+def follow_task(session: Session, task: Mapping[str, Any]) -> int:
+    """Follows a task that was just submitted; the exit code is the task's."""
+    wanted = LogRequest(ref=str(task["id"]), query={"rank": "0"}, follow=True)
+    return detaching(session, task["id"], lambda: tell_end(session, task["id"], wanted))
+
+
+def tell_end(session: Session, task_id: object, wanted: LogRequest) -> int:
+    """Follows to the end and says how it was."""
+    ending = read_logs(session, wanted)
+    if ending.state:
+        session.stderr.say(end_line(task_id, ending))
+    return ending.code
+
+
+def detaching(session: Session, task_id: object, follow: Callable[[], int]) -> int:
+    """Ctrl-C stops following only, says how to go on, and exits with 130. A second one within the
+    time that takes quits at once."""
+    try:
+        return follow()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        session.stderr.say("")
+        session.stderr.say(f"detached: task {task_id} goes on")
+        session.stderr.say(f"  follow it again:  hai-cli logs -f {task_id}")
+        session.stderr.say(f"  stop it:          hai-cli stop {task_id}")
+        return INTERRUPTED
+
+
+def following(session: Session) -> Resume:
+    """For ever, over any number of lost connections."""
+    return Resume(
+        wait=time.sleep,
+        lost=lambda: session.stderr.say("connection lost, retrying"),
+        back=lambda: session.stderr.say("connected again"),
+    )
+
+
+def bounded(session: Session, *, ends_on_close: bool = False) -> Resume:
+    """For reading what is there: a few tries."""
+    return Resume(wait=time.sleep, ends_on_close=ends_on_close, tries=3)
+
+
+def within_limit(session: Session, events: Iterator[ServerEvent]) -> Iterator[ServerEvent]:
+    """The same events; TimedOut once --timeout has passed, even in silence."""
+    limit = session.limit_seconds
+    if limit is None:
+        yield from events
+        return
+
+    def expire(*_: object) -> None:
+        raise TimedOut(
+            f"still not over after {limit:g} s", hint="the task goes on; ask for more --timeout"
+        )
+
+    previous = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield from events
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _printer(write: Callable[[str], object], wanted: LogRequest) -> Callable[..., object]:
+    def show(line: Mapping[str, Any]) -> None:
+        rank = f"[{line['rank']}] " if wanted.ranks_shown else ""
+        at = f"{line['at']} " if wanted.timestamps else ""
+        write(f"{rank}{at}{line['text']}\n")
+
+    return show
+
+
+def _collector(session: Session, collected: list[Mapping[str, Any]]) -> Callable[..., object]:
+    if session.output.format is not Format.JSONL:
+        return collected.append
+    import json
+
+    return lambda line: session.output.raw(json.dumps(line) + "\n")

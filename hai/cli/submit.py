@@ -1,0 +1,50 @@
+"""Sending a run document and saying what came of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hai.cli.document import with_request_id
+from hai.cli.errors import INTERRUPTED
+from hai.cli.layouts import tasks_layout, why_line
+from hai.cli.output import Format
+from hai.cli.session import Session
+from hai.cli.stream import follow_task
+
+
+def submit(
+    session: Session, document: Mapping[str, Any], *, follow: bool, dry_run: bool
+) -> int:
+    """Submits (or only prints) the document; with `follow` the exit code is the task's."""
+    if dry_run:
+        session.stderr.say("dry run: nothing was submitted; this is the document")
+        session.output.document(dict(document))
+        return 0
+    try:
+        task = session.client.call("submit", body=with_request_id(document))
+    except KeyboardInterrupt:
+        session.stderr.say("")
+        session.stderr.say("interrupted while submitting; `hai-cli list` shows whether it arrived")
+        return INTERRUPTED
+    _narrate(session, task, follow=follow)
+    if follow:
+        return follow_task(session, task)
+    if session.output.format is not Format.TABLE:
+        session.output.item(task, tasks_layout(session.now))
+    else:
+        session.output.rows([task], tasks_layout(session.now))
+    return 0
+
+
+def _narrate(session: Session, task: Mapping[str, Any], *, follow: bool) -> None:
+    count = f"{task['nodes']} node{'' if task['nodes'] == 1 else 's'}"
+    session.stderr.say(
+        f"task {task['id']} {task['name']!r} submitted: {count} of {task['group']}, "
+        f"priority {task['priority']}"
+    )
+    if follow:
+        return
+    why = why_line(task)
+    if why and task["state"] == "queued":
+        session.stderr.say(f"  it waits: {why}")
+    session.stderr.say(f"  follow it:  hai-cli logs -f {task['id']}")
+    session.stderr.say(f"  stop it:    hai-cli stop {task['id']}")

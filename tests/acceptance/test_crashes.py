@@ -1,0 +1,148 @@
+"""Any process may die at any moment: nothing is lost, nothing runs twice, nothing is left over."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import MakeLive
+from tests.conftest import PostgresServer
+from tests.live import Live
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+
+# Leaves a mark per start, so that a second start of the same attempt can not hide.
+WORK = """
+import os, sys, time
+key = "{}.{}.{}".format(os.environ["HAI_TASK_ID"], os.environ["HAI_ATTEMPT"], os.environ["RANK"])
+descriptor = os.open(os.path.join("marks", key), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+os.write(descriptor, b"start\\n")
+time.sleep(float(sys.argv[1]))
+os.write(descriptor, b"end\\n")
+sys.exit(int(sys.argv[2]))
+"""
+
+TASKS = 50
+KILLS = 20
+
+
+def work(live: Live) -> Path:
+    marks = live.work_dir / "marks"
+    marks.mkdir()
+    marks.chmod(0o777)
+    live.script("work.py", WORK)
+    return marks
+
+
+def submit_all(live: Live, count: int) -> dict[int, int]:
+    """Tasks of one or two nodes, some failing; the expected exit code by id."""
+    expected = {}
+    for index in range(count):
+        exit_code = index % 5 if index % 7 == 0 else 0
+        task_id = live.submit(
+            name=f"work-{index}",
+            entrypoint="work.py",
+            nodes=1 + index % 2,
+            parameters=f"{0.05 * (index % 6)} {exit_code}",
+        )
+        expected[task_id] = exit_code
+    return expected
+
+
+def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
+    for task_id, exit_code in expected.items():
+        done = live.wait(task_id, "succeeded", "failed", "stopped", timeout=120)
+        state = "failed" if exit_code else "succeeded"
+        assert (done["state"], done["exit_code"]) == (state, exit_code), done["why"]
+        ends = [kind for kind in live.events(task_id) if kind in ("succeeded", "failed", "stopped")]
+        assert ends == [state], "a task ends once"
+        assert done["attempts"] == 1
+    for mark in marks.iterdir():
+        starts = mark.read_text().split().count("start")
+        assert starts == 1, f"{mark.name} was started {starts} times"
+    assert len({mark.name.split(".")[0] for mark in marks.iterdir()}) == len(expected)
+    wait_until(lambda: not live.programs(), what="no program left over")
+    wait_until(lambda: not live.agents(), 30, what="no agent left over")
+
+
+def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
+    marks = work(live)
+    expected = submit_all(live, TASKS)
+    seed = int(os.environ.get("HAI_TEST_SEED", random.SystemRandom().randrange(10**6)))
+    print("seed", seed)  # noqa: T201 - shown when the test fails
+    moments = random.Random(seed)  # noqa: S311 - no secret
+    for _ in range(KILLS):
+        # a pause of random length is the experiment here, not a wait for something
+        signal.sigtimedwait([], moments.uniform(0.0, 0.6))
+        live.kill()
+        live.start()
+    check_all(live, marks, expected)
+
+
+def test_a_killed_agent_fails_its_attempt_and_the_gang_is_stopped(live: Live) -> None:
+    live.script("sleep.py", "import time; print('up', flush=True); time.sleep(300)")
+    task_id = live.submit(name="sleep.py", nodes=2)
+    live.wait(task_id, "running")
+    wait_until(lambda: live.text(task_id).count("up") == 2, what="both ranks")
+    victim = next(p for p in live.agents() if p.cmdline()[-1].endswith(f"{task_id}.1.1"))
+    victim.kill()
+    done = live.wait(task_id, "failed")
+    assert "rank 1 on training-1" in done["why"]
+    assert "agent" in done["why"]
+    wait_until(lambda: not live.programs(), what="no program left over")
+    wait_until(lambda: not live.agents(), 30, what="no agent left over")
+    again = live.submit(name="sleep.py", nodes=4)
+    live.wait(again, "running")
+
+
+def test_postgresql_restarted_under_load(live: Live, postgres_server: PostgresServer) -> None:
+    marks = work(live)
+    expected = submit_all(live, 20)
+    for _ in range(3):
+        postgres_server.postgres.stop("immediate")
+        postgres_server.postgres.start()
+        more = live.submit(
+            name=f"work-more-{len(expected)}", entrypoint="work.py", parameters="0 0"
+        )
+        expected[more] = 0
+    check_all(live, marks, expected)
+
+
+def test_a_stopped_server_leaves_workers_alone_and_finds_them_again(live: Live) -> None:
+    live.script(
+        "count.py",
+        "import time\nfor i in range(30):\n    print('step', i, flush=True); time.sleep(0.1)\n",
+    )
+    task_id = live.submit(name="count.py")
+    wait_until(lambda: "step 1" in live.text(task_id), what="the program")
+    live.stop()
+    assert len(live.agents()) == 1
+    live.start()
+    done = live.wait(task_id, "succeeded")
+    assert done["attempts"] == 1
+    assert live.text(task_id).splitlines() == [f"step {i}" for i in range(30)]
+
+
+def test_an_agent_that_hangs_is_killed_after_its_silence(make_live: MakeLive) -> None:
+    settings = {"HAI_AGENT__LOST_AFTER_SECONDS": "2", "HAI_AGENT__HEARTBEAT_SECONDS": "0.5"}
+    live = make_live(settings=settings)
+    live.script("sleep.py", "import time; time.sleep(300)")
+    task_id = live.submit(name="sleep.py")
+    live.wait(task_id, "running")
+    [agent] = live.agents()
+    agent.send_signal(signal.SIGSTOP)
+    done = live.wait(task_id, "failed", timeout=60)
+    assert "rank 0 on training-0" in done["why"]
+    wait_until(lambda: not psutil.pid_exists(agent.pid) or _is_gone(agent), what="the agent")
+    wait_until(lambda: not live.programs(), what="no program left over")
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

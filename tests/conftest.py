@@ -1,0 +1,116 @@
+"""What all tests share: a clean environment and one PostgreSQL per test process."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hai.errors import PlatformError
+from hai.store.database import connection_settings
+from hai.store.migrate import migrate
+from hai_up.postgres import EmbeddedPostgres
+
+_TEMPLATE = "hai_template"
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith(("HAI_", "MARSV2_")):
+            monkeypatch.delenv(name)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server with a migrated template database; not safe against power cuts."""
+
+    postgres: EmbeddedPostgres
+
+    def url_of(self, database: str) -> str:
+        return self.postgres.url.replace(":///hai?", f":///{database}?", 1)
+
+    def run(self, sql: str, database: str = "hai") -> None:
+        with psycopg.connect(self.url_of(database), autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    def create(self, template: str) -> str:
+        """The name of a new database."""
+        name = f"test_{next(_database_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop(self, name: str) -> None:
+        self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def _public_directory() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="hai-test-", dir="/tmp"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def public_dir() -> Iterator[Path]:
+    """A folder that an unprivileged account may walk through (pytest's own are 0700)."""
+    with _public_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests of this process; skips the test when there is no PostgreSQL."""
+    named = os.environ.get("HAI_PG_BIN")
+    with _public_directory() as directory:
+        postgres = EmbeddedPostgres(
+            directory, bin_dir=Path(named) if named else None, durable=False
+        )
+        try:
+            postgres.start()
+        except PlatformError as error:
+            if not error.message.startswith("PostgreSQL not found") or os.environ.get("CI"):
+                raise
+            pytest.skip(error.message)
+        try:
+            server = PostgresServer(postgres)
+            server.run(f"CREATE DATABASE {_TEMPLATE}")
+            _migrate(server.url_of(_TEMPLATE))
+            yield server
+        finally:
+            postgres.stop("immediate")
+
+
+def _migrate(url: str) -> None:
+    """In a thread: the first test that asks for the server may be inside an event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(migrate(connection_settings(url)))).result()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of one's own with the current schema."""
+    name = postgres_server.create(_TEMPLATE)
+    yield postgres_server.url_of(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A database of one's own with nothing in it."""
+    name = postgres_server.create("template1")
+    yield postgres_server.url_of(name)
+    postgres_server.drop(name)

@@ -1,0 +1,490 @@
+"""Hollow workers behind the real rules of a gang: only the store is missing, a dictionary here."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from hai.core import gang, lifecycle
+from hai.core.gang import Timing, WorkerReport
+from hai.core.node import Node
+from hai.core.planner import Start
+from hai.core.task import Change, Task, WorkerKey
+from hai.core.types import (
+    GroupName,
+    NodeName,
+    Outcome,
+    Priority,
+    TaskId,
+    TaskState,
+    UserName,
+    WorkerState,
+)
+from hai.errors import PlatformError, Unavailable
+from hai.launcher.hollow import BATCH_SECONDS, HEARTBEAT_SECONDS, HollowLauncher
+from hai.ports import Launcher, Observation, WorkerLaunch, WorkerPhase
+from hai.schema.agent import AgentOrder, AgentReport
+from tests.clocks import VirtualClock
+
+TIMING = Timing()
+STATES = {
+    "ready": WorkerState.READY,
+    "running": WorkerState.RUNNING,
+    "exited": WorkerState.EXITED,
+}
+
+
+class Door:
+    """What the server's worker service does with reports, on tasks in a dictionary."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.tasks: dict[TaskId, Task] = {}
+        self.batches: list[tuple[float, Sequence[AgentReport]]] = []
+        self.broken: Exception | None = None
+        self.in_flight = 0
+        self.delay_seconds = 0.0
+
+    async def report(self, reports: Sequence[AgentReport]) -> Mapping[str, AgentOrder]:
+        assert self.in_flight == 0, "one batch at a time"
+        self.in_flight += 1
+        try:
+            await self.clock.sleep(self.delay_seconds)
+            if self.broken is not None:
+                raise self.broken
+            self.batches.append((self.clock.now(), reports))
+            self._fold(reports)
+            return {
+                report["key"]: self._order(self.tasks[key.task_id], key)
+                for report in reports
+                if (key := WorkerKey.parse(report["key"])).task_id in self.tasks
+            }
+        finally:
+            self.in_flight -= 1
+
+    def apply(self, change: Change | None) -> None:
+        if change is not None:
+            self.tasks[change.task.id] = change.task
+
+    def settle(self, task_id: int) -> None:
+        """What the reconcile loop does when the clock of a handshake runs out."""
+        self.apply(gang.settle(self.tasks[TaskId(task_id)], self.clock.now(), TIMING))
+
+    def _fold(self, reports: Sequence[AgentReport]) -> None:
+        by_task: defaultdict[TaskId, list[WorkerReport]] = defaultdict(list)
+        for report in reports:
+            key = WorkerKey.parse(report["key"])
+            by_task[key.task_id].append(
+                WorkerReport(
+                    rank=key.rank,
+                    attempt=key.attempt,
+                    state=STATES[report["phase"]],
+                    exit_code=report["exit_code"],
+                    acked=report["acked"],
+                    saved=report["saved"],
+                    address=report["address"],
+                )
+            )
+        for task_id, folded in by_task.items():
+            if task_id in self.tasks:
+                self.apply(gang.fold(self.tasks[task_id], folded, self.clock.now(), TIMING))
+
+    @staticmethod
+    def _order(task: Task, key: WorkerKey) -> AgentOrder:
+        order = gang.order_of(task, key.attempt, key.rank)
+        return {
+            "go": order.go,
+            "master_addr": order.master_addr,
+            "master_port": order.master_port,
+            "suspend": order.suspend,
+            "grace_seconds": TIMING.grace(task),
+            "stop": order.stop,
+            "term_seconds": TIMING.term_seconds,
+            "over": order.over,
+        }
+
+
+class Bench:
+    """A launcher, its clock and its door, and the verbs of a test."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.door = Door(self.clock)
+        self.launcher = HollowLauncher(self.clock, self.door.report)
+
+    def submit(self, task_id: int = 1, *, nodes: int = 1, **simulate: Any) -> Task:
+        spec: dict[str, object] = {"options": {"simulate": simulate}} if simulate else {}
+        task = Task(
+            id=TaskId(task_id),
+            chain_id=f"c{task_id}",
+            user=UserName("ada"),
+            name=f"t{task_id}",
+            group=GroupName("training"),
+            nodes=nodes,
+            priority=Priority.NORMAL,
+            spec=spec,
+            submitted_at=self.clock.now(),
+        )
+        self.door.tasks[task.id] = task
+        return task
+
+    async def start(self, task_id: int = 1) -> None:
+        task = self.door.tasks[TaskId(task_id)]
+        names = tuple(NodeName(f"h{rank}") for rank in range(task.nodes))
+        start = Start(task.id, names, task.priority)
+        self.door.apply(lifecycle.begin(task, start, self.clock.now()))
+        for rank in range(task.nodes):
+            await self.launcher.launch(self.launch_of(task_id, rank))
+
+    def launch_of(self, task_id: int, rank: int) -> WorkerLaunch:
+        task = self.door.tasks[TaskId(task_id)]
+        return WorkerLaunch(
+            key=WorkerKey(task.id, task.attempts, rank),
+            node=Node(NodeName(f"h{rank}"), task.group, "hollow"),
+            user=task.user,
+            uid=None,
+            task_name=task.name,
+            chain_id=task.chain_id,
+            group=task.group,
+            priority=task.priority,
+            world_size=task.nodes,
+            spec=task.spec,
+            whole_life_state=0,
+            log_dir="",
+            server_url="",
+            token="",
+        )
+
+    def suspend(self, task_id: int = 1) -> None:
+        task = self.door.tasks[TaskId(task_id)]
+        now = self.clock.now()
+        self.door.apply(lifecycle.suspend(task, actor="test", why="test", hold=False, now=now))
+        self.launcher.poke(task.id)
+
+    def stop(self, task_id: int = 1) -> None:
+        task = self.door.tasks[TaskId(task_id)]
+        now = self.clock.now()
+        self.door.apply(lifecycle.stop(task, actor="test", why="test", now=now))
+        self.launcher.poke(task.id)
+
+    def state(self, task_id: int = 1) -> TaskState:
+        return self.door.tasks[TaskId(task_id)].state
+
+    def outcome(self, task_id: int = 1) -> Outcome | None:
+        attempt = self.door.tasks[TaskId(task_id)].attempt
+        return attempt.outcome if attempt else None
+
+    @property
+    def reports(self) -> int:
+        return sum(len(reports) for _, reports in self.door.batches)
+
+
+@asynccontextmanager
+async def opened(bench: Bench) -> AsyncIterator[Bench]:
+    await bench.launcher.open()
+    await bench.launcher.open()  # harmless
+    try:
+        yield bench
+    finally:
+        await bench.launcher.close()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with opened(Bench()) as ready:
+        yield ready
+
+
+def test_it_is_a_launcher() -> None:
+    launcher: Launcher = Bench().launcher
+    assert launcher.name == "hollow"
+
+
+async def test_a_task_runs_for_its_time(bench: Bench) -> None:
+    bench.submit(seconds=10)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    assert bench.state() is TaskState.RUNNING
+    await bench.clock.advance(8.9)
+    assert bench.state() is TaskState.RUNNING
+    await bench.clock.advance(0.3)
+    assert bench.state() is TaskState.SUCCEEDED
+    assert bench.door.tasks[TaskId(1)].exit_code == 0
+
+
+async def test_one_second_is_the_default(bench: Bench) -> None:
+    bench.submit()
+    await bench.start()
+    await bench.clock.advance(0.9)
+    assert bench.state() is TaskState.RUNNING
+    await bench.clock.advance(0.2)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_no_time_at_all(bench: Bench) -> None:
+    bench.submit(seconds=0)
+    await bench.start()
+    await bench.clock.advance(3 * BATCH_SECONDS)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_an_exit_code_fails_the_task(bench: Bench) -> None:
+    bench.submit(seconds=0, exit_code=7)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    assert bench.state() is TaskState.FAILED
+    assert bench.door.tasks[TaskId(1)].exit_code == 7
+    assert await bench.launcher.observe() == [
+        Observation(WorkerKey(TaskId(1), 1, 0), WorkerPhase.EXITED, 7)
+    ]
+
+
+async def test_a_gang_waits_for_its_last_worker(bench: Bench) -> None:
+    task = bench.submit(nodes=2, seconds=1)
+    start = Start(task.id, (NodeName("h0"), NodeName("h1")), task.priority)
+    bench.door.apply(lifecycle.begin(task, start, bench.clock.now()))
+    await bench.launcher.launch(bench.launch_of(1, 0))
+    await bench.clock.advance(3.0)
+    assert bench.state() is TaskState.STARTING
+    await bench.launcher.launch(bench.launch_of(1, 1))
+    await bench.clock.advance(0.5)
+    bench.launcher.poke(task.id)  # rank 0 hears at once what rank 1 brought about
+    await bench.clock.advance(1.1)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_a_clean_suspension_keeps_the_rest_of_the_time(bench: Bench) -> None:
+    bench.submit(nodes=2, seconds=10, save_seconds=2)
+    await bench.start()
+    await bench.clock.advance(4.0)
+    bench.suspend()
+    await bench.clock.advance(1.0)
+    attempt = bench.door.tasks[TaskId(1)].attempt
+    assert attempt is not None
+    assert attempt.acked_at is not None
+    assert bench.state() is TaskState.SUSPENDING
+    await bench.clock.advance(1.5)
+    bench.launcher.poke(TaskId(1))
+    await bench.clock.advance(0.5)
+    assert bench.outcome() is Outcome.SUSPENDED_CLEAN
+    assert bench.state() is TaskState.SUSPENDED
+    await bench.start()
+    await bench.clock.advance(5.5)
+    assert bench.state() is TaskState.RUNNING
+    await bench.clock.advance(0.7)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_a_task_that_ignores_the_notice_loses_its_work(bench: Bench) -> None:
+    bench.submit(seconds=10, ignore_suspend=True)
+    await bench.start()
+    await bench.clock.advance(4.0)
+    bench.suspend()
+    await bench.clock.advance(TIMING.notice_seconds - 0.2)
+    assert bench.state() is TaskState.SUSPENDING
+    await bench.clock.advance(0.2)
+    bench.door.settle(1)
+    bench.launcher.poke(TaskId(1))
+    await bench.clock.advance(0.1)
+    assert bench.outcome() is Outcome.SUSPENDED_DIRTY
+    await bench.start()
+    await bench.clock.advance(9.9)
+    assert bench.state() is TaskState.RUNNING
+    await bench.clock.advance(0.3)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_a_finished_task_leaves_no_rest_behind(bench: Bench) -> None:
+    bench.submit(seconds=10)
+    await bench.start()
+    await bench.clock.advance(9.0)
+    bench.suspend()
+    await bench.clock.advance(1.0)
+    await bench.start()
+    await bench.clock.advance(2.0)
+    assert bench.state() is TaskState.SUCCEEDED
+    assert not bench.launcher._remaining
+
+
+async def test_stop_is_heard_soon(bench: Bench) -> None:
+    bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    bench.stop()
+    await bench.clock.advance(3 * BATCH_SECONDS)
+    assert bench.state() is TaskState.STOPPED
+    (observed,) = await bench.launcher.observe()
+    assert observed.exit_code == 143
+
+
+async def test_an_order_is_heard_by_heartbeat_without_a_poke(bench: Bench) -> None:
+    task = bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    now = bench.clock.now()
+    running = bench.door.tasks[task.id]
+    bench.door.apply(lifecycle.stop(running, actor="test", why="", now=now))
+    await bench.clock.advance(HEARTBEAT_SECONDS + 0.1)
+    assert bench.state() is TaskState.STOPPED
+
+
+async def test_silence_between_heartbeats(bench: Bench) -> None:
+    bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    before = bench.reports
+    await bench.clock.advance(10 * HEARTBEAT_SECONDS)
+    assert 9 <= bench.reports - before <= 10
+
+
+async def test_what_is_over_says_nothing_more(bench: Bench) -> None:
+    bench.submit(seconds=0)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    before = bench.reports
+    bench.launcher.poke(TaskId(1))
+    bench.launcher.poke(TaskId(99))
+    await bench.clock.advance(10 * HEARTBEAT_SECONDS)
+    assert bench.reports == before
+
+
+async def test_a_task_that_the_server_does_not_know_ends(bench: Bench) -> None:
+    bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    bench.door.tasks.clear()
+    await bench.clock.advance(HEARTBEAT_SECONDS)
+    (observed,) = await bench.launcher.observe()
+    assert observed.phase is WorkerPhase.EXITED
+
+
+async def test_launching_again_does_nothing(bench: Bench) -> None:
+    bench.submit(seconds=2)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    await bench.launcher.launch(bench.launch_of(1, 0))
+    await bench.clock.advance(1.2)
+    assert bench.state() is TaskState.SUCCEEDED
+    await bench.launcher.launch(bench.launch_of(1, 0))
+    await bench.clock.advance(1.0)
+    (observed,) = await bench.launcher.observe()
+    assert observed.phase is WorkerPhase.EXITED
+
+
+async def test_kill_ends_without_a_report(bench: Bench) -> None:
+    bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    key = WorkerKey(TaskId(1), 1, 0)
+    await bench.launcher.kill(key)
+    before = bench.reports
+    await bench.clock.advance(10 * HEARTBEAT_SECONDS)
+    assert bench.reports == before
+    assert await bench.launcher.observe() == [Observation(key, WorkerPhase.LOST, detail="killed")]
+    await bench.launcher.kill(key)
+    await bench.launcher.launch(bench.launch_of(1, 0))
+    assert await bench.launcher.observe() == [Observation(key, WorkerPhase.LOST, detail="killed")]
+
+
+async def test_a_key_that_was_killed_first_never_starts(bench: Bench) -> None:
+    bench.submit()
+    key = WorkerKey(TaskId(1), 1, 0)
+    await bench.launcher.kill(key)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    assert await bench.launcher.observe() == []
+    assert bench.reports == 0
+
+
+async def test_forget_removes_all_traces(bench: Bench) -> None:
+    bench.submit(seconds=0)
+    await bench.start()
+    await bench.clock.advance(1.0)
+    key = WorkerKey(TaskId(1), 1, 0)
+    await bench.launcher.forget(key)
+    await bench.launcher.forget(key)
+    assert await bench.launcher.observe() == []
+    assert not bench.launcher._of_task
+
+
+async def test_forgotten_while_its_report_travels(bench: Bench) -> None:
+    bench.door.delay_seconds = 1.0
+    bench.submit(seconds=1000)
+    await bench.start()
+    await bench.clock.advance(0.5)
+    assert bench.door.in_flight == 1
+    await bench.launcher.forget(WorkerKey(TaskId(1), 1, 0))
+    await bench.clock.advance(10.0)
+    assert await bench.launcher.observe() == []
+    assert len(bench.door.batches) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [Unavailable("the database is down"), KeyError("a bug")], ids=["planned", "not"]
+)
+async def test_reports_are_repeated_until_they_are_taken(bench: Bench, trouble: Exception) -> None:
+    bench.door.broken = trouble
+    bench.submit(seconds=1)
+    with capture_logs() as logs:
+        await bench.start()
+        await bench.clock.advance(3.0)
+        assert bench.state() is TaskState.STARTING
+        bench.door.broken = None
+        await bench.clock.advance(1.0)
+    assert bench.state() is TaskState.RUNNING
+    assert 1 <= len(logs) <= 7  # no storm
+    await bench.clock.advance(1.0)
+    assert bench.state() is TaskState.SUCCEEDED
+
+
+async def test_batches_are_few(bench: Bench) -> None:
+    for task_id in range(1, 201):
+        bench.submit(task_id, seconds=1)
+        await bench.start(task_id)
+    await bench.clock.advance(2.0)
+    assert all(task.state is TaskState.SUCCEEDED for task in bench.door.tasks.values())
+    assert len(bench.door.batches) <= 12
+    times = [at for at, _ in bench.door.batches]
+    pauses = [after - before for before, after in pairwise(times)]
+    assert min(pauses) >= BATCH_SECONDS * 0.999
+
+
+@pytest.mark.parametrize(
+    "simulate",
+    [
+        {"seconds": "soon"},
+        {"seconds": -1},
+        {"seconds": float("nan")},
+        {"seconds": True},
+        {"save_seconds": None},
+        {"exit_code": 256},
+        {"exit_code": "0"},
+    ],
+    ids=str,
+)
+async def test_what_can_not_be_simulated_is_refused(bench: Bench, simulate: Any) -> None:
+    bench.submit(**simulate)
+    with pytest.raises(PlatformError, match=r"options\.simulate"):
+        await bench.start()
+    assert await bench.launcher.observe() == []
+
+
+async def test_after_close_nothing_runs_and_nothing_is_known() -> None:
+    bench = Bench()
+    async with opened(bench):
+        bench.submit(seconds=1000)
+        await bench.start()
+        await bench.clock.advance(1.0)
+    before = bench.reports
+    await bench.clock.advance(10 * HEARTBEAT_SECONDS)
+    assert bench.reports == before
+    assert await bench.launcher.observe() == []
+    await bench.launcher.close()  # harmless
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "hollow-workers"]
+    async with opened(bench):
+        assert await bench.launcher.observe() == []

@@ -1,0 +1,40 @@
+"""Waiting for a condition with a deadline, instead of sleeping and hoping."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.01
+
+
+def wait_until(
+    condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition"
+) -> T:
+    """The first true value of `condition`; AssertionError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come true in {timeout} s"
+        time.sleep(_POLL_SECONDS)
+
+
+async def async_wait_until(
+    condition: Callable[[], T | Awaitable[T]],
+    timeout: float = 10.0,  # noqa: ASYNC109 (a deadline for many short awaits)
+    *,
+    what: str = "the condition",
+) -> T:
+    """As wait_until, for the event loop; the condition may be a coroutine function."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        value = await found if isinstance(found, Awaitable) else found
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what} did not come true in {timeout} s"
+        await asyncio.sleep(_POLL_SECONDS)
