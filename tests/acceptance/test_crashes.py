@@ -3,13 +3,15 @@
 import os
 import random
 import signal
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
+from hai_up.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import MakeLive
-from tests.conftest import PostgresServer
 from tests.live import Live
 from tests.waiting import wait_until
 
@@ -72,7 +74,7 @@ def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
 def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
     marks = work(live)
     expected = submit_all(live, TASKS)
-    seed = int(os.environ.get("HAI_TEST_SEED", random.SystemRandom().randrange(10**6)))
+    seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
     print("seed", seed)  # noqa: T201 - shown when the test fails
     moments = random.Random(seed)  # noqa: S311 - no secret
     for _ in range(KILLS):
@@ -99,12 +101,31 @@ def test_a_killed_agent_fails_its_attempt_and_the_gang_is_stopped(live: Live) ->
     live.wait(again, "running")
 
 
-def test_postgresql_restarted_under_load(live: Live, postgres_server: PostgresServer) -> None:
+@pytest.fixture
+def durable_postgres(public_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """As users run it: what was committed survives a crash."""
+    postgres = EmbeddedPostgres(public_dir / "durable")
+    postgres.start()
+    yield postgres
+    postgres.stop("immediate")
+
+
+def test_postgresql_restarted_under_load(
+    public_dir: Path, durable_postgres: EmbeddedPostgres
+) -> None:
+    live = Live(public_dir, durable_postgres.url)
+    with closing(live):
+        live.bootstrap()
+        live.start()
+        _restart_under_load(live, durable_postgres)
+
+
+def _restart_under_load(live: Live, postgres: EmbeddedPostgres) -> None:
     marks = work(live)
     expected = submit_all(live, 20)
     for _ in range(3):
-        postgres_server.postgres.stop("immediate")
-        postgres_server.postgres.start()
+        postgres.stop("immediate")
+        postgres.start()
         more = live.submit(
             name=f"work-more-{len(expected)}", entrypoint="work.py", parameters="0 0"
         )

@@ -2,19 +2,21 @@
 
 import json
 import os
-import shutil
 import signal
+import socket
+import stat
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pytest
 import yaml
+
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
@@ -28,35 +30,27 @@ while not pathlib.Path("enough").exists():
 """
 
 
-def wait_for(is_so: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = is_so()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not so after {seconds} s")
-
-
 class Machine:
-    """One home and one data folder, and hai-up in them."""
+    """One home and one data folder, and hai-up in them, as the user `uid` (None: as we are)."""
 
     def __init__(self, folder: Path, *, uid: int | None = None) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.home = folder / "home"
+        self.work = folder / "work"
         self.profile = self.home / ".hai" / "conf.yaml"
         self._uid = uid
-        self.home.mkdir()
+        for path in (self.home, self.work):
+            path.mkdir()
         if uid is not None:
-            os.chown(self.home, uid, uid)
-            os.chown(folder, uid, uid)
+            for path in (folder, self.home, self.work):
+                os.chown(path, uid, uid)
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("HAI_", "XDG_", "MARSV2_")) or name == "HAI_PG_BIN"
+            if not name.startswith(("HAI_", "XDG_", "MARSV2_"))
         }
         own = {"HOME": str(self.home), "HAI_DATA_DIR": str(self.data), "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
@@ -73,20 +67,30 @@ class Machine:
         )
 
     def do(self, *words: str, code: int = 0, **environ: str) -> tuple[str, str]:
-        """Run hai-up to its end; stdout and stderr."""
-        out, err = self.start(*words, **environ).communicate(timeout=120)
-        child_code = 0 if code == 0 and "error:" not in err else code
-        assert "Traceback" not in err, err
-        return out, err if child_code == code else pytest.fail(err)
+        """Run hai-up to its end, which must be `code`; stdout and stderr."""
+        child = self.start(*words, **environ)
+        out, err = child.communicate(timeout=120)
+        assert child.returncode == code, err
+        assert "Traceback" not in err
+        return out, err
+
+    def up(self, *words: str, **environ: str) -> str:
+        """`hai-up run` on any free port, or on the last one; stderr."""
+        port = [] if self.data.exists() else ["--port", "0"]
+        return self.do("run", *port, *words, **environ)[1]
 
     def status(self, code: int = 0) -> dict[str, Any]:
-        child = self.start("status", "-o", "json")
-        out, err = child.communicate(timeout=60)
-        assert child.returncode == code, out + err
-        facts: dict[str, Any] = json.loads(out)
+        facts: dict[str, Any] = json.loads(self.do("status", "-o", "json", code=code)[0])
         return facts
 
-    def api(self, method: str, path: str, **more: Any) -> Any:
+    def pid(self) -> int:
+        return int(self.status()["pid"])
+
+    def token(self) -> str:
+        return str(yaml.safe_load(self.profile.read_text())["token"])
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """The API, with the profile that hai-up wrote."""
         profile = yaml.safe_load(self.profile.read_text())
         reply = httpx2.request(
             method,
@@ -97,3 +101,226 @@ class Machine:
         )
         assert reply.is_success, reply.text
         return reply.json()
+
+    def submit(self) -> int:
+        """A task on two nodes that runs until work/enough exists."""
+        (self.work / "program.py").write_text(PROGRAM)
+        spec = {"entrypoint": "program.py", "workspace": str(self.work)}
+        task = {"version": 2, "name": "long", "spec": spec, "resource": {"node_count": 2}}
+        return int(self.ask("POST", "tasks", json=task)["id"])
+
+    def wait_for_state(self, task_id: int, state: str) -> None:
+        wait_until(
+            lambda: self.ask("GET", f"tasks/{task_id}")["state"] == state,
+            30,
+            what=f"task {task_id} {state}",
+        )
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of everything that runs in or for the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            if str(folder) in line or str(folder) in process.cwd():
+                found.append(line)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def machine(public_dir: Path) -> Iterator[Machine]:
+    (public_dir / "m").mkdir(mode=0o755)
+    made = Machine(public_dir / "m")
+    yield made
+    made.do("down", "--purge", "--yes")
+    wait_until(lambda: processes_of(made.folder) == [], what="no process left")
+
+
+def test_a_life(machine: Machine) -> None:
+    """Up, again, a task, down and up, a killed server, other options, and away."""
+    said = machine.up("--nodes", "2", "--gpus-per-node", "3")
+    assert "HAI" in said
+    assert stat.S_IMODE(machine.profile.stat().st_mode) == 0o600
+    for name in ("override.toml", "secret", "hai-up.json", "server.pid"):
+        assert stat.S_IMODE((machine.data / name).stat().st_mode) == 0o600, name
+    facts = machine.status()
+    assert (facts["status"], facts["nodes"]) == ("running", {"total": 2, "free": 2})
+    assert [node["gpus"] for node in machine.ask("GET", "nodes")["nodes"]] == [3, 3]
+    assert machine.ask("GET", "whoami")["user"]["role"] == "admin"
+
+    said = machine.up("--nodes", "5")
+    assert f"pid {facts['pid']}" in said
+    assert "--nodes is 2, not 5" in said
+
+    task = machine.submit()
+    machine.wait_for_state(task, "running")
+    starts = machine.work / "starts"
+    wait_until(lambda: starts.exists() and len(starts.read_text()) == 2)
+    said = machine.do("down")[1]
+    assert "suspending 1 task" in said
+    assert "it was not running" in machine.do("down")[1]
+    assert machine.status(code=3)["workers"] == 0
+    assert processes_of(machine.folder) == []
+
+    token = machine.token()
+    machine.up("--nodes", "3")
+    machine.wait_for_state(task, "running")
+    wait_until(lambda: len(starts.read_text()) == 4, what="the task started again")
+    assert machine.token() == token
+    assert machine.status()["nodes"]["total"] == 3
+
+    os.kill(machine.pid(), signal.SIGKILL)
+    wait_until(lambda: machine.start("status").wait() == 3)
+    assert "without hai-up down" in machine.status(code=3)["why"]
+    assert "gone" in machine.do("doctor")[0]
+    machine.up()
+    (machine.work / "enough").touch()
+    machine.wait_for_state(task, "succeeded")
+    assert len(starts.read_text()) == 4
+
+
+def test_a_lost_profile_and_a_dead_token_are_mended(machine: Machine) -> None:
+    machine.profile.parent.mkdir()
+    machine.profile.write_text("url: http://cluster.example\ntoken: theirs\n")
+    said = machine.up()
+    backup = machine.profile.with_name("conf.yaml.bak")
+    assert str(backup) in said
+    old = machine.token()
+
+    machine.profile.unlink()
+    machine.up()
+    assert machine.token() == old
+
+    state = json.loads((machine.data / "hai-up.json").read_text())
+    (machine.data / "hai-up.json").write_text(json.dumps({**state, "token": "hai_dead"}))
+    machine.do("down")
+    machine.profile.unlink()
+    machine.up()
+    assert machine.ask("GET", "whoami")["user"]["name"] == state["user"]
+
+    assert "put your earlier profile back" in machine.do("down", "--purge", "-y")[1]
+    assert machine.token() == "theirs"
+    assert not machine.data.exists()
+
+
+def test_two_at_once_start_one_server(machine: Machine) -> None:
+    both = [machine.start("run", "--port", "0") for _ in range(2)]
+    said = [child.communicate(timeout=120)[1] for child in both]
+    assert [child.returncode for child in both] == [0, 0], said
+    pid = machine.pid()
+    assert all(f"pid {pid}" in text for text in said)
+
+
+def test_a_dead_database_under_a_living_server_is_mended(machine: Machine) -> None:
+    machine.up()
+    pid = machine.pid()
+    postmaster = machine.data / "postgres" / "data" / "postmaster.pid"
+    os.kill(int(postmaster.read_text().splitlines()[0]), signal.SIGKILL)
+    wait_until(lambda: machine.start("status").wait() == 1, what="status broken")
+    assert machine.status(code=1)["database"]["status"] == "not running"
+    machine.up()
+    assert machine.pid() == pid
+
+
+def test_purge_asks_and_ends_what_outlived_the_server(machine: Machine) -> None:
+    machine.up()
+    machine.wait_for_state(machine.submit(), "running")
+    assert "--yes" in machine.do("down", "--purge", code=2)[1]
+    assert machine.status()["tasks"]["active"] == 1
+    os.kill(machine.pid(), signal.SIGKILL)
+    machine.do("down", "--purge", "--yes")
+    wait_until(lambda: processes_of(machine.folder) == [], what="no worker left")
+    assert not machine.data.exists()
+    assert not machine.profile.exists()
+
+
+def test_a_taken_port_changes_nothing(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = machine.do("run", "--port", str(port), code=1)[1]
+    assert f"error: port {port} on 127.0.0.1 is taken" in said
+    assert f"(pid {os.getpid()})" in said
+    assert not machine.data.exists()
+
+
+def test_a_failed_start_leaves_nothing_running(machine: Machine) -> None:
+    machine.up()
+    machine.do("down")
+    config = machine.data / "override.toml"
+    good = config.read_text()
+    config.write_text(good + "[suspend]\ngrace_seconds = -1\n")
+    said = machine.do("run", code=1)[1]
+    assert "suspend.grace_seconds" in said
+    assert processes_of(machine.folder) == []
+    config.write_text(good + "[suspend\n")
+    assert "TOML" in machine.do("run", code=1)[1]
+    assert processes_of(machine.folder) == []
+    config.write_text(good + "[suspend]\ngrace_seconds = 77\n")
+    machine.up()
+    assert "grace_seconds = 77" in config.read_text()
+
+
+def test_a_folder_of_a_newer_hai_is_left_alone(machine: Machine) -> None:
+    machine.data.mkdir()
+    (machine.data / "hai-up.json").write_text('{"layout": 2, "version": "7.0.0"}')
+    for words in (["run"], ["down"], ["status"]):
+        assert "HAI 7.0.0" in machine.do(*words, code=1)[1]
+    (machine.data / "hai-up.json").unlink()
+
+
+def test_an_interrupted_set_up_is_mended(machine: Machine) -> None:
+    """Killed at some moment of the first start: the next one ends it."""
+    child = machine.start("run", "--port", "0")
+    wait_until(lambda: (machine.data / "postgres" / "data").exists())
+    child.kill()
+    child.communicate()
+    machine.do("run")
+    assert machine.status()["status"] == "running"
+
+
+def test_ctrl_c_leaves_nothing_running(machine: Machine) -> None:
+    child = machine.start("run", "--port", "0")
+    wait_until(lambda: (machine.data / "server.pid").exists(), 60)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    if child.returncode == 0:  # it was ready a moment before
+        return
+    assert child.returncode == 130, said
+    assert "Traceback" not in said
+    wait_until(lambda: processes_of(machine.folder) == [])
+
+
+def test_a_given_database_is_used_and_kept(machine: Machine, empty_postgres_url: str) -> None:
+    machine.up("--hollow-nodes", "20", HAI_DATABASE_URL=empty_postgres_url)
+    facts = machine.status()
+    assert facts["database"]["kind"] == "given"
+    assert facts["nodes"]["total"] == 24
+    assert not (machine.data / "postgres").exists()
+    machine.do("down")
+    machine.up()  # the URL is remembered
+    assert machine.status()["database"]["kind"] == "given"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_an_ordinary_user(public_dir: Path) -> None:
+    (public_dir / "m").mkdir(mode=0o755)
+    machine = Machine(public_dir / "m", uid=NOBODY)
+    try:
+        child = machine.start("--version")
+    except PermissionError:
+        pytest.skip("this interpreter is root's only")
+    assert child.communicate()[0].startswith("hai-up")
+    try:
+        machine.up("--nodes", "2")
+        task = machine.submit()
+        machine.wait_for_state(task, "running")
+        (machine.work / "enough").touch()
+        machine.wait_for_state(task, "succeeded")
+        assert (machine.work / "starts").stat().st_uid == NOBODY
+        assert {path.stat().st_uid for path in machine.data.iterdir()} == {NOBODY}
+    finally:
+        machine.do("down", "--purge", "--yes")
+    wait_until(lambda: processes_of(machine.folder) == [], what="no process left")

@@ -156,8 +156,9 @@ class Peer:
 class Site:
     """One launcher with a peer, in a folder of its own."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable, **options: Any) -> None:
         self.folder = folder
+        self.python = python
         self.data_dir = folder / "data"
         self.work_dir = folder / "work"
         self.log_root = folder / "logs"
@@ -168,7 +169,7 @@ class Site:
         self.launched: list[WorkerKey] = []
 
     def new_launcher(self) -> LocalLauncher:
-        return LocalLauncher(self.data_dir, sys.executable, self.options, gpu_count=0)
+        return LocalLauncher(self.data_dir, self.python, self.options, gpu_count=0)
 
     def script(self, name: str, text: str) -> str:
         (self.work_dir / name).write_text(text)
@@ -283,6 +284,17 @@ def searchable_folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def public_python() -> str:
+    """An interpreter that every user may run; skips the test where there is none."""
+    import pytest
+
+    found = (path for path in ("/usr/bin/python3", "/usr/local/bin/python3") if Path(path).exists())
+    python = next(found, "")
+    if not python:
+        pytest.skip("no Python here that other users may run")
+    return python
 
 
 def is_gone(pid: int) -> bool:

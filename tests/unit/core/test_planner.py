@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -305,6 +306,44 @@ def test_lower_work_in_the_shadow_of_a_head_leaves_once_the_head_fits() -> None:
     assert cluster.tick().suspends == (Suspend(TaskId(3), TaskId(2)),)
     cluster.leave(TaskId(3))
     assert started(cluster.tick()) == [2]
+
+
+def test_nobody_leaves_for_a_claim_that_a_returning_task_would_block() -> None:
+    """Task 1 leaves for task 9 and comes back ahead of task 8, too wide to start: if task 10 left
+    for task 8 now, it would leave for nothing."""
+    claims = [
+        active(1, ["n0", "n1", "n2", "n3"]),
+        waiting(8, 2),
+        waiting(9, 3, HIGH),
+        active(10, ["n4"], LOW),
+    ]
+    cluster = SimulatedCluster(state_of(nodes(5), claims))
+    decided = cluster.tick()
+    assert decided.suspends == (Suspend(TaskId(1), TaskId(9)),)
+    assert decided.reasons[TaskId(8)].code is WaitCode.NO_FREE_NODES
+    assert decided.reasons[TaskId(8)].evidence["returning"] == 4
+    cluster.leave(TaskId(1))
+    decided = cluster.tick()
+    assert started(decided) == [9]
+    assert codes(decided) == {1: WaitCode.NO_FREE_NODES, 8: WaitCode.BEHIND}
+
+
+@pytest.mark.parametrize(
+    ("leaver", "suspends"),
+    [
+        pytest.param({}, 0, id="it comes back first"),
+        pytest.param({"held": True}, 1, id="it is held"),
+        pytest.param({"state": TaskState.STOPPING}, 1, id="it ends"),
+        pytest.param({"submitted_at": 99.0}, 1, id="it comes back last"),
+        pytest.param({"priority": LOW}, 1, id="it comes back below"),
+        pytest.param({"priority": HIGH}, 1, id="it has no quota to come back with"),
+    ],
+)
+def test_who_is_expected_back(leaver: dict[str, Any], suspends: int) -> None:
+    leaving = replace(active(1, ["n0"], state=TaskState.SUSPENDING), **leaver)
+    claims = [leaving, active(2, ["n1"], LOW), waiting(3, 2)]
+    quotas = [quota("bob", LOW, 2), quota("bob", NORMAL, 2), quota("ada", NORMAL, 2)]
+    assert len(decide(nodes(2), claims, quotas).suspends) == suspends
 
 
 def test_finished_claims_are_ignored() -> None:
