@@ -19,6 +19,7 @@ from hai.store.database import connection_settings
 from hai.store.migrate import migrate
 from hai_up.postgres import EmbeddedPostgres
 
+PG_BIN = Path(os.environ["HAI_PG_BIN"]) if os.environ.get("HAI_PG_BIN") else None
 _TEMPLATE = "hai_template"
 _database_numbers = itertools.count(1)
 
@@ -74,11 +75,8 @@ def public_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for all tests of this process; skips the test when there is no PostgreSQL."""
-    named = os.environ.get("HAI_PG_BIN")
     with _public_directory() as directory:
-        postgres = EmbeddedPostgres(
-            directory, bin_dir=Path(named) if named else None, durable=False
-        )
+        postgres = EmbeddedPostgres(directory, bin_dir=PG_BIN, durable=False)
         try:
             postgres.start()
         except PlatformError as error:

@@ -24,17 +24,19 @@ def wait_until(
 
 
 async def async_wait_until(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], object],
     timeout: float = 10.0,  # noqa: ASYNC109 (a deadline for many short awaits)
     *,
     what: str = "the condition",
-) -> T:
-    """As wait_until, for the event loop; the condition may be a coroutine function."""
+) -> None:
+    """Return once the condition, which may be a coroutine function, is true; AssertionError after
+    `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        found = condition()
-        value = await found if isinstance(found, Awaitable) else found
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
         if value:
-            return value
+            return
         assert time.monotonic() < deadline, f"{what} did not come true in {timeout} s"
         await asyncio.sleep(_POLL_SECONDS)

@@ -18,7 +18,9 @@ _CLUSTER = "Cluster"
 _SETUP = "You and your set-up"
 
 CATALOG = {
-    "python": Entry("launch", _RUN, "Run a Python file: here, simulated (++) or on the cluster (--)"),
+    "python": Entry(
+        "launch", _RUN, "Run a Python file: here, simulated (++) or on the cluster (--)"
+    ),
     "bash": Entry("launch", _RUN, "The same for a bash script"),
     "exec": Entry("launch", _RUN, "The same for an executable"),
     "run": Entry("run", _RUN, "Submit a run document (YAML, version 2)"),

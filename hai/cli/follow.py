@@ -12,7 +12,8 @@ LONGEST_NODE_LIST = 4
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the followed task ended; `state` is "" when only the log came to its present end."""
+    """How the followed task ended. `state` is not final when only the log came to its present end,
+    and "" when nobody said."""
 
     state: str = ""
     exit_code: int | None = None
@@ -21,11 +22,10 @@ class Ending:
     @property
     def code(self) -> int:
         """Ours: the program's own when it failed, 1 when there is none or the task was stopped."""
-        if self.state in ("succeeded", ""):
-            return 0
-        if self.state == "failed" and self.exit_code:
-            return self.exit_code if 0 < self.exit_code < 256 else 1
-        return 1
+        if self.state == "failed":
+            code = self.exit_code or 1
+            return code if 0 < code < 256 else 1
+        return 1 if self.state == "stopped" else 0
 
 
 @dataclass(slots=True)

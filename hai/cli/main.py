@@ -1,5 +1,6 @@
 """The console scripts `hai` and `hai-cli`."""
 
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from hai.cli.errors import (
     leave,
     silence,
 )
-from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, UsageError, option
+from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, option
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
 from hai.errors import HaiError, InvalidInput
@@ -88,9 +89,11 @@ def _usage(error: Any, program: str) -> InvalidInput:
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", program)
     message = error.message if not hasattr(error, "param") else error.format_message()
-    message = message[:1].lower() + message[1:].rstrip(".")
-    close = list(getattr(error, "possibilities", None) or [])
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    if message[1:2].islower():
+        message = message[:1].lower() + message[1:]
+    message = message.rstrip(".")
+    close = list(getattr(error, "possibilities", None) or [])[:1]
+    hint = f"did you mean {close[0]}? " if close else ""
     where = f"`{path} --help` shows what is possible"
     return InvalidInput(message, hint=hint + where)
 
@@ -112,9 +115,7 @@ def _show_version(value: bool) -> None:
 
 
 def _root_function() -> Any:
-    import inspect
-
-    Version = Annotated[  # noqa: N806
+    Version = Annotated[
         bool,
         option(
             "--version",
@@ -140,9 +141,6 @@ def _root_function() -> Any:
     root.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     root.__annotations__ = {p.name: p.annotation for p in parameters}
     return root
-
-
-__all__ = ["UsageError", "build", "main"]
 
 
 if __name__ == "__main__":

@@ -183,7 +183,9 @@ class Output:
     def _table(self, items: Sequence[Item], columns: Sequence[Column]) -> str:
         cells = [[_cell(item, column) for column in columns] for item in items]
         head = [[column.header for column in columns]] if self.headers else []
-        widths = [max([text_width(row[i]) for row in head + cells], default=0) for i in _span(columns)]
+        widths = [
+            max([text_width(row[i]) for row in head + cells], default=0) for i in _span(columns)
+        ]
         if self.truncate and self.width is not None:
             widths = _fit(widths, columns, self.width)
         lines = [self._line(row, columns, widths, None) for row in head]

@@ -11,9 +11,7 @@ from hai.cli.framework import option
 from hai.errors import InvalidInput, NotFound
 
 _EXP_HELP = "id, name, @last, or a .yml/.yaml file (its name)."
-Exp = Annotated[
-    str, typer.Argument(metavar="EXP", help=_EXP_HELP, autocompletion=complete_tasks)
-]
+Exp = Annotated[str, typer.Argument(metavar="EXP", help=_EXP_HELP, autocompletion=complete_tasks)]
 Exps = Annotated[
     list[str], typer.Argument(metavar="EXP...", help=_EXP_HELP, autocompletion=complete_tasks)
 ]
@@ -50,13 +48,9 @@ PriorityLevel = Annotated[
 ]
 UserFilter = Annotated[
     str | None,
-    option(
-        "-u", "--user", metavar="USER", help="Of this user.", autocompletion=complete_users
-    ),
+    option("-u", "--user", metavar="USER", help="Of this user.", autocompletion=complete_users),
 ]
-DryRun = Annotated[
-    bool, option("--dry-run", help="Say what would happen, change nothing.")
-]
+DryRun = Annotated[bool, option("--dry-run", help="Say what would happen, change nothing.")]
 AssumeYes = Annotated[bool, option("-y", "--yes", help="Do not ask.")]
 
 

@@ -135,7 +135,10 @@ SHARED_OPTIONS: dict[str, Any] = {
 class Session:
     """One command's streams, settings and client. Use as a context manager."""
 
-    def __init__(self, shared: Shared, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, shared: Shared, environ: Mapping[str, str] | None = None, context: Any = None
+    ) -> None:
+        self.context = context  # Typer's, of the running command
         self.environ = os.environ if environ is None else environ
         self.shared = shared
         chosen = "json" if shared.json else shared.output or "table"
@@ -244,7 +247,7 @@ def with_session(
     def run(ctx: typer.Context, **values: Any) -> int | None:
         typed = {p.name: values.pop(p.name) for p in extra}
         outer = ctx.obj if isinstance(ctx.obj, Shared) else Shared()
-        with Session(Shared(**typed).over(outer)) as session:
+        with Session(Shared(**typed).over(outer), context=ctx) as session:
             return function(session, **values)
 
     parameters = [context, *own, *extra]

@@ -1,8 +1,8 @@
 """Where the program's command line ends and ours begins, in `hai-cli python|bash|exec`. Pure.
 
-    python train.py -x 1 -- -n 2      cluster: options of ours follow `--`
-    python train.py -x 1 ++ -ss 10    simulate: options of ours follow `++`
-    python train.py -x 1              local: everything is the program's
+python train.py -x 1 -- -n 2      cluster: options of ours follow `--`
+python train.py -x 1 ++ -ss 10    simulate: options of ours follow `++`
+python train.py -x 1              local: everything is the program's
 """
 
 from collections.abc import Sequence

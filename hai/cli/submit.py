@@ -6,14 +6,11 @@ from typing import Any
 from hai.cli.document import with_request_id
 from hai.cli.errors import INTERRUPTED
 from hai.cli.layouts import tasks_layout, why_line
-from hai.cli.output import Format
 from hai.cli.session import Session
 from hai.cli.stream import follow_task
 
 
-def submit(
-    session: Session, document: Mapping[str, Any], *, follow: bool, dry_run: bool
-) -> int:
+def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_run: bool) -> int:
     """Submits (or only prints) the document; with `follow` the exit code is the task's."""
     if dry_run:
         session.stderr.say("dry run: nothing was submitted; this is the document")
@@ -28,10 +25,7 @@ def submit(
     _narrate(session, task, follow=follow)
     if follow:
         return follow_task(session, task)
-    if session.output.format is not Format.TABLE:
-        session.output.item(task, tasks_layout(session.now))
-    else:
-        session.output.rows([task], tasks_layout(session.now))
+    session.output.item(task, tasks_layout(session.now))
     return 0
 
 

@@ -78,6 +78,7 @@ class HaiClient:
     def call(
         self,
         name: str,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
@@ -104,6 +105,7 @@ class HaiClient:
         self,
         name: str,
         resume: Resume,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         **parts: object,

@@ -95,6 +95,7 @@ class PlainClient:
     def call(
         self,
         name: str,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
@@ -114,6 +115,7 @@ class PlainClient:
     def exchange(
         self,
         name: str,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,

@@ -8,6 +8,9 @@ even so is its head: it holds back the rest of its level, so that small gangs do
 one for ever. Lower levels may use the free nodes meanwhile; when the head fits, they are victims.
 
 Every decision is booked at once (nodes, quota, victims), so what one claim got no other one sees.
+A task that is being suspended will stand in its line again soon; nobody behind that place has
+others suspended unless the nodes suffice for both, since the returning one might take or block
+what they left.
 """
 
 from collections import defaultdict
@@ -70,6 +73,9 @@ def plan(state: ClusterState, policy: Policy, now: float) -> Plan:
         ground = _survey(nodes.get(group, []), holders)
         victims = _victims(active[group] if policy.preemption else [], ground, ledger, now)
         turn = _GroupTurn(group, ground, victims, ledger, decisions)
+        for claim in active[group]:
+            if claim.state is TaskState.SUSPENDING and not claim.held:
+                turn.expect(claim)
         turn.serve(waiting[group], head_per_level=policy.preemption)
     return Plan(
         starts=tuple(decisions.starts),
@@ -175,6 +181,14 @@ class _GroupTurn:
         self._head: TaskId | None = None  # of the level that is being served
         self._blocked = 0  # claims that wait in its line, the head included
         self._kept_for: list[TaskId] = []  # claims whose nodes are set aside
+        self._returning = 0  # nodes that tasks ahead will ask for when they are suspended
+
+    def expect(self, leaver: Claim) -> None:
+        """A task on its way out will come back to the line of this level: keep its place."""
+        account = self._ledger.account(leaver.user, leaver.group)
+        level = account.level_later(leaver.priority, leaver.nodes)
+        if level is not None and leaver.nodes <= len(self._ground.usable):
+            self._lines[level].append(leaver)
 
     def serve(self, waiting: Iterable[Claim], *, head_per_level: bool) -> None:
         """Give every waiting claim of the group a decision or a reason.
@@ -189,7 +203,10 @@ class _GroupTurn:
             if head_per_level:
                 self._head, self._blocked = None, 0
             for claim in line(self._lines[level]):
-                self._decide(claim, level)
+                if claim.state.is_waiting:
+                    self._decide(claim, level)
+                else:
+                    self._returning += claim.nodes
 
     def _can_ever_fit(self, claim: Claim) -> bool:
         size, healthy = self._ground.size, len(self._ground.usable)
@@ -227,15 +244,17 @@ class _GroupTurn:
             self._start(claim, level, account)
         elif claim.nodes > len(self._ground.usable):
             self._wait_for_nodes(claim, level)  # until a repair: no use in holding back the rest
-        elif self._reachable(level) >= claim.nodes:
+        elif self._can_hand_over(claim, level):
             self._hand_over(claim, level, account)
         else:
             self._head, self._blocked = claim.task_id, 1
             self._wait_for_nodes(claim, level)
 
-    def _reachable(self, level: Priority) -> int:
-        ground = self._ground
-        return len(ground.free) + len(ground.leaving) + self._victims.nodes_below(level)
+    def _can_hand_over(self, claim: Claim, level: Priority) -> bool:
+        ready = len(self._ground.free) + len(self._ground.leaving)
+        if ready >= claim.nodes:
+            return True
+        return ready + self._victims.nodes_below(level) >= claim.nodes + self._returning
 
     def _start(self, claim: Claim, level: Priority, account: Account) -> None:
         nodes = self._ground.free.take(claim.nodes, claim.knows)
@@ -258,6 +277,7 @@ class _GroupTurn:
         """Ask for `needed` more nodes; what the victims free beyond that is there for others."""
         for victim in self._victims.take(level, needed):
             self._decisions.suspends.append(Suspend(victim.task_id, claim.task_id))
+            self.expect(victim)
             for name in self._ground.held_by[victim.task_id]:
                 self._ground.leaving.add(self._ground.usable[name])
                 self._ground.left_by[name] = victim.task_id
@@ -274,6 +294,7 @@ class _GroupTurn:
             free=len(ground.free),
             leaving=len(ground.leaving),
             preemptible=self._victims.nodes_below(level),
+            returning=self._returning,
             held_by=held_by,
             held_by_more=len(ground.held_by) - len(held_by),
             kept_for=self._kept_for[:TASKS_NAMED],

@@ -38,8 +38,12 @@ class Services:
     supervisor: Supervisor
 
 
-def services(request: Request) -> Services:
-    """The services of the app that serves this request."""
+async def services(request: Request) -> Services:
+    """The services of the app that serves this request.
+
+    Async, as every dependency here: FastAPI sends plain functions to a thread, which costs more
+    than they do.
+    """
     found: Services = request.app.state.services
     return found
 
@@ -47,7 +51,7 @@ def services(request: Request) -> Services:
 Served = Annotated[Services, Depends(services)]
 
 
-def bearer(request: Request) -> str:
+async def bearer(request: Request) -> str:
     """The bearer token of the request; AuthRequired without one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():

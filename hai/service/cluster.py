@@ -1,5 +1,6 @@
 """Groups, nodes and quotas: use-cases of admins, and the short-lived copy that submits check."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,21 +32,31 @@ class ClusterCache:
         self._max_age_seconds = max_age_seconds
         self._shape: Shape | None = None
         self._read_at = 0.0
+        self._reading = asyncio.Lock()
 
     def drop(self) -> None:
         """Forget the copy: something was changed here."""
         self._shape = None
 
     async def shape(self) -> Shape:
-        now = self._clock.now()
-        if self._shape is None or not 0 <= now - self._read_at < self._max_age_seconds:
-            groups = await self._store.groups()
-            sizes = {group.name: 0 for group in groups}
-            for node in await self._store.nodes():
-                sizes[node.group] = sizes.get(node.group, 0) + 1
-            self._shape = Shape(sizes, QuotaTable.of(await self._store.quotas()))
-            self._read_at = now
-        return self._shape
+        """What is known, at most `max_age_seconds` old."""
+        if self._is_fresh() and self._shape is not None:
+            return self._shape
+        async with self._reading:  # one reads, the others wait for it
+            if self._shape is None or not self._is_fresh():
+                now = self._clock.now()
+                self._shape = await self._read()
+                self._read_at = now
+            return self._shape
+
+    def _is_fresh(self) -> bool:
+        return 0 <= self._clock.now() - self._read_at < self._max_age_seconds
+
+    async def _read(self) -> Shape:
+        sizes = {group.name: 0 for group in await self._store.groups()}
+        for node in await self._store.nodes():
+            sizes[node.group] = sizes.get(node.group, 0) + 1
+        return Shape(sizes, QuotaTable.of(await self._store.quotas()))
 
 
 class ClusterService:

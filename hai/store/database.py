@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from hai.errors import InvalidInput, PlatformError, Unavailable
 from hai.store.queries import load_queries
@@ -163,5 +163,6 @@ async def _is_broken(connection: Connection) -> bool:
 
 def _lost_connection(error: psycopg.Error) -> bool:
     """The server went away, as opposed to: it answered that it can not."""
-    code = error.sqlstate
-    return code is None or code.startswith(("08", "57P"))
+    if isinstance(error, PoolTimeout | PoolClosed):  # it was waited for already
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))

@@ -74,10 +74,15 @@ class Machine:
         assert "Traceback" not in err
         return out, err
 
+    def code(self, *words: str) -> int:
+        child = self.start(*words)
+        child.communicate(timeout=60)
+        return int(child.returncode)
+
     def up(self, *words: str, **environ: str) -> str:
         """`hai-up run` on any free port, or on the last one; stderr."""
         port = [] if self.data.exists() else ["--port", "0"]
-        return self.do("run", *port, *words, **environ)[1]
+        return self.do("run", *port, *words, code=0, **environ)[1]
 
     def status(self, code: int = 0) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(self.do("status", "-o", "json", code=code)[0])
@@ -173,7 +178,7 @@ def test_a_life(machine: Machine) -> None:
     assert machine.status()["nodes"]["total"] == 3
 
     os.kill(machine.pid(), signal.SIGKILL)
-    wait_until(lambda: machine.start("status").wait() == 3)
+    wait_until(lambda: machine.code("status") == 3)
     assert "without hai-up down" in machine.status(code=3)["why"]
     assert "gone" in machine.do("doctor")[0]
     machine.up()
@@ -219,7 +224,7 @@ def test_a_dead_database_under_a_living_server_is_mended(machine: Machine) -> No
     pid = machine.pid()
     postmaster = machine.data / "postgres" / "data" / "postmaster.pid"
     os.kill(int(postmaster.read_text().splitlines()[0]), signal.SIGKILL)
-    wait_until(lambda: machine.start("status").wait() == 1, what="status broken")
+    wait_until(lambda: machine.code("status") == 1, what="status broken")
     assert machine.status(code=1)["database"]["status"] == "not running"
     machine.up()
     assert machine.pid() == pid

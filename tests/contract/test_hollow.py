@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -472,6 +473,14 @@ async def test_what_can_not_be_simulated_is_refused(bench: Bench, simulate: Any)
     with pytest.raises(PlatformError, match=r"options\.simulate"):
         await bench.start()
     assert await bench.launcher.observe() == []
+
+
+@pytest.mark.parametrize("options", [{"simulate": 3}, {"simulate": []}], ids=str)
+async def test_only_a_mapping_says_how_to_simulate(bench: Bench, options: dict[str, Any]) -> None:
+    task = bench.submit()
+    bench.door.tasks[task.id] = replace(task, spec={"options": options})
+    with pytest.raises(PlatformError, match="must be a mapping"):
+        await bench.start()
 
 
 async def test_after_close_nothing_runs_and_nothing_is_known() -> None:

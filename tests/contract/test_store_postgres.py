@@ -1,9 +1,9 @@
 """What only the PostgreSQL store promises: order of commits, restarts, the leader's lease."""
 
 import asyncio
+import contextlib
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -195,12 +195,15 @@ async def test_nothing_is_lost_or_doubled_by_restarts_under_load(
                 number += 1
 
         writers = [asyncio.create_task(submit(writer)) for writer in range(3)]
-        for _ in range(2):
+
+        async def progress() -> None:
             reached = len(confirmed) + 20
-            await async_wait_until(lambda goal=reached: len(confirmed) >= goal, timeout=30)
+            await async_wait_until(lambda: len(confirmed) >= reached, timeout=30)
+
+        for _ in range(2):
+            await progress()
             await asyncio.to_thread(postgres_server.postgres.restart)
-        reached = len(confirmed) + 20
-        await async_wait_until(lambda: len(confirmed) >= reached, timeout=30)
+        await progress()
         stop.set()
         await asyncio.gather(*writers)
         ids = {task.id for task in confirmed}
@@ -251,18 +254,20 @@ async def test_only_one_leads(postgres_url: str) -> None:
 async def test_the_lease_ends_with_its_holder(postgres_url: str) -> None:
     argv = [sys.executable, "-c", _LEADER, postgres_url]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    leader = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment)
+    leader = await asyncio.create_subprocess_exec(
+        *argv, stdout=asyncio.subprocess.PIPE, env=environment
+    )
     assert leader.stdout is not None
     try:
-        assert leader.stdout.readline() == "True\n"
+        assert await leader.stdout.readline() == b"True\n"
         async with opened(postgres_url) as store:
             assert not await store.lead()
             leader.send_signal(signal.SIGKILL)
             await async_wait_until(store.lead, timeout=5)
     finally:
-        leader.kill()
-        leader.wait()
-        leader.stdout.close()
+        with contextlib.suppress(ProcessLookupError):
+            leader.kill()
+        await leader.wait()
 
 
 async def test_a_leader_whose_connection_broke_says_so(

@@ -56,9 +56,6 @@ class LaunchCommand(HaiCommand):
         _check_mode(self, ctx, split.mode)
         return rest
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        return super().shell_complete(ctx, incomplete)
-
 
 def _behind_separator(args: list[str]) -> list[str]:
     cut = next((i for i, word in enumerate(args) if word in SEPARATORS), len(args))
@@ -91,7 +88,7 @@ def _check_mode(command: Any, ctx: Any, mode: Mode) -> None:
         raise UsageError(f"{max(param.opts, key=len)} is possible only after {word}", ctx)
 
 
-def launch(
+def launch(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     *,
     name: Annotated[
@@ -202,7 +199,7 @@ def launch(
     ] = 0,
 ) -> int | None:
     """Replaced by the verb's own text."""
-    context = _context()
+    context = session.context
     split: Split = context.meta[_SPLIT]
     kind = str(context.command.name)
     if split.mode is Mode.CLUSTER:
@@ -236,12 +233,6 @@ def launch(
 def _check_local(kind: str, split: Split) -> None:
     """Here the verb alone decides what runs FILE: its ending does not matter."""
     check_file("exec", f"./{split.program[0]}" if "/" not in split.program[0] else split.program[0])
-
-
-def _context() -> Any:
-    from typer._click.globals import get_current_context
-
-    return get_current_context()
 
 
 def _register(app: typer.Typer, name: str, what: str, file: str) -> None:

@@ -1,0 +1,171 @@
+"""hai-cli stop | suspend | resume | priority."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from hai.cli.complete import complete_priorities
+from hai.cli.framework import new_app, option
+from hai.cli.grammar import parse_priority
+from hai.cli.layouts import tasks_layout
+from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
+from hai.cli.session import Session, verb
+from hai.errors import HaiError, InvalidInput
+
+app = new_app()
+Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for the record.")]
+_DONE = {"stop": "stopping", "suspend": "suspending", "resume": "resumed"}
+
+
+@verb(
+    app,
+    "stop",
+    """
+    hai-cli stop 12
+    hai-cli stop train.py
+    hai-cli stop 12 13 14 -y
+    """,
+)
+def stop(
+    session: Session,
+    exps: Exps,
+    *,
+    yes: AssumeYes = False,
+    dry_run: DryRun = False,
+    why: Why = "",
+    exp_type: ExpType = "auto",
+) -> int:
+    """End tasks for good. Asks before it stops several tasks, or a task of somebody else."""
+    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    tasks = _look_up(session, refs)
+    if dry_run:
+        return _pretend(session, "stop", tasks)
+    if not yes and not _agreed(session, tasks):
+        session.stderr.say("nothing was stopped")
+        return 1
+    return _each(session, "stop", [task["id"] for task in tasks], why)
+
+
+@verb(app, "suspend", "hai-cli suspend 12\nhai-cli suspend train.py --why 'making room'")
+def suspend(
+    session: Session,
+    exps: Exps,
+    *,
+    dry_run: DryRun = False,
+    why: Why = "",
+    exp_type: ExpType = "auto",
+    yes: AssumeYes = False,
+) -> int:
+    """Give tasks notice: they save, leave their nodes, and stay suspended until `resume`."""
+    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    if dry_run:
+        return _pretend(session, "suspend", _look_up(session, refs))
+    return _each(session, "suspend", refs, why)
+
+
+@verb(app, "resume", "hai-cli resume 12\nhai-cli resume train.py")
+def resume(
+    session: Session,
+    exps: Exps,
+    *,
+    dry_run: DryRun = False,
+    why: Why = "",
+    exp_type: ExpType = "auto",
+    yes: AssumeYes = False,
+) -> int:
+    """Put suspended tasks back in the queue."""
+    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    if dry_run:
+        return _pretend(session, "resume", _look_up(session, refs))
+    return _each(session, "resume", refs, why)
+
+
+@verb(app, "priority", "hai-cli priority 12 HIGH\nhai-cli priority train.py 10")
+def priority(
+    session: Session,
+    exp: Exp,
+    level: Annotated[
+        str,
+        typer.Argument(metavar="LEVEL", help="Name or number.", autocompletion=complete_priorities),
+    ],
+    *,
+    dry_run: DryRun = False,
+    exp_type: ExpType = "auto",
+) -> int:
+    """Change the priority of a task, waiting or running."""
+    value = parse_priority(level)
+    ref = resolve_ref(exp, exp_type)
+    if dry_run:
+        return _pretend(session, f"set to priority {level.upper()}", _look_up(session, [ref]))
+    task = session.client.call("priority", body={"priority": value}, ref=ref)
+    session.stderr.say(f"task {task['id']} {task['name']!r} has priority {task['priority']}")
+    session.output.item(task, tasks_layout(session.now))
+    return 0
+
+
+def _look_up(session: Session, refs: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Every task, each once; fails before anything is changed."""
+    tasks = [session.client.call("task", ref=ref) for ref in refs]
+    return list({task["id"]: task for task in tasks}.values())
+
+
+def _pretend(session: Session, what: str, tasks: Sequence[Mapping[str, Any]]) -> int:
+    for task in tasks:
+        session.stderr.say(f"would {what}: {_named(task)}")
+    session.stderr.say("dry run: nothing was changed")
+    session.output.rows(tasks, tasks_layout(session.now))
+    return 0
+
+
+def _named(task: Mapping[str, Any]) -> str:
+    return f"task {task['id']} {task['name']!r} of {task['user']}, {task['state']}"
+
+
+def _agreed(session: Session, tasks: Sequence[Mapping[str, Any]]) -> bool:
+    if len(tasks) == 1 and tasks[0]["user"] == _me(session):
+        return True
+    for task in tasks:
+        session.stderr.say(f"would stop: {_named(task)}")
+    if not session.can_ask:
+        raise InvalidInput(
+            f"stopping {'several tasks' if len(tasks) > 1 else 'a task of somebody else'} needs a "
+            "yes, and nobody can be asked here",
+            hint="add --yes",
+        )
+    count = f"these {len(tasks)} tasks" if len(tasks) > 1 else "this task"
+    return session.ask(f"stop {count} for good?")
+
+
+def _me(session: Session) -> str:
+    return str(session.client.call("whoami")["user"]["name"])
+
+
+def _each(session: Session, action: str, refs: Sequence[object], why: str) -> int:
+    """Acts on every task, reports each failure, and gives the first one's exit code."""
+    from hai.cli.errors import exit_code
+
+    done: list[Mapping[str, Any]] = []
+    code = 0
+    for ref in refs:
+        outcome = _attempt(session, action, ref, why)
+        if isinstance(outcome, HaiError):
+            session.stderr.error(outcome)
+            code = code or exit_code(outcome)
+            continue
+        done.append(outcome)
+        session.stderr.say(
+            f"task {outcome['id']} {outcome['name']!r} {_DONE[action]}, now {outcome['state']}"
+        )
+    if len(done) == 1 and len(refs) == 1:
+        session.output.item(done[0], tasks_layout(session.now))
+    elif done:
+        session.output.rows(done, tasks_layout(session.now))
+    return code
+
+
+def _attempt(session: Session, action: str, ref: object, why: str) -> Any:
+    try:
+        return session.client.call(action, body={"why": why}, ref=ref)
+    except HaiError as error:
+        return error

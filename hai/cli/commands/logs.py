@@ -1,0 +1,124 @@
+"""hai-cli logs."""
+
+import re
+from typing import Annotated, Any
+
+from hai.cli.framework import new_app, option
+from hai.cli.grammar import parse_ranks, parse_since, several_ranks
+from hai.cli.refs import Exp, resolve_ref
+from hai.cli.session import Session, verb
+from hai.cli.stream import LogRequest, detaching, read_logs, tell_end
+from hai.errors import InvalidInput
+
+app = new_app()
+_WHICH = "Which lines"
+
+
+@verb(
+    app,
+    "logs",
+    """
+    hai-cli logs 12                          all that rank 0 wrote
+    hai-cli logs -f train.py                 follow; Ctrl-C leaves, the task runs on
+    hai-cli logs 12 -r all --tail 20         the last lines of every rank
+    hai-cli logs 12 --grep 'loss=' --since 10m
+    hai-cli logs 12 --prev                   before the last suspend
+    """,
+)
+def logs(  # noqa: PLR0913 (one parameter per option)
+    session: Session,
+    exp: Exp,
+    *,
+    follow: Annotated[
+        bool, option("-f", "--follow", help="Stay and show what comes, until the task ends.")
+    ] = False,
+    rank: Annotated[
+        str,
+        option(
+            "-r",
+            "--rank",
+            metavar="RANKS",
+            help="0, 0,2-3 or all.",
+            panel=_WHICH,
+            show_default=True,
+        ),
+    ] = "0",
+    since: Annotated[
+        str | None,
+        option("--since", metavar="TIME", help="Newer than 10m, or than a time.", panel=_WHICH),
+    ] = None,
+    tail: Annotated[
+        int | None, option("--tail", metavar="N", help="The last N lines.", panel=_WHICH)
+    ] = None,
+    grep: Annotated[
+        str | None,
+        option("--grep", metavar="REGEX", help="Matching lines only.", panel=_WHICH),
+    ] = None,
+    prev: Annotated[
+        bool, option("--prev", help="The attempt before the last one.", panel=_WHICH)
+    ] = False,
+    attempt: Annotated[
+        int | None, option("--attempt", metavar="N", help="This attempt.", panel=_WHICH)
+    ] = None,
+    timestamps: Annotated[
+        bool, option("-t", "--timestamps", help="Put each line's time before it.")
+    ] = False,
+    exit_code: Annotated[bool, option("--exit-code", help="Exit with the task's code.")] = False,
+    exp_type: Annotated[
+        str,
+        option(
+            "--exp_type",
+            "--exp-type",
+            metavar="KIND",
+            help="auto, yaml, name or id.",
+            show_default=True,
+        ),
+    ] = "auto",
+) -> int:
+    """Show what a task wrote (stdout and stderr together), every attempt in order, or follow it.
+    With several ranks each line begins with its rank, as in `[3] `."""
+    ref = resolve_ref(exp, exp_type)
+    ranks = parse_ranks(rank)
+    wanted = LogRequest(
+        ref=ref,
+        query=_query(session, ranks, since, tail, grep, prev=prev, attempt=attempt),
+        follow=follow,
+        ranks_shown=several_ranks(ranks),
+        timestamps=timestamps,
+    )
+    if follow:
+        code = detaching(session, ref, lambda: tell_end(session, ref, wanted))
+        return code if exit_code or code == 130 else 0
+    ending = read_logs(session, wanted)
+    return ending.code if exit_code else 0
+
+
+def _query(
+    session: Session,
+    ranks: str,
+    since: str | None,
+    tail: int | None,
+    grep: str | None,
+    *,
+    prev: bool,
+    attempt: int | None,
+) -> dict[str, Any]:
+    if tail is not None and tail < 0:
+        raise InvalidInput("--tail must not be negative", hint="--tail 20 shows the last 20 lines")
+    if prev and attempt is not None:
+        raise InvalidInput("--prev and --attempt contradict each other", hint="give one of them")
+    if grep is not None:
+        try:
+            re.compile(grep)
+        except re.error as error:
+            raise InvalidInput(
+                f"--grep {grep!r} is no regular expression: {error}", hint="escape with \\"
+            ) from None
+    return {
+        "rank": ranks,
+        "since": parse_since(since, session.now) if since else None,
+        "tail": tail,
+        "grep": grep,
+        "prev": 1 if prev else None,
+        "attempt": attempt,
+    }

@@ -1,0 +1,89 @@
+"""hai-cli run YAML."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from hai.cli.document import DOCUMENT_VERSION
+from hai.cli.framework import new_app, option
+from hai.cli.grammar import parse_priority
+from hai.cli.refs import DryRun, Group, PriorityLevel
+from hai.cli.session import Session, verb
+from hai.cli.submit import submit
+from hai.errors import InvalidInput, NotFound
+
+app = new_app()
+
+
+@verb(
+    app,
+    "run",
+    """
+    hai-cli run train.yaml                 submit it
+    hai-cli run train.yaml -n 4 -p HIGH    flags win over the document
+    hai-cli run train.yaml -f              and follow the output
+    make-yaml | hai-cli run -              from stdin
+    hai-cli run train.yaml --dry-run       print what would be submitted
+    """,
+)
+def run(  # noqa: PLR0913 (one parameter per option)
+    session: Session,
+    file: Annotated[str, typer.Argument(metavar="YAML", help="A run document; - is stdin.")],
+    *,
+    follow: Annotated[bool, option("-f", "--follow", help="Follow output and states.")] = False,
+    nodes: Annotated[int | None, option("-n", "--nodes", metavar="N", help="Nodes.")] = None,
+    group: Group = None,
+    priority: PriorityLevel = None,
+    name: Annotated[str | None, option("--name", metavar="NAME", help="Another name.")] = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Submit a run document, version 2 of the schema, as YAML or JSON.
+
+    Exit code with -f: the task's (0 succeeded, its own when it failed, 1 stopped)."""
+    document = _read(file)
+    if document.get("version") != DOCUMENT_VERSION:
+        raise InvalidInput(
+            f"{_shown(file)} has version {document.get('version')!r}, not {DOCUMENT_VERSION}",
+            hint="write `version: 2`; older documents have another layout",
+        )
+    if name is not None:
+        document["name"] = name
+    if priority is not None:
+        document["priority"] = parse_priority(priority)
+    _override(document, {"node_count": nodes, "group": group})
+    return submit(session, document, follow=follow, dry_run=dry_run)
+
+
+def _override(document: dict[str, Any], values: dict[str, Any]) -> None:
+    given = {key: value for key, value in values.items() if value is not None}
+    if given:
+        resource = document.get("resource") or {}
+        if not isinstance(resource, dict):
+            raise InvalidInput("`resource:` is no mapping", hint="write keys below it, indented")
+        document["resource"] = {**resource, **given}
+
+
+def _read(file: str) -> dict[str, Any]:
+    from hai.client.experiments import load_document, parse_document
+
+    if file == "-":
+        return parse_document(sys.stdin.read(), _shown(file))
+    try:
+        return load_document(_AsPath(file))
+    except FileNotFoundError:
+        raise NotFound(f"no file {file!r}", hint="check the path") from None
+
+
+class _AsPath:
+    """Always a path, whatever characters it has."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return self._path
+
+
+def _shown(file: str) -> str:
+    return "stdin" if file == "-" else file

@@ -1,0 +1,99 @@
+"""hai-cli users list | add | token | revoke."""
+
+from typing import Annotated
+
+import typer
+
+from hai.cli.complete import complete_users
+from hai.cli.framework import new_app, option
+from hai.cli.grammar import parse_duration
+from hai.cli.layouts import tokens_layout, users_layout
+from hai.cli.output import Format
+from hai.cli.refs import DryRun
+from hai.cli.session import Session, verb
+
+app = new_app(
+    epilog="""
+    hai-cli users list
+    hai-cli users add alice --uid 1001
+    hai-cli users token alice --expires 30d
+    """
+)
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="User name.", autocompletion=complete_users)
+]
+
+
+@app.callback()
+def users() -> None:
+    """Users and their tokens. Adding needs the admin role; your own tokens you make yourself."""
+
+
+@verb(app, "list", "hai-cli users list", lists=True)
+def list_users(session: Session) -> None:
+    """List users."""
+    session.output.rows(session.client.call("users")["users"], users_layout(session.now))
+
+
+@verb(app, "add", "hai-cli users add alice --uid 1001\nhai-cli users add bob --admin")
+def add_user(
+    session: Session,
+    name: Name,
+    *,
+    admin: Annotated[bool, option("--admin", help="May act on everything.")] = False,
+    uid: Annotated[
+        int | None,
+        option(
+            "--uid",
+            metavar="UID",
+            help="Unix user that the programs run as.",
+            show_default="the server's own",
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Add a user. The first token goes to stdout, once: it is not kept."""
+    body = {"name": name, "role": "admin" if admin else "user", "uid": uid}
+    if dry_run:
+        session.stderr.say(f"would add the {body['role']} {name!r}; nothing was changed")
+        return
+    answer = session.client.call("add_user", body=body)
+    session.stderr.say(f"{body['role']} {name!r} added; this token is shown only now:")
+    _show_token(session, answer["token"])
+
+
+@verb(app, "token", "hai-cli users token alice --label laptop --expires 30d")
+def add_token(
+    session: Session,
+    name: Name,
+    *,
+    label: Annotated[str, option("--label", metavar="TEXT", help="What it is for.")] = "",
+    expires: Annotated[
+        str | None,
+        option("--expires", metavar="TIME", help="Valid so long.", show_default="for ever"),
+    ] = None,
+) -> None:
+    """Make another token. It goes to stdout, once: it is not kept."""
+    seconds = parse_duration(expires) if expires else None
+    body = {"label": label, "expires_in_seconds": seconds}
+    token = session.client.call("add_token", body=body, name=name)
+    session.stderr.say(f"token {token['id']} of {name!r}; it is shown only now:")
+    _show_token(session, token)
+
+
+@verb(app, "revoke", "hai-cli users revoke TOKEN_ID", formats=False)
+def revoke_token(
+    session: Session,
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="The id, not the token.")],
+) -> None:
+    """Make a token invalid at once."""
+    session.client.call("revoke_token", id=token_id)
+    session.stderr.say(f"token {token_id} is no longer valid")
+
+
+def _show_token(session: Session, token: dict[str, object]) -> None:
+    """The bare secret by default, so that `$(...)` and a pipe to init work."""
+    if session.output.format in (Format.TABLE, Format.NAME):
+        session.output.text(str(token["token"]))
+    else:
+        session.output.item(token, tokens_layout())

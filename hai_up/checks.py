@@ -1,0 +1,236 @@
+"""What must be right on this machine before anything is changed. Each check has its own mend."""
+
+import errno
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hai.errors import PlatformError
+from hai_up.config import Options, masked
+from hai_up.layout import MAX_DATA_DIR_BYTES, Layout
+from hai_up.process import find_server, has_stale_pid
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+LEAST_DISK_BYTES = 200 * 10**6
+GOOD_DISK_BYTES = 2 * 10**9
+LEAST_MEMORY_BYTES = 256 * 10**6
+GOOD_MEMORY_BYTES = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`status` is "ok", "warn" or "fail"; `fix` says what to do about the latter two."""
+
+    name: str
+    status: str
+    text: str
+    fix: str = ""
+
+
+CheckFunction = Callable[[Options], Check]
+
+
+def all_checks(options: Options) -> Iterator[Check]:
+    """Every check, one by one, as doctor shows them."""
+    for check in (
+        check_python,
+        check_clock,
+        check_folder,
+        check_disk,
+        check_memory,
+        check_database,
+        check_pid_file,
+        check_port,
+    ):
+        yield check(options)
+
+
+def preflight(options: Options, *, with_port: bool) -> list[Check]:
+    """The warnings. PlatformError at the first thing that makes a start impossible."""
+    functions: list[CheckFunction] = [check_python, check_folder, check_disk, check_memory]
+    if with_port:
+        functions += [check_port]
+    warnings = []
+    for check in (*functions, check_database):
+        result = check(options)
+        if result.status == FAIL:
+            raise PlatformError(result.text, hint=result.fix)
+        if result.status == WARN:
+            warnings.append(result)
+    return warnings
+
+
+def check_python(_: Options) -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    missing = [name for name in ("fastapi", "psycopg", "jinja2") if not _has_module(name)]
+    if missing:
+        fix = "pip install 'hai-platform[server,embedded]'"
+        return Check("python", FAIL, "the server's libraries are not installed here", fix)
+    return Check("python", OK, f"Python {version} at {sys.executable}")
+
+
+def check_clock(_: Options) -> Check:
+    """A clock that is behind the installed files is wrong; logs and tokens depend on it."""
+    ahead_seconds = Path(__file__).stat().st_mtime - time.time()  # noqa: TID251 - the real clock
+    if ahead_seconds > 60:
+        text = f"the clock is at least {ahead_seconds / 60:.0f} minutes behind"
+        return Check("clock", WARN, text, "set it, for example with: timedatectl set-ntp true")
+    return Check("clock", OK, "the clock is plausible")
+
+
+def check_folder(options: Options) -> Check:
+    root = options.data_dir
+    size = len(os.fsencode(root))
+    if size > MAX_DATA_DIR_BYTES:
+        text = f"the data folder's path has {size} bytes, {MAX_DATA_DIR_BYTES} at most: {root}"
+        return Check("folder", FAIL, text, "choose a shorter one: --data-dir /srv/hai")
+    nearest = _nearest(root)
+    try:
+        problem = _folder_problem(root, nearest)
+    except OSError as error:
+        problem = f"can not look into {root}: {error.strerror}"
+    if problem:
+        return Check("folder", FAIL, problem, "choose another one: --data-dir FOLDER")
+    return Check("folder", OK, f"data folder {root}")
+
+
+def _folder_problem(root: Path, nearest: Path) -> str:
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest} is not writable for you"
+    if root.exists() and not Layout(root).state.exists() and any(root.iterdir()):
+        return f"{root} holds other files and is not a data folder of HAI"
+    return ""
+
+
+def check_disk(options: Options) -> Check:
+    free = shutil.disk_usage(_nearest(options.data_dir)).free
+    text = f"{free / 1e9:.1f} GB free for {options.data_dir}"
+    fix = "free some space, or choose another disk with --data-dir"
+    if free < LEAST_DISK_BYTES:
+        return Check("disk", FAIL, f"disk full: {free // 10**6} MB free, 200 MB needed", fix)
+    return Check("disk", WARN if free < GOOD_DISK_BYTES else OK, text, fix)
+
+
+def check_memory(_: Options) -> Check:
+    free = memory_bytes("MemAvailable")
+    text = f"{free / 1e9:.1f} GB of memory available"
+    fix = "end other programs; the server and its database use about 300 MB"
+    if free < LEAST_MEMORY_BYTES:
+        return Check("memory", FAIL, text, fix)
+    return Check("memory", WARN if free < GOOD_MEMORY_BYTES else OK, text, fix)
+
+
+def memory_bytes(field: str) -> int:
+    """A field of /proc/meminfo ("MemTotal", "MemAvailable") in bytes."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        if name == field:
+            return int(rest.split()[0]) * 1024
+    return 0
+
+
+def check_pid_file(options: Options) -> Check:
+    layout = Layout(options.data_dir)
+    if _is_readable(layout.pid) and has_stale_pid(layout):
+        text = f"{layout.pid} names a server that is gone"
+        return Check("pid file", WARN, text, "hai-up run starts a new server and mends it")
+    return Check("pid file", OK, "no stale pid file")
+
+
+def _is_readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
+
+
+def check_port(options: Options) -> Check:
+    """Free, or taken by this folder's own server."""
+    host, port = options.host, options.port
+    if port == 0:
+        return Check("port", OK, "any free port")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1)
+    except OSError as error:
+        return _port_problem(options, error)
+    return Check("port", OK, f"port {port} on {host} is free")
+
+
+def _port_problem(options: Options, error: OSError) -> Check:
+    host, port = options.host, options.port
+    if error.errno == errno.EADDRINUSE:
+        server = find_server(Layout(options.data_dir))
+        if server is not None:
+            return Check("port", OK, f"port {port} is in use by this platform (pid {server.pid})")
+        text = f"port {port} on {host} is taken{_holder(port)}"
+        return Check("port", FAIL, text, "end that program, or take any free port: --port 0")
+    if error.errno == errno.EACCES:
+        return Check("port", FAIL, f"port {port} needs root", "choose one above 1023: --port 7420")
+    text = f"can not listen on {host}: {error.strerror or error}"
+    return Check("port", FAIL, text, "--host 127.0.0.1 for this machine only, 0.0.0.0 for all")
+
+
+def _holder(port: int) -> str:
+    """ " by NAME (pid N)" of the program that listens on the port, if it can be seen."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            is_it = connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,)
+            if is_it and connection.pid:
+                name = psutil.Process(connection.pid).name()
+                return f" by {name} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""
+
+
+def check_database(options: Options) -> Check:
+    if options.database_url:
+        return _check_url(options.database_url)
+    from hai_up.account import account_for
+    from hai_up.postgres_binaries import find_binaries
+
+    try:
+        found = find_binaries()
+        account_for(Layout(options.data_dir).postgres / "data").require_passage(
+            _nearest(options.data_dir)
+        )
+    except PlatformError as error:
+        return Check("database", FAIL, error.message, error.hint)
+    return Check("database", OK, f"PostgreSQL {found.version} in {found.directory}")
+
+
+def _check_url(url: str) -> Check:
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            version = connection.info.server_version // 10000
+    except psycopg.Error as error:
+        why = " ".join(str(error).split())
+        text = f"the database at {masked(url)} refuses: {why}"
+        return Check("database", FAIL, text, "correct HAI_DATABASE_URL, or leave it out")
+    return Check("database", OK, f"PostgreSQL {version} at {masked(url)}")
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself or the nearest one above that exists."""
+    for candidate in (path, *path.parents):
+        if os.path.lexists(candidate):
+            return candidate
+    return Path("/")
+
+
+def _has_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None

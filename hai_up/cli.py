@@ -1,0 +1,277 @@
+"""The `hai-up` command: deploy and look after a HAI platform."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from hai import __version__
+from hai.errors import InvalidInput
+from hai_up.config import (
+    Given,
+    given_in_file,
+    merged,
+    parse_config,
+    refuse_password_in_argv,
+    warnings_of,
+)
+from hai_up.console import ask, data, guarded, say
+
+app = typer.Typer(
+    name="hai-up",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ProviderOption = Annotated[
+    str, typer.Option("-p", "--provider", help="Where to deploy: local (this machine).")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", metavar="FILE", help="NAME=value lines; see hai-up config."),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="FOLDER",
+        envvar="HAI_DATA_DIR",
+        help="Everything the platform keeps. [/var/lib/hai for root, else ~/.local/share/hai]",
+    ),
+]
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")]
+PortOption = Annotated[int | None, typer.Option(help="Port; 0: any free one. [7420]")]
+NodesOption = Annotated[int | None, typer.Option(help="Shares of this machine. [4]")]
+GpusOption = Annotated[int | None, typer.Option(help="GPUs of each node. [8]")]
+HollowOption = Annotated[int | None, typer.Option(help="Nodes whose tasks are only simulated. [0]")]
+UserOption = Annotated[str | None, typer.Option(help="First user, an admin. [you]")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="A PostgreSQL to use instead of our own; with a password: in HAI_DATABASE_URL.",
+    ),
+]
+DatabaseFileOption = Annotated[
+    Path | None, typer.Option("--database-url-file", metavar="FILE", help="File with that URL.")
+]
+OutputOption = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")]
+YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+def _exit(code: int) -> NoReturn:
+    raise typer.Exit(code)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        data(f"hai-up {__version__}")
+        _exit(0)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Deploy HAI and look after it.
+
+    Start it here: hai-up run -p local. Then: hai-up status, hai-up logs, hai-up down.
+    """
+
+
+def run(  # noqa: PLR0913 - one argument per option
+    provider: ProviderOption = "local",
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    nodes: NodesOption = None,
+    gpus_per_node: GpusOption = None,
+    hollow_nodes: HollowOption = None,
+    user: UserOption = None,
+    database_url: DatabaseOption = None,
+    database_url_file: DatabaseFileOption = None,
+) -> None:
+    """Start the platform, or say that it runs.
+
+    Options that are not given keep the values of the last run. For example:
+    hai-up run --nodes 2 --gpus-per-node 4
+    """
+    _check_provider(provider)
+    url = _database_url(database_url, database_url_file)
+    flags = Given(data_dir, host, port, nodes, gpus_per_node, hollow_nodes, user, None, url)
+    from hai_up.providers import local
+
+    local.run(_with_config(flags, config), say)
+
+
+app.command("run")(run)
+app.command("up", help="The same as run.")(run)
+
+
+@app.command()
+def dryrun(  # noqa: PLR0913 - one argument per option
+    provider: ProviderOption = "local",
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    nodes: NodesOption = None,
+    gpus_per_node: GpusOption = None,
+    hollow_nodes: HollowOption = None,
+    user: UserOption = None,
+    database_url: DatabaseOption = None,
+    database_url_file: DatabaseFileOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the files there, not to stdout.")
+    ] = None,
+) -> None:
+    """Say what run would do and show the files that it would write. Changes nothing."""
+    _check_provider(provider)
+    url = _database_url(database_url, database_url_file)
+    flags = Given(data_dir, host, port, nodes, gpus_per_node, hollow_nodes, user, None, url)
+    from hai_up import preview
+
+    preview.show(_with_config(flags, config), out, say)
+
+
+@app.command()
+def config() -> None:
+    """Print a configuration file to start from: hai-up config > config.sh."""
+    from hai_up import preview
+
+    data(preview.config_template())
+
+
+@app.command()
+def status(data_dir: DataDirOption = None, output: OutputOption = "table") -> None:
+    """How the platform is. Exit code: 0 it runs, 3 it does not, 1 it is broken."""
+    from hai_up import status as report
+    from hai_up.providers import local
+
+    if output not in ("table", "json", "yaml"):
+        raise InvalidInput(f"unknown output {output!r}", hint="-o table, json or yaml")
+    facts = report.status_of(local.layout_of(Given(data_dir=data_dir)))
+    data(report.rendered(facts, output))
+    _exit(report.EXIT_OF[facts["status"]])
+
+
+@app.command()
+def down(
+    data_dir: DataDirOption = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="End all tasks and remove all data, after asking.")
+    ] = False,
+    yes: YesOption = False,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that running tasks get to save.")
+    ] = 120.0,
+) -> None:
+    """Suspend what runs and stop the platform; data is kept and tasks go on at the next run."""
+    from hai_up import shutdown
+    from hai_up.providers import local
+
+    layout = local.layout_of(Given(data_dir=data_dir))
+    if purge:
+        shutdown.purge(layout, is_sure=yes, say=say)
+    else:
+        shutdown.down(layout, seconds=timeout, say=say)
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """Look at everything that run needs and say how to mend it. Exit code 1 if it can not work."""
+    from hai_up import preview
+
+    flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
+    _exit(0 if preview.doctor(_with_config(flags, config), output) else 1)
+
+
+@app.command()
+def logs(
+    data_dir: DataDirOption = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
+    tail: Annotated[int, typer.Option("-n", "--tail", min=0, help="Last lines.")] = 50,
+    path: Annotated[bool, typer.Option("--path", help="Print only the file's path.")] = False,
+) -> None:
+    """Show the server's log."""
+    from hai_up import preview
+    from hai_up.providers import local
+
+    layout = local.layout_of(Given(data_dir=data_dir))
+    if path:
+        data(str(layout.log))
+    else:
+        preview.show_log(layout.log, tail=tail, follow=follow)
+
+
+@app.command()
+def upgrade(yes: YesOption = False) -> None:
+    """Install the newest HAI in this environment; a running platform is not restarted."""
+    from hai_up import upgrade as upgrading
+
+    command = upgrading.command()
+    say(f"this runs: {' '.join(command)}")
+    if yes or ask("go on? type yes: ", "yes"):
+        upgrading.carry_out(command)
+        say("done; to run the new version: hai-up down, then hai-up run")
+    else:
+        say("nothing was changed")
+
+
+def _check_provider(provider: str) -> None:
+    if provider in ("compose", "docker-compose", "kubernetes", "k8s"):
+        raise InvalidInput(
+            f"this release deploys on one machine; {provider} is not there yet",
+            hint="hai-up run -p local",
+        )
+    if provider != "local":
+        raise InvalidInput(f"there is no provider {provider!r}", hint="hai-up run -p local")
+
+
+def _database_url(flag: str | None, file: Path | None) -> str | None:
+    """Flag, then file, then HAI_DATABASE_URL. An empty one means: our own PostgreSQL."""
+    refuse_password_in_argv(flag)
+    if flag is not None:
+        return flag
+    return _text_of(file).strip() if file else os.environ.get("HAI_DATABASE_URL")
+
+
+def _with_config(flags: Given, config: Path | None) -> Given:
+    if config is None:
+        return flags
+    values = parse_config(_text_of(config), os.environ)
+    for warning in warnings_of(values):
+        say(f"warning: {config}: {warning}")
+    return merged(flags, given_in_file(values))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"can not read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text") from error
+
+
+def main() -> NoReturn:
+    sys.exit(guarded(lambda: app(prog_name="hai-up")))
+
+
+if __name__ == "__main__":
+    main()

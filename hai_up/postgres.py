@@ -1,0 +1,464 @@
+"""A PostgreSQL server of our own: one folder, one Unix socket, no TCP, small.
+
+    <data_dir>/postgres/        ours; when we are root it stays root's, and only the three
+        data/ log/ socket/      private folders in it belong to the account that runs the server
+        settings.conf           written anew at each start
+        initialised.json        written once initdb and the first database are complete
+        socket_dir              where the socket is, if its path here would be too long
+        dist/<version>/         copy of the programs, if the account can not read the original
+        lock                    held while one process starts or stops the server
+
+The server outlives the process that starts it; any later process with the same folder can ask for
+its status or stop it. Authentication is "trust", so the socket's folder is closed to others.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from hai.errors import PlatformError
+from hai_up.account import Account, account_for
+from hai_up.postgres_binaries import Binaries, find_binaries
+
+StopMode = Literal["smart", "fast", "immediate"]
+
+_NAME = "hai"  # of the database and of its owner
+_SOCKET = ".s.PGSQL.5432"
+_LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
+_PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)  # needs no quoting anywhere
+_LOG_LINES = 20  # shown with an error
+_LOG_BYTES = 8 * 2**20  # a longer log is put aside at the next start
+_INIT_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+_ORPHAN_SECONDS = 10.0
+_STILL_IN_USE = "pre-existing shared memory block"
+_POLL_SECONDS = 0.02
+_SIGNALS: Mapping[StopMode, signal.Signals] = {
+    "smart": signal.SIGTERM,
+    "fast": signal.SIGINT,
+    "immediate": signal.SIGQUIT,
+}
+_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "''",
+    "port": "5432",
+    "unix_socket_permissions": "0700",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "min_wal_size": "48MB",
+    "max_wal_size": "256MB",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "autovacuum_max_workers": "2",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+    "log_line_prefix": "'%m [%p] '",
+}
+_FORGETFUL: Mapping[str, str] = {  # loses data in a power cut: for tests
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresStatus:
+    """`ready`: it answers; running and not ready: it starts, recovers or stops."""
+
+    initialised: bool
+    running: bool
+    ready: bool
+    pid: int | None
+
+
+class EmbeddedPostgres:
+    """One server in `<data_dir>/postgres`. All trouble is a PlatformError with a hint.
+
+    `bin_dir` names the programs to use (see find_binaries); `durable=False` gives up safety
+    against power cuts for speed.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        bin_dir: Path | None = None,
+        durable: bool = True,
+        start_timeout_seconds: float = 120.0,
+    ) -> None:
+        self.home = data_dir.expanduser().absolute() / "postgres"
+        self._data = self.home / "data"
+        self._log = self.home / "log" / "server.log"
+        self._marker = self.home / "initialised.json"
+        self._bin_dir = bin_dir
+        self._durable = durable
+        self._start_timeout = start_timeout_seconds
+
+    # -------------------------------------------------------------- what there is
+
+    @property
+    def url(self) -> str:
+        """For libpq; valid once the server was started."""
+        return f"postgresql:///{_NAME}?host={quote(str(self._socket_dir()))}&user={_NAME}"
+
+    def is_initialised(self) -> bool:
+        """Was the database ever set up completely?"""
+        return self._marker.exists()
+
+    def status(self) -> PostgresStatus:
+        pid, ready = self._running()
+        return PostgresStatus(self.is_initialised(), pid is not None, ready, pid)
+
+    def log_tail(self, lines: int = _LOG_LINES) -> list[str]:
+        """The last lines of the server's log."""
+        return self._log_from(self._log_size() - 200 * lines).splitlines()[-lines:]
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.lstat().st_size
+        except OSError:
+            return 0
+
+    def _log_from(self, offset: int) -> str:
+        try:  # no link is followed: the folder belongs to a less trusted account than root
+            handle = os.open(self._log, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return ""
+        with os.fdopen(handle, "rb") as log:
+            log.seek(max(0, offset))
+            return log.read().decode("utf-8", "replace")
+
+    # -------------------------------------------------------------- verbs
+
+    def start(self) -> str:
+        """Make the server answer, setting it up first if need be; its URL. Idempotent."""
+        with self._locked():
+            pid, ready = self._running()
+            if pid is None:
+                account = account_for(self._data)
+                binaries = self._binaries(account)
+                self._prepare(account, binaries)
+                self._launch(account, binaries)
+            elif not ready:
+                self._await(lambda: self._running()[1], self._start_timeout, "become ready")
+            return self.url
+
+    def stop(self, mode: StopMode = "fast") -> None:
+        """End the server and wait until it has gone; harmless when it does not run."""
+        if not self.home.is_dir():
+            return
+        with self._locked():
+            pid, _ = self._running()
+            if pid is None:
+                return
+            try:
+                os.kill(pid, _SIGNALS[mode])
+            except ProcessLookupError:
+                return
+            except PermissionError as error:
+                raise PlatformError(
+                    f"PostgreSQL (pid {pid}) belongs to another user",
+                    hint="stop it as the user who started it",
+                ) from error
+            self._await(lambda: not self._is_ours(pid), _STOP_SECONDS, "stop")
+
+    def restart(self) -> str:
+        self.stop()
+        return self.start()
+
+    # -------------------------------------------------------------- the process
+
+    def _running(self) -> tuple[int | None, bool]:
+        """Pid of our server and whether it is ready."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
+            pid = int(lines[0])
+        except FileNotFoundError:
+            return None, False
+        except PermissionError as error:
+            raise PlatformError(
+                f"{self._data} belongs to another user",
+                hint="run hai-up as the user who made it, or as root",
+            ) from error
+        except (ValueError, IndexError):  # it is being written
+            return None, False
+        if not self._is_ours(pid):
+            return None, False
+        return pid, len(lines) > 7 and lines[7].strip() == "ready"
+
+    def _is_ours(self, pid: int) -> bool:
+        """Is this process the server in our folder? Pids are used again after a reboot."""
+        process = Path("/proc") / str(pid)
+        try:
+            state = (process / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+            if state in ("Z", "X"):
+                return False
+            where = str((process / "cwd").readlink())
+        except PermissionError:  # root without the right to look into others' processes
+            shown = account_for(self._data).run(
+                ["readlink", process / "cwd"], cwd=Path("/"), timeout=10
+            )
+            where = shown.stdout.strip()
+        except (OSError, IndexError):
+            return False
+        return where == os.path.realpath(self._data)
+
+    def _launch(self, account: Account, binaries: Binaries) -> None:
+        # The programs get paths relative to `home`: pg_ctl passes them through a shell.
+        seconds = str(max(1, int(self._start_timeout)))
+        argv: list[str | Path] = [binaries.pg_ctl, "-D", "data", "-l", "log/server.log"]
+        argv += ["-s", "-w", "-t", seconds, "-o", "-c config_file=settings.conf", "start"]
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        self._clear_stale_pid()
+        while True:
+            begins_at = self._log_size()
+            try:
+                shown = account.run(argv, cwd=self.home, timeout=self._start_timeout + 30)
+            except subprocess.TimeoutExpired as error:
+                raise self._trouble("PostgreSQL did not start in time") from error
+            if shown.returncode == 0:
+                return
+            news = self._log_from(begins_at)
+            # the children of a server that was killed need a moment to notice
+            if _STILL_IN_USE not in news or time.monotonic() > deadline:
+                raise self._trouble("PostgreSQL did not start", f"{news}\n{shown.stderr}")
+            time.sleep(_POLL_SECONDS)
+
+    def _clear_stale_pid(self) -> None:
+        """PostgreSQL refuses to start while the pid of a dead server is some other process's (or
+        one that nobody buries), or its record is unreadable after a crash. It still sees a live
+        server by other means."""
+        for record in (self._data / "postmaster.pid", self._socket_dir() / f"{_SOCKET}.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                pid = record.read_text("utf-8", "replace").partition("\n")[0]
+                if not pid.isdigit() or Path("/proc", pid).exists():
+                    record.unlink()
+
+    def _await(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise self._trouble(f"PostgreSQL did not {what} in {seconds:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _trouble(self, what: str, output: str = "") -> PlatformError:
+        tail = self.log_tail()
+        output = output.strip()
+        text = "\n".join([*tail, output])
+        hint = f"see {self._log}"
+        if "No space left on device" in text:
+            what, hint = f"{what}: the disk is full", f"free some space for {self.home}"
+        elif "database files are incompatible" in text:
+            what += ": the data folder was made by another version"
+        else:
+            said = re.findall(r"(?:FATAL|PANIC|error): +(.*)", text) or output.split("\n")
+            what += f": {said[-1].strip()}" if said[-1].strip() else ""
+        return PlatformError(what, hint=hint, details={"log": tail, "output": output})
+
+    # -------------------------------------------------------------- the folder
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time starts or stops the server."""
+        self._make_home()
+        handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            deadline = time.monotonic() + self._start_timeout + _INIT_SECONDS
+            while not _try_lock(handle):
+                if time.monotonic() > deadline:
+                    raise PlatformError(
+                        "another process has been starting or stopping PostgreSQL for minutes",
+                        hint=f"end it: fuser {self.home / 'lock'} shows which one it is",
+                    )
+                time.sleep(_POLL_SECONDS)
+            yield
+        finally:
+            os.close(handle)
+
+    def _make_home(self) -> None:
+        try:
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
+            if os.geteuid() == 0:
+                self.home.chmod(0o711)
+        except OSError as error:
+            raise PlatformError(
+                f"the data folder {self.home} can not be made: {error.strerror}",
+                hint="choose another one with --data-dir",
+            ) from error
+
+    def _binaries(self, account: Account) -> Binaries:
+        account.require_passage(self.home)
+        major = None
+        if self.is_initialised():
+            try:
+                major = int((self._data / "PG_VERSION").read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise PlatformError(
+                    f"the database in {self._data} is damaged: it has no PG_VERSION",
+                    hint=f"restore a backup, or move {self.home} away to begin with an empty one",
+                ) from error
+        return self._readable(find_binaries(self._bin_dir, major=major), account)
+
+    def _readable(self, binaries: Binaries, account: Account) -> Binaries:
+        """The programs, or a copy of them in our folder if the account can not run them."""
+        try:
+            shown = account.run([binaries.postgres, "--version"], cwd=Path("/"), timeout=20)
+            if shown.returncode == 0:
+                return binaries
+        except PermissionError:
+            pass
+        install = binaries.directory.parent
+        if not (install / "share").is_dir():
+            raise PlatformError(
+                f"user {account.name} can not run PostgreSQL in {binaries.directory}",
+                hint="name a readable installation's bin directory in HAI_PG_BIN",
+            )
+        copy = self.home / "dist" / binaries.version
+        if not copy.is_dir():
+            _copy_for_everybody(install, copy)
+        programs = copy / install.parent.name / install.name / binaries.directory.name
+        return Binaries(programs, binaries.version)
+
+    def _prepare(self, account: Account, binaries: Binaries) -> None:
+        """Folders, settings, and a database if there is none."""
+        for directory in (self._data, self._log.parent, self.home / "socket"):
+            account.own(directory)
+        self._choose_socket_dir(account)
+        self._write_settings()
+        with contextlib.suppress(FileNotFoundError):
+            if self._log.lstat().st_size > _LOG_BYTES:
+                self._log.rename(self._log.with_suffix(".log.1"))
+        if self.is_initialised():
+            return
+        if any(self._data.iterdir()):
+            self._move_aside()
+            account.own(self._data)
+        self._initialise(account, binaries)
+
+    def _move_aside(self) -> None:
+        """What an interrupted set-up left holds nothing of value, but is not ours to delete."""
+        number = 1
+        while (broken := self.home.with_name(f"postgres.broken-{number}")).exists():
+            number += 1
+        self._data.rename(broken)
+
+    def _initialise(self, account: Account, binaries: Binaries) -> None:
+        initdb: list[str | Path] = [binaries.initdb, "-D", "data", "-U", _NAME]
+        initdb += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
+        initdb += ["--auth-local=trust", "--auth-host=reject"]
+        initdb += [] if self._durable else ["--no-sync"]
+        create: list[str | Path] = [binaries.postgres, "--single", "-D", "data"]
+        create += ["-c", "config_file=settings.conf", "postgres"]
+        sql = f"CREATE DATABASE {_NAME}\n"
+        try:
+            made = account.run(initdb, cwd=self.home, timeout=_INIT_SECONDS)
+            if made.returncode != 0:
+                raise self._trouble("the database could not be set up", made.stderr)
+            made = account.run(create, cwd=self.home, timeout=_INIT_SECONDS, stdin=sql)
+        except subprocess.TimeoutExpired as error:
+            raise self._trouble("the database could not be set up in time") from error
+        if made.returncode != 0 or re.search(r"(ERROR|FATAL|PANIC):", made.stderr):
+            raise self._trouble("the database could not be created", made.stderr)
+        _write(self._marker, json.dumps({"version": binaries.version}))
+
+    def _write_settings(self) -> None:
+        settings = {**_SETTINGS, "unix_socket_directories": f"'{self._socket_dir()}'"}
+        if not self._durable:
+            settings |= _FORGETFUL
+        lines = [f"{key} = {value}\n" for key, value in settings.items()]
+        _write(self.home / "settings.conf", "".join(lines))
+
+    # -------------------------------------------------------------- the socket
+
+    def _socket_dir(self) -> Path:
+        """Recorded elsewhere, or in our folder."""
+        try:
+            return Path((self.home / "socket_dir").read_text("utf-8"))
+        except OSError:
+            return self.home / "socket"
+
+    def _choose_socket_dir(self, account: Account) -> None:
+        record = self.home / "socket_dir"
+        if _fits(self.home / "socket"):
+            record.unlink(missing_ok=True)
+            return
+        if record.exists() and _is_private(self._socket_dir(), account.uid):
+            return
+        places = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 (a private folder is made in it)
+        short = [place for place in places if _fits(Path(place) / "hai-pg-12345678")]
+        if not short:
+            raise PlatformError(
+                f"the path of the data folder {self.home} is too long for a socket",
+                hint="choose a shorter one with --data-dir",
+            )
+        directory = Path(tempfile.mkdtemp(prefix="hai-pg-", dir=short[0]))
+        if account.drops:
+            os.chown(directory, account.uid, account.gid)
+        _write(record, str(directory))
+
+
+def _fits(directory: Path) -> bool:
+    path = str(directory / _SOCKET)
+    return len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH and bool(_PLAIN_PATH.fullmatch(path))
+
+
+def _is_private(directory: Path, uid: int) -> bool:
+    try:
+        found = directory.lstat()
+    except OSError:
+        return False
+    mode = stat.S_IMODE(found.st_mode)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and mode == 0o700
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file that every account may read, whole or not at all."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text, "utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def _copy_for_everybody(install: Path, copy: Path) -> None:
+    """Copy an installation so that every account may read and run it.
+
+    A wheel keeps the libraries beside its package, in <package>.libs, and its programs look for
+    them there: they are copied to the same place relative to the programs.
+    """
+    fresh = copy.with_name(f"{copy.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.parent.mkdir(exist_ok=True)
+    package = install.parent
+    shutil.copytree(install, fresh / package.name / install.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+    for path in [fresh.parent, fresh, *fresh.rglob("*")]:
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
+    fresh.rename(copy)

@@ -1,0 +1,61 @@
+"""~/.hai/conf.yaml, so that hai-cli works at once: written for the user who runs hai-up."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from hai_up.files import os_error, read_text, write_private
+
+
+def profile_path() -> Path:
+    """$HAI_CONF, or ~/.hai/conf.yaml."""
+    path = os.environ.get("HAI_CONF", "")
+    return Path(path) if path else Path.home() / ".hai" / "conf.yaml"
+
+
+def read_profile(path: Path) -> dict[str, str]:
+    """Its texts; {} if it is missing or no yaml mapping."""
+    text = read_text(path)
+    try:
+        values = yaml.safe_load(text or "")
+    except yaml.YAMLError:
+        return {}
+    return {str(k): str(v) for k, v in values.items()} if isinstance(values, dict) else {}
+
+
+def write_profile(
+    path: Path, values: dict[str, str], works: Callable[[str], bool], say: Callable[[str], None]
+) -> str:
+    """Make the profile point at this platform.
+
+    A profile for the same url whose token `works` is kept as it is. One for another server is
+    kept as <name>.bak; returns that path, or "".
+    """
+    old = read_profile(path)
+    if old.get("url", "").rstrip("/") == values["url"] and works(old.get("token", "")):
+        return ""
+    backup = ""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and old.get("url", "").rstrip("/") != values["url"]:
+            kept = path.with_name(f"{path.name}.bak")
+            path.replace(kept)
+            backup = os.fspath(kept)
+            say(f"your profile for {old.get('url') or 'another server'} is kept as {kept}")
+    except OSError as error:
+        raise os_error(f"can not write {path}", error) from error
+    write_private(path, yaml.safe_dump(values, sort_keys=False))
+    return backup
+
+
+def remove_profile(path: Path, url: str, backup: str) -> str:
+    """Take away the profile of this platform, and only that; what happened, or ""."""
+    if read_profile(path).get("url") != url:
+        return ""
+    path.unlink(missing_ok=True)
+    if backup and Path(backup).is_file():
+        Path(backup).replace(path)
+        return f"put your earlier profile back: {path}"
+    return f"removed {path}"

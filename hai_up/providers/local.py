@@ -1,0 +1,347 @@
+"""One machine: PostgreSQL, one hai-server, and a profile for the user. `run` is all there is.
+
+Every step can be repeated, so an interrupted run is mended by the next one; a run that fails stops
+what it started.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hai import __version__
+from hai.errors import AuthRequired, HaiError, InvalidInput, PlatformError
+from hai_up.api import Api
+from hai_up.checks import memory_bytes, preflight
+from hai_up.config import Given, Options, defaults, remembered, resolve
+from hai_up.database import Database, database_of
+from hai_up.files import last_lines, os_error, read_text, write_private
+from hai_up.layout import Layout, default_data_dir
+from hai_up.plan import Facts, Plan, differences, is_loopback, plan_local, url_of, with_kept_keys
+from hai_up.process import (
+    Process,
+    find_server,
+    locked,
+    server_command,
+    server_environment,
+    start_server,
+    stop_process,
+    wait_until,
+)
+from hai_up.profile import profile_path, write_profile
+from hai_up.render import render
+from hai_up.state import State, load_state, newer_folder, preparation, save_state
+
+READY_SECONDS = 60.0
+RECOVERY_SECONDS = 10.0
+Say = Callable[[str], None]
+
+
+def os_user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a uid without an entry, as in some containers
+        return ""
+
+
+def uid_of(user: str) -> int:
+    """Root's server runs every task as a Unix user. InvalidInput if there is no such user."""
+    import pwd
+
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise InvalidInput(
+            f"there is no Unix user {user!r}, as whom the tasks would run",
+            hint=f"useradd --create-home {user}, or name another one: --user NAME",
+        ) from None
+
+
+def layout_of(given: Given) -> Layout:
+    """The data folder that was asked for, or the default one, as an absolute path."""
+    home = Path(os.environ.get("HOME", "/"))
+    default = default_data_dir(is_root=os.getuid() == 0, environ=dict(os.environ), home=home)
+    return Layout((given.data_dir or default).expanduser().absolute())
+
+
+def options_of(given: Given, layout: Layout, state: State | None) -> Options:
+    """What was said, then the last run's, then the defaults."""
+    last = [remembered(state)] if state else []
+    options = resolve(replace(given, data_dir=layout.root), *last, defaults(layout.root, os_user()))
+    if os.getuid() == 0:
+        uid_of(options.user)
+    return options
+
+
+def facts_of(state: State | None, options: Options) -> Facts:
+    prepared = state.prepared if state else {}
+    wanted = preparation(options)
+    return Facts(
+        cpus=os.cpu_count() or 1,
+        memory_bytes=memory_bytes("MemTotal"),
+        user_uid=uid_of(options.user) if os.getuid() == 0 else None,
+        has_token=bool(state and state.token),
+        has_quotas=prepared == wanted,
+    )
+
+
+def plan_of(options: Options, layout: Layout, state: State | None, database_url: str) -> Plan:
+    """The plan with what an admin added to override.toml by hand."""
+    plan = plan_local(options, facts_of(state, options), database_url)
+    return replace(plan, settings=with_kept_keys(plan.settings, old_settings(layout)))
+
+
+def old_settings(layout: Layout) -> dict[str, object]:
+    import tomllib
+
+    try:
+        return tomllib.loads(read_text(layout.config) or "")
+    except tomllib.TOMLDecodeError as error:
+        raise PlatformError(
+            f"{layout.config} is no valid TOML: {error}",
+            hint="correct it, or remove it: hai-up run writes a new one",
+        ) from error
+
+
+def run(given: Given, say: Say) -> None:
+    """Start the platform, or say that it runs. Any error leaves nothing half running."""
+    layout = layout_of(given)
+    state = readable_state(layout)
+    options = options_of(given, layout, state)
+    if state and _is_up(layout, state):
+        _report_running(layout, state, options, say)
+        return
+    for warning in preflight(options, with_port=find_server(layout) is None):
+        say(f"warning: {warning.text} ({warning.fix})")
+    _make_folder(layout)
+    with locked(layout, say):
+        state = readable_state(layout)  # another hai-up may just have finished
+        if state and _is_up(layout, state):
+            _report_running(layout, state, options_of(given, layout, state), say)
+            return
+        options = options_of(given, layout, state)
+        options = options if options.port else replace(options, port=_free_port(options.host))
+        _Start(layout, options, state, say).go()
+
+
+def readable_state(layout: Layout) -> State | None:
+    """None for a new folder; PlatformError for a damaged one or one of a newer HAI."""
+    state = load_state(layout)
+    if state and _version(state.version) > _version(__version__):
+        raise newer_folder(layout, state.version)
+    return state
+
+
+def _version(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)[:3]]
+
+
+def _is_up(layout: Layout, state: State) -> bool:
+    if find_server(layout) is None:
+        return False
+    with Api(url_of(state.host, state.port)) as api:
+        return api.is_ready()
+
+
+def _report_running(layout: Layout, state: State, options: Options, say: Say) -> None:
+    process = find_server(layout)
+    pid = process.pid if process else "?"
+    say(f"HAI {state.version} is running at {url_of(state.host, state.port)} (pid {pid})")
+    changes = differences(options, asdict(state))
+    for line in changes:
+        say(f"  {line}")
+    if changes:
+        say("to change that: hai-up down, then hai-up run again with these options")
+    _write_profile(state, say)
+
+
+def _make_folder(layout: Layout) -> None:
+    """Root's folder can be passed through: users' programs reach what they own inside it."""
+    mode = 0o711 if os.getuid() == 0 else 0o700
+    missing = [path for path in (layout.root, *layout.root.parents) if not path.exists()]
+    try:
+        for path in (*reversed(missing), layout.root):
+            path.mkdir(exist_ok=True, mode=mode)
+            path.chmod(mode)  # whatever the umask is
+    except OSError as error:
+        raise os_error(f"can not make {layout.root}", error) from error
+
+
+def _free_port(host: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class _Start:
+    """One start, step by step."""
+
+    def __init__(self, layout: Layout, options: Options, state: State | None, say: Say) -> None:
+        self._layout = layout
+        self._options = options
+        self._old = state
+        self._say = say
+        self._url = url_of(options.host, options.port)
+
+    def go(self) -> None:
+        layout, options = self._layout, self._options
+        if not is_loopback(options.host):
+            self._say(f"warning: {options.host} is open to the network, and HTTP is not encrypted")
+        state = self._remember()
+        if read_text(layout.secret) is None:
+            write_private(layout.secret, secrets.token_hex(32) + "\n")
+        with ExitStack() as undo:
+            database = database_of(layout, options.database_url)
+            plan = plan_of(options, layout, state, self._start_database(database, undo))
+            write_private(layout.config, render("override.toml.j2", sections=plan.settings))
+            state = self._bootstrap(plan, state)
+            process = self._start_server(undo)
+            undo.pop_all()
+        state = self._working_token(plan, state)
+        state = replace(
+            state, replaced_profile=_write_profile(state, self._say) or state.replaced_profile
+        )
+        save_state(layout, state)
+        self._say(
+            f"HAI {__version__} runs at {self._url} (pid {process.pid}), data in {layout.root}"
+        )
+
+    def _remember(self) -> State:
+        """In a new folder it is written first: it marks the folder as ours."""
+        options, old = self._options, self._old
+        state = State(
+            version=__version__,
+            host=options.host,
+            port=options.port,
+            nodes=options.nodes,
+            gpus_per_node=options.gpus_per_node,
+            hollow_nodes=options.hollow_nodes,
+            group=options.group,
+            user=options.user,
+            database_url=options.database_url,
+            token=old.token if old and old.user == options.user else "",
+            prepared=old.prepared if old else {},
+            replaced_profile=old.replaced_profile if old else "",
+        )
+        if old and old.database_url != options.database_url:
+            state = replace(state, token="", prepared={})
+        if old is None:  # later, options are remembered only once they are in force
+            save_state(self._layout, state)
+        return state
+
+    def _start_database(self, database: Database, undo: ExitStack) -> str:
+        if database.kind == "embedded" and not database.is_running():
+            self._say(f"starting PostgreSQL in {self._layout.postgres}")
+            undo.callback(database.stop)
+        return database.start()
+
+    def _bootstrap(self, plan: Plan, state: State) -> State:
+        """Bring the database up to date; keep the first user's token if one was made."""
+        order = {**plan.bootstrap, "new_token": not state.token}
+        answer = bootstrap(self._layout, order)
+        token = answer.get("token")
+        state = replace(state, token=token or state.token, prepared=preparation(state))
+        save_state(self._layout, state)
+        return state
+
+    def _start_server(self, undo: ExitStack) -> Process:
+        old = find_server(self._layout)
+        if old and self._recovers():
+            return old
+        if old:
+            self._say(f"the server (pid {old.pid}) runs and is not ready: it is replaced")
+            stop_process(old, seconds=15)
+        self._say(f"starting hai-server at {self._url}")
+        process = start_server(self._layout)
+        undo.callback(self._layout.pid.unlink, missing_ok=True)
+        undo.callback(stop_process, process, seconds=15)
+        with Api(self._url, timeout_seconds=2) as api:
+            wait_until(lambda: api.is_ready() or not process.is_alive(), READY_SECONDS)
+            if not (process.is_alive() and api.is_ready()):
+                raise self._start_failed(process)
+        return process
+
+    def _recovers(self) -> bool:
+        """Whether the server that runs gets ready now that its database is there."""
+        same = self._old and not differences(self._options, asdict(self._old))
+        with Api(self._url, timeout_seconds=2) as api:
+            return bool(same) and wait_until(api.is_ready, RECOVERY_SECONDS)
+
+    def _start_failed(self, process: Process) -> PlatformError:
+        lines = last_lines(self._layout.log, 8)
+        for line in lines:
+            self._say(f"  {line[:300]}")
+        what = "is not ready after 60 s" if process.is_alive() else "ended at once"
+        why, hint = said_why(lines)
+        return PlatformError(
+            f"hai-server {what}: {why or 'its last lines are above'}",
+            hint=hint or f"the whole log is {self._layout.log}",
+        )
+
+    def _working_token(self, plan: Plan, state: State) -> State:
+        """The token that we know may have been revoked or have expired."""
+        if token_works(self._url, state.token):
+            return state
+        return self._bootstrap(plan, replace(state, token=""))
+
+
+def said_why(lines: list[str]) -> tuple[str, str]:
+    """Message and hint of the last error that hai-server printed; "" where there is none."""
+    why, hint = "", ""
+    for line in lines:
+        if line.startswith("hai-server: "):
+            why, hint = line.removeprefix("hai-server: ").strip(), ""
+        elif line.strip().startswith("hint: "):
+            hint = line.strip().removeprefix("hint: ")
+    return why, hint
+
+
+def bootstrap(layout: Layout, order: dict[str, object]) -> dict[str, str | None]:
+    """`hai-server bootstrap`: the order as JSON on its standard input, its answer from stdout."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        server_command("bootstrap", "--config", os.fspath(layout.config)),
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        env=server_environment(),
+        cwd=layout.root,
+        check=False,
+    )
+    if done.returncode:
+        why, hint = said_why(done.stderr.splitlines())
+        raise PlatformError(
+            f"the database can not be prepared: {why or f'exit {done.returncode}'}", hint=hint
+        )
+    try:
+        answer: dict[str, str | None] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError) as error:
+        raise PlatformError("hai-server bootstrap gave no answer") from error
+    return answer
+
+
+def token_works(url: str, token: str) -> bool:
+    if not token:
+        return False
+    with Api(url, token) as api:
+        try:
+            api.whoami()
+        except AuthRequired:
+            return False
+        except HaiError:
+            return True  # not the token's fault
+    return True
+
+
+def _write_profile(state: State, say: Say) -> str:
+    url = url_of(state.host, state.port)
+    values = {"url": url, "token": state.token, "user": state.user}
+    return write_profile(profile_path(), values, lambda token: token_works(url, token), say)

@@ -1,0 +1,106 @@
+"""Whether the platform of a data folder runs, and how it is."""
+
+import datetime
+import json
+from typing import Any
+
+import yaml
+
+from hai.errors import HaiError, InvalidInput
+from hai_up.api import ACTIVE, WAITING, Api
+from hai_up.config import masked
+from hai_up.database import database_of
+from hai_up.layout import Layout
+from hai_up.plan import url_of
+from hai_up.process import Process, find_server, has_stale_pid
+from hai_up.state import State, load_state
+from hai_up.workers import live_agents
+
+SCHEMA_VERSION = 1
+RUNNING, BROKEN, NOT_RUNNING = "running", "broken", "not running"
+EXIT_OF = {RUNNING: 0, BROKEN: 1, NOT_RUNNING: 3}
+
+
+def status_of(layout: Layout) -> dict[str, Any]:
+    """All facts as JSON values; `status` is "running", "broken" or "not running"."""
+    facts: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "status": NOT_RUNNING,
+        "why": "",
+        "data_dir": str(layout.root),
+        "log": str(layout.log),
+    }
+    state = load_state(layout)
+    if state is None:
+        return {**facts, "why": "hai-up run has not been used with this folder"}
+    facts |= {"url": url_of(state.host, state.port), "version": state.version}
+    facts |= {"database": _database(layout, state), "workers": len(live_agents(layout))}
+    server = find_server(layout)
+    if server is None:
+        why = "the server ended without hai-up down" if has_stale_pid(layout) else ""
+        return {**facts, "why": why}
+    return facts | _server(layout, state, server)
+
+
+def _database(layout: Layout, state: State) -> dict[str, str]:
+    database = database_of(layout, state.database_url)
+    where = masked(state.database_url) or str(layout.postgres)
+    status = RUNNING if database.is_running() else NOT_RUNNING
+    return {"kind": database.kind, "status": status, "where": where}
+
+
+def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
+    facts: dict[str, Any] = {"pid": server.pid, "since": _since(layout)}
+    with Api(url_of(state.host, state.port), state.token) as api:
+        ready = api.readiness()
+        if not ready:
+            why = "does not answer" if ready is None else "is not ready"
+            return {**facts, "status": BROKEN, "why": f"the server {why}; see hai-up logs"}
+        try:
+            facts["version"] = api.whoami()["server_version"]
+            nodes = api.nodes()
+            free = sum(node["status"] == "free" for node in nodes)
+            facts["nodes"] = {"total": len(nodes), "free": free}
+            facts["tasks"] = {"active": api.count(*ACTIVE), "waiting": api.count(*WAITING)}
+        except HaiError as error:
+            return {**facts, "status": BROKEN, "why": error.message}
+    return {**facts, "status": RUNNING}
+
+
+def _since(layout: Layout) -> str | None:
+    """The pid file is written when the server starts."""
+    try:
+        seconds = layout.pid.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def rendered(facts: dict[str, Any], output: str) -> str:
+    """`output` is "table", "json" or "yaml"."""
+    if output == "json":
+        return json.dumps(facts, indent=2)
+    if output == "yaml":
+        return yaml.safe_dump(facts, sort_keys=False)
+    if output != "table":
+        raise InvalidInput(f"unknown output {output!r}", hint="-o table, json or yaml")
+    return "\n".join(f"{name:<10}{value}" for name, value in _rows(facts) if value)
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    why = f" ({facts['why']})" if facts["why"] else ""
+    database, nodes, tasks = (facts.get(key, {}) for key in ("database", "nodes", "tasks"))
+    pid = f"pid {facts['pid']}, since {facts['since']}" if "pid" in facts else ""
+    return [
+        ("status", facts["status"] + why),
+        ("url", facts.get("url", "")),
+        ("version", facts.get("version", "")),
+        ("server", pid),
+        ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
+        ("nodes", "{total}, {free} free".format(**nodes) if nodes else ""),
+        ("tasks", "{active} active, {waiting} waiting".format(**tasks) if tasks else ""),
+        ("workers", str(facts.get("workers") or "")),
+        ("data", facts["data_dir"]),
+        ("log", facts["log"]),
+    ]

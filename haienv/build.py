@@ -1,0 +1,164 @@
+"""Makes, changes and removes environments: virtual environments of a Python found on this machine.
+
+An environment that extends another sees its packages through a .pth file, and installs only what
+differs. The extra search directories are in a .pth file too, so that `<env>/bin/python` alone, as
+a task runs it, finds the same modules as a shell that entered the environment.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hai.errors import Conflict, InvalidInput, NameInUse, NotFound, PlatformError
+from haienv.index import Index, replace_text, write
+from haienv.model import Environment, Extras, check_name
+
+_PROBE = """
+import json, platform, sys
+dirs = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
+print(json.dumps([platform.python_version(), sys.prefix, dirs]))
+"""
+_OLDEST = (3, 8)
+_VERSION = re.compile(r"\d+(\.\d+){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python that runs: its path, version ("3.11.7"), prefix, and package directories."""
+
+    path: str
+    version: str
+    prefix: str
+    site_dirs: tuple[str, ...]
+
+
+def find_interpreter(wanted: str, variables: Mapping[str, str] = os.environ) -> Interpreter:
+    """The Python `wanted`: a version, a path, or "" for the one in use.
+
+    In use is $HAIENV_PY, else that of the active virtual environment, else the one that runs
+    haienv. Raises NotFound if there is none, InvalidInput if it is too old.
+    """
+    wanted = wanted or variables.get("HAIENV_PY", "")
+    if not wanted:
+        active = variables.get("VIRTUAL_ENV")
+        return _probe(f"{active}/bin/python" if active else sys.executable)
+    if not _VERSION.fullmatch(wanted):
+        return _probe(wanted)
+    name = "python" + ".".join(wanted.split(".")[:2])
+    path = shutil.which(name, path=variables.get("PATH"))
+    if not path:
+        raise NotFound(
+            f"no {name} on PATH", hint="give the path of a Python: haienv create NAME -p PATH"
+        )
+    found = _probe(path)
+    if not f"{found.version}.".startswith(f"{wanted}."):
+        raise NotFound(
+            f"{path} is Python {found.version}, not {wanted}", hint=f"give -p {name[6:]}, or a path"
+        )
+    return found
+
+
+def _probe(path: str) -> Interpreter:
+    hint = "give the version or the path of a Python that runs: -p 3.11, -p /usr/bin/python3"
+    try:
+        done = subprocess.run(  # noqa: S603 (the user names the program)
+            [path, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=60, check=True
+        )
+        version, prefix, site_dirs = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise NotFound(f"{path} is no Python that runs: {said[-1][:200]}", hint=hint) from error
+    if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+        raise InvalidInput(f"{path} is Python {version}; HAI needs 3.8 or newer", hint=hint)
+    return Interpreter(path, version, prefix, tuple(site_dirs))
+
+
+def create(
+    index: Index, name: str, python: Interpreter, *, extend: bool, extras: Extras, created_at: str
+) -> Environment:
+    """Makes one's own environment `name` (a few seconds). Raises NameInUse, PlatformError."""
+    path = index.root / check_name(name)
+    check_directories(extras)
+    with index.locked():
+        if (path / "haienv.json").exists():
+            raise NameInUse(
+                f"you have an environment {name!r} already",
+                hint=f"take another name, or: haienv remove {name}",
+            )
+        if path.exists() and not (path / "pyvenv.cfg").exists() and any(path.iterdir()):
+            raise Conflict(f"{path} is in the way and no environment", hint="move it, try again")
+        environment = Environment(
+            name=name,
+            owner=index.user,
+            path=path,
+            python=python.version,
+            extends=python.prefix if extend else None,
+            created_at=created_at,
+            extras=extras,
+        )
+        try:
+            _build(environment, python)
+        except BaseException:  # also Ctrl-C: half an environment is none
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    return environment
+
+
+def _build(environment: Environment, python: Interpreter) -> None:
+    name, path = environment.name, str(environment.path)
+    command = [python.path, "-I", "-m", "venv", "--clear", "--prompt", name, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
+        raise PlatformError(
+            f"{python.path} could not make a virtual environment: {said[-1][:300]}",
+            hint="on Debian and Ubuntu: apt install python3-venv; or give another Python with -p",
+        )
+    if environment.extends:
+        lines = [f"import site; site.addsitedir({directory!r})" for directory in python.site_dirs]
+        replace_text(environment.site_dir / "_haienv_base.pth", "\n".join(lines) + "\n")
+    _write_extras(environment)
+
+
+def _write_extras(environment: Environment) -> None:
+    lines = [f"{directory}\n" for directory in environment.extras.search_dirs]
+    replace_text(environment.site_dir / "_haienv_search.pth", "".join(lines))
+    write(environment)
+
+
+def change(index: Index, name: str, edit: Callable[[Extras], Extras]) -> Environment:
+    """Gives one's own environment `name` the extras that `edit` makes of its present ones.
+
+    Raises NotFound, InvalidInput.
+    """
+    with index.locked():
+        environment = index.find(check_name(name))
+        extras = edit(environment.extras)
+        check_directories(extras)
+        changed = replace(environment, extras=extras)
+        _write_extras(changed)
+    return changed
+
+
+def remove(index: Index, name: str) -> None:
+    """Removes one's own environment `name`: for others it is gone at once. Raises NotFound."""
+    with index.locked():
+        path = index.root / check_name(name)
+        if not (path / "haienv.json").exists():
+            path = index.find(name).path
+        doomed = index.root / f".removed.{name}.{os.getpid()}"
+        path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def check_directories(extras: Extras) -> None:
+    """Raises InvalidInput if an extra search directory does not exist."""
+    for directory in (*extras.search_dirs, *extras.search_bin_dirs):
+        if not Path(directory).is_dir():
+            raise InvalidInput(f"no directory {directory}", hint="make it first, or mend the path")

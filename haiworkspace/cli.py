@@ -1,0 +1,255 @@
+"""The command haiworkspace: code to the shared file system and back."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from hai.cli.errors import ERROR, Stderr, exit_code, leave
+from hai.cli.output import Column, Layout, Output, parse_format
+from hai.errors import HaiError, InvalidInput, NotFound
+from haiworkspace import records, transfer, workspace
+from haiworkspace.diff import Change, Plan
+from haiworkspace.records import Workspace
+from haiworkspace.workspace import Options
+
+_HELP = """Keep a directory of code and its twin on the shared file system in step.
+
+\b
+  haiworkspace init digits          this directory becomes the workspace "digits"
+  haiworkspace push --dry-run       what would be sent, what not, and why
+  haiworkspace push                 send what is new or changed
+  haiworkspace pull                 fetch what is new or changed there
+
+Files named in .haiignore (or .hfignore; rules as in .gitignore) stay here.
+"""
+_MARKS = {
+    Change.ADDED: "+",
+    Change.CHANGED: "~",
+    Change.REMOVED: "-",
+    Change.TARGET_ONLY: ".",
+    Change.TARGET_CHANGED: "!",
+    Change.CONFLICT: "!",
+}
+_MOST_LINES = 200  # of a plan, for people; -o json has no limit
+_DIFF_COLUMNS = (Column("change", "CHANGE"), Column("path", "PATH"))
+_DIFF_LAYOUT = Layout(_DIFF_COLUMNS, "path", ("change", "path"))
+_LIST_COLUMNS = (
+    Column("workspace", "WORKSPACE"),
+    Column("pushed_at", "PUSHED"),
+    Column("pulled_at", "PULLED"),
+    Column("local", "LOCAL", cut=True),
+    Column("remote", "REMOTE", cut=True),
+)
+_LIST_LAYOUT = Layout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Force = Annotated[bool, typer.Option("--force", "-f", help="overwrite what changed there")]
+_NoChecksum = Annotated[
+    bool, typer.Option("--no_checksum", "--no-checksum", "-n", help="compare size and time only")
+]
+_NoIgnore = Annotated[
+    bool, typer.Option("--no_hfignore", "--no-hfignore", "-i", help="do not read ignore files")
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="show the plan and change nothing")]
+_Delete = Annotated[
+    bool, typer.Option("--delete", help="remove there what was removed here; with --force all else")
+]
+_Format = Annotated[str, typer.Option("-o", "--output", help="table | json | yaml | jsonl | csv")]
+
+
+@app.command()
+def init(
+    name: str,
+    provider: Annotated[str, typer.Option("--provider", "-p", help="dir")] = "dir",
+    remote: Annotated[
+        Path | None,
+        typer.Option(help="default: $HAI_WORKSPACE_ROOT/<user>/workspaces/NAME"),
+    ] = None,
+) -> None:
+    """Make the current directory a workspace."""
+    if provider != "dir":
+        raise InvalidInput(
+            f"unknown provider {provider!r}", hint="use dir: a folder on the shared file system"
+        )
+    here = Path.cwd()
+    there = remote.absolute() if remote else records.default_remote(records.check_name(name))
+    made = Workspace(records.check_name(name), here, there)
+    records.check_places(here, there)
+    origin = records.read_origin(there)
+    if origin and origin.get("workspace") != name:
+        raise InvalidInput(
+            f"{there} is the workspace {origin.get('workspace')!r}", hint="give another --remote"
+        )
+    path = records.write_workspace(made)
+    _say(f"wrote {path}: {here} -> {there}")
+    _say("next: haiworkspace push --dry-run")
+
+
+@app.command()
+def push(
+    force: _Force = False,
+    no_checksum: _NoChecksum = False,
+    no_hfignore: _NoIgnore = False,
+    dry_run: _DryRun = False,
+    delete: _Delete = False,
+) -> None:
+    """Send what is new or changed. Files that are only there stay."""
+    one = workspace.workspace_of(Path.cwd())
+    options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
+    plan = workspace.push(one, options)
+    _say(_summary(plan, "to be sent" if dry_run else "sent", one.remote))
+
+
+@app.command()
+def pull(
+    force: _Force = False,
+    no_checksum: _NoChecksum = False,
+    no_hfignore: _NoIgnore = False,
+    dry_run: _DryRun = False,
+    delete: _Delete = False,
+) -> None:
+    """Fetch what is new or changed. Files that are only here stay."""
+    one = workspace.workspace_of(Path.cwd())
+    options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
+    plan = workspace.pull(one, options)
+    _say(_summary(plan, "to be fetched" if dry_run else "fetched", one.remote))
+
+
+@app.command()
+def diff(
+    no_checksum: _NoChecksum = False, no_hfignore: _NoIgnore = False, output: _Format = "table"
+) -> None:
+    """Show what push would do. Exit code 0: nothing differs; 1: something does."""
+    one = workspace.workspace_of(Path.cwd())
+    plan = workspace.diff(one, Options(checksum=not no_checksum, use_ignore_files=not no_hfignore))
+    out = Output(parse_format(output))
+    if out.format.is_for_people:
+        out.text("".join(f"{line}\n" for line in _lines(plan)))
+    else:
+        out.rows(
+            [{"change": kind, "path": path} for path, kind in plan.changes.items()], _DIFF_LAYOUT
+        )
+    leave(0 if plan.is_same else 1)
+
+
+@app.command("list")
+def list_workspaces(output: _Format = "table") -> None:
+    """List the workspace of this directory, and all of yours below HAI_WORKSPACE_ROOT."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    try:
+        for remote in sorted(records.workspaces_of_user().glob("*")):
+            if origin := records.read_origin(remote):
+                rows[str(remote)] = {**_row(origin), "remote": str(remote)}
+    except InvalidInput:
+        pass  # there is no common root: the present workspace is all we know
+    try:
+        here = workspace.workspace_of(Path.cwd())
+        state = records.read_state(here)
+        times = {"pushed_at": state.pushed_at, "pulled_at": state.pulled_at}
+        places = {"local": str(here.local), "remote": str(here.remote)}
+        rows[str(here.remote)] = {"workspace": here.name, **times, **places}
+    except NotFound:
+        pass  # not within one
+    Output(parse_format(output)).rows(list(rows.values()), _LIST_LAYOUT)
+
+
+def _row(origin: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("workspace", "pushed_at", "pulled_at", "local")
+    return {key: origin.get(key) for key in keys}
+
+
+@app.command()
+def remove(
+    name: str,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", "-f", help="only this file there")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+) -> None:
+    """Remove a workspace, or files of it, from the shared file system. Nothing here is removed."""
+    remote = _remote_of(records.check_name(name))
+    origin = records.read_origin(remote)
+    if not origin or origin.get("workspace") != name:
+        raise NotFound(f"{remote} is no workspace {name!r}", hint="haiworkspace list")
+    if file:
+        for path in file:
+            if path.startswith("/") or ".." in Path(path).parts or not path.strip("/."):
+                raise InvalidInput(f"{path!r} is no file of a workspace", hint="as in: -f src/a.py")
+    what = ", ".join(file) if file else "all files"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "nobody is here to confirm", hint=f"haiworkspace remove {name} --yes"
+            )
+        typer.confirm(f"remove {what} in {remote}?", abort=True, err=True)
+    if file:
+        transfer.remove(remote, file)
+    else:
+        doomed = remote.with_name(f".removed.{remote.name}")
+        remote.rename(doomed)
+        shutil.rmtree(doomed)
+    _say(f"removed {what} in {remote}")
+
+
+def _remote_of(name: str) -> Path:
+    try:
+        here = workspace.workspace_of(Path.cwd())
+    except NotFound:
+        return records.default_remote(name)
+    return here.remote if here.name == name else records.default_remote(name)
+
+
+def _show(plan: Plan) -> None:
+    """The plan goes to stderr: what is copied, what stays, what is left out and why."""
+    lines = _lines(plan)
+    for line in lines[:_MOST_LINES]:
+        _say(line)
+    if len(lines) > _MOST_LINES:
+        _say(f"  … and {len(lines) - _MOST_LINES} more (haiworkspace diff shows all)")
+
+
+def _lines(plan: Plan) -> list[str]:
+    changed = [f"{_MARKS[kind]} {path}  ({kind})" for path, kind in sorted(plan.changes.items())]
+    return [*changed, *(f"x {path}  (excluded, {why})" for path, why in plan.excluded.items())]
+
+
+def _summary(plan: Plan, verb: str, remote: Path) -> str:
+    sent = len(plan.paths(Change.ADDED, Change.CHANGED))
+    rest = len(plan.changes) - sent
+    others = f", {rest} others differ" if rest else ""
+    return f"{sent} files {verb}{others}, {len(plan.excluded)} excluded ({remote})"
+
+
+def _stderr() -> Stderr:
+    stderr = Stderr()
+    stderr.program = "haiworkspace"
+    return stderr
+
+
+def _say(text: str) -> None:
+    _stderr().say(text)
+
+
+def main() -> NoReturn:
+    """Runs the command line; every deliberate error is one line, a hint and its exit code."""
+    try:
+        app(prog_name="haiworkspace")
+    except HaiError as error:
+        _stderr().error(error)
+        leave(exit_code(error))
+    except OSError as error:  # a full disk, a file system that went away
+        _stderr().error(HaiError(f"{error.filename or 'the file system'}: {error.strerror}"))
+        leave(ERROR)
+    leave(0)

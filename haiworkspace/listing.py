@@ -1,0 +1,92 @@
+"""Lists the files of a tree, with digests of their contents that are remembered between runs."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haiworkspace.diff import Entry
+from haiworkspace.ignore import Rules
+
+CHUNK_BYTES = 1 << 20
+Stamp = tuple[int, int, int]  # size, mtime and ctime in ns: while they stay, so does the content
+
+
+@dataclass(slots=True)
+class Digests:
+    """Digests known from before. A file is read only if its size or times have changed."""
+
+    known: Mapping[str, tuple[Stamp, str]]
+    seen: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+
+    def of(self, path: Path, name: str, status: os.stat_result) -> str:
+        """The sha256 of the file `path`, known as `name`."""
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        before = self.known.get(name)
+        if before is None or before[0] != stamp:
+            before = (stamp, digest_of(path))
+        self.seen[name] = before
+        return before[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files and links below a directory, and what was left out with the reason."""
+
+    entries: Mapping[str, Entry]
+    excluded: Mapping[str, str]
+
+
+def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
+    """Lists `root` without following links. Without `digests` contents are not read.
+
+    Directories count only through what is in them. A root that is not there is empty.
+    """
+    entries: dict[str, Entry] = {}
+    excluded: dict[str, str] = {}
+    for name, item in _walk(root, "", rules, excluded):
+        status = item.stat(follow_symlinks=False)
+        if item.is_symlink():
+            link = os.readlink(item.path)  # noqa: PTH115 (a Path would drop a last slash)
+            entries[name] = Entry(0, 0, status.st_mtime_ns, link=link)
+        elif stat.S_ISREG(status.st_mode):
+            digest = digests.of(Path(item.path), name, status) if digests else None
+            mode = stat.S_IMODE(status.st_mode) & 0o777
+            entries[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
+        else:
+            excluded[name] = "neither a file, a link nor a directory"
+    return Tree(entries, excluded)
+
+
+def _walk(
+    folder: Path, prefix: str, rules: Rules, excluded: dict[str, str]
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    try:
+        found = os.scandir(folder)
+    except FileNotFoundError:
+        if prefix:
+            raise
+        return
+    with found:
+        items = sorted(found, key=lambda item: item.name)
+    for item in items:
+        name = prefix + item.name
+        is_directory = item.is_dir(follow_symlinks=False)
+        why = rules.why_excluded(name, is_directory=is_directory)
+        if why:
+            excluded[name + "/" * is_directory] = why
+        elif is_directory:
+            yield from _walk(Path(item.path), name + "/", rules, excluded)
+        else:
+            yield name, item
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,226 @@
+"""The workspace's own files, below .hai/ in the local directory and in the remote one.
+
+.hai/workspace.yml    what and where, written by init; people may edit it
+.hai/sync.json        how both sides were when they last agreed; digests that are known
+.hai/origin.json      remote only: which workspace this is, and who pushed last
+.hai/workspace.lock   held during a transfer
+"""
+
+import fcntl
+import getpass
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hai.errors import Denied, InvalidInput, NotFound, PlatformError
+from haiworkspace.diff import Entry
+from haiworkspace.listing import Stamp
+
+FOLDER = ".hai"
+SCHEMA_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_OLD_FILE = Path(".hfai") / "workspace.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A local directory and its twin on the shared file system."""
+
+    name: str
+    local: Path
+    remote: Path
+
+
+@dataclass(slots=True)
+class SyncState:
+    """What is remembered from one transfer to the next."""
+
+    base: dict[str, Entry] = field(default_factory=dict)
+    local_digests: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
+    remote_digests: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
+    pushed_at: str | None = None  # RFC 3339
+    pulled_at: str | None = None
+
+
+def default_remote(name: str, variables: Mapping[str, str] = os.environ) -> Path:
+    """$HAI_WORKSPACE_ROOT/<user>/workspaces/<name>. Raises InvalidInput if that is not set."""
+    return workspaces_of_user(variables) / name
+
+
+def workspaces_of_user(variables: Mapping[str, str] = os.environ) -> Path:
+    """The folder of all of this user's workspaces. Raises InvalidInput if there is no root."""
+    root = variables.get("HAI_WORKSPACE_ROOT", "")
+    if not root.startswith("/"):
+        raise InvalidInput(
+            "HAI_WORKSPACE_ROOT does not name a folder on the shared file system",
+            hint="set it to an absolute path, or give one: haiworkspace init NAME --remote DIR",
+        )
+    return Path(root) / getpass.getuser() / "workspaces"
+
+
+def check_name(name: str) -> str:
+    """`name`, if a workspace may be called that; InvalidInput otherwise."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{name[:80]!r} can not be the name of a workspace",
+            hint="use up to 64 letters, digits, '_' and '-'",
+        )
+    return name
+
+
+def check_places(local: Path, remote: Path) -> None:
+    """Raises InvalidInput for a system directory, or for places that contain one another."""
+    here, there = local.resolve(), remote.resolve()
+    if here in (Path("/"), Path.home().resolve()) or len(here.parts) < 3:
+        raise InvalidInput(f"{here} can not be a workspace", hint="cd into your project first")
+    if there == Path("/") or len(there.parts) < 3:
+        raise InvalidInput(f"{there} can not be a remote", hint="give a folder of your own")
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise InvalidInput(
+            f"{here} and {there} lie in one another", hint="give another folder with --remote"
+        )
+
+
+def write_workspace(workspace: Workspace) -> Path:
+    """Writes .hai/workspace.yml and returns its path."""
+    import yaml
+
+    document = {
+        "workspace": workspace.name,
+        "local": str(workspace.local),
+        "remote": str(workspace.remote),
+        "provider": "dir",
+    }
+    path = workspace.local / FOLDER / "workspace.yml"
+    path.parent.mkdir(exist_ok=True)
+    _replace(path, yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def find_workspace(directory: Path) -> Workspace:
+    """The workspace that holds `directory`. Raises NotFound; InvalidInput for a bad file."""
+    start = directory.resolve()
+    for folder in (start, *start.parents):
+        for place in (Path(FOLDER) / "workspace.yml", _OLD_FILE):
+            if (folder / place).is_file():
+                return _read_workspace(folder, folder / place)
+    raise NotFound(f"{start} is in no workspace", hint="haiworkspace init NAME makes it one")
+
+
+def _read_workspace(folder: Path, path: Path) -> Workspace:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        name, remote = check_name(str(document["workspace"])), str(document["remote"])
+        provider = document.get("provider", "dir")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise InvalidInput(
+            f"{path} can not be read: {' '.join(str(error).split())}",
+            hint="write it anew: haiworkspace init NAME",
+        ) from error
+    if path.parent.name == _OLD_FILE.parent.name or not remote.startswith("/"):
+        # The original's remote was relative to its object store; ours is a directory.
+        return Workspace(name, folder, default_remote(name))
+    if provider != "dir":
+        raise InvalidInput(f"{path}: unknown provider {provider!r}", hint="write provider: dir")
+    return Workspace(name, folder, Path(remote))
+
+
+def read_state(workspace: Workspace) -> SyncState:
+    """What is remembered; nothing if the workspace moved to another remote. PlatformError."""
+    path = workspace.local / FOLDER / "sync.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["remote"] != str(workspace.remote):
+            return SyncState()
+        return SyncState(
+            base={name: Entry(**entry) for name, entry in document["base"].items()},
+            local_digests=_digests(document["local_digests"]),
+            remote_digests=_digests(document["remote_digests"]),
+            pushed_at=document["pushed_at"],
+            pulled_at=document["pulled_at"],
+        )
+    except FileNotFoundError:
+        return SyncState()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PlatformError(
+            f"{path} is damaged: {error}",
+            hint="remove it; the next push compares all files anew and may need --force",
+        ) from error
+
+
+def _digests(document: Mapping[str, Any]) -> dict[str, tuple[Stamp, str]]:
+    return {
+        name: ((int(size), int(mtime), int(ctime)), str(digest))
+        for name, ((size, mtime, ctime), digest) in document.items()
+    }
+
+
+def write_state(workspace: Workspace, state: SyncState) -> None:
+    """Keeps `state` for the next transfer."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "remote": str(workspace.remote),
+        "pushed_at": state.pushed_at,
+        "pulled_at": state.pulled_at,
+        "base": {name: asdict(entry) for name, entry in state.base.items()},
+        "local_digests": state.local_digests,
+        "remote_digests": state.remote_digests,
+    }
+    _replace(workspace.local / FOLDER / "sync.json", json.dumps(document))
+
+
+def write_origin(workspace: Workspace, pushed_at: str) -> None:
+    """Says in the remote directory which workspace it is."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "workspace": workspace.name,
+        "local": f"{os.uname().nodename}:{workspace.local}",
+        "pushed_at": pushed_at,
+    }
+    _replace(workspace.remote / FOLDER / "origin.json", json.dumps(document, indent=2) + "\n")
+
+
+def read_origin(remote: Path) -> dict[str, Any] | None:
+    """What `write_origin` wrote; None if `remote` is no workspace."""
+    try:
+        document = json.loads((remote / FOLDER / "origin.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Waits for the only right to transfer into `folder`, which is made if need be.
+
+    Raises Denied if it can not be written.
+    """
+    try:
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        lock = (folder / FOLDER / "workspace.lock").open("w")
+    except OSError as error:
+        raise Denied(
+            f"can not write in {folder}: {error.strerror}",
+            hint="init the workspace with --remote, a folder of your own",
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)

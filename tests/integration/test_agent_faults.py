@@ -1,0 +1,213 @@
+"""What goes wrong around an agent: it is killed, the server is away, programs leave things behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from hai.agent import processes, sync
+from hai.core.task import WorkerKey
+from hai.ports import WorkerPhase
+from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
+
+SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
+# A grandchild in a session of its own, with an empty environment and the output pipe in its hands.
+HIDER = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; sleep 600 & wait; sleep 600"],
+                         start_new_session=True, env={})
+daemon = os.fork()
+if daemon == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    print("daemon", os.getpid(), flush=True)
+    time.sleep(600)
+os.waitpid(daemon, 0)
+print("child", child.pid, flush=True)
+"""
+
+
+async def start(here: Site, code: str, **more: object) -> str:
+    key = await here.launch(here.script("a.py", code), **more)
+    here.peer.order(key, go=True)
+    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
+    return key
+
+
+def hidden_pids(here: Site) -> list[int]:
+    named = dict(line.split() for line in here.log_lines() if line.count(" ") == 1)
+    return [int(named[name]) for name in ("daemon", "child") if name in named]
+
+
+async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, HIDER)
+        end = await asyncio.to_thread(here.peer.end_of, key)
+        assert end["exit_code"] == 0
+        assert len(hidden_pids(here)) == 2
+        assert all(is_gone(pid) for pid in hidden_pids(here))
+        assert here.marked(key) == []
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+async def test_nothing_survives_a_stop_or_a_kill(tmp_path: Path, way: str) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, HIDER + "time.sleep(600)\n")
+        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        if way == "stop":
+            here.peer.order(key, stop=True, term_seconds=0.2)
+            assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 137
+        else:
+            await here.launcher.kill(WorkerKey.parse(key))
+            assert await here.phase(key) is WorkerPhase.LOST
+        assert all(is_gone(pid) for pid in hidden_pids(here))
+
+
+async def test_killed_agent_takes_its_program_along(tmp_path: Path) -> None:
+    code = """
+import os, subprocess, time
+print("child", subprocess.Popen(["sleep", "600"], start_new_session=True).pid, flush=True)
+print("daemon", os.getpid(), flush=True)
+time.sleep(600)
+"""
+    async with site(tmp_path) as here:
+        key = await start(here, code)
+        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        os.kill(here.agent_pid(key), signal.SIGKILL)
+        seen = await here.until(key, WorkerPhase.LOST)
+        assert seen.detail == "the agent was killed by signal 9"
+        assert all(is_gone(pid) for pid in hidden_pids(here))  # when it is said, it is so
+        await here.launcher.launch(here.worker("a.py"))  # started once: never again
+        assert await here.phase(key) is WorkerPhase.LOST
+
+
+async def test_server_away_while_the_program_ends(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        release = tmp_path / "release"
+        code = f"import os, time\nwhile not os.path.exists({str(release)!r}): time.sleep(0.01)\n"
+        key = await start(here, code + "print('done')")
+        here.peer.stop()
+        release.touch()
+        await asyncio.to_thread(eventually, (here.dir(key) / "exit.json").exists)
+        assert here.log_lines() == ["done"]
+        assert await here.phase(key) is WorkerPhase.ALIVE  # it still has something to tell
+        here.peer.start()
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
+        await here.until(key, WorkerPhase.EXITED)
+
+
+async def test_server_away_before_the_start(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        here.peer.stop()
+        key = await here.launch(here.script("a.py", "print('late')"))
+        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        here.peer.start()
+        here.peer.order(key, go=True)
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
+
+
+async def test_orders_arrive_after_a_restart_of_the_server(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, SLEEPER)
+        here.peer.stop()
+        here.peer.order(key, stop=True)
+        here.peer.start()
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 143
+
+
+async def test_server_errors_are_waited_out(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        here.peer.status = 503
+        key = await here.launch(here.script("a.py", ""))
+        here.peer.order(key, go=True)
+        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        here.peer.status = 200
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
+
+
+async def test_unknown_to_the_platform(tmp_path: Path) -> None:
+    """A refusal counts only when it lasts; then the link says so."""
+    peer = Peer()
+    try:
+        report = {"key": "1.1.0", "phase": "ready", "requests": []}
+        link = sync.Link(peer.url, "no such token", report, lambda: None)
+        link.start()
+        await asyncio.to_thread(eventually, lambda: link._refused_since is not None)
+        assert not link.is_orphaned()
+        assert link._refused_since is not None
+        link._refused_since -= sync.ORPHAN_SECONDS
+        assert link.is_orphaned()
+        link.leave()
+    finally:
+        peer.stop()
+
+
+async def test_watchdog(tmp_path: Path) -> None:
+    code = "import time\nfor _ in range(6): print('.', end='', flush=True); time.sleep(0.1)\n"
+    async with site(tmp_path) as here:
+        key = await start(here, code + "time.sleep(60)", options={"watchdog_time": 1})
+        end = await asyncio.to_thread(here.peer.end_of, key)
+        assert (end["exit_code"], end["detail"]) == (137, "watchdog: no output for 1 s")
+        assert here.log_lines(own=True) == ["......", "[hai] watchdog: no output for 1 s: SIGKILL"]
+
+
+async def test_watchdog_time_set_by_the_program(tmp_path: Path) -> None:
+    code = "from hai import client\nimport time\nclient.set_watchdog_time(0.3)\ntime.sleep(60)"
+    async with site(tmp_path) as here:
+        end = await here.run(here.script("a.py", code))
+        assert end["detail"] == "watchdog: no output for 0.3 s"
+
+
+async def test_saved_program_is_not_watched(tmp_path: Path) -> None:
+    code = "from hai import client\nprint('up', flush=True)\nclient.go_suspend()"
+    async with site(tmp_path) as here:
+        key = await start(here, code, options={"watchdog_time": 1})
+        await asyncio.to_thread(here.peer.wait_for, key, saved=True)
+        pid = await asyncio.to_thread(here.program_pid, key)
+        await asyncio.sleep(1.5)  # longer than the watchdog would wait
+        assert not is_gone(pid)
+        here.peer.order(key, stop=True)
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 143
+
+
+async def test_second_agent_leaves_at_once(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, SLEEPER)
+        pid = await asyncio.to_thread(here.program_pid, key)
+        command = Path(f"/proc/{here.agent_pid(key)}/cmdline").read_bytes().decode().split("\0")
+        before = time.monotonic()
+        done = await asyncio.to_thread(subprocess.run, command[:-1], timeout=20)
+        assert done.returncode == 0
+        assert time.monotonic() - before < 5
+        assert here.program_pid(key) == pid
+        assert not is_gone(pid)
+
+
+async def test_broken_spec_is_reported(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        worker = here.worker("a.py", spec={"version": 2})
+        here.launched.append(worker.key)
+        await here.launcher.launch(worker)
+        seen = await here.until("7.1.0", WorkerPhase.EXITED)
+        assert seen.exit_code == 126
+        assert "spec.json" in seen.detail
+
+
+async def test_idle_agent_costs_little(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, SLEEPER)
+        agent = here.agent_pid(key)
+
+        def ticks() -> int:
+            fields = processes.stat_fields(agent)
+            return int(fields[11]) + int(fields[12])
+
+        before = ticks()
+        await asyncio.sleep(1.0)
+        assert (ticks() - before) / os.sysconf("SC_CLK_TCK") < 0.1
