@@ -81,11 +81,10 @@ def several_ranks(ranks: str) -> bool:
 
 def parse_priority(text: str) -> int:
     """The number of a level given by name (any case) or number; InvalidInput otherwise."""
-    name = text.strip().upper().replace("-", "_") if not text.lstrip("-").isdigit() else ""
-    if name in Priority.__members__:
-        return Priority[name].value
-    if not name and int(text) in {level.value for level in Priority}:
-        return int(text)
+    wanted = text.strip().upper()
+    for level in Priority:
+        if wanted in (level.name, level.name.replace("_", "-"), str(level.value)):
+            return level.value
     levels = ", ".join(f"{level.name} ({level.value})" for level in Priority)
     raise InvalidInput(f"{text!r} is no priority", hint=f"choose one of {levels}")
 

@@ -110,14 +110,17 @@ class Peer:
             self.reports.setdefault(key, []).append((time.monotonic(), report))
             self.changed.notify_all()
             deadline = time.monotonic() + report["wait_seconds"]
+            asked = {request["id"] for request in report["requests"]}
             while self._digest(key) == report["seen"] and time.monotonic() < deadline:
-                if self._server is None:
+                if self._server is None or self._replies(key, asked):
                     break
                 self.changed.wait(min(0.2, max(0.0, deadline - time.monotonic())))
             order = self.orders.get(key, NO_ORDER)
-            asked = {request["id"] for request in report["requests"]}
-            replies = [r for r in self.replies.get(key, []) if r["id"] in asked]
+            replies = self._replies(key, asked)
             return {"digest": self._digest(key), "order": order, "replies": replies}
+
+    def _replies(self, key: str, asked: set[str]) -> list[dict[str, Any]]:
+        return [reply for reply in self.replies.get(key, []) if reply["id"] in asked]
 
     def order(self, key: str, **values: Any) -> None:
         with self.changed:

@@ -67,9 +67,9 @@ async def test_rotation_keeps_the_newest_and_offsets_add_up(tmp_path: Path) -> N
         assert len(files) == 3
         sizes = [file.stat().st_size for file in files]
         offsets = [int(file.name.split(".")[1]) for file in files]
-        assert offsets[1:] == [offset + size for offset, size in zip(offsets, sizes, strict=True)][
-            :-1
-        ]
+        assert (
+            offsets[1:] == [offset + size for offset, size in zip(offsets, sizes, strict=True)][:-1]
+        )
         total = sum(len(f"line {i}\n") + 29 for i in range(5000))
         assert offsets[-1] + sizes[-1] == total
         assert here.log_lines()[-1] == "line 4999"

@@ -187,7 +187,7 @@ async def test_paths_with_blanks_and_executables(tmp_path: Path) -> None:
         assert here.log_lines() == ["['my train.py', '-x']"]
     shutil.rmtree(folder / "logs")
     async with site(folder) as here:
-        (here.work_dir / here.script("tool", "#!/bin/sh\necho \"$0 $1\"\n")).chmod(0o755)
+        (here.work_dir / here.script("tool", '#!/bin/sh\necho "$0 $1"\n')).chmod(0o755)
         run = {"entrypoint_executable": True, "parameters": "'a b'"}
         assert (await here.run("tool", run=run))["exit_code"] == 0
         assert here.log_lines() == ["./tool a b"]

@@ -231,7 +231,9 @@ print("came back")
 """
     done = simulated(code, SIMULATE_SUSPEND="0.2", MARSV2_WHOLE_LIFE_STATE="41")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "hai: simulated suspend; resume with -ls 42 (MARSV2_WHOLE_LIFE_STATE=42)\n"
+    assert (
+        done.stderr == "hai: simulated suspend; resume with -ls 42 (MARSV2_WHOLE_LIFE_STATE=42)\n"
+    )
 
 
 def test_simulated_run_without_suspend() -> None:

@@ -1,0 +1,52 @@
+"""Measures the figures that the README quotes: `scripts/bench [NAME...] [-o json]`."""
+
+import argparse
+import json
+import os
+import platform as machine
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.idle import idle
+from scripts.benchmarks.latency import first_line, followed_line, help_time
+from scripts.benchmarks.throughput import finished, submits
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {
+    "first-line": first_line,
+    "followed-line": followed_line,
+    "submits": submits,
+    "finished": finished,
+    "help": help_time,
+    "idle": idle,
+}
+
+
+def main() -> int:
+    """Run what was asked for; exit code 1 when a target was missed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    asked = parser.parse_args()
+    unknown = set(asked.names) - set(BENCHES)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    print(
+        f"{os.cpu_count()} cores, Python {machine.python_version()}; columns: p50, p95 (bad end)",
+        file=sys.stderr,
+    )
+    figures: list[Figure] = []
+    for name in asked.names or BENCHES:
+        for measured in BENCHES[name]():
+            figures.append(measured)
+            print(measured.row(), file=sys.stderr if asked.output == "json" else sys.stdout)
+            sys.stdout.flush()
+    if asked.output == "json":
+        rows = [{**asdict(measured), "is_met": measured.is_met} for measured in figures]
+        print(json.dumps(rows, indent=2))
+    return 0 if all(measured.is_met for measured in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

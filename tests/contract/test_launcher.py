@@ -1,0 +1,223 @@
+"""What every Launcher promises, whatever it starts workers with.
+
+A new launcher joins by adding its harness to HARNESSES.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from hai.core.task import WorkerKey
+from hai.core.types import TaskId
+from hai.ports import Launcher, Observation, WorkerLaunch, WorkerPhase
+from tests.integration.agent_peer import Site, site
+
+WITHIN_SECONDS = 15.0
+
+
+class Harness(Protocol):
+    """One launcher with whatever it needs around it; ends all that it started."""
+
+    launcher: Launcher
+
+    def worker(self, key: WorkerKey, exit_code: int | None) -> WorkerLaunch:
+        """A worker that ends at once with `exit_code`, or runs on (None)."""
+
+    async def settle(self, key: WorkerKey) -> None:
+        """Return once the worker that was launched under `key` runs (or has run)."""
+
+    async def successor(self) -> Launcher:
+        """The launcher of a server that was started after the first one was killed."""
+
+    def starts(self, key: WorkerKey) -> int:
+        """How often the program of this worker was started."""
+
+
+class LocalHarness:
+    def __init__(self, here: Site) -> None:
+        self._here = here
+        self.launcher: Launcher = here.launcher
+
+    def worker(self, key: WorkerKey, exit_code: int | None) -> WorkerLaunch:
+        name = str(key).replace(".", "_")
+        end = "time.sleep(600)" if exit_code is None else f"raise SystemExit({exit_code})"
+        mark = f"print('start', file=open('{name}.starts', 'a'))"
+        self._here.script(f"{name}.py", f"import time\n{mark}\n{end}\n")
+        self._here.peer.order(str(key), go=True)
+        self._here.launched.append(key)
+        return self._here.worker(f"{name}.py", key=key)
+
+    async def settle(self, key: WorkerKey) -> None:
+        deadline = time.monotonic() + WITHIN_SECONDS
+        while not self.starts(key):
+            assert time.monotonic() < deadline, f"{key} does not start"
+            await asyncio.sleep(0.01)
+
+    async def successor(self) -> Launcher:
+        launcher = self._here.new_launcher()
+        await launcher.open()
+        return launcher
+
+    def starts(self, key: WorkerKey) -> int:
+        marks = self._here.work_dir / f"{str(key).replace('.', '_')}.starts"
+        return len(marks.read_text().splitlines()) if marks.exists() else 0
+
+
+class _LocalContext:
+    def __init__(self, folder: Path) -> None:
+        self._site = site(folder)
+
+    async def __aenter__(self) -> Harness:
+        return LocalHarness(await self._site.__aenter__())
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._site.__aexit__(None, None, None)
+
+
+# ---- launchers under this contract: name -> harness in a folder. Add yours here.
+HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {
+    "local": _LocalContext,
+}
+
+
+@pytest.fixture(params=sorted(HARNESSES))
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
+    async with HARNESSES[request.param](tmp_path) as made:
+        yield made
+
+
+def key_of(task_id: int, rank: int = 0) -> WorkerKey:
+    return WorkerKey(TaskId(task_id), 1, rank)
+
+
+async def seen(launcher: Launcher, key: WorkerKey) -> Observation | None:
+    return next((o for o in await launcher.observe() if o.key == key), None)
+
+
+async def until(launcher: Launcher, key: WorkerKey, phase: WorkerPhase) -> Observation:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while True:
+        found = await seen(launcher, key)
+        if found is not None and found.phase is phase:
+            return found
+        assert time.monotonic() < deadline, f"{key} is {found}, not {phase}"
+        await asyncio.sleep(0.01)
+
+
+async def test_launched_worker_is_alive_at_once_and_then_exits(harness: Harness) -> None:
+    await harness.launcher.launch(harness.worker(key_of(1), exit_code=3))
+    first = await seen(harness.launcher, key_of(1))
+    assert first is not None
+    assert first.phase in (WorkerPhase.ALIVE, WorkerPhase.EXITED)
+    end = await until(harness.launcher, key_of(1), WorkerPhase.EXITED)
+    assert end.exit_code == 3
+    assert await seen(harness.launcher, key_of(1)) == end  # until it is forgotten
+
+
+async def test_second_launch_of_a_live_worker_does_nothing(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=None)
+    await asyncio.gather(*(harness.launcher.launch(worker) for _ in range(3)))
+    await harness.settle(key_of(1))
+    await harness.launcher.launch(worker)
+    assert [o.phase for o in await harness.launcher.observe()] == [WorkerPhase.ALIVE]
+    assert harness.starts(key_of(1)) == 1
+
+
+async def test_launch_of_an_ended_worker_does_nothing(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=0)
+    await harness.launcher.launch(worker)
+    end = await until(harness.launcher, key_of(1), WorkerPhase.EXITED)
+    await harness.launcher.launch(worker)
+    assert await seen(harness.launcher, key_of(1)) == end
+    assert harness.starts(key_of(1)) == 1
+
+
+async def test_killed_worker_is_not_alive_and_stays_dead(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=None)
+    await harness.launcher.launch(worker)
+    await harness.settle(key_of(1))
+    await harness.launcher.kill(key_of(1))
+    for _ in range(2):
+        after = await seen(harness.launcher, key_of(1))
+        assert after is None or after.phase in (WorkerPhase.LOST, WorkerPhase.EXITED)
+        await harness.launcher.launch(worker)
+        await harness.launcher.kill(key_of(1))
+    assert harness.starts(key_of(1)) == 1
+
+
+async def test_killed_before_its_launch_never_starts(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=0)
+    await harness.launcher.kill(key_of(1))
+    await harness.launcher.launch(worker)
+    after = await seen(harness.launcher, key_of(1))
+    assert after is None or after.phase is WorkerPhase.LOST
+    assert harness.starts(key_of(1)) == 0
+
+
+async def test_killed_while_it_comes_up(harness: Harness) -> None:
+    await harness.launcher.launch(harness.worker(key_of(1), exit_code=None))
+    await harness.launcher.kill(key_of(1))
+    after = await seen(harness.launcher, key_of(1))
+    assert after is None or after.phase in (WorkerPhase.LOST, WorkerPhase.EXITED)
+
+
+async def test_forgotten_worker_is_not_observed(harness: Harness) -> None:
+    await harness.launcher.launch(harness.worker(key_of(1), exit_code=0))
+    await harness.launcher.launch(harness.worker(key_of(2), exit_code=None))
+    await until(harness.launcher, key_of(1), WorkerPhase.EXITED)
+    await harness.launcher.forget(key_of(1))
+    assert [o.key for o in await harness.launcher.observe()] == [key_of(2)]
+    await harness.launcher.forget(key_of(1))  # again: harmless
+
+
+async def test_unknown_keys_are_harmless(harness: Harness) -> None:
+    await harness.launcher.forget(key_of(99))
+    assert await harness.launcher.observe() == []
+
+
+async def test_workers_of_a_gang_are_apart(harness: Harness) -> None:
+    for rank in range(3):
+        await harness.launcher.launch(harness.worker(key_of(1, rank), exit_code=None))
+    for rank in range(3):
+        await harness.settle(key_of(1, rank))
+    await harness.launcher.kill(key_of(1, 1))
+    alive = {o.key.rank for o in await harness.launcher.observe() if o.phase is WorkerPhase.ALIVE}
+    assert alive == {0, 2}
+
+
+async def test_workers_outlive_the_server(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=None)
+    await harness.launcher.launch(worker)
+    await harness.settle(key_of(1))
+    await harness.launcher.close()
+    after = await harness.successor()
+    assert [o.phase for o in await after.observe()] == [WorkerPhase.ALIVE]
+    await after.launch(worker)
+    assert harness.starts(key_of(1)) == 1
+    await after.kill(key_of(1))
+    assert (await until(after, key_of(1), WorkerPhase.LOST)).exit_code is None
+    await after.close()
+
+
+async def test_two_servers_race_to_launch(harness: Harness) -> None:
+    other = await harness.successor()
+    for task_id in range(1, 6):
+        worker = harness.worker(key_of(task_id), exit_code=None)
+        await asyncio.gather(harness.launcher.launch(worker), other.launch(worker))
+    for task_id in range(1, 6):
+        await harness.settle(key_of(task_id))
+        assert (await until(other, key_of(task_id), WorkerPhase.ALIVE)).key == key_of(task_id)
+    assert [harness.starts(key_of(task_id)) for task_id in range(1, 6)] == [1] * 5
+
+
+async def test_opening_twice_and_closing_are_harmless(harness: Harness) -> None:
+    await harness.launcher.launch(harness.worker(key_of(1), exit_code=None))
+    await harness.launcher.open()
+    await harness.launcher.close()
+    assert harness.launcher.name
+    assert [o.phase for o in await harness.launcher.observe()] == [WorkerPhase.ALIVE]
