@@ -13,13 +13,10 @@ its status or stop it. Authentication is "trust", so the socket's folder is clos
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
-import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
@@ -33,46 +30,29 @@ from urllib.parse import quote
 from hai.errors import PlatformError
 from hai_up.account import Account, account_for
 from hai_up.postgres_binaries import Binaries, find_binaries
+from hai_up.postgres_files import (
+    FORGETFUL,
+    SETTINGS,
+    SOCKET,
+    copy_for_everybody,
+    fits,
+    is_private,
+    try_lock,
+    write,
+)
 
 StopMode = Literal["smart", "fast", "immediate"]
 
 _NAME = "hai"  # of the database and of its owner
-_SOCKET = ".s.PGSQL.5432"
-_LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
-_PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)  # needs no quoting anywhere
 _LOG_LINES = 20  # shown with an error
 _LOG_BYTES = 8 * 2**20  # a longer log is put aside at the next start
-_INIT_SECONDS = 120.0
-_STOP_SECONDS = 60.0
-_ORPHAN_SECONDS = 10.0
+_INIT_SECONDS, _STOP_SECONDS, _ORPHAN_SECONDS = 120.0, 60.0, 10.0
 _STILL_IN_USE = "pre-existing shared memory block"
 _POLL_SECONDS = 0.02
 _SIGNALS: Mapping[StopMode, signal.Signals] = {
     "smart": signal.SIGTERM,
     "fast": signal.SIGINT,
     "immediate": signal.SIGQUIT,
-}
-_SETTINGS: Mapping[str, str] = {
-    "listen_addresses": "''",
-    "port": "5432",
-    "unix_socket_permissions": "0700",
-    "max_connections": "60",
-    "shared_buffers": "64MB",
-    "min_wal_size": "48MB",
-    "max_wal_size": "256MB",
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-    "autovacuum_max_workers": "2",
-    "max_wal_senders": "0",
-    "max_logical_replication_workers": "0",
-    "timezone": "'UTC'",
-    "log_timezone": "'UTC'",
-    "log_line_prefix": "'%m [%p] '",
-}
-_FORGETFUL: Mapping[str, str] = {  # loses data in a power cut: for tests
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
 }
 
 
@@ -90,7 +70,7 @@ class EmbeddedPostgres:
     """One server in `<data_dir>/postgres`. All trouble is a PlatformError with a hint.
 
     `bin_dir` names the programs to use (see find_binaries); `durable=False` gives up safety
-    against power cuts for speed.
+    against crashes for speed.
     """
 
     def __init__(
@@ -152,8 +132,11 @@ class EmbeddedPostgres:
             if pid is None:
                 account = account_for(self._data)
                 binaries = self._binaries(account)
-                self._prepare(account, binaries)
-                self._launch(account, binaries)
+                try:
+                    self._prepare(account, binaries)
+                    self._launch(account, binaries)
+                except OSError as error:
+                    raise self._trouble("PostgreSQL could not be started", str(error)) from error
             elif not ready:
                 self._await(lambda: self._running()[1], self._start_timeout, "become ready")
             return self.url
@@ -243,7 +226,7 @@ class EmbeddedPostgres:
         """PostgreSQL refuses to start while the pid of a dead server is some other process's (or
         one that nobody buries), or its record is unreadable after a crash. It still sees a live
         server by other means."""
-        for record in (self._data / "postmaster.pid", self._socket_dir() / f"{_SOCKET}.lock"):
+        for record in (self._data / "postmaster.pid", self._socket_dir() / f"{SOCKET}.lock"):
             with contextlib.suppress(FileNotFoundError):
                 pid = record.read_text("utf-8", "replace").partition("\n")[0]
                 if not pid.isdigit() or Path("/proc", pid).exists():
@@ -257,18 +240,17 @@ class EmbeddedPostgres:
             time.sleep(_POLL_SECONDS)
 
     def _trouble(self, what: str, output: str = "") -> PlatformError:
-        tail = self.log_tail()
+        """The error to raise; `output` is what the programs said this time."""
         output = output.strip()
-        text = "\n".join([*tail, output])
         hint = f"see {self._log}"
-        if "No space left on device" in text:
+        if "No space left on device" in output:
             what, hint = f"{what}: the disk is full", f"free some space for {self.home}"
-        elif "database files are incompatible" in text:
+        elif "database files are incompatible" in output:
             what += ": the data folder was made by another version"
-        else:
-            said = re.findall(r"(?:FATAL|PANIC|error): +(.*)", text) or output.split("\n")
-            what += f": {said[-1].strip()}" if said[-1].strip() else ""
-        return PlatformError(what, hint=hint, details={"log": tail, "output": output})
+        elif output:
+            said = re.findall(r"(?:FATAL|PANIC|error): +(.*)", output) or output.splitlines()
+            what += f": {said[-1].strip()}"
+        return PlatformError(what, hint=hint, details={"log": self.log_tail(), "output": output})
 
     # -------------------------------------------------------------- the folder
 
@@ -276,10 +258,16 @@ class EmbeddedPostgres:
     def _locked(self) -> Iterator[None]:
         """One process at a time starts or stops the server."""
         self._make_home()
-        handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise PlatformError(
+                f"the data folder {self.home} can not be used: {error.strerror}",
+                hint="run hai-up as the user who made it, or choose another one with --data-dir",
+            ) from error
         try:
             deadline = time.monotonic() + self._start_timeout + _INIT_SECONDS
-            while not _try_lock(handle):
+            while not try_lock(handle):
                 if time.monotonic() > deadline:
                     raise PlatformError(
                         "another process has been starting or stopping PostgreSQL for minutes",
@@ -331,7 +319,7 @@ class EmbeddedPostgres:
             )
         copy = self.home / "dist" / binaries.version
         if not copy.is_dir():
-            _copy_for_everybody(install, copy)
+            copy_for_everybody(install, copy)
         programs = copy / install.parent.name / install.name / binaries.directory.name
         return Binaries(programs, binaries.version)
 
@@ -375,14 +363,14 @@ class EmbeddedPostgres:
             raise self._trouble("the database could not be set up in time") from error
         if made.returncode != 0 or re.search(r"(ERROR|FATAL|PANIC):", made.stderr):
             raise self._trouble("the database could not be created", made.stderr)
-        _write(self._marker, json.dumps({"version": binaries.version}))
+        write(self._marker, json.dumps({"version": binaries.version}))
 
     def _write_settings(self) -> None:
-        settings = {**_SETTINGS, "unix_socket_directories": f"'{self._socket_dir()}'"}
+        settings = {**SETTINGS, "unix_socket_directories": f"'{self._socket_dir()}'"}
         if not self._durable:
-            settings |= _FORGETFUL
+            settings |= FORGETFUL
         lines = [f"{key} = {value}\n" for key, value in settings.items()]
-        _write(self.home / "settings.conf", "".join(lines))
+        write(self.home / "settings.conf", "".join(lines))
 
     # -------------------------------------------------------------- the socket
 
@@ -395,13 +383,13 @@ class EmbeddedPostgres:
 
     def _choose_socket_dir(self, account: Account) -> None:
         record = self.home / "socket_dir"
-        if _fits(self.home / "socket"):
+        if fits(self.home / "socket"):
             record.unlink(missing_ok=True)
             return
-        if record.exists() and _is_private(self._socket_dir(), account.uid):
+        if record.exists() and is_private(self._socket_dir(), account.uid):
             return
         places = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 (a private folder is made in it)
-        short = [place for place in places if _fits(Path(place) / "hai-pg-12345678")]
+        short = [place for place in places if fits(Path(place) / "hai-pg-12345678")]
         if not short:
             raise PlatformError(
                 f"the path of the data folder {self.home} is too long for a socket",
@@ -410,55 +398,4 @@ class EmbeddedPostgres:
         directory = Path(tempfile.mkdtemp(prefix="hai-pg-", dir=short[0]))
         if account.drops:
             os.chown(directory, account.uid, account.gid)
-        _write(record, str(directory))
-
-
-def _fits(directory: Path) -> bool:
-    path = str(directory / _SOCKET)
-    return len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH and bool(_PLAIN_PATH.fullmatch(path))
-
-
-def _is_private(directory: Path, uid: int) -> bool:
-    try:
-        found = directory.lstat()
-    except OSError:
-        return False
-    mode = stat.S_IMODE(found.st_mode)
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and mode == 0o700
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file that every account may read, whole or not at all."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, "utf-8")
-    fresh.chmod(0o644)
-    fresh.replace(path)
-
-
-def _copy_for_everybody(install: Path, copy: Path) -> None:
-    """Copy an installation so that every account may read and run it.
-
-    A wheel keeps the libraries beside its package, in <package>.libs, and its programs look for
-    them there: they are copied to the same place relative to the programs.
-    """
-    fresh = copy.with_name(f"{copy.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.parent.mkdir(exist_ok=True)
-    package = install.parent
-    shutil.copytree(install, fresh / package.name / install.name, symlinks=True)
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
-    for path in [fresh.parent, fresh, *fresh.rglob("*")]:
-        if not path.is_symlink():
-            runs = path.is_dir() or path.stat().st_mode & 0o100
-            path.chmod(0o755 if runs else 0o644)
-    fresh.rename(copy)
+        write(record, str(directory))

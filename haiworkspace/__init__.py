@@ -3,14 +3,14 @@
     haiworkspace init digits && haiworkspace push
 
 The same from Python: haiworkspace.push(), pull() and diff() work on the workspace that holds the
-given directory (default: the current one) and return the haiworkspace.diff.Plan they followed.
+given directory (default: the current one) and return the haiworkspace.plan.Plan they followed.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from haiworkspace.diff import Plan
+    from haiworkspace.plan import Plan
 
 __all__ = ["diff", "pull", "push"]
 

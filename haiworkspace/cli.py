@@ -12,7 +12,7 @@ from hai.cli.errors import ERROR, Stderr, exit_code, leave
 from hai.cli.output import Column, Layout, Output, parse_format
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, transfer, workspace
-from haiworkspace.diff import Change, Plan
+from haiworkspace.plan import Change, Plan
 from haiworkspace.records import Workspace
 from haiworkspace.workspace import Options
 

@@ -123,7 +123,7 @@ def _name_expression(glob: str) -> str:
 
 
 def _set_expression(body: str) -> str:
-    """[a-z] or [!a-z]; a range that runs backwards matches nothing, as in git."""
+    """[a-z] or [!a-z]; a range that runs backwards matches nothing."""
     negated = body[:1] in ("!", "^")
     body = body[1:] if negated else body
     inside = body.replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")

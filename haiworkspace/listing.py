@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from haiworkspace.diff import Entry
 from haiworkspace.ignore import Rules
+from haiworkspace.plan import Entry
 
 CHUNK_BYTES = 1 << 20
 Stamp = tuple[int, int, int]  # size, mtime and ctime in ns: while they stay, so does the content

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
-from haiworkspace.diff import Entry
 from haiworkspace.listing import Stamp
+from haiworkspace.plan import Entry
 
 FOLDER = ".hai"
 SCHEMA_VERSION = 1

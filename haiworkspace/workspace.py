@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hai.errors import Conflict, NotFound
 from haiworkspace import transfer
-from haiworkspace.diff import Change, Plan, compare
 from haiworkspace.ignore import FILE_NAMES, Rules, default_rules, parse_rules
 from haiworkspace.listing import Digests, Tree, list_tree
+from haiworkspace.plan import Change, Plan, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,

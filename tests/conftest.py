@@ -34,7 +34,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server with a migrated template database; not safe against power cuts."""
+    """A running server with a migrated template database; not safe against crashes."""
 
     postgres: EmbeddedPostgres
 

@@ -6,6 +6,7 @@ goes through a directory descriptor, without following links and without opening
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_BYTES = 64 * 1024
+
+
+def complain(text: str) -> None:
+    """A line for agent.err, if the disk takes it."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{text}\n".encode("utf-8", "replace"))
 
 
 def open_dir(name: str, parent: int | None = None) -> int:

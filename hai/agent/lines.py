@@ -25,6 +25,12 @@ class LineStamper:
         self._partial = b""  # the released part of the log ends before these bytes
         self._partial_at = 0.0
         self._is_inside = False  # the released part ends within a line
+        self._was_cut = False  # the open line was closed before its own end came
+
+    @property
+    def is_line_start(self) -> bool:
+        """Nothing is open: a line of the agent's own would interrupt none."""
+        return not self._partial and not self._is_inside
 
     @property
     def has_partial(self) -> bool:
@@ -33,6 +39,10 @@ class LineStamper:
 
     def feed(self, chunk: bytes, at: float) -> bytes:
         """Output that arrived at `at` (Unix seconds)."""
+        if self._was_cut:
+            self._was_cut = False
+            if chunk[:1] == b"\n":
+                return self.feed(chunk[1:], at) if len(chunk) > 1 else b""
         end = chunk.rfind(b"\n") + 1
         if not end:
             self._hold(chunk, at)
@@ -59,6 +69,7 @@ class LineStamper:
 
     def say(self, text: str, at: float) -> bytes:
         """A line of the agent's own, on a line of its own."""
+        self._was_cut = self._was_cut or not self.is_line_start
         return self.end_line() + prefix(at) + (f"[hai] {text}\n").encode("utf-8", "replace")
 
     def end_line(self) -> bytes:

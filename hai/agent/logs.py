@@ -43,6 +43,7 @@ class LogWriter:
         self._is_dropping = False
         self._is_closing = False
         self._gave_up = threading.Event()
+        self._trouble = ""  # to be told at the next line start
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
@@ -107,6 +108,7 @@ class LogWriter:
             item = self._next()
             if item is None:
                 self._write(self._stamper.end_line())
+                self._tell_trouble()
                 self._segments.close()
                 return
             kind, data, at = item
@@ -114,6 +116,7 @@ class LogWriter:
                 self._write(self._stamper.feed(data, at) if data else self._stamper.flush())
             else:
                 self._write(self._stamper.say(data.decode("utf-8", "replace"), at))
+            self._tell_trouble()
 
     def _next(self) -> tuple[int, bytes, float] | None:
         """The next item; an empty one when a held line beginning is due; None at the end."""
@@ -141,5 +144,9 @@ class LogWriter:
                 problem = os.strerror(error.errno) if error.errno else str(error)
         if problem:
             seconds = time.monotonic() - failed_at + RETRY_SECONDS
-            note = f"the log could not be written for {seconds:.1f} s: {problem}"
-            self._write(self._stamper.say(note, wall_time()))
+            self._trouble = f"the log could not be written for {seconds:.1f} s: {problem}"
+
+    def _tell_trouble(self) -> None:
+        if self._trouble and self._stamper.is_line_start:
+            trouble, self._trouble = self._trouble, ""
+            self._write(self._stamper.say(trouble, wall_time()))

@@ -23,14 +23,14 @@ _BROKEN = 126
 def main(arguments: list[str]) -> int:
     """Exit status: 0 when there is nothing (more) to do, 2 for wrong usage, 1 for own failure."""
     if len(arguments) != 1:
-        print("usage: python -I -S agent.pyz <worker_dir>", file=sys.stderr)  # noqa: T201
+        files.complain("usage: python -I -S agent.pyz <worker_dir>")
         return 2
     _detach()
     try:
         folder = files.open_dir(arguments[0])
         lock = os.open("agent.lock", os.O_RDWR | os.O_CREAT, 0o600, dir_fd=folder)
     except OSError as error:
-        print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        files.complain(f"{arguments[0]}: {error.strerror}")
         return 1
     if not _lock(lock):
         return 0
@@ -58,7 +58,7 @@ def _serve(worker_dir: str, folder: int) -> int:
     except NotOurs:
         return 0
     except Exception:  # noqa: BLE001 - the boundary: a broken agent still leaves a report
-        traceback.print_exc()
+        files.complain(traceback.format_exc())
         _give_up(spec.control_dir, folder)
         return 1
     return 0
@@ -72,7 +72,7 @@ def _spec(worker_dir: str, folder: int) -> WorkerSpec | None:
         return WorkerSpec(data, os.path.abspath(worker_dir))
     except (KeyError, TypeError, ValueError) as error:
         detail = f"cannot start: spec.json: {type(error).__name__} {error}"
-        print(detail, file=sys.stderr)  # noqa: T201
+        files.complain(detail)
         _leave_report(detail, folder)
         return None
 
@@ -91,7 +91,7 @@ def _leave_report(detail: str, folder: int) -> None:
     try:
         files.write_json("exit.json", dict(end, acked=False, saved=False), folder)
     except OSError as error:
-        print(f"exit.json: {error.strerror}", file=sys.stderr)  # noqa: T201
+        files.complain(f"exit.json: {error.strerror}")
 
 
 def _lock(fd: int) -> bool:

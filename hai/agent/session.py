@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 
 from hai.agent import files, processes, program
@@ -124,12 +123,16 @@ class Session:
     # ---- run
 
     def _live(self, kernel: program.Kernel) -> Ending:
-        self._claim()
         try:
+            self._claim()
             self._program = self._start(kernel)
         except program.CannotStart as error:
             self._log.say(error.detail)
             return Ending(error.exit_code, error.detail)
+        except OSError as error:  # no space, no more processes
+            detail = f"cannot start: {error}"
+            self._log.say(detail)
+            return Ending(program.NOT_EXECUTABLE, detail)
         running = {"pid": self._program.pid, "pgid": self._program.pid, "at": wall_time()}
         self._record("started", running)
         self._wakeup.watch(self._program.output)
@@ -324,7 +327,7 @@ class Session:
         usage = self._meter.stop() if self._program is not None else {}
         acked, saved = self._control.is_acked, self._control.is_saved
         if not self._log.close(LOG_SECONDS):
-            print("the end of the log could not be written", file=sys.stderr)  # noqa: T201
+            files.complain("the end of the log could not be written")
         end: dict[str, Any] = {
             "exit_code": ending.exit_code,
             "detail": ending.detail,
@@ -348,7 +351,7 @@ class Session:
         try:
             files.write_json(name, value, self._folder)
         except OSError as error:
-            print(f"{name}: {error.strerror}", file=sys.stderr)  # noqa: T201
+            files.complain(f"{name}: {error.strerror}")
             return False
         return True
 

@@ -81,6 +81,9 @@ class UsageMeter:
         self._stopped.set()
         final = dict(self._figures)
         final["cpu_seconds"] = round(max(ended_cpu_seconds(), final.get("cpu_seconds", 0.0)), 3)
+        # a program too short for a sample: the largest of its processes
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        final.setdefault("memory_bytes", float(peak))
         return final
 
     def sample(self) -> dict[str, float]:

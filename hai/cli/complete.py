@@ -25,7 +25,8 @@ def complete_users(incomplete: str) -> list[str]:
 
 
 def complete_priorities(incomplete: str) -> list[str]:
-    return _starting([level.name for level in Priority], incomplete.upper())
+    names = [level.name for level in Priority]
+    return _starting([n.lower() for n in names] if incomplete.islower() else names, incomplete)
 
 
 def _starting(words: list[str], incomplete: str) -> list[str]:

@@ -46,6 +46,17 @@ MEANINGS = {
     141: "the reader of the output went away",
     143: "terminated",
 }
+# Said when whoever raised the error had nothing better to say.
+HINTS = {
+    "invalid_input": "--help shows what is possible",
+    "not_found": "`hai-cli list` shows what there is",
+    "auth_required": "run `hai-cli init`",
+    "denied": "`hai-cli whoami` shows who you are; an admin may do it",
+    "over_quota": "`hai-cli whoami` shows your quota",
+    "conflict": "`hai-cli list` shows the present state",
+    "name_in_use": "choose another --name, or stop the task that has it",
+    "unavailable": "try again in a moment",
+}
 
 
 def exit_code(error: HaiError) -> int:
@@ -98,8 +109,9 @@ class Stderr:
             self._write(json.dumps(error_body(error)))
             return
         self._write(f"{self.program}: {self.palette.paint(_one_line(error.message), 'red')}")
-        if error.hint:
-            self._write(f"  hint: {_one_line(error.hint)}")
+        hint = error.hint or HINTS.get(error.code, "")
+        if hint:
+            self._write(f"  hint: {_one_line(hint)}")
 
     def traceback(self) -> None:
         """The current exception in full (--debug)."""
@@ -120,7 +132,7 @@ def error_body(error: HaiError) -> Mapping[str, object]:
     body = {
         "code": error.code,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint or HINTS.get(error.code, ""),
         "request_id": request_id,
     }
     return {**body, "details": details} if details else body

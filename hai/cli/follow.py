@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hai.cli.layouts import why_line
 from hai.client.events import ServerEvent
 
 Item = Mapping[str, Any]
@@ -81,8 +82,8 @@ def state_line(task: Item) -> str:
 
 
 def _words(task: Item, state: str) -> str:
-    reason = (task.get("reason") or {}).get("text") or ""
     why = task.get("why") or ""
+    reason = why_line(task) if task.get("reason") else ""
     if state == "queued":
         return f"queued: {reason}" if reason else "queued"
     if state == "starting":

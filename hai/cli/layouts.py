@@ -5,8 +5,10 @@ from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
 from hai.cli.output import Column, Layout
+from hai.core.types import WaitCode
 from hai.schema import views
 
+NOT_PLANNED = WaitCode.NOT_PLANNED.value
 STATE_COLOURS = {
     "running": "green",
     "starting": "cyan",
@@ -46,7 +48,10 @@ def _fields(view: type) -> tuple[str, ...]:
 def why_line(task: Item) -> str:
     """The one line that says why a task waits, or how it ended; "" when there is nothing to say."""
     reason = task.get("reason")
-    return str(reason["text"]) if reason else str(task.get("why") or "")
+    if not reason:
+        return str(task.get("why") or "")
+    # True of every task for the blink before its first tick: no news to anybody.
+    return "" if reason["code"] == NOT_PLANNED else str(reason["text"])
 
 
 def tasks_layout(now: float) -> Layout:

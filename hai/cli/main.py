@@ -21,6 +21,7 @@ from hai.cli.errors import (
     silence,
 )
 from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, option
+from hai.cli.output import ReaderGone
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
 from hai.errors import HaiError, InvalidInput
@@ -66,7 +67,7 @@ def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:
             stderr.traceback()
         stderr.error(error)
         return exit_code(error)
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         silence(sys.stdout)
         return BROKEN_PIPE
     except KeyboardInterrupt:

@@ -8,7 +8,8 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TextIO
@@ -18,6 +19,18 @@ from hai.errors import InvalidInput
 
 SCHEMA_VERSION = 1
 Item = Mapping[str, Any]
+
+
+class ReaderGone(Exception):  # no error: `hai-cli list | head -1` is fine
+    """Nobody reads stdout any more. Not an OSError: Typer would end the process with 1."""
+
+
+@contextmanager
+def _reader_watched() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGone from None
 
 
 class Format(StrEnum):
@@ -116,10 +129,12 @@ class Output:
 
     def raw(self, text: str) -> None:
         """A program's own words, undecoded bytes and control characters included; not flushed."""
-        self.stream.write(text)
+        with _reader_watched():
+            self.stream.write(text)
 
     def flush(self) -> None:
-        self.stream.flush()
+        with _reader_watched():
+            self.stream.flush()
 
     def render(self, items: Sequence[Item], layout: Layout) -> str:
         """What `rows` prints, with line ends."""
@@ -219,8 +234,8 @@ class Output:
         return _json(document) if self.format is Format.JSON else _yaml(document)
 
     def _write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        self.raw(text)
+        self.flush()
 
 
 def _span(columns: Sequence[Column]) -> range:

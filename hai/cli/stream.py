@@ -1,8 +1,10 @@
 """The streams of a task on a terminal: lines as they come, Ctrl-C leaves and the task runs on."""
 
 import os
+import re
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,16 +26,19 @@ class LogRequest:
     follow: bool = False
     ranks_shown: bool = False
     timestamps: bool = False
+    pattern: re.Pattern[str] | None = None  # only lines in which it is found
+    last: int | None = None  # only so many, counted after `pattern`
     narrates_states: bool = True
 
 
 def read_logs(session: Session, wanted: LogRequest) -> Ending:
     """Shows the lines; returns at the end of the task (or of what there is, without follow)."""
     output = session.output
-    as_objects = not output.format.is_for_people
     collected: list[Mapping[str, Any]] = []
+    show = _sink(session, wanted, collected)
+    held: deque[Mapping[str, Any]] = deque(maxlen=wanted.last)
     follower = Follower(
-        line=_collector(session, collected) if as_objects else _printer(output.raw, wanted),
+        line=_matching(show if wanted.last is None else held.append, wanted.pattern),
         flush=output.flush,
         say=session.stderr.say,
         narrates_states=wanted.follow and wanted.narrates_states,
@@ -42,7 +47,9 @@ def read_logs(session: Session, wanted: LogRequest) -> Ending:
     query = {**wanted.query, "follow": 1 if wanted.follow else None}
     events = session.client.events("logs", resume, params=query, ref=wanted.ref)
     ending = follower.run(within_limit(session, events) if wanted.follow else events)
-    if as_objects and output.format is not Format.JSONL:
+    for line in held:
+        show(line)
+    if not output.format.is_for_people and output.format is not Format.JSONL:
         output.document(collected)
     output.flush()
     return ending or Ending()
@@ -109,6 +116,23 @@ def within_limit(session: Session, events: Iterator[ServerEvent]) -> Iterator[Se
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+def _matching(
+    show: Callable[[Mapping[str, Any]], object], pattern: re.Pattern[str] | None
+) -> Callable[[Mapping[str, Any]], object]:
+    if pattern is None:
+        return show
+    return lambda line: show(line) if pattern.search(line["text"]) else None
+
+
+def _sink(
+    session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
+) -> Callable[[Mapping[str, Any]], object]:
+    """Where a line goes: to people as it is, to programs as an object."""
+    if session.output.format.is_for_people:
+        return _printer(session.output.raw, wanted)
+    return _collector(session, collected)
 
 
 def _printer(write: Callable[[str], object], wanted: LogRequest) -> Callable[..., object]:

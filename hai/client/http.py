@@ -163,7 +163,9 @@ class HaiClient:
             raise timed_out(self.url, self.timeout_seconds) from error
         except library.RemoteProtocolError as error:
             if "disconnected" in str(error) or "closed" in str(error):
-                raise unreachable(self.url, "it closed the connection") from error
+                raise unreachable(
+                    self.url, "it closed the connection; is it HAI's port?"
+                ) from error
             raise no_server(self.url, "it does not speak HTTP") from error
         except (library.RequestError, library.InvalidURL) as error:
             raise unreachable(self.url, _reason(error)) from error

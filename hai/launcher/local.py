@@ -30,7 +30,7 @@ LEAVE_SECONDS = 2.0  # for an agent whose report is recorded
 KILL_SECONDS = 5.0  # for killed processes to go
 _POLL_SECONDS = 0.01
 _ALL_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-_PASSED_ON = ("PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+_PASSED_ON = ("PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @dataclass(frozen=True, slots=True)

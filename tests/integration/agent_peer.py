@@ -178,7 +178,9 @@ class Site:
         (self.work_dir / name).write_text(text)
         return name
 
-    def worker(self, entrypoint: str, rank: int = 0, world_size: int = 1, **more: Any) -> WorkerLaunch:
+    def worker(
+        self, entrypoint: str, rank: int = 0, world_size: int = 1, **more: Any
+    ) -> WorkerLaunch:
         options = more.pop("options", {})
         run = {"entrypoint": entrypoint, "workspace": str(self.work_dir), **more.pop("run", {})}
         values: dict[str, Any] = {

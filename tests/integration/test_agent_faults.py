@@ -1,16 +1,20 @@
-"""What goes wrong around an agent: it is killed, the server is away, programs leave things behind."""
+"""Trouble around an agent: it is killed, the server is away, programs leave things behind."""
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hai.agent import processes, sync
 from hai.core.task import WorkerKey
+from hai.errors import Unavailable
 from hai.ports import WorkerPhase
 from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
 
@@ -33,7 +37,7 @@ print("child", child.pid, flush=True)
 """
 
 
-async def start(here: Site, code: str, **more: object) -> str:
+async def start(here: Site, code: str, **more: Any) -> str:
     key = await here.launch(here.script("a.py", code), **more)
     here.peer.order(key, go=True)
     await asyncio.to_thread(here.peer.wait_for, key, phase="running")
@@ -41,8 +45,7 @@ async def start(here: Site, code: str, **more: object) -> str:
 
 
 def hidden_pids(here: Site) -> list[int]:
-    named = dict(line.split() for line in here.log_lines() if line.count(" ") == 1)
-    return [int(named[name]) for name in ("daemon", "child") if name in named]
+    return [int(pid) for pid in re.findall(rb" (?:daemon|child) (\d+)\n", here.log_bytes())]
 
 
 async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
@@ -211,3 +214,28 @@ async def test_idle_agent_costs_little(tmp_path: Path) -> None:
         before = ticks()
         await asyncio.sleep(1.0)
         assert (ticks() - before) / os.sysconf("SC_CLK_TCK") < 0.1
+
+
+async def test_no_space_to_record_the_start(tmp_path: Path) -> None:
+    """Without its record a program might be started twice: it is not started at all."""
+    data = tmp_path / "data"
+    data.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(data)])
+    if mounted.returncode != 0:
+        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+    try:
+        async with site(tmp_path) as here:
+            key = await here.launch(here.script("a.py", "print('never')"))
+            await asyncio.to_thread(here.peer.wait_for, key, phase="ready")
+            with contextlib.suppress(OSError), (data / "ballast").open("wb", 0) as ballast:
+                while ballast.write(b"0" * 4096):
+                    continue
+            here.peer.order(key, go=True)
+            end = await asyncio.to_thread(here.peer.end_of, key)
+            assert end["exit_code"] == 126
+            assert end["detail"].endswith("No space left on device")
+            assert here.log_lines() == []
+            with pytest.raises(Unavailable, match="No space left"):
+                await here.launcher.launch(here.worker("a.py", task_id=8))
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=True)

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.integration.agent_peer import Site, eventually, site
 LINE = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] ")
 
 
-async def start(here: Site, code: str, **more: object) -> str:
+async def start(here: Site, code: str, **more: Any) -> str:
     key = await here.launch(here.script("a.py", code), **more)
     here.peer.order(key, go=True)
     await asyncio.to_thread(here.peer.wait_for, key, phase="running")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hai.core.task import WorkerKey
+from hai.ports import WorkerPhase
 from tests.integration.agent_peer import (
     TOKEN,
-    Site,
     environ_of,
     eventually,
     is_gone,
@@ -19,9 +20,6 @@ from tests.integration.agent_peer import (
     searchable_folder,
     site,
 )
-from hai.core.task import WorkerKey
-from hai.core.types import TaskId
-from hai.ports import WorkerPhase
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as other users")
@@ -312,9 +310,13 @@ async def test_start_is_quick(tmp_path: Path) -> None:
         assert min(seconds) < 0.3, seconds
 
 
-async def test_own_key_names_its_own_directory(tmp_path: Path) -> None:
-    async with site(tmp_path) as here:
-        await here.run(here.script("a.py", ""))
-        assert {str(o.key) for o in await here.launcher.observe()} == {"7.1.0"}
-        assert WorkerKey(TaskId(7), 1, 0) == (await here.launcher.observe())[0].key
-        assert isinstance(here, Site)
+async def test_agent_and_program_under_python_3_8(tmp_path: Path) -> None:
+    found = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python"))
+    python = str(found[-1]) if found else shutil.which("python3.8")
+    if python is None:
+        pytest.skip("no Python 3.8 here")
+    async with site(tmp_path, python=python) as here:
+        code = "import sys\nfrom hfai import client\nprint(sys.version_info[:2], client.nb_name())"
+        end = await here.run(here.script("a.py", code))
+        assert end["exit_code"] == 0, here.log_lines()
+        assert here.log_lines() == ["(3, 8) digits"]

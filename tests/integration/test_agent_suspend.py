@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ time.sleep(60)
 """
 
 
-async def start(here: Site, code: str, **more: object) -> str:
+async def start(here: Site, code: str, **more: Any) -> str:
     key = await here.launch(here.script("a.py", code), **more)
     here.peer.order(key, go=True)
     await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())

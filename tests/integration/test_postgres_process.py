@@ -205,6 +205,42 @@ def test_a_server_that_can_not_start_shows_its_log(server: Servers, public_dir: 
     assert "server.log" in caught.value.hint
 
 
+def test_a_folder_that_can_not_be_written(server: Servers, public_dir: Path) -> None:
+    postgres = server(public_dir)
+    (postgres.home / "settings.conf.new").mkdir(parents=True)
+    with pytest.raises(PlatformError, match=r"could not be started: .*settings\.conf"):
+        postgres.start()
+
+
+@as_root
+def test_the_folder_of_another_user(server: Servers, public_dir: Path) -> None:
+    postgres = server(public_dir)
+    postgres.start()
+    code = (
+        "import sys, pathlib; sys.path[:0] = sys.argv[2:]\n"
+        "from hai_up.postgres import EmbeddedPostgres\n"
+        "from hai.errors import PlatformError\n"
+        "try: EmbeddedPostgres(pathlib.Path(sys.argv[1])).stop()\n"
+        "except PlatformError as error: print(error, error.hint)\n"
+    )
+    nobody = pwd.getpwnam("nobody")
+    python = shutil.which("python3", path=os.defpath)  # the tests' own may be in root's home
+    if python is None:
+        pytest.skip("no python3 that everybody can run")
+    shown = subprocess.run(
+        [python, "-c", code, str(public_dir), *sys.path],
+        capture_output=True,
+        text=True,
+        check=False,
+        user=nobody.pw_uid,
+        group=nobody.pw_gid,
+        extra_groups=[],
+        cwd="/",
+    )
+    assert "can not be used" in shown.stdout, shown.stderr
+    assert postgres.status().ready
+
+
 def test_a_long_path_gets_a_short_socket(server: Servers, public_dir: Path) -> None:
     deep = public_dir / "a name with $(blanks), commas" / ("x" * 80)
     deep.mkdir(parents=True)

@@ -15,7 +15,11 @@ from hai.errors import HaiError, InvalidInput
 
 app = new_app()
 Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for the record.")]
-_DONE = {"stop": "stopping", "suspend": "suspending", "resume": "resumed"}
+_DONE = {
+    "stop": "is told to stop",
+    "suspend": "is told to save and leave its nodes",
+    "resume": "may run again",
+}
 
 
 @verb(

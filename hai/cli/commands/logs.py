@@ -1,8 +1,9 @@
 """hai-cli logs."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
+from hai.cli.errors import INTERRUPTED
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_ranks, parse_since, several_ranks
 from hai.cli.refs import Exp, resolve_ref
@@ -78,47 +79,41 @@ def logs(  # noqa: PLR0913 (one parameter per option)
     """Show what a task wrote (stdout and stderr together), every attempt in order, or follow it.
     With several ranks each line begins with its rank, as in `[3] `."""
     ref = resolve_ref(exp, exp_type)
+    if prev and attempt is not None:
+        raise InvalidInput("--prev and --attempt contradict each other", hint="give one of them")
+    if tail is not None and tail < 0:
+        raise InvalidInput("--tail must not be negative", hint="--tail 20 shows the last 20 lines")
     ranks = parse_ranks(rank)
+    pattern = _pattern(grep)
+    # The last N of what matches: only here are both known, unless lines keep coming.
+    counts_here = pattern is not None and not follow
     wanted = LogRequest(
         ref=ref,
-        query=_query(session, ranks, since, tail, grep, prev=prev, attempt=attempt),
+        query={
+            "rank": ranks,
+            "since": parse_since(since, session.now) if since else None,
+            "tail": None if counts_here else tail,
+            "grep": grep,
+            "prev": 1 if prev else None,
+            "attempt": attempt,
+        },
         follow=follow,
         ranks_shown=several_ranks(ranks),
         timestamps=timestamps,
+        pattern=pattern,
+        last=tail if counts_here else None,
     )
     if follow:
         code = detaching(session, ref, lambda: tell_end(session, ref, wanted))
-        return code if exit_code or code == 130 else 0
+        return code if exit_code or code == INTERRUPTED else 0
     ending = read_logs(session, wanted)
     return ending.code if exit_code else 0
 
 
-def _query(
-    session: Session,
-    ranks: str,
-    since: str | None,
-    tail: int | None,
-    grep: str | None,
-    *,
-    prev: bool,
-    attempt: int | None,
-) -> dict[str, Any]:
-    if tail is not None and tail < 0:
-        raise InvalidInput("--tail must not be negative", hint="--tail 20 shows the last 20 lines")
-    if prev and attempt is not None:
-        raise InvalidInput("--prev and --attempt contradict each other", hint="give one of them")
-    if grep is not None:
-        try:
-            re.compile(grep)
-        except re.error as error:
-            raise InvalidInput(
-                f"--grep {grep!r} is no regular expression: {error}", hint="escape with \\"
-            ) from None
-    return {
-        "rank": ranks,
-        "since": parse_since(since, session.now) if since else None,
-        "tail": tail,
-        "grep": grep,
-        "prev": 1 if prev else None,
-        "attempt": attempt,
-    }
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text is not None else None
+    except re.error as error:
+        raise InvalidInput(
+            f"--grep {text!r} is no regular expression: {error}", hint="escape with \\"
+        ) from None

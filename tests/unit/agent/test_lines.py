@@ -61,3 +61,5 @@ def test_own_line_interrupts_an_open_one() -> None:
     said = stamper.say("suspend notice", AT)
     assert said == prefix(AT) + b"50%\n" + prefix(AT) + b"[hai] suspend notice\n"
     assert stamper.end_line() == b""
+    assert stamper.feed(b"\n", AT) == b""  # the end of the line that was cut: it has one already
+    assert stamper.feed(b"\nnext\n", AT) == prefix(AT) + b"\n" + prefix(AT) + b"next\n"

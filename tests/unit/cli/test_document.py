@@ -95,9 +95,7 @@ def test_wrong_wishes(wishes: Wishes) -> None:
         ({"HF_ENV_NAME": "e"}, "e"),
     ],
 )
-def test_the_shells_environment_is_inherited(
-    environ: dict[str, str], expected: str | None
-) -> None:
+def test_the_shells_environment_is_inherited(environ: dict[str, str], expected: str | None) -> None:
     assert inherited_venv(environ) == expected
     options = build_document("python", ["t.py"], Wishes(), environ)["options"]
     assert options.get("py_venv") == expected

@@ -53,7 +53,8 @@ def test_no_ranks(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ranks", "several"), [("0", False), ("all", True), ("0,1", True), ("2-3", True), ("5-5", False)]
+    ("ranks", "several"),
+    [("0", False), ("all", True), ("0,1", True), ("2-3", True), ("5-5", False)],
 )
 def test_several_ranks(ranks: str, several: bool) -> None:
     assert grammar.several_ranks(ranks) is several

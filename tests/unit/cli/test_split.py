@@ -19,7 +19,8 @@ from hai.errors import InvalidInput
             "train.py ++ -ss 3", Split(Mode.SIMULATE, ("train.py",), ("-ss", "3")), id="simulate"
         ),
         pytest.param(
-            "train.py -n --help -h", Split(Mode.LOCAL, ("train.py", "-n", "--help", "-h"), ()),
+            "train.py -n --help -h",
+            Split(Mode.LOCAL, ("train.py", "-n", "--help", "-h"), ()),
             id="program's own options",
         ),
         pytest.param("train.py --", Split(Mode.CLUSTER, ("train.py",), ()), id="no options"),

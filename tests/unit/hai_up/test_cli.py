@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
+
+from hai_up.layout import Layout
+from hai_up.state import State, save_state
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,3 +107,44 @@ def test_upgrade_asks_or_says_why_not(tmp_path: Path) -> None:
     done = hai_up("upgrade", home=tmp_path)
     assert done.returncode in (1, 2)
     assert "hint:" in done.stderr
+
+
+def used_folder(tmp_path: Path) -> Path:
+    """A data folder after hai-up down."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    state = State(
+        version="0.1.0",
+        host="127.0.0.1",
+        port=1,
+        nodes=4,
+        gpus_per_node=8,
+        hollow_nodes=0,
+        group="training",
+        user="ada",
+    )
+    save_state(Layout(folder), state)
+    return folder
+
+
+@pytest.mark.parametrize(("typed", "is_gone"), [("data", True), ("yes", False), ("", False)])
+def test_purge_asks_a_person_for_the_folders_name(
+    tmp_path: Path, typed: str, is_gone: bool
+) -> None:
+    folder = used_folder(tmp_path)
+    words = ["-m", "hai_up.cli", "down", "--purge", "--data-dir", str(folder)]
+    terminal = pexpect.spawn(
+        sys.executable, words, cwd=str(ROOT), env={**os.environ, "HOME": str(tmp_path)}, timeout=30
+    )
+    terminal.expect(r"type the folder's name \(data\)")
+    terminal.sendline(typed)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert folder.exists() is not is_gone
+
+
+def test_down_is_quiet_about_what_does_not_run(tmp_path: Path) -> None:
+    folder = used_folder(tmp_path)
+    done = hai_up("down", "--data-dir", str(folder), home=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "it was not running\n")

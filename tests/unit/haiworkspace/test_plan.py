@@ -1,0 +1,103 @@
+"""What a transfer has to do."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haiworkspace.plan import Change, Entry, compare, parents
+
+A = Entry(0o644, 1, 10, "a")
+B = Entry(0o644, 1, 11, "b")
+C = Entry(0o644, 1, 12, "c")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "base", "expected"),
+    [
+        pytest.param(A, None, None, Change.ADDED, id="new in the source"),
+        pytest.param(B, A, A, Change.CHANGED, id="changed in the source"),
+        pytest.param(None, A, A, Change.REMOVED, id="gone from the source"),
+        pytest.param(None, A, None, Change.TARGET_ONLY, id="new in the target"),
+        pytest.param(A, B, A, Change.TARGET_CHANGED, id="changed in the target"),
+        pytest.param(A, None, A, Change.TARGET_CHANGED, id="gone from the target"),
+        pytest.param(B, C, A, Change.CONFLICT, id="changed in both"),
+        pytest.param(A, B, None, Change.CONFLICT, id="made in both"),
+        pytest.param(B, None, A, Change.CONFLICT, id="changed here, gone there"),
+        pytest.param(None, B, A, Change.CONFLICT, id="gone here, changed there"),
+        pytest.param(A, A, B, None, id="both alike"),
+        pytest.param(A, A, None, None, id="alike from the start"),
+    ],
+)
+def test_one_path(
+    source: Entry | None, target: Entry | None, base: Entry | None, expected: Change | None
+) -> None:
+    def listing(entry: Entry | None) -> dict[str, Entry]:
+        return {} if entry is None else {"x/y": entry}
+
+    plan = compare(listing(source), listing(target), listing(base))
+    assert plan.changes.get("x/y") == expected
+    assert plan.is_same == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (replace(A, mtime_ns=99), True),
+        (replace(A, mode=0o755), False),
+        (replace(A, digest=None), True),
+        (replace(A, digest=None, mtime_ns=99), False),
+        (replace(A, digest=None, size=2), False),
+        (Entry(0, 0, 10, link="b"), False),
+    ],
+)
+def test_sameness(other: Entry, expected: bool) -> None:
+    assert A.is_same(other) is expected
+    assert other.is_same(A) is expected
+
+
+def test_links_are_the_same_if_they_point_to_the_same() -> None:
+    assert Entry(0, 0, 1, link="b").is_same(Entry(0, 0, 2, link="b"))
+    assert not Entry(0, 0, 1, link="b").is_same(Entry(0, 0, 1, link="c"))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")]
+)
+def test_a_file_where_there_is_a_directory_is_a_conflict(source: str, target: str) -> None:
+    assert compare({source: A}, {target: A}, {}).changes[source] is Change.CONFLICT
+
+
+def test_parents() -> None:
+    assert parents("a/b/c") == ["a", "a/b"]
+    assert parents("a") == []
+
+
+_entries = st.sampled_from([A, B, C])
+_listings = st.dictionaries(st.sampled_from(["p", "q/r", "s"]), _entries)
+
+
+@given(_listings, _listings, _listings)
+def test_sending_what_is_planned_makes_the_target_hold_the_source(
+    source: dict[str, Entry], target: dict[str, Entry], base: dict[str, Entry]
+) -> None:
+    plan = compare(source, target, base)
+    forced = [Change.ADDED, Change.CHANGED, Change.CONFLICT, Change.TARGET_CHANGED]
+    after = dict(target)
+    for path in plan.paths(*forced):
+        if path in source:
+            after[path] = source[path]
+    assert {path: after[path] for path in source} == source
+    for path in target.keys() - source.keys():
+        assert after[path] == target[path]
+
+
+@given(_listings, _listings)
+def test_without_force_only_what_the_target_never_changed_is_written(
+    source: dict[str, Entry], base: dict[str, Entry]
+) -> None:
+    """A target that is as it was when both agreed can always be pushed to."""
+    plan = compare(source, base, base)
+    assert not plan.paths(Change.CONFLICT, Change.TARGET_CHANGED)
+    assert set(plan.paths(Change.REMOVED)) == base.keys() - source.keys()
