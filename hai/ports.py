@@ -98,9 +98,7 @@ class Store(Protocol):
     async def quotas(self) -> list[Quota]: ...
 
     # what
-    async def add_tasks(
-        self, drafts: Sequence[TaskDraft], now: float
-    ) -> list[Task | HaiError]:
+    async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:
         """One result per draft, in order: the new task; the task of the same (user, request_id);
         or NameInUse when the user has an unfinished task of that name. Appends "task.submitted"
         (actor = user, data = {"name", "nodes", "group", "priority"}) for each new one."""

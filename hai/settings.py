@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -97,6 +98,13 @@ class Settings(BaseSettings):
         return self.server.url or f"http://{self.server.host}:{self.server.port}"
 
 
+def _sections_only(source: PydanticBaseSettingsSource) -> PydanticBaseSettingsSource:
+    """Leaves out names without a section, such as HAI_SERVER, which is the client's."""
+    if isinstance(source, EnvSettingsSource):
+        source.env_vars = {k: v for k, v in source.env_vars.items() if "__" in k}
+    return source
+
+
 def load_settings(path: Path | None = None, **values: Any) -> Settings:
     """Settings from `path` (TOML), overridden by HAI_* environment and then by `values`.
 
@@ -114,7 +122,7 @@ def load_settings(path: Path | None = None, **values: Any) -> Settings:
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             files = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
-            return (init_settings, env_settings, *files)
+            return (init_settings, _sections_only(env_settings), *files)
 
     if path is not None and not path.is_file():
         raise InvalidInput(f"no configuration file {path}", hint="hai-up run writes one")

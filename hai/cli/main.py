@@ -20,7 +20,7 @@ from hai.cli.errors import (
     leave,
     silence,
 )
-from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, option
+from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option
 from hai.cli.output import ReaderGone
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
@@ -44,7 +44,9 @@ def build() -> Any:
         context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback(epilog=EXAMPLES)(_root_function())
-    return get_command(app)
+    command = get_command(app)
+    lighten(command)  # Typer adds its completion options behind the constructor's back
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> None:

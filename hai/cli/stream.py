@@ -49,7 +49,7 @@ def read_logs(session: Session, wanted: LogRequest) -> Ending:
     ending = follower.run(within_limit(session, events) if wanted.follow else events)
     for line in held:
         show(line)
-    if not output.format.is_for_people and output.format is not Format.JSONL:
+    if _as_objects(session) and output.format is not Format.JSONL:
         output.document(collected)
     output.flush()
     return ending or Ending()
@@ -118,6 +118,11 @@ def within_limit(session: Session, events: Iterator[ServerEvent]) -> Iterator[Se
         signal.signal(signal.SIGALRM, previous)
 
 
+def _as_objects(session: Session) -> bool:
+    """Lines are objects in these formats, text in all others (-q too)."""
+    return session.output.format in (Format.JSON, Format.JSONL, Format.YAML)
+
+
 def _matching(
     show: Callable[[Mapping[str, Any]], object], pattern: re.Pattern[str] | None
 ) -> Callable[[Mapping[str, Any]], object]:
@@ -130,7 +135,7 @@ def _sink(
     session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
 ) -> Callable[[Mapping[str, Any]], object]:
     """Where a line goes: to people as it is, to programs as an object."""
-    if session.output.format.is_for_people:
+    if not _as_objects(session):
         return _printer(session.output.raw, wanted)
     return _collector(session, collected)
 

@@ -46,10 +46,11 @@ def test_help_topics(cli: Cli, topic: str) -> None:
     assert result.out
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", ["--help", "version"])
+def test_nothing_heavy_is_loaded(command: str) -> None:
     script = (
         "import sys\nfrom hai.cli.main import main\n"
-        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        f"try: main(['{command}'])\nexcept SystemExit: pass\n"
         "heavy = {'pydantic', 'rich', 'httpx2', 'yaml', 'asyncio', 'fastapi', 'psycopg'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
@@ -258,6 +259,10 @@ def test_logs_pass_the_question_on(cli: Cli, joined: Peer) -> None:
         "prev": "1",
     }
     assert cli("logs", "train.py", "--exit-code").code == 3
+    assert cli("logs", "train.py", "-q").out == "hello\n"
+    assert cli("logs", "train.py", "--grep", "nothing").out == ""
+    assert cli("logs", "train.py", "--grep", "l+", "--tail", "1").out == "hello\n"
+    assert "tail" not in joined.requests[-1].query
     assert json.loads(cli("logs", "train.py", "-o", "jsonl").out)["text"] == "hello"
     assert json.loads(cli("logs", "train.py", "-o", "json").out)[0]["text"] == "hello"
 
