@@ -35,8 +35,7 @@ CHAIN = os.environ.get("HAI_CHAIN_ID", "local")  # stays the same when a task is
 
 Array = np.ndarray
 PIXELS, HIDDEN, CLASSES = 64, 256, 10
-BATCH = 16  # images per step, over all ranks
-LEARNING_RATE = 0.1
+BATCH, LEARNING_RATE = 16, 0.1  # images per step, over all ranks
 HEADER = 4  # the state is [epoch, step, loss of this epoch so far, seed, weights...]
 
 

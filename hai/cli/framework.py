@@ -43,9 +43,16 @@ class LightParam:
 def lighten(command: Any) -> None:
     """Only str, int, bool and list[str] are declared in our commands: parse them the light way."""
     for param in command.params:
+        lighten_param(param)
+
+
+def lighten_param(param: Any) -> Any:
+    """The same for one parameter, given back."""
+    if param is not None:
         annotation = getattr(getattr(param, "type_descriptor", None), "annotation", None)
         if annotation in (str, int, bool, list[str]):
             param._runtime_param = LightParam(annotation)
+    return param
 
 
 class HaiCommand(TyperCommand):
@@ -55,6 +62,9 @@ class HaiCommand(TyperCommand):
         kwargs["rich_markup_mode"] = None
         super().__init__(*args, **kwargs)
         lighten(self)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return lighten_param(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.format_usage(ctx, formatter)
@@ -96,6 +106,9 @@ class HaiGroup(TyperGroup):
         kwargs["rich_markup_mode"] = None
         super().__init__(*args, **kwargs)
         lighten(self)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return lighten_param(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.format_usage(ctx, formatter)
