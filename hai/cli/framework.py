@@ -134,7 +134,9 @@ class LazyGroup(HaiGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         name = canonical(cmd_name)
-        return load_command(name) if name in CATALOG else None
+        if name in CATALOG and name not in self.commands:
+            self.commands[name] = load_command(name)
+        return self.commands.get(name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for section, entries in groupby(CATALOG.items(), key=lambda item: item[1].section):

@@ -1,6 +1,7 @@
 """The console scripts `hai` and `hai-cli`."""
 
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if argv is None else argv)
     name = Path(sys.argv[0]).name
     program = name if name in ("hai", "hai-cli") else "hai-cli"
-    seen = peek(args)
+    seen = peek(args, os.environ.get("HAI_OUTPUT", ""))
     Stderr.program = program
     stderr = Stderr(as_json=seen.as_json)
     leave(_run(args, program, seen, stderr))

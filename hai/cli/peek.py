@@ -14,13 +14,19 @@ class Peeked:
     debug: bool = False
 
 
-def peek(args: Sequence[str]) -> Peeked:
+def peek(args: Sequence[str], default_format: str = "") -> Peeked:
     """Looks for --json, -o json and --debug among our own words, never among a program's."""
     ours = _ours(args)
-    as_json = "--json" in ours or any(
-        word in ("-ojson", "-o=json", "--output=json")
-        or (word in ("-o", "--output") and ours[index + 1 : index + 2] == ["json"])
-        for index, word in enumerate(ours)
+    chosen = any(word.startswith(("-o", "--output")) for word in ours)
+    by_default = default_format == "json" and not chosen
+    as_json = (
+        by_default
+        or "--json" in ours
+        or any(
+            word in ("-ojson", "-o=json", "--output=json")
+            or (word in ("-o", "--output") and ours[index + 1 : index + 2] == ["json"])
+            for index, word in enumerate(ours)
+        )
     )
     return Peeked(as_json=as_json, debug="--debug" in ours)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ ENVIRONMENT = {
     "url": ("HAI_SERVER", "MARSV2_SERVER"),
     "token": ("HAI_TOKEN", "MARSV2_USER_TOKEN"),
 }
+# `key: word`, `key: "JSON text"`, a comment or nothing: both parsers read these the same way.
+_PLAIN_LINE = re.compile(r'(#.*|\w+:( *| +[\w./@+=-][\w:./@+=-]*| +"[^"\\]*"))?\s*')
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -138,6 +141,10 @@ def _read(path: Path, warn: Callable[[str], None] | None) -> dict[str, str]:
         raise InvalidInput(f"can not read {path}: {why}", hint="run `hai-cli init` again") from None
     if mode & 0o077 and warn is not None:
         warn(f"{path} holds your token and others can read it: run `chmod 600 {path}`")
+    if all(_PLAIN_LINE.fullmatch(line) for line in text.splitlines()):
+        return _plain_lines(
+            text, path
+        )  # what we write ourselves; a YAML parser takes 15 ms to load
     try:
         import yaml
     except ImportError:

@@ -105,7 +105,8 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
     told = replace(
         worker,
         state=report.state,
-        acked=worker.acked or report.acked,
+        # who saved has seen the notice, be it from its peers
+        acked=worker.acked or report.acked or report.saved,
         saved=worker.saved or report.saved,
         address=report.address or worker.address,
         port=report.port or worker.port,

@@ -27,4 +27,7 @@ class Board:
         """Why this waiting task waits."""
         if held:
             return Reason(WaitCode.HELD)
-        return self._reasons.get(task_id, Reason(WaitCode.NOT_PLANNED))
+        reason = self._reasons.get(task_id)
+        if reason is None or reason.code is WaitCode.HELD:  # resumed since the last tick
+            return Reason(WaitCode.NOT_PLANNED)
+        return reason

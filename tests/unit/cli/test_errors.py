@@ -59,3 +59,9 @@ def test_as_json_it_is_an_error_body() -> None:
 )
 def test_peeking_reads_our_own_words_only(line: str, expected: Peeked) -> None:
     assert peek(line.split()) == expected
+
+
+def test_the_default_format_counts_unless_another_is_chosen() -> None:
+    assert peek(["list"], "json").as_json
+    assert not peek(["list", "-o", "table"], "json").as_json
+    assert not peek(["list"], "yaml").as_json

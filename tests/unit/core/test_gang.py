@@ -162,6 +162,15 @@ def test_late_and_repeated_reports_change_nothing() -> None:
             (Outcome.SUSPENDED_CLEAN, 5),
             id="only rank 1 answers: when rank 0's notice time is over",
         ),
+        pytest.param(
+            [
+                (1, report(1, W.RUNNING, acked=True)),
+                (2, report(0, W.RUNNING, saved=True)),
+                (3, report(1, W.RUNNING, saved=True)),
+            ],
+            (Outcome.SUSPENDED_CLEAN, 3),
+            id="rank 0 heard it from rank 1 and never acknowledged",
+        ),
         pytest.param([(4.9, None), (5, None)], (Outcome.SUSPENDED_DIRTY, 5), id="nobody answers"),
         pytest.param(
             [(2, report(0, W.RUNNING, acked=True)), (61, None), (62, None)],
