@@ -388,7 +388,7 @@ class EmbeddedPostgres:
             return
         if record.exists() and is_private(self._socket_dir(), account.uid):
             return
-        places = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 (a private folder is made in it)
+        places = (tempfile.gettempdir(), "/tmp")  # noqa: S108 (a private folder is made in it)
         short = [place for place in places if fits(Path(place) / "hai-pg-12345678")]
         if not short:
             raise PlatformError(

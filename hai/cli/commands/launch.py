@@ -1,21 +1,33 @@
 """hai-cli python | bash | exec: here, simulated, or on the cluster."""
 
-import os
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 
-from hai.cli.complete import complete_groups, complete_priorities
 from hai.cli.document import Wishes, build_document, check_file
-from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app, option
+from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app
+from hai.cli.launch_options import (
+    Detach,
+    DocumentOptions,
+    DryRun,
+    Environments,
+    Follow,
+    Image,
+    LifeState,
+    Name,
+    Nodes,
+    NoInherit,
+    SuspendSeconds,
+    TargetGroup,
+    TargetPriority,
+)
 from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
 from hai.cli.session import Session, with_session
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
 from hai.errors import HaiError
 
-_CLUSTER = "Cluster options, after --"
-_SIMULATE = "Simulate options, after ++"
 _SPLIT = "hai.split"
 # Parameters that only one of the modes knows, by their names below.
 _ONLY_SIMULATE = ("suspend_seconds", "life_state")
@@ -91,112 +103,19 @@ def _check_mode(command: Any, ctx: Any, mode: Mode) -> None:
 def launch(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     *,
-    name: Annotated[
-        str | None,
-        option("--name", metavar="NAME", help="Default: the name of FILE.", panel=_CLUSTER),
-    ] = None,
-    nodes: Annotated[
-        int,
-        option(
-            "-n", "--nodes", metavar="N", help="Whole nodes.", panel=_CLUSTER, show_default=True
-        ),
-    ] = 1,
-    group: Annotated[
-        str | None,
-        option(
-            "-g",
-            "--group",
-            metavar="GROUP",
-            help="Group of nodes.",
-            panel=_CLUSTER,
-            show_default="the server's",
-            autocompletion=complete_groups,
-        ),
-    ] = None,
-    priority: Annotated[
-        str | None,
-        option(
-            "-p",
-            "--priority",
-            metavar="LEVEL",
-            help="Name or number, e.g. HIGH or 30; AUTO or -1 is the highest with quota left.",
-            panel=_CLUSTER,
-            show_default="30 (HIGH)",
-            autocompletion=complete_priorities,
-        ),
-    ] = None,
-    image: Annotated[
-        str | None,
-        option(
-            "-i",
-            "--image",
-            metavar="IMAGE",
-            help="Container image.",
-            panel=_CLUSTER,
-            show_default="default",
-            envvar="MARSV2_TASK_BACKEND",
-        ),
-    ] = None,
-    environments: Annotated[
-        list[str] | None,
-        option(
-            "-e",
-            "--environments",
-            metavar="NAME=VALUE",
-            help="Environment variable; repeatable.",
-            panel=_CLUSTER,
-        ),
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        option(
-            "--options",
-            metavar="A.B=VALUE",
-            help="Option of the document, the value is YAML; repeatable.",
-            panel=_CLUSTER,
-        ),
-    ] = None,
-    no_inherit: Annotated[
-        bool,
-        option(
-            "--no_inherit",
-            "--no-inherit",
-            help="Do not use the Python environment that this shell is in.",
-            panel=_CLUSTER,
-        ),
-    ] = False,
-    follow: Annotated[
-        bool, option("-f", "--follow", help="Follow output and states.", panel=_CLUSTER)
-    ] = False,
-    detach: Annotated[
-        bool, option("--detach", help="Do not follow (the default).", panel=_CLUSTER)
-    ] = False,
-    dry_run: Annotated[
-        bool, option("--dry-run", help="Print the document, submit nothing.", panel=_CLUSTER)
-    ] = False,
-    suspend_seconds: Annotated[
-        int | None,
-        option(
-            "-ss",
-            "--suspend_seconds",
-            "--suspend-seconds",
-            metavar="SECONDS",
-            help="Give notice of a suspend after so long.",
-            panel=_SIMULATE,
-        ),
-    ] = None,
-    life_state: Annotated[
-        int,
-        option(
-            "-ls",
-            "--life_state",
-            "--life-state",
-            metavar="N",
-            help="The whole_life_state that the program finds.",
-            panel=_SIMULATE,
-            show_default=True,
-        ),
-    ] = 0,
+    name: Name = None,
+    nodes: Nodes = 1,
+    group: TargetGroup = None,
+    priority: TargetPriority = None,
+    image: Image = None,
+    environments: Environments = None,
+    options: DocumentOptions = None,
+    no_inherit: NoInherit = False,
+    follow: Follow = False,
+    detach: Detach = False,
+    dry_run: DryRun = False,
+    suspend_seconds: SuspendSeconds = None,
+    life_state: LifeState = 0,
 ) -> int | None:
     """Replaced by the verb's own text."""
     context = session.context
@@ -218,21 +137,21 @@ def launch(  # noqa: PLR0913 (one parameter per option)
         )
         document = build_document(kind, split.program, wishes, session.environ)
         return submit(session, document, follow=follow, dry_run=dry_run)
-    if kind != "exec":
-        _check_local(kind, split)
-    environ = (
-        simulated_environment(
+    if split.mode is Mode.SIMULATE:
+        environ = simulated_environment(
             session.environ, life_state=life_state, suspend_seconds=suspend_seconds
         )
-        if split.mode is Mode.SIMULATE
-        else local_environment(session.environ)
-    )
-    return run_here(command_line(kind, split.program, os.environ), environ)
+    else:
+        environ = local_environment(session.environ)
+    return _run_here(kind, split.program, environ)
 
 
-def _check_local(kind: str, split: Split) -> None:
+def _run_here(kind: str, program: Sequence[str], environ: Mapping[str, str]) -> int:
     """Here the verb alone decides what runs FILE: its ending does not matter."""
-    check_file("exec", f"./{split.program[0]}" if "/" not in split.program[0] else split.program[0])
+    file = program[0]
+    if kind != "exec":
+        check_file("exec", file if "/" in file else f"./{file}")
+    return run_here(command_line(kind, program, environ), environ)
 
 
 def _register(app: typer.Typer, name: str, what: str, file: str) -> None:

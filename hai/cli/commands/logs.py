@@ -15,6 +15,47 @@ app = new_app()
 _WHICH = "Which lines"
 
 
+Follow = Annotated[
+    bool, option("-f", "--follow", help="Stay and show what comes, until the task ends.")
+]
+Ranks = Annotated[
+    str,
+    option(
+        "-r",
+        "--rank",
+        metavar="RANKS",
+        help="0, 0,2-3 or all.",
+        panel=_WHICH,
+        show_default=True,
+    ),
+]
+Since = Annotated[
+    str | None,
+    option("--since", metavar="TIME", help="Newer than 10m, or than a time.", panel=_WHICH),
+]
+Tail = Annotated[int | None, option("--tail", metavar="N", help="The last N lines.", panel=_WHICH)]
+Grep = Annotated[
+    str | None,
+    option("--grep", metavar="REGEX", help="Matching lines only.", panel=_WHICH),
+]
+Prev = Annotated[bool, option("--prev", help="The attempt before the last one.", panel=_WHICH)]
+Attempt = Annotated[
+    int | None, option("--attempt", metavar="N", help="This attempt.", panel=_WHICH)
+]
+Timestamps = Annotated[bool, option("-t", "--timestamps", help="Put each line's time before it.")]
+ExitCode = Annotated[bool, option("--exit-code", help="Exit with the task's code.")]
+LongExpType = Annotated[
+    str,
+    option(
+        "--exp_type",
+        "--exp-type",
+        metavar="KIND",
+        help="auto, yaml, name or id.",
+        show_default=True,
+    ),
+]
+
+
 @verb(
     app,
     "logs",
@@ -30,59 +71,21 @@ def logs(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     exp: Exp,
     *,
-    follow: Annotated[
-        bool, option("-f", "--follow", help="Stay and show what comes, until the task ends.")
-    ] = False,
-    rank: Annotated[
-        str,
-        option(
-            "-r",
-            "--rank",
-            metavar="RANKS",
-            help="0, 0,2-3 or all.",
-            panel=_WHICH,
-            show_default=True,
-        ),
-    ] = "0",
-    since: Annotated[
-        str | None,
-        option("--since", metavar="TIME", help="Newer than 10m, or than a time.", panel=_WHICH),
-    ] = None,
-    tail: Annotated[
-        int | None, option("--tail", metavar="N", help="The last N lines.", panel=_WHICH)
-    ] = None,
-    grep: Annotated[
-        str | None,
-        option("--grep", metavar="REGEX", help="Matching lines only.", panel=_WHICH),
-    ] = None,
-    prev: Annotated[
-        bool, option("--prev", help="The attempt before the last one.", panel=_WHICH)
-    ] = False,
-    attempt: Annotated[
-        int | None, option("--attempt", metavar="N", help="This attempt.", panel=_WHICH)
-    ] = None,
-    timestamps: Annotated[
-        bool, option("-t", "--timestamps", help="Put each line's time before it.")
-    ] = False,
-    exit_code: Annotated[bool, option("--exit-code", help="Exit with the task's code.")] = False,
-    exp_type: Annotated[
-        str,
-        option(
-            "--exp_type",
-            "--exp-type",
-            metavar="KIND",
-            help="auto, yaml, name or id.",
-            show_default=True,
-        ),
-    ] = "auto",
+    follow: Follow = False,
+    rank: Ranks = "0",
+    since: Since = None,
+    tail: Tail = None,
+    grep: Grep = None,
+    prev: Prev = False,
+    attempt: Attempt = None,
+    timestamps: Timestamps = False,
+    exit_code: ExitCode = False,
+    exp_type: LongExpType = "auto",
 ) -> int:
     """Show what a task wrote (stdout and stderr together), every attempt in order, or follow it.
     With several ranks each line begins with its rank, as in `[3] `."""
     ref = resolve_ref(exp, exp_type)
-    if prev and attempt is not None:
-        raise InvalidInput("--prev and --attempt contradict each other", hint="give one of them")
-    if tail is not None and tail < 0:
-        raise InvalidInput("--tail must not be negative", hint="--tail 20 shows the last 20 lines")
+    _check(tail=tail, prev=prev, attempt=attempt)
     ranks = parse_ranks(rank)
     pattern = _pattern(grep)
     # The last N of what matches: only here are both known, unless lines keep coming.
@@ -108,6 +111,13 @@ def logs(  # noqa: PLR0913 (one parameter per option)
         return code if exit_code or code == INTERRUPTED else 0
     ending = read_logs(session, wanted)
     return ending.code if exit_code else 0
+
+
+def _check(*, tail: int | None, prev: bool, attempt: int | None) -> None:
+    if prev and attempt is not None:
+        raise InvalidInput("--prev and --attempt contradict each other", hint="give one of them")
+    if tail is not None and tail < 0:
+        raise InvalidInput("--tail must not be negative", hint="--tail 20 shows the last 20 lines")
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

@@ -13,6 +13,26 @@ from hai.cli.watching import Watch, watching
 app = new_app()
 
 
+Everyone = Annotated[bool, option("-a", "--all", help="Tasks of all users.")]
+States = Annotated[
+    list[str] | None,
+    option("--state", metavar="STATE", help="queued, running, suspended, ...; repeatable."),
+]
+Name = Annotated[str | None, option("--name", metavar="NAME", help="Of this name.")]
+Page = Annotated[int, option("-p", "--page", metavar="N", help="Page.", show_default=True)]
+PageSize = Annotated[
+    int,
+    option(
+        "-ps",
+        "--page_size",
+        "--page-size",
+        metavar="N",
+        help="Tasks per page, at most 100.",
+        show_default=True,
+    ),
+]
+
+
 @verb(
     app,
     "list",
@@ -28,26 +48,13 @@ app = new_app()
 def list_tasks(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     *,
-    everyone: Annotated[bool, option("-a", "--all", help="Tasks of all users.")] = False,
+    everyone: Everyone = False,
     user: UserFilter = None,
-    state: Annotated[
-        list[str] | None,
-        option("--state", metavar="STATE", help="queued, running, suspended, ...; repeatable."),
-    ] = None,
+    state: States = None,
     group: Group = None,
-    name: Annotated[str | None, option("--name", metavar="NAME", help="Of this name.")] = None,
-    page: Annotated[int, option("-p", "--page", metavar="N", help="Page.", show_default=True)] = 1,
-    page_size: Annotated[
-        int,
-        option(
-            "-ps",
-            "--page_size",
-            "--page-size",
-            metavar="N",
-            help="Tasks per page, at most 100.",
-            show_default=True,
-        ),
-    ] = 12,
+    name: Name = None,
+    page: Page = 1,
+    page_size: PageSize = 12,
     watch: Watch = False,
 ) -> None:
     """List tasks, newest first."""

@@ -23,7 +23,7 @@ def hai_up(*words: str, home: Path, **environ: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**kept, "HOME": str(home), **environ},
+        env={**kept, "HOME": str(home), "HAI_DATA_DIR": str(home / "data"), **environ},
         check=False,
         timeout=60,
     )
