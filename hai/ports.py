@@ -27,9 +27,6 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-# ------------------------------------------------------------------ store
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskQuery:
     """Filters of a task listing; newest first; `page` counts from 1. Empty sets mean: any."""
@@ -151,9 +148,6 @@ class Store(Protocol):
         with the holder's process, however it dies."""
 
 
-# ------------------------------------------------------------------ bus
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     topic: str
@@ -177,9 +171,6 @@ class Bus(Protocol):
 
     async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """Values that have not expired, by key."""
-
-
-# ------------------------------------------------------------------ launcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,6 @@ class EmbeddedPostgres:
         self._durable = durable
         self._start_timeout = start_timeout_seconds
 
-    # -------------------------------------------------------------- what there is
-
     @property
     def url(self) -> str:
         """For libpq; valid once the server was started."""
@@ -122,8 +120,6 @@ class EmbeddedPostgres:
         with os.fdopen(handle, "rb") as log:
             log.seek(max(0, offset))
             return log.read().decode("utf-8", "replace")
-
-    # -------------------------------------------------------------- verbs
 
     def start(self) -> str:
         """Make the server answer, setting it up first if need be; its URL. Idempotent."""
@@ -163,8 +159,6 @@ class EmbeddedPostgres:
     def restart(self) -> str:
         self.stop()
         return self.start()
-
-    # -------------------------------------------------------------- the process
 
     def _running(self) -> tuple[int | None, bool]:
         """Pid of our server and whether it is ready."""
@@ -251,8 +245,6 @@ class EmbeddedPostgres:
             said = re.findall(r"(?:FATAL|PANIC|error): +(.*)", output) or output.splitlines()
             what += f": {said[-1].strip()}"
         return PlatformError(what, hint=hint, details={"log": self.log_tail(), "output": output})
-
-    # -------------------------------------------------------------- the folder
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -371,8 +363,6 @@ class EmbeddedPostgres:
             settings |= FORGETFUL
         lines = [f"{key} = {value}\n" for key, value in settings.items()]
         write(self.home / "settings.conf", "".join(lines))
-
-    # -------------------------------------------------------------- the socket
 
     def _socket_dir(self) -> Path:
         """Recorded elsewhere, or in our folder."""

@@ -161,9 +161,6 @@ def _report(fd: int, exit_code: int, detail: str) -> None:
     os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
 
 
-# ---- in the child, between fork and exec: system calls only
-
-
 def _become(account: Account, output_end: int) -> None:
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -91,8 +91,6 @@ class Session:
             ending = self._live(kernel)
         self._finish(ending)
 
-    # ---- ready
-
     def _first_report(self) -> dict[str, Any]:
         return {
             "key": self._spec.key,
@@ -119,8 +117,6 @@ class Session:
             if order.get("go"):
                 return None
             self._wakeup.wait(WAIT_SECONDS)
-
-    # ---- run
 
     def _live(self, kernel: program.Kernel) -> Ending:
         try:
@@ -284,8 +280,6 @@ class Session:
             self._control.reply(request["id"], ok, str(reply.get("error") or ""))
         except (OSError, TypeError, ValueError) as error:
             self._log.say(f"an answer to the program could not be written: {error}")
-
-    # ---- the end
 
     def _end_leftovers(self) -> None:
         """SIGTERM, then SIGKILL, for everything that came of the program."""

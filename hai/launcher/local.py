@@ -95,8 +95,6 @@ class LocalLauncher:
     async def forget(self, key: WorkerKey) -> None:
         await asyncio.to_thread(self._forget, key)
 
-    # ---- launch
-
     def _open(self) -> None:
         self._opened_at = self._monotonic()
         with _disk_trouble(self._data_dir):
@@ -191,8 +189,6 @@ class LocalLauncher:
                 return list(block)
         return []
 
-    # ---- observe
-
     def _observe(self) -> list[Observation]:
         self._reap()
         with _disk_trouble(self._data_dir):
@@ -257,8 +253,6 @@ class LocalLauncher:
                 self._ends[key] = f"the agent was killed by signal {os.WTERMSIG(status)}"
             elif status >= 0:
                 self._ends[key] = f"the agent ended with status {os.WEXITSTATUS(status)}"
-
-    # ---- kill, forget
 
     def _kill(self, key: WorkerKey) -> None:
         directory = self._dir(key)

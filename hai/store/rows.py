@@ -35,9 +35,6 @@ _PRIORITY = {level.value: level for level in Priority}
 _STATE = {state.value: state for state in TaskState}
 
 
-# ------------------------------------------------------------------ into the database
-
-
 def timestamp(seconds: float | None) -> str | None:
     """Unix seconds as text for a timestamptz column, rounded to the microsecond."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
@@ -216,9 +213,6 @@ def change_parameters(changes: Iterable[Change]) -> dict[str, str]:
         "workers": storable_json_of(workers),
         "events": storable_json_of(events),
     }
-
-
-# ------------------------------------------------------------------ out of the database
 
 
 def seconds_of(moment: datetime | None) -> float | None:

@@ -117,9 +117,6 @@ async def until_heard(sender: Bus, topic: str, messages: AsyncIterator[Message])
                 return await asyncio.wait_for(anext(messages), 0.1)
 
 
-# ------------------------------------------------------------------ messages
-
-
 async def test_a_message_reaches_every_subscriber_of_its_topic(bus: Bus) -> None:
     async with bus.subscribe("a", "b") as both, bus.subscribe("b") as one:
         await bus.publish("a", {"n": 1})
@@ -182,9 +179,6 @@ async def test_opening_twice_is_harmless(bus: Bus) -> None:
         assert [(await hear(messages)).data["n"] for _ in range(2)] == [1, 2]
 
 
-# ------------------------------------------------------------------ live values
-
-
 async def test_live_values_are_kept_by_key_and_replaced(bus: Bus) -> None:
     await bus.put_live("a", {"cpu": 1.5}, NEVER_EXPIRES)
     await bus.put_live("b", {"cpu": 2}, NEVER_EXPIRES)
@@ -214,9 +208,6 @@ async def test_expired_values_do_not_pile_up(clock: VirtualClock) -> None:
         if number % 1000 == 0:
             await clock.advance(2.0)
     assert len(bus._live) <= 3000
-
-
-# ------------------------------------------------------------------ Redis itself
 
 
 async def test_servers_that_share_a_redis_hear_each_other(
@@ -291,9 +282,6 @@ async def test_redis_is_down_from_the_start(tmp_path: Path) -> None:
         assert await bus.get_live(["k"]) == {"k": {"n": 1}}
         await bus.close()
     assert [line["event"] for line in logs] == ["redis_down"]
-
-
-# ------------------------------------------------------------------ which one
 
 
 def test_open_bus_chooses(clock: VirtualClock) -> None:

@@ -79,7 +79,6 @@ class _LocalContext:
         await self._site.__aexit__(None, None, None)
 
 
-# ---- launchers under this contract: name -> harness in a folder. Add yours here.
 HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {
     "local": _LocalContext,
 }

@@ -131,9 +131,6 @@ async def test_whatever_a_program_reports_can_be_saved(postgres_url: str) -> Non
         assert (await store.events(0))[-1].draft.data == {"x": None, "y": "\ufffd"}
 
 
-# ------------------------------------------------------------------ restarts
-
-
 async def test_calls_work_after_a_restart(
     postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -226,8 +223,6 @@ async def test_no_server_at_all_is_unavailable_and_tells_no_secret() -> None:
     assert "secret" not in str(caught.value)
     await store.close()
 
-
-# ------------------------------------------------------------------ the lease
 
 _LEADER = """
 import asyncio, sys

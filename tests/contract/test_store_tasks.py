@@ -41,9 +41,6 @@ async def kinds(store: Store) -> list[str]:
     return [event.draft.kind for event in await store.events(0)]
 
 
-# ------------------------------------------------------------------ add
-
-
 async def test_a_new_task_is_queued(store: Store) -> None:
     spec = make.run_spec(options={"deep": [1, 2.5, None, "ü"]})
     draft = make.task_draft(spec=spec, nodes=3, priority=Priority.AUTO, whole_life_state=5)
@@ -157,9 +154,6 @@ async def test_long_and_foreign_names(store: Store) -> None:
     name = "名" * 511
     (task,) = await add(store, make.task_draft(name=name, request_id="r" * 64))
     assert await store.task_named(ALICE, name) == task
-
-
-# ------------------------------------------------------------------ save
 
 
 async def test_a_change_is_written_whole(store: Store) -> None:
@@ -280,9 +274,6 @@ async def test_saved_tasks_come_back_in_the_order_of_the_changes(store: Store) -
     tasks = await add(store, *(make.task_draft() for _ in range(5)))
     saved = await store.save([Change(task, ()) for task in reversed(tasks)])
     assert [task.id for task in saved] == [task.id for task in reversed(tasks)]
-
-
-# ------------------------------------------------------------------ read
 
 
 async def test_tasks_by_id(store: Store) -> None:

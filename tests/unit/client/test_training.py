@@ -80,9 +80,6 @@ def simulated(code: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-# ---- in a task
-
-
 def test_notice_is_seen_and_acknowledged(control_dir: Path) -> None:
     assert client.receive_suspend_command() is False
     assert not (control_dir / "ack").exists()
@@ -165,9 +162,6 @@ def test_watchdog_time_is_handed_over(control_dir: Path) -> None:
     assert Control(str(control_dir), None).watchdog_seconds() == 90
 
 
-# ---- values
-
-
 @pytest.mark.parametrize("bad", [True, "5", 1.0, None, 2**63, -(2**63) - 1])
 def test_state_must_be_a_64_bit_integer(bad: int) -> None:
     with pytest.raises(ValueError, match="whole_life_state"):
@@ -196,9 +190,6 @@ def test_levels_are_accepted(
     json.dumps(asked)
 
 
-# ---- outside
-
-
 def test_outside_nothing_happens() -> None:
     assert client.receive_suspend_command() is False
     client.go_suspend()
@@ -215,9 +206,6 @@ def test_names_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"TASK_ID": "12", "RANK": "3", "NB_NAME": "digits"}.items():
         monkeypatch.setenv(f"MARSV2_{name}", value)
     assert (client.task_id(), client.rank(), client.nb_name()) == (12, 3, "digits")
-
-
-# ---- simulated
 
 
 def test_simulated_suspend_ends_with_code_0() -> None:
@@ -248,9 +236,6 @@ threading.Thread(target=client.go_suspend).start()
 time.sleep(30)
 """
     assert simulated(code).returncode == 0
-
-
-# ---- health
 
 
 def test_hook_checks_the_machine_and_raises_on() -> None:
@@ -322,9 +307,6 @@ def test_infiniband_and_memory_are_read_from_the_system(tmp_path: Path) -> None:
 
 def test_disk_that_is_not_there(tmp_path: Path) -> None:
     assert not check_machine(disk_path=str(tmp_path / "none"))
-
-
-# ---- the package
 
 
 def test_import_is_light() -> None:
