@@ -5,9 +5,16 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -56,10 +63,16 @@ class SuspendSection(_Section):
 
 class AgentSection(_Section):
     heartbeat_seconds: float = Field(default=10.0, gt=0)  # longest silence of a healthy agent
-    lost_after_seconds: float = Field(default=45.0, gt=0)
+    lost_after_seconds: float = Field(default=45.0, gt=0)  # of silence: the agent is killed
     start_timeout_seconds: float = Field(default=60.0, gt=0)
     watchdog_seconds: float = Field(default=1800.0, gt=0)  # without output; options.watchdog_time
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        if self.lost_after_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError("lost_after_seconds must be at least twice heartbeat_seconds")
+        return self
 
 
 class LogSection(_Section):

@@ -104,7 +104,15 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     timing = timing_of(settings)
     cache = ClusterCache(store, clock)
     tasks = TaskService(store, bus, clock, cache, settings.scheduler.default_group)
-    workers = WorkerService(store, bus, clock, tasks, timing, settings.agent.lost_after_seconds)
+    workers = WorkerService(
+        store,
+        bus,
+        clock,
+        tasks,
+        timing,
+        heartbeat_seconds=settings.agent.heartbeat_seconds,
+        lost_after_seconds=settings.agent.lost_after_seconds,
+    )
     tokens = WorkerTokens(read_secret(settings))
     hollow = HollowLauncher(clock, workers.report)
     local = _local_launcher(settings)

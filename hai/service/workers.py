@@ -56,6 +56,8 @@ class WorkerService:
         clock: Clock,
         tasks: TaskService,
         timing: Timing,
+        *,
+        heartbeat_seconds: float,
         lost_after_seconds: float,
     ) -> None:
         self._store = store
@@ -63,20 +65,22 @@ class WorkerService:
         self._clock = clock
         self._tasks = tasks
         self._timing = timing
+        self._heartbeat_seconds = heartbeat_seconds
         self._lost_after_seconds = lost_after_seconds
         self._batcher: Batcher[tuple[TaskId, WorkerReport], Task | None] = Batcher(self._fold_all)
 
     # agents
 
     async def sync(self, report: AgentReport) -> AgentAnswer:
-        """Take one report; answer when the order differs from `seen`, or after `wait_seconds`."""
+        """Take one report; answer when the order differs from `seen`, or after `wait_seconds`,
+        cut to the heartbeat: the next report is the sign of life."""
         key = parse_key(report["key"])
         await self._note_alive(key, report)
         async with self._bus.subscribe(task_topic(key.task_id)) as messages:
             task = await self._batcher.put((key.task_id, worker_report(report)))
             replies = [await self._serve(key, request) for request in report["requests"]]
             answer = self._answer(task, key, replies)
-            until = self._clock.now() + min(max(report["wait_seconds"], 0.0), 60.0)
+            until = self._clock.now() + min(report["wait_seconds"], self._heartbeat_seconds)
             while answer["digest"] == report["seen"] and not replies:
                 if not await heard(messages, until - self._clock.now()):
                     break
