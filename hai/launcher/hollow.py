@@ -33,6 +33,7 @@ BATCH_SECONDS = 0.02  # at least, from one batch to the next
 BATCH_REPORTS = 1000  # at most, in one batch
 RETRY_SECONDS = 0.5  # after a report that the server could not take
 SUSPENSIONS_KEPT = 100_000  # tasks whose remaining time is remembered
+TOMBSTONES_KEPT = 100_000  # keys that were killed before they were launched
 
 _TERMINATED = 143  # 128 + SIGTERM
 
@@ -180,7 +181,7 @@ class HollowLauncher:
         self._report = report
         self._workers: dict[WorkerKey, _Worker] = {}
         self._of_task: defaultdict[TaskId, set[WorkerKey]] = defaultdict(set)
-        self._killed: set[WorkerKey] = set()  # before they were launched
+        self._killed: OrderedDict[WorkerKey, None] = OrderedDict()  # before they were launched
         self._remaining: OrderedDict[tuple[TaskId, int], float] = OrderedDict()
         self._due: list[tuple[float, WorkerKey]] = []  # heap; stale entries are harmless
         self._unsaid: dict[WorkerKey, _Worker] = {}  # workers to report, in order
@@ -216,7 +217,9 @@ class HollowLauncher:
     async def kill(self, key: WorkerKey) -> None:
         worker = self._workers.get(key)
         if worker is None:
-            self._killed.add(key)
+            self._killed[key] = None
+            if len(self._killed) > TOMBSTONES_KEPT:
+                self._killed.popitem(last=False)
         elif worker.phase != "exited":
             worker.phase, worker.detail, worker.over = "exited", "killed", True
             self._unsaid.pop(key, None)
@@ -225,7 +228,7 @@ class HollowLauncher:
         return [worker.observation() for worker in self._workers.values()]
 
     async def forget(self, key: WorkerKey) -> None:
-        self._killed.discard(key)
+        self._killed.pop(key, None)
         self._unsaid.pop(key, None)
         if self._workers.pop(key, None) is not None:
             keys = self._of_task[key.task_id]

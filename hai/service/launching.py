@@ -39,26 +39,33 @@ class Launching:
         self._log_dir = log_dir
         self._server_url = server_url
         self._nodes: dict[NodeName, Node] = {}
-        self._underway: set[asyncio.Task[None]] = set()
-        self.launched: set[WorkerKey] = set()  # by this process, not yet forgotten
+        self._reading_nodes = asyncio.Lock()
+        self._underway: dict[tuple[TaskId, int], asyncio.Task[None]] = {}  # by task and attempt
+        self.launched: set[WorkerKey] = set()  # by this process, and not heard of yet
 
     def launch_soon(self, tasks: Iterable[Task]) -> None:
-        """Launch in the background; what fails is tried again by the reconcile loop."""
+        """Launch in the background, once at a time; what fails is tried again by the reconcile
+        loop."""
+        self._nodes = {}  # an admin may have changed them since
         for task in tasks:
-            job = asyncio.create_task(self._launch_quietly(task), name=f"launch-{task.id}")
-            self._underway.add(job)
-            job.add_done_callback(self._underway.discard)
+            of = (task.id, task.attempts)
+            if of not in self._underway:
+                job = asyncio.create_task(self._launch_quietly(task), name=f"launch-{task.id}")
+                self._underway[of] = job
+                job.add_done_callback(lambda _, of=of: self._underway.pop(of, None))
 
     async def _launch_quietly(self, task: Task) -> None:
         try:
             await self.launch(task)
         except HaiError as error:
             log.warning("launch_failed", task=task.id, error=error.message)
+        except Exception:  # the boundary: nobody waits for this job, so nobody else would say it
+            log.exception("launch_failed", task=task.id)
 
     async def close(self) -> None:
         """Wait for the launches that are on their way."""
         while self._underway:
-            await asyncio.gather(*self._underway, return_exceptions=True)
+            await asyncio.gather(*self._underway.values(), return_exceptions=True)
 
     async def launch(self, task: Task) -> None:
         """Ask for every worker of the task that has not been heard of."""
@@ -116,10 +123,12 @@ class Launching:
         )
 
     async def _node(self, name: NodeName) -> Node:
-        if name not in self._nodes:
-            self._nodes = {node.name: node for node in await self._store.nodes()}
+        async with self._reading_nodes:  # one reads, the others wait for it
+            nodes = self._nodes
+            if name not in nodes:
+                nodes = self._nodes = {node.name: node for node in await self._store.nodes()}
         try:
-            return self._nodes[name]
+            return nodes[name]
         except KeyError:
             raise PlatformError(f"node {name} is not part of this platform") from None
 
@@ -131,20 +140,43 @@ class Launching:
                 seen[observation.key] = (launcher, observation)
         return seen
 
-    async def kill(self, task: Task, rank: int) -> None:
-        """SIGKILL one worker and whatever it left behind."""
-        attempt = task.attempt
-        if attempt is None:
-            return
-        node = await self._node(attempt.workers[rank].node)
-        launcher = self._launchers.get(node.launcher)
-        if launcher is not None:
-            await launcher.kill(WorkerKey(task.id, attempt.number, rank))
+    async def kill(self, key: WorkerKey, node: NodeName) -> bool:
+        """SIGKILL one worker and whatever it left behind; False: ask again later.
 
-    async def forget(self, launcher: Launcher, key: WorkerKey) -> None:
-        """The end of this worker is recorded."""
-        await launcher.forget(key)
-        self.launched.discard(key)
+        One worker that can not be killed says so in the log, and never to the others' cost.
+        """
+        try:
+            for launcher in await self._launchers_of(node):
+                await launcher.kill(key)
+        except HaiError as error:
+            log.warning("kill_failed", key=str(key), error=error.message)
+            return False
+        except Exception:  # the boundary: one bad worker must not keep the others from being ended
+            log.exception("kill_failed", key=str(key))
+            return False
+        return True
+
+    async def _launchers_of(self, name: NodeName) -> list[Launcher]:
+        """The node's launcher; all of them if the node is no longer part of the platform."""
+        try:
+            launcher = self._launchers.get((await self._node(name)).launcher)
+        except PlatformError:
+            launcher = None
+        return [launcher] if launcher is not None else list(self._launchers.values())
+
+    async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
+        """The end of this worker is recorded: remove what is left of it; False: ask again later."""
+        try:
+            # kill first: an agent that died leaves its program's processes behind
+            await launcher.kill(key)
+            await launcher.forget(key)
+        except HaiError as error:
+            log.warning("remove_failed", key=str(key), error=error.message)
+            return False
+        except Exception:  # the boundary: as above
+            log.exception("remove_failed", key=str(key))
+            return False
+        return True
 
 
 def keys_of(task: Task) -> dict[WorkerKey, Worker]:

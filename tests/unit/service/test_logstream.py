@@ -1,0 +1,179 @@
+"""Log streams over a memory store: attempts in order, resumable cursors, tails, gaps."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hai.bus.local import LocalBus
+from hai.core import gang, lifecycle
+from hai.core.gang import Timing, WorkerReport
+from hai.core.planner import Start
+from hai.core.task import Change, Task
+from hai.core.types import NodeName, Outcome, TaskState, WorkerState
+from hai.errors import InvalidInput, NotFound
+from hai.service.clock import SystemClock
+from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, LogReader, StateNow
+from hai.service.signals import announce
+from hai.store.memory import MemoryStore
+from tests.factories import task_draft
+
+
+class Site:
+    """A store with one task, a folder for its logs, and the verbs of a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = MemoryStore()
+        self.bus = LocalBus(SystemClock())
+        self.closing = asyncio.Event()
+        self.reader = LogReader(self.store, self.bus, folder, self.closing)
+
+    async def submit(self, nodes: int = 1) -> Task:
+        [task] = await self.store.add_tasks([task_draft(nodes=nodes)], 1.0)
+        assert isinstance(task, Task)
+        return task
+
+    async def save(self, change: Change | None) -> Task:
+        assert change is not None
+        [task] = await self.store.save([change])
+        await announce(self.bus, [task])
+        return task
+
+    async def begin(self, task: Task) -> Task:
+        nodes = tuple(NodeName(f"n{rank}") for rank in range(task.nodes))
+        return await self.save(lifecycle.begin(task, Start(task.id, nodes, task.priority), 2.0))
+
+    async def end(self, task: Task, outcome: Outcome) -> Task:
+        """All workers leave; suspended or failed by decree, succeeded by their exit codes."""
+        if outcome is not Outcome.SUCCEEDED:
+            change = Change(lifecycle.condemn(task, outcome, why="", now=3.0), ())
+            task = await self.save(change)
+        reports = [
+            WorkerReport(rank=rank, attempt=task.attempts, state=state, exit_code=0)
+            for state in (WorkerState.READY, WorkerState.EXITED)
+            for rank in range(task.nodes)
+        ]
+        for report in reports:
+            change_or_none = gang.fold(task, [report], 4.0, Timing())
+            if change_or_none is not None:
+                task = await self.save(change_or_none)
+        return task
+
+    def write(self, task: Task, *texts: str, rank: int = 0, attempt: int = 1) -> None:
+        directory = self.folder / str(task.id) / str(attempt)
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"{rank}.{0:020d}.log"
+        before = path.read_text() if path.exists() else ""
+        count = before.count("\n")
+        stamps = (f"[2026-01-01 00:00:{attempt:02d}.{count + i:06d}] " for i in range(len(texts)))
+        path.write_text(before + "".join(f"{s}{t}\n" for s, t in zip(stamps, texts, strict=True)))
+
+    async def read(self, task: Task, **query: object) -> list[Item]:
+        asked = replace(LogQuery(), **query)  # type: ignore[arg-type]
+        async with asyncio.timeout(10):
+            return [item async for item in self.reader.stream(task, asked)]
+
+
+def texts(items: Sequence[Item]) -> list[str]:
+    return [line.text for item in items if isinstance(item, LogLines) for line in item.lines]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def two_attempts(site: Site) -> Task:
+    task = await site.begin(await site.submit())
+    site.write(task, "a", "b")
+    suspended = lifecycle.suspend(
+        replace(task, state=TaskState.RUNNING), actor="s", why="", hold=False, now=3.0
+    )
+    task = await site.end(await site.save(suspended), Outcome.SUSPENDED_CLEAN)
+    task = await site.begin(task)
+    site.write(task, "c", "d", attempt=2)
+    return task
+
+
+async def test_all_attempts_in_order_then_the_end(site: Site) -> None:
+    task = await two_attempts(site)
+    items = await site.read(task)
+    assert texts(items) == ["a", "b", "c", "d"]
+    assert isinstance(items[-1], End)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        pytest.param({"attempt": 1}, ["a", "b"], id="one attempt"),
+        pytest.param({"previous": True}, ["a", "b"], id="the one before the last"),
+        pytest.param({"tail": 3}, ["b", "c", "d"], id="a tail over attempts"),
+        pytest.param({"tail": 0}, [], id="no tail at all"),
+        pytest.param({"tail": 99}, ["a", "b", "c", "d"], id="a tail longer than the log"),
+        pytest.param({"since": 1767225602.0}, ["c", "d"], id="since a time"),
+        pytest.param({"ranks": frozenset({7})}, [], id="a rank that wrote nothing"),
+        pytest.param({"ranks": None}, ["a", "b", "c", "d"], id="all ranks"),
+    ],
+)
+async def test_what_is_asked_for(site: Site, query: dict[str, object], expected: list[str]) -> None:
+    task = await two_attempts(site)
+    assert texts(await site.read(task, **query)) == expected
+
+
+async def test_a_cursor_goes_on_where_it_was(site: Site) -> None:
+    task = await two_attempts(site)
+    first = next(item for item in await site.read(task) if isinstance(item, LogLines))
+    assert [line.text for line in first.lines] == ["a", "b"]
+    assert texts(await site.read(task, cursor=first.cursor)) == ["c", "d"]
+    with pytest.raises(InvalidInput):
+        await site.read(task, cursor="nonsense")
+
+
+async def test_attempts_that_never_were(site: Site) -> None:
+    task = await site.submit()
+    for query in ({"attempt": 1}, {"previous": True}):
+        with pytest.raises(NotFound):
+            await site.read(task, **query)
+
+
+async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> None:
+    task = await site.submit()
+    following = asyncio.create_task(site.read(task, follow=True))
+    await asyncio.sleep(0)
+    task = await site.begin(task)
+    site.write(task, "a")
+    leaving = lifecycle.suspend(
+        replace(task, state=TaskState.RUNNING), actor="s", why="", hold=False, now=3.0
+    )
+    task = await site.end(await site.save(leaving), Outcome.SUSPENDED_CLEAN)
+    task = await site.begin(task)
+    site.write(task, "b", attempt=2)
+    await site.end(task, Outcome.SUCCEEDED)
+    items = await following
+    assert texts(items) == ["a", "b"]
+    states = [item.task.state for item in items if isinstance(item, StateNow)]
+    assert states[0] is TaskState.QUEUED
+    assert isinstance(items[-1], End)
+    assert items[-1].task.state is TaskState.SUCCEEDED
+
+
+async def test_a_closing_server_ends_the_stream_without_an_end(site: Site) -> None:
+    task = await site.begin(await site.submit())
+    site.write(task, "a")
+    following = asyncio.create_task(site.read(task, follow=True))
+    await asyncio.sleep(0)
+    site.closing.set()
+    assert not any(isinstance(item, End) for item in await following)
+
+
+async def test_what_rotation_took_is_said(site: Site) -> None:
+    task = await site.begin(await site.submit())
+    site.write(task, "a", "b")
+    directory = site.folder / str(task.id) / "1"
+    (directory / f"0.{0:020d}.log").rename(directory / f"0.{1000:020d}.log")
+    items = await site.read(task)
+    assert LogGap(1, 0, 1000) in items
+    assert texts(items) == ["a", "b"]
