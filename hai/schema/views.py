@@ -74,7 +74,7 @@ class TaskView(TypedDict):
 
 
 class TaskDetail(TaskView):
-    spec: dict[str, Any]  # as submitted
+    spec: dict[str, Any]  # as submitted; {} for those who may not see it
     attempt_list: list[AttemptView]
 
 

@@ -16,12 +16,17 @@ def require_admin(user: User, what: str) -> None:
         raise Denied(f"{what} may only be done by an admin", hint="ask an admin of this platform")
 
 
-def require_owner(user: User, task: Task) -> None:
-    """Denied unless the task is the user's own or the user is an admin."""
-    if task.user != user.name and not is_admin(user):
+def owns(user: User, task: Task) -> bool:
+    """Whether the task is the user's own or the user is an admin."""
+    return task.user == user.name or is_admin(user)
+
+
+def require_owner(user: User, task: Task, what: str = "change it") -> None:
+    """Denied unless the user owns the task; `what` completes "only its owner may ..."."""
+    if not owns(user, task):
         raise Denied(
             f"task {task.id} belongs to {task.user}",
-            hint="only its owner or an admin may change it",
+            hint=f"only its owner or an admin may {what}",
         )
 
 

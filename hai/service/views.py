@@ -84,8 +84,8 @@ class Views:
             "evidence": dict(reason.evidence),
         }
 
-    async def detail(self, task: Task) -> TaskDetail:
-        """With the document and every attempt; live figures for workers that run."""
+    async def detail(self, task: Task, *, with_spec: bool) -> TaskDetail:
+        """With every attempt, the document if wanted, and live figures for workers that run."""
         attempts = await self._store.attempts(task.id)
         keys = [
             WorkerKey(task.id, attempt.number, worker.rank)
@@ -96,7 +96,7 @@ class Views:
         live = await self._bus.get_live([worker_key(key) for key in keys])
         return {
             **self.task(task),
-            "spec": dict(task.spec),
+            "spec": dict(task.spec) if with_spec else {},
             "attempt_list": [_attempt(task, attempt, live) for attempt in attempts],
         }
 

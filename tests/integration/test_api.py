@@ -265,6 +265,15 @@ async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client)
         assert (await nobody.get("/health")).status_code == 200
 
 
+async def test_documents_and_output_are_for_their_owner(alice: Client, admin: Client) -> None:
+    admins = await submit(admin, "admins", seconds=30)
+    alices = await submit(alice, "alices", seconds=30)
+    assert (await alice.get(f"/api/v1/tasks/{admins}")).json()["spec"] == {}
+    assert (await admin.get(f"/api/v1/tasks/{alices}")).json()["spec"]["name"] == "alices"
+    assert (await alice.get(f"/api/v1/tasks/{admins}/logs")).status_code == 403
+    assert (await admin.get(f"/api/v1/tasks/{alices}/logs")).status_code == 200
+
+
 async def test_tokens_can_be_made_expire_and_be_revoked(
     platform: Platform, alice: Client, admin: Client
 ) -> None:

@@ -15,6 +15,7 @@ from hai.errors import InvalidInput
 from hai.schema.views import LogLine
 from hai.server.deps import Caller, Served, Services
 from hai.server.sse import event_stream, sse
+from hai.service.access import require_owner
 from hai.service.ledger import follow_events
 from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, StateNow
 from hai.service.views import event_view, rfc3339
@@ -57,6 +58,7 @@ async def logs(
 ) -> StreamingResponse:
     """`lines` with a cursor as id, `gap`; when following also `state`; `end` closes."""
     task = await served.tasks.find(user, ref)
+    require_owner(user, task, "read its output")
     query = params.query(last_event_id)
     items = served.logs.stream(task, query)
     first = await anext(aiter(items), None)  # errors in the question become a reply, not a stream

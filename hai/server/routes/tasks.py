@@ -12,6 +12,7 @@ from hai.ports import TaskQuery
 from hai.schema.submission import Submission, priority_level
 from hai.schema.views import EventView, TaskDetail, TaskList, TaskView
 from hai.server.deps import Caller, Served
+from hai.service.access import owns
 from hai.service.views import event_view
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -85,8 +86,10 @@ def _state(text: str) -> TaskState:
 
 @router.get("/{ref}")
 async def show(ref: str, user: Caller, served: Served) -> TaskDetail:
-    """One task with its document and attempts. `ref` is an id, an own task's name, or @last."""
-    return await served.views.detail(await served.tasks.find(user, ref))
+    """One task with its attempts. `ref` is an id, an own task's name, or @last. The document is
+    shown to its owner and to admins only: its environment may hold secrets."""
+    task = await served.tasks.find(user, ref)
+    return await served.views.detail(task, with_spec=owns(user, task))
 
 
 @router.post("/{ref}/stop")
