@@ -17,13 +17,21 @@ S = TaskState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds of the suspend handshake and of start-up; see settings [suspend] and [agent]."""
+    """Seconds of the suspend handshake and of start-up; see settings [suspend] and [agent].
 
+    `up_since`: nobody could hear or answer before the server was up, so no clock starts earlier.
+    """
+
+    up_since: float = 0.0
     notice_seconds: float = 5.0
     term_seconds: float = 5.0
     grace_seconds: float = 60.0
     grace_cap_seconds: float = 600.0
     start_timeout_seconds: float = 60.0
+
+    def clock(self, began: float) -> float:
+        """When the clock of something that began then started to count."""
+        return max(began, self.up_since)
 
     def grace(self, task: Task) -> float:
         """Seconds that an acknowledged save of this task may take."""
@@ -154,7 +162,7 @@ def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Chang
     if broken is not None:
         return _fail(task, broken, now)
     late = [worker for worker in attempt.workers if worker.state is WorkerState.CREATED]
-    if late and now - attempt.created_at > timing.start_timeout_seconds:
+    if late and now - timing.clock(attempt.created_at) > timing.start_timeout_seconds:
         first = late[0]
         why = (
             f"rank {first.rank} on {first.node} did not come up in "
@@ -193,7 +201,7 @@ def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Cha
             return _fail(task, broken, now)
         return _condemned(task, Outcome.SUSPENDED_CLEAN, why, now)
     suspend_at = attempt.suspend_at if attempt.suspend_at is not None else now
-    noticed = now - suspend_at >= timing.notice_seconds
+    noticed = now - timing.clock(suspend_at) >= timing.notice_seconds
     if _is_saved(attempt, noticed=noticed):
         return _condemned(task, Outcome.SUSPENDED_CLEAN, why, now)
     if attempt.acked_at is None:
@@ -202,7 +210,7 @@ def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Cha
         silent = f"{why} (no answer to the notice in {timing.notice_seconds:g} s)"
         return _condemned(task, Outcome.SUSPENDED_DIRTY, silent, now)
     grace = timing.grace(task)
-    if now - attempt.acked_at >= grace:
+    if now - timing.clock(attempt.acked_at) >= grace:
         late = f"{why} (no checkpoint in the {grace:g} s allowed)"
         return _condemned(task, Outcome.SUSPENDED_DIRTY, late, now)
     return None
@@ -302,12 +310,12 @@ def deadline(task: Task, timing: Timing) -> float | None:
     if attempt is None or attempt.verdict is not None:
         return None
     if task.state is S.STARTING:
-        return attempt.created_at + timing.start_timeout_seconds
+        return timing.clock(attempt.created_at) + timing.start_timeout_seconds
     if task.state is S.SUSPENDING and attempt.suspend_at is not None:
-        notice = attempt.suspend_at + timing.notice_seconds
+        notice = timing.clock(attempt.suspend_at) + timing.notice_seconds
         if attempt.acked_at is None:
             return notice
-        grace = attempt.acked_at + timing.grace(task)
+        grace = timing.clock(attempt.acked_at) + timing.grace(task)
         saved = any(worker.saved for worker in attempt.workers)
         return min(notice, grace) if saved else grace
     return None

@@ -84,8 +84,9 @@ def read_secret(settings: Settings) -> bytes:
     return secret
 
 
-def timing_of(settings: Settings) -> Timing:
+def timing_of(settings: Settings, up_since: float) -> Timing:
     return Timing(
+        up_since=up_since,
         notice_seconds=settings.suspend.notice_seconds,
         term_seconds=settings.suspend.term_seconds,
         grace_seconds=settings.suspend.grace_seconds,
@@ -101,7 +102,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     bus = open_bus(settings.bus.url.get_secret_value(), clock)
     board = Board()
     closing = asyncio.Event()
-    timing = timing_of(settings)
+    timing = timing_of(settings, clock.now())
     cache = ClusterCache(store, clock)
     tasks = TaskService(store, bus, clock, cache, settings.scheduler.default_group)
     workers = WorkerService(

@@ -1,7 +1,8 @@
 """Starts the workers of attempts through each node's launcher, and looks at what runs there."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -49,10 +50,17 @@ class Launching:
         self._nodes = {}  # an admin may have changed them since
         for task in tasks:
             of = (task.id, task.attempts)
-            if of not in self._underway:
+            if not self.is_underway(task):
                 job = asyncio.create_task(self._launch_quietly(task), name=f"launch-{task.id}")
                 self._underway[of] = job
-                job.add_done_callback(lambda _, of=of: self._underway.pop(of, None))
+                job.add_done_callback(partial(self._land, of))
+
+    def is_underway(self, task: Task) -> bool:
+        """Whether the workers of its attempt are being launched now."""
+        return (task.id, task.attempts) in self._underway
+
+    def _land(self, of: tuple[TaskId, int], _job: asyncio.Task[None]) -> None:
+        self._underway.pop(of, None)
 
     async def _launch_quietly(self, task: Task) -> None:
         try:
@@ -141,42 +149,43 @@ class Launching:
         return seen
 
     async def kill(self, key: WorkerKey, node: NodeName) -> bool:
-        """SIGKILL one worker and whatever it left behind; False: ask again later.
+        """SIGKILL one worker and whatever it left behind; False: ask again later."""
+        return await _succeeds("kill", key, self._kill_on(node, key))
 
-        One worker that can not be killed says so in the log, and never to the others' cost.
-        """
-        try:
-            for launcher in await self._launchers_of(node):
-                await launcher.kill(key)
-        except HaiError as error:
-            log.warning("kill_failed", key=str(key), error=error.message)
-            return False
-        except Exception:  # the boundary: one bad worker must not keep the others from being ended
-            log.exception("kill_failed", key=str(key))
-            return False
-        return True
+    async def kill_orphan(self, launcher: Launcher, key: WorkerKey) -> bool:
+        """SIGKILL a worker that no task wants; False: ask again later."""
+        return await _succeeds("kill", key, launcher.kill(key))
 
-    async def _launchers_of(self, name: NodeName) -> list[Launcher]:
-        """The node's launcher; all of them if the node is no longer part of the platform."""
+    async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
+        """The end of this worker is recorded: remove what is left of it; False: ask again later."""
+        return await _succeeds("remove", key, _remove(launcher, key))
+
+    async def _kill_on(self, name: NodeName, key: WorkerKey) -> None:
+        """By the node's launcher; by all of them if the node is no longer part of the platform."""
         try:
             launcher = self._launchers.get((await self._node(name)).launcher)
         except PlatformError:
             launcher = None
-        return [launcher] if launcher is not None else list(self._launchers.values())
+        for one in self._launchers.values() if launcher is None else (launcher,):
+            await one.kill(key)
 
-    async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
-        """The end of this worker is recorded: remove what is left of it; False: ask again later."""
-        try:
-            # kill first: an agent that died leaves its program's processes behind
-            await launcher.kill(key)
-            await launcher.forget(key)
-        except HaiError as error:
-            log.warning("remove_failed", key=str(key), error=error.message)
-            return False
-        except Exception:  # the boundary: as above
-            log.exception("remove_failed", key=str(key))
-            return False
-        return True
+
+async def _remove(launcher: Launcher, key: WorkerKey) -> None:
+    await launcher.kill(key)  # first: an agent that died leaves its program's processes behind
+    await launcher.forget(key)
+
+
+async def _succeeds(what: str, key: WorkerKey, work: Awaitable[None]) -> bool:
+    """Whether the work was done; one worker's trouble is logged and costs the others nothing."""
+    try:
+        await work
+    except HaiError as error:
+        log.warning(f"{what}_failed", key=str(key), error=error.message)
+        return False
+    except Exception:  # the boundary: a loop looks after many workers
+        log.exception(f"{what}_failed", key=str(key))
+        return False
+    return True
 
 
 def keys_of(task: Task) -> dict[WorkerKey, Worker]:

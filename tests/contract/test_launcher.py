@@ -1,28 +1,40 @@
 """What every Launcher promises, whatever it starts workers with.
 
-A new launcher joins by adding its harness to HARNESSES.
+A new launcher joins by adding its harness to HARNESSES. Where promises differ, the harness says so
+by a capability, and each side of it has its own tests.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol, Self
 
 import pytest
 
+from hai.core.node import Node
 from hai.core.task import WorkerKey
-from hai.core.types import TaskId
+from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
+from hai.launcher.hollow import HollowLauncher
 from hai.ports import Launcher, Observation, WorkerLaunch, WorkerPhase
+from hai.schema.agent import AgentOrder, AgentReport
+from hai.service.clock import SystemClock
 from tests.integration.agent_peer import Site, site
+from tests.waiting import async_wait_until
 
 WITHIN_SECONDS = 15.0
 
 
 class Harness(Protocol):
-    """One launcher with whatever it needs around it; ends all that it started."""
+    """One launcher with whatever it needs around it; ends all that it started.
 
+    `outlives_server`: workers are processes of their own, so they run on without the server and
+    the next one finds them. Otherwise they are part of the server and end with it; the next one
+    knows nothing and starts anew whatever its tasks want.
+    """
+
+    outlives_server: ClassVar[bool]
     launcher: Launcher
 
     def worker(self, key: WorkerKey, exit_code: int | None) -> WorkerLaunch:
@@ -39,9 +51,18 @@ class Harness(Protocol):
 
 
 class LocalHarness:
-    def __init__(self, here: Site) -> None:
-        self._here = here
-        self.launcher: Launcher = here.launcher
+    outlives_server: ClassVar[bool] = True
+
+    def __init__(self, folder: Path) -> None:
+        self._site = site(folder)
+
+    async def __aenter__(self) -> Self:
+        self._here: Site = await self._site.__aenter__()
+        self.launcher: Launcher = self._here.launcher
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._site.__aexit__(None, None, None)
 
     def worker(self, key: WorkerKey, exit_code: int | None) -> WorkerLaunch:
         name = str(key).replace(".", "_")
@@ -68,20 +89,84 @@ class LocalHarness:
         return len(marks.read_text().splitlines()) if marks.exists() else 0
 
 
-class _LocalContext:
-    def __init__(self, folder: Path) -> None:
-        self._site = site(folder)
+class HollowHarness:
+    """Real time; the door lets every worker go at once, so that none waits for a gang."""
 
-    async def __aenter__(self) -> Harness:
-        return LocalHarness(await self._site.__aenter__())
+    outlives_server: ClassVar[bool] = False
+
+    def __init__(self, _folder: Path) -> None:
+        self._starts: Counter[str] = Counter()
+        self._open: list[Launcher] = []
+
+    async def __aenter__(self) -> Self:
+        self.launcher: Launcher = await self.successor()
+        return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._site.__aexit__(None, None, None)
+        for launcher in self._open:
+            await launcher.close()
+
+    def worker(self, key: WorkerKey, exit_code: int | None) -> WorkerLaunch:
+        simulate = {"seconds": 600} if exit_code is None else {"seconds": 0, "exit_code": exit_code}
+        return WorkerLaunch(
+            key=key,
+            node=Node(NodeName(f"h{key.rank}"), GroupName("training"), "hollow"),
+            user=UserName("ada"),
+            uid=None,
+            task_name="t",
+            chain_id="c",
+            group="training",
+            priority=Priority.NORMAL,
+            world_size=1,
+            spec={"options": {"simulate": simulate}},
+            whole_life_state=0,
+            log_dir="",
+            server_url="",
+            token="",
+        )
+
+    async def settle(self, key: WorkerKey) -> None:
+        await async_wait_until(lambda: self.starts(key), WITHIN_SECONDS, what=f"start of {key}")
+
+    async def successor(self) -> Launcher:
+        launcher = HollowLauncher(SystemClock(), self._report)
+        self._open.append(launcher)
+        await launcher.open()
+        return launcher
+
+    def starts(self, key: WorkerKey) -> int:
+        return self._starts[str(key)]
+
+    async def _report(self, reports: Sequence[AgentReport]) -> Mapping[str, AgentOrder]:
+        self._starts.update(report["key"] for report in reports if report["phase"] == "ready")
+        return {report["key"]: self._order(report) for report in reports}
+
+    @staticmethod
+    def _order(report: AgentReport) -> AgentOrder:
+        return {
+            "go": True,
+            "master_addr": "",
+            "master_port": 0,
+            "suspend": False,
+            "grace_seconds": 60.0,
+            "stop": False,
+            "term_seconds": 5.0,
+            "over": report["phase"] == "exited",
+        }
 
 
-HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {
-    "local": _LocalContext,
+HARNESSES: dict[str, type[LocalHarness] | type[HollowHarness]] = {
+    "hollow": HollowHarness,
+    "local": LocalHarness,
 }
+
+
+def those_that(outlive: bool) -> pytest.MarkDecorator:
+    names = [n for n, kind in HARNESSES.items() if kind.outlives_server is outlive]
+    return pytest.mark.parametrize("harness", names, indirect=True)
+
+
+outliving, ending = those_that(outlive=True), those_that(outlive=False)
 
 
 @pytest.fixture(params=sorted(HARNESSES))
@@ -189,6 +274,7 @@ async def test_workers_of_a_gang_are_apart(harness: Harness) -> None:
     assert alive == {0, 2}
 
 
+@outliving
 async def test_workers_outlive_the_server(harness: Harness) -> None:
     worker = harness.worker(key_of(1), exit_code=None)
     await harness.launcher.launch(worker)
@@ -203,6 +289,23 @@ async def test_workers_outlive_the_server(harness: Harness) -> None:
     await after.close()
 
 
+@ending
+async def test_workers_end_with_their_server(harness: Harness) -> None:
+    worker = harness.worker(key_of(1), exit_code=None)
+    await harness.launcher.launch(worker)
+    await harness.settle(key_of(1))
+    await harness.launcher.close()
+    assert await harness.launcher.observe() == []
+    after = await harness.successor()
+    assert await after.observe() == []
+    await after.kill(key_of(1))  # of a worker that it never saw
+    await after.launch(worker)
+    await after.launch(harness.worker(key_of(2), exit_code=0))
+    assert (await until(after, key_of(2), WorkerPhase.EXITED)).exit_code == 0
+    assert harness.starts(key_of(1)) == 1
+
+
+@outliving
 async def test_two_servers_race_to_launch(harness: Harness) -> None:
     other = await harness.successor()
     for task_id in range(1, 6):
@@ -217,6 +320,9 @@ async def test_two_servers_race_to_launch(harness: Harness) -> None:
 async def test_opening_twice_and_closing_are_harmless(harness: Harness) -> None:
     await harness.launcher.launch(harness.worker(key_of(1), exit_code=None))
     await harness.launcher.open()
+    assert [o.phase for o in await harness.launcher.observe()] == [WorkerPhase.ALIVE]
+    await harness.launcher.close()
     await harness.launcher.close()
     assert harness.launcher.name
-    assert [o.phase for o in await harness.launcher.observe()] == [WorkerPhase.ALIVE]
+    left = [WorkerPhase.ALIVE] if harness.outlives_server else []
+    assert [o.phase for o in await harness.launcher.observe()] == left

@@ -57,9 +57,7 @@ class Reaping:
     ) -> None:
         since = self._unwanted_since.setdefault(key, now)
         if observation.phase is not WorkerPhase.ALIVE:
-            # kill first: an agent that died leaves its program's processes behind
-            await launcher.kill(key)
-            await self._launching.forget(launcher, key)
+            await self._launching.remove(launcher, key)
         elif now - since >= _PATIENCE_SECONDS:
             log.warning("orphan_killed", key=str(key))
-            await launcher.kill(key)
+            await self._launching.kill_orphan(launcher, key)

@@ -4,15 +4,16 @@ Launches what a crash kept from being launched, takes note of workers that died 
 lets the clock end handshakes, and kills what does not leave in time.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 
 from hai.core import gang
 from hai.core.gang import Timing, WorkerReport
-from hai.core.task import Task, Worker, WorkerKey
-from hai.core.types import TaskId, TaskState, WorkerState
+from hai.core.task import Task, WorkerKey
+from hai.core.types import NodeName, TaskId, TaskState, WorkerState
 from hai.ports import Clock, Launcher, Observation, Store, WorkerPhase
 from hai.service.launching import Launching, keys_of
 from hai.service.workers import WorkerService
@@ -44,85 +45,84 @@ class Reconciling:
         self._workers = workers
         self._launching = launching
         self._timing = timing
+        self._leads_since: float | None = None
 
     async def turn(self) -> float:
         """Bring desired and actual together; seconds until the next turn is due."""
         if not await self._store.lead():
+            self._leads_since = None
             return 1.0
+        before = frozenset(self._launching.launched)
         # tasks first, workers second: a worker launched in between is seen and not missed
         tasks = await self._store.active_tasks()
+        self._launching.launched -= before - _unheard(tasks)
+        if self._leads_since is None:
+            self._leads_since = self._clock.now()
         if not tasks:
             return _IDLE_SECONDS
         seen = await self._launching.observe()
         now = self._clock.now()
+        missing = self._relaunch(tasks, seen, now)
+        killed = await self._kill_late(tasks, now)
         reports: dict[TaskId, list[WorkerReport]] = defaultdict(list)
         for task in tasks:
-            if await self._relaunch(task, seen, now):
-                continue
-            await self._kill_late(task, now)
-            reports[task.id] += self._deaths(task, seen, now)
+            reports[task.id] += self._deaths(task, seen, missing, killed)
         due = [task for task in tasks if reports[task.id] or self._is_due(task, now)]
         if due:
             await self._workers.fold({task.id: reports[task.id] for task in due})
         return self._next(tasks, now)
 
-    async def _relaunch(self, task: Task, seen: Seen, now: float) -> bool:
-        """Launch workers that nobody asked for since the server started; True if there were any."""
-        attempt = task.attempt
-        if attempt is None or task.state is not TaskState.STARTING:
-            return False
-        missing = [
-            key
-            for key, worker in keys_of(task).items()
-            if worker.state is WorkerState.CREATED and key not in self._launching.launched
-        ]
-        if not missing:
-            return False
-        if now - attempt.created_at >= _LAUNCH_SECONDS or any(key in seen for key in missing):
-            log.info("relaunch", task=task.id, workers=[str(key) for key in missing])
-            await self._launching.launch(task)
-        return True
+    def _relaunch(self, tasks: Sequence[Task], seen: Seen, now: float) -> set[WorkerKey]:
+        """Launch workers that nobody asked for since the server started; all that still miss."""
+        missing: set[WorkerKey] = set()
+        for task in tasks:
+            if task.attempt is None or task.state is not TaskState.STARTING:
+                continue
+            keys = _unheard([task]) - self._launching.launched
+            missing |= keys
+            is_old = now - task.attempt.created_at >= _LAUNCH_SECONDS
+            if self._launching.is_underway(task):
+                continue
+            if keys and (is_old or any(key in seen for key in keys)):
+                log.info("relaunch", task=task.id, workers=[str(key) for key in sorted(keys)])
+                self._launching.launch_soon([task])
+        return missing
 
-    async def _kill_late(self, task: Task, now: float) -> None:
-        attempt = task.attempt
-        if attempt is None or attempt.terminate_at is None:
-            return
+    async def _kill_late(self, tasks: Sequence[Task], now: float) -> set[WorkerKey]:
+        """Those that had their time to leave and are dead now, or never will be launched."""
         allowed = self._timing.term_seconds + _KILL_SLACK_SECONDS
-        if now - attempt.terminate_at < allowed:
-            return
-        for worker in attempt.workers:
-            if not worker.state.is_over:
-                log.warning("kill", task=task.id, rank=worker.rank, node=worker.node)
-                await self._launching.kill(task, worker.rank)
+        late: dict[WorkerKey, NodeName] = {}
+        for task in tasks:
+            ordered_at = task.attempt.terminate_at if task.attempt else None
+            # what was ordered just before a crash, nobody has heard while there was no server
+            if ordered_at is None or now - max(ordered_at, self._leads_since or now) < allowed:
+                continue
+            late |= {key: w.node for key, w in keys_of(task).items() if not w.state.is_over}
+        for key, node in late.items():
+            log.warning("kill", key=str(key), node=node)
+        done = await asyncio.gather(*(self._launching.kill(*each) for each in late.items()))
+        return {key for key, is_done in zip(late, done, strict=True) if is_done}
 
-    def _deaths(self, task: Task, seen: Seen, now: float) -> Sequence[WorkerReport]:
+    def _deaths(
+        self,
+        task: Task,
+        seen: Seen,
+        missing: Collection[WorkerKey],
+        killed: Collection[WorkerKey],
+    ) -> Sequence[WorkerReport]:
         reports = []
         for key, worker in keys_of(task).items():
-            if worker.state.is_over:
+            if worker.state.is_over or key in missing:
                 continue
-            report = (
-                _observed(seen[key][1]) if key in seen else self._unseen(task, key, worker, now)
-            )
+            if key in seen:
+                report = _observed(seen[key][1])
+            elif worker.state is not WorkerState.CREATED or key in killed:
+                report = _vanished(key)
+            else:
+                report = None  # on its way: the start timeout counts, or the late kill
             if report is not None:
                 reports.append(report)
         return reports
-
-    def _unseen(
-        self, task: Task, key: WorkerKey, worker: Worker, now: float
-    ) -> WorkerReport | None:
-        """No launcher knows it: it came and went with its node, or it never came."""
-        attempt = task.attempt
-        leaving = attempt is not None and attempt.terminate_at is not None
-        if worker.state is WorkerState.CREATED and not leaving:
-            return None  # on its way; the start timeout counts
-        if leaving and attempt is not None and attempt.terminate_at is not None:
-            # a launch may still be under way: the late kill leaves a tombstone before this counts
-            late = now - attempt.terminate_at > self._timing.term_seconds + _KILL_SLACK_SECONDS
-            if worker.state is WorkerState.CREATED and not late:
-                return None
-        return WorkerReport(
-            rank=key.rank, attempt=key.attempt, state=WorkerState.LOST, node_lost=True
-        )
 
     def _is_due(self, task: Task, now: float) -> bool:
         when = gang.deadline(task, self._timing)
@@ -132,6 +132,20 @@ class Reconciling:
         times = (gang.deadline(task, self._timing) for task in tasks)
         ahead = [when - now for when in times if when is not None and when > now]
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
+
+
+def _unheard(tasks: Iterable[Task]) -> set[WorkerKey]:
+    return {
+        key
+        for task in tasks
+        for key, worker in keys_of(task).items()
+        if worker.state is WorkerState.CREATED
+    }
+
+
+def _vanished(key: WorkerKey) -> WorkerReport:
+    """No launcher knows it: it came and went with its node, or it never came and never will."""
+    return WorkerReport(rank=key.rank, attempt=key.attempt, state=WorkerState.LOST, node_lost=True)
 
 
 def _observed(observation: Observation) -> WorkerReport | None:

@@ -66,9 +66,11 @@ class Scheduling:
         )
 
     async def _apply(self, decided: Plan, now: float) -> None:
-        starts = () if self._board.paused else decided.starts
+        if self._board.paused:  # and nobody leaves for a task that will not start
+            return
+        starts = decided.starts
         ids = {start.task_id for start in starts}
-        ids |= {victim.task_id for victim in decided.suspends}
+        ids |= {id_ for victim in decided.suspends for id_ in (victim.task_id, victim.for_task)}
         ids |= {demotion.task_id for demotion in decided.demotions}
         if not ids:
             return
@@ -97,9 +99,11 @@ def _begin(task: Task | None, start: Start, now: float) -> Change | None:
 def _leave(
     tasks: dict[TaskId, Task], victim: TaskId, for_task: TaskId, now: float
 ) -> Change | None:
-    task = tasks.get(victim)
+    task, heir = tasks.get(victim), tasks.get(for_task)
     if task is None or not task.state.is_active:
         return None
+    if heir is None or heir.held or not heir.state.is_waiting:
+        return None  # it does not need the nodes any more
     why = f"its nodes are needed by task {for_task}"
     try:
         return lifecycle.suspend(task, actor="scheduler", why=why, hold=False, now=now)

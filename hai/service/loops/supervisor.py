@@ -19,6 +19,7 @@ log = structlog.get_logger("hai.loops")
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
+_LONGEST_REST_SECONDS = 5.0
 _NO_TIME = 1e-6
 
 
@@ -36,8 +37,9 @@ class LoopFigures:
 @dataclass(frozen=True, slots=True)
 class Loop:
     """`turn` does one turn and returns the seconds until the next one is due at the latest;
-    `messages`, when given, wakes the loop earlier. Turns are at least `min_seconds` apart and take
-    at most `busy_fraction` of the time."""
+    a message of `topics`, when given, wakes it earlier. Turns are at least `min_seconds` apart and
+    take at most `busy_fraction` of the time, as far as a rest of 5 seconds goes: a turn that waited
+    for something slow, or that the machine slept through, must not cost hours."""
 
     name: str
     turn: Callable[[], Awaitable[float]]
@@ -109,9 +111,8 @@ class Supervisor:
 async def _rest(clock: Clock, loop: Loop, took_seconds: float) -> None:
     """Leave the rest of the time to others after a turn that took long."""
     fair = took_seconds * (1.0 / loop.busy_fraction - 1.0)
-    rest = max(loop.min_seconds - took_seconds, fair)
-    if rest > 0:
-        await clock.sleep(rest)
+    rest = max(loop.min_seconds - took_seconds, fair, 0.0)
+    await clock.sleep(min(rest, _LONGEST_REST_SECONDS))  # even 0 lets others run
 
 
 async def _wait(messages: AsyncIterator[Message], seconds: float) -> None:

@@ -122,6 +122,15 @@ def test_a_rank_that_never_comes_up_fails_the_start() -> None:
     assert gang.deadline(task, TIMING) == NOW + 30
 
 
+def test_no_clock_runs_while_the_server_is_down() -> None:
+    up = replace(TIMING, up_since=NOW + 1000)
+    assert gang.settle(starting(), NOW + 1029, up) is None
+    assert gang.deadline(starting(), up) == NOW + 1030
+    late = gang.settle(suspending(), NOW + 1004, up)
+    assert late is None
+    assert gang.deadline(suspending(), up) == NOW + 1005
+
+
 def test_late_and_repeated_reports_change_nothing() -> None:
     task = running()
     assert gang.fold(task, [report(0, W.READY)], NOW, TIMING) is None

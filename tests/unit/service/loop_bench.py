@@ -1,0 +1,197 @@
+"""What the loops work with, without a database: a store in memory, hollow workers, time by hand."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hai.bus.local import LocalBus
+from hai.core import lifecycle
+from hai.core.gang import Timing, WorkerReport
+from hai.core.node import Group
+from hai.core.planner import Policy, Start
+from hai.core.quota import Quota
+from hai.core.task import Change, Task, WorkerKey
+from hai.core.types import GroupName, NodeName, Outcome, Priority, TaskId, TaskState, WorkerState
+from hai.errors import Unavailable
+from hai.launcher.hollow import HollowLauncher
+from hai.launcher.local import LocalLauncher
+from hai.ports import Launcher, WorkerPhase
+from hai.schema.agent import AgentOrder, AgentReport
+from hai.service.board import Board
+from hai.service.cluster import ClusterCache
+from hai.service.launching import Launching
+from hai.service.loops.reap import Reaping
+from hai.service.loops.reconcile import Reconciling
+from hai.service.loops.schedule import Scheduling
+from hai.service.signals import announce
+from hai.service.tasks import TaskService
+from hai.service.workers import WorkerService, WorkerTokens
+from hai.store.memory import MemoryStore
+from tests import factories
+from tests.clocks import VirtualClock, settle
+
+TIMING = Timing()
+LATE_SECONDS = TIMING.term_seconds + 3.5  # an agent that has not left by then is bypassed
+LOST_AFTER_SECONDS = 45.0
+
+
+class LoopStore(MemoryStore):
+    """Lets a test take the lead away, and do something between loading and applying."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leads = True
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def lead(self) -> bool:
+        return self.leads
+
+    async def quotas(self) -> list[Quota]:
+        found = await super().quotas()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return found
+
+
+class LoopBench:
+    """One server; `restart` makes another process of it, which knows only what the store knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = VirtualClock()
+        self.store = LoopStore()
+        self.bus = LocalBus(self.clock)
+        self.is_deaf = False  # no report of a hollow worker gets through
+        self.local = LocalLauncher(folder / "data", python="python3", gpu_count=0)
+        self._compose()
+
+    def _compose(self) -> None:
+        cache = ClusterCache(self.store, self.clock)
+        tasks = TaskService(self.store, self.bus, self.clock, cache, "training")
+        self.workers = WorkerService(
+            self.store,
+            self.bus,
+            self.clock,
+            tasks,
+            TIMING,
+            heartbeat_seconds=10.0,
+            lost_after_seconds=LOST_AFTER_SECONDS,
+        )
+        self.hollow = HollowLauncher(self.clock, self._report)
+        self._compose_loops()
+
+    def _compose_loops(self) -> None:
+        launchers: dict[str, Launcher] = {"hollow": self.hollow, "local": self.local}
+        self.launching = Launching(
+            self.store,
+            launchers,
+            self.workers,
+            WorkerTokens(b"secret"),
+            log_dir=self.folder / "logs",
+            server_url="",
+        )
+        self.board = Board()
+        self.schedule = Scheduling(
+            self.store, self.bus, self.clock, self.launching, self.board, Policy(), 5.0
+        )
+        self.reconcile = Reconciling(self.store, self.clock, self.workers, self.launching, TIMING)
+        self.reap = Reaping(self.store, self.clock, self.launching)
+
+    async def restart_launching(self) -> None:
+        """As if the workers were no part of the server: it is new, and they run on."""
+        await self.launching.close()
+        self._compose_loops()
+
+    async def restart(self) -> None:
+        """As it is: hollow work ends with its server."""
+        await self.hollow.close()
+        self._compose()
+        await self.hollow.open()
+
+    async def _report(self, reports: Sequence[AgentReport]) -> Mapping[str, AgentOrder]:
+        if self.is_deaf:
+            raise Unavailable("nobody listens")
+        return await self.workers.report(reports)
+
+    async def open(self, nodes: int = 2) -> None:
+        await self.store.put_group(Group(GroupName("training")))
+        await self.store.put_nodes([factories.node(f"node-{index}") for index in range(nodes)])
+        quotas = [factories.quota(100, priority=level) for level in list(Priority)[1:]]
+        await self.store.put_quotas(quotas, factories.event())
+        await self.hollow.open()
+
+    async def submit(self, *, nodes: int = 1, priority: int = 10, **simulate: Any) -> TaskId:
+        spec = factories.run_spec(options={"simulate": {"seconds": 1000, **simulate}})
+        draft = factories.task_draft(nodes=nodes, priority=Priority(priority), spec=spec)
+        (task,) = await self.store.add_tasks([draft], self.clock.now())
+        assert isinstance(task, Task)
+        return task.id
+
+    async def begin(self, task_id: TaskId, first_node: int = 0) -> None:
+        """Saved, and then the server died: nobody asked a launcher."""
+        task = await self.task(task_id)
+        names = tuple(NodeName(f"node-{first_node + rank}") for rank in range(task.nodes))
+        start = Start(task_id, names, task.priority)
+        await self.save(lifecycle.begin(task, start, self.clock.now()))
+
+    async def running(self, *, nodes: int = 1, first_node: int = 0, **simulate: Any) -> TaskId:
+        task_id = await self.submit(nodes=nodes, **simulate)
+        await self.begin(task_id, first_node)
+        self.launching.launch_soon([await self.task(task_id)])
+        await self.clock.advance(0.1)
+        self.hollow.poke(task_id)
+        await self.clock.advance(0.1)
+        assert await self.state(task_id) is TaskState.RUNNING
+        return task_id
+
+    async def save(self, change: Change | None) -> None:
+        assert change is not None
+        saved = await self.store.save([change])
+        assert saved
+        await announce(self.bus, saved)
+
+    async def suspend(self, task_id: TaskId) -> None:
+        task, now = await self.task(task_id), self.clock.now()
+        await self.save(lifecycle.suspend(task, actor="a", why="w", hold=False, now=now))
+
+    async def stop(self, task_id: TaskId) -> None:
+        task, now = await self.task(task_id), self.clock.now()
+        await self.save(lifecycle.stop(task, actor="a", why="w", now=now))
+
+    async def tell(self, task_id: TaskId, rank: int, state: WorkerState, **more: Any) -> None:
+        """An agent's report."""
+        attempt = (await self.task(task_id)).attempts
+        report = WorkerReport(rank=rank, attempt=attempt, state=state, **more)
+        await self.workers.fold({task_id: [report]})
+
+    async def turn(self, loop: Reconciling | Reaping | Scheduling) -> float:
+        """One turn, and what it began in the background."""
+        due_seconds = await loop.turn()
+        await settle()
+        await self.launching.close()
+        return due_seconds
+
+    async def task(self, task_id: TaskId) -> Task:
+        task = await self.store.task(task_id)
+        assert task is not None
+        return task
+
+    async def state(self, task_id: TaskId) -> TaskState:
+        return (await self.task(task_id)).state
+
+    async def outcome(self, task_id: TaskId) -> Outcome | None:
+        attempt = (await self.task(task_id)).attempt
+        return attempt.outcome if attempt else None
+
+    async def phases(self) -> dict[WorkerKey, WorkerPhase]:
+        return {o.key: o.phase for o in await self.hollow.observe()}
+
+    def break_local_kills(self) -> None:
+        """From now on the local launcher can look, and can not kill."""
+        (self.folder / "data" / "workers").mkdir(parents=True)
+        (self.folder / "data" / "agent").write_text("no folder")
+
+
+def key_of(task_id: TaskId, rank: int = 0, attempt: int = 1) -> WorkerKey:
+    return WorkerKey(task_id, attempt, rank)

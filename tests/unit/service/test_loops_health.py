@@ -1,0 +1,150 @@
+"""The health loop: full disks make nodes suspect, lasting silence ends agents."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hai.core.node import NodeHealth
+from hai.core.types import NodeName
+from hai.ports import WorkerPhase
+from hai.service.loops.health import HealthChecking
+from hai.service.signals import SCHEDULE, heard
+from tests import factories
+from tests.unit.service.loop_bench import LOST_AFTER_SECONDS, LoopBench, key_of
+
+TURN_SECONDS = 10.0
+GIB = 2**30
+
+
+class Disk:
+    """Its free space, as the test says."""
+
+    def __init__(self) -> None:
+        self.free_bytes = 10 * GIB
+
+    def __call__(self, _folder: Path) -> int:
+        return self.free_bytes
+
+
+def checking(bench: LoopBench, free_bytes: Callable[[Path], int] | None = None) -> HealthChecking:
+    (bench.folder / "logs").mkdir(exist_ok=True)
+    return HealthChecking(
+        bench.store,
+        bench.bus,
+        bench.clock,
+        bench.launching,
+        log_dir=bench.folder / "logs",
+        lost_after_seconds=LOST_AFTER_SECONDS,
+        free_bytes=free_bytes or Disk(),
+    )
+
+
+async def health_of(bench: LoopBench) -> dict[str, tuple[NodeHealth, str]]:
+    return {node.name: (node.health, node.health_why) for node in await bench.store.nodes()}
+
+
+async def local_node(bench: LoopBench) -> None:
+    await bench.store.put_nodes([factories.node("here", launcher="local")])
+
+
+async def test_a_full_disk_makes_the_nodes_of_this_machine_suspect(bench: LoopBench) -> None:
+    await local_node(bench)
+    disk = Disk()
+    loop = checking(bench, disk)
+    assert await loop.turn() == TURN_SECONDS
+    assert (await health_of(bench))["here"] == (NodeHealth.READY, "")
+    disk.free_bytes = 5 * 2**20
+    async with bench.bus.subscribe(SCHEDULE) as messages:
+        await loop.turn()
+        assert await heard(messages, 5.0), "the planner hears it"
+    health, why = (await health_of(bench))["here"]
+    assert health is NodeHealth.SUSPECT
+    assert "5 MiB free" in why
+    assert (await health_of(bench))["node-0"] == (NodeHealth.READY, "")
+    noted = await bench.store.last_event_id()
+    disk.free_bytes = 4 * 2**20
+    await loop.turn()
+    assert await bench.store.last_event_id() == noted, "once is enough"
+    disk.free_bytes = GIB
+    await loop.turn()
+    assert (await health_of(bench))["here"] == (NodeHealth.READY, "")
+
+
+async def test_a_log_folder_that_is_gone_is_no_better(bench: LoopBench) -> None:
+    await local_node(bench)
+    loop = HealthChecking(
+        bench.store,
+        bench.bus,
+        bench.clock,
+        bench.launching,
+        log_dir=bench.folder / "nowhere",
+        lost_after_seconds=LOST_AFTER_SECONDS,
+    )
+    assert await loop.turn() == TURN_SECONDS
+    assert (await health_of(bench))["here"][0] is NodeHealth.SUSPECT
+    (bench.folder / "nowhere").mkdir()
+    await loop.turn()
+    assert (await health_of(bench))["here"][0] is NodeHealth.READY
+
+
+@pytest.mark.parametrize("health", [NodeHealth.DRAINED, NodeHealth.DOWN, NodeHealth.SUSPECT])
+async def test_what_others_said_of_a_node_stays(bench: LoopBench, health: NodeHealth) -> None:
+    await local_node(bench)
+    await bench.store.set_node_health(NodeName("here"), health, "an admin", factories.event())
+    disk = Disk()
+    loop = checking(bench, disk)
+    for free_bytes in (0, GIB):
+        disk.free_bytes = free_bytes
+        await loop.turn()
+        assert (await health_of(bench))["here"] == (health, "an admin")
+
+
+async def test_lasting_silence_ends_an_agent_and_nothing_less_does(bench: LoopBench) -> None:
+    silent, speaking = await bench.running(), await bench.running(first_node=1)
+    loop = checking(bench)
+    await loop.turn()
+    alive = dict.fromkeys([key_of(silent), key_of(speaking)], WorkerPhase.ALIVE)
+    bench.hollow._workers[key_of(silent)].over = True  # it hangs: no report any more
+    await bench.clock.advance(LOST_AFTER_SECONDS + 6)
+    for _ in range(2):
+        await loop.turn()
+        assert await bench.phases() == alive
+        await bench.clock.advance(TURN_SECONDS)
+    await loop.turn()
+    assert await bench.phases() == {**alive, key_of(silent): WorkerPhase.LOST}
+
+
+async def test_a_word_in_between_counts(bench: LoopBench) -> None:
+    task_id = await bench.running()
+    loop = checking(bench)
+    await loop.turn()
+    bench.is_deaf = True
+    await bench.clock.advance(LOST_AFTER_SECONDS + 6)
+    for _ in range(3):
+        await loop.turn()
+        await loop.turn()
+        bench.is_deaf = False
+        await bench.clock.advance(6.0)
+        await loop.turn()
+        bench.is_deaf = True
+        await bench.clock.advance(LOST_AFTER_SECONDS + 6)
+    assert await bench.phases() == {key_of(task_id): WorkerPhase.ALIVE}
+
+
+async def test_who_takes_the_lead_waits_until_all_could_have_spoken(bench: LoopBench) -> None:
+    task_id = await bench.running()
+    bench.is_deaf = True
+    loop = checking(bench)
+    bench.store.leads = False
+    await bench.clock.advance(10 * LOST_AFTER_SECONDS)
+    await loop.turn()
+    bench.store.leads = True
+    for _ in range(4):
+        await loop.turn()
+        await bench.clock.advance(TURN_SECONDS)
+    assert await bench.phases() == {key_of(task_id): WorkerPhase.ALIVE}
+    await bench.clock.advance(LOST_AFTER_SECONDS)
+    for _ in range(3):
+        await loop.turn()
+    assert await bench.phases() == {key_of(task_id): WorkerPhase.LOST}
