@@ -267,8 +267,9 @@ async def test_redis_dies_and_comes_back_under_a_subscriber(
             assert (await until_heard(other, "t", messages)).data == {"again": True}
             assert await redis_bus.get_live(["k"]) == {"k": {"n": 1}}
     await other.close()
-    assert [line["event"] for line in logs].count("redis_down") == 2  # once for each bus
-    assert [line["event"] for line in logs].count("redis_back") == 2
+    events = [line["event"] for line in logs]
+    # once for each bus that noticed, not once for each message
+    assert 1 <= events.count("redis_down") == events.count("redis_back") <= 2
 
 
 async def test_redis_is_down_from_the_start(tmp_path: Path) -> None:
