@@ -5,17 +5,19 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from hai import __version__
-from hai.errors import HaiError, InvalidInput
+from hai.errors import HaiError, InvalidInput, PlatformError
 
 app = typer.Typer(
     help="The HAI server. hai-up run starts it for you.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they would print local variables, and those hold secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -28,10 +30,17 @@ def main() -> None:
     """Console entry: errors on one line of stderr, exit code 1 (2 for bad input)."""
     try:
         app(prog_name="hai-server")
+    except ModuleNotFoundError as error:
+        hint = "pip install 'hai-platform[server]'"
+        _leave(PlatformError(f"{error.name} is not installed: no server extra", hint=hint))
     except HaiError as error:
-        hint = f"\n  hint: {error.hint}" if error.hint else ""
-        print(f"hai-server: {error.message}{hint}", file=sys.stderr)  # noqa: T201 - narration
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+        _leave(error)
+
+
+def _leave(error: HaiError) -> NoReturn:
+    hint = f"\n  hint: {error.hint}" if error.hint else ""
+    print(f"hai-server: {error.message}{hint}", file=sys.stderr)  # noqa: T201 - narration
+    sys.exit(2 if isinstance(error, InvalidInput) else 1)
 
 
 @app.callback(invoke_without_command=True)
