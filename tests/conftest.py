@@ -24,12 +24,17 @@ _TEMPLATE = "hai_template"
 _database_numbers = itertools.count(1)
 
 
+def forget_settings(patch: pytest.MonkeyPatch) -> None:
+    """Take the settings of whoever runs the tests out of the environment."""
+    for name in list(os.environ):
+        if name.startswith(("HAI_", "MARSV2_")):
+            patch.delenv(name)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of whoever runs it."""
-    for name in list(os.environ):
-        if name.startswith(("HAI_", "MARSV2_")):
-            monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,17 @@ class PostgresServer:
     def drop(self, name: str) -> None:
         self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    @contextmanager
+    def database(self, template: str = _TEMPLATE) -> Iterator[str]:
+        """The URL of a new database with the current schema, for as long as it is needed."""
+        name = self.create(template)
+        yield self.url_of(name)
+        self.drop(name)
+
 
 @contextmanager
-def _public_directory() -> Iterator[Path]:
+def public_directory() -> Iterator[Path]:
+    """A folder that an unprivileged account may walk through (pytest's own are 0700)."""
     path = Path(tempfile.mkdtemp(prefix="hai-test-", dir="/tmp"))
     path.chmod(0o711)
     try:
@@ -68,14 +81,14 @@ def _public_directory() -> Iterator[Path]:
 @pytest.fixture
 def public_dir() -> Iterator[Path]:
     """A folder that an unprivileged account may walk through (pytest's own are 0700)."""
-    with _public_directory() as directory:
+    with public_directory() as directory:
         yield directory
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for all tests of this process; skips the test when there is no PostgreSQL."""
-    with _public_directory() as directory:
+    with public_directory() as directory:
         postgres = EmbeddedPostgres(directory, bin_dir=PG_BIN, durable=False)
         try:
             postgres.start()
@@ -101,14 +114,12 @@ def _migrate(url: str) -> None:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """A database of one's own with the current schema."""
-    name = postgres_server.create(_TEMPLATE)
-    yield postgres_server.url_of(name)
-    postgres_server.drop(name)
+    with postgres_server.database() as url:
+        yield url
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """A database of one's own with nothing in it."""
-    name = postgres_server.create("template1")
-    yield postgres_server.url_of(name)
-    postgres_server.drop(name)
+    with postgres_server.database("template1") as url:
+        yield url

@@ -33,15 +33,9 @@ def check_file(kind: str, file: str) -> None:
 
     A bare name for `exec` is looked up on the node's PATH and not checked here.
     """
-    path = Path(file)
     if kind == "exec" and "/" not in file:
         return
-    if path.is_dir():
-        raise InvalidInput(f"{file!r} is a directory", hint="name the file to run")
-    if not path.exists():
-        raise NotFound(
-            f"no file {file!r} in {Path.cwd()}", hint="check the path, or change directory first"
-        )
+    check_present(file)
     is_python = file.endswith(".py")
     if kind == "python" and not is_python:
         raise InvalidInput(
@@ -50,6 +44,17 @@ def check_file(kind: str, file: str) -> None:
         )
     if kind == "bash" and is_python:
         raise InvalidInput(f"{file!r} is a Python file", hint="use `hai-cli python`")
+
+
+def check_present(file: str) -> None:
+    """Raises NotFound for a missing file and InvalidInput for a directory."""
+    path = Path(file)
+    if path.is_dir():
+        raise InvalidInput(f"{file!r} is a directory", hint="name the file to run")
+    if not path.exists():
+        raise NotFound(
+            f"no file {file!r} in {Path.cwd()}", hint="check the path, or change directory first"
+        )
 
 
 def build_document(

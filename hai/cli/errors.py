@@ -89,14 +89,15 @@ class Stderr:
     def say(self, text: str) -> None:
         """Narration: what happens, what may be done next."""
         if not self.quiet:
-            self._write(text)
+            self._write(printable(text))
 
     def warn(self, text: str) -> None:
-        self._write(f"{self.program}: {self.palette.paint('warning', 'yellow')}: {text}")
+        warning = self.palette.paint("warning", "yellow")
+        self._write(f"{self.program}: {warning}: {printable(text)}")
 
     def detail(self, text: str) -> None:
         """A line that was asked for with -v or --debug."""
-        self._write(self.palette.paint(f"debug: {text}", "dim"))
+        self._write(self.palette.paint(f"debug: {printable(text)}", "dim"))
 
     def prompt(self, text: str) -> None:
         """A question, without a line end."""
@@ -115,11 +116,11 @@ class Stderr:
 
     def traceback(self) -> None:
         """The current exception in full (--debug)."""
-        self._write(traceback.format_exc().rstrip("\n"))
+        self._write(printable(traceback.format_exc().rstrip("\n")))
 
     def _write(self, text: str) -> None:
         try:
-            self._stream.write(printable(text, keep_escapes=self.palette.enabled) + "\n")
+            self._stream.write(text + "\n")
             self._stream.flush()
         except (BrokenPipeError, ValueError):
             pass  # nobody reads stderr: the exit code still speaks
@@ -159,4 +160,4 @@ def silence(stream: TextIO) -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

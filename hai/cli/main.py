@@ -25,6 +25,7 @@ from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option
 from hai.cli.output import ReaderGone
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
+from hai.cli.terminal import Palette, wants_colour
 from hai.errors import HaiError, InvalidInput
 
 EXAMPLES = """
@@ -57,8 +58,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     program = name if name in ("hai", "hai-cli") else "hai-cli"
     seen = peek(args, os.environ.get("HAI_OUTPUT", ""))
     Stderr.program = program
-    stderr = Stderr(as_json=seen.as_json)
+    stderr = Stderr(as_json=seen.as_json, palette=_palette(seen.color))
     leave(_run(args, program, seen, stderr))
+
+
+def _palette(typed: str) -> Palette:
+    """Colours of errors; a --color that makes no sense is itself an error that is told later."""
+    choice = typed or os.environ.get("HAI_COLOR", "")
+    known = choice if choice in ("always", "never") else "auto"
+    return Palette(wants_colour(known, os.environ, is_terminal=sys.stderr.isatty()))
 
 
 def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from hai.cli.split import SEPARATORS
 
@@ -12,10 +13,11 @@ LAUNCH_VERBS = ("python", "bash", "exec")
 class Peeked:
     as_json: bool = False
     debug: bool = False
+    color: str = ""
 
 
 def peek(args: Sequence[str], default_format: str = "") -> Peeked:
-    """Looks for --json, -o json and --debug among our own words, never among a program's."""
+    """Looks for --json, -o json, --debug and --color among our own words only."""
     ours = _ours(args)
     chosen = any(word.startswith(("-o", "--output")) for word in ours)
     by_default = default_format == "json" and not chosen
@@ -28,7 +30,15 @@ def peek(args: Sequence[str], default_format: str = "") -> Peeked:
             for index, word in enumerate(ours)
         )
     )
-    return Peeked(as_json=as_json, debug="--debug" in ours)
+    return Peeked(as_json=as_json, debug="--debug" in ours, color=_value(ours, "--color"))
+
+
+def _value(words: Sequence[str], name: str) -> str:
+    """What follows `name`, as its own word or behind "="; "" when nothing does."""
+    for word, after in zip_longest(words, words[1:], fillvalue=""):
+        if word == name or word.startswith(f"{name}="):
+            return after if word == name else word.partition("=")[2]
+    return ""
 
 
 def _ours(args: Sequence[str]) -> list[str]:

@@ -65,6 +65,8 @@ def resolve_ref(text: str, kind: str = "auto") -> str:
         raise InvalidInput("EXP is empty", hint="`hai-cli list` shows ids and names")
     if kind == "id" and not text.isdigit():
         raise InvalidInput(f"{text!r} is no task id", hint="ids are numbers: see `hai-cli list`")
+    if kind == "name" and text.isdigit():
+        raise InvalidInput(f"{text!r} is no task name", hint="a number is an id: drop --exp_type")
     is_document = text.endswith((".yml", ".yaml"))
     if kind == "yaml" or (kind == "auto" and is_document and Path(text).is_file()):
         return _name_in(text)
@@ -76,7 +78,7 @@ def _name_in(path: str) -> str:
 
     if not Path(path).is_file():
         raise NotFound(f"no file {path!r}", hint="give an existing run document, or a task's name")
-    name = load_document(path).get("name")
+    name = load_document(Path(path)).get("name")
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"{path} has no `name:`", hint="name the task by its id instead")
     return name

@@ -1,5 +1,6 @@
 """The streams of a task on a terminal: lines as they come, Ctrl-C leaves and the task runs on."""
 
+import heapq
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from hai.cli.errors import INTERRUPTED
@@ -27,8 +29,9 @@ class LogRequest:
     ranks_shown: bool = False
     timestamps: bool = False
     pattern: re.Pattern[str] | None = None  # only lines in which it is found
-    last: int | None = None  # only so many, counted after `pattern`
+    last: int | None = None  # only so many of each rank, counted after `pattern`
     narrates_states: bool = True
+    is_accepted: bool = False  # the task exists for sure: worth waiting for the server
 
 
 def read_logs(session: Session, wanted: LogRequest) -> Ending:
@@ -36,18 +39,18 @@ def read_logs(session: Session, wanted: LogRequest) -> Ending:
     output = session.output
     collected: list[Mapping[str, Any]] = []
     show = _sink(session, wanted, collected)
-    held: deque[Mapping[str, Any]] = deque(maxlen=wanted.last)
+    last = _Last(wanted.last)
     follower = Follower(
-        line=_matching(show if wanted.last is None else held.append, wanted.pattern),
+        line=_matching(show if wanted.last is None else last.add, wanted.pattern),
         flush=output.flush,
         say=session.stderr.say,
         narrates_states=wanted.follow and wanted.narrates_states,
     )
-    resume = following(session) if wanted.follow else bounded(session)
+    resume = following(session, patient=wanted.is_accepted) if wanted.follow else bounded(session)
     query = {**wanted.query, "follow": 1 if wanted.follow else None}
     events = session.client.events("logs", resume, params=query, ref=wanted.ref)
     ending = follower.run(within_limit(session, events) if wanted.follow else events)
-    for line in held:
+    for line in last.lines():
         show(line)
     if _as_objects(session) and output.format is not Format.JSONL:
         output.document(collected)
@@ -55,9 +58,27 @@ def read_logs(session: Session, wanted: LogRequest) -> Ending:
     return ending or Ending()
 
 
+class _Last:
+    """The last `count` lines of each rank, in the order in which they came."""
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count
+        self._added = 0
+        self._held: dict[int, deque[tuple[int, Mapping[str, Any]]]] = {}
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        self._added += 1
+        held = self._held.setdefault(line["rank"], deque(maxlen=self._count))
+        held.append((self._added, line))
+
+    def lines(self) -> Iterator[Mapping[str, Any]]:
+        for _, line in heapq.merge(*self._held.values(), key=itemgetter(0)):
+            yield line
+
+
 def follow_task(session: Session, task: Mapping[str, Any]) -> int:
     """Follows a task that was just submitted; the exit code is the task's."""
-    wanted = LogRequest(ref=str(task["id"]), query={"rank": "0"}, follow=True)
+    wanted = LogRequest(ref=str(task["id"]), query={"rank": "0"}, follow=True, is_accepted=True)
     return detaching(session, task["id"], lambda: tell_end(session, task["id"], wanted))
 
 
@@ -83,9 +104,10 @@ def detaching(session: Session, task_id: object, follow: Callable[[], int]) -> i
         return INTERRUPTED
 
 
-def following(session: Session) -> Resume:
+def following(session: Session, *, patient: bool = False) -> Resume:
     """For ever, over any number of lost connections."""
     return Resume(
+        patient=patient,
         wait=time.sleep,
         lost=lambda: session.stderr.say("connection lost, retrying"),
         back=lambda: session.stderr.say("connected again"),

@@ -13,7 +13,6 @@ from hai.errors import InvalidInput
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CONTROL_BUT_ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _ASCII = {"…": "~", "→": ">"}
 
 
@@ -71,10 +70,9 @@ def cut_to(text: str, width: int) -> str:
     return "".join(taken) + "…" if width > 0 else ""
 
 
-def printable(text: str, *, keep_escapes: bool = False) -> str:
+def printable(text: str) -> str:
     """Names and messages with control characters made visible: they must not drive a terminal."""
-    pattern = _CONTROL_BUT_ESCAPE if keep_escapes else _CONTROL
-    return pattern.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
 def safe_stream(stream: TextIO) -> TextIO:

@@ -80,7 +80,7 @@ class Resume:
 
     `wait(seconds)` sleeps; `lost` and `back` are told once per outage. `ends_on_close`: a stream
     that closes without an `end` event is complete. `tries` bounds reconnects in a row that bring
-    nothing (None: for ever).
+    nothing (None: for ever). `patient`: the first connection is tried again, too.
     """
 
     wait: Callable[[float], object]
@@ -88,6 +88,7 @@ class Resume:
     back: Callable[[], object] = lambda: None
     ends_on_close: bool = False
     tries: int | None = None
+    patient: bool = False
 
 
 def read_resumed(
@@ -96,15 +97,14 @@ def read_resumed(
     """Events until `end`, reconnecting with the last cursor as often as needed.
 
     `connect(cursor)` opens the stream; it raises Unreachable or Unavailable when it can not, and so
-    does iterating when the connection breaks. The first connection is not retried here; every other
-    error goes through.
+    does iterating when the connection breaks. Every other error goes through.
     """
     reader = _Reader(connect, resume, cursor)
     while True:
         try:
             yield from reader.one_connection()
         except (Unreachable, Unavailable) as error:
-            if not reader.connected_once:
+            if not (reader.connected_once or resume.patient):
                 raise
             reader.note_loss(error)
         else:

@@ -150,7 +150,7 @@ async def get_experiments(
 
 
 def load_document(document: Document) -> dict[str, Any]:
-    """The run document as a mapping; InvalidInput when it is none.
+    """The run document as a mapping; InvalidInput when it is none, NotFound when there is no file.
 
     Text with a line break or a brace is the document itself, other text is a path.
     """
@@ -162,6 +162,8 @@ def load_document(document: Document) -> dict[str, Any]:
         return parse_document(document, "the given text")
     try:
         text = Path(document).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"no file {str(document)!r}", hint="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInput(

@@ -120,7 +120,7 @@ def normal_url(text: str) -> str:
         _ = parts.port
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(text.split()) > 1:
         raise InvalidInput(f"{text!r} is no server URL", hint="it looks like http://127.0.0.1:7420")
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidInput(

@@ -9,6 +9,7 @@ from hai.core.types import Priority
 
 MAX_NAME = 511
 MAX_COMMAND = 2047
+MAX_NODES = 100_000
 _BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
 
 
@@ -61,11 +62,18 @@ class Resource(BaseModel):
 
     image: str = "default"
     group: str = "default"
-    node_count: int = Field(default=1, ge=1, le=100_000)
+    node_count: int = Field(default=1, ge=1, le=MAX_NODES)
     is_spot: bool = False
     gpu: int = 0
     cpu: int = 0
     memory: int = 0
+
+    @field_validator("node_count", mode="before")
+    @classmethod
+    def _possible(cls, value: Any) -> Any:
+        if isinstance(value, int) and not 1 <= value <= MAX_NODES:
+            raise ValueError(f"must be between 1 and {MAX_NODES:,}")
+        return value
 
 
 class Service(BaseModel):

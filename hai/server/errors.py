@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hai.errors import HaiError, Unavailable
+from hai.server.wording import complaint
 
 if TYPE_CHECKING:
     from hai.schema.views import ErrorBody
@@ -72,12 +73,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first complaint of the validation, in one line that names the field."""
     if not isinstance(error, RequestValidationError):
         raise error
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query"))
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "json_invalid":
-        where, message = "body", "this is no JSON"
-    return reply(request, 422, "invalid_input", f"{where}: {message}" if where else message)
+    return reply(request, 422, "invalid_input", complaint(error.errors()[0]))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

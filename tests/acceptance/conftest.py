@@ -1,11 +1,13 @@
-"""A running platform per test."""
+"""A running platform per test, and one that the tests of a module share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.person import Person
+from tests.conftest import PostgresServer, forget_settings, public_directory
 from tests.live import Live
 
 pytestmark = pytest.mark.acceptance
@@ -32,3 +34,24 @@ def make_live(public_dir: Path, postgres_url: str) -> Iterator[MakeLive]:
 def live(make_live: MakeLive) -> Live:
     """Four local nodes, default settings."""
     return make_live()
+
+
+@pytest.fixture(scope="module")
+def shared_live(postgres_server: PostgresServer) -> Iterator[Live]:
+    """Four local and four hollow nodes; every test names its tasks as no other does."""
+    with (
+        public_directory() as directory,
+        postgres_server.database() as url,
+        closing(Live(directory, url, hollow_nodes=4)) as live,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        forget_settings(patch)
+        live.bootstrap()
+        live.start()
+        yield live
+
+
+@pytest.fixture(scope="module")
+def hai(shared_live: Live) -> Person:
+    """Somebody who types hai-cli commands in the shared platform's workspace."""
+    return Person(shared_live)

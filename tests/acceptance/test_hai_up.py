@@ -268,6 +268,45 @@ def test_a_failed_start_leaves_nothing_running(machine: Machine) -> None:
     assert "grace_seconds = 77" in config.read_text()
 
 
+def test_a_careless_umask_and_a_home_that_can_not_be_written(machine: Machine) -> None:
+    (machine.home / "file").touch()
+    nowhere = str(machine.home / "file" / "conf.yaml")
+    before = os.umask(0)
+    try:
+        said = machine.up(HAI_CONF=nowhere)
+        assert "warning: hai-cli has no profile" in said
+        assert "warning: hai-cli has no profile" in machine.up(HAI_CONF=nowhere)
+        machine.up()
+        machine.wait_for_state(machine.submit(), "running")
+    finally:
+        os.umask(before)
+    open_to_all = [
+        path
+        for path in (machine.data, *machine.data.rglob("*"))
+        if not path.is_symlink() and path.stat().st_mode & 0o022 and not path.is_socket()
+    ]
+    assert open_to_all == []
+    machine.do("down", "--purge", "--yes", HAI_CONF=nowhere)
+    assert not machine.data.exists()
+    machine.profile.unlink()
+
+
+def test_secrets_stay_in_private_files(machine: Machine) -> None:
+    machine.up()
+    machine.wait_for_state(machine.submit(), "running")
+    secrets = [machine.token(), (machine.data / "secret").read_text().strip(), "haiw_"]
+    shown = "\n".join(processes_of(machine.folder))
+    assert not any(secret in shown for secret in secrets)
+    for path in machine.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            is_log = path.suffix in (".log", ".err")
+            if is_log or path.stat().st_mode & 0o044:
+                data = path.read_bytes()
+                assert not any(secret.encode() in data for secret in secrets[:2]), path
+                assert not (is_log and b"haiw_" in data), path
+    (machine.work / "enough").touch()
+
+
 def test_a_folder_of_a_newer_hai_is_left_alone(machine: Machine) -> None:
     machine.data.mkdir()
     (machine.data / "hai-up.json").write_text('{"layout": 2, "version": "7.0.0"}')

@@ -129,14 +129,14 @@ def _named(task: Mapping[str, Any]) -> str:
 def _agreed(session: Session, tasks: Sequence[Mapping[str, Any]]) -> bool:
     if len(tasks) == 1 and tasks[0]["user"] == _me(session):
         return True
-    for task in tasks:
-        session.stderr.say(f"would stop: {_named(task)}")
     if not session.can_ask:
         raise InvalidInput(
             f"stopping {'several tasks' if len(tasks) > 1 else 'a task of somebody else'} needs a "
             "yes, and nobody can be asked here",
-            hint="add --yes",
+            hint="add --yes; --dry-run shows what would be stopped",
         )
+    for task in tasks:
+        session.stderr.say(f"would stop: {_named(task)}")
     count = f"these {len(tasks)} tasks" if len(tasks) > 1 else "this task"
     return session.ask(f"stop {count} for good?")
 

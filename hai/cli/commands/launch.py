@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from hai.cli.document import Wishes, build_document, check_file
+from hai.cli.document import Wishes, build_document, check_file, check_present
 from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app
 from hai.cli.launch_options import (
     Detach,
@@ -26,7 +26,6 @@ from hai.cli.local_run import command_line, local_environment, run_here, simulat
 from hai.cli.session import Session, with_session
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
-from hai.errors import HaiError
 
 _SPLIT = "hai.split"
 # Parameters that only one of the modes knows, by their names below.
@@ -75,10 +74,7 @@ def _behind_separator(args: list[str]) -> list[str]:
 
 
 def _split(ctx: Any, args: list[str]) -> Split:
-    try:
-        split = split_command(args)
-    except HaiError as error:
-        raise UsageError(f"{error.message}; {error.hint}", ctx) from None
+    split = split_command(args)
     if not split.program:
         raise UsageError("FILE is missing", ctx)
     if split.program[0].startswith("-"):
@@ -150,7 +146,7 @@ def _run_here(kind: str, program: Sequence[str], environ: Mapping[str, str]) -> 
     """Here the verb alone decides what runs FILE: its ending does not matter."""
     file = program[0]
     if kind != "exec":
-        check_file("exec", file if "/" in file else f"./{file}")
+        check_present(file)
     return run_here(command_line(kind, program, environ), environ)
 
 

@@ -33,7 +33,15 @@ Since = Annotated[
     str | None,
     option("--since", metavar="TIME", help="Newer than 10m, or than a time.", panel=_WHICH),
 ]
-Tail = Annotated[int | None, option("--tail", metavar="N", help="The last N lines.", panel=_WHICH)]
+Tail = Annotated[
+    int | None,
+    option(
+        "--tail",
+        metavar="N",
+        help="The last N lines of each rank; with --grep those that match, with -f of what exists.",
+        panel=_WHICH,
+    ),
+]
 Grep = Annotated[
     str | None,
     option("--grep", metavar="REGEX", help="Matching lines only.", panel=_WHICH),
@@ -96,7 +104,6 @@ def logs(  # noqa: PLR0913 (one parameter per option)
             "rank": ranks,
             "since": parse_since(since, session.now) if since else None,
             "tail": None if counts_here else tail,
-            "grep": grep,
             "prev": 1 if prev else None,
             "attempt": attempt,
         },

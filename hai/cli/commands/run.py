@@ -1,6 +1,7 @@
 """hai-cli run YAML."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from hai.cli.grammar import parse_priority
 from hai.cli.refs import DryRun, Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.cli.submit import submit
-from hai.errors import InvalidInput, NotFound
+from hai.errors import InvalidInput
 
 app = new_app()
 
@@ -67,22 +68,12 @@ def _override(document: dict[str, Any], values: dict[str, Any]) -> None:
 def _read(file: str) -> dict[str, Any]:
     from hai.client.experiments import load_document, parse_document
 
-    if file == "-":
-        return parse_document(sys.stdin.read(), _shown(file))
+    if file != "-":
+        return load_document(Path(file))
     try:
-        return load_document(_AsPath(file))
-    except FileNotFoundError:
-        raise NotFound(f"no file {file!r}", hint="check the path") from None
-
-
-class _AsPath:
-    """Always a path, whatever characters it has."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __fspath__(self) -> str:
-        return self._path
+        return parse_document(sys.stdin.read(), _shown(file))
+    except UnicodeDecodeError:
+        raise InvalidInput("stdin is not UTF-8 text", hint="it must be YAML or JSON") from None
 
 
 def _shown(file: str) -> str:

@@ -11,6 +11,7 @@ from hai.cli.session import Session, verb
 from hai.cli.watching import Watch, watching
 
 app = new_app()
+_WHOLE = (Format.JSON, Format.JSONL, Format.YAML)  # formats that show every field
 
 
 Everyone = Annotated[bool, option("-a", "--all", help="Tasks of all users.")]
@@ -115,7 +116,7 @@ def status(session: Session, exp: Exp, *, exp_type: ExpType = "auto", watch: Wat
 
 def _without_details(task: Mapping[str, Any], session: Session) -> Mapping[str, Any]:
     """The submitted document is for `describe`; programs get the attempts too."""
-    hidden = {"spec"} if session.output.format in (Format.JSON, Format.YAML) else set()
+    hidden = {"spec"} if session.output.format in _WHOLE else set()
     return {key: value for key, value in task.items() if key not in hidden}
 
 
@@ -138,7 +139,7 @@ def describe(session: Session, exp: Exp, *, exp_type: ExpType = "auto") -> None:
     task = session.client.call("task", ref=resolve_ref(exp, exp_type))
     if session.output.format.is_for_people:
         session.output.document(_for_reading(task))
-    elif session.output.format in (Format.JSON, Format.JSONL, Format.YAML):
+    elif session.output.format in _WHOLE:
         session.output.document(task)
     else:
         session.output.item(task, tasks_layout(session.now))

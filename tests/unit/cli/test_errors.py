@@ -55,6 +55,9 @@ def test_as_json_it_is_an_error_body() -> None:
         ("python a.py --debug -- --json", Peeked(as_json=True)),
         ("--debug python a.py", Peeked(debug=True)),
         ("list -o", Peeked()),
+        ("list --color never --json", Peeked(as_json=True, color="never")),
+        ("list --color=always", Peeked(color="always")),
+        ("list --color", Peeked()),
     ],
 )
 def test_peeking_reads_our_own_words_only(line: str, expected: Peeked) -> None:

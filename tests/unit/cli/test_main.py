@@ -255,7 +255,6 @@ def test_logs_pass_the_question_on(cli: Cli, joined: Peer) -> None:
     query = joined.requests[0].query
     assert {k: v[0] for k, v in query.items()} == {
         "rank": "0,2-3",
-        "grep": "h.*o",
         "prev": "1",
     }
     assert cli("logs", "train.py", "--exit-code").code == 3

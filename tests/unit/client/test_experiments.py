@@ -56,7 +56,7 @@ def test_texts_that_are_no_documents(text: str) -> None:
 
 
 def test_a_missing_file() -> None:
-    with pytest.raises(InvalidInput, match="can not read"):
+    with pytest.raises(NotFound, match=r"missing\.yaml"):
         load_document("missing.yaml")
 
 
