@@ -205,10 +205,14 @@ class WorkerPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
+    """`exit_code`, `detail`, `acked` and `saved` are the words of the report that it left."""
+
     key: WorkerKey
     phase: WorkerPhase
     exit_code: int | None = None
     detail: str = ""
+    acked: bool = False
+    saved: bool = False
 
 
 class Launcher(Protocol):

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -89,6 +90,11 @@ def check_folder(options: Options) -> Check:
     if size > MAX_DATA_DIR_BYTES:
         text = f"the data folder's path has {size} bytes, {MAX_DATA_DIR_BYTES} at most: {root}"
         return Check("folder", FAIL, text, "choose a shorter one: --data-dir /srv/hai")
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        text = f"the data folder's path is no text in this locale: {os.fsencode(root)!r}"
+        return Check("folder", FAIL, text, "choose another one, or set LC_ALL=C.UTF-8")
     nearest = _nearest(root)
     try:
         problem = _folder_problem(root, nearest)
@@ -96,6 +102,10 @@ def check_folder(options: Options) -> Check:
         problem = f"can not look into {root}: {error.strerror}"
     if problem:
         return Check("folder", FAIL, problem, "choose another one: --data-dir FOLDER")
+    insecure = _insecure(root)
+    if insecure:
+        text = f"others may change {insecure}, and so replace the data folder below it"
+        return Check("folder", WARN, text, "choose another place: --data-dir FOLDER")
     return Check("folder", OK, f"data folder {root}")
 
 
@@ -104,9 +114,22 @@ def _folder_problem(root: Path, nearest: Path) -> str:
         return f"{nearest} is not a folder"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return f"{nearest} is not writable for you"
+    if root.exists() and root.stat().st_uid != os.geteuid():
+        return f"{root} belongs to another user"
     if root.exists() and not Layout(root).state.exists() and any(root.iterdir()):
         return f"{root} holds other files and is not a data folder of HAI"
     return ""
+
+
+def _insecure(root: Path) -> Path | None:
+    """The first folder above `root` in which somebody else may rename what is ours."""
+    for path in root.resolve().parents:
+        if path.is_dir():
+            found = path.stat()
+            is_open = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+            if is_open or found.st_uid not in (0, os.geteuid()):
+                return path
+    return None
 
 
 def check_disk(options: Options) -> Check:
@@ -201,9 +224,14 @@ def check_database(options: Options) -> Check:
 
     try:
         found = find_binaries()
-        account_for(Layout(options.data_dir).postgres / "data").require_passage(
-            _nearest(options.data_dir)
-        )
+        account = account_for(Layout(options.data_dir).postgres / "data")
+        account.require_passage(_nearest(options.data_dir))
+        if account.drops and account.name == options.user:
+            raise PlatformError(
+                f"PostgreSQL runs as {account.name}, so that tasks of that user could change "
+                "the platform's database",
+                hint="name another one: --user NAME",
+            )
     except PlatformError as error:
         return Check("database", FAIL, error.message, error.hint)
     return Check("database", OK, f"PostgreSQL {found.version} in {found.directory}")

@@ -270,6 +270,7 @@ def _text_of(path: Path) -> str:
 
 
 def main() -> NoReturn:
+    os.umask(os.umask(0o022) | 0o022)  # nothing that others may change, for the server as well
     sys.exit(guarded(lambda: app(prog_name="hai-up")))
 
 

@@ -1,6 +1,7 @@
 """Small files that hold the platform's facts: whole or not there, never world-readable."""
 
 import os
+import secrets
 from pathlib import Path
 
 from hai.errors import HaiError, PlatformError
@@ -8,9 +9,9 @@ from hai.errors import HaiError, PlatformError
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Replace `path` atomically; its folder must exist."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), mode)
             file.write(text)

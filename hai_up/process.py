@@ -64,12 +64,22 @@ def find_server(layout: Layout) -> Process | None:
 
 def _servers_by_command(layout: Layout) -> Iterator[Process]:
     wanted = ["run", "--config", os.fspath(layout.config)]
+    owners = {0, _owner(layout.root)}  # anybody can give a process such a command line
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            process = process_of(int(folder.name)) if words[-4:-1] == wanted else None
-            if process is not None:
-                yield process
+            if words[-4:-1] == wanted and folder.stat().st_uid in owners:
+                process = process_of(int(folder.name))
+                if process is not None:
+                    yield process
+
+
+def _owner(path: Path) -> int:
+    """The uid; -1 when there is no such file."""
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return -1
 
 
 def has_stale_pid(layout: Layout) -> bool:

@@ -6,13 +6,24 @@ from pathlib import Path
 
 import yaml
 
+from hai.errors import PlatformError
 from hai_up.files import os_error, read_text, write_private
 
 
+def home_folder() -> Path:
+    """$HOME, else the account's. PlatformError where there is neither."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise PlatformError(
+            f"user {os.getuid()} has no home folder", hint="set HOME, or HAI_CONF and HAI_DATA_DIR"
+        ) from error
+
+
 def profile_path() -> Path:
-    """$HAI_CONF, or ~/.hai/conf.yaml."""
+    """$HAI_CONF, or ~/.hai/conf.yaml. PlatformError where nobody knows what ~ is."""
     path = os.environ.get("HAI_CONF", "")
-    return Path(path) if path else Path.home() / ".hai" / "conf.yaml"
+    return Path(path) if path else home_folder() / ".hai" / "conf.yaml"
 
 
 def read_profile(path: Path) -> dict[str, str]:
@@ -54,8 +65,13 @@ def remove_profile(path: Path, url: str, backup: str) -> str:
     """Take away the profile of this platform, and only that; what happened, or ""."""
     if read_profile(path).get("url") != url:
         return ""
-    path.unlink(missing_ok=True)
-    if backup and Path(backup).is_file():
-        Path(backup).replace(path)
+    try:
+        path.unlink(missing_ok=True)
+        has_backup = bool(backup) and Path(backup).is_file()
+        if has_backup:
+            Path(backup).replace(path)
+    except OSError as error:
+        return f"warning: {path} is of no use any more and can not be removed: {error.strerror}"
+    if has_backup:
         return f"put your earlier profile back: {path}"
     return f"removed {path}"

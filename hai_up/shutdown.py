@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from hai.errors import HaiError
+from hai.launcher.worker_dir import remove_tree
 from hai_up.api import ACTIVE, Api
 from hai_up.console import ask
 from hai_up.database import database_of
@@ -58,13 +59,19 @@ def purge(layout: Layout, *, is_sure: bool, say: Say) -> None:
         ended = end_workers(layout, seconds=10)
         if ended:
             say(f"workers ended: {ended}")
-        done = remove_profile(
-            profile_path(), url_of(state.host, state.port), state.replaced_profile
-        )
-        if done:
-            say(done)
+        _remove_profile(state, say)
         _remove(layout)
     say(f"removed {layout.root}")
+
+
+def _remove_profile(state: State, say: Say) -> None:
+    try:
+        path = profile_path()
+        done = remove_profile(path, url_of(state.host, state.port), state.replaced_profile)
+    except HaiError as error:
+        done = f"warning: {error.message}"
+    if done:
+        say(done)
 
 
 def _remove(layout: Layout) -> None:
@@ -73,7 +80,7 @@ def _remove(layout: Layout) -> None:
     try:
         if elsewhere.name.startswith("hai-pg-"):
             shutil.rmtree(elsewhere, ignore_errors=True)
-        shutil.rmtree(layout.root)
+        remove_tree(layout.root)
     except OSError as error:
         raise os_error(f"can not remove {layout.root}", error) from error
 

@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from hai.agent import processes
 from hai_up.files import read_text
 from hai_up.layout import Layout
 from hai_up.process import Process, process_of, wait_until
@@ -32,13 +33,23 @@ def end_workers(layout: Layout, *, seconds: float) -> int:
     agents = live_agents(layout)
     _signal_programs(layout, signal.SIGTERM)
     wait_until(lambda: not _programs(layout), seconds)
-    for agent in agents:
-        with suppress(ProcessLookupError):
-            if agent.is_alive():
-                os.kill(agent.pid, signal.SIGKILL)
-    _signal_programs(layout, signal.SIGKILL)
-    wait_until(lambda: not any(agent.is_alive() for agent in agents), 10)
+    wait_until(lambda: not _kill_all(layout, agents), 10, step_seconds=0.02)
     return len(agents)
+
+
+def _kill_all(layout: Layout, agents: list[Process]) -> bool:
+    """SIGKILL everything that descends from an agent or carries a worker's mark; False when there
+    was nothing left."""
+    kin: set[int] = set()
+    for agent in agents:
+        if agent.is_alive():
+            kin.update([*processes.descendants(agent.pid), agent.pid])
+    for path in layout.workers.glob("*.*.*"):
+        kin.update(processes.marked(processes.marker_of(os.fspath(path / "control"))))
+    kin.discard(os.getpid())
+    running = [pid for pid in kin if processes.is_running(pid)]
+    processes.signal_all(running, signal.SIGKILL)
+    return bool(running)
 
 
 def _signal_programs(layout: Layout, number: signal.Signals) -> None:

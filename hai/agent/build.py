@@ -15,7 +15,10 @@ from pathlib import Path
 from hai import __version__
 
 ARCHIVE_NAME = "agent.pyz"
-SDK_MODULES = ("__init__", "training", "control", "health")
+SDK_MODULES = (
+    *("__init__", "training", "control", "health"),
+    *("experiments", "events", "plain", "profile", "routes"),
+)
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first moment
 _BUILD_ONLY = frozenset({"build.py", "__main__.py"})
 
@@ -27,11 +30,12 @@ from hai.agent.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
-# An installed HAI (or hfai) of the user's own environment stays importable beside the SDK.
+# An installed HAI (or hfai) of the user's own environment comes first, and whole: modules of two
+# versions are never mixed where one of them has all.
 _SHIM = """\
 from pkgutil import extend_path
 
-__path__ = extend_path(__path__, __name__)
+__path__ = [*extend_path(__path__, __name__)[len(__path__) :], *__path__]
 """
 _HFAI_CLIENT = """\
 import sys
@@ -70,6 +74,7 @@ def _contents() -> list[tuple[str, bytes]]:
     entries["sdk/hai/__init__.py"] = (_SHIM + hai_init).encode()
     for name in SDK_MODULES:
         entries[f"sdk/hai/client/{name}.py"] = (package / "client" / f"{name}.py").read_bytes()
+    entries["sdk/hai/errors.py"] = (package / "errors.py").read_bytes()
     entries["sdk/hai/client/__init__.py"] += f"\n\n{_SHIM}".encode()
     entries["sdk/hfai/__init__.py"] = _SHIM.encode()
     entries["sdk/hfai/client.py"] = _HFAI_CLIENT.encode()

@@ -6,9 +6,11 @@ The agent writes `suspend`, `whole_life_state` and `replies/<id>.json`; the prog
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+from itertools import islice
 
 from hai.agent import files
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_REQUESTS = 32  # forwarded at once; the rest waits for its turn
+MAX_NAMES = 4096  # of a folder are looked at in one turn, whatever a program puts there
+_MIN_VALUE, _MAX_VALUE = -(2**63), 2**63 - 1
 _REQUEST = re.compile(r"([A-Za-z0-9_-]{1,64})\.json")
 _OPS = ("set_whole_life_state", "set_priority")
 
@@ -70,17 +74,16 @@ class Control:
             return []
         try:
             new: list[dict[str, Any]] = []
-            for name in sorted(os.listdir(folder)):
-                match = _REQUEST.fullmatch(name)
-                if match and match.group(1) not in known:
-                    if len(known) + len(new) >= MAX_REQUESTS:
-                        break
-                    request = _parsed(match.group(1), files.read_json(name, folder))
-                    if request is None:
-                        self._refuse(match.group(1))
-                    else:
-                        new.append(request)
+            unknown = [name for name in _request_ids(folder) if name not in known]
+            for request_id in unknown[: MAX_REQUESTS - len(known)]:
+                request = _parsed(request_id, files.read_json(f"{request_id}.json", folder))
+                if request is None:
+                    self._refuse(request_id)
+                else:
+                    new.append(request)
             return new
+        except OSError:  # the disk; the next turn tries again
+            return []
         finally:
             os.close(folder)
 
@@ -101,13 +104,28 @@ class Control:
                 os.close(folder)
 
     def _refuse(self, request_id: str) -> None:
-        self.reply(request_id, False, f"not a request: expected {{op, value}} with op in {_OPS}")
+        why = f"not a request: expected {{op, value}} with op in {_OPS} and a 64-bit integer"
+        with contextlib.suppress(OSError):  # it is still there at the next turn
+            self.reply(request_id, False, why)
 
     def _write(self, name: str, data: bytes, folder: int) -> None:
         files.write(name, data, folder, uid=self._uid)
 
 
-def _parsed(request_id: str, value: Any) -> dict[str, Any] | None:
-    if not isinstance(value, dict) or value.get("op") not in _OPS:
+def _request_ids(folder: int) -> list[str]:
+    """Ids of regular files that are named like requests, in order."""
+    with os.scandir(folder) as entries:
+        some = list(islice(entries, MAX_NAMES))
+    matches = (_REQUEST.fullmatch(e.name) for e in some if e.is_file(follow_symlinks=False))
+    return sorted(match.group(1) for match in matches if match)
+
+
+def _parsed(request_id: str, data: Any) -> dict[str, Any] | None:
+    """None for what the server would not understand: it would refuse the whole report with it,
+    and an agent whose reports are refused hears no orders."""
+    if not isinstance(data, dict) or data.get("op") not in _OPS:
         return None
-    return {"id": request_id, "op": value["op"], "value": value.get("value")}
+    value = data.get("value")
+    if type(value) is not int or not _MIN_VALUE <= value <= _MAX_VALUE:
+        return None
+    return {"id": request_id, "op": data["op"], "value": value}

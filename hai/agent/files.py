@@ -86,7 +86,7 @@ def read_json(name: str, folder: int) -> Any:
         return None
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: 60 000 brackets
         return None
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hai.agent.segments import Segments
 
 BUFFER_BYTES = 8 * 2**20
+ITEM_BYTES = 160  # what one item costs beside its text: output may come byte by byte
 PARTIAL_SECONDS = 0.2  # of silence before the beginning of a line is written
 RETRY_SECONDS = 0.5  # between attempts on a disk that refuses
 
@@ -56,7 +57,7 @@ class LogWriter:
                 chunk = self._resume(chunk)
             if not chunk:
                 return
-            if self._queued_bytes + len(chunk) > self._buffer_bytes:
+            if self._queued_bytes + ITEM_BYTES + len(chunk) > self._buffer_bytes:
                 self._drop(chunk)
                 return
             self._put(_OUTPUT, chunk)
@@ -80,7 +81,7 @@ class LogWriter:
 
     def _put(self, kind: int, data: bytes) -> None:
         self._queue.append((kind, data, wall_time()))
-        self._queued_bytes += len(data)
+        self._queued_bytes += len(data) + ITEM_BYTES
         self._changed.notify()
 
     def _put_dropped(self) -> None:
@@ -128,7 +129,7 @@ class LogWriter:
                 if not self._changed.wait(wait) and not self._queue:
                     return (_OUTPUT, b"", 0.0)
             item = self._queue.popleft()
-            self._queued_bytes -= len(item[1])
+            self._queued_bytes -= len(item[1]) + ITEM_BYTES
             return item
 
     def _write(self, data: bytes) -> None:

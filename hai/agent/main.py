@@ -69,7 +69,8 @@ def _spec(worker_dir: str, folder: int) -> WorkerSpec | None:
 
     try:
         data = files.read_json("spec.json", folder)
-        return WorkerSpec(data, os.path.abspath(worker_dir))
+        # as the launcher spells it, even with "..": both mark the program's processes with it
+        return WorkerSpec(data, os.path.join(os.getcwd(), worker_dir))
     except (KeyError, TypeError, ValueError) as error:
         detail = f"cannot start: spec.json: {type(error).__name__} {error}"
         files.complain(detail)
@@ -108,7 +109,8 @@ def _lock(fd: int) -> bool:
 
 
 def _detach() -> None:
-    """Own session, no foreign descriptors, no hold on any folder."""
+    """Own session, no foreign descriptors, nothing that others may write to."""
+    os.umask(0o022)
     with contextlib.suppress(PermissionError):  # the launcher did that already
         os.setsid()
     os.closerange(3, max(int(name) for name in os.listdir("/proc/self/fd")) + 1)

@@ -105,8 +105,9 @@ def start(
     spec: WorkerSpec, account: Account, environment: dict[str, str], kernel: Kernel
 ) -> Program:
     """Fork and exec; CannotStart if the program could not be brought to run."""
-    argv = command_of(spec)
     output, output_end = os.pipe()
+    if account.drops:  # so that it may open its own /dev/stdout and /dev/stderr
+        os.fchown(output_end, account.uid, account.gid)
     trouble, trouble_end = os.pipe()
     os.set_blocking(output, False)
     _widen(output)
@@ -116,11 +117,11 @@ def start(
         try:
             _become(account, output_end)
             kernel.die_with_parent(agent)
-            _exec(spec, argv, environment)
+            _exec(spec, command_of(spec), environment)
         except CannotStart as error:
             _report(trouble_end, error.exit_code, error.detail)
-        except OSError as error:
-            detail = f"cannot start: {error.strerror or error}"
+        except (OSError, ValueError) as error:  # ValueError: no name of a variable, a NUL
+            detail = f"cannot start: {getattr(error, 'strerror', None) or error}"
             _report(trouble_end, NOT_EXECUTABLE, detail)
         finally:
             os._exit(NOT_EXECUTABLE)

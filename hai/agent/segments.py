@@ -68,7 +68,7 @@ class Segments:
 
     def _open_last(self) -> None:
         """Go on at the end of what an earlier agent left, or begin."""
-        os.makedirs(self._log_dir, mode=0o750, exist_ok=True)
+        self._make_dir()
         self._kept = _offsets(self._log_dir, self._rank)
         if not self._kept:
             self._open_new(0)
@@ -76,7 +76,11 @@ class Segments:
         self._open(self._kept[-1])
         self._size = os.fstat(self._fd).st_size
 
+    def _make_dir(self) -> None:
+        os.makedirs(self._log_dir, mode=0o750, exist_ok=True)
+
     def _open_new(self, offset: int) -> None:
+        self._make_dir()  # somebody may have removed it
         self._open(offset)
         self._size = 0
         if offset not in self._kept:

@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 5.0
 GPU_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_UTIME, _CSTIME, _RSS = 11, 15, 21  # places in /proc/<pid>/stat, counted from the state field
+_UTIME, _CSTIME, _RSS = 11, 14, 21  # places in /proc/<pid>/stat, counted from the state field
 
 
 def cpu_and_memory() -> tuple[float, int]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hai.agent import processes
 from hai.agent.build import build_agent
 from hai.core.task import WorkerKey
 from hai.errors import PlatformError, Unavailable
-from hai.launcher.worker_dir import WorkerDir
+from hai.launcher.worker_dir import WorkerDir, remove_tree
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 START_SECONDS = 10.0  # for a new agent to take its lock
@@ -100,7 +100,8 @@ class LocalLauncher:
         with _disk_trouble(self._data_dir):
             self._ready_root()
             for trash in self._root.glob(".*"):  # what an interrupted forget() left
-                shutil.rmtree(trash, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    remove_tree(trash)
 
     def _ready_root(self) -> Path:
         """The agent's archive; makes the folders that a program of another uid must pass."""
@@ -120,6 +121,8 @@ class LocalLauncher:
         directory = self._dir(worker.key)
         with self._lock, _disk_trouble(self._data_dir):
             archive = self._ready_root()
+            # before there is anything to see: observe() must not take the new folder for a loss
+            self._launched_at.setdefault(worker.key, self._monotonic())
             directory.create(0o711 if worker.uid is not None else 0o700)
             self._reap()
             is_on_its_way = worker.key in self._children.values()
@@ -204,20 +207,16 @@ class LocalLauncher:
                 yield WorkerKey.parse(name), WorkerDir(self._root / name)
 
     def _look(self, key: WorkerKey, directory: WorkerDir) -> Observation:
-        # The lock is asked first: an agent writes its report before it lets go.
-        if directory.is_locked():
-            return Observation(key, WorkerPhase.ALIVE)
-        end = directory.end()
-        if end is not None:
-            return Observation(key, WorkerPhase.EXITED, *end)
+        known = _alive_or_ended(key, directory)
+        if known is not None:
+            return known
         agent = directory.agent()
         if agent is not None and agent.boot_id != processes.boot_id():
             return Observation(key, WorkerPhase.NODE_LOST, detail="the machine was restarted")
         if agent is None and not directory.has("cancelled") and self._may_still_come(key):
             return Observation(key, WorkerPhase.ALIVE)
-        if directory.is_locked():  # it came up between the looks
-            return Observation(key, WorkerPhase.ALIVE)
-        return self._lost(key, directory)
+        # It may have come up, and even ended, between the looks.
+        return _alive_or_ended(key, directory) or self._lost(key, directory)
 
     def _may_still_come(self, key: WorkerKey) -> bool:
         """A directory without an agent: launched a moment ago, or found after a restart, when a
@@ -260,18 +259,23 @@ class LocalLauncher:
             self._ready_root()
             directory.create()
             directory.cancel()
-            for pid, child in list(self._children.items()):
-                if child == key:  # not reaped, so the pid is still its own
-                    os.kill(pid, signal.SIGKILL)
-            if not self._sweep(directory):
+            # A child that is not reaped still has its pid, even before it wrote it down.
+            ours = [pid for pid, child in list(self._children.items()) if child == key]
+            if not self._sweep(directory, ours):
                 raise Unavailable(f"processes of worker {key} do not go away after SIGKILL")
         self._reap()
 
-    def _sweep(self, directory: WorkerDir) -> bool:
-        """SIGKILL the agent and everything that came of it; False if something stays."""
+    def _sweep(self, directory: WorkerDir, children: Sequence[int] = ()) -> bool:
+        """SIGKILL the agent and everything that came of it; False if something stays.
+
+        Who came of it is asked before the agent dies: afterwards nobody could tell.
+        """
         marker = processes.marker_of(str(directory.path / "control"))
         deadline = time.monotonic() + KILL_SECONDS
         kin: dict[int, int] = {}  # pid -> start time: also those that hide their environment
+        for child in children:
+            below = [child, *processes.descendants(child)]
+            kin.update((pid, processes.start_time(pid)) for pid in below)
         while True:
             agent = directory.agent()
             if agent is not None and agent.boot_id == processes.boot_id():
@@ -305,6 +309,14 @@ class LocalLauncher:
 
     def _dir(self, key: WorkerKey) -> WorkerDir:
         return WorkerDir(self._root / str(key))
+
+
+def _alive_or_ended(key: WorkerKey, directory: WorkerDir) -> Observation | None:
+    # The lock is asked first: an agent writes its report before it lets go.
+    if directory.is_locked():
+        return Observation(key, WorkerPhase.ALIVE)
+    end = directory.end()
+    return None if end is None else Observation(key, WorkerPhase.EXITED, *end)
 
 
 def count_gpus() -> int:

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,13 +94,14 @@ class WorkerDir:
         except (KeyError, TypeError, ValueError):
             return None
 
-    def end(self) -> tuple[int, str] | None:
-        """Exit code and detail of the agent's report."""
+    def end(self) -> tuple[int, str, bool, bool] | None:
+        """The agent's report: exit code, detail, acked, saved."""
         data = self._object("exit.json")
         if data is None:
             return None
         try:
-            return int(data["exit_code"]), str(data.get("detail") or "")
+            words = bool(data.get("acked")), bool(data.get("saved"))
+            return int(data["exit_code"]), str(data.get("detail") or ""), *words
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -122,7 +123,7 @@ class WorkerDir:
             self.path.rename(trash)
         except FileNotFoundError:
             return
-        shutil.rmtree(trash)
+        remove_tree(trash)
 
     def _object(self, name: str) -> dict[str, Any] | None:
         try:
@@ -130,3 +131,17 @@ class WorkerDir:
         except (FileNotFoundError, ValueError):
             return None
         return data if isinstance(data, dict) else None
+
+
+def remove_tree(path: Path) -> None:
+    """OSError when something stays. By rm: programs may nest folders in their control directory
+    so deeply that shutil.rmtree would take all of this process's descriptors, and its stack."""
+    done = subprocess.run(  # noqa: S603 - no shell
+        ["rm", "-rf", "--", os.fspath(path)],  # noqa: S607 - wherever it is
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        why = done.stderr.decode("utf-8", "replace").strip()[:200]
+        raise OSError(why or f"rm ended with status {done.returncode}")

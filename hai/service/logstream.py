@@ -137,9 +137,10 @@ class LogReader:
         if query.attempt is not None or query.previous:
             number = query.attempt if query.attempt is not None else task.attempts - 1
             if not 1 <= number <= task.attempts:
+                which = "earlier attempt" if query.previous else f"attempt {number}"
                 raise NotFound(
-                    f"task {task.id} has no {'earlier' if query.previous else f'{number}th'} "
-                    f"attempt: there were {task.attempts}",
+                    f"task {task.id} has no {which}: there were {task.attempts}",
+                    hint=f"hai-cli describe {task.id} lists them",
                 )
             return [number]
         return list(range(max(1, start.attempt), task.attempts + 1))

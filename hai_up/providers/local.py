@@ -34,7 +34,7 @@ from hai_up.process import (
     stop_process,
     wait_until,
 )
-from hai_up.profile import profile_path, write_profile
+from hai_up.profile import home_folder, profile_path, write_profile
 from hai_up.render import render
 from hai_up.state import State, load_state, newer_folder, preparation, save_state
 
@@ -67,9 +67,12 @@ def uid_of(user: str) -> int:
 
 def layout_of(given: Given) -> Layout:
     """The data folder that was asked for, or the default one, as an absolute path."""
-    home = Path(os.environ.get("HOME", "/"))
-    default = default_data_dir(is_root=os.getuid() == 0, environ=dict(os.environ), home=home)
-    return Layout((given.data_dir or default).expanduser().absolute())
+    folder = given.data_dir
+    if folder is None:
+        is_root = os.getuid() == 0
+        home = Path("/root") if is_root else home_folder()
+        folder = default_data_dir(is_root=is_root, environ=dict(os.environ), home=home)
+    return Layout(folder.expanduser().absolute())
 
 
 def options_of(given: Given, layout: Layout, state: State | None) -> Options:
@@ -160,7 +163,7 @@ def _report_running(layout: Layout, state: State, options: Options, say: Say) ->
         say(f"  {line}")
     if changes:
         say("to change that: hai-up down, then hai-up run again with these options")
-    _write_profile(state, say)
+    _write_profile(layout, state, say)
 
 
 def _make_folder(layout: Layout) -> None:
@@ -207,10 +210,8 @@ class _Start:
             process = self._start_server(undo)
             undo.pop_all()
         state = self._working_token(plan, state)
-        state = replace(
-            state, replaced_profile=_write_profile(state, self._say) or state.replaced_profile
-        )
-        save_state(layout, state)
+        backup = _write_profile(layout, state, self._say)
+        save_state(layout, replace(state, replaced_profile=backup or state.replaced_profile))
         self._say(
             f"HAI {__version__} runs at {self._url} (pid {process.pid}), data in {layout.root}"
         )
@@ -311,7 +312,8 @@ def bootstrap(layout: Layout, order: dict[str, object]) -> dict[str, str | None]
         server_command("bootstrap", "--config", os.fspath(layout.config)),
         input=json.dumps(order),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=server_environment(),
         cwd=layout.root,
         check=False,
@@ -341,7 +343,13 @@ def token_works(url: str, token: str) -> bool:
     return True
 
 
-def _write_profile(state: State, say: Say) -> str:
+def _write_profile(layout: Layout, state: State, say: Say) -> str:
+    """The platform runs, with or without it. The backup's path, or ""."""
     url = url_of(state.host, state.port)
     values = {"url": url, "token": state.token, "user": state.user}
-    return write_profile(profile_path(), values, lambda token: token_works(url, token), say)
+    try:
+        return write_profile(profile_path(), values, lambda token: token_works(url, token), say)
+    except PlatformError as error:
+        say(f"warning: hai-cli has no profile: {error.message}")
+        say(f"hint: set HAI_CONF to a file that can be written; the token is in {layout.state}")
+        return ""

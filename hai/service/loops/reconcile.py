@@ -158,5 +158,7 @@ def _observed(observation: Observation) -> WorkerReport | None:
         state=WorkerState.EXITED if exited else WorkerState.LOST,
         exit_code=observation.exit_code,
         detail=observation.detail,
+        acked=observation.acked,
+        saved=observation.saved,
         node_lost=observation.phase is WorkerPhase.NODE_LOST,
     )

@@ -57,3 +57,14 @@ def test_a_reused_pid_is_not_killed() -> None:
     assert child.poll() is None
     assert processes.kill_exactly(child.pid, started)
     assert child.wait() == -signal.SIGKILL
+
+
+def test_an_idle_process_uses_no_cpu_time() -> None:
+    before, _ = cpu_and_memory()
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(5)]
+    try:
+        assert cpu_and_memory()[0] - before < 0.5  # 0.02 s for each to start, at most
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()

@@ -80,3 +80,14 @@ def test_ranks_do_not_mix(tmp_path: Path) -> None:
         write_all(segments, b"rank %d\n" % rank)
         segments.close()
     assert files_of(tmp_path, 1) == {0: b"rank 1\n"}
+
+
+def test_a_removed_folder_comes_back_with_the_next_file(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    segments = Segments(str(folder), 0, segment_bytes=10, count=2)
+    write_all(segments, b"12345678\n")
+    (folder / segment_name(0, 0)).unlink()
+    folder.rmdir()
+    write_all(segments, b"abcdefgh\n")
+    segments.close()
+    assert files_of(folder) == {9: b"abcdefgh\n"}

@@ -74,8 +74,11 @@ class Script:
             assert isinstance(part, bytes)
             yield part
 
-    def resume(self, tries: int | None = None, ends_on_close: bool = False) -> Resume:
+    def resume(
+        self, tries: int | None = None, ends_on_close: bool = False, patient: bool = False
+    ) -> Resume:
         return Resume(
+            patient=patient,
             wait=self.waits.append,
             lost=lambda: self.told.append("lost"),
             back=lambda: self.told.append("back"),
@@ -115,6 +118,12 @@ def test_the_waits_grow_to_a_limit() -> None:
 def test_the_first_connection_is_not_retried() -> None:
     with pytest.raises(Unreachable):
         Script(GONE, [END]).read()
+
+
+def test_a_patient_reader_retries_the_first_connection_too() -> None:
+    assert Script(GONE, GONE, [END]).read(patient=True) == ["end"]
+    with pytest.raises(NotFound):
+        Script(NotFound("never was"), [END]).read(patient=True)
 
 
 def test_other_errors_go_through() -> None:

@@ -1,5 +1,6 @@
 """Each thing that makes a start impossible is said before anything is changed."""
 
+import dataclasses
 import os
 import socket
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from hai.errors import PlatformError
+from hai_up.account import account_for
 from hai_up.checks import (
     FAIL,
     OK,
+    WARN,
+    check_database,
     check_disk,
     check_folder,
     check_port,
@@ -78,3 +82,33 @@ def test_this_python_will_do(tmp_path: Path) -> None:
 def test_memory() -> None:
     assert 0 < memory_bytes("MemAvailable") <= memory_bytes("MemTotal")
     assert memory_bytes("NoSuchField") == 0
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    check = check_folder(options(tmp_path / "\udcff"))
+    assert check.status == FAIL
+    assert "LC_ALL" in check.fix
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make somebody else's folder")
+def test_what_others_could_change_is_refused_or_named(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    assert "another user" in check_folder(options(theirs)).text
+    below = check_folder(options(theirs / "data"))
+    assert (below.status, str(theirs) in below.text) == (WARN, True)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert check_folder(options(tmp_path / "open" / "data")).status == WARN
+    (tmp_path / "open").chmod(0o1777)
+    assert check_folder(options(tmp_path / "open" / "data")).status == OK
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root's PostgreSQL runs as somebody else")
+def test_tasks_must_not_run_as_the_databases_account(tmp_path: Path) -> None:
+    account = account_for(tmp_path / "data").name
+    check = check_database(dataclasses.replace(options(tmp_path), user=account))
+    assert check.status == FAIL
+    if "not found" not in check.text:
+        assert account in check.text

@@ -103,6 +103,17 @@ def test_a_server_without_pid_file_is_found(tmp_path: Path) -> None:
         end(child)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_a_strangers_process_of_that_name_is_no_server(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    code = "import os; os.setuid(65534);" + SLEEPER
+    child = start(code, "run", "--config", str(layout.config))
+    try:
+        assert find_server(layout) is None
+    finally:
+        end(child)
+
+
 def test_one_hai_up_at_a_time(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     said: list[str] = []

@@ -1,11 +1,13 @@
 """The profile of the user who starts the platform: written, kept or put aside."""
 
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from hai_up.profile import read_profile, remove_profile, write_profile
+from hai.errors import PlatformError
+from hai_up.profile import profile_path, read_profile, remove_profile, write_profile
 
 OURS = {"url": "http://127.0.0.1:7420", "token": "new", "user": "ada"}
 
@@ -59,3 +61,25 @@ def test_only_our_own_profile_is_removed(tmp_path: Path) -> None:
     write(path)
     assert str(path) in remove_profile(path, OURS["url"], "")
     assert not path.exists()
+
+
+def test_a_profile_that_can_not_be_removed_is_named(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+    try:
+        path = tmp_path / "conf.yaml"
+        write(path)
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
+        assert "Read-only" in remove_profile(path, OURS["url"], "")
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_nobody_knows_where_home_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    with pytest.raises(PlatformError, match="no home folder"):
+        profile_path()
+    monkeypatch.setenv("HAI_CONF", "/some/where")
+    assert profile_path() == Path("/some/where")

@@ -70,6 +70,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_no_link_is_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".file.{os.getpid()}").symlink_to(victim)
+    (tmp_path / "file").symlink_to(victim)
+    write_private(tmp_path / "file", "text")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "file").read_text() == "text"
+
+
 def test_last_lines(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert last_lines(path, 3) == []

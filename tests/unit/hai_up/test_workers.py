@@ -1,5 +1,6 @@
 """Workers that outlived their server are found and ended; strangers are left alone."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -55,6 +56,34 @@ def test_workers_are_ended_and_strangers_are_not(tmp_path: Path) -> None:
         for child in children:
             child.kill()
             child.communicate()
+
+
+def test_what_a_program_left_in_another_session_is_ended(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    own = layout.workers / "1.1.0"
+    marked, agent = start(str(own)), start("elsewhere")
+    code = "import subprocess as s; p = s.Popen(['sleep', '600'], env={}, start_new_session=True);"
+    parent = subprocess.Popen(  # an agent whose program's child hides its environment
+        [sys.executable, "-c", code + "print(p.pid, flush=True);" + SLEEPER],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "HAI_CONTROL_DIR": "elsewhere"},
+    )
+    assert parent.stdout is not None
+    hidden = int(parent.stdout.readline())
+    try:
+        describe(own, parent.pid, 0)  # its program has ended
+        assert end_workers(layout, seconds=0) == 1
+        assert marked.wait(10) != 0
+        assert parent.wait(10) != 0
+        assert process_of(hidden) is None
+        assert agent.poll() is None
+    finally:
+        for child in (marked, agent, parent):
+            child.kill()
+            child.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hidden, 9)
 
 
 def test_a_folder_without_workers(tmp_path: Path) -> None:
