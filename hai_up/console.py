@@ -3,20 +3,8 @@
 import sys
 from collections.abc import Callable
 
+from hai.cli.errors import exit_code
 from hai.errors import HaiError, InvalidInput
-
-EXIT_CODES = {
-    "invalid_input": 2,
-    "not_found": 3,
-    "auth_required": 4,
-    "denied": 5,
-    "over_quota": 5,
-    "conflict": 6,
-    "name_in_use": 6,
-    "unreachable": 7,
-    "unavailable": 7,
-    "timeout": 8,
-}
 
 
 def data(text: str) -> None:
@@ -46,11 +34,6 @@ def ask(question: str, expected: str, *, flag: str = "--yes") -> bool:
     return sys.stdin.readline().strip() == expected
 
 
-def exit_code_of(error: HaiError) -> int:
-    """The shell's number for an error; 1 for what has none of its own."""
-    return EXIT_CODES.get(error.code, 1)
-
-
 def guarded(entry: Callable[[], object]) -> int:
     """Run `entry` and return its exit code; a deliberate error is told as `error:` and `hint:`."""
     try:
@@ -59,7 +42,7 @@ def guarded(entry: Callable[[], object]) -> int:
         say(f"error: {error.message}")
         if error.hint:
             say(f"hint: {error.hint}")
-        return exit_code_of(error)
+        return exit_code(error)
     except KeyboardInterrupt:
         say("interrupted")
         return 130

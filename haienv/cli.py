@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hai.cli.errors import ERROR, Stderr, exit_code, leave
+from hai.cli.errors import Stderr, run_tool
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build
@@ -226,9 +226,7 @@ def _active_path() -> Path | None:
 
 
 def _stderr() -> Stderr:
-    stderr = Stderr()
-    stderr.program = "haienv"
-    return stderr
+    return Stderr(program="haienv")
 
 
 def _say(text: str) -> None:
@@ -236,13 +234,5 @@ def _say(text: str) -> None:
 
 
 def main() -> NoReturn:
-    """Runs the command line; every deliberate error is one line, a hint and its exit code."""
-    try:
-        app(prog_name="haienv")
-    except HaiError as error:
-        _stderr().error(error)
-        leave(exit_code(error))
-    except OSError as error:  # a full disk, a file system that went away
-        _stderr().error(HaiError(f"{error.filename or 'the file system'}: {error.strerror}"))
-        leave(ERROR)
-    leave(0)
+    """Runs the command line."""
+    run_tool(lambda: app(prog_name="haienv"), _stderr())

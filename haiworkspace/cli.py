@@ -8,9 +8,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hai.cli.errors import ERROR, Stderr, exit_code, leave
+from hai.cli.errors import Stderr, leave, run_tool
 from hai.cli.output import Column, Layout, Output, parse_format
-from hai.errors import HaiError, InvalidInput, NotFound
+from hai.errors import InvalidInput, NotFound
 from haiworkspace import records, transfer, workspace
 from haiworkspace.plan import Change, Plan
 from haiworkspace.records import Workspace
@@ -233,9 +233,7 @@ def _summary(plan: Plan, verb: str, remote: Path) -> str:
 
 
 def _stderr() -> Stderr:
-    stderr = Stderr()
-    stderr.program = "haiworkspace"
-    return stderr
+    return Stderr(program="haiworkspace")
 
 
 def _say(text: str) -> None:
@@ -243,13 +241,5 @@ def _say(text: str) -> None:
 
 
 def main() -> NoReturn:
-    """Runs the command line; every deliberate error is one line, a hint and its exit code."""
-    try:
-        app(prog_name="haiworkspace")
-    except HaiError as error:
-        _stderr().error(error)
-        leave(exit_code(error))
-    except OSError as error:  # a full disk, a file system that went away
-        _stderr().error(HaiError(f"{error.filename or 'the file system'}: {error.strerror}"))
-        leave(ERROR)
-    leave(0)
+    """Runs the command line."""
+    run_tool(lambda: app(prog_name="haiworkspace"), _stderr())

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn, TextIO
 
 from hai.cli.terminal import Palette, printable, safe_stream
@@ -76,7 +76,9 @@ class Stderr:
         quiet: bool = False,
         as_json: bool = False,
         palette: Palette | None = None,
+        program: str = "",
     ) -> None:
+        self.program = program or self.program
         self._stream = safe_stream(stream or sys.stderr)
         self.quiet = quiet
         self.as_json = as_json
@@ -137,6 +139,20 @@ def error_body(error: HaiError) -> Mapping[str, object]:
         "request_id": request_id,
     }
     return {**body, "details": details} if details else body
+
+
+def run_tool(entry: Callable[[], object], stderr: Stderr) -> NoReturn:
+    """Runs a small tool's command line and exits: every deliberate error is one line, a hint and
+    its exit code."""
+    try:
+        entry()
+    except HaiError as error:
+        stderr.error(error)
+        leave(exit_code(error))
+    except OSError as error:  # a full disk, a file system that went away
+        stderr.error(HaiError(f"{error.filename or 'the file system'}: {error.strerror}"))
+        leave(ERROR)
+    leave(OK)
 
 
 def leave(code: int) -> NoReturn:

@@ -17,7 +17,7 @@ class SdkRequest(TypedDict):
     """A call of the user's program that the agent passes on (hai/client/training.py)."""
 
     id: str
-    op: Literal["set_whole_life_state", "set_priority"]
+    op: str  # set_whole_life_state, set_priority
     value: Any
 
 

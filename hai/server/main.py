@@ -55,6 +55,7 @@ def _root(
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Serve in the foreground until SIGTERM or SIGINT; workers outlive the server."""
+    os.umask(os.umask(0o022) | 0o022)  # nobody else writes what the server and its agents write
     from hai.server.daemon import serve
     from hai.server.logging import setup_logging
     from hai.settings import load_settings

@@ -12,6 +12,8 @@ from hai.errors import AuthRequired, InvalidInput, NotFound
 from hai.ports import Clock, Store
 from hai.service.access import require_admin, require_self
 
+_LEAST_UID = 1000  # of people, as Debian and most others have it
+_NOBODY = 65534
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
@@ -69,6 +71,12 @@ class UserService:
         """A new user with a first token."""
         require_admin(admin, "adding users")
         user = self.checked(name, role, uid)
+        if self.needs_uid and uid is not None and (uid < _LEAST_UID or uid == _NOBODY):
+            # root, the database's account: whoever has those has the platform
+            raise InvalidInput(
+                f"uid {uid} is a system account's",
+                hint=f"give {name} the uid of a person: {_LEAST_UID} or more",
+            )
         await self._store.add_user(user, self._event("user.added", admin, user.name))
         return user, await self._new_token(admin, user.name, "first", None)
 

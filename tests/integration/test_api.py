@@ -11,6 +11,7 @@ import pytest
 
 from hai.core.identity import Role, User
 from hai.core.types import UserName
+from hai.errors import InvalidInput
 from hai.server.app import build_app
 from hai.server.compose import Platform, compose, opened
 from hai.service.bootstrap import Bootstrap
@@ -332,8 +333,9 @@ async def test_users_without_a_uid_are_refused_where_tasks_would_run_as_root(
     services = platform.services
     root = User(UserName("root"), Role.ADMIN, 0)
     if platform.services.users.needs_uid:
-        with pytest.raises(Exception, match="need a Unix user"):
-            await services.users.add(root, "bob", Role.USER, None)
+        for uid, words in ((None, "need a Unix user"), (0, "system"), (65534, "system")):
+            with pytest.raises(InvalidInput, match=words):
+                await services.users.add(root, "bob", Role.USER, uid)
     else:
         user, _ = await services.users.add(root, "bob", Role.USER, None)
         assert user.uid is None

@@ -1,6 +1,6 @@
 """The agents' door; see hai/schema/agent.py."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +16,8 @@ class SdkRequestBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field(max_length=64)
-    op: Literal["set_whole_life_state", "set_priority"]
-    value: int | float | str | bool | None
+    op: str = Field(max_length=64)
+    value: Any = None  # judged with the request: a bad one must not cost the whole report
 
 
 class ReportBody(BaseModel):
