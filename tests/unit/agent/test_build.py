@@ -31,7 +31,7 @@ assert client.self_health_check().findings
 def run_sdk(python: str, archive: Path, code: str, *paths: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([*paths, str(archive / "sdk")])
     return subprocess.run(
-        [python, "-c", code],
+        [python, "-S", "-c", code],  # no site-packages: HAI may be installed where the tests run
         env={"PATH": os.environ["PATH"], "PYTHONPATH": path},
         cwd=archive.parent,
         capture_output=True,
