@@ -86,7 +86,8 @@ class TaskService:
         task = await self._look_up(user, ref)
         if task is None:
             raise NotFound(
-                f"there is no task {ref!r}", hint="hai-cli list shows yours, list -a all"
+                f"there is no task {ref!r}",
+                hint="hai-cli list shows yours, hai-cli list -a everybody's",
             )
         return task
 
