@@ -43,6 +43,28 @@ def _held(_: _Evidence) -> str:
     return "is suspended until somebody resumes it"
 
 
+def _dependency(evidence: _Evidence) -> str:
+    return f"starts after {_tasks(evidence.items('tasks')) or 'other tasks'}"
+
+
+def _backoff(evidence: _Evidence) -> str:
+    seconds = evidence.number("seconds")
+    return f"is tried again {f'in {seconds} s' if seconds else 'later'}"
+
+
+def _array_limit(evidence: _Evidence) -> str:
+    limit = evidence.number("limit")
+    return f"waits for its array, of which {limit or 'few'} may run at once"
+
+
+def _unhealthy(evidence: _Evidence) -> str:
+    size, healthy = evidence.number("nodes"), evidence.number("healthy")
+    return (
+        f"needs {evidence.needed}: only {healthy} of {size} in {evidence.group} "
+        f"{_are(healthy)} healthy"
+    )
+
+
 def _group_unknown(evidence: _Evidence) -> str:
     return f"waits for a group that has no nodes: {evidence.group}"
 
@@ -122,8 +144,12 @@ def _tasks(ids: Iterable[object], more: int = 0) -> str:
 
 _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {
     WaitCode.HELD: _held,
+    WaitCode.DEPENDENCY: _dependency,
+    WaitCode.BACKOFF: _backoff,
+    WaitCode.ARRAY_LIMIT: _array_limit,
     WaitCode.GROUP_UNKNOWN: _group_unknown,
     WaitCode.GROUP_TOO_SMALL: _group_too_small,
+    WaitCode.UNHEALTHY: _unhealthy,
     WaitCode.NO_QUOTA: _no_quota,
     WaitCode.QUOTA_EXCEEDED: _quota_exceeded,
     WaitCode.NO_FREE_NODES: _no_free_nodes,

@@ -11,7 +11,8 @@ class NodeHealth(StrEnum):
 
     READY = "ready"
     SUSPECT = "suspect"  # lost contact or failed a check; used last, or not at all
-    DRAINED = "drained"  # an admin took it out; running work goes on
+    CORDONED = "cordoned"  # an admin keeps new work away; running work goes on
+    DRAINED = "drained"  # an admin took it out; running work is suspended and goes on elsewhere
     DOWN = "down"
 
 

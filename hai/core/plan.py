@@ -18,10 +18,13 @@ from hai.core.types import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One unfinished task as the planner sees it.
+    """One unfinished task as the planner sees it. Times are Unix seconds.
 
-    Waiting: `holds` is empty and `knows` lists the nodes of its last attempt. Active: `holds` are
-    its nodes, `charged` the level its quota is charged at, `since` when this attempt was created.
+    Waiting: `holds` is empty, `knows` lists the nodes of its last attempt, `queued_at` is when it
+    last joined its line (None: at `submitted_at`), `suspended_at` when it was last given notice.
+    Active: `holds` are its nodes, `charged` is the level that its quota is charged at, `since` is
+    when this attempt was created, `running_since` when its gang began to run, `saved_at` its last
+    checkpoint.
     """
 
     task_id: TaskId
@@ -37,6 +40,35 @@ class Claim:
     knows: tuple[NodeName, ...] = ()
     charged: Priority | None = None
     since: float | None = None
+    running_since: float | None = None
+    queued_at: float | None = None
+    suspended_at: float | None = None
+    saved_at: float | None = None
+    ran_seconds: float = 0.0  # running time of all earlier attempts
+    backfill: bool = False  # this attempt runs in the shadow of a gang: it carries no slice
+    for_task: TaskId | None = None  # who gets the nodes of the attempt that was suspended last
+    first: bool = False  # back at the head of its user's line: its node was lost
+    not_before: float | None = None  # it is tried again later: retry backoff
+    waits_for: tuple[TaskId, ...] = ()  # dependencies that have not ended
+    array: TaskId | None = None  # the first member's id names the array
+    array_limit: int = 0  # members that may be active at once; 0: all
+
+    @property
+    def line_since(self) -> float:
+        """When it joined the line that it stands in."""
+        return self.submitted_at if self.queued_at is None else self.queued_at
+
+    @property
+    def slice_since(self) -> float:
+        """When the slice of the running attempt began."""
+        began = self.since if self.running_since is None else self.running_since
+        return 0.0 if began is None else began
+
+    @property
+    def level(self) -> Priority:
+        """The level that an active claim's nodes are booked at."""
+        level = self.priority if self.charged is None else self.charged
+        return Priority.LOW if level is Priority.AUTO else level
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +89,14 @@ class ClusterState:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """Knobs of the planner. Time sharing adds its own beside these."""
-
-    preemption: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
-    """Give these nodes (rank 0 first) to the task, charged at this level."""
+    """Give these nodes (rank 0 first) to the task, charged at this level. A `backfill` carries no
+    slice and yields as soon as the gang that waits for these nodes fits."""
 
     task_id: TaskId
     nodes: tuple[NodeName, ...]
     priority: Priority
+    backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +109,7 @@ class Suspend:
 
 @dataclass(frozen=True, slots=True)
 class Demotion:
-    """Charge a running task at a lower level from now on."""
+    """The task has run its time at a high level and asks for this one from now on."""
 
     task_id: TaskId
     priority: Priority
@@ -90,9 +117,15 @@ class Demotion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one tick decided. `reasons` has one entry for every task that goes on waiting."""
+    """What one tick decided. `reasons` are those of the tasks that the tick looked at and that go
+    on waiting; reasons.py finds the reason of any other one from the same state."""
 
     starts: tuple[Start, ...] = ()
     suspends: tuple[Suspend, ...] = ()
     demotions: tuple[Demotion, ...] = ()
     reasons: Mapping[TaskId, Reason] = field(default_factory=dict)
+
+    @property
+    def decides(self) -> bool:
+        """Whether anything is to be done."""
+        return bool(self.starts or self.suspends or self.demotions)

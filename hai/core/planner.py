@@ -26,11 +26,11 @@ from hai.core.plan import (
     ClusterState,
     Demotion,
     Plan,
-    Policy,
     Reason,
     Start,
     Suspend,
 )
+from hai.core.policy import Policy
 from hai.core.preemption import Victims, charged_level
 from hai.core.quota import LEVELS, Account, Ledger
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, WaitCode

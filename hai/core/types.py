@@ -113,8 +113,12 @@ class WaitCode(StrEnum):
     """Why a task waits. Never free text: evidence goes beside it."""
 
     HELD = "held"  # suspended by a person until resumed
+    DEPENDENCY = "dependency"  # other tasks have to end first
+    BACKOFF = "backoff"  # it is tried again later
+    ARRAY_LIMIT = "array_limit"  # enough members of its array run
     GROUP_UNKNOWN = "group_unknown"
     GROUP_TOO_SMALL = "group_too_small"  # more nodes than the group has, healthy or not
+    UNHEALTHY = "unhealthy"  # more nodes than the group has in good health now
     NO_QUOTA = "no_quota"  # the limit is below what the task needs
     QUOTA_EXCEEDED = "quota_exceeded"  # the limit is in use by the user's other tasks
     NO_FREE_NODES = "no_free_nodes"  # first in its line, and the gang does not fit

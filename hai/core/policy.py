@@ -1,0 +1,75 @@
+"""The scheduling policy: every knob in one value, with its default.
+
+Durations are seconds. docs/scheduling.md tells what each knob does, with examples.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from hai.core.types import Priority, UserName
+from hai.errors import InvalidInput
+
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Knobs of the planner; InvalidInput names the first one that makes no sense.
+
+    Two policies with the same `version` decide alike.
+    """
+
+    preemption: bool = True  # may anybody be suspended for somebody else
+    backfill: bool = True  # may others run in the shadow of a gang that does not fit yet
+    slice_seconds: float = 30 * MINUTE  # the running time that a start is sure of among equals
+    slices: Mapping[Priority, float] = field(default_factory=dict)  # other slices, by priority
+    half_life_seconds: float = DAY  # of the usage that decides whose turn it is
+    weights: Mapping[UserName, float] = field(default_factory=dict)  # 1 for whoever is not named
+    patience_seconds: float = HOUR  # a user who waited this long is served before all turns
+    demote_after_seconds: float = 30 * MINUTE  # ABOVE_NORMAL becomes NORMAL; 0: never
+    lost_work_cap_seconds: float = 4 * HOUR  # no task is dearer than this, checkpoint or not
+
+    def __post_init__(self) -> None:
+        for name in ("slice_seconds", "half_life_seconds"):
+            _require(name, getattr(self, name), above=0.0)
+        for name in ("patience_seconds", "demote_after_seconds", "lost_work_cap_seconds"):
+            _require(name, getattr(self, name), least=0.0)
+        for level, seconds in self.slices.items():
+            _require(f"slices.{level.name}", seconds, above=0.0)
+        for user, weight in self.weights.items():
+            _require(f"weights.{user}", weight, above=0.0)
+
+    def slice_of(self, level: Priority) -> float:
+        """Seconds that a start at `level` is safe from its equals."""
+        return self.slices.get(level, self.slice_seconds)
+
+    def weight(self, user: UserName) -> float:
+        """How many times the share of an ordinary user this one has."""
+        return self.weights.get(user, 1.0)
+
+    @property
+    def version(self) -> str:
+        """A short digest of all knobs, for the decision ledger."""
+        parts = []
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            if isinstance(value, Mapping):
+                value = sorted((str(key), float(one)) for key, one in value.items())
+            parts.append(f"{knob.name}={value!r}")
+        return hashlib.blake2b(";".join(parts).encode(), digest_size=6).hexdigest()
+
+
+def _require(
+    name: str, value: float, *, above: float = -math.inf, least: float = -math.inf
+) -> None:
+    if math.isfinite(value) and value > above and value >= least:
+        return
+    bound = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
+    raise InvalidInput(
+        f"the scheduling policy's {name} is {value:g}, and must be a number, {bound}",
+        hint="docs/scheduling.md explains every knob of [scheduler]",
+    )
