@@ -187,6 +187,20 @@ def test_colours_are_for_terminals_that_want_them(hai: Person) -> None:
         assert "\x1b[31m" in terminal.screen
 
 
+def test_a_narrow_status_tells_the_whole_reason(hai: Person) -> None:
+    task = hai.hollow("narrow")
+    hai.live.wait(task, "running")
+    assert hai("suspend", str(task)).code == 0
+    reason = hai.live.wait(task, "suspended")["reason"]["text"]
+    with hai.terminal("status", str(task), NO_COLOR="1") as terminal:
+        assert terminal.ends() == 0
+    row, why, *_ = terminal.screen.splitlines()[1:]
+    assert len(row) <= 80
+    assert why == f"why: {reason}"
+    assert "as soon as nodes are free" in hai("resume", str(task)).err
+    hai("stop", str(task))
+
+
 def test_a_watched_list_is_drawn_anew(hai: Person) -> None:
     with hai.terminal("list", "-w") as terminal:
         terminal.sees("\x1b[H\x1b[J", "NAME")

@@ -78,6 +78,7 @@ def test_nothing_heavy_is_loaded(command: str) -> None:
         ("python -n 2 -- ", "FILE comes first"),
         ("python x.py -- -n 2 more", "unexpected extra argument"),
         ("python x.py -- --nodse 2", "did you mean --nodes?"),
+        ("python x.py ++ -ss -4", "must not be negative"),
         ("python x.py ++ -n 2", "possible only after `--`"),
         ("python x.py -- -ss 2", "possible only after `++`"),
         ("python x.py -- ++", "separator"),
