@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -55,6 +56,12 @@ def submit_all(live: Live, count: int) -> dict[int, int]:
     return expected
 
 
+def have_ended(live: Live, least: int) -> bool:
+    with live.client() as client:
+        found = client.get("/tasks?user=all&page_size=1&state=succeeded&state=failed").json()
+    return int(found["total"]) >= least
+
+
 def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
     for task_id, exit_code in expected.items():
         done = live.wait(task_id, "succeeded", "failed", "stopped", timeout=120)
@@ -77,9 +84,12 @@ def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
     seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
     print("seed", seed)  # noqa: T201 - shown when the test fails
     moments = random.Random(seed)  # noqa: S311 - no secret
-    for _ in range(KILLS):
+    # Spread over the whole run: a server that is killed again and again as it comes up gets
+    # nowhere, and would always be killed in the same state.
+    for least in sorted(moments.sample(range(TASKS - 2), KILLS)):
+        wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
         # a pause of random length is the experiment here, not a wait for something
-        signal.sigtimedwait([], moments.uniform(0.0, 0.6))
+        signal.sigtimedwait([], moments.uniform(0.0, 0.3))
         live.kill()
         live.start()
     check_all(live, marks, expected)
