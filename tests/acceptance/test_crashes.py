@@ -3,7 +3,9 @@
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -133,14 +135,44 @@ def test_postgresql_restarted_under_load(
 def _restart_under_load(live: Live, postgres: EmbeddedPostgres) -> None:
     marks = work(live)
     expected = submit_all(live, 20)
-    for _ in range(3):
-        postgres.stop("immediate")
-        postgres.start()
-        more = live.submit(
-            name=f"work-more-{len(expected)}", entrypoint="work.py", parameters="0 0"
-        )
-        expected[more] = 0
+    is_over = threading.Event()
+
+    def keep_submitting() -> list[int]:
+        accepted: list[int] = []
+        while not is_over.is_set():
+            name = f"more-{len(accepted)}"
+            accepted.append(wait_until(partial(submitted, live, name), 60, what=name))
+        return accepted
+
+    with ThreadPoolExecutor(1) as pool:
+        submitter = pool.submit(keep_submitting)
+        try:
+            for least in (2, 6, 10):
+                wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
+                postgres.stop("immediate")
+                postgres.start()
+                wait_until(live.is_ready, 30, what="the server is ready again")
+        finally:
+            is_over.set()
+        more = submitter.result()
+    assert more
+    expected |= dict.fromkeys(more, 0)
+    with live.client() as client:
+        total = client.get("/tasks?user=all&page_size=1").json()["total"]
+    assert total == len(expected), "accepted once, and nothing that was not accepted"
     check_all(live, marks, expected)
+
+
+def submitted(live: Live, name: str) -> int:
+    """One try of a client that does not give up; the task's id, or 0: not now."""
+    task = live.task(name=name, entrypoint="work.py", parameters="0 0", request_id=name)
+    with live.client() as client:
+        reply = client.post("/tasks", json=task)
+    if reply.status_code == 503:
+        assert reply.json()["code"] == "unavailable"
+        return 0
+    assert reply.status_code == 201, reply.text
+    return int(reply.json()["id"])
 
 
 def test_a_stopped_server_leaves_workers_alone_and_finds_them_again(live: Live) -> None:
