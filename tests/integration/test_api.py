@@ -319,7 +319,24 @@ async def test_metrics_ready_and_the_description(alice: Client) -> None:
     assert 'hai_tasks{state="succeeded"} 1.0' in metrics
     assert 'hai_nodes{group="hollow",health="ready"} 4.0' in metrics
     assert (await alice.get("/ready")).json()["status"] == "ready"
-    assert "/api/v1/tasks/{ref}/logs" in (await alice.get("/openapi.json")).json()["paths"]
+
+
+async def test_the_description_says_who_needs_a_token_and_what_errors_are(alice: Client) -> None:
+    described = (await alice.get("/openapi.json")).json()
+    schemes = described["components"]["securitySchemes"]
+    assert schemes["token"]["scheme"] == "bearer"
+    errors = {"$ref": "#/components/schemas/ErrorBody"}
+    for path, verbs in described["paths"].items():
+        for verb in verbs.values():
+            is_open = path in ("/health", "/ready", "/metrics")
+            assert verb.get("security") == (None if is_open else [{"token": []}]), path
+            if not is_open:
+                said = verb["responses"]["default"]["content"]["application/json"]
+                assert said["schema"] == errors, path
+    assert {"code", "message", "hint"} <= set(
+        described["components"]["schemas"]["ErrorBody"]["properties"]
+    )
+    assert "/api/v1/tasks/{ref}/logs" in described["paths"]
 
 
 async def test_too_large_a_body_is_refused(alice: Client) -> None:

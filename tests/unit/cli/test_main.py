@@ -78,6 +78,7 @@ def test_nothing_heavy_is_loaded(command: str) -> None:
         ("python -n 2 -- ", "FILE comes first"),
         ("python x.py -- -n 2 more", "unexpected extra argument"),
         ("python x.py -- --nodse 2", "did you mean --nodes?"),
+        ("python x.py ++ -ss -4", "must not be negative"),
         ("python x.py ++ -n 2", "possible only after `--`"),
         ("python x.py -- -ss 2", "possible only after `++`"),
         ("python x.py -- ++", "separator"),
@@ -115,11 +116,13 @@ def test_list_keeps_data_and_narration_apart(cli: Cli, joined: Peer) -> None:
     assert joined.requests[-1].headers["authorization"] == "Bearer t0ken-secret"
     assert cli("ls", "-q").out == "12\n"
     assert json.loads(cli("list", "--json").out)[0]["id"] == 12
+    assert json.loads(cli("list", "-j").out)[0]["id"] == 12
     assert json.loads(cli("-o", "json", "list").out)[0]["id"] == 12
 
 
-def test_errors_are_json_when_json_was_asked_for(cli: Cli, joined: Peer) -> None:
-    result = cli("status", "nope", "-o", "json")
+@pytest.mark.parametrize("words", ["-o json", "--json", "-j"])
+def test_errors_are_json_when_json_was_asked_for(cli: Cli, joined: Peer, words: str) -> None:
+    result = cli("status", "nope", *words.split())
     assert result.code == 3
     assert json.loads(result.err)["request_id"] == "r-1"
 
@@ -158,7 +161,7 @@ def test_init_checks_then_stores(
     path = tmp_path / "conf.yaml"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_profile().token == "s3cret"
-    result = cli("init", "argv-token", "--url", peer.url)
+    result = cli("init", "argv-token", "--url", peer.url, "--bff_url", "http://old.example")
     assert "visible to others" in result.err
     peer.on("GET", f"{API}/whoami", error("auth_required", 401, "unknown token"))
     assert cli("init", "wrong", "--url", peer.url).code == 4
@@ -168,6 +171,7 @@ def test_init_checks_then_stores(
 def test_whoami_shows_quota_bars(cli: Cli, joined: Peer) -> None:
     joined.on("GET", f"{API}/whoami", Reply(body=whoami_view()))
     out = cli("whoami").out
+    assert out == cli("whoami", "--ascii").out
     assert "alice (user)" in out
     assert "[#####...............]" in out
     assert json.loads(cli("whoami", "-o", "json").out)["user"]["name"] == "alice"
