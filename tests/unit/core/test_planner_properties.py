@@ -7,7 +7,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from functools import partial
 
 import pytest
@@ -40,17 +40,38 @@ PROPERTY = settings(
 pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 240)
 
 
-@dataclass(frozen=True)
 class Cluster:
     """Values that a state can be built of, over and over."""
 
-    nodes: tuple[Node, ...]
-    claims: tuple[Claim, ...]
-    quotas: QuotaTable
-    policy: Policy = POLICY
+    def __init__(
+        self,
+        nodes: tuple[Node, ...],
+        claims: tuple[Claim, ...],
+        quotas: QuotaTable,
+        policy: Policy = POLICY,
+    ) -> None:
+        self.nodes = nodes
+        self.claims = claims
+        self.quotas = quotas
+        self.policy = policy
+
+    def __repr__(self) -> str:
+        """Only what differs from the defaults: a failing example should fit a screen."""
+        values = [*self.nodes, *self.claims, self.policy]
+        limits = {f"{u} {g} {p.name}": n for (u, g, p), n in self.quotas.limits.items()}
+        return "\n".join([*map(_brief, values), f"{limits}"])
 
     def state(self) -> SchedulerState:
         return build_state(self.policy, self.nodes, self.quotas, self.claims, NOW)
+
+
+def _brief(value: Node | Claim | Policy) -> str:
+    told = [
+        f"{one.name}={getattr(value, one.name)!s}"
+        for one in fields(value)
+        if getattr(value, one.name) != one.default
+    ]
+    return f"{type(value).__name__}({', '.join(told)})"
 
 
 @st.composite
@@ -250,7 +271,8 @@ def check_right(state: SchedulerState, victim: Claim, winner: Claim, level: Prio
 @given(clusters(), st.booleans(), st.booleans())
 def test_one_plan(cluster: Cluster, preemption: bool, backfill: bool) -> None:
     policy = Policy(preemption=preemption, backfill=backfill)
-    state = replace(cluster, policy=policy).state()
+    cluster.policy = policy
+    state = cluster.state()
     before = picture(state)
     decided = plan(state, NOW)
     event(f"starts {bool(decided.starts)}, suspends {bool(decided.suspends)}")
@@ -282,8 +304,8 @@ def test_the_order_of_the_input_does_not_matter(cluster: Cluster, rng: random.Ra
 def test_an_unchanging_cluster_comes_to_rest(cluster: Cluster, preemption: bool) -> None:
     """Nothing arrives and nothing ends: after every hand-over the plan is empty, and stays so until
     a slice ends. Each suspension made room for a start (its own task's or a better one's)."""
-    policy = Policy(preemption=preemption)
-    simulated = SimulatedCluster(replace(cluster, policy=policy).state(), NOW)
+    cluster.policy = Policy(preemption=preemption)
+    simulated = SimulatedCluster(cluster.state(), NOW)
     plans = simulated.settle()
     assert not simulated.tick().decides
     last = plans[-1]
@@ -297,9 +319,10 @@ def test_an_unchanging_cluster_comes_to_rest(cluster: Cluster, preemption: bool)
 @PROPERTY
 @given(clusters(leaving=False, least_limit=100))
 def test_who_others_left_for_does_start(cluster: Cluster) -> None:
-    """With room in every quota, and no arrays that share theirs, the named task starts."""
-    claims = tuple(replace(claim, array=None) for claim in cluster.claims)
-    simulated = SimulatedCluster(replace(cluster, claims=claims).state(), NOW)
+    """With room in every quota and array, and in one zone, the named task starts."""
+    cluster.claims = tuple(replace(claim, array=None) for claim in cluster.claims)
+    cluster.nodes = tuple(replace(node, zone="") for node in cluster.nodes)
+    simulated = SimulatedCluster(cluster.state(), NOW)
     for number, decided in enumerate(plans := simulated.settle()):
         for suspend in decided.suspends:
             later = [start.task_id for each in plans[number + 1 :] for start in each.starts]
