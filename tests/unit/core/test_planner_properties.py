@@ -317,9 +317,9 @@ def test_an_unchanging_cluster_comes_to_rest(cluster: Cluster, preemption: bool)
 
 
 @PROPERTY
-@given(clusters(leaving=False, least_limit=100))
+@given(clusters(asked=[Priority.NORMAL], leaving=False, least_limit=100))
 def test_who_others_left_for_does_start(cluster: Cluster) -> None:
-    """With room in every quota and array, and in one zone, the named task starts."""
+    """Among equals, with room in every quota and array, and in one zone, the named task starts."""
     cluster.claims = tuple(replace(claim, array=None) for claim in cluster.claims)
     cluster.nodes = tuple(replace(node, zone="") for node in cluster.nodes)
     simulated = SimulatedCluster(cluster.state(), NOW)
