@@ -13,7 +13,7 @@ from typing import Any
 
 from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import (
@@ -26,6 +26,7 @@ from hai.core.types import (
     UserName,
     WorkerState,
 )
+from hai.ports import Usage
 
 Row = Sequence[Any]
 Record = dict[str, object]
@@ -90,11 +91,31 @@ def task_record(task: Task) -> Record:
         "why": task.why,
         "started_at": timestamp(task.started_at),
         "ended_at": timestamp(task.ended_at),
+        "ran_seconds": task.ran_seconds,
+        "queued_at": timestamp(task.queued_at),
+        "first": task.first,
+        "not_before": timestamp(task.not_before),
+        "failures": task.failures,
+        "waits_ok": list(task.waits_ok),
+        "waits_any": list(task.waits_any),
     }
 
 
+def draft_records(drafts: Sequence[TaskDraft], now: float) -> list[Record]:
+    """All columns of new tasks but their ids; `array_id` is the position (from 1) of the array's
+    first member among them."""
+    first: dict[str, int] = {}
+    for position, draft in enumerate(drafts, 1):
+        if draft.array is not None:
+            first.setdefault(draft.array, position)
+    return [
+        {**draft_record(draft, now), "array_id": first.get(draft.array) if draft.array else None}
+        for draft in drafts
+    ]
+
+
 def draft_record(draft: TaskDraft, now: float) -> Record:
-    """All columns of a new task but its id."""
+    """All columns of a new task but its id and its array's."""
     return {
         "chain_id": draft.chain_id,
         "user_name": draft.user,
@@ -113,6 +134,14 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "suspend_count": 0,
         "why": "",
         "version": 0,
+        "ran_seconds": 0.0,
+        "first": False,
+        "failures": 0,
+        "time_limit_seconds": draft.time_limit_seconds,
+        "waits_ok": list(draft.waits_ok),
+        "waits_any": list(draft.waits_any),
+        "array_index": draft.array_index,
+        "array_limit": draft.array_limit,
     }
 
 
@@ -132,6 +161,9 @@ def attempt_record(task_id: TaskId, attempt: Attempt) -> Record:
         "outcome": attempt.outcome,
         "exit_code": attempt.exit_code,
         "why": attempt.why,
+        "backfill": attempt.backfill,
+        "for_task": attempt.for_task,
+        "saved_at": timestamp(attempt.saved_at),
     }
 
 
@@ -225,6 +257,8 @@ def task_of(row: Row) -> Task:
     (id_, chain_id, user, name, group, nodes, spec, submitted_at) = row[:8]
     (priority, state, held, custom_rank, whole_life_state, attempts) = row[8:14]
     (suspend_count, exit_code, why, started_at, ended_at, version) = row[14:20]
+    (ran_seconds, queued_at, first, not_before, failures, time_limit_seconds) = row[20:26]
+    (waits_ok, waits_any, array_id, array_index, array_limit) = row[26:31]
     return Task(
         id=id_,
         chain_id=chain_id,
@@ -246,14 +280,26 @@ def task_of(row: Row) -> Task:
         started_at=seconds_of(started_at),
         ended_at=seconds_of(ended_at),
         version=version,
-        attempt=None if row[20] is None else attempt_of(row[20:34]),
+        attempt=None if row[31] is None else attempt_of(row[31:48]),
+        ran_seconds=ran_seconds,
+        queued_at=seconds_of(queued_at),
+        first=first,
+        not_before=seconds_of(not_before),
+        failures=failures,
+        time_limit_seconds=time_limit_seconds,
+        waits_ok=tuple(waits_ok),
+        waits_any=tuple(waits_any),
+        array_id=array_id,
+        array_index=array_index,
+        array_limit=array_limit,
     )
 
 
 def attempt_of(row: Row) -> Attempt:
     """A row of query `attempts`, or the latter part of a task's row."""
     number, priority, nodes, created_at, started_at, ended_at, *rest = row
-    suspend_at, acked_at, terminate_at, verdict, outcome, exit_code, why, workers = rest
+    suspend_at, acked_at, terminate_at, verdict, outcome, exit_code, why = rest[:7]
+    backfill, for_task, saved_at, workers = rest[7:]
     return Attempt(
         number=number,
         priority=_PRIORITY[priority],
@@ -268,6 +314,9 @@ def attempt_of(row: Row) -> Attempt:
         outcome=Outcome(outcome) if outcome else None,
         exit_code=exit_code,
         why=why,
+        backfill=backfill,
+        for_task=for_task,
+        saved_at=seconds_of(saved_at),
     )
 
 
@@ -293,7 +342,8 @@ def _worker_of(row: Row, nodes: Sequence[str]) -> Worker:
 def claim_of(row: Row) -> Claim:
     """A row of query `claims`."""
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
-    assigned, charged, since = row[9:]
+    (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
+    (assigned, charged, since, running_since, suspended_at, saved_at, backfill, for_task) = row[16:]
     known = tuple(assigned) if assigned else ()
     active = _STATE[state].is_active
     return Claim(
@@ -310,7 +360,24 @@ def claim_of(row: Row) -> Claim:
         knows=() if active else known,
         charged=_PRIORITY[charged] if active and charged is not None else None,
         since=seconds_of(since) if active else None,
+        running_since=seconds_of(running_since) if active else None,
+        queued_at=seconds_of(queued_at),
+        suspended_at=seconds_of(suspended_at),
+        saved_at=seconds_of(saved_at) if active else None,
+        ran_seconds=ran_seconds,
+        backfill=bool(backfill) if active else False,
+        for_task=for_task,
+        first=first,
+        not_before=seconds_of(not_before),
+        waits_for=tuple(waits_for),
+        array=array,
+        array_limit=array_limit,
     )
+
+
+def usage_of(row: Row) -> Usage:
+    user, group, node_seconds, last_start = row
+    return Usage(UserName(user), GroupName(group), float(node_seconds), seconds_of(last_start))
 
 
 def event_of(row: Row) -> Event:

@@ -159,12 +159,12 @@ def test_finish_keeps_the_exit_code_of_a_failure() -> None:
     assert done.ended_at == NOW + 1
 
 
-def test_demotion_changes_the_charge_and_not_the_wish() -> None:
+def test_demotion_changes_the_charge_and_the_wish_for_good() -> None:
     running = in_state(TaskState.RUNNING)
     lower = the(lifecycle.demote(running, Demotion(running.id, Priority.LOW), NOW)).task
     assert lower.attempt is not None
     assert lower.attempt.priority is Priority.LOW
-    assert lower.priority is Priority.NORMAL
+    assert lower.priority is Priority.LOW
     assert lifecycle.demote(queued(), Demotion(TaskId(7), Priority.LOW), NOW) is None
 
 
