@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?", re.ASCII)
@@ -36,3 +37,20 @@ def duration_text(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts)
+
+
+def time_limit(options: Mapping[str, object]) -> float | None:
+    """Seconds that a task may run: options.time_limit ("2h" or seconds), or the original platform's
+    options.timeout (seconds). None without one; ValueError for what is no limit."""
+    given = [key for key in ("time_limit", "timeout") if options.get(key) is not None]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise ValueError("options.time_limit and options.timeout mean the same: leave one out")
+    try:
+        seconds = parse_seconds(options[given[0]])
+    except ValueError as error:
+        raise ValueError(f"options.{given[0]}: {error}") from None
+    if not seconds > 0:
+        raise ValueError(f"options.{given[0]} must be more than 0 seconds")
+    return seconds

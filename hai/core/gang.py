@@ -41,6 +41,15 @@ class Timing:
         return min(seconds, self.grace_cap_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the program said about its last checkpoint; `at` by the agent's clock."""
+
+    at: float
+    step: int | None = None
+    path: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
     """All that is known of one worker now, from its agent or from its launcher."""
@@ -55,7 +64,7 @@ class WorkerReport:
     address: str = ""
     port: int = 0
     node_lost: bool = False
-    checkpoint_at: float | None = None  # the program's last checkpoint, by the agent's clock
+    checkpoint: Checkpoint | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -127,18 +136,27 @@ def _checkpoint(
     if attempt.started_at is None:
         return None
     mine = [report for report in reports if report.attempt == attempt.number]
-    times = [min(r.checkpoint_at, now) for r in mine if r.checkpoint_at is not None]
-    at = max(times, default=None)
-    saved = any(report.saved for report in mine) and not any(w.saved for w in attempt.workers)
-    if saved:
+    told = [report.checkpoint for report in mine if report.checkpoint is not None]
+    last = max(told, key=lambda one: one.at, default=None)
+    data: dict[str, object] = {"attempt": attempt.number}
+    if any(report.saved for report in mine) and not any(w.saved for w in attempt.workers):
         at = now
-    elif at is None or at < attempt.started_at:
-        return None
-    if not saved and attempt.saved_at is not None and at < attempt.saved_at + CHECKPOINT_SECONDS:
+    elif last is not None and _is_worth_it(attempt, last.at):
+        at = min(last.at, now)
+        if last.step is not None:
+            data["step"] = last.step
+        if last.path:
+            data["path"] = last.path
+    else:
         return None
     noted = replace(task, attempt=replace(attempt, saved_at=at))
-    data = {"attempt": attempt.number, "at": at}
     return Change(noted, (event(noted, "checkpoint", "agent", now, data=data),))
+
+
+def _is_worth_it(attempt: Attempt, at: float) -> bool:
+    if attempt.saved_at is not None:
+        return at >= attempt.saved_at + CHECKPOINT_SECONDS
+    return attempt.started_at is not None and at >= attempt.started_at
 
 
 def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:

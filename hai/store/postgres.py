@@ -13,6 +13,7 @@ from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store import rows
+from hai.store.claim_rows import claim_of, usage_of
 from hai.store.database import Database
 from hai.store.drafts import (
     HALF_LIVES,
@@ -244,7 +245,7 @@ class PostgresStore:
             found = await self._database.read("claims")
         else:
             found = await self._database.read("claims_of", {"ids": list(ids)})
-        return [rows.claim_of(row) for row in found]
+        return [claim_of(row) for row in found]
 
     async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
         parameters = {
@@ -252,7 +253,7 @@ class PostgresStore:
             "half_life": half_life_seconds,
             "oldest": rows.timestamp(max(0.0, now - HALF_LIVES * half_life_seconds)),
         }
-        return [rows.usage_of(row) for row in await self._database.read("usage", parameters)]
+        return [usage_of(row) for row in await self._database.read("usage", parameters)]
 
     async def released(self) -> list[Task]:
         return [rows.task_of(row) for row in await self._database.read("released")]

@@ -13,7 +13,6 @@ from typing import Any
 
 from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import (
@@ -26,14 +25,13 @@ from hai.core.types import (
     UserName,
     WorkerState,
 )
-from hai.ports import Usage
 
 Row = Sequence[Any]
 Record = dict[str, object]
 
 # dictionary look-ups: several times faster than calling an enumeration, for thousands of rows
-_PRIORITY = {level.value: level for level in Priority}
-_STATE = {state.value: state for state in TaskState}
+LEVELS = {level.value: level for level in Priority}
+STATES = {state.value: state for state in TaskState}
 
 
 def timestamp(seconds: float | None) -> str | None:
@@ -266,10 +264,10 @@ def task_of(row: Row) -> Task:
         name=name,
         group=group,
         nodes=nodes,
-        priority=_PRIORITY[priority],
+        priority=LEVELS[priority],
         spec=spec,
         submitted_at=submitted_at.timestamp(),
-        state=_STATE[state],
+        state=STATES[state],
         held=held,
         custom_rank=custom_rank,
         whole_life_state=whole_life_state,
@@ -302,7 +300,7 @@ def attempt_of(row: Row) -> Attempt:
     backfill, for_task, saved_at, workers = rest[7:]
     return Attempt(
         number=number,
-        priority=_PRIORITY[priority],
+        priority=LEVELS[priority],
         created_at=created_at.timestamp(),
         workers=tuple(_worker_of(worker, nodes) for worker in workers or ()),
         started_at=seconds_of(started_at),
@@ -339,47 +337,6 @@ def _worker_of(row: Row, nodes: Sequence[str]) -> Worker:
     )
 
 
-def claim_of(row: Row) -> Claim:
-    """A row of query `claims`."""
-    (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
-    (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
-    (assigned, charged, since, running_since, suspended_at, saved_at, backfill, for_task) = row[16:]
-    known = tuple(assigned) if assigned else ()
-    active = _STATE[state].is_active
-    return Claim(
-        task_id=id_,
-        user=user,
-        group=group,
-        nodes=nodes,
-        priority=_PRIORITY[priority],
-        state=_STATE[state],
-        submitted_at=submitted_at.timestamp(),
-        held=held,
-        custom_rank=custom_rank,
-        holds=known if active else (),
-        knows=() if active else known,
-        charged=_PRIORITY[charged] if active and charged is not None else None,
-        since=seconds_of(since) if active else None,
-        running_since=seconds_of(running_since) if active else None,
-        queued_at=seconds_of(queued_at),
-        suspended_at=seconds_of(suspended_at),
-        saved_at=seconds_of(saved_at) if active else None,
-        ran_seconds=ran_seconds,
-        backfill=bool(backfill) if active else False,
-        for_task=for_task,
-        first=first,
-        not_before=seconds_of(not_before),
-        waits_for=tuple(waits_for),
-        array=array,
-        array_limit=array_limit,
-    )
-
-
-def usage_of(row: Row) -> Usage:
-    user, group, node_seconds, last_start = row
-    return Usage(UserName(user), GroupName(group), float(node_seconds), seconds_of(last_start))
-
-
 def event_of(row: Row) -> Event:
     """A row of the `events` queries."""
     id_, at, kind, actor, task_id, user, why, data = row
@@ -412,4 +369,4 @@ def node_of(row: Row) -> Node:
 
 def quota_of(row: Row) -> Quota:
     user, group, priority, nodes = row
-    return Quota(UserName(user), GroupName(group), _PRIORITY[priority], nodes)
+    return Quota(UserName(user), GroupName(group), LEVELS[priority], nodes)

@@ -8,12 +8,14 @@ import pytest
 from hai.core.node import NodeHealth
 from hai.core.types import NodeName
 from hai.ports import WorkerPhase
-from hai.service.loops.health import HealthChecking
+from hai.service.loops.health import HealthChecking, Patience
 from hai.service.signals import SCHEDULE, heard
 from tests import factories
 from tests.unit.service.loop_bench import LOST_AFTER_SECONDS, LoopBench, key_of
 
 TURN_SECONDS = 10.0
+QUIET_SECONDS = 60.0
+PATIENCE = Patience(lost_after_seconds=LOST_AFTER_SECONDS, quiet_seconds=QUIET_SECONDS)
 GIB = 2**30
 
 
@@ -34,8 +36,8 @@ def checking(bench: LoopBench, free_bytes: Callable[[Path], int] | None = None) 
         bench.bus,
         bench.clock,
         bench.launching,
+        patience=PATIENCE,
         log_dir=bench.folder / "logs",
-        lost_after_seconds=LOST_AFTER_SECONDS,
         free_bytes=free_bytes or Disk(),
     )
 
@@ -78,8 +80,8 @@ async def test_a_log_folder_that_is_gone_is_no_better(bench: LoopBench) -> None:
         bench.bus,
         bench.clock,
         bench.launching,
+        patience=PATIENCE,
         log_dir=bench.folder / "nowhere",
-        lost_after_seconds=LOST_AFTER_SECONDS,
     )
     assert await loop.turn() == TURN_SECONDS
     assert (await health_of(bench))["here"][0] is NodeHealth.SUSPECT
