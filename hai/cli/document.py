@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hai.cli.grammar import parse_duration, parse_pair, parse_priority, set_path
-from hai.core.array import ArraySpec
+from hai.core.array_spec import ArraySpec
 from hai.core.dependency import parse_after
 from hai.core.duration import time_limit as limit_of
 from hai.core.retry import Retry

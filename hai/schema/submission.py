@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from hai.core.array import LARGEST_INDEX, ArraySpec, member_name
+from hai.core.array_spec import LARGEST_INDEX, ArraySpec, member_name
 from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
 from hai.core.retry import Retry

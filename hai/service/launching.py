@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from hai.core.array import ArraySpec
+from hai.core.array_spec import ArraySpec
 from hai.core.gang import WorkerReport
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey

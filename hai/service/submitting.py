@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hai.core.array import ArraySpec, array_ref, member_name
+from hai.core.array_spec import ArraySpec, array_ref, member_name
 from hai.core.dependency import After, Dependency, parse_after
 from hai.core.duration import time_limit
 from hai.core.identity import User

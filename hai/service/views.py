@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from hai.core import explain
-from hai.core.array import ArraySpec
+from hai.core.array_spec import ArraySpec
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
 from hai.core.planner import Claim

@@ -12,7 +12,7 @@ from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
-from hai.core.array import array_ref
+from hai.core.array_spec import array_ref
 from hai.errors import HaiError, InvalidInput, NotFound
 
 app = new_app()
