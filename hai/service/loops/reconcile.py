@@ -74,7 +74,7 @@ class Reconciling:
         for task in tasks:
             reports[task.id] += self._deaths(task, seen, missing, killed)
         # first: once the loss is recorded, nobody would think of the node again
-        await mark_suspects(self._store, self._bus, self._clock, _losses(tasks, reports))
+        await mark_suspects(self._store, self._bus, self._clock, _losses(tasks, seen))
         due = [task for task in tasks if reports[task.id] or self._is_due(task, now)]
         if due:
             await self._workers.fold({task.id: reports[task.id] for task in due})
@@ -142,15 +142,13 @@ class Reconciling:
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
 
 
-def _losses(
-    tasks: Iterable[Task], reports: Mapping[TaskId, Sequence[WorkerReport]]
-) -> Iterator[tuple[NodeName, str]]:
-    """Nodes whose worker is gone with the node, and what was lost there."""
+def _losses(tasks: Iterable[Task], seen: Seen) -> Iterator[tuple[NodeName, str]]:
+    """Nodes that went away under a worker, and the worker that was lost with them."""
     for task in tasks:
-        for report in reports[task.id]:
-            if report.node_lost and task.attempt is not None:
-                key = WorkerKey(task.id, report.attempt, report.rank)
-                yield task.attempt.workers[report.rank].node, f"worker {key} is gone"
+        for key, worker in keys_of(task).items():
+            gone = key in seen and seen[key][1].phase is WorkerPhase.NODE_LOST
+            if gone and not worker.state.is_over:
+                yield worker.node, f"worker {key} is gone"
 
 
 def _unheard(tasks: Iterable[Task]) -> set[WorkerKey]:
