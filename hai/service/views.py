@@ -8,7 +8,7 @@ from hai.core import explain
 from hai.core.array_spec import ArraySpec
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
