@@ -14,7 +14,7 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
-from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName
+from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
 
 
@@ -35,6 +35,7 @@ class TaskQuery:
     states: frozenset[TaskState] = frozenset()
     group: str | None = None
     name_contains: str = ""
+    array: TaskId | None = None
     page: int = 1
     page_size: int = 12
 
@@ -43,6 +44,17 @@ class TaskQuery:
 class TaskPage:
     tasks: tuple[Task, ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a user's ended attempts in a group have used: node-seconds, each moment of them halved
+    for every half-life since. `last_start` is that of the latest attempt that was no backfill."""
+
+    user: UserName
+    group: GroupName
+    node_seconds: float
+    last_start: float | None = None
 
 
 class Store(Protocol):
@@ -73,22 +85,30 @@ class Store(Protocol):
         """False if there is none."""
 
     # where
-    async def put_group(self, group: Group) -> None: ...
+    # These three append "nodes.changed" (actor "platform", `now` None: the store's own clock) when
+    # they change anything.
+    async def put_group(self, group: Group, now: float | None = None) -> None: ...
 
     async def groups(self) -> list[Group]: ...
 
-    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+    async def put_nodes(self, nodes: Sequence[Node], now: float | None = None) -> None:
         """Insert or replace; keeps the health of a node that exists already."""
 
-    async def remove_nodes(self, names: Collection[NodeName]) -> None: ...
+    async def remove_nodes(self, names: Collection[NodeName], now: float | None = None) -> None: ...
 
     async def nodes(self) -> list[Node]:
         """Ordered by name."""
 
     async def set_node_health(
-        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+        self,
+        name: NodeName,
+        health: NodeHealth,
+        why: str,
+        event: EventDraft,
+        *,
+        was: NodeHealth | None = None,
     ) -> bool:
-        """False if there is no such node."""
+        """False if there is no such node, or if its health is not `was` (None: any) any more."""
 
     async def put_quotas(self, quotas: Sequence[Quota], event: EventDraft) -> None: ...
 
@@ -97,8 +117,10 @@ class Store(Protocol):
     # what
     async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:
         """One result per draft, in order: the new task; the task of the same (user, request_id);
-        or NameInUse when the user has an unfinished task of that name. Appends "task.submitted"
-        (actor = user, data = {"name", "nodes", "group", "priority"}) for each new one."""
+        or NameInUse when the user has an unfinished task of that name. Drafts with the same
+        `array` are added all or none, and know the first one's id as `array_id`. Appends
+        "task.submitted" (actor = user, data = {"name", "nodes", "group", "priority"}) for each
+        new one."""
 
     async def task(self, task_id: TaskId) -> Task | None:
         """With its latest attempt and workers, as every method that returns tasks."""
@@ -111,8 +133,16 @@ class Store(Protocol):
     async def active_tasks(self) -> list[Task]:
         """All that hold nodes, by id."""
 
-    async def claims(self) -> list[Claim]:
-        """All unfinished tasks as the planner sees them, by id."""
+    async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
+        """All unfinished tasks, or those of them with these ids, as the planner sees them, by id.
+        An active one tells of its attempt, a waiting one of the attempt before."""
+
+    async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
+        """By user and group, in that order; attempts that ended more than 20 half-lives ago do not
+        count. An attempt holds its nodes from its creation to its end."""
+
+    async def released(self) -> list[Task]:
+        """Waiting tasks with a dependency that has ended, by id; some of them if there are many."""
 
     async def list_tasks(self, query: TaskQuery) -> TaskPage: ...
 

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -23,6 +24,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hai.core.policy import Policy
+from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
 
@@ -49,9 +52,50 @@ class BusSection(_Section):
 
 class SchedulerSection(_Section):
     default_group: str = "training"
-    preemption: bool = True
     tick_seconds: float = Field(default=5.0, gt=0)  # a tick happens at least this often
     busy_fraction: float = Field(default=0.25, gt=0, le=1)  # share of one core for ticks
+    max_array_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    # the knobs of hai.core.policy.Policy, which checks them
+    preemption: bool = True
+    backfill: bool = True
+    slice_seconds: float = 1800.0
+    slices: dict[str, float] = Field(default_factory=dict)  # by name of the priority
+    half_life_seconds: float = 86400.0
+    weights: dict[str, float] = Field(default_factory=dict)  # by user
+    patience_seconds: float = 3600.0
+    demote_after_seconds: float = 1800.0
+    lost_work_cap_seconds: float = 14400.0
+
+    @field_validator("slices")
+    @classmethod
+    def _levels(cls, value: dict[str, float]) -> dict[str, float]:
+        known = [level.name for level in Priority if level is not Priority.AUTO]
+        for name in value:
+            if name not in known:
+                raise ValueError(f"{name!r} is no priority; choose from {', '.join(known)}")
+        return value
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        try:
+            self.policy()
+        except InvalidInput as error:
+            raise ValueError(error.message) from None
+        return self
+
+    def policy(self) -> Policy:
+        """The planner's form of this section."""
+        return Policy(
+            preemption=self.preemption,
+            backfill=self.backfill,
+            slice_seconds=self.slice_seconds,
+            slices={Priority[name]: seconds for name, seconds in self.slices.items()},
+            half_life_seconds=self.half_life_seconds,
+            weights={UserName(user): weight for user, weight in self.weights.items()},
+            patience_seconds=self.patience_seconds,
+            demote_after_seconds=self.demote_after_seconds,
+            lost_work_cap_seconds=self.lost_work_cap_seconds,
+        )
 
 
 class SuspendSection(_Section):
@@ -65,6 +109,7 @@ class AgentSection(_Section):
     heartbeat_seconds: float = Field(default=10.0, gt=0)  # longest silence of a healthy agent
     lost_after_seconds: float = Field(default=45.0, gt=0)  # of silence: the agent is killed
     start_timeout_seconds: float = Field(default=60.0, gt=0)
+    suspect_seconds: float = Field(default=60.0, gt=0)  # of quiet, before a node is used again
     watchdog_seconds: float = Field(default=1800.0, gt=0)  # without output; options.watchdog_time
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 

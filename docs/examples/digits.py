@@ -25,9 +25,15 @@ import numpy as np
 
 # --- HAI: without it (plain Python) nobody asks us to leave, and these do nothing ---
 try:
-    from hai.client import go_suspend, receive_suspend_command, set_whole_life_state
+    from hai.client import (
+        checkpoint_saved,
+        go_suspend,
+        receive_suspend_command,
+        set_whole_life_state,
+    )
 except ImportError:
-    go_suspend = receive_suspend_command = set_whole_life_state = lambda *_, **__: False
+    checkpoint_saved = go_suspend = lambda *_, **__: False
+    receive_suspend_command = set_whole_life_state = checkpoint_saved
 
 RANK = int(os.environ.get("RANK", "0"))
 WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "1"))
@@ -175,6 +181,7 @@ def train(peers: Peers, args: argparse.Namespace) -> Array:
             print(f"epoch {epoch + 1:3d}  loss {loss:.4f}  accuracy {score:.4f}", flush=True)
             if (epoch + 1) % args.save_every == 0 or epoch + 1 == args.epochs:
                 save(args.checkpoint, state)
+                checkpoint_saved(args.checkpoint, epoch + 1)
                 set_whole_life_state(epoch + 1, timeout=10, raise_exception=False)
     if RANK == 0:
         print(f"final accuracy {accuracy(weights, *held_out):.2%} on {len(held_out[1])} images")

@@ -19,9 +19,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 # --- HAI: without it (plain Python) nobody asks us to leave, and these do nothing ---
 try:
-    from hai.client import go_suspend, receive_suspend_command, set_whole_life_state
+    from hai.client import (
+        checkpoint_saved,
+        go_suspend,
+        receive_suspend_command,
+        set_whole_life_state,
+    )
 except ImportError:
-    go_suspend = receive_suspend_command = set_whole_life_state = lambda *_, **__: False
+    checkpoint_saved = go_suspend = lambda *_, **__: False
+    receive_suspend_command = set_whole_life_state = checkpoint_saved
 
 CHAIN = os.environ.get("HAI_CHAIN_ID", "local")  # stays the same when a task is resumed
 BATCH = 16  # images per step, over all ranks
@@ -71,6 +77,7 @@ class Training:
             model, optimizer = self.model.state_dict(), self.optimizer.state_dict()
             progress = {"epoch": self.epoch, "step": self.step, "loss": self.loss}
             save(self.args.checkpoint, {"model": model, "optimizer": optimizer, **progress})
+            checkpoint_saved(self.args.checkpoint, self.epoch)
             set_whole_life_state(self.epoch, timeout=10, raise_exception=False)
 
     def run_step(self, images: torch.Tensor, labels: torch.Tensor) -> None:

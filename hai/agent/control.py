@@ -1,7 +1,8 @@
 """The control directory: where the agent and the user's program meet, in any language.
 
 The agent writes `suspend`, `whole_life_state` and `replies/<id>.json`; the program writes `ack`,
-`saved`, `watchdog_seconds` and `requests/<id>.json`. Each is written whole, by renaming.
+`saved`, `checkpoint`, `watchdog_seconds` and `requests/<id>.json`. Each is written whole, by
+renaming.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_REQUESTS = 32  # forwarded at once; the rest waits for its turn
+MAX_PATH = 1000  # characters of a checkpoint's path that are passed on
 MAX_NAMES = 4096  # of a folder are looked at in one turn, whatever a program puts there
 _MIN_VALUE, _MAX_VALUE = -(2**63), 2**63 - 1
 _REQUEST = re.compile(r"([A-Za-z0-9_-]{1,64})\.json")
@@ -56,6 +58,21 @@ class Control:
     @property
     def is_saved(self) -> bool:
         return files.exists("saved", self._dir)
+
+    def checkpoint(self, known_at: float | None) -> dict[str, Any] | None:
+        """The program's last word on a checkpoint: when (by the file itself), step and path if it
+        named them. None if there is no newer one than the one of `known_at`."""
+        at = files.changed_at("checkpoint", self._dir)
+        if at is None or (known_at is not None and at <= known_at):
+            return None
+        data = files.read_json("checkpoint", self._dir)
+        step, path = (data.get("step"), data.get("path")) if isinstance(data, dict) else (None, "")
+        known_step = type(step) is int and _MIN_VALUE <= step <= _MAX_VALUE
+        return {
+            "at": at,
+            "step": step if known_step else None,
+            "path": path[:MAX_PATH] if isinstance(path, str) else "",
+        }
 
     def watchdog_seconds(self) -> float | None:
         """The limit that the program asked for; None if it asked for none that makes sense."""

@@ -37,6 +37,15 @@ def exists(name: str, folder: int) -> bool:
     return True
 
 
+def changed_at(name: str, folder: int) -> float | None:
+    """When a regular file was last written, in Unix seconds; None if there is none."""
+    try:
+        info = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return info.st_mtime if stat.S_ISREG(info.st_mode) else None
+
+
 def write(name: str, data: bytes, folder: int, mode: int = 0o600, uid: int | None = None) -> None:
     """Put `data` under `name` in one step; OSError leaves what was there."""
     temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}"

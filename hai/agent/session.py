@@ -31,6 +31,7 @@ LEFTOVER_SECONDS = 2.0  # from SIGTERM to SIGKILL for what the program left behi
 KILL_SECONDS = 10.0  # the longest wait for killed processes to go
 PIPE_SECONDS = 1.0  # of silence on a pipe that somebody else still holds open
 LOG_SECONDS = 5.0  # for a disk that refuses, at the end
+CHECKPOINT_SECONDS = 5.0  # checkpoints that follow each other sooner go out with the heartbeat
 READ_BYTES = 256 * 1024
 READS_PER_TURN = 8
 _TERMINATED = 128 + signal.SIGTERM
@@ -73,6 +74,8 @@ class Session:
         self._link = Link(spec.server_url, spec.token, self._first_report(), wakeup.wake)
         self._requests: dict[str, dict[str, Any]] = {}
         self._acked = self._saved = False
+        self._checkpoint_at: float | None = None
+        self._checkpoint_told = -CHECKPOINT_SECONDS  # monotonic
         self._program: program.Program | None = None
         self._ending: Ending | None = None  # decided before the program has left
         self._status: int | None = None  # wait status of the program
@@ -103,6 +106,7 @@ class Session:
             "address": self._spec.address,
             "port": self._port_holder.getsockname()[1] if self._port_holder else 0,
             "usage": {},
+            "checkpoint": None,
             "requests": [],
         }
 
@@ -267,12 +271,25 @@ class Session:
         if (acked, saved) != (self._acked, self._saved):
             self._acked, self._saved = acked, saved
             self._link.tell(acked=acked, saved=saved)
+        self._read_checkpoint()
         for reply in self._link.take_replies():
             self._answer(reply)
         new = self._control.requests(self._requests)
         if new:
             self._requests.update((request["id"], request) for request in new)
             self._link.tell(requests=list(self._requests.values()))
+
+    def _read_checkpoint(self) -> None:
+        checkpoint = self._control.checkpoint(self._checkpoint_at)
+        if checkpoint is None:
+            return
+        self._checkpoint_at = checkpoint["at"]
+        now = time.monotonic()
+        if now - self._checkpoint_told >= CHECKPOINT_SECONDS:
+            self._checkpoint_told = now
+            self._link.tell(checkpoint=checkpoint)
+        else:
+            self._link.note(checkpoint=checkpoint)
 
     def _answer(self, reply: dict[str, Any]) -> None:
         request = self._requests.pop(str(reply.get("id")), None)
@@ -326,6 +343,7 @@ class Session:
     def _finish(self, ending: Ending) -> None:
         usage = self._meter.stop() if self._program is not None else {}
         acked, saved = self._control.is_acked, self._control.is_saved
+        self._read_checkpoint()
         if not self._log.close(LOG_SECONDS):
             files.complain("the end of the log could not be written")
         end: dict[str, Any] = {

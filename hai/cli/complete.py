@@ -20,6 +20,10 @@ def complete_groups(incomplete: str) -> list[str]:
     return _starting([str(group["name"]) for group in _ask("groups", "groups")], incomplete)
 
 
+def complete_nodes(incomplete: str) -> list[str]:
+    return _starting([str(node["name"]) for node in _ask("nodes", "nodes")], incomplete)
+
+
 def complete_users(incomplete: str) -> list[str]:
     return _starting([str(user["name"]) for user in _ask("users", "users")], incomplete)
 

@@ -3,11 +3,15 @@
 import shlex
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hai.cli.grammar import parse_pair, parse_priority, set_path
+from hai.cli.grammar import parse_duration, parse_pair, parse_priority, set_path
+from hai.core.array_spec import ArraySpec
+from hai.core.dependency import parse_after
+from hai.core.duration import time_limit as limit_of
+from hai.core.retry import Retry
 from hai.errors import InvalidInput, NotFound
 
 DEFAULT_PRIORITY = "30"
@@ -25,6 +29,7 @@ class Wishes:
     image: str | None = None
     environments: Sequence[str] = ()
     options: Sequence[str] = ()
+    turn: Mapping[str, Any] = field(default_factory=dict)  # of turn_options
     inherit: bool = True
 
 
@@ -84,6 +89,28 @@ def build_document(
     }
 
 
+def turn_options(
+    after: Sequence[str] | None, array: str | None, time_limit: str | None, retry: int | None
+) -> dict[str, Any]:
+    """What --after, --array, --time and --retry put into `options`; InvalidInput names the wrong
+    one."""
+    given = {
+        "after": list(after) if after else None,
+        "array": array,
+        "time_limit": None if time_limit is None else parse_duration(time_limit),
+        "retry": None if retry is None else {"max": retry},
+    }
+    options = {key: value for key, value in given.items() if value is not None}
+    try:
+        parse_after(options.get("after", []))
+        ArraySpec.parse(options.get("array", "0"))
+        limit_of(options)
+        Retry.parse(options.get("retry", 0))
+    except ValueError as error:
+        raise InvalidInput(str(error), hint="`hai-cli run -h` shows the options") from None
+    return options
+
+
 def with_request_id(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document as it is sent: a repeated send is recognised by the id."""
     return {"request_id": uuid.uuid4().hex, **document}
@@ -111,7 +138,7 @@ def _options(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
     for pair in wishes.options:
         key, value = parse_pair(pair, "option", "--options a.b.c=value")
         set_path(options, key, _yaml_value(value, pair))
-    return options
+    return {**options, **wishes.turn}
 
 
 def _yaml_value(text: str, pair: str) -> Any:

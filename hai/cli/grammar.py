@@ -3,26 +3,25 @@
 import re
 from datetime import UTC, datetime
 
+from hai.core.duration import is_duration, parse_seconds
 from hai.core.types import Priority
 from hai.errors import InvalidInput
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+|\d+(?:\.\d+)?")
-_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 _RANKS = re.compile(r"\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*")
 
 
 def parse_duration(text: str) -> float:
     """Seconds of "90", "1.5s", "10m", "1h30m", "2d"; InvalidInput otherwise."""
-    text = text.strip()
-    if not _DURATION.fullmatch(text):
-        raise InvalidInput(f"{text!r} is no duration", hint="write 30s, 10m, 1h30m or 2d")
-    return sum(float(number) * _UNITS[unit or "s"] for number, unit in _PART.findall(text))
+    try:
+        return parse_seconds(text.strip())
+    except ValueError:
+        hint = "write 30s, 10m, 1h30m or 2d"
+        raise InvalidInput(f"{text.strip()!r} is no duration", hint=hint) from None
 
 
 def parse_since(text: str, now: float) -> str:
     """RFC 3339 of a duration before `now` (Unix seconds) or of a date and time as given."""
-    if _DURATION.fullmatch(text.strip()):
+    if is_duration(text):
         return rfc3339(now - parse_duration(text))
     try:
         moment = datetime.fromisoformat(text.strip())

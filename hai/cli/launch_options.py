@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from hai.cli.complete import complete_groups, complete_priorities
+from hai.cli.complete import complete_groups, complete_priorities, complete_tasks
 from hai.cli.framework import option
 
 _CLUSTER = "Cluster options, after --"
+_TURN = "When and how often (on the cluster)"
 _SIMULATE = "Simulate options, after ++"
 
 Name = Annotated[
@@ -70,6 +71,34 @@ DocumentOptions = Annotated[
         help="Option of the document, the value is YAML; repeatable.",
         panel=_CLUSTER,
     ),
+]
+After = Annotated[
+    list[str] | None,
+    option(
+        "--after",
+        metavar="[MODE:]TASK[,TASK]",
+        help="Wait until TASK has succeeded (afterok:, the default) or ended (afterany:); "
+        "repeatable.",
+        panel=_TURN,
+        autocompletion=complete_tasks,
+    ),
+]
+Array = Annotated[
+    str | None,
+    option(
+        "--array",
+        metavar="INDICES",
+        help="One task per index: 0-99, 1,3,5-9, 0-10:2; %10 behind it runs 10 at once.",
+        panel=_TURN,
+    ),
+]
+TimeLimit = Annotated[
+    str | None,
+    option("--time", metavar="TIME", help="Longest running time: 90s, 2h, 1h30m.", panel=_TURN),
+]
+Retry = Annotated[
+    int | None,
+    option("--retry", metavar="N", help="Try a failed task again, N times at most.", panel=_TURN),
 ]
 NoInherit = Annotated[
     bool,

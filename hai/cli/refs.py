@@ -11,9 +11,10 @@ from hai.cli.framework import option
 from hai.errors import InvalidInput, NotFound
 
 _EXP_HELP = "id, name, @last, or a .yml/.yaml file (its name)."
+_EXPS_HELP = "id, name, @last, 12_[*] (all of array 12), or a .yml/.yaml file (its name)."
 Exp = Annotated[str, typer.Argument(metavar="EXP", help=_EXP_HELP, autocompletion=complete_tasks)]
 Exps = Annotated[
-    list[str], typer.Argument(metavar="EXP...", help=_EXP_HELP, autocompletion=complete_tasks)
+    list[str], typer.Argument(metavar="EXP...", help=_EXPS_HELP, autocompletion=complete_tasks)
 ]
 ExpType = Annotated[
     str,
@@ -25,6 +26,10 @@ ExpType = Annotated[
         help="How EXP is read: auto, yaml, name or id.",
         show_default=True,
     ),
+]
+ArrayFilter = Annotated[
+    int | None,
+    option("--array", metavar="ID", help="Of this array (the id of its first task)."),
 ]
 Group = Annotated[
     str | None,

@@ -22,6 +22,8 @@ def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_r
         session.stderr.say("")
         session.stderr.say("interrupted while submitting; `hai-cli list` shows whether it arrived")
         return INTERRUPTED
+    if follow and task.get("array_id") is not None:
+        session.stderr.warn("-f follows the first task of the array only")
     _narrate(session, task, follow=follow)
     if follow:
         return follow_task(session, task)
@@ -31,10 +33,16 @@ def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_r
 
 def _narrate(session: Session, task: Mapping[str, Any], *, follow: bool) -> None:
     count = f"{task['nodes']} node{'' if task['nodes'] == 1 else 's'}"
-    session.stderr.say(
-        f"task {task['id']} {task['name']!r} submitted: {count} of {task['group']}, "
-        f"priority {task['priority']}"
-    )
+    of = f"{count} of {task['group']}, priority {task['priority']}"
+    array_id = task.get("array_id")
+    if array_id is not None:
+        size = task.get("array_size")
+        session.stderr.say(f"array {array_id} submitted: {size} tasks, each with {of}")
+        if not follow:
+            session.stderr.say(f"  look at it:  hai-cli list --array {array_id}")
+            session.stderr.say(f"  stop it:     hai-cli stop '{array_id}_[*]'")
+        return
+    session.stderr.say(f"task {task['id']} {task['name']!r} submitted: {of}")
     if follow:
         return
     why = why_line(task)

@@ -8,6 +8,7 @@ nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from hai.core.duration import duration_text
 from hai.core.lifecycle import condemn, event, finish, move
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
@@ -40,6 +41,15 @@ class Timing:
         return min(seconds, self.grace_cap_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the program said about its last checkpoint; `at` by the agent's clock."""
+
+    at: float
+    step: int | None = None
+    path: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
     """All that is known of one worker now, from its agent or from its launcher."""
@@ -54,6 +64,7 @@ class WorkerReport:
     address: str = ""
     port: int = 0
     node_lost: bool = False
+    checkpoint: Checkpoint | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -78,6 +89,8 @@ _RANK_OF_STATE = {
 }
 
 NODE_LOST = "node lost"
+TIME_IS_UP = 124  # exit code of a task whose time limit is over, as timeout(1) has it
+CHECKPOINT_SECONDS = 60.0  # checkpoints that follow each other sooner are not recorded
 
 
 def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing) -> Change | None:
@@ -88,6 +101,19 @@ def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
     """
     attempt = task.attempt
     if attempt is None or attempt.outcome is not None or not task.state.is_active:
+        return None
+    noted = _checkpoint(task, attempt, reports, now)
+    change = _fold_workers(noted.task if noted else task, reports, now, timing)
+    if noted is None or change is None:
+        return change or noted
+    return Change(change.task, (*noted.events, *change.events))
+
+
+def _fold_workers(
+    task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
+) -> Change | None:
+    attempt = task.attempt
+    if attempt is None:
         return None
     workers = list(attempt.workers)
     for report in reports:
@@ -101,6 +127,36 @@ def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
         heard = replace(task, attempt=attempt)
         return settle(heard, now, timing) or Change(heard, ())
     return settle(task, now, timing)
+
+
+def _checkpoint(
+    task: Task, attempt: Attempt, reports: Sequence[WorkerReport], now: float
+) -> Change | None:
+    """A checkpoint that is worth recording; a save before a suspend always is."""
+    if attempt.started_at is None:
+        return None
+    mine = [report for report in reports if report.attempt == attempt.number]
+    told = [report.checkpoint for report in mine if report.checkpoint is not None]
+    last = max(told, key=lambda one: one.at, default=None)
+    data: dict[str, object] = {"attempt": attempt.number}
+    if any(report.saved for report in mine) and not any(w.saved for w in attempt.workers):
+        at = now
+    elif last is not None and _is_worth_it(attempt, last.at):
+        at = min(last.at, now)
+        if last.step is not None:
+            data["step"] = last.step
+        if last.path:
+            data["path"] = last.path
+    else:
+        return None
+    noted = replace(task, attempt=replace(attempt, saved_at=at))
+    return Change(noted, (event(noted, "checkpoint", "agent", now, data=data),))
+
+
+def _is_worth_it(attempt: Attempt, at: float) -> bool:
+    if attempt.saved_at is not None:
+        return at >= attempt.saved_at + CHECKPOINT_SECONDS
+    return attempt.started_at is not None and at >= attempt.started_at
 
 
 def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
@@ -184,7 +240,13 @@ def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Chang
     broken = _broken(attempt)
     if broken is not None:
         return _fail(task, broken, now)
-    return _succeeded(task, attempt, now) if _all_over(attempt) else None
+    if _all_over(attempt):
+        return _succeeded(task, attempt, now)
+    limit = task.time_limit_seconds
+    if limit is None or task.ran(now) < limit:
+        return None
+    why = f"its time limit of {duration_text(limit)} is over"
+    return _condemned(task, Outcome.FAILED, why, now, exit_code=TIME_IS_UP)
 
 
 def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
@@ -311,6 +373,8 @@ def deadline(task: Task, timing: Timing) -> float | None:
         return None
     if task.state is S.STARTING:
         return timing.clock(attempt.created_at) + timing.start_timeout_seconds
+    if task.state is S.RUNNING and task.time_limit_seconds is not None:
+        return (attempt.started_at or 0.0) + task.time_limit_seconds - task.ran_seconds
     if task.state is S.SUSPENDING and attempt.suspend_at is not None:
         notice = timing.clock(attempt.suspend_at) + timing.notice_seconds
         if attempt.acked_at is None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hai.core.plan import Demotion, Start
+from hai.core.retry import NextTry, Retry, next_try
 from hai.core.task import Attempt, Change, EventDraft, Task, Worker
-from hai.core.types import Outcome, Priority, TaskState
+from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.errors import Conflict
 
 S = TaskState
@@ -67,27 +68,52 @@ def event(
 
 
 def begin(task: Task, start: Start, now: float) -> Change:
-    """A planner's start: the next attempt, its workers created on the nodes that were picked."""
+    """A planner's start: the next attempt, its workers created on the nodes that were picked.
+
+    Conflict while the task has to wait for others or for its next try.
+    """
+    if task.waits_for:
+        raise Conflict(f"task {task.id} waits for task {task.waits_for[0]}")
+    if task.not_before is not None and now < task.not_before:
+        raise Conflict(f"task {task.id} is tried again in {task.not_before - now:.0f} s")
     number = task.attempts + 1
     attempt = Attempt(
         number=number,
         priority=start.priority,
         created_at=now,
         workers=tuple(Worker(rank, node) for rank, node in enumerate(start.nodes)),
+        backfill=start.backfill,
     )
-    begun = replace(move(task, S.STARTING), attempts=number, attempt=attempt, why="")
+    begun = replace(
+        move(task, S.STARTING),
+        attempts=number,
+        attempt=attempt,
+        why="",
+        first=False,
+        not_before=None,
+    )
     data = {
         "attempt": number,
         "nodes": list(start.nodes),
         "priority": start.priority.name,
+        "backfill": start.backfill,
     }
     return Change(begun, (event(begun, "starting", "scheduler", now, data=data),))
 
 
-def suspend(task: Task, *, actor: str, why: str, hold: bool, now: float) -> Change | None:
+def suspend(
+    task: Task,
+    *,
+    actor: str,
+    why: str,
+    hold: bool,
+    now: float,
+    for_task: TaskId | None = None,
+) -> Change | None:
     """Give notice to a running task, or take a waiting one out of the line (`hold`).
 
-    A held task waits until a person resumes it; otherwise it goes back in the queue.
+    A held task waits until a person resumes it; otherwise it goes back in the queue. `for_task` is
+    who gets its nodes.
     """
     if task.state.is_final or task.state is S.STOPPING:
         raise Conflict(f"task {task.id} is {task.state}: there is nothing to suspend")
@@ -101,9 +127,10 @@ def suspend(task: Task, *, actor: str, why: str, hold: bool, now: float) -> Chan
     attempt = _attempt(task)
     if task.state is S.STARTING:  # no program runs yet: nothing to save, nothing to wait for
         attempt = replace(attempt, verdict=Outcome.SUSPENDED_CLEAN, terminate_at=now)
-    attempt = replace(attempt, suspend_at=now, why=why)
+    attempt = replace(attempt, suspend_at=now, why=why, for_task=for_task)
     leaving = replace(move(task, S.SUSPENDING), attempt=attempt, held=task.held or hold, why=why)
-    return Change(leaving, (event(leaving, "suspending", actor, now, why=why),))
+    data = {} if for_task is None else {"for_task": for_task}
+    return Change(leaving, (event(leaving, "suspending", actor, now, why=why, data=data),))
 
 
 def _hold_waiting(task: Task, *, actor: str, why: str, now: float) -> Change | None:
@@ -137,10 +164,17 @@ def stop(task: Task, *, actor: str, why: str, now: float) -> Change | None:
         ended = replace(move(task, S.STOPPED), ended_at=now, why=why, held=False)
         return Change(ended, (event(ended, "stopped", actor, now, why=why),))
     attempt = _attempt(task)
-    if task.state is S.STOPPING and attempt.verdict not in (None, Outcome.NODE_LOST):
+    if task.state is S.STOPPING and not _comes_back(task, attempt):
         return None
     leaving = condemn(task, Outcome.STOPPED, why=why, now=now)
     return Change(leaving, (event(leaving, "stopping", actor, now, why=why),))
+
+
+def _comes_back(task: Task, attempt: Attempt) -> bool:
+    """Whether a task that leaves its nodes would stand in its line again afterwards."""
+    if attempt.verdict is Outcome.FAILED:
+        return _next_try(task, attempt, attempt.verdict, attempt.terminate_at or 0.0) is not None
+    return attempt.verdict in (None, Outcome.NODE_LOST)
 
 
 def condemn(
@@ -157,16 +191,54 @@ def condemn(
 
 
 def finish(task: Task, outcome: Outcome, now: float) -> Change:
-    """The last worker has left: record the outcome; the task ends, or goes back in its line."""
+    """The last worker has left: record the outcome; the task ends, or goes back in its line.
+
+    A task whose node was lost goes to the head of its line. A retry rule of its own decides about
+    failures, and then also about lost nodes.
+    """
     attempt = replace(_attempt(task), outcome=outcome, ended_at=now)
+    again = _next_try(task, attempt, outcome, now)
     state = FINAL_OF[outcome]
-    done = replace(move(task, state), attempt=attempt, why=attempt.why)
+    if again is not None:
+        state = S.SUSPENDED
+    elif outcome is Outcome.NODE_LOST and Retry.of(task.options) is not None:
+        state = S.FAILED
+        attempt = replace(attempt, exit_code=1)
+    done = replace(move(task, state), attempt=attempt, why=attempt.why, ran_seconds=task.ran(now))
     if state.is_final:
         done = replace(done, ended_at=now, exit_code=attempt.exit_code, held=False)
+    elif again is not None:
+        done = replace(
+            done,
+            queued_at=now,
+            failures=task.failures + 1,
+            not_before=again.not_before,
+            first=outcome is Outcome.NODE_LOST,
+        )
     else:
-        done = replace(done, suspend_count=task.suspend_count + 1)
+        count = task.suspend_count + 1
+        lost = outcome is Outcome.NODE_LOST
+        done = replace(done, queued_at=now, suspend_count=count, first=lost)
     data = {"attempt": attempt.number, "outcome": outcome.value, "exit_code": attempt.exit_code}
-    return Change(done, (event(done, state.value, "gang", now, why=attempt.why, data=data),))
+    events = [event(done, state.value, "gang", now, why=attempt.why, data=data)]
+    if again is not None:
+        tried = {"rule": again.rule, "try": again.number, "max": again.most}
+        events.append(event(done, "retry", "gang", now, why=again.why, data=tried))
+    return Change(done, tuple(events))
+
+
+def _next_try(task: Task, attempt: Attempt, outcome: Outcome, now: float) -> NextTry | None:
+    """The next try that the task's own rule allows; never when its time is over."""
+    limit = task.time_limit_seconds
+    if limit is not None and task.ran(now) >= limit:
+        return None
+    return next_try(
+        Retry.of(task.options),
+        outcome=outcome,
+        exit_code=attempt.exit_code,
+        failures=task.failures,
+        now=now,
+    )
 
 
 def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> Change | None:
@@ -181,11 +253,17 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
 
 
 def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
-    """Charge a running attempt at a lower level."""
+    """It had its time at a high level: from now on it asks for this one and is charged at it."""
     if task.state is not S.RUNNING:
         return None
     attempt = _attempt(task)
-    lower = replace(task, attempt=replace(attempt, priority=demotion.priority))
+    if attempt.priority <= demotion.priority:
+        return None
+    lower = replace(
+        task,
+        priority=demotion.priority,
+        attempt=replace(attempt, priority=demotion.priority),
+    )
     data = {"from": attempt.priority.name, "to": demotion.priority.name}
     return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
 

@@ -78,6 +78,9 @@ class Attempt:
     outcome: Outcome | None = None
     exit_code: int | None = None
     why: str = ""  # the reason of the verdict, one line, for people
+    backfill: bool = False  # it runs in the shadow of a gang and carries no slice
+    for_task: TaskId | None = None  # who gets its nodes, when it was suspended for somebody
+    saved_at: float | None = None  # the program's last checkpoint
 
     @property
     def nodes(self) -> tuple[NodeName, ...]:
@@ -90,7 +93,9 @@ class Task:
 
     `nodes` is the gang's width; `spec` the submitted document (run yaml, version 2) as JSON data.
     `version` grows with every saved change and guards against stale writers.
-    `attempt` is the latest one, `attempts` how many there were.
+    `attempt` is the latest one, `attempts` how many there were. `waits_ok` and `waits_any` are the
+    tasks that have to succeed, or only to end, before it may run; whoever has ended is taken out.
+    `array_id` is the id of its array's first member.
     """
 
     id: TaskId
@@ -114,6 +119,17 @@ class Task:
     ended_at: float | None = None
     version: int = 0
     attempt: Attempt | None = None
+    ran_seconds: float = 0.0  # running time of all attempts that have ended
+    queued_at: float | None = None  # when it last went back to its line
+    first: bool = False  # at the head of its user's line: its node was lost
+    not_before: float | None = None  # it is not tried again earlier
+    failures: int = 0  # attempts that failed and were tried again
+    time_limit_seconds: float | None = None  # of running time, over all attempts
+    waits_ok: tuple[TaskId, ...] = ()
+    waits_any: tuple[TaskId, ...] = ()
+    array_id: TaskId | None = None
+    array_index: int | None = None
+    array_limit: int = 0  # members that may be active at once; 0: all
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -121,10 +137,23 @@ class Task:
         options = self.spec.get("options")
         return options if isinstance(options, Mapping) else {}
 
+    @property
+    def waits_for(self) -> tuple[TaskId, ...]:
+        """The tasks that have to end before this one may run."""
+        return self.waits_ok + self.waits_any
+
+    def ran(self, now: float) -> float:
+        """Seconds that it has run up to now, in all attempts."""
+        attempt = self.attempt
+        if attempt is None or attempt.started_at is None or attempt.outcome is not None:
+            return self.ran_seconds
+        return self.ran_seconds + max(0.0, now - attempt.started_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraft:
-    """A validated submission that has no id yet. `request_id` makes a repeated submit harmless."""
+    """A validated submission that has no id yet. `request_id` makes a repeated submit harmless.
+    Drafts of one batch with the same `array` become the members of one array, all or none."""
 
     user: UserName
     name: str
@@ -135,6 +164,12 @@ class TaskDraft:
     chain_id: str
     request_id: str | None = None
     whole_life_state: int = 0
+    time_limit_seconds: float | None = None
+    waits_ok: tuple[TaskId, ...] = ()
+    waits_any: tuple[TaskId, ...] = ()
+    array: str | None = None
+    array_index: int | None = None
+    array_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,14 @@ class SdkReply(TypedDict):
     error: str
 
 
+class Checkpoint(TypedDict):
+    """What the program said about its last checkpoint; `at` in the agent's Unix seconds."""
+
+    at: float
+    step: int | None
+    path: str
+
+
 class AgentReport(TypedDict):
     """`seen` is the digest of the order that the agent obeys already: the server answers at once
     when its order differs, otherwise after `wait_seconds` at most."""
@@ -40,6 +48,7 @@ class AgentReport(TypedDict):
     address: str
     port: int
     usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpu_percent, gpu_memory_bytes
+    checkpoint: NotRequired[Checkpoint | None]
     requests: list[SdkRequest]
     seen: str
     wait_seconds: float

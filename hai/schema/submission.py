@@ -5,6 +5,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hai.core.array_spec import LARGEST_INDEX, ArraySpec, member_name
+from hai.core.dependency import parse_after
+from hai.core.duration import time_limit
+from hai.core.retry import Retry
 from hai.core.types import Priority
 
 MAX_NAME = 511
@@ -134,6 +138,19 @@ class Submission(BaseModel):
         signal = self.options.get("suspend_signal", "")
         if signal not in ("", "SIGUSR1", "SIGUSR2"):
             raise ValueError("options.suspend_signal must be SIGUSR1 or SIGUSR2")
+        time_limit(self.options)
+        if self.options.get("retry") is not None:
+            Retry.parse(self.options["retry"])
+        if self.options.get("after") is not None:
+            parse_after(self.options["after"])
+        return self
+
+    @model_validator(mode="after")
+    def _array(self) -> Self:
+        if self.options.get("array") is not None:
+            ArraySpec.parse(self.options["array"])
+            if len(member_name(self.name, LARGEST_INDEX)) > MAX_NAME:
+                raise ValueError("the name of an array is too long for its index behind it")
         return self
 
 

@@ -44,10 +44,32 @@ class AttemptView(TypedDict):
     outcome: str | None
     exit_code: int | None
     why: str
+    backfill: bool
+    for_task: int | None  # who got its nodes
+    saved_at: str | None
     workers: list[WorkerView]
 
 
-class TaskView(TypedDict):
+class TurnView(TypedDict):
+    """What time sharing knows of a task."""
+
+    position: int | None  # in its line, from 1, while it waits
+    safe_until: str | None  # no equal takes its nodes before
+    backfill: bool  # it runs in the shadow of a gang and yields when that fits
+    level: str | None  # the priority that its nodes are charged at
+    estimate: dict[str, Any] | None  # when it may start
+    array_id: int | None  # the id of its array's first task
+    array_index: int | None
+    array_size: int | None
+    waits_for: list[int]  # tasks that have to end first
+    not_before: str | None  # it is not tried again earlier
+    time_limit_seconds: float | None
+    ran_seconds: float  # in all attempts
+    failures: int  # attempts that failed and were tried again
+    saved_at: str | None  # the last checkpoint that its program told of
+
+
+class TaskView(TurnView):
     """One row of `list`; `status` and `describe` add the rest."""
 
     schema_version: int
@@ -106,6 +128,21 @@ class NodeView(TypedDict):
 class NodeList(TypedDict):
     schema_version: int
     nodes: list[NodeView]
+
+
+class NodeChanged(TypedDict):
+    """What an admin did to a node, and the tasks that have to leave it."""
+
+    node: NodeView
+    suspended: list[int]
+
+
+class ArrayChanged(TypedDict):
+    """The members of an array that were changed, and how many it has."""
+
+    schema_version: int
+    tasks: list[TaskView]
+    total: int
 
 
 class EventView(TypedDict):

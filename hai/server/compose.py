@@ -13,7 +13,6 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
-from hai.core.policy import Policy
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
@@ -25,11 +24,12 @@ from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
-from hai.service.loops.health import HealthChecking
+from hai.service.loops.health import HealthChecking, Patience
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
 from hai.service.loops.supervisor import Loop, Supervisor
+from hai.service.nodes import NodeService
 from hai.service.signals import RECONCILE, SCHEDULE, TASKS
 from hai.service.tasks import TaskService
 from hai.service.users import UserService
@@ -104,7 +104,14 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
     cache = ClusterCache(store, clock)
-    tasks = TaskService(store, bus, clock, cache, settings.scheduler.default_group)
+    tasks = TaskService(
+        store,
+        bus,
+        clock,
+        cache,
+        settings.scheduler.default_group,
+        settings.scheduler.max_array_size,
+    )
     workers = WorkerService(
         store,
         bus,
@@ -135,9 +142,10 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         tasks=tasks,
         users=UserService(store, clock, needs_uid=os.geteuid() == 0),
         cluster=ClusterService(store, bus, clock, cache),
+        nodes=NodeService(store, bus, clock),
         workers=workers,
         tokens=tokens,
-        views=Views(store, bus, board),
+        views=Views(store, bus, clock, board),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
@@ -168,17 +176,20 @@ def _loops(
         clock,
         launching,
         services.board,
-        Policy(preemption=settings.scheduler.preemption),
+        settings.scheduler.policy(),
         settings.scheduler.tick_seconds,
     )
-    reconcile = Reconciling(store, clock, services.workers, launching, timing)
+    reconcile = Reconciling(store, clock, services.workers, launching, timing, bus)
     health = HealthChecking(
         store,
         bus,
         clock,
         launching,
+        patience=Patience(
+            lost_after_seconds=settings.agent.lost_after_seconds,
+            quiet_seconds=settings.agent.suspect_seconds,
+        ),
         log_dir=settings.log_dir,
-        lost_after_seconds=settings.agent.lost_after_seconds,
     )
     busy = settings.scheduler.busy_fraction
     return (

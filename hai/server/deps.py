@@ -14,6 +14,7 @@ from hai.service.board import Board
 from hai.service.cluster import ClusterService
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
+from hai.service.nodes import NodeService
 from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
@@ -32,6 +33,7 @@ class Services:
     tasks: TaskService
     users: UserService
     cluster: ClusterService
+    nodes: NodeService
     workers: WorkerService
     tokens: WorkerTokens
     views: Views

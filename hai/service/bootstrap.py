@@ -39,11 +39,11 @@ class Bootstrap:
         quotas = [_quota(row) for row in _rows(document, "quotas")]
         user = self._user(document.get("user"))
         for group in groups:
-            await self._store.put_group(group)
+            await self._store.put_group(group, self._clock.now())
         if document.get("replace_nodes"):
             await self._remove_others(nodes)
         if nodes:
-            await self._store.put_nodes(nodes)
+            await self._store.put_nodes(nodes, self._clock.now())
         if quotas:
             event = self._event("quota.set", {"rows": len(quotas)})
             await self._store.put_quotas(quotas, event)
@@ -70,7 +70,7 @@ class Bootstrap:
                 hint=f"hai-cli suspend {task_id}, then try again",
             )
         if gone:
-            await self._store.remove_nodes(gone)
+            await self._store.remove_nodes(gone, self._clock.now())
 
     def _user(self, row: Any) -> User | None:
         if row is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from hai.core.array_spec import ArraySpec
 from hai.core.gang import WorkerReport
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
@@ -122,7 +123,7 @@ class Launching:
             group=task.group,
             priority=attempt.priority,
             world_size=task.nodes,
-            spec=task.spec,
+            spec=_spec_of(task),
             whole_life_state=task.whole_life_state,
             log_dir=str(self._log_dir / str(task.id) / str(attempt.number)),
             server_url=self._server_url,
@@ -148,6 +149,18 @@ class Launching:
                 seen[observation.key] = (launcher, observation)
         return seen
 
+    async def answers(self, node: Node) -> bool:
+        """Whether the launcher of this node can tell what runs there."""
+        launcher = self._launchers.get(node.launcher)
+        if launcher is None:
+            return False
+        try:
+            await launcher.observe()
+        except HaiError as error:
+            log.warning("launcher_silent", node=node.name, error=error.message)
+            return False
+        return True
+
     async def kill(self, key: WorkerKey, node: NodeName) -> bool:
         """SIGKILL one worker and whatever it left behind; False: ask again later."""
         return await _succeeds("kill", key, self._kill_on(node, key))
@@ -168,6 +181,25 @@ class Launching:
             launcher = None
         for one in self._launchers.values() if launcher is None else (launcher,):
             await one.kill(key)
+
+
+def _spec_of(task: Task) -> Mapping[str, object]:
+    """The document, with what a member of an array finds in its environment."""
+    if task.array_id is None:
+        return task.spec
+    size = ArraySpec.parse(task.options["array"]).size
+    own = {
+        "HAI_ARRAY_ID": str(task.array_id),
+        "HAI_ARRAY_INDEX": str(task.array_index),
+        "HAI_ARRAY_SIZE": str(size),
+    }
+    program = task.spec["spec"]
+    if not isinstance(program, Mapping):
+        return task.spec
+    return {
+        **task.spec,
+        "spec": {**program, "environments": {**program.get("environments", {}), **own}},
+    }
 
 
 async def _remove(launcher: Launcher, key: WorkerKey) -> None:

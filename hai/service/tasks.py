@@ -1,6 +1,5 @@
 """What users do to tasks: submit, find, stop, suspend, resume, change priority."""
 
-import uuid
 from collections.abc import Callable, Sequence
 
 from hai.core import lifecycle
@@ -15,27 +14,43 @@ from hai.service.access import require_owner
 from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache
 from hai.service.signals import EVENTS, SCHEDULE, announce
+from hai.service.submitting import array_id_of, array_of, draft_of, look_up, unfold
 
 _TRIES = 8
+_WHOLE_ARRAY = 1_000_000  # page size: all members
+
+Verb = Callable[[Task], Change | None]
 
 
 class TaskService:
     """Use-cases of tasks over the store; every change is one guarded write."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, cluster: ClusterCache, default_group: str
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        cluster: ClusterCache,
+        default_group: str,
+        max_array_size: int = 10_000,
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._cluster = cluster
         self._default_group = default_group
+        self._max_array_size = max_array_size
         self._batcher: Batcher[TaskDraft, Task | HaiError] = Batcher(self._add)
 
     async def submit(self, user: User, submission: Submission) -> Task:
-        """One new queued task. InvalidInput, OverQuota or NameInUse change nothing."""
-        draft = self._draft(user, submission)
+        """One new queued task; of an array, its first member. InvalidInput, OverQuota or NameInUse
+        change nothing."""
+        array = array_of(submission, self._max_array_size)
+        waits = await look_up(submission, lambda ref: self._find_all(user, ref))
+        draft = draft_of(user, submission, self._group_of(submission), waits)
         await self._check(draft)
+        if array is not None:
+            return await self._submit_array(user, unfold(draft, array))
         result = await self._batcher.put(draft)
         if isinstance(result, HaiError):
             raise result
@@ -47,23 +62,21 @@ class TaskService:
         await self._bus.publish(EVENTS)
         return results
 
-    def _draft(self, user: User, submission: Submission) -> TaskDraft:
-        resource = submission.resource
-        group, _, _zone = resource.group.partition("#")
-        if group in ("", "default"):
-            group = self._default_group
-        request_id = submission.request_id
-        return TaskDraft(
-            user=user.name,
-            name=submission.name,
-            group=GroupName(group),
-            nodes=resource.node_count,
-            priority=submission.priority,
-            spec=submission.model_dump(mode="json", exclude={"request_id"}),
-            chain_id=str(uuid.uuid4()),
-            request_id=request_id,
-            whole_life_state=int(submission.options.get("whole_life_state", 0)),
-        )
+    async def _submit_array(self, user: User, drafts: Sequence[TaskDraft]) -> Task:
+        """All members or none: what was added beside a refusal is stopped again."""
+        results = await self._add(drafts)
+        refusal = next((result for result in results if isinstance(result, HaiError)), None)
+        if refusal is None:
+            first = results[0]
+            assert isinstance(first, Task)  # noqa: S101 - for the type checker
+            return first
+        new = [one for one in results if isinstance(one, Task) and one.version == 0]
+        await self._change_all(new, self._stop(user, "its array could not be submitted whole"))
+        raise refusal
+
+    def _group_of(self, submission: Submission) -> str:
+        group, _, _zone = submission.resource.group.partition("#")
+        return self._default_group if group in ("", "default") else group
 
     async def _check(self, draft: TaskDraft) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota."""
@@ -101,6 +114,20 @@ class TaskService:
             return None
         return await self._store.task_named(user.name, ref)
 
+    async def _find_all(self, user: User, ref: str) -> Sequence[Task]:
+        array_id = array_id_of(ref)
+        return [await self.find(user, ref)] if array_id is None else await self.array(array_id)
+
+    async def array(self, array_id: TaskId) -> Sequence[Task]:
+        """The members of an array by id; NotFound if there is no such array."""
+        page = await self._store.list_tasks(TaskQuery(array=array_id, page_size=_WHOLE_ARRAY))
+        if not page.tasks:
+            raise NotFound(
+                f"there is no array {array_id}",
+                hint="an array is named by the id of its first task; hai-cli list shows it",
+            )
+        return sorted(page.tasks, key=lambda task: task.id)
+
     async def list(self, query: TaskQuery) -> TaskPage:
         return await self._store.list_tasks(query)
 
@@ -108,35 +135,37 @@ class TaskService:
 
     async def stop(self, user: User, ref: str, why: str) -> Task:
         """End it for good; a task that leaves already stays as it is."""
-        return await self._change(
-            user,
-            ref,
-            lambda task: lifecycle.stop(
-                task, actor=user.name, why=why or f"stopped by {user.name}", now=self._clock.now()
-            ),
-        )
+        return await self._change(user, ref, self._stop(user, why))
 
     async def suspend(self, user: User, ref: str, why: str) -> Task:
         """Suspend and hold until somebody resumes it."""
-        return await self._change(
-            user,
-            ref,
-            lambda task: lifecycle.suspend(
-                task,
-                actor=user.name,
-                why=why or f"suspended by {user.name}",
-                hold=True,
-                now=self._clock.now(),
-            ),
-        )
+        return await self._change(user, ref, self._suspend(user, why))
 
     async def resume(self, user: User, ref: str, why: str) -> Task:
         """Let it stand in line again."""
-        return await self._change(
-            user,
-            ref,
-            lambda task: lifecycle.resume(task, actor=user.name, why=why, now=self._clock.now()),
+        return await self._change(user, ref, self._resume(user, why))
+
+    async def change_array(
+        self, user: User, array_id: TaskId, action: str, why: str
+    ) -> Sequence[Task]:
+        """Stop, suspend or resume all members that have not ended; those that were changed."""
+        verbs = {"stop": self._stop, "suspend": self._suspend, "resume": self._resume}
+        members = await self.array(array_id)
+        require_owner(user, members[0])
+        return await self._change_all(members, verbs[action](user, why))
+
+    def _stop(self, user: User, why: str) -> Verb:
+        why = why or f"stopped by {user.name}"
+        return lambda task: lifecycle.stop(task, actor=user.name, why=why, now=self._clock.now())
+
+    def _suspend(self, user: User, why: str) -> Verb:
+        why = why or f"suspended by {user.name}"
+        return lambda task: lifecycle.suspend(
+            task, actor=user.name, why=why, hold=True, now=self._clock.now()
         )
+
+    def _resume(self, user: User, why: str) -> Verb:
+        return lambda task: lifecycle.resume(task, actor=user.name, why=why, now=self._clock.now())
 
     async def set_priority(self, user: User, ref: str, priority: Priority) -> Task:
         """What the task asks for from now on; OverQuota if it could never run there."""
@@ -152,7 +181,21 @@ class TaskService:
             ),
         )
 
-    async def _change(self, user: User, ref: str, verb: Callable[[Task], Change | None]) -> Task:
+    async def _change_all(self, tasks: Sequence[Task], verb: Verb) -> Sequence[Task]:
+        """Those of the tasks that the verb changes; who has ended is left alone."""
+        changed: dict[TaskId, Task] = {}
+        for _ in range(_TRIES):
+            changes = [change for task in tasks if (change := _unless_over(verb, task))]
+            if not changes:
+                return list(changed.values())
+            saved = await self._store.save(changes)
+            changed.update({task.id: task for task in saved})
+            await announce(self._bus, saved)
+            stale = {change.task.id for change in changes} - changed.keys()
+            tasks = await self._store.tasks(stale) if stale else []
+        raise Conflict("the tasks change too fast", hint="some may be as they were; try again")
+
+    async def _change(self, user: User, ref: str, verb: Verb) -> Task:
         task = await self.find(user, ref)
         for _ in range(_TRIES):
             require_owner(user, task)
@@ -165,6 +208,15 @@ class TaskService:
                 return saved[0]
             task = await self.find(user, str(task.id))
         raise Conflict(f"task {task.id} changes too fast", hint="nothing was changed; try again")
+
+
+def _unless_over(verb: Verb, task: Task) -> Change | None:
+    if task.state.is_final:
+        return None
+    try:
+        return verb(task)
+    except Conflict:  # it is on its way out
+        return None
 
 
 def _check_quota(draft: TaskDraft, quotas: QuotaTable) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from hai.core import explain
+from hai.core.array_spec import ArraySpec
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
-from hai.ports import Bus, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
@@ -23,6 +24,7 @@ from hai.schema.views import (
     TaskDetail,
     TaskList,
     TaskView,
+    TurnView,
     UserView,
     WorkerView,
 )
@@ -43,9 +45,10 @@ def _time(at: float | None) -> str | None:
 class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
-    def __init__(self, store: Store, bus: Bus, board: Board) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
         self._store = store
         self._bus = bus
+        self._clock = clock
         self._board = board
 
     def task(self, task: Task) -> TaskView:
@@ -72,6 +75,28 @@ class Views:
             "submitted_at": rfc3339(task.submitted_at),
             "started_at": _time(task.started_at),
             "ended_at": _time(task.ended_at),
+            **self._turn(task),
+        }
+
+    def _turn(self, task: Task) -> TurnView:
+        """What time sharing knows of it."""
+        attempt = task.attempt
+        active = attempt is not None and task.state.is_active
+        return {
+            "position": None,
+            "safe_until": None,
+            "backfill": attempt.backfill if attempt is not None and active else False,
+            "level": attempt.priority.name if attempt is not None and active else None,
+            "estimate": None,
+            "array_id": task.array_id,
+            "array_index": task.array_index,
+            "array_size": _array_size(task),
+            "waits_for": list(task.waits_for),
+            "not_before": _time(task.not_before),
+            "time_limit_seconds": task.time_limit_seconds,
+            "ran_seconds": task.ran(self._clock.now()),
+            "failures": task.failures,
+            "saved_at": _time(attempt.saved_at) if attempt is not None else None,
         }
 
     def _reason(self, task: Task) -> ReasonView | None:
@@ -150,6 +175,15 @@ def used_nodes(claims: Sequence[Claim], user: UserName) -> Counter[tuple[GroupNa
     return used
 
 
+def _array_size(task: Task) -> int | None:
+    if task.array_id is None:
+        return None
+    try:
+        return ArraySpec.parse(task.options.get("array")).size
+    except ValueError:
+        return None
+
+
 def _sorted(rows: Sequence[Quota]) -> list[Quota]:
     return sorted(rows, key=lambda row: (row.user, row.group, -row.priority))
 
@@ -175,6 +209,9 @@ def _attempt(task: Task, attempt: Attempt, live: Mapping[str, Mapping[str, objec
         "outcome": attempt.outcome.value if attempt.outcome else None,
         "exit_code": attempt.exit_code,
         "why": attempt.why,
+        "backfill": attempt.backfill,
+        "for_task": attempt.for_task,
+        "saved_at": _time(attempt.saved_at),
         "workers": [
             _worker(worker, live.get(worker_key(WorkerKey(task.id, attempt.number, worker.rank))))
             for worker in attempt.workers

@@ -7,11 +7,12 @@ report may come twice, late, or after a restart of either side, and the answer i
 import hashlib
 import hmac
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from hai.core import gang, lifecycle
-from hai.core.gang import Order, Timing, WorkerReport
+from hai.core.gang import Checkpoint, Order, Timing, WorkerReport
 from hai.core.identity import User
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
@@ -229,8 +230,16 @@ def worker_report(report: AgentReport) -> WorkerReport:
         saved=report["saved"],
         address=report["address"],
         port=report["port"],
+        checkpoint=_checkpoint(report),
         usage=report["usage"],
     )
+
+
+def _checkpoint(report: AgentReport) -> Checkpoint | None:
+    told = report.get("checkpoint")
+    if told is None or not math.isfinite(told["at"]):
+        return None
+    return Checkpoint(told["at"], told["step"], told["path"])
 
 
 def digest(order: AgentOrder) -> str:

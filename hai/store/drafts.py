@@ -1,11 +1,15 @@
 """What a submission becomes: a task, its first ledger line, or a refusal."""
 
+from collections.abc import Mapping
+
 from hai.core.task import EventDraft, Task, TaskDraft
 from hai.core.types import TaskId
-from hai.errors import NameInUse
+from hai.errors import Conflict, NameInUse
+
+HALF_LIVES = 20  # usage older than that is next to nothing
 
 
-def new_task(draft: TaskDraft, task_id: TaskId, now: float) -> Task:
+def new_task(draft: TaskDraft, task_id: TaskId, now: float, array_id: TaskId | None = None) -> Task:
     """The queued task as stored."""
     return Task(
         id=task_id,
@@ -18,7 +22,18 @@ def new_task(draft: TaskDraft, task_id: TaskId, now: float) -> Task:
         spec=draft.spec,
         submitted_at=now,
         whole_life_state=draft.whole_life_state,
+        time_limit_seconds=draft.time_limit_seconds,
+        waits_ok=draft.waits_ok,
+        waits_any=draft.waits_any,
+        array_id=array_id,
+        array_index=draft.array_index,
+        array_limit=draft.array_limit,
     )
+
+
+def nodes_changed(now: float, data: Mapping[str, object]) -> EventDraft:
+    """The ledger line that tells readers to look at nodes and groups again."""
+    return EventDraft(kind="nodes.changed", actor="platform", at=now, data=data)
 
 
 def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> EventDraft:
@@ -44,4 +59,12 @@ def name_in_use(draft: TaskDraft, holder: TaskId) -> NameInUse:
         f"task '{draft.name}' of {draft.user} is still running (id {holder})",
         hint=f"stop it with `hai-cli stop {holder}`, or pick another name with --name",
         details={"task_id": holder},
+    )
+
+
+def array_spoilt(draft: TaskDraft) -> Conflict:
+    """The refusal of a member whose array can not be added whole."""
+    return Conflict(
+        f"task '{draft.name}' was not submitted: another member of its array is in the way",
+        hint="an array is submitted whole or not at all",
     )

@@ -4,6 +4,7 @@ It passes the same contract suite as PostgreSQL. No method awaits anything, so t
 transaction of the event loop.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +17,15 @@ from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
-from hai.ports import TaskPage, TaskQuery
-from hai.store.drafts import name_in_use, new_task, submitted
+from hai.ports import TaskPage, TaskQuery, Usage
+from hai.store.drafts import (
+    HALF_LIVES,
+    array_spoilt,
+    name_in_use,
+    new_task,
+    nodes_changed,
+    submitted,
+)
 
 
 class MemoryStore:
@@ -80,29 +88,48 @@ class MemoryStore:
         return True
 
     # where
-    async def put_group(self, group: Group) -> None:
-        self._groups[group.name] = group
+    async def put_group(self, group: Group, now: float | None = None) -> None:
+        if self._groups.get(group.name) != group:
+            self._groups[group.name] = group
+            self._changed(now, {"group": group.name})
 
     async def groups(self) -> list[Group]:
         return [self._groups[name] for name in sorted(self._groups)]
 
-    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+    async def put_nodes(self, nodes: Sequence[Node], now: float | None = None) -> None:
+        before = dict(self._nodes)
         for node in nodes:
             old = self._nodes.get(node.name, node)
             self._nodes[node.name] = replace(node, health=old.health, health_why=old.health_why)
+        if self._nodes != before:
+            self._changed(now, {"put": len({node.name for node in nodes})})
 
-    async def remove_nodes(self, names: Collection[NodeName]) -> None:
+    async def remove_nodes(self, names: Collection[NodeName], now: float | None = None) -> None:
+        before = len(self._nodes)
         for name in names:
             self._nodes.pop(name, None)
+        if len(self._nodes) != before:
+            self._changed(now, {"removed": len(names)})
+
+    def _changed(self, now: float | None, data: Mapping[str, object]) -> None:
+        """A store in memory has no clock: without `now` it is as late as the last line."""
+        last = self._events[-1].draft.at if self._events else 0.0
+        self._log(nodes_changed(last if now is None else now, data))
 
     async def nodes(self) -> list[Node]:
         return [self._nodes[name] for name in sorted(self._nodes)]
 
     async def set_node_health(
-        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+        self,
+        name: NodeName,
+        health: NodeHealth,
+        why: str,
+        event: EventDraft,
+        *,
+        was: NodeHealth | None = None,
     ) -> bool:
         node = self._nodes.get(name)
-        if node is None:
+        if node is None or was not in (None, node.health):
             return False
         self._nodes[name] = replace(node, health=health, health_why=why)
         self._log(event)
@@ -118,16 +145,30 @@ class MemoryStore:
 
     # what
     async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:
-        return [self._add_task(draft, now) for draft in drafts]
+        obstacles = [self._obstacle(draft) for draft in drafts]
+        spoilt = {d.array for d, one in zip(drafts, obstacles, strict=True) if one and d.array}
+        first: dict[str, TaskId] = {}
+        return [self._add_task(draft, now, spoilt, first) for draft in drafts]
 
-    def _add_task(self, draft: TaskDraft, now: float) -> Task | HaiError:
+    def _obstacle(self, draft: TaskDraft) -> Task | HaiError | None:
         request = (draft.user, draft.request_id) if draft.request_id is not None else None
         if request in self._requests:
             return self._tasks[self._requests[request]]
         holder = self._named.get((draft.user, draft.name))
-        if holder in self._unfinished:
-            return name_in_use(draft, holder)
-        task = new_task(draft, TaskId(len(self._tasks) + 1), now)
+        return name_in_use(draft, holder) if holder in self._unfinished else None
+
+    def _add_task(
+        self, draft: TaskDraft, now: float, spoilt: Collection[str], first: dict[str, TaskId]
+    ) -> Task | HaiError:
+        obstacle = self._obstacle(draft)
+        if obstacle is not None:
+            return obstacle
+        if draft.array in spoilt:
+            return array_spoilt(draft)
+        request = (draft.user, draft.request_id) if draft.request_id is not None else None
+        task_id = TaskId(len(self._tasks) + 1)
+        array_id = first.setdefault(draft.array, task_id) if draft.array is not None else None
+        task = new_task(draft, task_id, now, array_id)
         self._tasks[task.id] = task
         self._unfinished.add(task.id)
         self._named[(task.user, task.name)] = task.id
@@ -150,8 +191,30 @@ class MemoryStore:
         unfinished = (self._tasks[task_id] for task_id in sorted(self._unfinished))
         return [task for task in unfinished if task.state.is_active]
 
-    async def claims(self) -> list[Claim]:
-        return [_claim(self._tasks[task_id]) for task_id in sorted(self._unfinished)]
+    async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
+        wanted = self._unfinished if ids is None else self._unfinished & set(ids)
+        return [_claim(self._tasks[task_id]) for task_id in sorted(wanted)]
+
+    async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
+        oldest = now - HALF_LIVES * half_life_seconds
+        found: dict[tuple[UserName, GroupName], Usage] = {}
+        for task_id, attempts in self._attempts.items():
+            task = self._tasks[task_id]
+            for attempt in attempts.values():
+                if attempt.ended_at is None or attempt.ended_at > oldest:
+                    key = (task.user, task.group)
+                    sofar = found.get(key) or Usage(*key, 0.0)
+                    found[key] = _used(sofar, attempt, now, half_life_seconds)
+        return [found[key] for key in sorted(found)]
+
+    async def released(self) -> list[Task]:
+        waiting = (self._tasks[task_id] for task_id in sorted(self._unfinished))
+        return [
+            task
+            for task in waiting
+            if task.state.is_waiting
+            and any(o in self._tasks and self._tasks[o].state.is_final for o in task.waits_for)
+        ]
 
     async def list_tasks(self, query: TaskQuery) -> TaskPage:
         matching = [task for task in reversed(self._tasks.values()) if _matches(task, query)]
@@ -230,6 +293,36 @@ def _claim(task: Task) -> Claim:
         knows=() if active else known,
         charged=attempt.priority if attempt and active else None,
         since=attempt.created_at if attempt and active else None,
+        running_since=attempt.started_at if attempt and active else None,
+        queued_at=task.queued_at,
+        suspended_at=attempt.suspend_at if attempt else None,
+        saved_at=attempt.saved_at if attempt and active else None,
+        ran_seconds=task.ran_seconds,
+        backfill=attempt.backfill if attempt and active else False,
+        for_task=attempt.for_task if attempt else None,
+        first=task.first,
+        not_before=task.not_before,
+        waits_for=task.waits_for,
+        array=task.array_id,
+        array_limit=task.array_limit,
+    )
+
+
+def _used(sofar: Usage, attempt: Attempt, now: float, half_life_seconds: float) -> Usage:
+    """With one attempt more."""
+    node_seconds = 0.0
+    if attempt.ended_at is not None:
+        ended, created = (
+            2.0 ** ((at - now) / half_life_seconds) for at in (attempt.ended_at, attempt.created_at)
+        )
+        node_seconds = len(attempt.nodes) * half_life_seconds / math.log(2.0) * (ended - created)
+    starts = [] if attempt.backfill else [attempt.created_at]
+    if sofar.last_start is not None:
+        starts.append(sofar.last_start)
+    return replace(
+        sofar,
+        node_seconds=sofar.node_seconds + node_seconds,
+        last_start=max(starts, default=None),
     )
 
 
@@ -238,5 +331,6 @@ def _matches(task: Task, query: TaskQuery) -> bool:
         query.user in (None, task.user)
         and (not query.states or task.state in query.states)
         and query.group in (None, task.group)
+        and query.array in (None, task.array_id)
         and query.name_contains in task.name
     )

@@ -11,10 +11,18 @@ from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
-from hai.ports import TaskPage, TaskQuery
+from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store import rows
+from hai.store.claim_rows import claim_of, usage_of
 from hai.store.database import Database
-from hai.store.drafts import name_in_use, new_task, submitted
+from hai.store.drafts import (
+    HALF_LIVES,
+    array_spoilt,
+    name_in_use,
+    new_task,
+    nodes_changed,
+    submitted,
+)
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
 
@@ -91,28 +99,44 @@ class PostgresStore:
         return bool(await self._database.write("remove_token", parameters))
 
     # where
-    async def put_group(self, group: Group) -> None:
-        parameters = {"name": group.name, "description": group.description}
+    async def put_group(self, group: Group, now: float | None = None) -> None:
+        parameters = {
+            "name": group.name,
+            "description": group.description,
+            "events": _changed(now, {"group": group.name}),
+        }
         await self._database.write("put_group", parameters)
 
     async def groups(self) -> list[Group]:
         found = await self._database.read("groups")
         return [Group(GroupName(name), description) for name, description in found]
 
-    async def put_nodes(self, nodes: Sequence[Node]) -> None:
+    async def put_nodes(self, nodes: Sequence[Node], now: float | None = None) -> None:
         last = {node.name: rows.node_record(node) for node in nodes}
-        await self._database.write("put_nodes", {"nodes": rows.json_of(list(last.values()))})
+        parameters = {
+            "nodes": rows.json_of(list(last.values())),
+            "events": _changed(now, {"put": len(last)}),
+        }
+        await self._database.write("put_nodes", parameters)
 
-    async def remove_nodes(self, names: Collection[NodeName]) -> None:
-        await self._database.write("remove_nodes", {"names": list(names)})
+    async def remove_nodes(self, names: Collection[NodeName], now: float | None = None) -> None:
+        parameters = {"names": list(names), "events": _changed(now, {"removed": len(names)})}
+        await self._database.write("remove_nodes", parameters)
 
     async def nodes(self) -> list[Node]:
         return [rows.node_of(row) for row in await self._database.read("nodes")]
 
     async def set_node_health(
-        self, name: NodeName, health: NodeHealth, why: str, event: EventDraft
+        self,
+        name: NodeName,
+        health: NodeHealth,
+        why: str,
+        event: EventDraft,
+        *,
+        was: NodeHealth | None = None,
     ) -> bool:
         parameters = {
+            "was": was.value if was else None,
             "name": name,
             "health": health.value,
             "why": why,
@@ -144,6 +168,7 @@ class PostgresStore:
             waiting = {at: draft for at, draft in waiting.items() if at not in results}
             if waiting:
                 results |= await self._refuse(waiting)
+                results |= _spoilt(waiting, results)
                 waiting = {at: draft for at, draft in waiting.items() if at not in results}
         for at, draft in waiting.items():
             results[at] = Unavailable(f"the name {draft.name!r} changes hands", hint="try again")
@@ -156,22 +181,23 @@ class PostgresStore:
         positions = list(drafts)
         try:
             parameters = {
-                "tasks": rows.json_of([rows.draft_record(d, now) for d in drafts.values()]),
+                "tasks": rows.json_of(rows.draft_records(list(drafts.values()), now)),
                 "events": rows.events_json(submitted(d, now) for d in drafts.values()),
             }
             added = await self._database.write("add_tasks", parameters)
         except (InvalidInput, ValueError) as error:
-            if len(drafts) > 1:
+            wholes = _wholes(drafts)
+            if len(wholes) > 1:
                 results: dict[int, Task | HaiError] = {}
-                for at, draft in drafts.items():
-                    results |= await self._insert({at: draft}, now)
+                for whole in wholes:
+                    results |= await self._insert(whole, now)
                 return results
-            if isinstance(error, InvalidInput):
-                return {positions[0]: error}
-            return {positions[0]: InvalidInput(f"the task is not valid JSON: {error}")}
+            if not isinstance(error, InvalidInput):
+                error = InvalidInput(f"the task is not valid JSON: {error}")
+            return dict.fromkeys(positions, error)
         return {
-            positions[place]: new_task(drafts[positions[place]], TaskId(task_id), now)
-            for place, task_id in added
+            positions[place]: new_task(drafts[positions[place]], TaskId(task_id), now, array_id)
+            for place, task_id, array_id in added
         }
 
     async def _refuse(self, drafts: Mapping[int, TaskDraft]) -> dict[int, Task | HaiError]:
@@ -214,8 +240,23 @@ class PostgresStore:
     async def active_tasks(self) -> list[Task]:
         return [rows.task_of(row) for row in await self._database.read("active_tasks")]
 
-    async def claims(self) -> list[Claim]:
-        return [rows.claim_of(row) for row in await self._database.read("claims")]
+    async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
+        if ids is None:
+            found = await self._database.read("claims")
+        else:
+            found = await self._database.read("claims_of", {"ids": list(ids)})
+        return [claim_of(row) for row in found]
+
+    async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
+        parameters = {
+            "now": rows.timestamp(now),
+            "half_life": half_life_seconds,
+            "oldest": rows.timestamp(max(0.0, now - HALF_LIVES * half_life_seconds)),
+        }
+        return [usage_of(row) for row in await self._database.read("usage", parameters)]
+
+    async def released(self) -> list[Task]:
+        return [rows.task_of(row) for row in await self._database.read("released")]
 
     async def list_tasks(self, query: TaskQuery) -> TaskPage:
         parameters = {
@@ -223,6 +264,7 @@ class PostgresStore:
             "states": [state.value for state in query.states] or None,
             "group": query.group,
             "name_contains": query.name_contains,
+            "array": query.array,
             "limit": query.page_size,
             "offset": (query.page - 1) * query.page_size,
         }
@@ -285,3 +327,29 @@ class PostgresStore:
     # who leads
     async def lead(self) -> bool:
         return await self._lease.hold()
+
+
+def _wholes(drafts: Mapping[int, TaskDraft]) -> list[dict[int, TaskDraft]]:
+    """What has to be added together: arrays, and every other draft by itself."""
+    wholes: dict[object, dict[int, TaskDraft]] = {}
+    for at, draft in drafts.items():
+        wholes.setdefault(at if draft.array is None else draft.array, {})[at] = draft
+    return list(wholes.values())
+
+
+def _spoilt(
+    waiting: Mapping[int, TaskDraft], results: Mapping[int, Task | HaiError]
+) -> dict[int, Task | HaiError]:
+    """Refusals of members whose array can not be added whole."""
+    arrays = {draft.array for at, draft in waiting.items() if at in results and draft.array}
+    return {
+        at: array_spoilt(draft)
+        for at, draft in waiting.items()
+        if at not in results and draft.array in arrays
+    }
+
+
+def _changed(now: float | None, data: Mapping[str, object]) -> str:
+    return rows.json_of(
+        [{**rows.event_record(nodes_changed(0.0, data)), "at": rows.timestamp(now)}]
+    )

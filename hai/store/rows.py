@@ -13,7 +13,6 @@ from typing import Any
 
 from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import (
@@ -31,8 +30,8 @@ Row = Sequence[Any]
 Record = dict[str, object]
 
 # dictionary look-ups: several times faster than calling an enumeration, for thousands of rows
-_PRIORITY = {level.value: level for level in Priority}
-_STATE = {state.value: state for state in TaskState}
+LEVELS = {level.value: level for level in Priority}
+STATES = {state.value: state for state in TaskState}
 
 
 def timestamp(seconds: float | None) -> str | None:
@@ -90,11 +89,31 @@ def task_record(task: Task) -> Record:
         "why": task.why,
         "started_at": timestamp(task.started_at),
         "ended_at": timestamp(task.ended_at),
+        "ran_seconds": task.ran_seconds,
+        "queued_at": timestamp(task.queued_at),
+        "first": task.first,
+        "not_before": timestamp(task.not_before),
+        "failures": task.failures,
+        "waits_ok": list(task.waits_ok),
+        "waits_any": list(task.waits_any),
     }
 
 
+def draft_records(drafts: Sequence[TaskDraft], now: float) -> list[Record]:
+    """All columns of new tasks but their ids; `array_id` is the position (from 1) of the array's
+    first member among them."""
+    first: dict[str, int] = {}
+    for position, draft in enumerate(drafts, 1):
+        if draft.array is not None:
+            first.setdefault(draft.array, position)
+    return [
+        {**draft_record(draft, now), "array_id": first.get(draft.array) if draft.array else None}
+        for draft in drafts
+    ]
+
+
 def draft_record(draft: TaskDraft, now: float) -> Record:
-    """All columns of a new task but its id."""
+    """All columns of a new task but its id and its array's."""
     return {
         "chain_id": draft.chain_id,
         "user_name": draft.user,
@@ -113,6 +132,14 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "suspend_count": 0,
         "why": "",
         "version": 0,
+        "ran_seconds": 0.0,
+        "first": False,
+        "failures": 0,
+        "time_limit_seconds": draft.time_limit_seconds,
+        "waits_ok": list(draft.waits_ok),
+        "waits_any": list(draft.waits_any),
+        "array_index": draft.array_index,
+        "array_limit": draft.array_limit,
     }
 
 
@@ -132,6 +159,9 @@ def attempt_record(task_id: TaskId, attempt: Attempt) -> Record:
         "outcome": attempt.outcome,
         "exit_code": attempt.exit_code,
         "why": attempt.why,
+        "backfill": attempt.backfill,
+        "for_task": attempt.for_task,
+        "saved_at": timestamp(attempt.saved_at),
     }
 
 
@@ -225,6 +255,8 @@ def task_of(row: Row) -> Task:
     (id_, chain_id, user, name, group, nodes, spec, submitted_at) = row[:8]
     (priority, state, held, custom_rank, whole_life_state, attempts) = row[8:14]
     (suspend_count, exit_code, why, started_at, ended_at, version) = row[14:20]
+    (ran_seconds, queued_at, first, not_before, failures, time_limit_seconds) = row[20:26]
+    (waits_ok, waits_any, array_id, array_index, array_limit) = row[26:31]
     return Task(
         id=id_,
         chain_id=chain_id,
@@ -232,10 +264,10 @@ def task_of(row: Row) -> Task:
         name=name,
         group=group,
         nodes=nodes,
-        priority=_PRIORITY[priority],
+        priority=LEVELS[priority],
         spec=spec,
         submitted_at=submitted_at.timestamp(),
-        state=_STATE[state],
+        state=STATES[state],
         held=held,
         custom_rank=custom_rank,
         whole_life_state=whole_life_state,
@@ -246,17 +278,29 @@ def task_of(row: Row) -> Task:
         started_at=seconds_of(started_at),
         ended_at=seconds_of(ended_at),
         version=version,
-        attempt=None if row[20] is None else attempt_of(row[20:34]),
+        attempt=None if row[31] is None else attempt_of(row[31:48]),
+        ran_seconds=ran_seconds,
+        queued_at=seconds_of(queued_at),
+        first=first,
+        not_before=seconds_of(not_before),
+        failures=failures,
+        time_limit_seconds=time_limit_seconds,
+        waits_ok=tuple(waits_ok),
+        waits_any=tuple(waits_any),
+        array_id=array_id,
+        array_index=array_index,
+        array_limit=array_limit,
     )
 
 
 def attempt_of(row: Row) -> Attempt:
     """A row of query `attempts`, or the latter part of a task's row."""
     number, priority, nodes, created_at, started_at, ended_at, *rest = row
-    suspend_at, acked_at, terminate_at, verdict, outcome, exit_code, why, workers = rest
+    suspend_at, acked_at, terminate_at, verdict, outcome, exit_code, why = rest[:7]
+    backfill, for_task, saved_at, workers = rest[7:]
     return Attempt(
         number=number,
-        priority=_PRIORITY[priority],
+        priority=LEVELS[priority],
         created_at=created_at.timestamp(),
         workers=tuple(_worker_of(worker, nodes) for worker in workers or ()),
         started_at=seconds_of(started_at),
@@ -268,6 +312,9 @@ def attempt_of(row: Row) -> Attempt:
         outcome=Outcome(outcome) if outcome else None,
         exit_code=exit_code,
         why=why,
+        backfill=backfill,
+        for_task=for_task,
+        saved_at=seconds_of(saved_at),
     )
 
 
@@ -287,29 +334,6 @@ def _worker_of(row: Row, nodes: Sequence[str]) -> Worker:
         started_at=None if began is None else float(began),
         ended_at=None if ended is None else float(ended),
         usage=usage,
-    )
-
-
-def claim_of(row: Row) -> Claim:
-    """A row of query `claims`."""
-    (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
-    assigned, charged, since = row[9:]
-    known = tuple(assigned) if assigned else ()
-    active = _STATE[state].is_active
-    return Claim(
-        task_id=id_,
-        user=user,
-        group=group,
-        nodes=nodes,
-        priority=_PRIORITY[priority],
-        state=_STATE[state],
-        submitted_at=submitted_at.timestamp(),
-        held=held,
-        custom_rank=custom_rank,
-        holds=known if active else (),
-        knows=() if active else known,
-        charged=_PRIORITY[charged] if active and charged is not None else None,
-        since=seconds_of(since) if active else None,
     )
 
 
@@ -345,4 +369,4 @@ def node_of(row: Row) -> Node:
 
 def quota_of(row: Row) -> Quota:
     user, group, priority, nodes = row
-    return Quota(UserName(user), GroupName(group), _PRIORITY[priority], nodes)
+    return Quota(UserName(user), GroupName(group), LEVELS[priority], nodes)

@@ -110,7 +110,7 @@ async def test_nodes_are_replaced_and_keep_their_health(store: Store) -> None:
     await store.put_nodes([new, make.node("c"), make.node("c", gpus=1)])
     kept = replace(new, health=NodeHealth.DRAINED, health_why="cabling")
     assert await store.nodes() == [make.node("a"), kept, make.node("c", gpus=1)]
-    assert await kinds(store) == ["node.drained"]
+    assert await kinds(store) == ["nodes.changed", "node.drained", "nodes.changed"]
 
 
 async def test_the_health_of_an_unknown_node(store: Store) -> None:

@@ -113,6 +113,15 @@ async def test_one_bad_draft_does_not_spoil_the_others(postgres_url: str) -> Non
             await store.task_named(ALICE, "\ud800")
 
 
+async def test_one_member_that_can_not_be_kept_spoils_its_array_only(postgres_url: str) -> None:
+    async with opened(postgres_url) as store:
+        names = ["a_[0]", "nul\0byte", "a_[2]"]
+        array = [make.task_draft(name=name, array="key") for name in names]
+        *refused, kept = await store.add_tasks([*array, make.task_draft()], make.NOW)
+        assert [type(one) for one in refused] == [InvalidInput] * 3
+        assert isinstance(kept, Task)
+
+
 async def test_whatever_a_program_reports_can_be_saved(postgres_url: str) -> None:
     async with opened(postgres_url) as store:
         (task,) = await store.add_tasks([make.task_draft()], make.NOW)

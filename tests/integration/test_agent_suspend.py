@@ -158,3 +158,23 @@ async def test_reports_of_the_handshake_are_quick(tmp_path: Path) -> None:
             seconds.append(first_time(here, key, **{report_name: True}) - made)
         assert min(seconds) < 0.1
         assert max(seconds) < 1.0
+
+
+async def test_checkpoints_are_reported(tmp_path: Path) -> None:
+    code = """
+from hai.client import checkpoint_saved
+import time
+assert checkpoint_saved("c.npz", 7)
+print("up", flush=True)
+time.sleep(60)
+"""
+    async with site(tmp_path) as here:
+        key = await start(here, code)
+
+        def told() -> bool:
+            return bool(here.peer.report(key).get("checkpoint"))
+
+        await asyncio.to_thread(eventually, told)
+        checkpoint = here.peer.report(key)["checkpoint"]
+        assert (checkpoint["step"], checkpoint["path"]) == (7, "c.npz")
+        assert checkpoint["at"] > 0

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from hai.core.policy import Policy
+from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 from hai.settings import load_settings
 
@@ -48,3 +50,47 @@ def test_secrets_are_not_printed() -> None:
     settings = load_settings(store={"url": "postgresql://u:Wolpertinger@h/d"})
     assert "Wolpertinger" not in repr(settings)
     assert "Wolpertinger" not in settings.model_dump_json()
+
+
+def test_the_scheduler_section_is_the_policy(tmp_path: Path) -> None:
+    assert load_settings().scheduler.policy() == Policy()
+    file = tmp_path / "override.toml"
+    file.write_text(
+        "[scheduler]\nslice_seconds = 600\nbackfill = false\npreemption = false\n"
+        "half_life_seconds = 3600\npatience_seconds = 60\ndemote_after_seconds = 0\n"
+        "lost_work_cap_seconds = 7200\n"
+        "slices = { LOW = 60, HIGH = 7200 }\nweights = { alice = 2 }\n"
+    )
+    assert load_settings(file).scheduler.policy() == Policy(
+        preemption=False,
+        backfill=False,
+        slice_seconds=600,
+        slices={Priority.LOW: 60, Priority.HIGH: 7200},
+        half_life_seconds=3600,
+        weights={UserName("alice"): 2},
+        patience_seconds=60,
+        demote_after_seconds=0,
+        lost_work_cap_seconds=7200,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("slice_seconds = 0", "slice_seconds is 0, and must be a number, more than 0"),
+        ("half_life_seconds = inf", "half_life_seconds is inf"),
+        ("patience_seconds = -1", "patience_seconds is -1"),
+        ("slices = { URGENT = 5 }", "'URGENT' is no priority; choose from LOW"),
+        ("slices = { AUTO = 5 }", "'AUTO' is no priority"),
+        ("slices = { LOW = 0 }", "slices.LOW is 0"),
+        ("weights = { bob = -2 }", "weights.bob is -2"),
+        ("max_array_size = 0", "max_array_size"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    file = tmp_path / "override.toml"
+    file.write_text(f"[scheduler]\n{text}\n")
+    with pytest.raises(InvalidInput) as caught:
+        load_settings(file)
+    assert complaint in caught.value.message
+    assert "scheduler" in caught.value.message

@@ -1,6 +1,7 @@
 """hai-cli stop | suspend | resume | priority."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,8 @@ from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
-from hai.errors import HaiError, InvalidInput
+from hai.core.array_spec import array_ref
+from hai.errors import HaiError, InvalidInput, NotFound
 
 app = new_app()
 Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for the record.")]
@@ -29,6 +31,7 @@ _DONE = {
     hai-cli stop 12
     hai-cli stop train.py
     hai-cli stop 12 13 14 -y
+    hai-cli stop '12_[*]'            all tasks of array 12
     """,
 )
 def stop(
@@ -48,7 +51,11 @@ def stop(
     if not yes and not _agreed(session, tasks):
         session.stderr.say("nothing was stopped")
         return 1
-    return _each(session, "stop", [task["id"] for task in tasks], why)
+    arrays = [ref for ref in refs if array_ref(ref) is not None]
+    inside = {t["id"] for t in tasks if f"{t.get('array_id')}_[*]" in arrays}
+    return _each(
+        session, "stop", [*arrays, *(t["id"] for t in tasks if t["id"] not in inside)], why
+    )
 
 
 @verb(app, "suspend", "hai-cli suspend 12\nhai-cli suspend train.py --why 'making room'")
@@ -110,8 +117,30 @@ def priority(
 
 def _look_up(session: Session, refs: Sequence[str]) -> list[Mapping[str, Any]]:
     """Every task, each once; fails before anything is changed."""
-    tasks = [session.client.call("task", ref=ref) for ref in refs]
+    tasks: list[Mapping[str, Any]] = []
+    for ref in refs:
+        array_id = array_ref(ref)
+        if array_id is None:
+            tasks.append(session.client.call("task", ref=ref))
+        else:
+            tasks += _unfinished_members(session, array_id)
     return list({task["id"]: task for task in tasks}.values())
+
+
+def _unfinished_members(session: Session, array_id: int) -> list[Mapping[str, Any]]:
+    """The tasks of an array that have not ended; NotFound when there is no such array."""
+    members: list[Mapping[str, Any]] = []
+    for page in count(1):
+        params = {"user": "all", "array": array_id, "page": page, "page_size": 100}
+        answer = session.client.call("tasks", params=params)
+        members += answer["tasks"]
+        if not answer["tasks"] or len(members) >= answer["total"]:
+            break
+    if not members:
+        raise NotFound(
+            f"there is no array {array_id}", hint="an array is named by the id of its first task"
+        )
+    return [task for task in reversed(members) if task["ended_at"] is None]
 
 
 def _pretend(session: Session, what: str, tasks: Sequence[Mapping[str, Any]]) -> int:
@@ -137,8 +166,8 @@ def _agreed(session: Session, tasks: Sequence[Mapping[str, Any]]) -> bool:
         )
     for task in tasks:
         session.stderr.say(f"would stop: {_named(task)}")
-    count = f"these {len(tasks)} tasks" if len(tasks) > 1 else "this task"
-    return session.ask(f"stop {count} for good?")
+    which = f"these {len(tasks)} tasks" if len(tasks) > 1 else "this task"
+    return session.ask(f"stop {which} for good?")
 
 
 def _me(session: Session) -> str:
@@ -152,6 +181,12 @@ def _each(session: Session, action: str, refs: Sequence[object], why: str) -> in
     done: list[Mapping[str, Any]] = []
     code = 0
     for ref in refs:
+        array_id = array_ref(str(ref))
+        if array_id is not None:
+            changed, failure = _change_array(session, action, array_id, why)
+            done += changed
+            code = code or failure
+            continue
         outcome = _attempt(session, action, ref, why)
         if isinstance(outcome, HaiError):
             session.stderr.error(outcome)
@@ -159,7 +194,7 @@ def _each(session: Session, action: str, refs: Sequence[object], why: str) -> in
             continue
         done.append(outcome)
         session.stderr.say(_done_line(action, outcome))
-    if len(done) == 1 and len(refs) == 1:
+    if len(done) == 1 and len(refs) == 1 and array_ref(str(refs[0])) is None:
         session.output.item(done[0], tasks_layout(session.now))
     elif done:
         session.output.rows(done, tasks_layout(session.now))
@@ -171,6 +206,24 @@ def _done_line(action: str, task: Mapping[str, Any]) -> str:
     is_waiting = action == "resume" and task["state"] == "suspended"
     now = "as soon as nodes are free" if is_waiting else f"now {task['state']}"
     return f"task {task['id']} {task['name']!r} {_DONE[action]}, {now}"
+
+
+def _change_array(
+    session: Session, action: str, array_id: int, why: str
+) -> tuple[list[Mapping[str, Any]], int]:
+    """The members that were changed, and the exit code."""
+    from hai.cli.errors import exit_code
+
+    try:
+        answer = session.client.call(f"array_{action}", body={"why": why}, id=array_id)
+    except HaiError as error:
+        session.stderr.error(error)
+        return [], exit_code(error)
+    changed = list(answer["tasks"])
+    session.stderr.say(
+        f"array {array_id}: {len(changed)} of {answer['total']} tasks changed by {action}"
+    )
+    return changed, 0
 
 
 def _attempt(session: Session, action: str, ref: object, why: str) -> Any:

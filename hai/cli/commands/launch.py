@@ -5,9 +5,11 @@ from typing import Any
 
 import typer
 
-from hai.cli.document import Wishes, build_document, check_file, check_present
+from hai.cli.document import Wishes, build_document, check_file, check_present, turn_options
 from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app
 from hai.cli.launch_options import (
+    After,
+    Array,
     Detach,
     DocumentOptions,
     DryRun,
@@ -18,9 +20,11 @@ from hai.cli.launch_options import (
     Name,
     Nodes,
     NoInherit,
+    Retry,
     SuspendSeconds,
     TargetGroup,
     TargetPriority,
+    TimeLimit,
 )
 from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
 from hai.cli.session import Session, with_session
@@ -46,6 +50,8 @@ _EXAMPLES = """
 hai-cli {verb} {file} --lr 0.1                   run it here
 hai-cli {verb} {file} --lr 0.1 -- -n 2 -f        on two nodes, follow the output
 hai-cli {verb} {file} -- -n 4 -p HIGH -e A=1     with priority and environment
+hai-cli {verb} {file} -- --array 0-9%2 --time 2h  ten tasks, two at once, two hours each
+hai-cli {verb} {file} -- --after 12 --retry 3    when task 12 has succeeded; try again on failure
 hai-cli {verb} {file} -- --dry-run               print the document only
 hai-cli {verb} {file} ++ -ss 30                  simulate a suspend after 30 s
 """
@@ -106,6 +112,10 @@ def launch(  # noqa: PLR0913 (one parameter per option)
     image: Image = None,
     environments: Environments = None,
     options: DocumentOptions = None,
+    after: After = None,
+    array: Array = None,
+    time_limit: TimeLimit = None,
+    retry: Retry = None,
     no_inherit: NoInherit = False,
     follow: Follow = False,
     detach: Detach = False,
@@ -129,6 +139,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
             image=image,
             environments=environments or (),
             options=options or (),
+            turn=turn_options(after, array, time_limit, retry),
             inherit=not no_inherit,
         )
         document = build_document(kind, split.program, wishes, session.environ)

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hai.cli.document import DOCUMENT_VERSION
+from hai.cli.document import DOCUMENT_VERSION, turn_options
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
+from hai.cli.launch_options import After, Array, Retry, TimeLimit
 from hai.cli.refs import DryRun, Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.cli.submit import submit
@@ -36,6 +37,10 @@ def run(  # noqa: PLR0913 (one parameter per option)
     nodes: Annotated[int | None, option("-n", "--nodes", metavar="N", help="Nodes.")] = None,
     group: Group = None,
     priority: PriorityLevel = None,
+    after: After = None,
+    array: Array = None,
+    time_limit: TimeLimit = None,
+    retry: Retry = None,
     name: Annotated[str | None, option("--name", metavar="NAME", help="Another name.")] = None,
     dry_run: DryRun = False,
 ) -> int:
@@ -53,6 +58,12 @@ def run(  # noqa: PLR0913 (one parameter per option)
     if priority is not None:
         document["priority"] = parse_priority(priority)
     _override(document, {"node_count": nodes, "group": group})
+    turn = turn_options(after, array, time_limit, retry)
+    if turn:
+        options = document.get("options") or {}
+        if not isinstance(options, dict):
+            raise InvalidInput("`options:` is no mapping", hint="write keys below it, indented")
+        document["options"] = {**options, **turn}
     return submit(session, document, follow=follow, dry_run=dry_run)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from hai.cli.framework import new_app, option
 from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
 from hai.cli.output import Format
-from hai.cli.refs import Exp, ExpType, Group, UserFilter, resolve_ref
+from hai.cli.refs import ArrayFilter, Exp, ExpType, Group, UserFilter, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
@@ -43,6 +43,7 @@ PageSize = Annotated[
     hai-cli list -a --state running      everybody's that run
     hai-cli list -o json | jq '.[].id'   for programs
     hai-cli list --fields id,name,why    chosen columns
+    hai-cli list --array 12              the tasks of an array
     hai-cli list -w                      keep watching
     """,
     lists=True,
@@ -55,6 +56,7 @@ def list_tasks(  # noqa: PLR0913 (one parameter per option)
     state: States = None,
     group: Group = None,
     name: Name = None,
+    array: ArrayFilter = None,
     page: Page = 1,
     page_size: PageSize = 12,
     watch: Watch = False,
@@ -65,6 +67,7 @@ def list_tasks(  # noqa: PLR0913 (one parameter per option)
         "state": [part for text in state or () for part in text.split(",")],
         "group": group,
         "name": name,
+        "array": array,
         "page": page,
         "page_size": page_size,
     }

@@ -1,6 +1,6 @@
 """Who and where: users, tokens, groups, nodes, quotas; and taking the platform down."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hai import __version__
 from hai.core.identity import Role
 from hai.core.types import UserName
-from hai.schema.views import NodeList, QuotaView, TokenView, UserView, WhoamiView
+from hai.errors import NotFound
+from hai.schema.views import NodeChanged, NodeList, QuotaView, TokenView, UserView, WhoamiView
 from hai.server.deps import Caller, Served
 from hai.service.access import require_self
 from hai.service.users import NewToken
@@ -106,6 +107,33 @@ async def groups(_: Caller, served: Served) -> dict[str, list[dict[str, Any]]]:
 async def nodes(_: Caller, served: Served) -> NodeList:
     """Every node, its health and who holds it."""
     return await served.views.nodes()
+
+
+class NodeChange(_Body):
+    why: str = Field(default="", max_length=1000)
+
+
+@router.post("/nodes/{name}/{action}")
+async def change_node(
+    name: str,
+    action: Literal["cordon", "drain", "resume"],
+    admin: Caller,
+    served: Served,
+    body: NodeChange | None = None,
+) -> NodeChanged:
+    """cordon: no new work; drain: what runs there moves as well; resume: ready again (admins
+    only)."""
+    verbs = {
+        "cordon": served.nodes.cordon,
+        "drain": served.nodes.drain,
+        "resume": served.nodes.resume,
+    }
+    leaving = await verbs[action](admin, name, body.why if body else "")
+    nodes = (await served.views.nodes())["nodes"]
+    node = next((node for node in nodes if node["name"] == name), None)
+    if node is None:
+        raise NotFound(f"node {name!r} was removed just now", hint="hai-cli nodes lists them")
+    return {"node": node, "suspended": [int(task_id) for task_id in leaving]}
 
 
 @router.get("/quotas")

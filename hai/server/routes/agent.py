@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from hai.schema.agent import AgentAnswer, AgentReport, SdkRequest
+from hai.schema.agent import AgentAnswer, AgentReport, Checkpoint, SdkRequest
 from hai.server.deps import Bearer, Served
 from hai.service.workers import parse_key
 
@@ -18,6 +18,17 @@ class SdkRequestBody(BaseModel):
     id: str = Field(max_length=64)
     op: str = Field(max_length=64)
     value: Any = None  # judged with the request: a bad one must not cost the whole report
+
+
+class CheckpointBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    at: float
+    step: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
+    path: str = ""
+
+    def checkpoint(self) -> Checkpoint:
+        return {"at": self.at, "step": self.step, "path": self.path.replace("\0", "?")[:1000]}
 
 
 class ReportBody(BaseModel):
@@ -34,6 +45,7 @@ class ReportBody(BaseModel):
     address: str = Field(default="", max_length=255)
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     usage: dict[str, float] = Field(default_factory=dict, max_length=32)
+    checkpoint: CheckpointBody | None = None
     requests: list[SdkRequestBody] = Field(default_factory=list, max_length=100)
     seen: str = ""
     wait_seconds: float = 0.0
@@ -53,6 +65,7 @@ class ReportBody(BaseModel):
             "address": self.address,
             "port": self.port,
             "usage": self.usage,
+            "checkpoint": self.checkpoint.checkpoint() if self.checkpoint else None,
             "requests": requests,
             "seen": self.seen,
             "wait_seconds": self.wait_seconds,

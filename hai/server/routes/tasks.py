@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hai.core.types import Priority, TaskState, UserName
+from hai.core.types import Priority, TaskId, TaskState, UserName
 from hai.errors import InvalidInput
 from hai.ports import TaskQuery
 from hai.schema.submission import Submission, priority_level
@@ -45,12 +45,14 @@ async def submit(submission: Submission, user: Caller, served: Served) -> JSONRe
 
 
 class ListParams(BaseModel):
-    """`user` is a name, "me" or "all"; `name` matches a part of the name."""
+    """`user` is a name, "me" or "all"; `name` matches a part of the name; `array` is the id of an
+    array's first task."""
 
     user: str = "me"
     state: list[str] = Field(default_factory=list)
     group: str | None = None
     name: str = ""
+    array: Annotated[int | None, Field(ge=1, lt=2**63)] = None
     page: int = Field(default=1, ge=1, le=1_000_000)
     page_size: int = Field(default=12, ge=1, le=100)
 
@@ -63,6 +65,7 @@ class ListParams(BaseModel):
             states=frozenset(_state(text) for text in self.state),
             group=self.group,
             name_contains=self.name,
+            array=None if self.array is None else TaskId(self.array),
             page=self.page,
             page_size=self.page_size,
         )

@@ -5,7 +5,8 @@ Agents that stay silent are taken for hung and killed, so that their gang is not
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -15,7 +16,9 @@ from hai.core.task import EventDraft, Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
 from hai.ports import Bus, Clock, Store
 from hai.service.launching import Launching, keys_of
+from hai.service.nodes import NodeService
 from hai.service.signals import EVENTS, SCHEDULE, worker_key
+from hai.service.suspects import Suspects
 
 log = structlog.get_logger("hai.health")
 
@@ -25,8 +28,16 @@ _DISK = "disk:"
 _SILENT_TURNS = 2  # in a row, before a third one is the last
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long an agent may be silent, and a node that lost a worker has to be quiet."""
+
+    lost_after_seconds: float
+    quiet_seconds: float
+
+
 class HealthChecking:
-    """One turn checks this machine's disk and the agents' heartbeats."""
+    """One turn checks this machine's disk, suspects, drained nodes and the agents' heartbeats."""
 
     def __init__(
         self,
@@ -35,16 +46,18 @@ class HealthChecking:
         clock: Clock,
         launching: Launching,
         *,
+        patience: Patience,
         log_dir: Path,
-        lost_after_seconds: float,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._launching = launching
+        self._nodes = NodeService(store, bus, clock)
+        self._suspects = Suspects(store, bus, clock, patience.quiet_seconds)
         self._log_dir = log_dir
-        self._lost_after_seconds = lost_after_seconds
+        self._lost_after_seconds = patience.lost_after_seconds
         self._free_bytes = free_bytes
         self._leads_since: float | None = None
         self._silent: dict[WorkerKey, int] = {}  # turns in a row
@@ -57,13 +70,21 @@ class HealthChecking:
             return _TURN_SECONDS
         if self._leads_since is None:
             self._leads_since = self._clock.now()
-        await self._check_disk()
+        nodes = await self._store.nodes()
+        await self._check_disk(nodes)
+        due_seconds = await self._suspects.look(nodes, self._is_well)
+        await self._nodes.clear_drained(actor="health")  # what a crash has left there
         await self._check_heartbeats(self._leads_since)
-        return _TURN_SECONDS
+        return _TURN_SECONDS if due_seconds is None else min(due_seconds, _TURN_SECONDS)
 
-    async def _check_disk(self) -> None:
+    async def _is_well(self, node: Node) -> bool:
+        if not await self._launching.answers(node):
+            return False
+        return node.launcher != "local" or not await asyncio.to_thread(self._disk_trouble)
+
+    async def _check_disk(self, nodes: Sequence[Node]) -> None:
         why = await asyncio.to_thread(self._disk_trouble)  # a file server may let one wait
-        for node in await self._store.nodes():
+        for node in nodes:
             if node.launcher == "local":
                 await self._mark(node, why)
 
@@ -92,7 +113,7 @@ class HealthChecking:
             why=why,
             data={"node": node.name},
         )
-        await self._store.set_node_health(node.name, health, why, event)
+        await self._store.set_node_health(node.name, health, why, event, was=node.health)
         await self._bus.publish(SCHEDULE)
         await self._bus.publish(EVENTS)
 

@@ -1,12 +1,13 @@
 """The reconcile loop: what should run against what does run.
 
-Launches what a crash kept from being launched, takes note of workers that died without a word,
-lets the clock end handshakes, and kills what does not leave in time.
+Lets go of tasks whose dependencies have ended, launches what a crash kept from being launched,
+takes note of workers that died without a word, lets the clock end handshakes, and kills what does
+not leave in time.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -14,8 +15,10 @@ from hai.core import gang
 from hai.core.gang import Timing, WorkerReport
 from hai.core.task import Task, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
-from hai.ports import Clock, Launcher, Observation, Store, WorkerPhase
+from hai.ports import Bus, Clock, Launcher, Observation, Store, WorkerPhase
 from hai.service.launching import Launching, keys_of
+from hai.service.releasing import release_waiting
+from hai.service.suspects import mark_suspects
 from hai.service.workers import WorkerService
 
 log = structlog.get_logger("hai.reconcile")
@@ -39,12 +42,14 @@ class Reconciling:
         workers: WorkerService,
         launching: Launching,
         timing: Timing,
+        bus: Bus,
     ) -> None:
         self._store = store
         self._clock = clock
         self._workers = workers
         self._launching = launching
         self._timing = timing
+        self._bus = bus
         self._leads_since: float | None = None
 
     async def turn(self) -> float:
@@ -52,6 +57,7 @@ class Reconciling:
         if not await self._store.lead():
             self._leads_since = None
             return 1.0
+        await release_waiting(self._store, self._bus, self._clock)
         before = frozenset(self._launching.launched)
         # tasks first, workers second: a worker launched in between is seen and not missed
         tasks = await self._store.active_tasks()
@@ -67,6 +73,8 @@ class Reconciling:
         reports: dict[TaskId, list[WorkerReport]] = defaultdict(list)
         for task in tasks:
             reports[task.id] += self._deaths(task, seen, missing, killed)
+        # first: once the loss is recorded, nobody would think of the node again
+        await mark_suspects(self._store, self._bus, self._clock, _losses(tasks, seen))
         due = [task for task in tasks if reports[task.id] or self._is_due(task, now)]
         if due:
             await self._workers.fold({task.id: reports[task.id] for task in due})
@@ -132,6 +140,15 @@ class Reconciling:
         times = (gang.deadline(task, self._timing) for task in tasks)
         ahead = [when - now for when in times if when is not None and when > now]
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
+
+
+def _losses(tasks: Iterable[Task], seen: Seen) -> Iterator[tuple[NodeName, str]]:
+    """Nodes that went away under a worker, and the worker that was lost with them."""
+    for task in tasks:
+        for key, worker in keys_of(task).items():
+            gone = key in seen and seen[key][1].phase is WorkerPhase.NODE_LOST
+            if gone and not worker.state.is_over:
+                yield worker.node, f"worker {key} is gone"
 
 
 def _unheard(tasks: Iterable[Task]) -> set[WorkerKey]:

@@ -1,27 +1,47 @@
 -- name: add_tasks
 -- Insert the drafts that break no rule, with their ledger lines; positions and ids of those.
+-- In a draft, array_id is the position of its array's first member; an array comes whole or not.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
-), fresh AS MATERIALIZED (
+), numbered AS MATERIALIZED (
     SELECT nextval('task_ids') AS id, d.position, d.chain_id, d.user_name, d.name, d.group_name,
            d.nodes, d.spec, d.request_id, d.submitted_at, d.priority, d.state, d.held,
-           d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version
+           d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version,
+           d.ran_seconds, d.first, d.failures, d.time_limit_seconds, d.waits_ok, d.waits_any,
+           d.array_id AS array_position, d.array_index, d.array_limit
       FROM locked
      CROSS JOIN (
         SELECT * FROM json_populate_recordset(NULL::tasks, %(tasks)s::json)
           WITH ORDINALITY AS r(id, chain_id, user_name, name, group_name, nodes, spec, request_id,
                                submitted_at, priority, state, held, custom_rank,
                                whole_life_state, attempts, suspend_count, exit_code, why,
-                               started_at, ended_at, version, position)
+                               started_at, ended_at, version, ran_seconds, queued_at, first,
+                               not_before, failures, time_limit_seconds, waits_ok, waits_any,
+                               array_id, array_index, array_limit, position)
      ) AS d
      ORDER BY d.position
+), spoilt AS MATERIALIZED (
+    SELECT DISTINCT n.array_position
+      FROM numbered n
+      JOIN tasks t ON t.user_name = n.user_name
+       AND (t.request_id = n.request_id
+            OR (t.name = n.name AND t.state NOT IN ('succeeded', 'failed', 'stopped')))
+     WHERE n.array_position IS NOT NULL
+), fresh AS MATERIALIZED (
+    SELECT n.*, head.id AS array_id
+      FROM numbered n
+      LEFT JOIN numbered head ON head.position = n.array_position
+     WHERE n.array_position IS NULL
+        OR n.array_position NOT IN (SELECT array_position FROM spoilt)
 ), added AS (
     INSERT INTO tasks (id, chain_id, user_name, name, group_name, nodes, spec, request_id,
                        submitted_at, priority, state, held, custom_rank, whole_life_state,
-                       attempts, suspend_count, why, version)
+                       attempts, suspend_count, why, version, ran_seconds, first, failures,
+                       time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit)
     SELECT id, chain_id, user_name, name, group_name, nodes, spec, request_id,
            submitted_at, priority, state, held, custom_rank, whole_life_state,
-           attempts, suspend_count, why, version
+           attempts, suspend_count, why, version, ran_seconds, first, failures,
+           time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit
       FROM fresh
      ORDER BY position
         ON CONFLICT DO NOTHING
@@ -36,7 +56,8 @@ WITH locked AS MATERIALIZED (
         ON e.position = fresh.position
      ORDER BY fresh.position
 )
-SELECT fresh.position - 1, fresh.id FROM fresh JOIN added ON added.id = fresh.id;
+SELECT fresh.position - 1, fresh.id, fresh.array_id
+  FROM fresh JOIN added ON added.id = fresh.id;
 
 -- name: tasks_in_the_way
 -- For each draft: the task of the same request, and the unfinished one of the same name.
@@ -61,7 +82,10 @@ WITH locked AS MATERIALIZED (
        SET priority = c.priority, state = c.state, held = c.held, custom_rank = c.custom_rank,
            whole_life_state = c.whole_life_state, attempts = c.attempts,
            suspend_count = c.suspend_count, exit_code = c.exit_code, why = c.why,
-           started_at = c.started_at, ended_at = c.ended_at, version = t.version + 1
+           started_at = c.started_at, ended_at = c.ended_at, ran_seconds = c.ran_seconds,
+           queued_at = c.queued_at, first = c.first, not_before = c.not_before,
+           failures = c.failures, waits_ok = c.waits_ok, waits_any = c.waits_any,
+           version = t.version + 1
       FROM changed AS c
      WHERE t.id = c.id AND t.version = c.version
     RETURNING t.id
@@ -76,7 +100,9 @@ WITH locked AS MATERIALIZED (
            ended_at = excluded.ended_at, suspend_at = excluded.suspend_at,
            acked_at = excluded.acked_at, terminate_at = excluded.terminate_at,
            verdict = excluded.verdict, outcome = excluded.outcome,
-           exit_code = excluded.exit_code, why = excluded.why
+           exit_code = excluded.exit_code, why = excluded.why,
+           backfill = excluded.backfill, for_task = excluded.for_task,
+           saved_at = excluded.saved_at
      WHERE a IS DISTINCT FROM excluded
 ), kept_workers AS (
     INSERT INTO workers AS w
@@ -118,11 +144,57 @@ SELECT * FROM tasks_with_attempt
 -- name: claims
 -- What the planner needs of every unfinished task, and no more.
 SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
-       t.custom_rank, a.nodes, a.priority, a.created_at
+       t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
+       t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
+       a.started_at, a.suspend_at, a.saved_at, a.backfill, a.for_task
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
  ORDER BY t.id;
+
+-- name: claims_of
+-- The same of these tasks only.
+SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
+       t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
+       t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
+       a.started_at, a.suspend_at, a.saved_at, a.backfill, a.for_task
+  FROM tasks t
+  LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
+ WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
+   AND t.id = ANY(%(ids)s::bigint[])
+ ORDER BY t.id;
+
+-- name: usage
+-- Node-seconds of attempts that have ended, each moment of them halved for every half-life since,
+-- and the latest start that was no backfill; by user and group.
+SELECT t.user_name, t.group_name,
+       sum(CASE WHEN a.ended_at IS NULL THEN 0.0
+                ELSE cardinality(a.nodes) * %(half_life)s::float8 / ln(2::float8)
+                     * (power(2::float8, -h.ended) - power(2::float8, -least(h.created, 1000.0)))
+           END),
+       max(a.created_at) FILTER (WHERE NOT a.backfill)
+  FROM attempts a
+  JOIN tasks t ON t.id = a.task_id
+ CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM %(now)s::timestamptz - a.created_at)::float8
+               / %(half_life)s::float8 AS created,
+           extract(epoch FROM %(now)s::timestamptz - a.ended_at)::float8
+               / %(half_life)s::float8 AS ended
+ ) AS h
+ WHERE a.ended_at IS NULL OR a.ended_at > %(oldest)s::timestamptz
+ GROUP BY t.user_name, t.group_name
+ ORDER BY t.user_name, t.group_name;
+
+-- name: released
+-- Waiting tasks with a dependency that has ended.
+SELECT v.*
+  FROM tasks_with_attempt v
+ WHERE v.state IN ('queued', 'suspended') AND (v.waits_ok <> '{}' OR v.waits_any <> '{}')
+   AND EXISTS (SELECT 1 FROM tasks d
+                WHERE d.id = ANY(v.waits_ok || v.waits_any)
+                  AND d.state IN ('succeeded', 'failed', 'stopped'))
+ ORDER BY v.id
+ LIMIT 10000;
 
 -- name: list_tasks
 -- One page of the matching tasks, newest first, with the number of all that match.
@@ -132,6 +204,7 @@ WITH matching AS (
      WHERE (%(user)s::text IS NULL OR t.user_name = %(user)s)
        AND (%(states)s::text[] IS NULL OR t.state = ANY(%(states)s))
        AND (%(group)s::text IS NULL OR t.group_name = %(group)s)
+       AND (%(array)s::bigint IS NULL OR t.array_id = %(array)s)
        AND (%(name_contains)s::text = '' OR position(%(name_contains)s IN t.name) > 0)
 ), page AS (
     SELECT id FROM matching ORDER BY id DESC
@@ -145,7 +218,8 @@ SELECT (SELECT count(*) FROM matching), v.*
 -- name: attempts
 -- All attempts of a task with their workers, oldest first.
 SELECT a.number, a.priority, a.nodes, a.created_at, a.started_at, a.ended_at, a.suspend_at,
-       a.acked_at, a.terminate_at, a.verdict, a.outcome, a.exit_code, a.why,
+       a.acked_at, a.terminate_at, a.verdict, a.outcome, a.exit_code, a.why, a.backfill,
+       a.for_task, a.saved_at,
        (SELECT json_agg(json_build_array(w.rank, w.state, w.exit_code, w.detail, w.acked, w.saved,
                                          w.address, w.port, extract(epoch FROM w.started_at),
                                          extract(epoch FROM w.ended_at), w.usage)

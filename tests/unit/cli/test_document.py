@@ -1,9 +1,17 @@
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hai.cli.document import Wishes, build_document, check_file, inherited_venv, with_request_id
+from hai.cli.document import (
+    Wishes,
+    build_document,
+    check_file,
+    inherited_venv,
+    turn_options,
+    with_request_id,
+)
 from hai.errors import InvalidInput, NotFound
 
 
@@ -125,3 +133,32 @@ def test_each_submission_has_its_own_request_id_unless_it_brings_one() -> None:
     first, second = with_request_id({"name": "a"}), with_request_id({"name": "a"})
     assert first["request_id"] != second["request_id"]
     assert with_request_id({"request_id": "mine"})["request_id"] == "mine"
+
+
+def test_turns_become_options() -> None:
+    turn = turn_options(["12", "afterany:13"], "0-9%2", "1h30m", 3)
+    assert turn == {
+        "after": ["12", "afterany:13"],
+        "array": "0-9%2",
+        "time_limit": 5400.0,
+        "retry": {"max": 3},
+    }
+    assert turn_options(None, None, None, None) == {}
+    wishes = Wishes(options=["retry.max=1", "a=2"], turn=turn)
+    options = build_document("python", ["t.py"], wishes, {})["options"]
+    assert options == {"a": 2, **turn}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((["afterok:"], None, None, None), "options.after"),
+        ((None, "x", None, None), "options.array"),
+        ((None, None, "soon", None), "'soon' is no duration"),
+        ((None, None, "0", None), "options.time_limit"),
+        ((None, None, None, -1), "options.retry.max"),
+    ],
+)
+def test_turns_that_make_no_sense(words: tuple[Any, ...], complaint: str) -> None:
+    with pytest.raises(InvalidInput, match=complaint):
+        turn_options(*words)

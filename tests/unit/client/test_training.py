@@ -323,3 +323,38 @@ def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         client.nothing  # noqa: B018
     assert "go_suspend" in dir(client)
+
+
+def test_a_checkpoint_is_told_with_its_step_and_path(control_dir: Path) -> None:
+    control = Control(str(control_dir), None)
+    assert control.checkpoint(None) is None
+    assert client.checkpoint_saved(Path("c.npz"), 5) is True
+    told = control.checkpoint(None)
+    assert told is not None
+    assert (told["step"], told["path"]) == (5, "c.npz")
+    assert control.checkpoint(told["at"]) is None
+    os.utime(control_dir / "checkpoint", (told["at"] + 60, told["at"] + 60))
+    assert control.checkpoint(told["at"]) == {**told, "at": told["at"] + 60}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[1]", '{"step": "x", "path": 3}', '{"step": true}']
+)
+def test_any_language_can_tell_of_a_checkpoint(control_dir: Path, text: str) -> None:
+    (control_dir / "checkpoint").write_text(text)
+    told = Control(str(control_dir), None).checkpoint(None)
+    assert told is not None
+    assert (told["step"], told["path"]) == (None, "")
+
+
+def test_a_checkpoint_that_can_not_be_told_harms_nothing(control_dir: Path) -> None:
+    (control_dir / "checkpoint").mkdir()
+    assert Control(str(control_dir), None).checkpoint(None) is None
+    assert client.checkpoint_saved("c.npz", 5) is False
+    assert client.checkpoint_saved(step="many") is False  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_outside_of_a_task() -> None:
+    assert client.checkpoint_saved("c.npz", 5) is False
+    done = simulated("print(client.checkpoint_saved(step=3))")
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hai.core import gang, lifecycle
-from hai.core.gang import Timing, WorkerReport
+from hai.core.gang import Checkpoint, Timing, WorkerReport
 from hai.core.plan import Start
 from hai.core.task import Task
 from hai.core.types import (
@@ -326,3 +326,60 @@ def _reachable(start: TaskState, end: TaskState) -> bool:
             seen.add(state)
             todo += lifecycle.TRANSITIONS[state]
     return end in seen
+
+
+def test_time_is_up_over_all_attempts() -> None:
+    task = replace(running(), time_limit_seconds=100.0, ran_seconds=40.0)
+    assert gang.deadline(task, TIMING) == NOW + 60
+    assert gang.settle(task, NOW + 59, TIMING) is None
+    change = gang.settle(task, NOW + 60, TIMING)
+    assert change is not None
+    attempt = change.task.attempt
+    assert attempt is not None
+    assert (attempt.verdict, attempt.exit_code) == (Outcome.FAILED, gang.TIME_IS_UP)
+    assert change.task.why == "its time limit of 1m40s is over"
+
+
+def test_a_program_that_ends_in_time_has_ended_by_itself() -> None:
+    task = replace(running(1), time_limit_seconds=100.0)
+    done = tell(task, report(0, W.EXITED, exit_code=0), now=NOW + 200)
+    assert done.state is TaskState.SUCCEEDED
+
+
+def saved_at(task: Task) -> float | None:
+    assert task.attempt is not None
+    return task.attempt.saved_at
+
+
+def test_checkpoints_are_recorded_once_a_minute_and_before_a_suspend() -> None:
+    task = running()
+    later = NOW + 30
+    change = gang.fold(
+        task,
+        [report(0, W.RUNNING, checkpoint=Checkpoint(NOW + 10, 5, "c.npz"))],
+        later,
+        TIMING,
+    )
+    assert change is not None
+    assert saved_at(change.task) == NOW + 10
+    (event,) = change.events
+    assert (event.kind, event.data) == (
+        "task.checkpoint",
+        {"attempt": 1, "step": 5, "path": "c.npz"},
+    )
+    task = change.task
+    for at, now in ((NOW + 10, later), (NOW + 69, NOW + 69), (NOW - 5, NOW + 90)):
+        assert (
+            gang.fold(task, [report(0, W.RUNNING, checkpoint=Checkpoint(at))], now, TIMING) is None
+        )
+    task = tell(task, report(1, W.RUNNING, checkpoint=Checkpoint(NOW + 999)), now=NOW + 80)
+    assert saved_at(task) == NOW + 80  # by the server's clock, whatever the agent's says
+    asked = lifecycle.suspend(task, actor="a", why="w", hold=False, now=NOW + 81)
+    assert asked is not None
+    told = tell(asked.task, report(0, W.RUNNING, acked=True, saved=True), now=NOW + 82)
+    assert saved_at(told) == NOW + 82
+
+
+def test_a_checkpoint_of_another_life_says_nothing() -> None:
+    assert saved_at(tell(running(), report(0, W.RUNNING, checkpoint=Checkpoint(NOW - 1)))) is None
+    assert saved_at(tell(starting(), report(0, W.READY, checkpoint=Checkpoint(NOW)))) is None

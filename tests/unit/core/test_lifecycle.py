@@ -159,12 +159,12 @@ def test_finish_keeps_the_exit_code_of_a_failure() -> None:
     assert done.ended_at == NOW + 1
 
 
-def test_demotion_changes_the_charge_and_not_the_wish() -> None:
+def test_demotion_changes_the_charge_and_the_wish_for_good() -> None:
     running = in_state(TaskState.RUNNING)
     lower = the(lifecycle.demote(running, Demotion(running.id, Priority.LOW), NOW)).task
     assert lower.attempt is not None
     assert lower.attempt.priority is Priority.LOW
-    assert lower.priority is Priority.NORMAL
+    assert lower.priority is Priority.LOW
     assert lifecycle.demote(queued(), Demotion(TaskId(7), Priority.LOW), NOW) is None
 
 
@@ -176,3 +176,107 @@ def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:
     raised = the(lifecycle.set_priority(task, Priority.HIGH, actor="a", now=NOW))
     assert raised.task.priority is Priority.HIGH
     assert raised.events[0].data == {"from": "NORMAL", "to": "HIGH"}
+
+
+def left(
+    task: Task, outcome: Outcome, *, now: float = NOW + 100, code: int | None = None
+) -> Change:
+    """The end of an attempt that ran for 90 seconds."""
+    assert task.attempt is not None
+    attempt = replace(task.attempt, started_at=now - 90, exit_code=code)
+    return lifecycle.finish(replace(task, state=TaskState.STOPPING, attempt=attempt), outcome, now)
+
+
+def kinds(change: Change) -> list[str]:
+    return [event.kind for event in change.events]
+
+
+def test_an_attempt_knows_whether_it_is_backfill_and_for_whom_it_leaves() -> None:
+    start = Start(TaskId(7), (NodeName("a"), NodeName("b")), Priority.NORMAL, backfill=True)
+    begun = lifecycle.begin(replace(queued(), first=True, not_before=NOW), start, NOW).task
+    assert begun.attempt is not None
+    assert begun.attempt.backfill
+    assert (begun.first, begun.not_before) == (False, None)
+    asked = the(
+        lifecycle.suspend(
+            begun, actor="scheduler", why="w", hold=False, now=NOW, for_task=TaskId(9)
+        )
+    )
+    assert asked.task.attempt is not None
+    assert asked.task.attempt.for_task == 9
+    assert asked.events[0].data == {"for_task": 9}
+
+
+@pytest.mark.parametrize("changes", [{"waits_ok": (TaskId(1),)}, {"not_before": NOW + 1}])
+def test_who_has_to_wait_does_not_begin(changes: dict[str, object]) -> None:
+    waiting = replace(queued(), **changes)  # type: ignore[arg-type]
+    start = Start(TaskId(7), (NodeName("a"), NodeName("b")), Priority.NORMAL)
+    with pytest.raises(Conflict):
+        lifecycle.begin(waiting, start, NOW)
+
+
+def test_running_time_adds_up_and_a_line_is_joined_anew() -> None:
+    task = left(replace(started(), ran_seconds=10.0), Outcome.SUSPENDED_CLEAN).task
+    assert (task.ran_seconds, task.queued_at, task.first) == (100.0, NOW + 100, False)
+    assert task.ran(NOW + 1000) == 100.0
+    assert task.suspend_count == 1
+
+
+def test_a_lost_node_sends_the_task_to_the_head_of_its_line() -> None:
+    change = left(started(), Outcome.NODE_LOST)
+    assert (change.task.state, change.task.first) == (TaskState.SUSPENDED, True)
+    assert (change.task.queued_at, change.task.failures) == (NOW + 100, 0)
+    assert kinds(change) == ["task.suspended"]
+
+
+def with_retry(**rule: object) -> Task:
+    return replace(started(), spec={"options": {"retry": rule}})
+
+
+def test_a_failure_that_its_rule_names_is_tried_again_later() -> None:
+    change = left(with_retry(max=2, on=[75]), Outcome.FAILED, code=75)
+    task = change.task
+    assert (task.state, task.failures, task.not_before) == (TaskState.SUSPENDED, 1, NOW + 110)
+    assert (task.queued_at, task.first, task.exit_code) == (NOW + 100, False, None)
+    assert kinds(change) == ["task.suspended", "task.retry"]
+    assert change.events[1].data == {"rule": "exit code 75", "try": 1, "max": 2}
+
+
+def test_other_failures_and_the_last_one_are_the_end() -> None:
+    for task, code in (
+        (with_retry(max=2, on=[75]), 1),
+        (replace(with_retry(max=2, on=[75]), failures=2), 75),
+        (replace(with_retry(max=2), time_limit_seconds=90.0), 124),
+        (started(), 75),
+    ):
+        change = left(task, Outcome.FAILED, code=code)
+        assert (change.task.state, change.task.exit_code) == (TaskState.FAILED, code)
+        assert kinds(change) == ["task.failed"]
+
+
+def test_a_rule_decides_about_lost_nodes_too() -> None:
+    again = left(with_retry(max=1), Outcome.NODE_LOST)
+    assert (again.task.first, again.task.not_before, again.task.failures) == (True, None, 1)
+    assert kinds(again) == ["task.suspended", "task.retry"]
+    over = left(with_retry(max=1, on=[75]), Outcome.NODE_LOST)
+    assert (over.task.state, over.task.exit_code) == (TaskState.FAILED, 1)
+
+
+def test_a_stop_is_final_even_between_failure_and_retry() -> None:
+    failing = lifecycle.condemn(
+        replace(with_retry(max=5), state=TaskState.RUNNING),
+        Outcome.FAILED,
+        why="exited with code 1",
+        now=NOW,
+        exit_code=1,
+    )
+    stopped = the(lifecycle.stop(failing, actor="alice", why="enough", now=NOW))
+    assert stopped.task.attempt is not None
+    assert stopped.task.attempt.verdict is Outcome.STOPPED
+    final = replace(failing, spec={})
+    assert lifecycle.stop(final, actor="alice", why="enough", now=NOW) is None
+
+
+def test_nobody_is_demoted_upwards() -> None:
+    running = in_state(TaskState.RUNNING)
+    assert lifecycle.demote(running, Demotion(running.id, Priority.HIGH), NOW) is None

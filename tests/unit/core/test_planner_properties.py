@@ -57,9 +57,9 @@ class Cluster:
 
     def __repr__(self) -> str:
         """Only what differs from the defaults: a failing example should fit a screen."""
-        values = [*self.nodes, *self.claims, self.policy]
+        values: list[Node | Claim | Policy] = [*self.nodes, *self.claims, self.policy]
         limits = {f"{u} {g} {p.name}": n for (u, g, p), n in self.quotas.limits.items()}
-        return "\n".join([*map(_brief, values), f"{limits}"])
+        return "\n".join([*(_brief(value) for value in values), f"{limits}"])
 
     def state(self) -> SchedulerState:
         return build_state(self.policy, self.nodes, self.quotas, self.claims, NOW)

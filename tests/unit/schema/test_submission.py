@@ -47,6 +47,14 @@ def test_the_smallest_document() -> None:
         pytest.param({"options": {"timeout": 0}}, "options.timeout", id="timeout"),
         pytest.param({"options": {"whole_life_state": 1.5}}, "whole_life_state", id="state"),
         pytest.param({"options": {"suspend_signal": "SIGKILL"}}, "suspend_signal", id="signal"),
+        pytest.param({"options": {"time_limit": "soon"}}, "time_limit", id="time limit"),
+        pytest.param({"options": {"timeout": 0}}, "timeout", id="no time at all"),
+        pytest.param({"options": {"retry": {"on": [0]}}}, "retry.on", id="retry of successes"),
+        pytest.param({"options": {"after": "afterok:"}}, "after", id="after nobody"),
+        pytest.param({"options": {"array": "9-1"}}, "array", id="empty array"),
+        pytest.param(
+            {"name": "x" * 505, "options": {"array": "0-1"}}, "too long", id="long name of an array"
+        ),
         pytest.param({"services": [{"name": "a", "port": 0}]}, "port", id="bad port"),
     ],
 )

@@ -96,7 +96,14 @@ class LoopBench:
         self.schedule = Scheduling(
             self.store, self.bus, self.clock, self.launching, self.board, Policy(), 5.0
         )
-        self.reconcile = Reconciling(self.store, self.clock, self.workers, self.launching, TIMING)
+        self.reconcile = Reconciling(
+            self.store,
+            self.clock,
+            self.workers,
+            self.launching,
+            TIMING,
+            self.bus,
+        )
         self.reap = Reaping(self.store, self.clock, self.launching)
 
     async def restart_launching(self) -> None:

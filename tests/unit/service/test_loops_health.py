@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from hai.core.node import NodeHealth
-from hai.core.types import NodeName
+from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
-from hai.service.loops.health import HealthChecking
+from hai.service.loops.health import HealthChecking, Patience
 from hai.service.signals import SCHEDULE, heard
+from hai.service.suspects import mark_suspects
 from tests import factories
 from tests.unit.service.loop_bench import LOST_AFTER_SECONDS, LoopBench, key_of
 
 TURN_SECONDS = 10.0
+QUIET_SECONDS = 60.0
+PATIENCE = Patience(lost_after_seconds=LOST_AFTER_SECONDS, quiet_seconds=QUIET_SECONDS)
 GIB = 2**30
 
 
@@ -34,8 +37,8 @@ def checking(bench: LoopBench, free_bytes: Callable[[Path], int] | None = None) 
         bench.bus,
         bench.clock,
         bench.launching,
+        patience=PATIENCE,
         log_dir=bench.folder / "logs",
-        lost_after_seconds=LOST_AFTER_SECONDS,
         free_bytes=free_bytes or Disk(),
     )
 
@@ -78,8 +81,8 @@ async def test_a_log_folder_that_is_gone_is_no_better(bench: LoopBench) -> None:
         bench.bus,
         bench.clock,
         bench.launching,
+        patience=PATIENCE,
         log_dir=bench.folder / "nowhere",
-        lost_after_seconds=LOST_AFTER_SECONDS,
     )
     assert await loop.turn() == TURN_SECONDS
     assert (await health_of(bench))["here"][0] is NodeHealth.SUSPECT
@@ -148,3 +151,67 @@ async def test_who_takes_the_lead_waits_until_all_could_have_spoken(bench: LoopB
     for _ in range(3):
         await loop.turn()
     assert await bench.phases() == {key_of(task_id): WorkerPhase.LOST}
+
+
+async def test_a_suspect_comes_back_when_it_was_quiet(bench: LoopBench) -> None:
+    disk = Disk()
+    loop = checking(bench, disk)
+    lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
+    await mark_suspects(bench.store, bench.bus, bench.clock, lost)
+    assert (await health_of(bench))["node-0"] == (
+        NodeHealth.SUSPECT,
+        "lost: worker 1.1.0 is gone",
+    )
+    assert (await health_of(bench))["node-1"][0] is NodeHealth.READY
+    assert await loop.turn() == TURN_SECONDS
+    await bench.clock.advance(QUIET_SECONDS - 5)
+    assert await loop.turn() == 5.0
+    again = [(NodeName("node-0"), "worker 2.1.0 is gone")]
+    await mark_suspects(bench.store, bench.bus, bench.clock, again)
+    await bench.clock.advance(5)
+    await loop.turn()
+    assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
+    await bench.clock.advance(QUIET_SECONDS)
+    await loop.turn()
+    assert (await health_of(bench))["node-0"] == (NodeHealth.READY, "")
+    kinds = [event.draft.kind for event in await bench.store.events(0)]
+    assert [kind for kind in kinds if kind.startswith("node.")] == [
+        "node.suspect",
+        "node.suspect",
+        "node.ready",
+    ]
+
+
+async def test_a_suspect_whose_launcher_is_away_stays_one(bench: LoopBench) -> None:
+    loop = checking(bench)
+    lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
+    await mark_suspects(bench.store, bench.bus, bench.clock, lost)
+    await loop.turn()
+    launchers, bench.launching._launchers = bench.launching._launchers, {}
+    await bench.clock.advance(QUIET_SECONDS)
+    await loop.turn()
+    assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
+    bench.launching._launchers = launchers
+    await bench.clock.advance(QUIET_SECONDS)
+    await loop.turn()
+    assert (await health_of(bench))["node-0"][0] is NodeHealth.READY
+
+
+async def test_what_an_admin_says_of_a_node_wins(bench: LoopBench) -> None:
+    event = factories.event("node.cordoned")
+    name = NodeName("node-0")
+    await bench.store.set_node_health(name, NodeHealth.CORDONED, "mine", event)
+    await mark_suspects(bench.store, bench.bus, bench.clock, [(name, "worker 1.1.0 is gone")])
+    assert (await health_of(bench))["node-0"] == (NodeHealth.CORDONED, "mine")
+
+
+async def test_work_that_a_crash_left_on_a_drained_node_is_given_notice(bench: LoopBench) -> None:
+    task_id = await bench.running()
+    other = await bench.running(first_node=1)
+    event = factories.event("node.drained")
+    await bench.store.set_node_health(NodeName("node-0"), NodeHealth.DRAINED, "fans", event)
+    await checking(bench).turn()
+    task = await bench.task(task_id)
+    assert (task.state, task.held) == (TaskState.SUSPENDING, False)
+    assert task.why == "node node-0 is drained: fans"
+    assert await bench.state(other) is TaskState.RUNNING

@@ -4,7 +4,9 @@ import json
 
 from structlog.testing import capture_logs
 
-from hai.core.types import NodeName, Outcome, TaskState, WorkerState
+from hai.core.node import NodeHealth
+from hai.core.task import Task
+from hai.core.types import NodeName, Outcome, TaskId, TaskState, WorkerState
 from hai.ports import WorkerPhase
 from tests import factories
 from tests.unit.service.loop_bench import LATE_SECONDS, TIMING, LoopBench, key_of
@@ -102,7 +104,12 @@ async def test_a_restarted_machine_costs_the_attempt_and_not_the_task(bench: Loo
     await bench.turn(bench.reconcile)
     assert await bench.outcome(task_id) is Outcome.NODE_LOST
     task = await bench.task(task_id)
-    assert (task.state, task.held) == (TaskState.SUSPENDED, False)
+    assert (task.state, task.held, task.first) == (TaskState.SUSPENDED, False, True)
+    node = (await bench.store.nodes())[0]
+    assert (node.health, node.health_why) == (
+        NodeHealth.SUSPECT,
+        f"lost: worker {key_of(task_id)} is gone",
+    )
 
 
 async def test_hollow_work_is_lost_with_its_server_and_goes_back_in_line(bench: LoopBench) -> None:
@@ -252,3 +259,39 @@ async def test_a_follower_touches_nothing(bench: LoopBench) -> None:
 
 async def test_idle_turns_are_rare(bench: LoopBench) -> None:
     assert await bench.turn(bench.reconcile) == 5.0
+
+
+async def drafted(bench: LoopBench, **changes: object) -> TaskId:
+    draft = factories.task_draft(**changes)
+    (task,) = await bench.store.add_tasks([draft], bench.clock.now())
+    assert isinstance(task, Task)
+    return task.id
+
+
+async def test_a_failure_runs_down_the_whole_chain_in_one_turn(bench: LoopBench) -> None:
+    first = await bench.submit()
+    second = await drafted(bench, waits_ok=(first,))
+    third = await drafted(bench, waits_ok=(second,))
+    last = await drafted(bench, waits_any=(third,))
+    await bench.turn(bench.reconcile)
+    assert await bench.state(third) is TaskState.QUEUED
+    await bench.stop(first)
+    await bench.turn(bench.reconcile)
+    assert await bench.state(second) is TaskState.STOPPED
+    assert (await bench.task(third)).why == f"its dependency task {second} was stopped"
+    free = await bench.task(last)
+    assert (free.state, free.waits_for) == (TaskState.QUEUED, ())
+
+
+async def test_time_is_up_without_any_report(bench: LoopBench) -> None:
+    simulate = factories.run_spec(options={"simulate": {"seconds": 1000}})
+    task_id = await drafted(bench, time_limit_seconds=30.0, spec=simulate)
+    await bench.begin(task_id)
+    bench.launching.launch_soon([await bench.task(task_id)])
+    await bench.clock.advance(0.1)
+    await bench.turn(bench.reconcile)
+    assert await bench.state(task_id) is TaskState.RUNNING
+    await bench.clock.advance(30.0)
+    await bench.turn(bench.reconcile)
+    task = await bench.task(task_id)
+    assert task.why == "its time limit of 30s is over"

@@ -1,0 +1,47 @@
+"""From rows to what the planner is given."""
+
+from hai.core.plan import Claim
+from hai.core.types import GroupName, UserName
+from hai.ports import Usage
+from hai.store.rows import LEVELS, STATES, Row, seconds_of
+
+
+def claim_of(row: Row) -> Claim:
+    """A row of query `claims`."""
+    (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
+    (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
+    (assigned, charged, since, running_since, suspended_at, saved_at, backfill, for_task) = row[16:]
+    known = tuple(assigned) if assigned else ()
+    active = STATES[state].is_active
+    return Claim(
+        task_id=id_,
+        user=user,
+        group=group,
+        nodes=nodes,
+        priority=LEVELS[priority],
+        state=STATES[state],
+        submitted_at=submitted_at.timestamp(),
+        held=held,
+        custom_rank=custom_rank,
+        holds=known if active else (),
+        knows=() if active else known,
+        charged=LEVELS[charged] if active and charged is not None else None,
+        since=seconds_of(since) if active else None,
+        running_since=seconds_of(running_since) if active else None,
+        queued_at=seconds_of(queued_at),
+        suspended_at=seconds_of(suspended_at),
+        saved_at=seconds_of(saved_at) if active else None,
+        ran_seconds=ran_seconds,
+        backfill=bool(backfill) if active else False,
+        for_task=for_task,
+        first=first,
+        not_before=seconds_of(not_before),
+        waits_for=tuple(waits_for),
+        array=array,
+        array_limit=array_limit,
+    )
+
+
+def usage_of(row: Row) -> Usage:
+    user, group, node_seconds, last_start = row
+    return Usage(UserName(user), GroupName(group), float(node_seconds), seconds_of(last_start))
