@@ -44,7 +44,6 @@ class Decision(NamedTuple):
     suspends: Sequence[Progress] = ()
 
 
-
 class Scheduler(Protocol):
     """A policy. It is told what happens and asked what to do."""
 

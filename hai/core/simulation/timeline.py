@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -48,7 +49,7 @@ class Timeline:
     def held_in(self, edges: Sequence[float]) -> list[float]:
         """The average of the nodes held between each two neighbouring edges."""
         found = []
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             area = sum((s.end_s - s.begin_s) * s.held for s in self.stretches(begin, end))
             found.append(area / (end - begin) if end > begin else 0.0)
         return found
