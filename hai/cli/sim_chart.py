@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from hai.cli.grammar import short_age
 from hai.core.simulation.series import Series
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -25,10 +24,19 @@ def can_show_blocks(encoding: str | None) -> bool:
     return True
 
 
+def human_time(seconds: float) -> str:
+    """With one unit and a decimal where that says more: 25.6 h, 12 d."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        count = seconds / length
+        if count >= 2:
+            return f"{count:.0f} {unit}" if count >= 20 else f"{count:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def chart_text(curves: Series, glyphs: str) -> str:
     """Two charts, one above the other; a column is one bin."""
     span = curves.edges_s[-1] - curves.edges_s[0]
-    per_column = short_age(span / len(curves.occupancy))
+    per_column = human_time(span / len(curves.occupancy))
     longest = max((wait for wait in curves.wait_s if wait is not None), default=0.0)
     return "".join(
         line + "\n"
@@ -36,7 +44,7 @@ def chart_text(curves: Series, glyphs: str) -> str:
             f"share of the nodes that are held (a column is {per_column})",
             *_bars(curves.occupancy, 1.0, "100 %", glyphs),
             "average wait, by time of submission",
-            *_bars(curves.wait_s, longest, short_age(longest), glyphs),
+            *_bars(curves.wait_s, longest, human_time(longest), glyphs),
             _scale(span, len(curves.occupancy)),
         ]
     )
@@ -61,5 +69,5 @@ def _filled(value: float | None, top: float, steps: int) -> int:
 
 
 def _scale(span: float, columns: int) -> str:
-    end = short_age(span)
+    end = human_time(span)
     return " " * (_LABEL + 2) + "0" + end.rjust(columns - 1)

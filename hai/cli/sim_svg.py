@@ -1,9 +1,10 @@
 """Draws occupancy and waits over time as an SVG that reads on light and on dark pages. Pure."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from xml.sax.saxutils import escape
 
-from hai.cli.grammar import short_age
+from hai.cli.sim_chart import human_time
 from hai.core.simulation.series import Series
 
 BINS = 240
@@ -26,7 +27,7 @@ def chart_svg(curves: Series, title: str) -> str:
         *_axes(occupied, [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")]),
         _area(curves.occupancy, 1.0, occupied, _BLUE),
         _text(_LEFT, 224, "average wait, by time of submission"),
-        *_axes(waits, [(part, short_age(longest * part)) for part in (0.0, 0.5, 1.0)]),
+        *_axes(waits, [(part, human_time(longest * part)) for part in (0.0, 0.5, 1.0)]),
         _area(curves.wait_s, longest, waits, _ORANGE),
         *_times(curves.edges_s),
         "</svg>",
@@ -64,10 +65,11 @@ def _area(
     """A filled step curve; where there is no value it lies on the ground."""
     top, bottom = panel
     step = (_RIGHT - _LEFT) / len(values)
-    points = [f"M{_LEFT},{bottom}"]
-    for number, value in enumerate(values):
-        y = bottom - min(1.0, (value or 0.0) / top_value) * (bottom - top)
-        points.append(f"V{y:.1f}H{_LEFT + (number + 1) * step:.1f}")
+    heights = [round((value or 0.0) / top_value * (bottom - top), 1) for value in values]
+    points, right = [f"M{_LEFT},{bottom}"], float(_LEFT)
+    for height, equal in groupby(heights):
+        right += sum(1 for _ in equal) * step
+        points.append(f"V{bottom - height:g}H{right:g}")
     path = "".join(points) + f"V{bottom}Z"
     return f'<path d="{path}" fill="{colour}" fill-opacity="0.55" stroke="{colour}"/>'
 
@@ -81,6 +83,6 @@ def _times(edges: Sequence[float]) -> list[str]:
         bottom = _PANELS[-1][1]
         parts.append(_line(x, bottom, x, bottom + 5, 1))
         anchor = "end" if quarter == 4 else "middle"
-        parts.append(_text(x, bottom + 20, short_age(span * quarter / 4), anchor=anchor))
+        parts.append(_text(x, bottom + 20, human_time(span * quarter / 4), anchor=anchor))
     middle = (_LEFT + _RIGHT) / 2
     return [*parts, _text(middle, _HEIGHT - 12, "time since the first submission", anchor="middle")]
