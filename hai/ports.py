@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName

@@ -5,7 +5,7 @@ from typing import Any
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import EVERYONE, Quota
 from hai.core.task import Attempt, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName

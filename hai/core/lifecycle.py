@@ -7,7 +7,7 @@ there is nothing to change. gang.py folds what workers report into the same valu
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hai.core.planner import Demotion, Start
+from hai.core.plan import Demotion, Start
 from hai.core.task import Attempt, Change, EventDraft, Task, Worker
 from hai.core.types import Outcome, Priority, TaskState
 from hai.errors import Conflict

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hai.core.node import Node
-from hai.core.quota import QuotaTable
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -80,15 +78,6 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterState:
-    """All that a decision may depend on."""
-
-    nodes: tuple[Node, ...]
-    claims: tuple[Claim, ...]
-    quotas: QuotaTable
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
     """Give these nodes (rank 0 first) to the task, charged at this level. A `backfill` carries no
     slice and yields as soon as the gang that waits for these nodes fits."""
@@ -117,12 +106,14 @@ class Demotion:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one tick decided. `reasons` are those of the tasks that the tick looked at and that go
-    on waiting; reasons.py finds the reason of any other one from the same state."""
+    """What one tick decided. `handovers` are starts to come: their nodes are set aside, and the
+    task starts when the last holder has left. `reasons` are those of the tasks that the tick
+    looked at and that go on waiting; reasons.py finds that of any other one."""
 
     starts: tuple[Start, ...] = ()
     suspends: tuple[Suspend, ...] = ()
     demotions: tuple[Demotion, ...] = ()
+    handovers: tuple[Start, ...] = ()
     reasons: Mapping[TaskId, Reason] = field(default_factory=dict)
 
     @property

@@ -1,85 +1,58 @@
-"""plan(state, policy, now) -> Plan: who starts where, who leaves for whom, why the others wait.
+"""plan(state, now) -> Plan: who starts where, who leaves for whom, why the first in line waits.
 
-Groups are independent. In each group the levels are served from the highest to the lowest, each in
-the order of `ordering.line`. A claim that fits the free nodes starts; one that fits once others
-have left (they leave already, or they are victims of a lower standing) gets those nodes set aside
-and starts on a later tick: the two-phase hand-over. The first claim of a level that can not fit
-even so is its head: it holds back the rest of its level, so that small gangs do not pass a large
-one for ever. Lower levels may use the free nodes meanwhile; when the head fits, they are victims.
+Groups are independent. In each group the levels are served from the highest to the lowest. Within a
+level come first those for whom somebody was suspended already, then users who have waited for
+longer than the policy's patience, then users in the order of their shares; within a user, the
+user's own order.
 
-Every decision is booked at once (nodes, quota, victims), so what one claim got no other one sees.
-A task that is being suspended will stand in its line again soon; nobody behind that place has
-others suspended unless the nodes suffice for both, since the returning one might take or block
-what they left.
+A claim that fits the free nodes starts, with a slice. One that fits once others have left (they
+leave already, or they are victims: lower levels, backfill, and equals of other users whose slice is
+over and whose turn comes later) gets those nodes set aside and starts on a later tick: the
+two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
+that come free are reserved for it. The rest of its level may run in its shadow, as backfill; lower
+levels may use the nodes too, and are its victims when it fits.
+
+Every decision is tried on the state at once, so what one claim got no other one sees; in the end
+the state is as it was.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import nsmallest
 
-from hai.core.node import Node, NodeHealth
-from hai.core.ordering import line
-from hai.core.placement import Pool
-from hai.core.plan import (
-    Claim,
-    ClusterState,
-    Demotion,
-    Plan,
-    Reason,
-    Start,
-    Suspend,
-)
-from hai.core.policy import Policy
-from hai.core.preemption import Victims, charged_level
-from hai.core.quota import LEVELS, Account, Ledger
-from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, WaitCode
+from hai.core.ground import Zones
+from hai.core.group import GroupState
+from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
+from hai.core.quota import LEVELS
+from hai.core.running import Hold, standing
+from hai.core.state import SchedulerState
+from hai.core.trial import Trial, leaving, starting, trial
+from hai.core.types import NodeName, Priority, TaskId, WaitCode
 
-__all__ = [
-    "Claim",
-    "ClusterState",
-    "Demotion",
-    "Plan",
-    "Policy",
-    "Reason",
-    "Start",
-    "Suspend",
-    "plan",
-]
-
-TASKS_NAMED = 8  # in one list of a reason; the rest is a number
+__all__ = ["plan"]
 
 
-def plan(state: ClusterState, policy: Policy, now: float) -> Plan:
-    """Decide one tick; a pure function whose answer does not depend on the order of its input.
+def plan(state: SchedulerState, now: float) -> Plan:
+    """Decide one tick at `now` (Unix seconds; the state is brought up to it).
 
-    `now`: Unix seconds, the same clock as Claim.since. Costs O((claims + nodes) log) time.
+    The answer depends on the state alone, not on how it came about. Costs O(decisions), whatever
+    the number of waiting claims.
     """
+    state.advance(now)
     decisions = _Decisions()
-    ledger = Ledger(state.quotas)
-    active: defaultdict[GroupName, list[Claim]] = defaultdict(list)
-    waiting: defaultdict[GroupName, list[Claim]] = defaultdict(list)
-    for claim in state.claims:
-        if claim.state.is_active:
-            active[claim.group].append(claim)
-            _book(ledger, claim)
-        elif claim.held and claim.state.is_waiting:
-            decisions.reasons[claim.task_id] = Reason(WaitCode.HELD)
-        elif claim.state.is_waiting:
-            waiting[claim.group].append(claim)
-    nodes = _nodes_by_group(state.nodes)
-    holders = _holders(state.claims)
-    for group in sorted(waiting):
-        ground = _survey(nodes.get(group, []), holders)
-        victims = _victims(active[group] if policy.preemption else [], ground, ledger, now)
-        turn = _GroupTurn(group, ground, victims, ledger, decisions)
-        for claim in active[group]:
-            if claim.state is TaskState.SUSPENDING and not claim.held:
-                turn.expect(claim)
-        turn.serve(waiting[group], head_per_level=policy.preemption)
+    decisions.demotions = [
+        Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable)
+    ]
+    if state.has_waiting:
+        with trial(state) as attempt:
+            for name in sorted(state.groups):
+                group = state.groups[name]
+                if len(group.queue):
+                    _Turn(state, group, attempt, decisions).serve()
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),
+        demotions=tuple(decisions.demotions),
+        handovers=tuple(decisions.handovers),
         reasons=decisions.reasons,
     )
 
@@ -88,217 +61,158 @@ def plan(state: ClusterState, policy: Policy, now: float) -> Plan:
 class _Decisions:
     starts: list[Start] = field(default_factory=list)
     suspends: list[Suspend] = field(default_factory=list)
+    demotions: list[Demotion] = field(default_factory=list)
+    handovers: list[Start] = field(default_factory=list)
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
 
 
-def _book(ledger: Ledger, claim: Claim) -> None:
-    account = ledger.account(claim.user, claim.group)
-    level = charged_level(claim)
-    account.used[level] += len(claim.holds)
-    if claim.state.is_leaving:
-        account.leaving[level] += len(claim.holds)
-
-
-def _nodes_by_group(nodes: Iterable[Node]) -> dict[GroupName, list[Node]]:
-    groups: defaultdict[GroupName, list[Node]] = defaultdict(list)
-    for node in nodes:
-        groups[node.group].append(node)
-    return groups
-
-
-def _holders(claims: Iterable[Claim]) -> dict[NodeName, Claim]:
-    """Who holds a node; one that stays counts more than one that leaves, then the lower id."""
-    holders: dict[NodeName, Claim] = {}
-    for claim in claims:
-        if not claim.state.is_active:
-            continue
-        for name in claim.holds:
-            other = holders.get(name)
-            if other is None or _grip(claim) < _grip(other):
-                holders[name] = claim
-    return holders
-
-
-def _grip(claim: Claim) -> tuple[bool, TaskId]:
-    return claim.state.is_leaving, claim.task_id
-
-
-@dataclass(slots=True)
-class _Ground:
-    """The nodes of one group; only usable ones but for `size`. The pools shrink as they are given
-    out: what is in neither is held or set aside."""
-
-    size: int
-    usable: dict[NodeName, Node]
-    free: Pool
-    leaving: Pool
-    left_by: dict[NodeName, TaskId]  # of the leaving nodes
-    held_by: dict[TaskId, tuple[NodeName, ...]]  # by every active task, leaving or not
-
-
-def _survey(nodes: list[Node], holders: Mapping[NodeName, Claim]) -> _Ground:
-    free: list[Node] = []
-    leaving: list[Node] = []
-    left_by: dict[NodeName, TaskId] = {}
-    held: defaultdict[TaskId, list[NodeName]] = defaultdict(list)
-    usable = {node.name: node for node in nodes if node.health is NodeHealth.READY}
-    for name, node in usable.items():
-        holder = holders.get(name)
-        if holder is None:
-            free.append(node)
-            continue
-        held[holder.task_id].append(name)
-        if holder.state.is_leaving:
-            leaving.append(node)
-            left_by[name] = holder.task_id
-    held_by = {task_id: tuple(sorted(names)) for task_id, names in held.items()}
-    return _Ground(len(nodes), usable, Pool(free), Pool(leaving), left_by, held_by)
-
-
-def _victims(active: list[Claim], ground: _Ground, ledger: Ledger, now: float) -> Victims:
-    running = (TaskState.STARTING, TaskState.RUNNING)
-    offered = [c for c in active if c.state in running and c.task_id in ground.held_by]
-    return Victims(offered, ground.held_by, ledger, now)
-
-
-class _GroupTurn:
-    """One group during one tick: its lines as they are served, its nodes as they are given out."""
+class _Turn:
+    """One group's turn within a tick."""
 
     def __init__(
-        self,
-        group: GroupName,
-        ground: _Ground,
-        victims: Victims,
-        ledger: Ledger,
-        decisions: _Decisions,
+        self, state: SchedulerState, group: GroupState, attempt: Trial, decisions: _Decisions
     ) -> None:
+        self._state = state
+        self._policy = state.policy
+        self._now = state.now
         self._group = group
-        self._ground = ground
-        self._victims = victims
-        self._ledger = ledger
+        self._ground = group.ground
+        self._queue = group.queue
+        self._trial = attempt
         self._decisions = decisions
-        self._lines: dict[Priority, list[Claim]] = {level: [] for level in LEVELS}
-        self._head: TaskId | None = None  # of the level that is being served
-        self._blocked = 0  # claims that wait in its line, the head included
-        self._kept_for: list[TaskId] = []  # claims whose nodes are set aside
-        self._returning = 0  # nodes that tasks ahead will ask for when they are suspended
 
-    def expect(self, leaver: Claim) -> None:
-        """A task on its way out will come back to the line of this level: keep its place."""
-        account = self._ledger.account(leaver.user, leaver.group)
-        level = account.level_later(leaver.priority, leaver.nodes)
-        if level is not None and leaver.nodes <= len(self._ground.usable):
-            self._lines[level].append(leaver)
-
-    def serve(self, waiting: Iterable[Claim], *, head_per_level: bool) -> None:
-        """Give every waiting claim of the group a decision or a reason.
-
-        Without preemption nothing could bring back what lower levels take, so there the first
-        head holds back all levels below it (`head_per_level` is false).
-        """
-        for claim in waiting:
-            if self._can_ever_fit(claim):
-                self._enqueue(claim)
+    def serve(self) -> None:
         for level in LEVELS:
-            if head_per_level:
-                self._head, self._blocked = None, 0
-            for claim in line(self._lines[level]):
-                if claim.state.is_waiting:
-                    self._decide(claim, level)
-                else:
-                    self._returning += claim.nodes
+            head = self._serve_level(level)
+            if head is None:
+                continue
+            if not self._policy.preemption:
+                return  # whoever started below would stand in its way for as long as it likes
+            if self._policy.backfill:
+                self._backfill(level, head)
 
-    def _can_ever_fit(self, claim: Claim) -> bool:
-        size, healthy = self._ground.size, len(self._ground.usable)
-        if claim.nodes <= size:
+    def _serve_level(self, level: Priority) -> Claim | None:
+        """Start and hand over until a claim does not fit: that one is the head."""
+        for claim in self._in_order(level):
+            if not self._try(claim, level):
+                self._wait_for_nodes(claim, level)
+                return claim
+        return None
+
+    def _in_order(self, level: Priority) -> Iterator[Claim]:
+        """The level's claims in the order of service; each was decided when the next is asked."""
+        for task_id in sorted(self._state.promised):
+            if self._queue.is_at(task_id, level):
+                yield self._queue.claim(task_id)
+        for user in list(self._queue.overdue(level, self._overdue_since)):
+            overdue = self._queue.head_of(user, level)
+            if overdue is not None:
+                yield overdue
+        while (claim_in_turn := self._queue.next_in_turn(level)) is not None:
+            yield claim_in_turn
+
+    @property
+    def _overdue_since(self) -> float:
+        return self._now - self._policy.patience_seconds
+
+    def _try(self, claim: Claim, level: Priority) -> bool:
+        zones = self._ground.zones_for(claim.nodes, claim.knows)
+        if zones is not None:
+            self._start(claim, level, zones, backfill=False)
             return True
-        code = WaitCode.GROUP_TOO_SMALL if size else WaitCode.GROUP_UNKNOWN
-        self._wait(claim, code, needed=claim.nodes, nodes=size, healthy=healthy)
+        for zones in self._ground.options(claim.nodes):
+            needed = self._ground.missing(claim.nodes, zones)
+            victims = self._victims(claim, level, zones, needed)
+            if victims is not None:
+                self._hand_over(claim, level, zones, victims)
+                return True
         return False
 
-    def _enqueue(self, claim: Claim) -> None:
-        """Into the line of the level where the user has room now; over quota nobody queues."""
-        account = self._ledger.account(claim.user, claim.group)
-        level = account.level_for(claim.priority, claim.nodes)
-        if level is None:
-            self._refuse(claim, account)
-        else:
-            self._lines[level].append(claim)
-
-    def _refuse(self, claim: Claim, account: Account) -> None:
-        level = account.level_to_blame(claim.priority, claim.nodes)
-        limit = account.limits[level]
-        code = WaitCode.NO_QUOTA if limit < claim.nodes else WaitCode.QUOTA_EXCEEDED
-        self._wait(
-            claim, code, needed=claim.nodes, limit=limit, used=account.used[level], level=level.name
+    def _victims(
+        self, claim: Claim, level: Priority, zones: Zones, needed: int
+    ) -> list[Claim] | None:
+        """Who has to leave besides those who do; None if that is not enough."""
+        if needed <= 0:
+            return []
+        if not self._policy.preemption:
+            return None
+        shares = self._group.shares
+        share = shares.key(claim.user)
+        is_due = claim.task_id in self._state.promised or self._queue.is_overdue(
+            claim.user, level, self._overdue_since
         )
 
-    def _decide(self, claim: Claim, level: Priority) -> None:
-        account = self._ledger.account(claim.user, claim.group)
-        if account.room(level) < claim.nodes:  # this tick's decisions took it
-            self._enqueue(claim)  # AUTO goes on at a lower level, any other is refused
-        elif self._head is not None:
-            self._blocked += 1
-            self._wait(claim, WaitCode.BEHIND, head=self._head, position=self._blocked)
-        elif len(self._ground.free) >= claim.nodes:
-            self._start(claim, level, account)
-        elif claim.nodes > len(self._ground.usable):
-            self._wait_for_nodes(claim, level)  # until a repair: no use in holding back the rest
-        elif self._can_hand_over(claim, level):
-            self._hand_over(claim, level, account)
-        else:
-            self._head, self._blocked = claim.task_id, 1
-            self._wait_for_nodes(claim, level)
+        def may_take(victim: Claim, hold: Hold) -> bool:
+            if standing(victim) is level:
+                is_firm = hold is not Hold.BACKFILL
+                if is_firm and victim.user == claim.user:
+                    return False
+                if is_firm and not is_due and shares.key(victim.user) <= share:
+                    return False
+            return not self._would_return(victim, level)
 
-    def _can_hand_over(self, claim: Claim, level: Priority) -> bool:
-        ready = len(self._ground.free) + len(self._ground.leaving)
-        if ready >= claim.nodes:
-            return True
-        return ready + self._victims.nodes_below(level) >= claim.nodes + self._returning
+        return self._group.running.victims(level, zones, needed, may_take)
 
-    def _start(self, claim: Claim, level: Priority, account: Account) -> None:
-        nodes = self._ground.free.take(claim.nodes, claim.knows)
-        account.used[level] += claim.nodes
-        self._ground.held_by[claim.task_id] = nodes
-        self._decisions.starts.append(Start(claim.task_id, nodes, level))
+    def _would_return(self, victim: Claim, level: Priority) -> bool:
+        """Whether it would come back to the line above the claim that it left for: the user has
+        gained room at a higher level, or asked for one."""
+        if victim.priority is victim.level:
+            return False
+        account = self._group.account(victim.user)
+        later = account.level_later(victim.priority, victim.nodes)
+        return later is not None and later > level
 
-    def _hand_over(self, claim: Claim, level: Priority, account: Account) -> None:
-        account.used[level] += claim.nodes  # its start is on the way: nobody may take the room
-        ground = self._ground
-        nodes = ground.free.take(len(ground.free), claim.knows)
-        missing = claim.nodes - len(nodes)
-        self._suspend_for(claim, level, missing - len(ground.leaving))
-        left = ground.leaving.take(missing, claim.knows)
-        tasks = sorted({ground.left_by[name] for name in left})
-        self._kept_for.append(claim.task_id)
-        self._wait(claim, WaitCode.HANDOVER, nodes=sorted(nodes + left), tasks=tasks)
+    def _start(self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool) -> None:
+        nodes = self._ground.choose(claim.nodes, zones, claim.knows)
+        self._decisions.starts.append(Start(claim.task_id, nodes, level, backfill))
+        self._occupy(claim, level, nodes, backfill=backfill)
 
-    def _suspend_for(self, claim: Claim, level: Priority, needed: int) -> None:
-        """Ask for `needed` more nodes; what the victims free beyond that is there for others."""
-        for victim in self._victims.take(level, needed):
+    def _occupy(
+        self, claim: Claim, level: Priority, nodes: tuple[NodeName, ...], *, backfill: bool
+    ) -> None:
+        self._trial.put(starting(claim, nodes, level, self._now, backfill=backfill))
+
+    def _hand_over(self, claim: Claim, level: Priority, zones: Zones, victims: list[Claim]) -> None:
+        for victim in victims:
             self._decisions.suspends.append(Suspend(victim.task_id, claim.task_id))
-            self.expect(victim)
-            for name in self._ground.held_by[victim.task_id]:
-                self._ground.leaving.add(self._ground.usable[name])
-                self._ground.left_by[name] = victim.task_id
+            self._trial.put(leaving(victim, claim.task_id, self._now))
+        nodes = self._ground.choose(claim.nodes, zones, claim.knows, with_leaving=True)
+        holders = self._ground.holders
+        leavers = {task_id for name in nodes for task_id in holders.get(name, ())}
+        self._wait(
+            claim, WaitCode.HANDOVER, level=level.name, nodes=sorted(nodes), tasks=sorted(leavers)
+        )
+        self._decisions.handovers.append(Start(claim.task_id, nodes, level))
+        self._occupy(claim, level, nodes, backfill=False)
+
+    def _backfill(self, level: Priority, head: Claim) -> None:
+        """Others of the level on the nodes that the head does not need yet."""
+        skipped = {head.task_id}
+        while (widest := self._ground.widest_free) > 0:
+            claim = self._queue.in_turn(level, widest, skipped)
+            if claim is None:
+                return
+            zones = self._ground.zones_for(claim.nodes, claim.knows)
+            if zones is None or self._state.lineup.rests_until(claim) > self._now:
+                skipped.add(claim.task_id)
+            else:
+                self._start(claim, level, zones, backfill=True)
 
     def _wait_for_nodes(self, claim: Claim, level: Priority) -> None:
         ground = self._ground
-        held_by = nsmallest(TASKS_NAMED, ground.held_by)
+        zones = tuple(ground.free)
         self._wait(
             claim,
             WaitCode.NO_FREE_NODES,
+            level=level.name,
             needed=claim.nodes,
             nodes=ground.size,
-            healthy=len(ground.usable),
-            free=len(ground.free),
-            leaving=len(ground.leaving),
-            preemptible=self._victims.nodes_below(level),
-            returning=self._returning,
-            held_by=held_by,
-            held_by_more=len(ground.held_by) - len(held_by),
-            kept_for=self._kept_for[:TASKS_NAMED],
+            healthy=ground.healthy,
+            free=ground.free_count,
+            leaving=ground.leaving_count,
+            preemptible=self._group.running.reach(level, zones),
         )
 
     def _wait(self, claim: Claim, code: WaitCode, **evidence: object) -> None:
-        self._decisions.reasons[claim.task_id] = Reason(code, {"group": self._group, **evidence})
+        group = self._group.name
+        self._decisions.reasons[claim.task_id] = Reason(code, {"group": group, **evidence})

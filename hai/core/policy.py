@@ -29,7 +29,7 @@ class Policy:
     slices: Mapping[Priority, float] = field(default_factory=dict)  # other slices, by priority
     half_life_seconds: float = DAY  # of the usage that decides whose turn it is
     weights: Mapping[UserName, float] = field(default_factory=dict)  # 1 for whoever is not named
-    patience_seconds: float = HOUR  # a user who waited this long is served before all turns
+    patience_seconds: float = 30 * MINUTE  # a user who waited this long is served before all turns
     demote_after_seconds: float = 30 * MINUTE  # ABOVE_NORMAL becomes NORMAL; 0: never
     lost_work_cap_seconds: float = 4 * HOUR  # no task is dearer than this, checkpoint or not
 

@@ -13,7 +13,7 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
-from hai.core.planner import Policy
+from hai.core.policy import Policy
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher

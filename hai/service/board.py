@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hai.core.planner import Reason
+from hai.core.plan import Reason
 from hai.core.types import TaskId, WaitCode
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hai.core import explain
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName

@@ -13,7 +13,7 @@ from typing import Any
 
 from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import (

@@ -8,7 +8,7 @@ from typing import Any
 from hai.core import gang, lifecycle
 from hai.core.gang import Timing, WorkerReport
 from hai.core.node import Node
-from hai.core.planner import Start
+from hai.core.plan import Start
 from hai.core.task import Change, Task, WorkerKey
 from hai.core.types import (
     GroupName,

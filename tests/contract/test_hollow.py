@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hai.core import lifecycle
-from hai.core.planner import Start
+from hai.core.plan import Start
 from hai.core.task import WorkerKey
 from hai.core.types import NodeName, Outcome, TaskId, TaskState
 from hai.errors import PlatformError, Unavailable

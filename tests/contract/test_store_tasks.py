@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from hai.core.planner import Claim
+from hai.core.plan import Claim
 from hai.core.task import Change, Task, TaskDraft
 from hai.core.types import (
     GroupName,

@@ -9,8 +9,11 @@ import time
 import structlog
 
 from hai.core import lifecycle
-from hai.core.planner import ClusterState, Plan, Policy, Start, plan
+from hai.core.plan import Plan, Start
+from hai.core.planner import plan
+from hai.core.policy import Policy
 from hai.core.quota import QuotaTable
+from hai.core.state import SchedulerState, build_state
 from hai.core.task import Change, Task
 from hai.core.types import TaskId
 from hai.errors import Conflict
@@ -50,19 +53,21 @@ class Scheduling:
         if not await self._store.lead():
             return _STANDBY_SECONDS
         began = time.perf_counter()
-        state = await self._load()
         now = self._clock.now()
-        decided = plan(state, self._policy, now)
+        state = await self._load(now)
+        decided = plan(state, now)
         seconds = time.perf_counter() - began
         self._board.post(decided.reasons, now=now, seconds=seconds)
         await self._apply(decided, now)
         return self._tick_seconds
 
-    async def _load(self) -> ClusterState:
-        return ClusterState(
-            nodes=tuple(await self._store.nodes()),
-            claims=tuple(await self._store.claims()),
-            quotas=QuotaTable.of(await self._store.quotas()),
+    async def _load(self, now: float) -> SchedulerState:
+        return build_state(
+            self._policy,
+            await self._store.nodes(),
+            QuotaTable.of(await self._store.quotas()),
+            await self._store.claims(),
+            now,
         )
 
     async def _apply(self, decided: Plan, now: float) -> None:

@@ -5,21 +5,28 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim, ClusterState, Plan, Policy, plan
+from hai.core.plan import Claim, Plan, Reason
+from hai.core.planner import plan
+from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
+from hai.core.reasons import reason_of
+from hai.core.state import SchedulerState, build_state
+from hai.core.trial import applied
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 GROUP = GroupName("training")
 AMPLE = tuple(Quota(EVERYONE, GROUP, level, 1000) for level in LEVELS)
 
 
-def node(name: str, *, leaf: str = "", ready: bool = True, group: str = GROUP) -> Node:
+def node(
+    name: str, *, leaf: str = "", zone: str = "", ready: bool = True, group: str = GROUP
+) -> Node:
     health = NodeHealth.READY if ready else NodeHealth.DOWN
-    return Node(NodeName(name), GroupName(group), "hollow", leaf=leaf, health=health)
+    return Node(NodeName(name), GroupName(group), "hollow", leaf=leaf, zone=zone, health=health)
 
 
-def nodes(count: int, *, leaf: str = "") -> tuple[Node, ...]:
-    return tuple(node(f"n{number}", leaf=leaf) for number in range(count))
+def nodes(count: int, *, leaf: str = "", zone: str = "", prefix: str = "n") -> tuple[Node, ...]:
+    return tuple(node(f"{prefix}{number}", leaf=leaf, zone=zone) for number in range(count))
 
 
 def waiting(
@@ -38,8 +45,7 @@ def waiting(
         group=GroupName(group),
         nodes=count,
         priority=priority,
-        state=TaskState.QUEUED,
-        **{"submitted_at": float(task_id), **fields},
+        **{"submitted_at": float(task_id), "state": TaskState.QUEUED, **fields},
     )
 
 
@@ -49,95 +55,135 @@ def active(
     priority: Priority = Priority.NORMAL,
     *,
     user: str = "bob",
-    state: TaskState = TaskState.RUNNING,
-    charged: Priority | None = None,
-    since: float = 0.0,
+    **fields: Any,
 ) -> Claim:
+    """A running claim, since 0 unless `fields` say otherwise."""
     return Claim(
         task_id=TaskId(task_id),
         user=UserName(user),
         group=GROUP,
         nodes=len(holds),
         priority=priority,
-        state=state,
-        submitted_at=float(task_id),
         holds=tuple(NodeName(name) for name in holds),
-        charged=priority if charged is None else charged,
-        since=since,
+        **{
+            "submitted_at": float(task_id),
+            "state": TaskState.RUNNING,
+            "charged": priority,
+            "since": 0.0,
+            **fields,
+        },
     )
 
 
 def state_of(
-    members: Iterable[Node], claims: Iterable[Claim], quotas: Iterable[Quota] = AMPLE
-) -> ClusterState:
-    return ClusterState(tuple(members), tuple(claims), QuotaTable.of(quotas))
+    members: Iterable[Node],
+    claims: Iterable[Claim],
+    quotas: Iterable[Quota] = AMPLE,
+    *,
+    policy: Policy | None = None,
+    now: float = 0.0,
+) -> SchedulerState:
+    return build_state(policy or Policy(), members, QuotaTable.of(quotas), claims, now)
+
+
+def reasons(state: SchedulerState, decided: Plan) -> dict[TaskId, Reason]:
+    """Of every task that goes on waiting."""
+    with applied(state, decided):
+        return {
+            task_id: reason_of(state, decided, task_id)
+            for task_id, claim in state.claims.items()
+            if claim.state.is_waiting or task_id in decided.reasons
+        }
+
+
+def started(claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: float) -> Claim:
+    """What the platform makes of a start."""
+    return replace(
+        claim,
+        state=TaskState.RUNNING,
+        holds=nodes,
+        knows=(),
+        charged=level,
+        since=now,
+        running_since=now,
+        for_task=None,
+        first=False,
+    )
+
+
+def suspended(claim: Claim, now: float) -> Claim:
+    """What the platform makes of a suspended task that has left its nodes."""
+    ran = max(0.0, now - claim.slice_since)
+    return replace(
+        claim,
+        state=TaskState.SUSPENDED,
+        holds=(),
+        knows=claim.holds,
+        charged=None,
+        since=None,
+        running_since=None,
+        backfill=False,
+        queued_at=now,
+        ran_seconds=claim.ran_seconds + ran,
+    )
 
 
 @dataclass
 class SimulatedCluster:
     """Applies plans as the platform does: starts at once, victims leave when `leave` says so."""
 
-    state: ClusterState
-    policy: Policy = field(default_factory=Policy)
+    state: SchedulerState
     now: float = 1000.0
     starts: list[TaskId] = field(default_factory=list)
-
-    @property
-    def claims(self) -> dict[TaskId, Claim]:
-        return {claim.task_id: claim for claim in self.state.claims}
+    suspends: list[tuple[TaskId, float]] = field(default_factory=list)
 
     @property
     def leaving(self) -> list[TaskId]:
-        return [claim.task_id for claim in self.state.claims if claim.state.is_leaving]
+        return [claim.task_id for claim in self.state.claims.values() if claim.state.is_leaving]
 
-    def tick(self) -> Plan:
+    def tick(self, seconds: float = 1.0) -> Plan:
         """Plan and apply; every start runs at once."""
-        decided = plan(self.state, self.policy, self.now)
-        claims = self.claims
+        decided = plan(self.state, self.now)
+        claims = self.state.claims
         for start in decided.starts:
-            claims[start.task_id] = replace(
-                claims[start.task_id],
-                state=TaskState.RUNNING,
-                holds=start.nodes,
-                knows=(),
-                charged=start.priority,
-                since=self.now,
-            )
+            ran = started(claims[start.task_id], start.nodes, start.priority, self.now)
+            self.state.put(replace(ran, backfill=start.backfill))
             self.starts.append(start.task_id)
         for suspend in decided.suspends:
-            claims[suspend.task_id] = replace(claims[suspend.task_id], state=TaskState.SUSPENDING)
-        self._put(claims.values())
-        self.now += 1.0
+            self.state.put(
+                replace(
+                    claims[suspend.task_id],
+                    state=TaskState.SUSPENDING,
+                    suspended_at=self.now,
+                    for_task=suspend.for_task,
+                )
+            )
+            self.suspends.append((suspend.task_id, self.now))
+        for demotion in decided.demotions:
+            self.state.put(replace(claims[demotion.task_id], priority=demotion.priority))
+        self.now += seconds
         return decided
 
     def leave(self, task_id: TaskId) -> None:
         """A suspending task goes back to its line, a stopping one is gone."""
-        claims = self.claims
-        claim = claims.pop(task_id)
+        claim = self.state.claims[task_id]
         if claim.state is TaskState.SUSPENDING:
-            claims[task_id] = replace(
-                claim,
-                state=TaskState.SUSPENDED,
-                holds=(),
-                knows=claim.holds,
-                charged=None,
-                since=None,
-            )
-        self._put(claims.values())
+            self.state.put(suspended(claim, self.now))
+        else:
+            self.state.remove(task_id, self.now)
 
     def finish(self, task_id: TaskId) -> None:
-        self._put(claim for claim in self.state.claims if claim.task_id != task_id)
+        self.state.remove(task_id, self.now)
 
     def change(self, claim: Claim) -> None:
         """Add the claim, or replace the one of its id."""
-        self._put({**self.claims, claim.task_id: claim}.values())
+        self.state.put(claim)
 
     def set_health(self, name: NodeName, health: NodeHealth) -> None:
-        members = (
+        self.state.set_nodes(
             replace(member, health=health) if member.name == name else member
-            for member in self.state.nodes
+            for member in self.state.nodes.values()
         )
-        self.state = replace(self.state, nodes=tuple(members))
 
     def settle(self, ticks: int = 60) -> list[Plan]:
         """Let everything that leaves leave at once until a plan changes nothing; all the plans."""
@@ -149,6 +195,3 @@ class SimulatedCluster:
             for task_id in self.leaving:
                 self.leave(task_id)
         raise AssertionError(f"no fixed point in {ticks} ticks")
-
-    def _put(self, claims: Iterable[Claim]) -> None:
-        self.state = replace(self.state, claims=tuple(claims))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hai.core import gang, lifecycle
 from hai.core.gang import Timing, WorkerReport
-from hai.core.planner import Start
+from hai.core.plan import Start
 from hai.core.task import Task
 from hai.core.types import (
     GroupName,

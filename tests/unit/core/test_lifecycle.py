@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hai.core import lifecycle
-from hai.core.planner import Demotion, Start
+from hai.core.plan import Demotion, Start
 from hai.core.task import Change, Task
 from hai.core.types import (
     GroupName,

@@ -14,7 +14,10 @@ def pool(text: str) -> Pool:
 
 
 def take(members: Pool, count: int, knows: str = "") -> str:
-    return " ".join(members.take(count, [NodeName(name) for name in knows.split()]))
+    chosen = members.choose(count, [NodeName(name) for name in knows.split()])
+    for name in chosen:
+        members.remove(name)
+    return " ".join(chosen)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,10 @@ def test_every_node_is_given_once(data: st.DataObject) -> None:
     while len(members):
         count = data.draw(st.integers(1, len(members)))
         knows = data.draw(st.lists(st.sampled_from(names), max_size=4))
-        taken = members.take(count, [NodeName(name) for name in knows])
-        assert len(taken) == count
+        taken = members.choose(count, [NodeName(name) for name in knows])
+        assert taken == members.choose(count, [NodeName(name) for name in knows])
+        assert len(set(taken)) == count
+        for name in taken:
+            members.remove(name)
         given_out += taken
     assert sorted(given_out) == sorted(names)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim, Plan, Policy, Start, Suspend, plan
+from hai.core.plan import Claim, Plan, Start, Suspend
+from hai.core.planner import plan
+from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
@@ -17,6 +18,7 @@ from tests.unit.core.clusters import (
     active,
     node,
     nodes,
+    reasons,
     state_of,
     waiting,
 )
@@ -31,7 +33,10 @@ def decide(
     quotas: Iterable[Quota] = AMPLE,
     policy: Policy | None = None,
 ) -> Plan:
-    return plan(state_of(members, claims, quotas), policy or Policy(), 1000.0)
+    """The plan at 1000, with the reasons of all that wait."""
+    state = state_of(members, claims, quotas, policy=policy)
+    decided = plan(state, 1000.0)
+    return replace(decided, reasons=reasons(state, decided))
 
 
 def started(decided: Plan) -> list[int]:
@@ -86,7 +91,7 @@ def test_order_of_starts(claims: list[Claim], order: list[int]) -> None:
         pytest.param(
             waiting(1, 2),
             [node("a"), node("b", ready=False)],
-            WaitCode.NO_FREE_NODES,
+            WaitCode.UNHEALTHY,
             id="not enough healthy nodes",
         ),
     ],
@@ -98,18 +103,20 @@ def test_reason_of_one(claim: Claim, members: Iterable[Node], code: WaitCode) ->
 
 
 def test_gang_starts_whole_or_not_at_all() -> None:
-    decided = decide(nodes(4), [waiting(1, 3), waiting(2, 2)])
+    running = active(9, ["n3"])
+    decided = decide(nodes(4), [waiting(1, 3), waiting(2, 2), running])
     assert decided.starts == (
         Start(TaskId(1), (NodeName("n0"), NodeName("n1"), NodeName("n2")), NORMAL),
     )
     reason = decided.reasons[TaskId(2)]
     assert reason.code is WaitCode.NO_FREE_NODES
-    assert reason.evidence["free"] == 1
-    assert reason.evidence["held_by"] == [1]
+    assert reason.evidence["free"] == 0
+    assert reason.evidence["held_by"] == [9, 1]
+    assert reason.evidence["safe_until"] == {"9": 1800.0, "1": 2800.0}
 
 
 @pytest.mark.parametrize(
-    "health", [NodeHealth.SUSPECT, NodeHealth.DRAINED, NodeHealth.DOWN], ids=str
+    "health", [health for health in NodeHealth if health is not NodeHealth.READY], ids=str
 )
 def test_unhealthy_nodes_are_never_given(health: NodeHealth) -> None:
     cluster = SimulatedCluster(state_of(nodes(2), [waiting(1), waiting(2)]))
@@ -162,32 +169,46 @@ def test_auto_takes_the_highest_level_with_room_and_falls_within_the_tick() -> N
 def test_auto_that_falls_is_ordered_among_its_new_level() -> None:
     quotas = [quota("ada", HIGH, 1), quota("ada", NORMAL, 5), quota("bob", NORMAL, 5)]
     claims = [waiting(1, 1, AUTO), waiting(2, 1, AUTO), waiting(3, user="bob"), waiting(4, 1, AUTO)]
-    assert started(decide(nodes(4), claims, quotas)) == [1, 2, 3, 4]
+    assert started(decide(nodes(4), claims, quotas)) == [1, 3, 2, 4]  # ada has used, bob has not
 
 
-def test_head_blocks_its_level_only() -> None:
+def test_others_run_in_the_shadow_of_a_head() -> None:
     claims = [
         active(1, ["n0", "n1"], HIGH),
         waiting(2, 3),
-        waiting(3, 1),
-        waiting(4, 1, user="bob"),
+        waiting(3, 2),
+        waiting(4, 1, user="bob", submitted_at=9.0),
         waiting(5, 1, LOW),
     ]
+    decided = decide(nodes(5), claims)
+    assert started(decided) == [2]
+    assert codes(decided) == {
+        3: WaitCode.BEHIND,
+        4: WaitCode.NO_FREE_NODES,  # it is bob's turn now
+        5: WaitCode.NO_FREE_NODES,
+    }
     decided = decide(nodes(4), claims)
-    assert started(decided) == [5]
+    assert [(start.task_id, start.backfill) for start in decided.starts] == [(3, True)]
     assert codes(decided) == {
         2: WaitCode.NO_FREE_NODES,
-        3: WaitCode.BEHIND,
         4: WaitCode.BEHIND,
+        5: WaitCode.NO_FREE_NODES,
     }
-    assert decided.reasons[TaskId(4)].evidence == {"group": GROUP, "head": 2, "position": 3}
+    assert decided.reasons[TaskId(4)].evidence["head"] == 2
+
+
+def test_without_backfill_the_head_holds_back_its_level_only() -> None:
+    claims = [active(1, ["n0", "n1"], HIGH), waiting(2, 3), waiting(3, 1), waiting(5, 1, LOW)]
+    decided = decide(nodes(4), claims, policy=Policy(backfill=False))
+    assert started(decided) == [5]
+    assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
 
 
 def test_gang_wider_than_the_healthy_nodes_holds_nobody_back() -> None:
     members = [*nodes(2), node("sick", ready=False)]
     decided = decide(members, [waiting(1, 3), waiting(2, 2)])
     assert started(decided) == [2]
-    assert codes(decided) == {1: WaitCode.NO_FREE_NODES}
+    assert codes(decided) == {1: WaitCode.UNHEALTHY}
 
 
 def test_without_preemption_nobody_is_suspended_and_the_head_holds_back_lower_levels() -> None:
@@ -207,6 +228,7 @@ def test_hand_over_has_two_phases() -> None:
     assert first.starts == ()  # n2 is free, and set aside
     assert first.reasons[TaskId(2)].evidence == {
         "group": GROUP,
+        "level": "HIGH",
         "nodes": ["n0", "n1", "n2"],
         "tasks": [1],
     }
@@ -217,7 +239,7 @@ def test_hand_over_has_two_phases() -> None:
     cluster.leave(TaskId(1))
     third = cluster.tick()
     assert started(third) == [2]
-    assert codes(third) == {1: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
+    assert codes(third) == {1: WaitCode.NO_FREE_NODES}
 
 
 def test_leaving_nodes_come_before_victims() -> None:
@@ -252,7 +274,7 @@ def test_a_hand_over_reserves_its_quota() -> None:
 
 
 @pytest.mark.parametrize("level", [NORMAL, HIGH], ids=lambda level: level.name)
-def test_equals_and_betters_are_never_suspended(level: Priority) -> None:
+def test_equals_within_their_slice_and_betters_are_not_suspended(level: Priority) -> None:
     decided = decide(nodes(1), [active(1, ["n0"], level), waiting(2)])
     assert decided.suspends == ()
     assert codes(decided) == {2: WaitCode.NO_FREE_NODES}
@@ -308,42 +330,15 @@ def test_lower_work_in_the_shadow_of_a_head_leaves_once_the_head_fits() -> None:
     assert started(cluster.tick()) == [2]
 
 
-def test_nobody_leaves_for_a_claim_that_a_returning_task_would_block() -> None:
-    """Task 1 leaves for task 9 and comes back ahead of task 8, too wide to start: if task 10 left
-    for task 8 now, it would leave for nothing."""
-    claims = [
-        active(1, ["n0", "n1", "n2", "n3"]),
-        waiting(8, 2),
-        waiting(9, 3, HIGH),
-        active(10, ["n4"], LOW),
-    ]
-    cluster = SimulatedCluster(state_of(nodes(5), claims))
-    decided = cluster.tick()
-    assert decided.suspends == (Suspend(TaskId(1), TaskId(9)),)
-    assert decided.reasons[TaskId(8)].code is WaitCode.NO_FREE_NODES
-    assert decided.reasons[TaskId(8)].evidence["returning"] == 4
+def test_who_others_left_for_comes_first() -> None:
+    """Task 1 leaves for task 9. Whoever comes meanwhile does not get its nodes."""
+    cluster = SimulatedCluster(
+        state_of(nodes(2), [active(1, ["n0", "n1"], LOW), waiting(9, 2, HIGH)])
+    )
+    assert cluster.tick().suspends == (Suspend(TaskId(1), TaskId(9)),)
+    cluster.change(waiting(10, 1, HIGH, user="eve", submitted_at=2.0))
     cluster.leave(TaskId(1))
-    decided = cluster.tick()
-    assert started(decided) == [9]
-    assert codes(decided) == {1: WaitCode.NO_FREE_NODES, 8: WaitCode.BEHIND}
-
-
-@pytest.mark.parametrize(
-    ("leaver", "suspends"),
-    [
-        pytest.param({}, 0, id="it comes back first"),
-        pytest.param({"held": True}, 1, id="it is held"),
-        pytest.param({"state": TaskState.STOPPING}, 1, id="it ends"),
-        pytest.param({"submitted_at": 99.0}, 1, id="it comes back last"),
-        pytest.param({"priority": LOW}, 1, id="it comes back below"),
-        pytest.param({"priority": HIGH}, 1, id="it has no quota to come back with"),
-    ],
-)
-def test_who_is_expected_back(leaver: dict[str, Any], suspends: int) -> None:
-    leaving = replace(active(1, ["n0"], state=TaskState.SUSPENDING), **leaver)
-    claims = [leaving, active(2, ["n1"], LOW), waiting(3, 2)]
-    quotas = [quota("bob", LOW, 2), quota("bob", NORMAL, 2), quota("ada", NORMAL, 2)]
-    assert len(decide(nodes(2), claims, quotas).suspends) == suspends
+    assert started(cluster.tick()) == [9]
 
 
 def test_finished_claims_are_ignored() -> None:

@@ -7,36 +7,56 @@ import os
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from hai.core.node import Node, NodeHealth
-from hai.core.planner import Claim, ClusterState, Plan, Policy, plan
-from hai.core.preemption import charged_level
+from hai.core.plan import Claim, Plan
+from hai.core.planner import plan
+from hai.core.policy import Policy
 from hai.core.quota import LEVELS, Quota, QuotaTable
+from hai.core.running import standing
+from hai.core.state import SchedulerState, build_state
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
-from tests.unit.core.clusters import SimulatedCluster
+from tests.unit.core.clusters import SimulatedCluster, reasons
+from tests.unit.core.pictures import picture
 
 GROUPS = [GroupName("training"), GroupName("jupyter")]
 USERS = [UserName(name) for name in ("ada", "bob", "eve")]
-FEW_LEVELS = [Priority.LOW, Priority.NORMAL, Priority.HIGH]
+FEW_LEVELS = [Priority.LOW, Priority.NORMAL, Priority.ABOVE_NORMAL]
 ASKED = [*FEW_LEVELS, Priority.AUTO]
-NOW = 1000.0
+NOW = 10_000.0
+POLICY = Policy()
+SLICE = POLICY.slice_seconds
 
 EXAMPLES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
 PROPERTY = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 120)
+pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 240)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Values that a state can be built of, over and over."""
+
+    nodes: tuple[Node, ...]
+    claims: tuple[Claim, ...]
+    quotas: QuotaTable
+    policy: Policy = POLICY
+
+    def state(self) -> SchedulerState:
+        return build_state(self.policy, self.nodes, self.quotas, self.claims, NOW)
 
 
 @st.composite
 def member_lists(draw: st.DrawFn) -> tuple[Node, ...]:
     healths = st.sampled_from([NodeHealth.READY] * 5 + list(NodeHealth))
     leaves = st.sampled_from(["", "a", "b"])
+    zones = st.sampled_from(draw(st.sampled_from([[""], ["", ""], ["east", "west"]])))
     count = draw(st.integers(0, 8))
     return tuple(
         Node(
@@ -44,6 +64,7 @@ def member_lists(draw: st.DrawFn) -> tuple[Node, ...]:
             draw(st.sampled_from(GROUPS)) if number > 5 else GROUPS[0],
             "hollow",
             leaf=draw(leaves),
+            zone=draw(zones),
             health=draw(healths),
         )
         for number in range(count)
@@ -52,15 +73,25 @@ def member_lists(draw: st.DrawFn) -> tuple[Node, ...]:
 
 @st.composite
 def waiting_claims(draw: st.DrawFn, task_id: int, asked: Sequence[Priority]) -> Claim:
+    submitted_at = NOW - draw(st.integers(0, 5)) * 1000.0
+    suspended = draw(st.booleans())
+    rare = st.integers(0, 9).map(lambda number: number == 0)
     return Claim(
         task_id=TaskId(task_id),
         user=draw(st.sampled_from(USERS)),
         group=draw(st.sampled_from([GROUPS[0]] * 4 + GROUPS)),
         nodes=draw(st.integers(1, 5)),
         priority=draw(st.sampled_from(asked)),
-        state=draw(st.sampled_from([TaskState.QUEUED, TaskState.SUSPENDED])),
-        submitted_at=float(draw(st.integers(0, 5))),
-        held=draw(st.integers(0, 9)) == 0,
+        state=TaskState.SUSPENDED if suspended else TaskState.QUEUED,
+        submitted_at=submitted_at,
+        queued_at=draw(st.sampled_from([None, submitted_at + 500.0])) if suspended else None,
+        suspended_at=draw(st.sampled_from([None, submitted_at + 400.0])) if suspended else None,
+        held=draw(rare),
+        first=draw(rare),
+        waits_for=(TaskId(99),) if draw(rare) else (),
+        not_before=NOW + 500.0 if draw(rare) else None,
+        array=TaskId(1) if draw(rare) else None,
+        array_limit=2,
         custom_rank=float(draw(st.integers(0, 2))),
     )
 
@@ -70,10 +101,9 @@ def clusters(
     draw: st.DrawFn,
     *,
     asked: Sequence[Priority] = ASKED,
-    changed: bool = True,
     leaving: bool = True,
     least_limit: int = 0,
-) -> ClusterState:
+) -> Cluster:
     members = draw(member_lists())
     limits = st.integers(least_limit, least_limit + 8)
     quotas = [
@@ -92,59 +122,83 @@ def clusters(
         if len(holds) == claim.nodes and draw(st.booleans()):
             del free[claim.group][: claim.nodes]
             charged = claim.priority
-            if charged is Priority.AUTO or (changed and draw(st.integers(0, 4)) == 0):
+            if charged is Priority.AUTO:
                 charged = draw(st.sampled_from(FEW_LEVELS))
             claim = replace(
                 claim,
                 state=draw(st.sampled_from(states)),
                 holds=holds,
                 held=False,
+                waits_for=(),
+                not_before=None,
                 charged=charged,
-                since=NOW - draw(st.integers(0, 99)),
+                since=NOW - draw(st.integers(0, 4)) * 900.0,
+                backfill=draw(st.integers(0, 3)) == 0,
             )
         claims.append(claim)
-    return ClusterState(members, tuple(claims), QuotaTable.of(quotas))
+    return Cluster(members, tuple(claims), QuotaTable.of(quotas))
 
 
-def unranked(state: ClusterState) -> ClusterState:
-    claims = (replace(claim, custom_rank=0.0) for claim in state.claims)
-    return replace(state, claims=tuple(claims))
-
-
-def check(state: ClusterState, decided: Plan) -> None:
+def check(state: SchedulerState, decided: Plan) -> None:
     """Every invariant that one plan can be held to."""
-    claims = {claim.task_id: claim for claim in state.claims}
-    check_nodes(state, claims, decided)
-    check_quota(state, claims, decided)
-    check_suspends(claims, decided)
+    check_nodes(state, decided)
+    check_zones(state, decided)
+    check_quota(state, decided)
+    check_suspends(state, decided)
+    check_arrays(state, decided)
     started = [start.task_id for start in decided.starts]
-    candidates = {claim.task_id for claim in state.claims if claim.state.is_waiting}
+    candidates = {claim.task_id for claim in state.claims.values() if claim.state.is_waiting}
     assert len(set(started)) == len(started)
-    assert set(started) | set(decided.reasons) == candidates  # nobody is lost
+    why = reasons(state, decided)
+    assert set(started) | set(why) == candidates  # nobody is lost, and nobody without a reason
+    assert WaitCode.NOT_PLANNED not in {reason.code for reason in why.values()}
     assert not set(started) & set(decided.reasons)
-    assert not any(claims[task_id].held for task_id in started)
+    for task_id in started:
+        claim = state.claims[task_id]
+        assert not claim.held
+        assert not claim.waits_for
+        assert claim.not_before is None or claim.not_before <= state.now
 
 
-def check_nodes(state: ClusterState, claims: dict[TaskId, Claim], decided: Plan) -> None:
-    held = Counter(name for c in state.claims if c.state.is_active for name in c.holds)
-    nodes = {node.name: node for node in state.nodes}
+def check_nodes(state: SchedulerState, decided: Plan) -> None:
+    held = Counter(n for c in state.claims.values() if c.state.is_active for n in c.holds)
     for start in decided.starts:
-        claim = claims[start.task_id]
+        claim = state.claims[start.task_id]
         assert len(start.nodes) == claim.nodes
         for name in start.nodes:
-            assert nodes[name].health is NodeHealth.READY
-            assert nodes[name].group == claim.group
+            assert state.nodes[name].health is NodeHealth.READY
+            assert state.nodes[name].group == claim.group
         held.update(start.nodes)
     assert all(count == 1 for count in held.values())
 
 
-def check_quota(state: ClusterState, claims: dict[TaskId, Claim], decided: Plan) -> None:
-    used: Counter[tuple[UserName, GroupName, Priority]] = Counter()
-    for claim in state.claims:
-        if claim.state.is_active:
-            used[claim.user, claim.group, charged_level(claim)] += len(claim.holds)
+def zones_of(state: SchedulerState, names: Sequence[NodeName]) -> set[str]:
+    return {state.nodes[name].zone for name in names if name in state.nodes}
+
+
+def check_zones(state: SchedulerState, decided: Plan) -> None:
+    """No start spans more than two zones, or two when another task of the group does already."""
+    spanning = Counter(
+        claim.group
+        for claim in state.claims.values()
+        if claim.state.is_active and len(zones_of(state, claim.holds)) > 1
+    )
     for start in decided.starts:
-        claim = claims[start.task_id]
+        zones = zones_of(state, start.nodes)
+        assert len(zones) <= 2
+        if len(zones) == 2:
+            group = state.claims[start.task_id].group
+            spanning[group] += 1
+            assert spanning[group] == 1
+
+
+def check_quota(state: SchedulerState, decided: Plan) -> None:
+    used: Counter[tuple[UserName, GroupName, Priority]] = Counter()
+    for claim in state.claims.values():
+        if claim.state.is_active:
+            used[claim.user, claim.group, claim.level] += len(claim.holds)
+    for start in decided.starts:
+        claim = state.claims[start.task_id]
         assert start.priority in LEVELS
         assert claim.priority in (start.priority, Priority.AUTO)
         key = (claim.user, claim.group, start.priority)
@@ -152,72 +206,99 @@ def check_quota(state: ClusterState, claims: dict[TaskId, Claim], decided: Plan)
         assert used[key] <= state.quotas.limit(*key)
 
 
-def check_suspends(claims: dict[TaskId, Claim], decided: Plan) -> None:
+def check_arrays(state: SchedulerState, decided: Plan) -> None:
+    begun = {start.task_id for start in decided.starts}
+    active = [
+        claim
+        for claim in state.claims.values()
+        if claim.array is not None and (claim.state.is_active or claim.task_id in begun)
+    ]
+    if any(claim.task_id in begun for claim in active):
+        assert len(active) <= active[0].array_limit
+
+
+def check_suspends(state: SchedulerState, decided: Plan) -> None:
+    claims = state.claims
     victims = [suspend.task_id for suspend in decided.suspends]
     assert len(set(victims)) == len(victims)
+    levels = {handover.task_id: handover.priority for handover in decided.handovers}
     for suspend in decided.suspends:
         victim, winner = claims[suspend.task_id], claims[suspend.for_task]
         assert victim.state in (TaskState.STARTING, TaskState.RUNNING)
         assert decided.reasons[winner.task_id].code is WaitCode.HANDOVER
-        assert winner.priority is Priority.AUTO or charged_level(victim) < winner.priority
+        check_right(state, victim, winner, levels[winner.task_id])
         named = decided.reasons[winner.task_id].evidence["tasks"]
         assert isinstance(named, list)
         assert victim.task_id in named
-    set_aside = [
-        name
-        for reason in decided.reasons.values()
-        if reason.code is WaitCode.HANDOVER
-        for name in list_of(reason.evidence["nodes"])
-    ]
+    set_aside = [name for handover in decided.handovers for name in handover.nodes]
     started = [name for start in decided.starts for name in start.nodes]
     assert len(set(set_aside + started)) == len(set_aside + started)
 
 
-def list_of(value: object) -> list[object]:
-    assert isinstance(value, list)
-    return value
+def check_right(state: SchedulerState, victim: Claim, winner: Claim, level: Priority) -> None:
+    """Lower levels at once; of equals only backfill, or another user's after its slice."""
+    if standing(victim) < level:
+        return
+    assert standing(victim) is level
+    if not victim.backfill:
+        assert victim.user != winner.user
+        assert state.now - victim.slice_since >= SLICE
 
 
 @PROPERTY
-@given(clusters(), st.booleans())
-def test_one_plan(state: ClusterState, preemption: bool) -> None:
-    decided = plan(state, Policy(preemption=preemption), NOW)
+@given(clusters(), st.booleans(), st.booleans())
+def test_one_plan(cluster: Cluster, preemption: bool, backfill: bool) -> None:
+    policy = Policy(preemption=preemption, backfill=backfill)
+    state = replace(cluster, policy=policy).state()
+    before = picture(state)
+    decided = plan(state, NOW)
     event(f"starts {bool(decided.starts)}, suspends {bool(decided.suspends)}")
+    assert picture(state) == before  # planning leaves no trace
+    assert plan(state, NOW) == decided
     check(state, decided)
     assert preemption or not decided.suspends
+    assert (preemption and backfill) or not any(start.backfill for start in decided.starts)
 
 
 @PROPERTY
 @given(clusters(), st.randoms(use_true_random=False))
-def test_the_order_of_the_input_does_not_matter(state: ClusterState, rng: random.Random) -> None:
-    nodes = rng.sample(state.nodes, len(state.nodes))
-    claims = rng.sample(state.claims, len(state.claims))
-    limits = rng.sample(list(state.quotas.limits.items()), len(state.quotas.limits))
-    shuffled = ClusterState(tuple(nodes), tuple(claims), QuotaTable(dict(limits)))
-    assert plan(shuffled, Policy(), NOW) == plan(state, Policy(), NOW)
+def test_the_order_of_the_input_does_not_matter(cluster: Cluster, rng: random.Random) -> None:
+    nodes = rng.sample(cluster.nodes, len(cluster.nodes))
+    claims = rng.sample(cluster.claims, len(cluster.claims))
+    state = SchedulerState(cluster.policy, (), QuotaTable(), NOW)
+    steps = [lambda claim=claim: state.put(claim) for claim in claims]
+    steps.insert(rng.randint(0, len(steps)), lambda: state.set_nodes(nodes))
+    steps.insert(rng.randint(0, len(steps)), lambda: state.set_quotas(cluster.quotas))
+    for step in steps:
+        step()
+    whole = cluster.state()
+    assert picture(state) == picture(whole)
+    assert plan(state, NOW) == plan(whole, NOW)
 
 
 @PROPERTY
 @given(clusters(), st.booleans())
-def test_an_unchanging_cluster_comes_to_rest(state: ClusterState, preemption: bool) -> None:
-    """Nothing arrives and nothing ends: after every hand-over the plan is empty, and stays so.
-    Each suspension made room for a start (its own task's or a better one's)."""
-    cluster = SimulatedCluster(state, Policy(preemption=preemption), NOW)
-    plans = cluster.settle()
-    assert not cluster.tick().starts
+def test_an_unchanging_cluster_comes_to_rest(cluster: Cluster, preemption: bool) -> None:
+    """Nothing arrives and nothing ends: after every hand-over the plan is empty, and stays so until
+    a slice ends. Each suspension made room for a start (its own task's or a better one's)."""
+    policy = Policy(preemption=preemption)
+    simulated = SimulatedCluster(replace(cluster, policy=policy).state(), NOW)
+    plans = simulated.settle()
+    assert not simulated.tick().decides
     last = plans[-1]
     assert WaitCode.HANDOVER not in {reason.code for reason in last.reasons.values()}
     for number, decided in enumerate(plans):
         if decided.suspends:
             assert any(later.starts for later in plans[number + 1 :])
+    assert all(count == 1 for count in Counter(id_ for id_, _ in simulated.suspends).values())
 
 
 @PROPERTY
-@given(clusters(asked=FEW_LEVELS, changed=False, leaving=False, least_limit=100))
-def test_who_others_left_for_does_start(state: ClusterState) -> None:
-    """With room in every quota and no ranks nobody new comes first: the named task starts."""
-    cluster = SimulatedCluster(unranked(state), Policy(), NOW)
-    for number, decided in enumerate(plans := cluster.settle()):
+@given(clusters(leaving=False, least_limit=100))
+def test_who_others_left_for_does_start(cluster: Cluster) -> None:
+    """With room in every quota the named task starts."""
+    simulated = SimulatedCluster(cluster.state(), NOW)
+    for number, decided in enumerate(plans := simulated.settle()):
         for suspend in decided.suspends:
             later = [start.task_id for each in plans[number + 1 :] for start in each.starts]
             assert suspend.for_task in later
@@ -225,44 +306,66 @@ def test_who_others_left_for_does_start(state: ClusterState) -> None:
 
 @PROPERTY
 @given(clusters(), st.data())
-def test_a_long_life(state: ClusterState, data: st.DataObject) -> None:
-    """Tasks arrive, finish and leave when they like, nodes fail and come back: all plans hold."""
-    cluster = SimulatedCluster(state, Policy(), NOW)
-    task_id = len(state.claims)
+def test_a_long_life(cluster: Cluster, data: st.DataObject) -> None:
+    """Tasks arrive, finish and leave when they like, nodes fail and come back, quotas change, time
+    passes: all plans hold, and the state is always the one that could be built anew."""
+    simulated = SimulatedCluster(cluster.state(), NOW)
+    state = simulated.state
+    task_id = len(cluster.claims)
     for _ in range(data.draw(st.integers(1, 8), label="ticks")):
-        before = cluster.state
-        check(before, cluster.tick())
-        for leaver in cluster.leaving:
+        before = plan(state, simulated.now)
+        check(state, before)
+        simulated.tick(data.draw(st.sampled_from([1.0, 700.0, 1800.0, 90_000.0])))
+        for leaver in simulated.leaving:
             if data.draw(st.booleans()):
-                cluster.leave(leaver)
-        running = [c for c in cluster.state.claims if c.state is TaskState.RUNNING]
+                simulated.leave(leaver)
+        running = [c for c in state.claims.values() if c.state is TaskState.RUNNING]
         if data.draw(st.booleans()) and running:
-            done = data.draw(st.sampled_from(running))
-            cluster.finish(done.task_id)
+            simulated.finish(data.draw(st.sampled_from(running)).task_id)
         if data.draw(st.booleans()):
             task_id += 1
-            cluster.change(data.draw(waiting_claims(task_id, ASKED)))
-        if data.draw(st.booleans()) and cluster.state.nodes:
-            node = data.draw(st.sampled_from(cluster.state.nodes))
-            cluster.set_health(node.name, data.draw(st.sampled_from(NodeHealth)))
-    cluster.settle()
+            simulated.change(data.draw(waiting_claims(task_id, ASKED)))
+        if data.draw(st.booleans()) and state.nodes:
+            node = data.draw(st.sampled_from(sorted(state.nodes)))
+            simulated.set_health(node, data.draw(st.sampled_from(NodeHealth)))
+        if data.draw(st.integers(0, 4)) == 0:
+            limit = data.draw(st.integers(0, 9))
+            state.set_quotas(QuotaTable(dict.fromkeys(state.quotas.limits, limit)))
+        rebuilt = build_state(
+            state.policy, state.nodes.values(), state.quotas, state.claims.values(), state.now
+        )
+        assert picture(state, with_shares=False) == picture(rebuilt, with_shares=False)
+    simulated.settle()
 
 
 @PROPERTY
 @given(clusters())
-def test_nobody_starts_past_a_better_claim_of_its_own_kind(state: ClusterState) -> None:
-    """Of two claims alike but for age, neither ranked, the younger never starts alone."""
-    state = unranked(state)
-    started = {start.task_id for start in plan(state, Policy(), NOW).starts}
-    free = [c for c in state.claims if c.state.is_waiting and not c.held]
-    for older in free:
-        for younger in free:
-            alike = (older.user, older.group, older.nodes, older.priority) == (
-                younger.user,
-                younger.group,
-                younger.nodes,
-                younger.priority,
+def test_nobody_starts_past_a_better_claim_of_its_own_kind(cluster: Cluster) -> None:
+    """Of two claims of one user alike but for their place in the line, the later never starts
+    alone."""
+    state = cluster.state()
+    started = {start.task_id for start in plan(state, NOW).starts}
+    standing_there = [
+        claim
+        for claim in state.claims.values()
+        if claim.state.is_waiting
+        and claim.task_id not in state.lineup.parked
+        and claim.task_id not in state.promised
+        and state.lineup.rests_until(claim) <= NOW
+    ]
+    for first in standing_there:
+        for later in standing_there:
+            alike = (first.user, first.group, first.nodes, first.priority, first.first) == (
+                later.user,
+                later.group,
+                later.nodes,
+                later.priority,
+                later.first,
             )
-            first = (older.submitted_at, older.task_id) < (younger.submitted_at, younger.task_id)
-            if alike and first and younger.task_id in started:
-                assert older.task_id in started
+            is_before = (first.custom_rank, first.line_since, first.task_id) < (
+                later.custom_rank,
+                later.line_since,
+                later.task_id,
+            )
+            if alike and is_before and later.task_id in started:
+                assert first.task_id in started

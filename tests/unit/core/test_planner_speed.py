@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from hai.core.planner import Claim, Policy, plan
+from hai.core.plan import Claim
+from hai.core.planner import plan
 from hai.core.quota import LEVELS
 from hai.core.types import Priority
 from tests.unit.core.clusters import active, node, state_of, waiting
@@ -47,10 +48,12 @@ def test_ten_thousand_wait_for_a_thousand_nodes(
             for number in range(NODES)
         ]
     state = state_of(members, claims)
+    before = dict(state.claims)
     took = []
     for _ in range(3):
         began = time.process_time()
-        decided = plan(state, Policy(), 1000.0)
+        decided = plan(state, 1000.0)
         took.append(time.process_time() - began)
-    assert len(decided.starts) + len(decided.reasons) == WAITING
+    assert len(decided.starts) + len(decided.reasons) <= WAITING
+    assert state.claims == before
     assert min(took) < BOUND_SECONDS

@@ -8,7 +8,8 @@ from hai.bus.local import LocalBus
 from hai.core import lifecycle
 from hai.core.gang import Timing, WorkerReport
 from hai.core.node import Group
-from hai.core.planner import Policy, Start
+from hai.core.plan import Start
+from hai.core.policy import Policy
 from hai.core.quota import Quota
 from hai.core.task import Change, Task, WorkerKey
 from hai.core.types import GroupName, NodeName, Outcome, Priority, TaskId, TaskState, WorkerState

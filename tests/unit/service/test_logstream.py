@@ -10,7 +10,7 @@ import pytest
 from hai.bus.local import LocalBus
 from hai.core import gang, lifecycle
 from hai.core.gang import Timing, WorkerReport
-from hai.core.planner import Start
+from hai.core.plan import Start
 from hai.core.task import Change, Task
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound

@@ -1,0 +1,190 @@
+"""The nodes of one group: which are free, which will be, and which of them a gang would get.
+
+A gang stands in one zone; at most one task of the group spans two zones at a time, since traffic
+between zones is what everybody shares.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+from hai.core.node import Node, NodeHealth
+from hai.core.placement import Pool
+from hai.core.types import NodeName, TaskId
+
+Zones = tuple[str, ...]
+
+
+class Ground:
+    """Every node of a group. A node is free, leaving (all its holders are on their way out), or
+    busy; unhealthy ones are none of these. Two holders of one node are the leaver and its heir."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[NodeName, Node] = {}
+        self.holders: dict[NodeName, dict[TaskId, bool]] = {}  # True: it leaves
+        self.free: dict[str, Pool] = {}
+        self.leaving: dict[str, Pool] = {}
+        self.spanning: set[TaskId] = set()
+        self._usable: dict[str, int] = {}
+        self.widest = 0  # gang that could ever stand on the healthy nodes: two zones at the most
+
+    def replace(self, node: Node) -> None:
+        """A node is new or has changed; its holders stay."""
+        self.discard(node.name)
+        self.nodes[node.name] = node
+        self.free.setdefault(node.zone, Pool())
+        self.leaving.setdefault(node.zone, Pool())
+        self._usable.setdefault(node.zone, 0)
+        if is_usable(node):
+            self._count(node.zone, 1)
+            self._settle(node)
+
+    def discard(self, name: NodeName) -> None:
+        """The node is no longer part of the group."""
+        node = self.nodes.pop(name, None)
+        if node is None:
+            return
+        self._lift(node)
+        if is_usable(node):
+            self._count(node.zone, -1)
+
+    def _count(self, zone: str, change: int) -> None:
+        self._usable[zone] += change
+        self.widest = sum(sorted(self._usable.values())[-2:])
+
+    def hold(self, name: NodeName, task_id: TaskId, *, leaving: bool) -> None:
+        self.holders.setdefault(name, {})[task_id] = leaving
+        self._resettle(name)
+
+    def release(self, name: NodeName, task_id: TaskId) -> None:
+        holders = self.holders.get(name, {})
+        holders.pop(task_id, None)
+        if not holders:
+            self.holders.pop(name, None)
+        self._resettle(name)
+
+    def _resettle(self, name: NodeName) -> None:
+        node = self.nodes.get(name)
+        if node is not None and is_usable(node):
+            self._lift(node)
+            self._settle(node)
+
+    def _lift(self, node: Node) -> None:
+        for pool in (self.free[node.zone], self.leaving[node.zone]):
+            if node.name in pool:
+                pool.remove(node.name)
+
+    def _settle(self, node: Node) -> None:
+        holders = self.holders.get(node.name)
+        if not holders:
+            self.free[node.zone].add(node)
+        elif all(holders.values()):
+            self.leaving[node.zone].add(node)
+
+    # figures
+
+    @property
+    def size(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def healthy(self) -> int:
+        return sum(self._usable.values())
+
+    @property
+    def free_count(self) -> int:
+        return sum(len(pool) for pool in self.free.values())
+
+    @property
+    def leaving_count(self) -> int:
+        return sum(len(pool) for pool in self.leaving.values())
+
+    @property
+    def widest_free(self) -> int:
+        """The widest gang that the free nodes could hold now."""
+        sizes = sorted(len(pool) for pool in self.free.values())
+        return sum(sizes[-2:]) if not self.spanning else (sizes[-1] if sizes else 0)
+
+    def usable_in(self, names: Iterable[NodeName]) -> dict[str, int]:
+        """How many of these nodes are healthy ones of this group, by zone."""
+        counts: dict[str, int] = {}
+        for name in names:
+            node = self.nodes.get(name)
+            if node is not None and is_usable(node):
+                counts[node.zone] = counts.get(node.zone, 0) + 1
+        return counts
+
+    def zones_of(self, names: Iterable[NodeName]) -> set[str]:
+        return {self.nodes[name].zone for name in names if name in self.nodes}
+
+    # choosing
+
+    def zones_for(self, count: int, knows: Sequence[NodeName]) -> Zones | None:
+        """Where a gang of `count` can start now: where it knows most nodes, then the tightest
+        fit; None if nowhere."""
+        if len(self.free) == 1:
+            zone = next(iter(self.free))
+            return (zone,) if len(self.free[zone]) >= count else None
+        known = self._known(knows)
+        fitting = [
+            (-known.get(zone, 0), len(pool), zone)
+            for zone, pool in self.free.items()
+            if len(pool) >= count
+        ]
+        if fitting:
+            return (min(fitting)[2],)
+        pairs = [
+            (len(self.free[a]) + len(self.free[b]), (a, b))
+            for a, b in self._pairs()
+            if len(self.free[a]) + len(self.free[b]) >= count
+        ]
+        return min(pairs)[1] if pairs else None
+
+    def options(self, count: int) -> list[Zones]:
+        """Where a gang of `count` could stand if others left: where fewest have to, one zone
+        rather than two."""
+        if len(self.free) == 1:
+            return [tuple(self.free)]
+        single = [
+            (count - self._reach((zone,)), (zone,))
+            for zone in self.free
+            if self._usable[zone] >= count
+        ]
+        double = [
+            (count - self._reach(pair), pair)
+            for pair in self._pairs()
+            if sum(self._usable[zone] for zone in pair) >= count
+        ]
+        return [zones for _, zones in (*sorted(single), *sorted(double))]
+
+    def missing(self, count: int, zones: Zones) -> int:
+        """Nodes that victims have to give for a gang of `count` in these zones; may be negative."""
+        return count - self._reach(zones)
+
+    def _reach(self, zones: Zones) -> int:
+        return sum(len(self.free[zone]) + len(self.leaving[zone]) for zone in zones)
+
+    def _pairs(self) -> Iterable[tuple[str, str]]:
+        if self.spanning:
+            return ()
+        return combinations(sorted(self.free, key=lambda zone: (-len(self.free[zone]), zone)), 2)
+
+    def choose(
+        self, count: int, zones: Zones, knows: Sequence[NodeName], *, with_leaving: bool = False
+    ) -> tuple[NodeName, ...]:
+        """`count` nodes in these zones, rank 0 first; free ones first, then, if wanted, leaving
+        ones."""
+        pools = [self.free[zone] for zone in zones]
+        if with_leaving:
+            pools += [self.leaving[zone] for zone in zones]
+        chosen: tuple[NodeName, ...] = ()
+        for pool in pools:
+            chosen += pool.choose(min(count - len(chosen), len(pool)), knows)
+        return chosen
+
+    def _known(self, knows: Sequence[NodeName]) -> dict[str, int]:
+        return self.usable_in(knows)
+
+
+def is_usable(node: Node) -> bool:
+    """Whether the planner may give the node away: suspect nodes are avoided altogether."""
+    return node.health is NodeHealth.READY

@@ -1,0 +1,68 @@
+"""What the scheduler knows of one group: its nodes, its line, its active claims, its users."""
+
+from hai.core.ground import Ground
+from hai.core.plan import Claim
+from hai.core.policy import Policy
+from hai.core.queue import Queue
+from hai.core.quota import Account, Ledger, QuotaTable
+from hai.core.running import Running
+from hai.core.share import Shares
+from hai.core.types import GroupName, Priority, UserName
+
+
+class GroupState:
+    """The indexes of one group; state.py keeps them in step with the claims."""
+
+    def __init__(self, name: GroupName, policy: Policy, quotas: QuotaTable, now: float) -> None:
+        self.name = name
+        self.ground = Ground()
+        self.shares = Shares(policy, now)
+        self.running = Running(policy)
+        self.queue = Queue(self._level_of, self._turn_of)
+        self._ledger = Ledger(quotas)
+
+    def account(self, user: UserName) -> Account:
+        return self._ledger.account(user, self.name)
+
+    def set_quotas(self, quotas: QuotaTable) -> None:
+        """New limits; nothing is charged until `charge` says so again."""
+        self._ledger = Ledger(quotas)
+
+    def charge(self, claim: Claim) -> None:
+        """Count an active claim's nodes against its user's quota."""
+        self._charge(claim, len(claim.holds))
+
+    def discharge(self, claim: Claim) -> None:
+        self._charge(claim, -len(claim.holds))
+
+    def _charge(self, claim: Claim, nodes: int) -> None:
+        account = self.account(claim.user)
+        account.used[claim.level] += nodes
+        if claim.state.is_leaving:
+            account.leaving[claim.level] += nodes
+
+    def settle(self, claim: Claim, now: float) -> None:
+        """An active claim's nodes are held in the grounds: it is a possible victim."""
+        if len(self.ground.zones_of(claim.holds)) > 1:
+            self.ground.spanning.add(claim.task_id)
+        if not claim.state.is_leaving:
+            self.running.add(claim, self.ground.usable_in(claim.holds), now)
+
+    def unsettle(self, claim: Claim) -> None:
+        self.ground.spanning.discard(claim.task_id)
+        self.running.remove(claim.task_id)
+
+    def renew(self, claim: Claim, now: float) -> None:
+        """Time may have changed how firmly it holds its nodes, or what it costs."""
+        if self.running.is_stale(claim, now):
+            self.running.remove(claim.task_id)
+            self.running.add(claim, self.ground.usable_in(claim.holds), now)
+
+    def _level_of(self, user: UserName, asked: Priority, width: int) -> Priority | None:
+        """Where a gang of this width could be served now; None while it can not."""
+        if width > self.ground.widest:
+            return None
+        return self.account(user).level_for(asked, width)
+
+    def _turn_of(self, user: UserName) -> tuple[float, float]:
+        return self.shares.key(user), self.shares.last_start(user)

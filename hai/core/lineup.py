@@ -1,0 +1,107 @@
+"""Which waiting claims stand in their line, and what keeps the others out of it.
+
+Held tasks, tasks that wait for others, tasks that failed and are tried again later, and members of
+an array beyond its limit stand in no line: the planner does not meet them.
+"""
+
+import math
+from collections.abc import Callable
+
+from hai.core.arrays import Arrays, is_limited
+from hai.core.group import GroupState
+from hai.core.plan import Claim
+from hai.core.policy import Policy
+from hai.core.types import GroupName, Priority, TaskId, WaitCode
+
+
+class Lineup:
+    """`parked`: what keeps a waiting claim out of its line."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        group: Callable[[GroupName], GroupState],
+        remind: Callable[[float, TaskId], None],
+    ) -> None:
+        self.parked: dict[TaskId, WaitCode] = {}
+        self._policy = policy
+        self._group = group
+        self._remind = remind
+        self._arrays = Arrays()
+
+    def join(self, claim: Claim, now: float) -> None:
+        """A claim waits from now on."""
+        cause = _cause(claim, now)
+        if cause is not None:
+            self.parked[claim.task_id] = cause
+            if cause is WaitCode.BACKOFF and claim.not_before is not None:
+                self._remind(claim.not_before, claim.task_id)
+        elif is_limited(claim):
+            self.parked[claim.task_id] = WaitCode.ARRAY_LIMIT
+            self._arrays.join(claim)
+            self._sort(claim)
+        else:
+            self._stand(claim)
+
+    def leave(self, claim: Claim) -> None:
+        """It does not wait any more, or is about to wait as something else."""
+        parked = self.parked.pop(claim.task_id, None)
+        queue = self._group(claim.group).queue
+        if claim.task_id in queue:
+            queue.remove(claim)
+        if is_limited(claim) and parked in (None, WaitCode.ARRAY_LIMIT):
+            self._arrays.leave(claim)
+            self._sort(claim)
+
+    def activate(self, claim: Claim) -> None:
+        """It holds nodes from now on."""
+        if is_limited(claim):
+            self._arrays.activate(claim)
+            self._sort(claim)
+
+    def deactivate(self, claim: Claim) -> None:
+        if is_limited(claim):
+            self._arrays.deactivate(claim)
+            self._sort(claim)
+
+    def renew(self, claim: Claim, now: float) -> None:
+        """Time has passed: its backoff may be over."""
+        if self.parked.get(claim.task_id) is WaitCode.BACKOFF and _cause(claim, now) is None:
+            self.leave(claim)
+            self.join(claim, now)
+            self._group(claim.group).queue.refresh(claim.user)
+
+    def rests_until(self, claim: Claim) -> float:
+        """Until when a task that was suspended is not started as a backfill: nobody is suspended
+        twice within a slice by equals."""
+        if claim.suspended_at is None:
+            return -math.inf
+        level = Priority.NORMAL if claim.priority is Priority.AUTO else claim.priority
+        return claim.suspended_at + self._policy.slice_of(level)
+
+    def _stand(self, claim: Claim) -> None:
+        self._group(claim.group).queue.add(claim)
+        rests_until = self.rests_until(claim)
+        if rests_until > -math.inf:
+            self._remind(rests_until, claim.task_id)
+
+    def _sort(self, claim: Claim) -> None:
+        go, wait = self._arrays.sort(claim)
+        for member in wait:
+            self._group(member.group).queue.remove(member)
+            self.parked[member.task_id] = WaitCode.ARRAY_LIMIT
+        for member in go:
+            self.parked.pop(member.task_id, None)
+            self._stand(member)
+        for member in (*go, *wait):
+            self._group(member.group).queue.refresh(member.user)
+
+
+def _cause(claim: Claim, now: float) -> WaitCode | None:
+    if claim.held:
+        return WaitCode.HELD
+    if claim.waits_for:
+        return WaitCode.DEPENDENCY
+    if claim.not_before is not None and claim.not_before > now:
+        return WaitCode.BACKOFF
+    return None

@@ -1,0 +1,251 @@
+"""The waiting claims of one group, indexed so that the planner meets only those that it serves.
+
+Claims of one user, one asked priority and one width form a cell: they are interchangeable but for
+their place in their user's line. A cell stands at the level where its user has quota for it now, or
+at none. Each level keeps its cells by width, in the order of their users' turns, and its users by
+how long they have waited.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hai.core.plan import Claim
+from hai.core.types import Priority, TaskId, UserName
+
+OwnKey = tuple[bool, float, float, TaskId]
+CellKey = tuple[UserName, Priority, int]
+Entry = tuple[float, float, UserName, OwnKey, Priority, int]
+Waiter = tuple[float, float, UserName]
+
+LevelOf = Callable[[UserName, Priority, int], Priority | None]
+TurnOf = Callable[[UserName], tuple[float, float]]
+
+
+def own_key(claim: Claim) -> OwnKey:
+    """Orders the claims of one user: who lost a node, then the user's own ranks, then who joined
+    the line first. A suspended task joins it anew: what ran long lets the user's others by."""
+    return (not claim.first, claim.custom_rank, claim.line_since, claim.task_id)
+
+
+@dataclass(slots=True)
+class Cell:
+    """Claims of one user, asked priority and width, first come, first served."""
+
+    line: list[OwnKey] = field(default_factory=list)
+    level: Priority | None = None
+    entry: Entry | None = None
+
+
+@dataclass(slots=True)
+class _Member:
+    """One user's place in the queue."""
+
+    cells: dict[CellKey, Cell] = field(default_factory=dict)
+    waits: dict[Priority, Waiter] = field(default_factory=dict)
+
+
+class Queue:
+    """`level_of(user, asked, width)` says at which level a cell has room now (None: at none);
+    `turn_of(user)` gives the user's share (the lowest comes first) and last start."""
+
+    def __init__(self, level_of: LevelOf, turn_of: TurnOf) -> None:
+        self._level_of = level_of
+        self._turn_of = turn_of
+        self._claims: dict[TaskId, Claim] = {}
+        self._members: dict[UserName, _Member] = {}
+        self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
+        self._orders: dict[Priority, dict[int, list[Entry]]] = {}
+        self._waiters: dict[Priority, list[Waiter]] = {}
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._claims
+
+    def claims(self) -> Collection[Claim]:
+        return self._claims.values()
+
+    def claim(self, task_id: TaskId) -> Claim:
+        return self._claims[task_id]
+
+    def refresh_all(self) -> None:
+        for user in list(self._members):
+            self.refresh(user)
+
+    def refresh_widths(self, above: int, to: int) -> None:
+        """The widest gang that can ever fit has changed between these bounds."""
+        widths = [width for width in self._by_width if above < width <= to]
+        for user in {user for width in widths for user in self._by_width[width]}:
+            self.refresh(user)
+
+    # changing
+
+    def add(self, claim: Claim) -> None:
+        self._claims[claim.task_id] = claim
+        member = self._members.setdefault(claim.user, _Member())
+        key = _cell_key(claim)
+        cell = member.cells.get(key)
+        if cell is None:
+            cell = member.cells[key] = Cell()
+            users = self._by_width.setdefault(claim.nodes, {})
+            users[claim.user] = users.get(claim.user, 0) + 1
+        insort(cell.line, own_key(claim))
+
+    def remove(self, claim: Claim) -> None:
+        """Leaves the orders stale until `refresh` of its user."""
+        del self._claims[claim.task_id]
+        line = self._members[claim.user].cells[_cell_key(claim)].line
+        del line[bisect_left(line, own_key(claim))]
+
+    def refresh(self, user: UserName) -> None:
+        """Put the user's cells where quota, share and lines say now."""
+        member = self._members.get(user)
+        if member is None:
+            return
+        share, last_start = self._turn_of(user)
+        for key in [key for key, cell in member.cells.items() if not cell.line]:
+            self._place(key, member.cells.pop(key), None, None)
+            self._forget_width(key)
+        placed = [(key, cell, self._level_of(*key)) for key, cell in member.cells.items()]
+        heads = [
+            (self._claims[cell.line[0][3]], level) for _, cell, level in placed if level is not None
+        ]
+        tie = min((head.line_since for head, _ in heads), default=0.0)
+        for key, cell, level in placed:
+            entry = None
+            if level is not None:
+                entry = (share, tie, user, cell.line[0], key[1], key[2])
+            self._place(key, cell, level, entry)
+        self._refresh_waits(user, member, heads, tie, last_start)
+        if not member.cells:
+            del self._members[user]
+
+    def _forget_width(self, key: CellKey) -> None:
+        user, _, width = key
+        users = self._by_width[width]
+        users[user] -= 1
+        if not users[user]:
+            del users[user]
+        if not users:
+            del self._by_width[width]
+
+    def _place(self, key: CellKey, cell: Cell, level: Priority | None, entry: Entry | None) -> None:
+        if cell.entry == entry and cell.level is level:
+            return
+        width = key[2]
+        if cell.entry is not None and cell.level is not None:
+            widths = self._orders[cell.level]
+            order = widths[width]
+            del order[bisect_left(order, cell.entry)]
+            if not order:
+                del widths[width]
+        if entry is not None and level is not None:
+            insort(self._orders.setdefault(level, {}).setdefault(width, []), entry)
+        cell.entry = entry
+        cell.level = level
+
+    def _refresh_waits(
+        self,
+        user: UserName,
+        member: _Member,
+        heads: Iterable[tuple[Claim, Priority]],
+        tie: float,
+        last_start: float,
+    ) -> None:
+        waits: dict[Priority, Waiter] = {}
+        for head, level in heads:
+            waiter = (max(head.line_since, last_start), tie, user)
+            waits[level] = min(waits.get(level, waiter), waiter)
+        if waits == member.waits:
+            return
+        for level, waiter in member.waits.items():
+            waiters = self._waiters[level]
+            del waiters[bisect_left(waiters, waiter)]
+        for level, waiter in waits.items():
+            insort(self._waiters.setdefault(level, []), waiter)
+        member.waits = waits
+
+    # asking
+
+    def levels(self) -> list[Priority]:
+        """Levels at which somebody could be served, highest first."""
+        return sorted((level for level, widths in self._orders.items() if widths), reverse=True)
+
+    def is_at(self, task_id: TaskId, level: Priority) -> bool:
+        """Whether the claim waits at that level."""
+        claim = self._claims.get(task_id)
+        if claim is None:
+            return False
+        return self._members[claim.user].cells[_cell_key(claim)].level is level
+
+    def level_of(self, task_id: TaskId) -> Priority | None:
+        """Where the claim waits; None: nowhere, it has no quota or can not fit."""
+        claim = self._claims[task_id]
+        return self._members[claim.user].cells[_cell_key(claim)].level
+
+    def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
+        """Users who wait at the level since `before` or longer, the longest first."""
+        waiters = self._waiters.get(level, [])
+        for waiter in waiters[: bisect_right(waiters, (before, float("inf")))]:
+            yield waiter[2]
+
+    def is_overdue(self, user: UserName, level: Priority, before: float) -> bool:
+        member = self._members.get(user)
+        waiter = member.waits.get(level) if member else None
+        return waiter is not None and waiter[0] <= before
+
+    def next_overdue(self, after: float) -> float | None:
+        """The earliest time later than `after` since when a user waits."""
+        found = []
+        for waiters in self._waiters.values():
+            at = bisect_right(waiters, (after, float("inf")))
+            if at < len(waiters):
+                found.append(waiters[at][0])
+        return min(found, default=None)
+
+    def head_of(self, user: UserName, level: Priority) -> Claim | None:
+        """The first in the user's own line at that level."""
+        member = self._members.get(user)
+        if member is None:
+            return None
+        lines = [cell.line[0] for cell in member.cells.values() if cell.level is level]
+        return self._claims[min(lines)[3]] if lines else None
+
+    def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
+        """Every claim at that level, by user and in the user's order. O(claims)."""
+        lines: dict[UserName, list[OwnKey]] = {}
+        for user, member in self._members.items():
+            keys = [
+                key for cell in member.cells.values() if cell.level is level for key in cell.line
+            ]
+            if keys:
+                lines[user] = sorted(keys)
+        return lines
+
+    def next_in_turn(self, level: Priority) -> Claim | None:
+        """Whose turn it is at that level."""
+        widths = self._orders.get(level)
+        if not widths:
+            return None
+        return self._claims[min(order[0] for order in widths.values())[3][3]]
+
+    def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
+        """The first in turn that needs at most `widest` nodes and was not skipped; of one cell
+        only the first is looked at."""
+        best: Entry | None = None
+        for width, order in self._orders.get(level, {}).items():
+            if width > widest:
+                continue
+            for entry in order:
+                if best is not None and entry > best:
+                    break
+                if entry[3][3] not in skipped:
+                    best = entry
+                    break
+        return None if best is None else self._claims[best[3][3]]
+
+
+def _cell_key(claim: Claim) -> CellKey:
+    return (claim.user, claim.priority, claim.nodes)

@@ -1,0 +1,123 @@
+"""The structured reason of every waiting task, from the state and the plan that was made of it.
+
+The planner only tells the reasons of those that it looked at; the others follow from where they
+stand. Texts are explain.py's.
+"""
+
+import math
+from collections.abc import Mapping
+
+from hai.core.group import GroupState
+from hai.core.plan import Claim, Plan, Reason
+from hai.core.running import slice_end
+from hai.core.state import SchedulerState
+from hai.core.types import TaskId, WaitCode
+
+TASKS_NAMED = 8  # in one list of a reason; the rest is a number
+
+
+def reason_of(
+    state: SchedulerState,
+    decided: Plan,
+    task_id: TaskId,
+    positions: Mapping[TaskId, int] | None = None,
+) -> Reason:
+    """Why this waiting task waits; ask with the plan applied (trial.applied), so that what others
+    got counts. `positions`: places in the order of service, from 1."""
+    claim = state.claims.get(task_id)
+    told = decided.reasons.get(task_id)
+    if claim is not None and told is not None:
+        return _with_holders(state.group(claim.group), state, claim, told)
+    if claim is None or not claim.state.is_waiting:
+        return Reason(WaitCode.NOT_PLANNED)
+    parked = state.lineup.parked.get(task_id)
+    if parked is not None:
+        return _parked(state, claim, parked)
+    group = state.group(claim.group)
+    if group.queue.level_of(task_id) is None:
+        return _refusal(group, claim)
+    return _behind(state, group, decided, claim, positions or {})
+
+
+def _parked(state: SchedulerState, claim: Claim, code: WaitCode) -> Reason:
+    evidence: dict[str, object] = {"group": claim.group}
+    if code is WaitCode.DEPENDENCY:
+        evidence["tasks"] = list(claim.waits_for)
+    elif code is WaitCode.BACKOFF and claim.not_before is not None:
+        evidence["until"] = claim.not_before
+        evidence["seconds"] = math.ceil(max(0.0, claim.not_before - state.now))
+    elif code is WaitCode.ARRAY_LIMIT:
+        evidence |= {"array": claim.array, "limit": claim.array_limit}
+    return Reason(code, evidence)
+
+
+def _refusal(group: GroupState, claim: Claim) -> Reason:
+    """It stands in no level's line: too wide for the nodes, or for the quota."""
+    size, healthy = group.ground.size, group.ground.healthy
+    evidence: dict[str, object] = {"group": claim.group, "needed": claim.nodes}
+    if claim.nodes > group.ground.widest:
+        code = WaitCode.UNHEALTHY
+        if claim.nodes > size:
+            code = WaitCode.GROUP_TOO_SMALL if size else WaitCode.GROUP_UNKNOWN
+        return Reason(code, {**evidence, "nodes": size, "healthy": healthy})
+    account = group.account(claim.user)
+    level = account.level_to_blame(claim.priority, claim.nodes)
+    limit = account.limits[level]
+    code = WaitCode.NO_QUOTA if limit < claim.nodes else WaitCode.QUOTA_EXCEEDED
+    return Reason(
+        code, {**evidence, "limit": limit, "used": account.used[level], "level": level.name}
+    )
+
+
+def _behind(
+    state: SchedulerState,
+    group: GroupState,
+    decided: Plan,
+    claim: Claim,
+    positions: Mapping[TaskId, int],
+) -> Reason:
+    level = group.queue.level_of(claim.task_id)
+    evidence: dict[str, object] = {
+        "group": claim.group,
+        "level": level.name if level is not None else claim.priority.name,
+        "needed": claim.nodes,
+        "free": group.ground.free_count,
+    }
+    if claim.task_id in positions:
+        evidence["position"] = positions[claim.task_id]
+    head = _head(state, decided, claim)
+    if head is not None:
+        evidence["head"] = head
+    rests_until = state.lineup.rests_until(claim)
+    if rests_until > state.now:
+        evidence["rests_until"] = rests_until
+    return Reason(WaitCode.BEHIND, evidence)
+
+
+def _head(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
+    """The waiting task that holds this one back: the first that the plan could not start."""
+    for task_id, reason in decided.reasons.items():
+        other = state.claims.get(task_id)
+        if other is None or other.group != claim.group:
+            continue
+        if reason.code is WaitCode.NO_FREE_NODES:
+            return task_id
+    return None
+
+
+def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason: Reason) -> Reason:
+    """Who holds the nodes that the head of a line waits for, until when each is safe."""
+    if reason.code is not WaitCode.NO_FREE_NODES:
+        return reason
+    holders = sorted(
+        (slice_end(holder, state.policy), holder.task_id) for holder in group.running.claims()
+    )
+    named = holders[:TASKS_NAMED]
+    evidence = {
+        **reason.evidence,
+        "held_by": [task_id for _, task_id in named],
+        "held_by_more": len(holders) - len(named),
+        "safe_until": {str(task_id): until for until, task_id in named if until > state.now},
+        "own": sum(len(c.holds) for c in group.running.claims() if c.user == claim.user),
+    }
+    return Reason(reason.code, evidence)

@@ -1,0 +1,180 @@
+"""The active claims of one group as possible victims: who may be asked to leave, cheapest first.
+
+A victim costs the work that it would lose, the seconds since its last checkpoint, but no more than
+a cap, so that nobody is safe by never saving; then the number of nodes; then age, newest first.
+Costs of running tasks grow alike, so their order only changes when one of them saves, or reaches
+the cap.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from heapq import merge
+
+from hai.core.ground import Zones
+from hai.core.plan import Claim
+from hai.core.policy import Policy
+from hai.core.types import Priority, TaskId
+
+CostKey = tuple[bool, float, int, int, TaskId]
+
+
+class Hold(IntEnum):
+    """How firmly an active claim holds its nodes against its equals."""
+
+    BACKFILL = 0  # in the shadow of a gang: not at all
+    EXPIRED = 1  # its slice is over
+    SAFE = 2  # within its slice
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    level: Priority
+    hold: Hold
+    cost: CostKey
+    gains: dict[str, int]  # nodes that it would free for others, by zone
+
+
+def standing(claim: Claim) -> Priority:
+    """The level at which an active claim defends its nodes: the one that it is charged at, or the
+    lower one that it asks for meanwhile."""
+    if claim.priority is Priority.AUTO:
+        return claim.level
+    return min(claim.level, claim.priority)
+
+
+def slice_end(claim: Claim, policy: Policy) -> float:
+    """Until when an active claim is safe from its equals; when it began, for a backfill."""
+    if claim.backfill:
+        return claim.slice_since
+    return claim.slice_since + policy.slice_of(claim.level)
+
+
+def lost_since(claim: Claim) -> float:
+    """Since when an active claim's work would be lost."""
+    return max(claim.slice_since, claim.saved_at or 0.0)
+
+
+class Running:
+    """The claims that hold nodes and stay, by level, hold and cost."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._claims: dict[TaskId, Claim] = {}
+        self._places: dict[TaskId, _Place] = {}
+        self._lines: dict[tuple[Priority, Hold], list[CostKey]] = {}
+        self._totals: dict[tuple[Priority, Hold], dict[str, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def claims(self) -> Iterator[Claim]:
+        return iter(self._claims.values())
+
+    def add(self, claim: Claim, gains: dict[str, int], now: float) -> None:
+        """`gains`: its usable nodes by zone."""
+        place = _Place(standing(claim), self.hold_of(claim, now), self._cost(claim, now), gains)
+        self._claims[claim.task_id] = claim
+        self._places[claim.task_id] = place
+        at = (place.level, place.hold)
+        insort(self._lines.setdefault(at, []), place.cost)
+        totals = self._totals.setdefault(at, {})
+        for zone, count in gains.items():
+            totals[zone] = totals.get(zone, 0) + count
+
+    def remove(self, task_id: TaskId) -> None:
+        """Harmless if it is not there."""
+        place = self._places.pop(task_id, None)
+        if place is None:
+            return
+        del self._claims[task_id]
+        at = (place.level, place.hold)
+        line = self._lines[at]
+        del line[bisect_left(line, place.cost)]
+        totals = self._totals[at]
+        for zone, count in place.gains.items():
+            totals[zone] -= count
+
+    def is_stale(self, claim: Claim, now: float) -> bool:
+        """Whether the claim's place is no longer what it would be now."""
+        place = self._places.get(claim.task_id)
+        if place is None:
+            return False
+        return (place.hold, place.cost) != (self.hold_of(claim, now), self._cost(claim, now))
+
+    def hold_of(self, claim: Claim, now: float) -> Hold:
+        if claim.backfill:
+            return Hold.BACKFILL
+        return Hold.EXPIRED if now >= slice_end(claim, self._policy) else Hold.SAFE
+
+    def changes_at(self, claim: Claim, now: float) -> Iterator[float]:
+        """When time alone changes this claim's place."""
+        for at in (
+            slice_end(claim, self._policy),
+            lost_since(claim) + self._policy.lost_work_cap_seconds,
+        ):
+            if at > now:
+                yield at
+
+    def _cost(self, claim: Claim, now: float) -> CostKey:
+        since = lost_since(claim)
+        is_capped = now - since >= self._policy.lost_work_cap_seconds
+        return (is_capped, 0.0 if is_capped else -since, claim.nodes, -claim.task_id, claim.task_id)
+
+    # victims
+
+    def reach(self, level: Priority, zones: Zones) -> int:
+        """No more nodes than these could be freed for a claim at `level`."""
+        count = 0
+        for (standing_at, hold), totals in self._totals.items():
+            if standing_at < level or (standing_at is level and hold is not Hold.SAFE):
+                count += sum(totals.get(zone, 0) for zone in zones)
+        return count
+
+    def victims(
+        self, level: Priority, zones: Zones, needed: int, may_take: Callable[[Claim, Hold], bool]
+    ) -> list[Claim] | None:
+        """The cheapest claims that free `needed` nodes in these zones, none of which could stay;
+        None if there are not enough. `may_take` has the last word on each."""
+        if self.reach(level, zones) < needed:
+            return None
+        found: list[tuple[Claim, int]] = []
+        gain = 0
+        for claim, hold in self._candidates(level):
+            gains = self._places[claim.task_id].gains
+            gives = sum(gains.get(zone, 0) for zone in zones)
+            if gives and may_take(claim, hold):
+                found.append((claim, gives))
+                gain += gives
+                if gain >= needed:
+                    return _no_more_than(found, gain, needed)
+        return None
+
+    def _candidates(self, level: Priority) -> Iterator[tuple[Claim, Hold]]:
+        """Lower levels first; in each, backfill first; then by cost."""
+        for lower in sorted({at for at, _ in self._lines if at < level}):
+            yield from self._line(lower, Hold.BACKFILL)
+            firm = merge(
+                self._lines.get((lower, Hold.EXPIRED), []), self._lines.get((lower, Hold.SAFE), [])
+            )
+            for cost in firm:
+                yield self._claims[cost[4]], self._places[cost[4]].hold
+        yield from self._line(level, Hold.BACKFILL)
+        yield from self._line(level, Hold.EXPIRED)
+
+    def _line(self, level: Priority, hold: Hold) -> Iterator[tuple[Claim, Hold]]:
+        for cost in self._lines.get((level, hold), []):
+            yield self._claims[cost[4]], hold
+
+
+def _no_more_than(found: list[tuple[Claim, int]], gain: int, needed: int) -> list[Claim]:
+    """Without those that turn out unnecessary, the dearest first."""
+    chosen = []
+    for claim, gives in reversed(found):
+        if gain - gives >= needed:
+            gain -= gives
+        else:
+            chosen.append(claim)
+    chosen.reverse()
+    return chosen

@@ -1,0 +1,136 @@
+"""Whose turn it is: what each user of a group has used, decayed over a window.
+
+Usage is node-seconds; what was used one half-life ago counts half. All weights shrink alike as time
+passes, so instead of shrinking old usage we inflate new usage: the order between users changes only
+when somebody books, never by time alone. A running attempt is booked a slice ahead, and what it did
+not use is given back when it ends.
+
+The idea of usage with a half-life is that of fair-share schedulers since Kay and Lauder (1988).
+"""
+
+import math
+from dataclasses import dataclass
+
+from hai.core.plan import Claim
+from hai.core.policy import Policy
+from hai.core.types import TaskId, UserName
+
+_REBASE_HALF_LIVES = 256
+
+Mark = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Nodes of one attempt, booked from `since` to `until`, which is yet to come."""
+
+    user: UserName
+    nodes: int
+    since: float
+    until: float
+
+
+class Shares:
+    """Usage of one group's users. `last_start`: when each last got nodes by right, not as a
+    backfill."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self._policy = policy
+        self._half_life = policy.half_life_seconds
+        self._base = math.floor(now / self._half_life) * self._half_life
+        self._usage: dict[UserName, float] = {}  # inflated: comparable with one another only
+        self._last_start: dict[UserName, float] = {}
+        self._bookings: dict[TaskId, Booking] = {}
+
+    def key(self, user: UserName) -> float:
+        """Orders users: the lowest comes first."""
+        return self._usage.get(user, 0.0) / self._policy.weight(user)
+
+    def key_after(self, user: UserName, node_seconds: float, now: float) -> float:
+        """The key that the user would have after using so much more now."""
+        more = node_seconds * self._inflated(now) / self._policy.weight(user)
+        return self.key(user) + more
+
+    def last_start(self, user: UserName) -> float:
+        return self._last_start.get(user, -math.inf)
+
+    def node_seconds(self, user: UserName, now: float) -> float:
+        """Usage decayed to `now`, for people."""
+        return self._usage.get(user, 0.0) / self._inflated(now)
+
+    def users(self) -> list[UserName]:
+        return sorted(self._usage)
+
+    def seed(
+        self, user: UserName, node_seconds: float, last_start: float | None, now: float
+    ) -> None:
+        """Start a user off with usage that is already decayed to `now`."""
+        self._usage[user] = self._usage.get(user, 0.0) + node_seconds * self._inflated(now)
+        if last_start is not None:
+            self._started(user, last_start)
+
+    def mark(self, user: UserName) -> Mark:
+        """What `restore` needs to undo everything that is booked for the user from now on."""
+        return self._usage.get(user), self._last_start.get(user)
+
+    def restore(self, user: UserName, mark: Mark) -> None:
+        """Exactly as it was: adding and taking away again is not, in floating point."""
+        for values, value in zip((self._usage, self._last_start), mark, strict=True):
+            if value is None:
+                values.pop(user, None)
+            else:
+                values[user] = value
+
+    def book(self, claim: Claim, now: float) -> float | None:
+        """Book an active claim up to the end of its current slice, unless it is: until when it is
+        booked if that is new."""
+        booked = self._bookings.get(claim.task_id)
+        if claim.since is None:
+            return None
+        if booked is not None and booked.since != claim.since:
+            self.end(claim.task_id, claim.since)
+            booked = None
+        if booked is not None and booked.until > now:
+            return None
+        since = claim.since if booked is None else booked.until
+        until = self._slice_end(claim, claim.since, now)
+        nodes = len(claim.holds)
+        self._add(claim.user, nodes, since, until)
+        if booked is None and not claim.backfill:
+            self._started(claim.user, claim.since)
+        self._bookings[claim.task_id] = Booking(claim.user, nodes, claim.since, until)
+        return until
+
+    def end(self, task_id: TaskId, at: float) -> None:
+        """The attempt ended at `at`: give back what it did not use; harmless without a booking."""
+        booked = self._bookings.pop(task_id, None)
+        if booked is not None:
+            end = min(booked.until, max(booked.since, at))
+            self._add(booked.user, booked.nodes, booked.until, end)
+
+    def rebase(self, now: float) -> bool:
+        """Keep the numbers in range; True if every key changed (by one power of two: no order
+        did)."""
+        steps = math.floor((now - self._base) / self._half_life / _REBASE_HALF_LIVES)
+        if steps < 1:
+            return False
+        half_lives = steps * _REBASE_HALF_LIVES
+        self._base += half_lives * self._half_life
+        self._usage = {user: math.ldexp(used, -half_lives) for user, used in self._usage.items()}
+        return True
+
+    def _slice_end(self, claim: Claim, since: float, now: float) -> float:
+        slice_seconds = self._policy.slice_of(claim.level)
+        slices = max(0, math.floor((now - since) / slice_seconds)) + 1
+        return since + slices * slice_seconds
+
+    def _started(self, user: UserName, at: float) -> None:
+        self._last_start[user] = max(at, self._last_start.get(user, at))
+
+    def _add(self, user: UserName, nodes: int, since: float, until: float) -> None:
+        scale = nodes * self._half_life / math.log(2)
+        amount = scale * (self._inflated(until) - self._inflated(since))
+        self._usage[user] = self._usage.get(user, 0.0) + amount
+
+    def _inflated(self, at: float) -> float:
+        return float(2.0 ** ((at - self._base) / self._half_life))

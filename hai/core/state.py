@@ -1,0 +1,293 @@
+"""The scheduler's state: nodes, quotas and claims, indexed so that a plan costs what it decides.
+
+It is fed one change at a time (`put`, `remove`, `advance`, ...) and is the same, whatever the order
+of the changes that led to it, as one that is built from the claims at once. Nothing here decides
+anything: planner.py does.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+
+from hai.core.group import GroupState
+from hai.core.lineup import Lineup
+from hai.core.node import Node
+from hai.core.plan import Claim
+from hai.core.policy import Policy
+from hai.core.quota import QuotaTable
+from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
+
+Usage = Mapping[tuple[GroupName, UserName], tuple[float, float | None]]
+"""Node-seconds decayed to now, and the last start by right, by group and user."""
+
+
+class SchedulerState:
+    """All that a decision may depend on; `now` is the time that it stands at (Unix seconds)."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        nodes: Iterable[Node] = (),
+        quotas: QuotaTable | None = None,
+        now: float = 0.0,
+    ) -> None:
+        self.policy = policy
+        self.now = now
+        self.quotas = quotas or QuotaTable()
+        self.claims: dict[TaskId, Claim] = {}
+        self.nodes: dict[NodeName, Node] = {}
+        self.groups: dict[GroupName, GroupState] = {}
+        self.demotable: set[TaskId] = set()  # have run their time at their level
+        self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
+        self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
+        self.lineup = Lineup(policy, self.group, self._remind)
+        self.is_trial = False  # what is changed will be undone: no reminders
+        self._holders: dict[NodeName, set[TaskId]] = {}
+        self._timers: list[tuple[float, TaskId]] = []
+        self.set_nodes(nodes)
+
+    # the cluster
+
+    def group(self, name: GroupName) -> GroupState:
+        """The group's state; an empty group for an unknown name."""
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = GroupState(name, self.policy, self.quotas, self.now)
+        return group
+
+    def set_nodes(self, nodes: Iterable[Node]) -> None:
+        """These are all the nodes from now on."""
+        present = {node.name: node for node in nodes}
+        gone = sorted(name for name in self.nodes if name not in present)
+        changed = sorted(name for name, node in present.items() if self.nodes.get(name) != node)
+        holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
+        for task_id in sorted(holders):
+            self._release(self.claims[task_id])
+        widest = {group.name: group.ground.widest for group in self.groups.values()}
+        for name in (*gone, *changed):
+            old = self.nodes.pop(name, None)
+            if old is not None:
+                self.group(old.group).ground.discard(name)
+        for name in changed:
+            self.nodes[name] = present[name]
+            self.group(present[name].group).ground.replace(present[name])
+        for task_id in sorted(holders):
+            self._hold(self.claims[task_id])
+        for group in self.groups.values():
+            before, after = widest.get(group.name, 0), group.ground.widest
+            group.queue.refresh_widths(min(before, after), max(before, after))
+
+    def set_quotas(self, quotas: QuotaTable) -> None:
+        """These are all the limits from now on."""
+        if quotas == self.quotas:
+            return
+        self.quotas = quotas
+        for group in self.groups.values():
+            group.set_quotas(quotas)
+        for claim in self.claims.values():
+            if claim.state.is_active:
+                self.group(claim.group).charge(claim)
+        for group in self.groups.values():
+            group.queue.refresh_all()
+
+    def seed_usage(self, usage: Usage) -> None:
+        """What users had used before this state was built, decayed to `now`."""
+        for (name, user), (node_seconds, last_start) in sorted(usage.items()):
+            group = self.group(name)
+            group.shares.seed(user, node_seconds, last_start, self.now)
+            group.queue.refresh(user)
+
+    # the claims
+
+    def put(self, claim: Claim) -> None:
+        """A claim is new or has changed."""
+        old = self.claims.get(claim.task_id)
+        if old == claim:
+            return
+        if old is not None:
+            self._leave(old)
+        self.claims[claim.task_id] = claim
+        self._enter(claim)
+        if old is not None and (not claim.state.is_active or old.group != claim.group):
+            self.group(old.group).shares.end(claim.task_id, claim.line_since)
+        if claim.state.is_active:
+            self._book(claim)
+        self._refresh(claim, old)
+        self._note_promises(claim, old)
+
+    def remove(self, task_id: TaskId, at: float) -> None:
+        """The task ended at `at`; harmless if it is not there."""
+        old = self.claims.pop(task_id, None)
+        if old is not None:
+            self._leave(old)
+            self.group(old.group).shares.end(task_id, at)
+            self._refresh(old, None)
+            self._note_promises(old, None)
+
+    def _refresh(self, claim: Claim, old: Claim | None) -> None:
+        self.group(claim.group).queue.refresh(claim.user)
+        if old is not None and (old.group, old.user) != (claim.group, claim.user):
+            self.group(old.group).queue.refresh(old.user)
+
+    def _enter(self, claim: Claim) -> None:
+        if claim.for_task is not None and not _stays(claim):
+            self._victims.setdefault(claim.for_task, set()).add(claim.task_id)
+        if claim.state.is_active:
+            self.group(claim.group).charge(claim)
+            self._hold(claim)
+            self._watch(claim)
+            self.lineup.activate(claim)
+        elif claim.state.is_waiting:
+            self.lineup.join(claim, self.now)
+
+    def _leave(self, claim: Claim) -> None:
+        if claim.for_task in self._victims:
+            victims = self._victims[claim.for_task]
+            victims.discard(claim.task_id)
+            if not victims:
+                del self._victims[claim.for_task]
+        if claim.state.is_active:
+            self.group(claim.group).discharge(claim)
+            self._release(claim)
+            self.demotable.discard(claim.task_id)
+            self.lineup.deactivate(claim)
+        elif claim.state.is_waiting:
+            self.lineup.leave(claim)
+
+    def _hold(self, claim: Claim) -> None:
+        group = self.group(claim.group)
+        for name in claim.holds:
+            self._holders.setdefault(name, set()).add(claim.task_id)
+            self._ground_of(name, group).ground.hold(
+                name, claim.task_id, leaving=claim.state.is_leaving
+            )
+        group.settle(claim, self.now)
+
+    def _release(self, claim: Claim) -> None:
+        group = self.group(claim.group)
+        for name in claim.holds:
+            holders = self._holders.get(name, set())
+            holders.discard(claim.task_id)
+            if not holders:
+                self._holders.pop(name, None)
+            self._ground_of(name, group).ground.release(name, claim.task_id)
+        group.unsettle(claim)
+
+    def _ground_of(self, name: NodeName, otherwise: GroupState) -> GroupState:
+        node = self.nodes.get(name)
+        return otherwise if node is None else self.group(node.group)
+
+    # time
+
+    def advance(self, now: float) -> bool:
+        """Let time pass up to `now`; True if that alone may change a plan. Going back does
+        nothing."""
+        if now <= self.now:
+            return False
+        self.now = now
+        changed = False
+        while self._timers and self._timers[0][0] <= now:
+            _, task_id = heapq.heappop(self._timers)
+            claim = self.claims.get(task_id)
+            if claim is not None:
+                changed = True
+                self._renew(claim)
+        for group in self.groups.values():
+            if group.shares.rebase(now):
+                group.queue.refresh_all()
+        return changed
+
+    def _renew(self, claim: Claim) -> None:
+        """Time may have changed what the claim is; harmless if it has not."""
+        if claim.state.is_active:
+            if self._book(claim):
+                self.group(claim.group).queue.refresh(claim.user)
+            self.group(claim.group).renew(claim, self.now)
+            self._note_demotion(claim)
+        else:
+            self.lineup.renew(claim, self.now)
+
+    def _book(self, claim: Claim) -> bool:
+        until = self.group(claim.group).shares.book(claim, self.now)
+        if until is not None:
+            self._remind(until, claim.task_id)
+        return until is not None
+
+    def _watch(self, claim: Claim) -> None:
+        """Note when time alone changes what this active claim is."""
+        if not claim.state.is_leaving:
+            for at in self.group(claim.group).running.changes_at(claim, self.now):
+                self._remind(at, claim.task_id)
+        demote_at = self._note_demotion(claim)
+        if demote_at is not None:
+            self._remind(demote_at, claim.task_id)
+
+    def _note_demotion(self, claim: Claim) -> float | None:
+        """When it falls to NORMAL, if that is to come."""
+        seconds = self.policy.demote_after_seconds
+        if not seconds or claim.priority is not Priority.ABOVE_NORMAL:
+            return None
+        if claim.state is not TaskState.RUNNING:
+            return None
+        at = claim.slice_since + max(0.0, seconds - claim.ran_seconds)
+        if at > self.now:
+            return at
+        self.demotable.add(claim.task_id)
+        return None
+
+    def _remind(self, at: float, task_id: TaskId) -> None:
+        if at > self.now and not self.is_trial:
+            heapq.heappush(self._timers, (at, task_id))
+
+    def next_due(self) -> float | None:
+        """The next time at which time alone may change a plan; None: never."""
+        due = [self._timers[0][0]] if self._timers else []
+        patience = self.policy.patience_seconds
+        for group in self.groups.values():
+            since = group.queue.next_overdue(self.now - patience)
+            if since is not None:
+                due.append(since + patience)
+        return min(due, default=None)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anybody stands in a line."""
+        return any(len(group.queue) for group in self.groups.values())
+
+    def _note_promises(self, claim: Claim, old: Claim | None) -> None:
+        for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:
+            if heir is None:
+                continue
+            if self._is_promised(heir):
+                self.promised.add(heir)
+            else:
+                self.promised.discard(heir)
+
+    def _is_promised(self, task_id: TaskId) -> bool:
+        """Whether somebody was suspended for this waiting task since it joined its line."""
+        victims = self._victims.get(task_id)
+        heir = self.claims.get(task_id)
+        if not victims or heir is None or not heir.state.is_waiting:
+            return False
+        return any(
+            (self.claims[victim].suspended_at or 0.0) >= heir.line_since for victim in victims
+        )
+
+
+def _stays(claim: Claim) -> bool:
+    return claim.state.is_active and not claim.state.is_leaving
+
+
+def build_state(
+    policy: Policy,
+    nodes: Iterable[Node],
+    quotas: QuotaTable,
+    claims: Iterable[Claim],
+    now: float,
+    usage: Usage | None = None,
+) -> SchedulerState:
+    """A state made at once of all that there is; `usage` is that of ended attempts."""
+    state = SchedulerState(policy, nodes, quotas, now)
+    state.seed_usage(usage or {})
+    for claim in sorted(claims, key=lambda claim: claim.task_id):
+        state.put(claim)
+    return state

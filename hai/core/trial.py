@@ -1,0 +1,99 @@
+"""Try decisions on the scheduler's state, see what follows, and leave the state as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hai.core.plan import Claim, Plan, Start
+from hai.core.state import SchedulerState
+from hai.core.types import NodeName, Priority, TaskState
+
+if TYPE_CHECKING:
+    from hai.core.share import Mark
+    from hai.core.types import GroupName, TaskId, UserName
+
+
+class Trial:
+    """Changes of claims that are remembered, so that they can be undone."""
+
+    def __init__(self, state: SchedulerState) -> None:
+        self._state = state
+        self._before: dict[TaskId, Claim] = {}
+        self._marks: dict[tuple[GroupName, UserName], Mark] = {}
+
+    def put(self, claim: Claim) -> None:
+        """The claim becomes this, until the trial ends."""
+        state = self._state
+        old = state.claims[claim.task_id]
+        self._before.setdefault(claim.task_id, old)
+        whose = (claim.group, claim.user)
+        if whose not in self._marks:
+            self._marks[whose] = state.group(claim.group).shares.mark(claim.user)
+        state.put(claim)
+
+    def undo(self) -> None:
+        state = self._state
+        for claim in self._before.values():
+            state.put(claim)
+        for (name, user), mark in self._marks.items():
+            group = state.group(name)
+            group.shares.restore(user, mark)
+            group.queue.refresh(user)
+
+
+@contextmanager
+def trial(state: SchedulerState) -> Iterator[Trial]:
+    """A trial that is undone however the context ends."""
+    attempt = Trial(state)
+    state.is_trial = True
+    try:
+        yield attempt
+    finally:
+        attempt.undo()
+        state.is_trial = False
+
+
+@contextmanager
+def applied(state: SchedulerState, decided: Plan) -> Iterator[Trial]:
+    """The state as it will be when the plan is under way."""
+    with trial(state) as attempt:
+        for suspend in decided.suspends:
+            victim = state.claims.get(suspend.task_id)
+            if victim is not None and victim.state.is_active:
+                attempt.put(leaving(victim, suspend.for_task, state.now))
+        for start in decided.starts:
+            _occupy(state, attempt, start)
+        for handover in decided.handovers:
+            _occupy(state, attempt, handover)
+        yield attempt
+
+
+def _occupy(state: SchedulerState, attempt: Trial, start: Start) -> None:
+    claim = state.claims.get(start.task_id)
+    if claim is not None and claim.state.is_waiting:
+        attempt.put(
+            starting(claim, start.nodes, start.priority, state.now, backfill=start.backfill)
+        )
+
+
+def starting(
+    claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: float, *, backfill: bool
+) -> Claim:
+    """A waiting claim that was given these nodes."""
+    return replace(
+        claim,
+        state=TaskState.STARTING,
+        holds=nodes,
+        charged=level,
+        since=now,
+        running_since=None,
+        backfill=backfill,
+        first=False,
+        for_task=None,
+    )
+
+
+def leaving(victim: Claim, for_task: "TaskId", now: float) -> Claim:
+    """A running claim that was asked to leave for another."""
+    return replace(victim, state=TaskState.SUSPENDING, suspended_at=now, for_task=for_task)

@@ -1,0 +1,75 @@
+"""The order in which waiting claims would be served if nodes came free one after the other.
+
+The planner does not need it, it only ever asks for the next one; people want to see it whole.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from hai.core.group import GroupState
+from hai.core.queue import OwnKey
+from hai.core.quota import LEVELS
+from hai.core.state import SchedulerState
+from hai.core.types import GroupName, Priority, TaskId, UserName
+
+
+def service_order(state: SchedulerState, name: GroupName) -> list[TaskId]:
+    """Every claim that stands in the group's line, the next one first. O(claims log users).
+
+    It holds as long as nobody arrives or leaves and every start is served a slice.
+    """
+    group = state.group(name)
+    return [task_id for level in LEVELS for task_id in _Line(state, group, level).order()]
+
+
+class _Line:
+    def __init__(self, state: SchedulerState, group: GroupState, level: Priority) -> None:
+        self._state = state
+        self._group = group
+        self._level = level
+        self._lines = group.queue.lines_at(level)
+        self._used: dict[UserName, float] = {}  # node-seconds given in this order
+        self._served: set[TaskId] = set()
+
+    def order(self) -> Iterator[TaskId]:
+        if not self._lines:
+            return
+        for task_id in sorted(self._state.promised):
+            if self._group.queue.is_at(task_id, self._level):
+                yield self._serve(task_id)
+        since = self._state.now - self._state.policy.patience_seconds
+        for user in self._group.queue.overdue(self._level, since):
+            key = self._next_of(user)
+            if key is not None:
+                yield self._serve(key[3])
+        yield from self._in_turn()
+
+    def _in_turn(self) -> Iterator[TaskId]:
+        turns = [self._turn(user) for user in self._lines if self._next_of(user) is not None]
+        heapq.heapify(turns)
+        while turns:
+            user = turns[0][2]
+            key = self._next_of(user)
+            if key is None:
+                heapq.heappop(turns)
+            else:
+                yield self._serve(key[3])
+                heapq.heapreplace(turns, self._turn(user))
+
+    def _turn(self, user: UserName) -> tuple[float, float, UserName]:
+        share = self._group.shares.key_after(user, self._used.get(user, 0.0), self._state.now)
+        key = self._next_of(user)
+        return share, key[2] if key else 0.0, user
+
+    def _next_of(self, user: UserName) -> OwnKey | None:
+        line = self._lines[user]
+        while line and line[0][3] in self._served:
+            line.pop(0)
+        return line[0] if line else None
+
+    def _serve(self, task_id: TaskId) -> TaskId:
+        claim = self._group.queue.claim(task_id)
+        seconds = self._state.policy.slice_of(self._level)
+        self._used[claim.user] = self._used.get(claim.user, 0.0) + claim.nodes * seconds
+        self._served.add(task_id)
+        return task_id

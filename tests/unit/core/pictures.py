@@ -1,0 +1,69 @@
+"""A scheduler state as plain values, so that two of them can be compared whole."""
+
+from typing import Any
+
+from hai.core.group import GroupState
+from hai.core.state import SchedulerState
+
+
+def picture(state: SchedulerState, *, with_shares: bool = True) -> dict[str, Any]:
+    """Everything that a plan could depend on. Without shares: not the usage of what has ended,
+    which only the history knows, nor the orders that follow from it."""
+    return {
+        "now": state.now,
+        "nodes": dict(sorted(state.nodes.items())),
+        "claims": dict(sorted(state.claims.items())),
+        "parked": dict(sorted(state.lineup.parked.items())),
+        "promised": sorted(state.promised),
+        "demotable": sorted(state.demotable),
+        "groups": {
+            name: _group(group, with_shares=with_shares)
+            for name, group in sorted(state.groups.items())
+            if group.ground.nodes or len(group.queue) or len(group.running)
+        },
+    }
+
+
+def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
+    queue, running, ground = group.queue, group.running, group.ground
+    found: dict[str, Any] = {
+        "free": {zone: sorted(pool) for zone, pool in ground.free.items() if len(pool)},
+        "leaving": {zone: sorted(pool) for zone, pool in ground.leaving.items() if len(pool)},
+        "spanning": sorted(ground.spanning),
+        "widest": ground.widest,
+        "holders": {name: dict(sorted(held.items())) for name, held in ground.holders.items()},
+        "waiting": {claim.task_id: queue.level_of(claim.task_id) for claim in queue.claims()},
+        "running": {
+            claim.task_id: vars_of(running, claim.task_id)
+            for claim in sorted(running.claims(), key=lambda claim: claim.task_id)
+        },
+        "used": _used(group),
+    }
+    if with_shares:
+        users = group.shares.users()
+        found["shares"] = {user: group.shares.key(user) for user in users}
+        found["started"] = {user: group.shares.last_start(user) for user in users}
+        found["orders"] = {
+            level: {width: list(order) for width, order in sorted(widths.items())}
+            for level, widths in sorted(queue._orders.items())
+            if widths
+        }
+        found["waiters"] = {level: list(w) for level, w in sorted(queue._waiters.items()) if w}
+    return found
+
+
+def vars_of(running: Any, task_id: int) -> tuple[Any, ...]:
+    place = running._places[task_id]
+    return place.level, place.hold, place.cost, {z: n for z, n in place.gains.items() if n}
+
+
+def _used(group: GroupState) -> dict[str, Any]:
+    accounts = group._ledger._accounts
+    return {
+        user: (
+            {level: n for level, n in account.used.items() if n},
+            {level: n for level, n in account.leaving.items() if n},
+        )
+        for (user, _), account in sorted(accounts.items())
+        if any(account.used.values()) or any(account.leaving.values())
+    }
