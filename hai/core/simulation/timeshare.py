@@ -99,6 +99,8 @@ class TimeShare:
                     backfill=start.backfill,
                     since=now,
                     running_since=now,
+                    first=False,
+                    for_task=None,
                 )
             )
 
