@@ -25,7 +25,7 @@ def can_show_blocks(encoding: str | None) -> bool:
 
 
 def human_time(seconds: float) -> str:
-    """With one unit and a decimal where that says more: 25.6 h, 12 d."""
+    """With one unit and a decimal where that says more: 2.5 h, 26 d."""
     for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         count = seconds / length
         if count >= 2:

@@ -60,10 +60,8 @@ def load_candidate(text: str) -> Candidate:
     path = Path(text)
     with _readable(path, "policy"), path.open("rb") as stream:
         table = tomllib.load(stream)
-    chosen = table.get("scheduler", table)
-    if not isinstance(chosen, Mapping):
-        raise InvalidInput(f"{text}: scheduler is no table", hint=_KNOB_HINT)
-    return Candidate(path.name, None, _policy(chosen, text))
+        knobs = _table(table.get("scheduler", table), "scheduler")
+        return Candidate(path.name, None, _policy(knobs))
 
 
 def load_result(file: str) -> dict[str, Any]:
@@ -100,50 +98,50 @@ def _readable(path: Path, what: str) -> Iterator[None]:
         raise InvalidInput(f"{path}: {error.strerror or error}", hint=hint) from None
 
 
-def _policy(table: Mapping[str, Any], source: str) -> Policy:
+def _policy(table: Mapping[str, Any]) -> Policy:
     """Knobs by the names of Policy's fields; nested tables `slices` and `weights`."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KNOBS:
-            raise _unknown(f"{source}: {key} is no knob of the scheduler", key, _KNOBS)
+            raise _unknown(f"{key} is no knob of the scheduler", key, _KNOBS)
         if key == "slices":
-            levels = _table(value, key, source)
-            values[key] = {_level(k, source): _number(v, k, source) for k, v in levels.items()}
+            levels = _table(value, key)
+            values[key] = {_level(k): _number(v, k) for k, v in levels.items()}
         elif key == "weights":
-            users = _table(value, key, source)
-            values[key] = {user: _number(v, user, source) for user, v in users.items()}
+            users = _table(value, key)
+            values[key] = {user: _number(v, user) for user, v in users.items()}
         elif isinstance(getattr(_DEFAULTS, key), bool):
-            values[key] = _switch(value, key, source)
+            values[key] = _switch(value, key)
         else:
-            values[key] = _number(value, key, source)
+            values[key] = _number(value, key)
     return Policy(**values)
 
 
 _DEFAULTS = Policy()
 
 
-def _table(value: object, key: str, source: str) -> Mapping[str, object]:
+def _table(value: object, key: str) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise InvalidInput(f"{source}: {key} must be a table", hint=f"write [{key}] above it")
+        raise InvalidInput(f"{key} must be a table", hint=f"write [{key}] above it")
     return value
 
 
-def _number(value: object, key: str, source: str) -> float:
+def _number(value: object, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{source}: {key} is {value!r}, and must be a number", hint=_KNOB_HINT)
+        raise InvalidInput(f"{key} is {value!r}, and must be a number", hint=_KNOB_HINT)
     return float(value)
 
 
-def _switch(value: object, key: str, source: str) -> bool:
+def _switch(value: object, key: str) -> bool:
     if not isinstance(value, bool):
-        raise InvalidInput(f"{source}: {key} is {value!r}, and must be true or false")
+        raise InvalidInput(f"{key} is {value!r}, and must be true or false")
     return value
 
 
-def _level(name: str, source: str) -> Priority:
+def _level(name: str) -> Priority:
     found = Priority.__members__.get(name.upper())
     if found is None:
-        raise _unknown(f"{source}: {name} is no priority", name.upper(), set(Priority.__members__))
+        raise _unknown(f"{name} is no priority", name.upper(), set(Priority.__members__))
     return found
 
 
