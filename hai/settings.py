@@ -39,6 +39,7 @@ class ServerSection(_Section):
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
+    clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 
 class StoreSection(_Section):

@@ -100,7 +100,7 @@ def timing_of(settings: Settings, up_since: float) -> Timing:
 
 def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     """Everything wired, nothing opened."""
-    clock = clock or SystemClock()
+    clock = clock or SystemClock(settings.server.clock_speed)
     store = open_settings_store(settings)
     bus = open_bus(settings.bus.url.get_secret_value(), clock)
     board = Board()
