@@ -28,6 +28,8 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
+_POLICY = Policy()  # the defaults
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,13 +60,13 @@ class SchedulerSection(_Section):
     # the knobs of hai.core.policy.Policy, which checks them
     preemption: bool = True
     backfill: bool = True
-    slice_seconds: float = 1800.0
+    slice_seconds: float = _POLICY.slice_seconds
     slices: dict[str, float] = Field(default_factory=dict)  # by name of the priority
-    half_life_seconds: float = 86400.0
+    half_life_seconds: float = _POLICY.half_life_seconds
     weights: dict[str, float] = Field(default_factory=dict)  # by user
-    patience_seconds: float = 3600.0
-    demote_after_seconds: float = 1800.0
-    lost_work_cap_seconds: float = 14400.0
+    patience_seconds: float = _POLICY.patience_seconds
+    demote_after_seconds: float = _POLICY.demote_after_seconds
+    lost_work_cap_seconds: float = _POLICY.lost_work_cap_seconds
 
     @field_validator("slices")
     @classmethod
