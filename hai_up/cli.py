@@ -21,7 +21,6 @@ from hai_up.console import ask, data, guarded, say
 
 app = typer.Typer(
     name="hai-up",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -145,7 +144,10 @@ def dryrun(  # noqa: PLR0913 - one argument per option
 
 @app.command()
 def config() -> None:
-    """Print a configuration file to start from: hai-up config > config.sh."""
+    """Print a configuration file to start from.
+
+    For example: hai-up config > config.sh, then hai-up run -c config.sh
+    """
     from hai_up import preview
 
     data(preview.config_template())
@@ -175,7 +177,10 @@ def down(
         float, typer.Option(min=0, help="Seconds that running tasks get to save.")
     ] = 120.0,
 ) -> None:
-    """Suspend what runs and stop the platform; data is kept and tasks go on at the next run."""
+    """Suspend what runs and stop the platform; data is kept.
+
+    Tasks go on at the next hai-up run. With --purge everything is removed.
+    """
     from hai_up import shutdown
     from hai_up.providers import local
 
@@ -194,7 +199,10 @@ def doctor(
     port: PortOption = None,
     output: OutputOption = "table",
 ) -> None:
-    """Look at everything that run needs and say how to mend it. Exit code 1 if it can not work."""
+    """Look at everything that run needs and say how to mend it.
+
+    Exit code 1 if it can not work.
+    """
     from hai_up import preview
 
     flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
@@ -221,7 +229,10 @@ def logs(
 
 @app.command()
 def upgrade(yes: YesOption = False) -> None:
-    """Install the newest HAI in this environment; a running platform is not restarted."""
+    """Install the newest HAI in this environment.
+
+    A running platform is not restarted.
+    """
     from hai_up import upgrade as upgrading
 
     command = upgrading.command()
@@ -264,14 +275,17 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InvalidInput(f"can not read {path}: {error.strerror}") from error
+        raise InvalidInput(
+            f"can not read {path}: {error.strerror}", hint="check the path and its rights"
+        ) from error
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text") from error
+        raise InvalidInput(f"{path} is not UTF-8 text", hint="hai-up config prints one") from error
 
 
 def main() -> NoReturn:
     os.umask(os.umask(0o022) | 0o022)  # nothing that others may change, for the server as well
-    sys.exit(guarded(lambda: app(prog_name="hai-up")))
+    words = sys.argv[1:] or ["--help"]  # a bare `hai-up` is a question, not a mistake
+    sys.exit(guarded(lambda: app(words, prog_name="hai-up", standalone_mode=False)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from hai.cli.errors import exit_code
+from hai.cli.framework import ClickError, usage_error
 from hai.errors import HaiError, InvalidInput
 
 
@@ -37,16 +38,22 @@ def ask(question: str, expected: str, *, flag: str = "--yes") -> bool:
 def guarded(entry: Callable[[], object]) -> int:
     """Run `entry` and return its exit code; a deliberate error is told as `error:` and `hint:`."""
     try:
-        entry()
+        result = entry()
     except HaiError as error:
-        say(f"error: {error.message}")
-        if error.hint:
-            say(f"hint: {error.hint}")
-        return exit_code(error)
+        return _told(error)
+    except ClickError as error:
+        return _told(usage_error(error, "hai-up"))
     except KeyboardInterrupt:
         say("interrupted")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 141
-    return 0
+    return result if isinstance(result, int) else 0
+
+
+def _told(error: HaiError) -> int:
+    say(f"error: {error.message}")
+    if error.hint:
+        say(f"hint: {error.hint}")
+    return exit_code(error)

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from hai.cli.catalog import CATALOG, canonical
+from hai.errors import InvalidInput
 
 # Typer vendors click; its exceptions are reached through what it exports.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -164,6 +165,20 @@ def no_such_command(ctx: Any, typed: str, names: list[str]) -> Exception:
     error: Exception = UsageError(f"no such command: {typed}", ctx)
     error.possibilities = close  # type: ignore[attr-defined]
     return error
+
+
+def usage_error(error: Any, program: str) -> InvalidInput:
+    """Typer's usage error in our two lines, with the nearest spelling."""
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", program)
+    message = error.message if not hasattr(error, "param") else error.format_message()
+    if message[1:2].islower():
+        message = message[:1].lower() + message[1:]
+    message = message.rstrip(".")
+    close = list(getattr(error, "possibilities", None) or [])[:1]
+    hint = f"did you mean {close[0]}? " if close else ""
+    where = f"`{path} --help` shows what is possible"
+    return InvalidInput(message, hint=hint + where)
 
 
 def new_app(**settings: Any) -> typer.Typer:

@@ -37,7 +37,7 @@ TargetPriority = Annotated[
         metavar="LEVEL",
         help="Name or number, e.g. HIGH or 30; AUTO or -1 is the highest with quota left.",
         panel=_CLUSTER,
-        show_default="30 (HIGH)",
+        show_default="HIGH, 30",
         autocompletion=complete_priorities,
     ),
 ]

@@ -1,6 +1,7 @@
 """How each kind of thing looks in a table. Pure: ages are counted from the `now` that is given."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
@@ -78,6 +79,11 @@ def tasks_layout(now: float) -> Layout:
         Column("why", "WHY", why_line, cut=True),
     )
     return Layout(columns, "id", _fields(views.TaskView))
+
+
+def without_why(layout: Layout) -> Layout:
+    """For `status`, which tells the reason below the row."""
+    return replace(layout, columns=tuple(c for c in layout.columns if c.key != "why"))
 
 
 def workers_layout(now: float) -> Layout:

@@ -21,12 +21,12 @@ from hai.cli.errors import (
     leave,
     silence,
 )
-from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option
+from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option, usage_error
 from hai.cli.output import ReaderGone
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
 from hai.cli.terminal import Palette, wants_colour
-from hai.errors import HaiError, InvalidInput
+from hai.errors import HaiError
 
 EXAMPLES = """
 hai-cli python train.py --lr 0.1 -- -n 2 -f    train on two nodes and follow the output
@@ -84,7 +84,7 @@ def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ClickError as error:
-        stderr.error(_usage(error, program))
+        stderr.error(usage_error(error, program))
         return USAGE
     except typer.Abort:
         return INTERRUPTED
@@ -94,20 +94,6 @@ def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:
         stderr.error(_bug(error))
         return ERROR
     return result if isinstance(result, int) else 0
-
-
-def _usage(error: Any, program: str) -> InvalidInput:
-    """Typer's usage error in our two lines, with the nearest spelling."""
-    context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", program)
-    message = error.message if not hasattr(error, "param") else error.format_message()
-    if message[1:2].islower():
-        message = message[:1].lower() + message[1:]
-    message = message.rstrip(".")
-    close = list(getattr(error, "possibilities", None) or [])[:1]
-    hint = f"did you mean {close[0]}? " if close else ""
-    where = f"`{path} --help` shows what is possible"
-    return InvalidInput(message, hint=hint + where)
 
 
 def _bug(error: Exception) -> HaiError:

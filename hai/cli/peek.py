@@ -24,6 +24,7 @@ def peek(args: Sequence[str], default_format: str = "") -> Peeked:
     as_json = (
         by_default
         or "--json" in ours
+        or "-j" in ours
         or any(
             word in ("-ojson", "-o=json", "--output=json")
             or (word in ("-o", "--output") and ours[index + 1 : index + 2] == ["json"])

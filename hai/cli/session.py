@@ -64,7 +64,7 @@ FORMAT_OPTIONS: dict[str, Any] = {
             autocompletion=lambda: list(Format),
         ),
     ],
-    "json": Annotated[bool, option("--json", help="The same as -o json.", panel=_OUTPUT)],
+    "json": Annotated[bool, option("-j", "--json", help="The same as -o json.", panel=_OUTPUT)],
 }
 LIST_OPTIONS: dict[str, Any] = {
     "fields": Annotated[

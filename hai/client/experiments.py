@@ -37,6 +37,22 @@ ALIASES = {
     "queue_status": "state",
 }
 
+# The original's words for states, and what they are here.
+ORIGINAL_STATES = {
+    "queued": ("queued", "suspended"),
+    "scheduled": ("starting", "running", "suspending", "stopping"),
+    "finished": ("succeeded", "failed", "stopped"),
+    "created": ("starting",),
+    "building": ("starting",),
+    "succeeded_terminating": ("stopping",),
+    "failed_terminating": ("stopping",),
+    "stopped_terminating": ("stopping", "suspending"),
+}
+_ORIGINAL_FILTERS = frozenset(
+    {"only_star", "select_pods", "task_type_list", "tag_list"}
+    | {"worker_status_list", "queue_status_list"}
+)
+
 
 class Experiment:
     """One task as last seen. Attributes are the keys of the server's task view (id, name, state,
@@ -134,19 +150,47 @@ async def get_experiments(
     group: str | None = None,
     user: str | None = None,
     client: PlainClient | None = None,
+    **original: Any,
 ) -> tuple[int, list[Experiment]]:
-    """How many there are, and one page of them, newest first."""
+    """How many there are, and one page of them, newest first.
+
+    `original`: the filters of the original's client, as far as HAI has what they ask for: its
+    worker_status_list and queue_status_list become states, select_pods changes nothing, and for
+    tags and stars, which HAI does not keep, it raises InvalidInput.
+    """
     params = {
         "page": page,
         "page_size": page_size,
         "name": nb_name_pattern,
-        "state": state,
+        "state": state or _original_states(original),
         "group": group,
         "user": user,
     }
     chosen = _client(client)
     answer = await _in_thread(chosen.call, "tasks", params=params)
     return answer["total"], [Experiment(view, chosen) for view in answer["tasks"]]
+
+
+def _original_states(filters: Mapping[str, Any]) -> list[str] | None:
+    """States that both of the original's lists allow; None: all. TypeError for unknown filters."""
+    unknown = set(filters) - _ORIGINAL_FILTERS
+    if unknown:
+        raise TypeError(f"get_experiments got an unexpected argument {min(unknown)!r}")
+    if filters.get("only_star") or filters.get("tag_list"):
+        raise InvalidInput(
+            "HAI keeps no stars and no tags to choose by", hint="choose by nb_name_pattern or state"
+        )
+    if "training" not in (filters.get("task_type_list") or ["training"]):
+        raise InvalidInput("HAI has tasks of type training only", hint="leave out task_type_list")
+    chosen: list[str] | None = None
+    for name in ("queue_status_list", "worker_status_list"):
+        words = filters.get(name) or []
+        if words:
+            states = [state for word in words for state in ORIGINAL_STATES.get(word, (word,))]
+            chosen = [state for state in states if chosen is None or state in chosen]
+    if chosen == []:
+        raise InvalidInput("no task can be in both lists of states", hint="give one of the lists")
+    return chosen
 
 
 def load_document(document: Document) -> dict[str, Any]:

@@ -130,6 +130,7 @@ class Submission(BaseModel):
     @model_validator(mode="after")
     def _known_options(self) -> Self:
         _number(self.options, "watchdog_time", 1)
+        _number(self.options, "timeout", 1)
         _number(self.options, "grace_seconds", 0)
         state = self.options.get("whole_life_state", 0)
         if not isinstance(state, int) or isinstance(state, bool) or not -(2**63) <= state < 2**63:

@@ -23,5 +23,5 @@ def build_app(services: Services) -> FastAPI:
     errors.install(app)
     app.include_router(health.router)
     for module in (tasks, arrays, streams, admin, agent):
-        app.include_router(module.router, prefix=API)
+        app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from hai.core.identity import User
 from hai.errors import AuthRequired
@@ -53,17 +55,25 @@ async def services(request: Request) -> Services:
 Served = Annotated[Services, Depends(services)]
 
 
-async def bearer(request: Request) -> str:
-    """The bearer token of the request; AuthRequired without one."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise AuthRequired(
-            "this needs a token in the Authorization header", hint="log in: hai-cli init --url URL"
-        )
-    return token.strip()
+class _BearerToken(SecurityBase):
+    """The bearer token of the request; AuthRequired without one. A class of FastAPI's kind, so that
+    the API's description says which routes need it."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearer(description="`hai-cli users token` makes one")
+        self.scheme_name = "token"
+
+    async def __call__(self, request: Request) -> str:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise AuthRequired(
+                "this needs a token in the Authorization header",
+                hint="log in: hai-cli init --url URL",
+            )
+        return token.strip()
 
 
-Bearer = Annotated[str, Depends(bearer)]
+Bearer = Annotated[str, Security(_BearerToken())]
 
 
 async def caller(token: Bearer, served: Served) -> User:

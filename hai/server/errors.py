@@ -1,7 +1,7 @@
 """The one table from error codes to HTTP status, and the one place where errors become replies."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -10,10 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hai.errors import HaiError, Unavailable
+from hai.schema.views import ErrorBody
 from hai.server.wording import complaint
-
-if TYPE_CHECKING:
-    from hai.schema.views import ErrorBody
 
 log = structlog.get_logger("hai.http")
 
@@ -30,6 +28,11 @@ STATUS: Mapping[str, int] = {
     "unavailable": 503,
     "platform_error": 500,
     "error": 500,
+}
+
+# What the API's description says of every route.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorBody, "description": "What went wrong, and what to do about it"}
 }
 
 _CODE_OF_STATUS = {404: "not_found", 405: "invalid_input", 413: "invalid_input"}

@@ -113,6 +113,7 @@ class LogReader:
     async def _plan(self, task: Task, query: LogQuery) -> tuple[list[int], _Position]:
         """The attempts to read that exist now, and where to begin."""
         start = _Position.parse(query.cursor) if query.cursor else _Position()
+        _check_ranks(task, query)
         numbers = self._numbers(task, query, start)
         if query.tail is not None and not query.cursor:
             start = await asyncio.to_thread(self._tail, task.id, numbers, query)
@@ -256,6 +257,13 @@ class _Attempt:
         offsets = {**self._offsets, **{r: tail.position for r, tail in self._tails.items()}}
         pairs = ",".join(f"{rank}:{offset}" for rank, offset in sorted(offsets.items()))
         return f"{self._number};{pairs}"
+
+
+def _check_ranks(task: Task, query: LogQuery) -> None:
+    beyond = min((rank for rank in query.ranks or () if rank >= task.nodes), default=None)
+    if beyond is not None:
+        ranks = f"its ranks are 0 to {task.nodes - 1}" if task.nodes > 1 else "its only rank is 0"
+        raise NotFound(f"task {task.id} has no rank {beyond}", hint=ranks)
 
 
 def _is_over(task: Task, number: int) -> bool:

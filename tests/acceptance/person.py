@@ -17,7 +17,10 @@ from tests.live import REPOSITORY, Live
 
 PROGRAM = [sys.executable, "-m", "hai.cli.main"]
 DEADLINE_SECONDS = 60
-_FOREIGN = ("HAI_", "MARSV2_", "HF_ENV", "VIRTUAL_ENV", "CONDA", "CLICOLOR", "NO_COLOR", "PYTHON")
+_FOREIGN = (
+    *("HAI_", "MARSV2_", "HF_ENV", "VIRTUAL_ENV", "CONDA", "PYTHON"),
+    *("CLICOLOR", "NO_COLOR", "COLUMNS", "LINES"),
+)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -88,6 +88,7 @@ def check(result: Result, code: int, *words: str) -> None:
         pytest.param(("priority", "taken", "EXTREME_HIGH"), 5, ["quota"], id="priority over quota"),
         pytest.param(("resume", "nobody"), 3, ["nobody"], id="resume an unknown task"),
         pytest.param(("logs", "taken", "--rank", "x-y"), 2, ["x-y"], id="nonsense ranks"),
+        pytest.param(("logs", "taken", "--rank", "0,7"), 3, ["rank 7"], id="no such rank"),
         pytest.param(("logs", "taken", "--since", "soon"), 2, ["soon"], id="nonsense time"),
         pytest.param(("logs", "taken", "--grep", "("), 2, ["("], id="a bad pattern"),
         pytest.param(("logs", "taken", "--attempt", "7"), 3, ["attempt"], id="no such attempt"),

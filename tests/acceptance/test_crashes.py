@@ -3,8 +3,11 @@
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -55,6 +58,12 @@ def submit_all(live: Live, count: int) -> dict[int, int]:
     return expected
 
 
+def have_ended(live: Live, least: int) -> bool:
+    with live.client() as client:
+        found = client.get("/tasks?user=all&page_size=1&state=succeeded&state=failed").json()
+    return int(found["total"]) >= least
+
+
 def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
     for task_id, exit_code in expected.items():
         done = live.wait(task_id, "succeeded", "failed", "stopped", timeout=120)
@@ -77,9 +86,12 @@ def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
     seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(10**6)))
     print("seed", seed)  # noqa: T201 - shown when the test fails
     moments = random.Random(seed)  # noqa: S311 - no secret
-    for _ in range(KILLS):
+    # Spread over the whole run: a server that is killed again and again as it comes up gets
+    # nowhere, and would always be killed in the same state.
+    for least in sorted(moments.sample(range(TASKS - 2), KILLS)):
+        wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
         # a pause of random length is the experiment here, not a wait for something
-        signal.sigtimedwait([], moments.uniform(0.0, 0.6))
+        signal.sigtimedwait([], moments.uniform(0.0, 0.3))
         live.kill()
         live.start()
     check_all(live, marks, expected)
@@ -123,14 +135,44 @@ def test_postgresql_restarted_under_load(
 def _restart_under_load(live: Live, postgres: EmbeddedPostgres) -> None:
     marks = work(live)
     expected = submit_all(live, 20)
-    for _ in range(3):
-        postgres.stop("immediate")
-        postgres.start()
-        more = live.submit(
-            name=f"work-more-{len(expected)}", entrypoint="work.py", parameters="0 0"
-        )
-        expected[more] = 0
+    is_over = threading.Event()
+
+    def keep_submitting() -> list[int]:
+        accepted: list[int] = []
+        while not is_over.is_set():
+            name = f"more-{len(accepted)}"
+            accepted.append(wait_until(partial(submitted, live, name), 60, what=name))
+        return accepted
+
+    with ThreadPoolExecutor(1) as pool:
+        submitter = pool.submit(keep_submitting)
+        try:
+            for least in (2, 6, 10):
+                wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
+                postgres.stop("immediate")
+                postgres.start()
+                wait_until(live.is_ready, 30, what="the server is ready again")
+        finally:
+            is_over.set()
+        more = submitter.result()
+    assert more
+    expected |= dict.fromkeys(more, 0)
+    with live.client() as client:
+        total = client.get("/tasks?user=all&page_size=1").json()["total"]
+    assert total == len(expected), "accepted once, and nothing that was not accepted"
     check_all(live, marks, expected)
+
+
+def submitted(live: Live, name: str) -> int:
+    """One try of a client that does not give up; the task's id, or 0: not now."""
+    task = live.task(name=name, entrypoint="work.py", parameters="0 0", request_id=name)
+    with live.client() as client:
+        reply = client.post("/tasks", json=task)
+    if reply.status_code == 503:
+        assert reply.json()["code"] == "unavailable"
+        return 0
+    assert reply.status_code == 201, reply.text
+    return int(reply.json()["id"])
 
 
 def test_a_stopped_server_leaves_workers_alone_and_finds_them_again(live: Live) -> None:

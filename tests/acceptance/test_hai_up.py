@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,17 +123,23 @@ class Machine:
         )
 
 
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of everything that runs in or for the folder."""
+def running_in(folder: Path) -> list[psutil.Process]:
+    """Everything that runs in or for the folder."""
     found = []
     for process in psutil.process_iter():
-        try:
-            line = " ".join(process.cmdline())
-            if str(folder) in line or str(folder) in process.cwd():
-                found.append(line)
-        except psutil.Error:
-            continue
+        with suppress(psutil.Error):
+            if str(folder) in " ".join([*process.cmdline(), process.cwd()]):
+                found.append(process)
     return found
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of everything that runs in or for the folder."""
+    lines = []
+    for process in running_in(folder):
+        with suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return lines
 
 
 @pytest.fixture
@@ -251,6 +258,22 @@ def test_a_taken_port_changes_nothing(machine: Machine) -> None:
     assert not machine.data.exists()
 
 
+def test_a_full_disk_is_told_before_anything_is_made(machine: Machine) -> None:
+    machine.data.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(machine.data)]
+    if subprocess.run(mount, check=False).returncode != 0:
+        machine.data.rmdir()
+        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+    try:
+        said = machine.do("run", "--port", "0", code=1)[1]
+        assert said.startswith("error: disk full: 20 MB free, 200 MB needed")
+        assert "hint: free some space" in said
+        assert list(machine.data.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(machine.data)], check=True)
+    machine.data.rmdir()
+
+
 def test_a_failed_start_leaves_nothing_running(machine: Machine) -> None:
     machine.up()
     machine.do("down")
@@ -315,12 +338,17 @@ def test_a_folder_of_a_newer_hai_is_left_alone(machine: Machine) -> None:
     (machine.data / "hai-up.json").unlink()
 
 
-def test_an_interrupted_set_up_is_mended(machine: Machine) -> None:
+@pytest.mark.parametrize("all_die", [False, True], ids=["hai-up dies", "all die"])
+@pytest.mark.parametrize("sign", ["postgres/data", "postgres/initialised.json", "server.pid"])
+def test_an_interrupted_set_up_is_mended(machine: Machine, sign: str, all_die: bool) -> None:
     """Killed at some moment of the first start: the next one ends it."""
     child = machine.start("run", "--port", "0")
-    wait_until(lambda: (machine.data / "postgres" / "data").exists())
+    wait_until((machine.data / sign).exists, 60, what=sign)
     child.kill()
     child.communicate()
+    for process in running_in(machine.folder) if all_die else ():
+        with suppress(psutil.Error):
+            process.kill()
     machine.do("run")
     assert machine.status()["status"] == "running"
 

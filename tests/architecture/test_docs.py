@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from hai.schema.submission import Submission
 from hai.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,13 @@ def test_every_setting_is_documented_with_its_default(section: str) -> None:
         hidden = hasattr(value, "get_secret_value")
         shown = value.get_secret_value() if hidden else value
         assert default == ("" if shown is None else str(shown)), key
+
+
+def test_the_run_document_of_the_manual_is_one() -> None:
+    text = (ROOT / "docs" / "run-yaml.md").read_text()
+    document = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    submission = Submission.model_validate(document)
+    assert submission.resource.node_count == 2
 
 
 def test_the_changelog_begins_with_what_is_unreleased() -> None:

@@ -2,105 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from hai.core.identity import Role, User
 from hai.core.types import UserName
 from hai.errors import InvalidInput
-from hai.server.app import build_app
-from hai.server.compose import Platform, compose, opened
-from hai.service.bootstrap import Bootstrap
-from hai.settings import load_settings
-
-Client = httpx2.AsyncClient
-
-
-@pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    settings = load_settings(
-        server={"data_dir": tmp_path, "port": 1},
-        store={"url": "memory:"},
-        suspend={"notice_seconds": 0.2},
-    )
-    made = compose(settings)
-    async with opened(made):
-        yield made
-
-
-def _document() -> dict[str, Any]:
-    nodes = [
-        {"name": f"hollow-{i}", "group": "hollow", "launcher": "hollow", "gpus": 8}
-        for i in range(4)
-    ]
-    rows = [("*", "HIGH", 4), ("*", "NORMAL", 4), ("*", "LOW", 2)]
-    return {
-        "user": {"name": "root", "role": "admin", "uid": 0},
-        "groups": [{"name": "hollow", "description": "simulated"}],
-        "nodes": nodes,
-        "quotas": [
-            {"user": user, "resource": f"node-hollow-{level}", "nodes": n}
-            for user, level, n in rows
-        ],
-    }
-
-
-@pytest.fixture
-async def admin(platform: Platform) -> AsyncIterator[Client]:
-    services = platform.services
-    bootstrap = Bootstrap(services.store, services.users, services.clock)
-    made = await bootstrap.apply(_document())
-    assert made.secret
-    async with connect(platform, made.secret) as client:
-        yield client
-
-
-@pytest.fixture
-async def alice(platform: Platform, admin: Client) -> AsyncIterator[Client]:
-    reply = await admin.post("/api/v1/users", json={"name": "alice", "uid": 12345})
-    assert reply.status_code == 201
-    async with connect(platform, reply.json()["token"]["token"]) as client:
-        yield client
-
-
-def connect(platform: Platform, token: str = "") -> Client:
-    transport = httpx2.ASGITransport(app=build_app(platform.services))
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return Client(transport=transport, base_url="http://hai", headers=headers)
-
-
-def document(name: str, nodes: int = 1, seconds: float = 0.0, **more: Any) -> dict[str, Any]:
-    simulate = {"seconds": seconds, **more.pop("simulate", {})}
-    return {
-        "version": 2,
-        "name": name,
-        "spec": {"entrypoint": "train.py"},
-        "resource": {"group": "hollow", "node_count": nodes},
-        "priority": "NORMAL",
-        "options": {"simulate": simulate},
-        **more,
-    }
-
-
-async def submit(client: Client, *args: Any, **more: Any) -> int:
-    reply = await client.post("/api/v1/tasks", json=document(*args, **more))
-    assert reply.status_code == 201, reply.text
-    task_id: int = reply.json()["id"]
-    return task_id
-
-
-async def until(client: Client, task_id: int, *states: str) -> dict[str, Any]:
-    """The task's detail once it is in one of these states."""
-    async with asyncio.timeout(20):
-        while True:
-            detail: dict[str, Any] = (await client.get(f"/api/v1/tasks/{task_id}")).json()
-            if detail["state"] in states:
-                return detail
-            await asyncio.sleep(0.02)
+from hai.server.compose import Platform
+from tests.integration.api import Client, connect, document, submit, until
 
 
 def sse_events(text: str) -> list[tuple[str, Any]]:
@@ -319,7 +229,24 @@ async def test_metrics_ready_and_the_description(alice: Client) -> None:
     assert 'hai_tasks{state="succeeded"} 1.0' in metrics
     assert 'hai_nodes{group="hollow",health="ready"} 4.0' in metrics
     assert (await alice.get("/ready")).json()["status"] == "ready"
-    assert "/api/v1/tasks/{ref}/logs" in (await alice.get("/openapi.json")).json()["paths"]
+
+
+async def test_the_description_says_who_needs_a_token_and_what_errors_are(alice: Client) -> None:
+    described = (await alice.get("/openapi.json")).json()
+    schemes = described["components"]["securitySchemes"]
+    assert schemes["token"]["scheme"] == "bearer"
+    errors = {"$ref": "#/components/schemas/ErrorBody"}
+    for path, verbs in described["paths"].items():
+        for verb in verbs.values():
+            is_open = path in ("/health", "/ready", "/metrics")
+            assert verb.get("security") == (None if is_open else [{"token": []}]), path
+            if not is_open:
+                said = verb["responses"]["default"]["content"]["application/json"]
+                assert said["schema"] == errors, path
+    assert {"code", "message", "hint"} <= set(
+        described["components"]["schemas"]["ErrorBody"]["properties"]
+    )
+    assert "/api/v1/tasks/{ref}/logs" in described["paths"]
 
 
 async def test_too_large_a_body_is_refused(alice: Client) -> None:
@@ -339,140 +266,3 @@ async def test_users_without_a_uid_are_refused_where_tasks_would_run_as_root(
     else:
         user, _ = await services.users.add(root, "bob", Role.USER, None)
         assert user.uid is None
-
-
-API = "/api/v1"
-
-
-def with_options(name: str, **options: Any) -> dict[str, Any]:
-    made = document(name)
-    return {**made, "options": {**made["options"], **options}}
-
-
-async def kinds_of(client: Client, task_id: int) -> list[str]:
-    events = (await client.get(f"{API}/tasks/{task_id}/events")).json()["events"]
-    return [event["kind"] for event in events]
-
-
-async def test_a_failed_task_is_tried_again_by_its_rule(alice: Client) -> None:
-    retry = {"max": 1, "backoff": 0, "on": [7]}
-    body = with_options("flaky", retry=retry, simulate={"seconds": 0, "exit_code": 7})
-    task_id = (await alice.post(f"{API}/tasks", json=body)).json()["id"]
-    done = await until(alice, task_id, "failed")
-    assert (done["attempts"], done["failures"], done["exit_code"]) == (2, 1, 7)
-    assert (await kinds_of(alice, task_id)).count("task.retry") == 1
-
-
-async def test_time_is_limited(alice: Client) -> None:
-    body = with_options("slow", time_limit=0.3, simulate={"seconds": 1000})
-    reply = (await alice.post(f"{API}/tasks", json=body)).json()
-    assert reply["time_limit_seconds"] == 0.3
-    done = await until(alice, reply["id"], "failed")
-    assert (done["exit_code"], done["why"]) == (124, "its time limit of 0.3s is over")
-    assert done["ran_seconds"] >= 0.3
-
-
-async def test_tasks_wait_for_others(alice: Client) -> None:
-    first = await submit(alice, "first", seconds=1000)
-    body = with_options("second", after=f"afterok:{first},afterany:first")
-    second = (await alice.post(f"{API}/tasks", json=body)).json()
-    assert second["waits_for"] == [first, first]
-    detail = (await alice.get(f"{API}/tasks/{second['id']}")).json()
-    assert detail["spec"]["options"]["after"] == [f"afterok:{first}", f"afterany:{first}"]
-    third = with_options("third", after="second")
-    third_id = (await alice.post(f"{API}/tasks", json=third)).json()["id"]
-    await alice.post(f"{API}/tasks/{first}/stop")
-    done = await until(alice, third_id, "stopped")
-    assert done["why"] == f"its dependency task {second['id']} was stopped"
-
-
-@pytest.mark.parametrize(
-    ("options", "status", "words"),
-    [
-        ({"after": 10**9}, 404, "there is no task"),
-        ({"after": "nobody"}, 404, "there is no task 'nobody'"),
-        ({"after": "99_[*]"}, 404, "there is no array 99"),
-        ({"after": "afternever:1"}, 422, "'afternever' is unknown"),
-        ({"array": "0-99999"}, 422, "100,000 tasks"),
-        ({"array": "3-1"}, 422, "is empty"),
-        ({"retry": {"on": "segfault"}}, 422, "'segfault' is none of"),
-        ({"time_limit": "soon"}, 422, "is no duration"),
-    ],
-)
-async def test_options_that_make_no_sense_queue_nothing(
-    alice: Client, options: dict[str, Any], status: int, words: str
-) -> None:
-    reply = await alice.post(f"{API}/tasks", json=with_options("train", **options))
-    assert reply.status_code == status, reply.text
-    assert words in reply.json()["message"]
-    assert (await alice.get(f"{API}/tasks")).json()["total"] == 0
-
-
-async def test_who_failed_already_is_nobody_to_wait_for(alice: Client) -> None:
-    first = await submit(alice, "first", simulate={"exit_code": 3})
-    await until(alice, first, "failed")
-    reply = await alice.post(f"{API}/tasks", json=with_options("second", after=first))
-    assert reply.status_code == 422
-    assert f"afterok:{first} can never be met" in reply.json()["message"]
-    anyhow = with_options("second", after=f"afterany:{first}")
-    reply = await alice.post(f"{API}/tasks", json=anyhow)
-    assert reply.json()["waits_for"] == []
-
-
-async def test_an_array_is_one_submit_and_many_tasks(alice: Client, admin: Client) -> None:
-    body = with_options("sweep", array="0-4:2%1", simulate={"seconds": 1000})
-    reply = await alice.post(f"{API}/tasks", json={**body, "request_id": "r-1"})
-    first = reply.json()
-    assert (first["name"], first["array_id"]) == ("sweep_[0]", first["id"])
-    assert (first["array_index"], first["array_size"]) == (0, 3)
-    again = await alice.post(f"{API}/tasks", json={**body, "request_id": "r-1"})
-    assert again.json()["id"] == first["id"]
-    listed = (await alice.get(f"{API}/tasks", params={"array": first["id"]})).json()
-    assert listed["total"] == 3
-    assert [task["name"] for task in listed["tasks"]] == ["sweep_[4]", "sweep_[2]", "sweep_[0]"]
-    taken = await alice.post(f"{API}/tasks", json=body)
-    assert taken.status_code == 409
-    after = with_options("eval", after=f"{first['id']}_[*]")
-    child = (await alice.post(f"{API}/tasks", json=after)).json()
-    assert len(child["waits_for"]) == 3
-    path = f"{API}/arrays/{first['id']}"
-    held = (await alice.post(f"{path}/suspend")).json()
-    assert (len(held["tasks"]), held["total"]) == (3, 3)
-    assert all(task["held"] for task in held["tasks"])
-    assert len((await alice.post(f"{path}/resume")).json()["tasks"]) == 3
-    assert len((await alice.post(f"{path}/stop", json={"why": "enough"})).json()["tasks"]) == 3
-    for task in listed["tasks"]:
-        assert (await until(alice, task["id"], "stopped"))["why"] == "enough"
-    await until(alice, child["id"], "stopped")
-    assert (await alice.post(f"{path}/stop")).json()["tasks"] == []
-    assert (await alice.post(f"{API}/arrays/{child['id']}/stop")).status_code == 404
-    assert (await alice.post(f"{path}/dance")).status_code == 422
-    bobs = await admin.post(f"{API}/tasks", json={**body, "name": "other"})
-    theirs = f"{API}/arrays/{bobs.json()['id']}/stop"
-    assert (await alice.post(theirs)).status_code == 403
-
-
-async def test_admins_take_nodes_out_and_back(alice: Client, admin: Client) -> None:
-    task_id = await submit(alice, "train", seconds=1000)
-    (node,) = (await until(alice, task_id, "running"))["assigned_nodes"]
-    path = f"{API}/nodes/{node}"
-    assert (await alice.post(f"{path}/drain")).status_code == 403
-    assert (await admin.post(f"{API}/nodes/nowhere/drain")).status_code == 404
-    changed = (await admin.post(f"{path}/cordon", json={"why": "noise"})).json()
-    assert (changed["node"]["health"], changed["node"]["health_why"]) == ("cordoned", "noise")
-    assert changed["suspended"] == []
-    assert (await alice.get(f"{API}/tasks/{task_id}")).json()["state"] == "running"
-    changed = (await admin.post(f"{path}/drain", json={"why": "fans"})).json()
-    assert (changed["node"]["health"], changed["suspended"]) == ("drained", [task_id])
-    assert (await admin.post(f"{path}/drain", json={"why": "fans"})).json()["suspended"] == []
-    async with asyncio.timeout(20):
-        while True:
-            moved = (await alice.get(f"{API}/tasks/{task_id}")).json()
-            if moved["attempts"] == 2 and moved["state"] == "running":
-                break
-            await asyncio.sleep(0.02)
-    assert moved["assigned_nodes"] != [node]
-    assert moved["attempt_list"][0]["why"] == f"node {node} is drained: fans"
-    changed = (await admin.post(f"{path}/resume")).json()
-    assert (changed["node"]["health"], changed["node"]["health_why"]) == ("ready", "")
-    assert (await admin.post(f"{path}/explode")).status_code == 422

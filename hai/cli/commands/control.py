@@ -20,7 +20,7 @@ Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for the rec
 _DONE = {
     "stop": "is told to stop",
     "suspend": "is told to save and leave its nodes",
-    "resume": "may run again",
+    "resume": "goes on",
 }
 
 
@@ -193,14 +193,19 @@ def _each(session: Session, action: str, refs: Sequence[object], why: str) -> in
             code = code or exit_code(outcome)
             continue
         done.append(outcome)
-        session.stderr.say(
-            f"task {outcome['id']} {outcome['name']!r} {_DONE[action]}, now {outcome['state']}"
-        )
+        session.stderr.say(_done_line(action, outcome))
     if len(done) == 1 and len(refs) == 1 and array_ref(str(refs[0])) is None:
         session.output.item(done[0], tasks_layout(session.now))
     elif done:
         session.output.rows(done, tasks_layout(session.now))
     return code
+
+
+def _done_line(action: str, task: Mapping[str, Any]) -> str:
+    # A resumed task keeps its state until it gets nodes: "now suspended" would mislead.
+    is_waiting = action == "resume" and task["state"] == "suspended"
+    now = "as soon as nodes are free" if is_waiting else f"now {task['state']}"
+    return f"task {task['id']} {task['name']!r} {_DONE[action]}, {now}"
 
 
 def _change_array(

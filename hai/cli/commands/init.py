@@ -39,6 +39,10 @@ def init(
     token_stdin: Annotated[
         bool, option("--token-stdin", help="Read the token from stdin.")
     ] = False,
+    bff_url: Annotated[
+        str | None,
+        option("--bff_url", metavar="URL", help="Accepted: there is no second server here."),
+    ] = None,
 ) -> None:
     """Check server and token, then store them in ~/.hai/conf.yaml (HAI_CONF names another file),
     readable by you only. The token is asked for, or comes from stdin or HAI_TOKEN."""

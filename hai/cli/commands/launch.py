@@ -145,6 +145,8 @@ def launch(  # noqa: PLR0913 (one parameter per option)
         document = build_document(kind, split.program, wishes, session.environ)
         return submit(session, document, follow=follow, dry_run=dry_run)
     if split.mode is Mode.SIMULATE:
+        if suspend_seconds is not None and suspend_seconds < 0:
+            raise UsageError("--suspend_seconds must not be negative", context)
         environ = simulated_environment(
             session.environ, life_state=life_state, suspend_seconds=suspend_seconds
         )

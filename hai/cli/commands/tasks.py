@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from hai.cli.framework import new_app, option
-from hai.cli.layouts import tasks_layout, workers_layout
+from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
 from hai.cli.output import Format
 from hai.cli.refs import ArrayFilter, Exp, ExpType, Group, UserFilter, resolve_ref
 from hai.cli.session import Session, verb
+from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
 
 app = new_app()
@@ -108,13 +109,26 @@ def status(session: Session, exp: Exp, *, exp_type: ExpType = "auto", watch: Wat
 
     def show() -> None:
         task = session.client.call("task", ref=ref)
-        session.output.item(_without_details(task, session), tasks_layout(session.now))
-        workers = _last_workers(task)
-        if session.output.format.is_for_people and workers and not session.output.fields:
-            session.output.text("\n")
-            session.output.rows(workers, workers_layout(session.now))
+        is_short = not session.output.format.is_for_people or bool(session.output.fields)
+        layout = tasks_layout(session.now)
+        session.output.item(
+            _without_details(task, session), layout if is_short else without_why(layout)
+        )
+        if not is_short:
+            _show_rest(session, task)
 
     watching(session, show, watch=watch)
+
+
+def _show_rest(session: Session, task: Mapping[str, Any]) -> None:
+    """The whole reason, which a cell of a narrow terminal would cut, and the workers."""
+    why = why_line(task)
+    if why:
+        session.output.text(f"why: {printable(why)}")
+    workers = _last_workers(task)
+    if workers:
+        session.output.text("\n")
+        session.output.rows(workers, workers_layout(session.now))
 
 
 def _without_details(task: Mapping[str, Any], session: Session) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """hai-cli whoami."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from hai.cli.framework import new_app
+from hai.cli.framework import new_app, option
 from hai.cli.layouts import quotas_layout
 from hai.cli.output import Format, Layout
 from hai.cli.session import Session, verb
@@ -14,7 +14,13 @@ _FIELDS = ("user", "quotas", "server_version")
 
 
 @verb(app, "whoami", "hai-cli whoami\nhai-cli whoami -o json | jq .user.name", lists=True)
-def whoami(session: Session) -> None:
+def whoami(
+    session: Session,
+    *,
+    ascii_only: Annotated[
+        bool, option("-a", "--ascii", help="Accepted: the bars are plain text anyway.")
+    ] = False,
+) -> None:
     """Who you are, on which server, and how much of your quota is in use."""
     found = session.client.call("whoami")
     output = session.output

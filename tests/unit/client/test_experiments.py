@@ -1,7 +1,6 @@
 # ruff: noqa: S106 - the tokens here are made up
 
 import io
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +85,46 @@ async def test_by_chain_id(peer: Peer) -> None:
     assert (total, [experiment.id for experiment in found]) == (2, [2])
 
 
+@pytest.mark.parametrize(
+    ("filters", "states"),
+    [
+        ({}, None),
+        ({"select_pods": False, "only_star": False, "task_type_list": ["training"]}, None),
+        ({"queue_status_list": ["queued"]}, ["queued", "suspended"]),
+        ({"worker_status_list": ["running", "failed"]}, ["running", "failed"]),
+        (
+            {"queue_status_list": ["finished"], "worker_status_list": ["failed", "running"]},
+            ["failed"],
+        ),
+        ({"state": ["running"], "queue_status_list": ["queued"]}, ["running"]),
+    ],
+)
+async def test_filters_of_the_original(
+    peer: Peer, filters: dict[str, object], states: list[str] | None
+) -> None:
+    peer.on("GET", f"{API}/tasks", Reply(body={"tasks": [], "total": 0}))
+    assert await get_experiments(1, 10, **filters) == (0, [])  # type: ignore[arg-type]
+    assert peer.requests[-1].query.get("state") == states
+
+
+@pytest.mark.parametrize(
+    ("filters", "error"),
+    [
+        ({"only_star": True}, InvalidInput),
+        ({"tag_list": ["best"]}, InvalidInput),
+        ({"task_type_list": ["virtual"]}, InvalidInput),
+        ({"queue_status_list": ["finished"], "worker_status_list": ["running"]}, InvalidInput),
+        ({"colour": "red"}, TypeError),
+    ],
+)
+async def test_filters_that_can_not_be_served(
+    peer: Peer, filters: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await get_experiments(**filters)  # type: ignore[arg-type]
+    assert not peer.requests
+
+
 async def test_methods(peer: Peer) -> None:
     peer.on("POST", f"{API}/tasks", Reply(201, task_view()))
     experiment = await create_experiment(DOCUMENT)
@@ -117,14 +156,8 @@ print(allowed)
 
 
 def old_pythons() -> list[str]:
-    found = (
-        sorted(Path("/root/.pyenv/versions").glob("3.8*/bin/python")) if _root_readable() else []
-    )
-    return [sys.executable, *(str(path) for path in found)]
-
-
-def _root_readable() -> bool:
-    return os.access("/root/.pyenv/versions", os.R_OK)
+    found = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python"))
+    return [sys.executable, *map(str, found)]
 
 
 @pytest.mark.parametrize("python", old_pythons())

@@ -190,7 +190,7 @@ class SimulatedCluster:
         plans = []
         for _ in range(ticks):
             plans.append(self.tick())
-            if not plans[-1].starts and not plans[-1].suspends and not self.leaving:
+            if not plans[-1].decides and not self.leaving:
                 return plans
             for task_id in self.leaving:
                 self.leave(task_id)

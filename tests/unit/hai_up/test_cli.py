@@ -86,14 +86,25 @@ def test_the_config_template_can_be_given_back(tmp_path: Path) -> None:
         pytest.param(["status", "-o", "xml"], "unknown output", id="output"),
         pytest.param(["fly"], "fly", id="unknown command"),
         pytest.param(["run", "--fly"], "fly", id="unknown option"),
+        pytest.param(["run", "--nodse", "2"], "did you mean --nodes?", id="typo in an option"),
+        pytest.param(["statsu"], "status", id="typo in a command"),
+        pytest.param(["run", "--port"], "--port", id="option without its value"),
     ],
 )
 def test_wrong_usage_is_exit_2(tmp_path: Path, words: list[str], said: str) -> None:
     done = hai_up(*words, home=tmp_path, HAI_DATA_DIR=str(tmp_path / "data"))
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("hint: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_a_bare_hai_up_shows_help(tmp_path: Path) -> None:
+    done = hai_up(home=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "hai-up run -p local" in done.stdout
 
 
 def test_a_missing_log_is_exit_3(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_the_smallest_document() -> None:
             {"spec": {"entrypoint": "a", "parameters": "x" * 2047}}, "2047", id="too long"
         ),
         pytest.param({"options": {"watchdog_time": "soon"}}, "watchdog_time", id="watchdog"),
+        pytest.param({"options": {"timeout": 0}}, "options.timeout", id="timeout"),
         pytest.param({"options": {"whole_life_state": 1.5}}, "whole_life_state", id="state"),
         pytest.param({"options": {"suspend_signal": "SIGKILL"}}, "suspend_signal", id="signal"),
         pytest.param({"options": {"time_limit": "soon"}}, "time_limit", id="time limit"),

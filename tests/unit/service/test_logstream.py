@@ -114,13 +114,18 @@ async def test_all_attempts_in_order_then_the_end(site: Site) -> None:
         pytest.param({"tail": 0}, [], id="no tail at all"),
         pytest.param({"tail": 99}, ["a", "b", "c", "d"], id="a tail longer than the log"),
         pytest.param({"since": 1767225602.0}, ["c", "d"], id="since a time"),
-        pytest.param({"ranks": frozenset({7})}, [], id="a rank that wrote nothing"),
         pytest.param({"ranks": None}, ["a", "b", "c", "d"], id="all ranks"),
     ],
 )
 async def test_what_is_asked_for(site: Site, query: dict[str, object], expected: list[str]) -> None:
     task = await two_attempts(site)
     assert texts(await site.read(task, **query)) == expected
+
+
+async def test_a_rank_that_does_not_exist_is_named(site: Site) -> None:
+    task = await two_attempts(site)
+    with pytest.raises(NotFound, match="has no rank 7"):
+        await site.read(task, ranks=frozenset({0, 7, 9}))
 
 
 async def test_a_cursor_goes_on_where_it_was(site: Site) -> None:
