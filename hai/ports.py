@@ -13,6 +13,7 @@ from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
@@ -171,6 +172,19 @@ class Store(Protocol):
 
     async def last_event_id(self) -> int:
         """0 for an empty ledger."""
+
+    # what the scheduler decided
+    async def append_journal(self, record: Record) -> None: ...
+
+    async def journal(
+        self, since: float, until: float, *, after: int = 0, limit: int = 100
+    ) -> list[Record]:
+        """Records with id > after up to the time `until`, from the last snapshot at or before
+        `since` on (from the first record if there is none), oldest first."""
+
+    async def prune_journal(self, before: float) -> int:
+        """Forget records older than `before`, but for the last snapshot of them and what follows
+        it; how many."""
 
     # who leads
     async def lead(self) -> bool:

@@ -56,10 +56,11 @@ class SchedulerSection(_Section):
     default_group: str = "training"
     tick_seconds: float = Field(default=5.0, gt=0)  # a tick happens at least this often
     busy_fraction: float = Field(default=0.25, gt=0, le=1)  # share of one core for ticks
+    journal_days: float = Field(default=14.0, gt=0)  # how long ticks can be replayed
     max_array_size: int = Field(default=10_000, ge=1, le=1_000_000)
     # the knobs of hai.core.policy.Policy, which checks them
-    preemption: bool = True
-    backfill: bool = True
+    preemption: bool = _POLICY.preemption
+    backfill: bool = _POLICY.backfill
     slice_seconds: float = _POLICY.slice_seconds
     slices: dict[str, float] = Field(default_factory=dict)  # by name of the priority
     half_life_seconds: float = _POLICY.half_life_seconds

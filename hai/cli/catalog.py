@@ -39,6 +39,7 @@ CATALOG = {
     ),
     "quota": Entry("quota", _CLUSTER, "Show or set how many nodes users may hold"),
     "users": Entry("users", _CLUSTER, "List and add users and their tokens (admin)"),
+    "sim": Entry("sim", _CLUSTER, "Replay a trace of jobs under a scheduling policy"),
     "init": Entry("init", _SETUP, "Store server and token, after checking them"),
     "whoami": Entry("whoami", _SETUP, "Who you are and what you may use"),
     "completion": Entry("completion", _SETUP, "Set up Tab completion for your shell"),

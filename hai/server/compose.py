@@ -13,6 +13,7 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
+from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
@@ -22,6 +23,8 @@ from hai.server.deps import Services
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
 from hai.service.loops.health import HealthChecking, Patience
@@ -170,13 +173,15 @@ def _loops(
     settings: Settings, services: Services, launching: Launching, timing: Timing
 ) -> tuple[Loop, ...]:
     store, bus, clock = services.store, services.bus, services.clock
+    policy = settings.scheduler.policy()
+    journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
     schedule = Scheduling(
         store,
         bus,
-        clock,
+        StateFeed(store, clock, policy, journal),
+        journal,
         launching,
         services.board,
-        settings.scheduler.policy(),
         settings.scheduler.tick_seconds,
     )
     reconcile = Reconciling(store, clock, services.workers, launching, timing, bus)

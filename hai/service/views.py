@@ -80,12 +80,12 @@ class Views:
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
         attempt = task.attempt
-        active = attempt is not None and task.state.is_active
+        turn = self._board.turn(task.id)
         return {
-            "position": None,
-            "safe_until": None,
-            "backfill": attempt.backfill if attempt is not None and active else False,
-            "level": attempt.priority.name if attempt is not None and active else None,
+            "position": turn.position,
+            "safe_until": _time(turn.safe_until),
+            "backfill": turn.backfill,
+            "level": turn.level.name if turn.level is not None else None,
             "estimate": None,
             "array_id": task.array_id,
             "array_index": task.array_index,

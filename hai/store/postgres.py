@@ -8,11 +8,12 @@ from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import TaskPage, TaskQuery, Usage
-from hai.store import rows
+from hai.store import journal_rows, rows
 from hai.store.claim_rows import claim_of, usage_of
 from hai.store.database import Database
 from hai.store.drafts import (
@@ -323,6 +324,27 @@ class PostgresStore:
     async def last_event_id(self) -> int:
         found = await self._database.read("last_event_id")
         return int(found[0][0])
+
+    # what the scheduler decided
+    async def append_journal(self, record: Record) -> None:
+        packed = await asyncio.to_thread(journal_rows.parameters, record)  # a snapshot is large
+        await self._database.write("append_journal", packed)
+
+    async def journal(
+        self, since: float, until: float, *, after: int = 0, limit: int = 100
+    ) -> list[Record]:
+        parameters = {
+            "since": rows.timestamp(since),
+            "until": rows.timestamp(until),
+            "after": after,
+            "limit": limit,
+        }
+        found = await self._database.read("journal", parameters)
+        return await asyncio.to_thread(lambda: [journal_rows.record_of(row) for row in found])
+
+    async def prune_journal(self, before: float) -> int:
+        parameters = {"before": rows.timestamp(before)}
+        return len(await self._database.write("prune_journal", parameters))
 
     # who leads
     async def lead(self) -> bool:
