@@ -28,6 +28,8 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
+_POLICY = Policy()  # the defaults
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,9 +51,6 @@ class StoreSection(_Section):
 
 class BusSection(_Section):
     url: SecretStr = SecretStr("")  # redis://...; empty: in-process
-
-
-_POLICY = Policy()
 
 
 class SchedulerSection(_Section):
