@@ -125,7 +125,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         lost_after_seconds=settings.agent.lost_after_seconds,
     )
     tokens = WorkerTokens(read_secret(settings))
-    hollow = HollowLauncher(clock, workers.report)
+    hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
     launchers: dict[str, Launcher] = {local.name: local, hollow.name: hollow}
     launching = Launching(
