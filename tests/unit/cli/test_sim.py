@@ -129,6 +129,7 @@ def test_wrong_knobs(cli: Cli, trace: str, tmp_path: Path, text: str, words: str
     ("line", "code", "words"),
     [
         ("run TRACE", 2, "the pool has no size"),
+        ("run TRACE -n 0", 2, "--nodes must be 1"),
         ("run TRACE -n 1", 2, "job a needs 2 nodes and the pool has 1"),
         ("run TRACE -n 2 --policy tiresia", 2, "did you mean tiresias?"),
         ("run TRACE -n 2 --policy no.toml", 3, "no file"),
