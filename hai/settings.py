@@ -28,6 +28,8 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
+_POLICY = Policy()  # the defaults
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +41,7 @@ class ServerSection(_Section):
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
+    clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 
 class StoreSection(_Section):
@@ -48,9 +51,6 @@ class StoreSection(_Section):
 
 class BusSection(_Section):
     url: SecretStr = SecretStr("")  # redis://...; empty: in-process
-
-
-_POLICY = Policy()
 
 
 class SchedulerSection(_Section):

@@ -36,7 +36,7 @@ class Candidate:
 def load_trace(file: str) -> Trace:
     """The trace in a file, gzipped or not; NotFound or InvalidInput otherwise."""
     path = Path(file)
-    with _readable(path, "trace"):
+    with readable(path, "trace"):
         with path.open("rb") as stream:
             is_packed = stream.read(2) == _GZIP
         opener = gzip.open if is_packed else open
@@ -58,7 +58,7 @@ def load_candidate(text: str) -> Candidate:
             hint=f"{meant}choose one of {', '.join(POLICIES)}, or a FILE.toml with knobs",
         )
     path = Path(text)
-    with _readable(path, "policy"), path.open("rb") as stream:
+    with readable(path, "policy"), path.open("rb") as stream:
         table = tomllib.load(stream)
         knobs = _table(table.get("scheduler", table), "scheduler")
         return Candidate(path.name, None, _policy(knobs))
@@ -67,7 +67,7 @@ def load_candidate(text: str) -> Candidate:
 def load_result(file: str) -> dict[str, Any]:
     """What `sim run -o json` wrote earlier."""
     path = Path(file)
-    with _readable(path, "result"):
+    with readable(path, "result"):
         found = json.loads(path.read_text(encoding="utf-8"))
     missing = [key for key in _NEEDED if not isinstance(found, dict) or key not in found]
     if missing:
@@ -79,7 +79,7 @@ def load_result(file: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _readable(path: Path, what: str) -> Iterator[None]:
+def readable(path: Path, what: str) -> Iterator[None]:
     """Whatever may be wrong with a file, told in one line."""
     hint = f"give an existing {what} file"
     try:

@@ -52,6 +52,7 @@ ROUTES = {
     "watch": _get("/tasks/{ref}/watch"),
     "logs": _get("/tasks/{ref}/logs"),
     "events": _get("/events"),
+    "journal": _get("/scheduler/journal"),
 }
 
 

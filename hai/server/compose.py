@@ -100,7 +100,7 @@ def timing_of(settings: Settings, up_since: float) -> Timing:
 
 def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     """Everything wired, nothing opened."""
-    clock = clock or SystemClock()
+    clock = clock or SystemClock(settings.server.clock_speed)
     store = open_settings_store(settings)
     bus = open_bus(settings.bus.url.get_secret_value(), clock)
     board = Board()
@@ -148,7 +148,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         nodes=NodeService(store, bus, clock),
         workers=workers,
         tokens=tokens,
-        views=Views(store, bus, clock, board),
+        views=Views(store, bus, board),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,

@@ -12,7 +12,7 @@ from hai.core.plan import Claim
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
-from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Store, TaskPage, TaskQuery
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
@@ -45,10 +45,9 @@ def _time(at: float | None) -> str | None:
 class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(self, store: Store, bus: Bus, board: Board) -> None:
         self._store = store
         self._bus = bus
-        self._clock = clock
         self._board = board
 
     def task(self, task: Task) -> TaskView:
@@ -94,7 +93,7 @@ class Views:
             "waits_for": list(task.waits_for),
             "not_before": _time(task.not_before),
             "time_limit_seconds": task.time_limit_seconds,
-            "ran_seconds": task.ran(self._clock.now()),
+            "ran_seconds": task.ran_seconds,
             "failures": task.failures,
             "saved_at": _time(attempt.saved_at) if attempt is not None else None,
         }

@@ -1,4 +1,4 @@
-"""hai-cli sim run | compare."""
+"""hai-cli sim run | compare | replay."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -117,6 +117,60 @@ def compare(
     if found:
         session.stderr.warn(f"not of one experiment: {found} differ")
     session.output.rows(compared(results), comparison_layout())
+
+
+@verb(
+    app,
+    "replay",
+    """
+    hai-cli sim replay --from 2h                      the last two hours, decided again
+    hai-cli sim replay --from 1d --policy knobs.toml  what other knobs would have decided
+    hai-cli sim replay --from 1d --save journal.jsonl
+    hai-cli sim replay --file journal.jsonl           without the server that it came from
+    """,
+    lists=True,
+)
+def replay(
+    session: Session,
+    *,
+    since: Annotated[
+        str | None, option("--from", metavar="TIME", help="Newer than 10m, or than a time.")
+    ] = None,
+    until: Annotated[
+        str | None, option("--to", metavar="TIME", help="Older than 10m, or than a time.")
+    ] = None,
+    file: Annotated[str | None, option("--file", metavar="FILE", help="A saved journal.")] = None,
+    save: Annotated[
+        str | None, option("--save", metavar="FILE", help="Keep the journal in a file.")
+    ] = None,
+    policy: Annotated[
+        str | None,
+        option("--policy", metavar="FILE.toml", help="Other knobs than the recorded ones."),
+    ] = None,
+) -> int:
+    """Run the scheduler's recorded inputs through this version's planner. Every tick that it would
+    decide otherwise is a row; exit code 1 if there are any. Without a file, for admins."""
+    from datetime import datetime
+
+    from hai.cli import sim_replay
+    from hai.cli.grammar import parse_since
+    from hai.cli.sim_inputs import load_candidate
+
+    begin = parse_since(since, session.now) if since else None
+    end = parse_since(until, session.now) if until else None
+    knobs = load_candidate(policy).knobs if policy else None
+    records = sim_replay.load(file) if file else sim_replay.fetch(session.client, begin, end)
+    if save:
+        records = sim_replay.saved(records, save)
+    first = datetime.fromisoformat(begin).timestamp() if begin else None
+    ticks, rows = 0, []
+    for one in sim_replay.replayed(records, first, knobs):
+        ticks += 1
+        if one.differences or not one.is_intact:
+            rows.append(sim_replay.row_of(one))
+    session.output.rows(rows, sim_replay.differences_layout())
+    session.stderr.say(f"{ticks} ticks decided again, {len(rows)} of them otherwise")
+    return 1 if rows else 0
 
 
 def _results(

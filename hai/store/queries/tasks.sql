@@ -23,10 +23,12 @@ WITH locked AS MATERIALIZED (
 ), spoilt AS MATERIALIZED (
     SELECT DISTINCT n.array_position
       FROM numbered n
-      JOIN tasks t ON t.user_name = n.user_name
-       AND (t.request_id = n.request_id
-            OR (t.name = n.name AND t.state NOT IN ('succeeded', 'failed', 'stopped')))
      WHERE n.array_position IS NOT NULL
+       AND (EXISTS (SELECT 1 FROM tasks t
+                     WHERE t.user_name = n.user_name AND t.request_id = n.request_id)
+            OR EXISTS (SELECT 1 FROM tasks t
+                        WHERE t.user_name = n.user_name AND t.name = n.name
+                          AND t.state NOT IN ('succeeded', 'failed', 'stopped')))
 ), fresh AS MATERIALIZED (
     SELECT n.*, head.id AS array_id
       FROM numbered n
