@@ -20,6 +20,11 @@ from hai.errors import HaiError, InvalidInput, NotFound
 
 _GZIP = b"\x1f\x8b"
 _KNOBS = {knob.name for knob in fields(Policy)}
+# What the server's [scheduler] also holds: it says nothing about who gets which nodes.
+SERVER_ONLY = frozenset(
+    {"default_group", "tick_seconds", "busy_fraction", "journal_days", "max_array_size"}
+)
+_LEVELS = {level.name for level in Priority if level is not Priority.AUTO}
 _KNOB_HINT = "docs/scheduling.md explains every knob of [scheduler]"
 _NEEDED = ("policy", "avg_jct_s", "avg_wait_s", "p99_wait_s", "occupancy", "by_gang")
 
@@ -102,6 +107,8 @@ def _policy(table: Mapping[str, Any]) -> Policy:
     """Knobs by the names of Policy's fields; nested tables `slices` and `weights`."""
     values: dict[str, Any] = {}
     for key, value in table.items():
+        if key in SERVER_ONLY:
+            continue
         if key not in _KNOBS:
             raise _unknown(f"{key} is no knob of the scheduler", key, _KNOBS)
         if key == "slices":
@@ -139,10 +146,9 @@ def _switch(value: object, key: str) -> bool:
 
 
 def _level(name: str) -> Priority:
-    found = Priority.__members__.get(name.upper())
-    if found is None:
-        raise _unknown(f"{name} is no priority", name.upper(), set(Priority.__members__))
-    return found
+    if name not in _LEVELS:
+        raise _unknown(f"{name} is no priority", name.upper(), _LEVELS)
+    return Priority[name]
 
 
 def _unknown(message: str, word: str, known: set[str]) -> InvalidInput:

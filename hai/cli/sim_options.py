@@ -18,7 +18,7 @@ _TERMS = "Terms"
 class Wishes:
     """The options as typed."""
 
-    nodes: int = 0
+    nodes: int | None = None
     gpus: int = 8
     vc: str | None = None
     begin: str | None = None
@@ -32,7 +32,8 @@ class Wishes:
 
 OPTIONS: dict[str, Any] = {
     "nodes": Annotated[
-        int, option("-n", "--nodes", metavar="N", help="Nodes of the pool.", panel=_POOL)
+        int | None,
+        option("-n", "--nodes", metavar="N", help="Nodes of the pool; needed.", panel=_POOL),
     ],
     "gpus": Annotated[
         int,

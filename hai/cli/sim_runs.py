@@ -19,10 +19,8 @@ _REDRAW_S = 0.2
 
 
 def choice_of(wishes: Wishes) -> Choice:
-    if wishes.nodes < 1:
-        raise InvalidInput("the pool has no size", hint="add --nodes N")
     return Choice(
-        nodes=wishes.nodes,
+        nodes=_pool(wishes),
         gpus_per_node=wishes.gpus,
         vc=wishes.vc,
         begin_s=seconds(wishes.begin),
@@ -34,7 +32,7 @@ def choice_of(wishes: Wishes) -> Choice:
 
 def setup_of(wishes: Wishes, candidate: Candidate) -> Setup:
     return Setup(
-        nodes=wishes.nodes,
+        nodes=_pool(wishes),
         gpus_per_node=wishes.gpus,
         reference=candidate.reference,
         knobs=candidate.knobs,
@@ -42,6 +40,12 @@ def setup_of(wishes: Wishes, candidate: Candidate) -> Setup:
         tick_s=seconds(wishes.tick),
         checkpoint_every_s=seconds(wishes.checkpoint_every),
     )
+
+
+def _pool(wishes: Wishes) -> int:
+    if wishes.nodes is None:
+        raise InvalidInput("the pool has no size", hint="add --nodes N")
+    return wishes.nodes
 
 
 class Bench:

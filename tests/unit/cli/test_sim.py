@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
@@ -13,8 +14,11 @@ import pytest
 
 from hai.cli.errors import Stderr
 from hai.cli.sim_chart import ASCII, BLOCKS, can_show_blocks, chart_text, chart_width, human_time
+from hai.cli.sim_inputs import SERVER_ONLY
 from hai.cli.sim_svg import chart_svg
+from hai.core.policy import Policy
 from hai.core.simulation.series import Series
+from hai.settings import SchedulerSection
 from tests.traces import VCVGL
 from tests.unit.cli.conftest import Cli
 
@@ -94,13 +98,18 @@ def test_gzip_and_sacct_are_told_from_the_content(cli: Cli, tmp_path: Path) -> N
 def test_knobs_from_a_file(cli: Cli, trace: str, tmp_path: Path) -> None:
     file = tmp_path / "knobs.toml"
     file.write_text(
-        "[scheduler]\nslice_seconds = 60\nbackfill = false\n"
+        "[scheduler]\ntick_seconds = 5\nslice_seconds = 60\nbackfill = false\n"
         "[scheduler.slices]\nHIGH = 30\n[scheduler.weights]\nada = 2\n[server]\nport = 1\n"
     )
     run = ("sim", "run", trace, "-n", "2", "-o", "json", "--policy")
     found = json.loads(cli(*run, str(file)).out)
     assert found["policy"] == "knobs.toml"
     assert found["policy_version"] != json.loads(cli(*run, "timeshare").out)["policy_version"]
+
+
+def test_every_key_of_the_servers_scheduler_section_is_known() -> None:
+    keys = set(SchedulerSection.model_fields)
+    assert keys == {knob.name for knob in fields(Policy)} | SERVER_ONLY
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,7 @@ def test_wrong_knobs(cli: Cli, trace: str, tmp_path: Path, text: str, words: str
     ("line", "code", "words"),
     [
         ("run TRACE", 2, "the pool has no size"),
+        ("run TRACE -n 0", 2, "--nodes must be 1"),
         ("run TRACE -n 1", 2, "job a needs 2 nodes and the pool has 1"),
         ("run TRACE -n 2 --policy tiresia", 2, "did you mean tiresias?"),
         ("run TRACE -n 2 --policy no.toml", 3, "no file"),
