@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hai.core.plan import Plan, Reason
+from hai.core.plan import Claim, Plan, Reason
 from hai.core.reasons import reason_of
 from hai.core.running import slice_end
 from hai.core.state import SchedulerState
 from hai.core.trial import applied
 from hai.core.turns import service_order
-from hai.core.types import GroupName, Priority, TaskId, WaitCode
+from hai.core.types import GroupName, Priority, TaskId, UserName, WaitCode
 
 _ORDER_SECONDS = 1.0  # an order of service is good for at least that long,
 _ORDER_SHARE = 0.05  # and for so long that making it anew takes no more of the time than this
@@ -41,6 +41,7 @@ class Board:
         self.planned_at: float | None = None
         self.paused = False  # no further starts until the server starts anew
         self._reasons: dict[TaskId, Reason] = {}
+        self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
         self._orders: dict[GroupName, tuple[float, Mapping[TaskId, int]]] = {}  # good until
 
     def post(self, state: SchedulerState, decided: Plan, *, now: float, seconds: float) -> None:
@@ -51,6 +52,10 @@ class Board:
         self.tick_seconds = seconds
         self.ticks += 1
         self._reasons = {}
+        claims = (
+            state.claims.get(start.task_id) for start in (*decided.starts, *decided.handovers)
+        )
+        self._served = {(claim.group, claim.user) for claim in claims if claim is not None}
 
     def reason(self, task_id: TaskId, *, held: bool) -> Reason:
         """Why this waiting task waits."""
@@ -60,13 +65,23 @@ class Board:
         claim = state.claims.get(task_id) if state else None
         if state is None or claim is None or claim.held:  # new, or resumed since the last tick
             return Reason(WaitCode.NOT_PLANNED)
-        reason = self._reasons.get(task_id)
-        if reason is None:
-            with applied(state, self.decided):
-                positions = self.positions(claim.group)
-                reason = reason_of(state, self.decided, task_id, positions)
-            self._reasons[task_id] = reason
-        return reason
+        if task_id not in self._reasons:
+            self._find_reasons(state, claim)
+        return self._reasons[task_id]
+
+    def _find_reasons(self, state: SchedulerState, claim: Claim) -> None:
+        """Of this claim; if its user was given nodes, which took room in the quota, of all of the
+        user's at once, since what the plan did has to be tried for that."""
+        positions = self.positions(claim.group)
+        if (claim.group, claim.user) not in self._served:
+            reason = reason_of(state, self.decided, claim.task_id, positions)
+            self._reasons[claim.task_id] = reason
+            return
+        with applied(state, self.decided):
+            for mine in [claim, *state.group(claim.group).queue.claims()]:
+                if mine.user == claim.user:
+                    reason = reason_of(state, self.decided, mine.task_id, positions)
+                    self._reasons[mine.task_id] = reason
 
     def positions(self, group: GroupName) -> Mapping[TaskId, int]:
         """Places in the group's order of service, from 1; a second old, or more in long lines."""
