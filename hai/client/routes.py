@@ -46,6 +46,12 @@ ROUTES = {
     "watch": _get("/tasks/{ref}/watch"),
     "logs": _get("/tasks/{ref}/logs"),
     "events": _get("/events"),
+    "dashboard": _get("/dashboard"),
+    "dashboard_stream": _get("/dashboard/stream"),
+    "why": _get("/tasks/{ref}/why"),
+    "what_if": Route("POST", API + "/tasks/{ref}/what-if", repeatable=True),
+    "drain_node": Route("POST", API + "/nodes/{name}/drain", repeatable=True),
+    "resume_node": Route("POST", API + "/nodes/{name}/resume", repeatable=True),
 }
 
 

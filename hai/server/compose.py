@@ -23,6 +23,7 @@ from hai.server.deps import Services
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.dashboard import Dashboard
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
 from hai.service.loops.health import HealthChecking
@@ -127,6 +128,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         server_url=settings.server_url,
     )
     supervisor = Supervisor(clock, bus)
+    views = Views(store, bus, board)
     services = Services(
         store=store,
         bus=bus,
@@ -137,7 +139,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         cluster=ClusterService(store, bus, clock, cache),
         workers=workers,
         tokens=tokens,
-        views=Views(store, bus, board),
+        views=views,
+        dashboard=Dashboard(store, bus, clock, board, views),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
@@ -186,6 +189,7 @@ def _loops(
         Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
+        Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
     )
 
 
