@@ -200,7 +200,8 @@ class Dashboard:
                 for rank, node in enumerate(kept.row["on"]):
                     keys[worker_key(WorkerKey(kept.task.id, number, rank))] = node
         live = await self._bus.get_live(list(keys))
-        usage = {keys[key]: _figures(value) for key, value in live.items()}
+        told = ((keys[key], _figures(value)) for key, value in live.items())
+        usage = {node: figures for node, figures in told if figures}
         if usage != self._usage:
             self._usage = usage
             self._usage_version += 1

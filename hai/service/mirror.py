@@ -45,11 +45,14 @@ class Mirror:
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     order: dict[str, list[int]] = field(default_factory=dict)
     order_version: int = 0
+    _unsorted: bool = True
 
     def put(self, task: Task, view: TaskView) -> None:
         """Take over a task as it is now."""
         row, position = row_of(task, view)
         known = self.tasks.get(task.id)
+        if known is None or known.position != position or known.row != row:
+            self._unsorted = True
         if known is None:
             known = self.tasks[task.id] = Kept(task, row, position, self.version)
             self.gone.pop(task.id, None)
@@ -67,12 +70,16 @@ class Mirror:
 
     def drop(self, task_id: TaskId) -> None:
         if self.tasks.pop(task_id, None) is not None:
+            self._unsorted = True
             self.gone[task_id] = self.version
         while len(self.gone) > GONE_KEPT:
             _, self.floor = self.gone.popitem(last=False)
 
     def arrange(self) -> None:
         """Make the order of service anew; a new version of it only if it differs."""
+        if not self._unsorted:
+            return
+        self._unsorted = False
         order: dict[str, list[int]] = {}
         waiting = [k for k in self.tasks.values() if k.task.state.is_waiting and not k.task.held]
         for kept in sorted(waiting, key=_place):

@@ -14,7 +14,7 @@ from hai.tui.actions import Mode
 from hai.tui.commands import completions, parse_command
 from hai.tui.desk import Desk
 from hai.tui.facts import Facts
-from hai.tui.feed import FeedReader, in_thread
+from hai.tui.feed import FeedReader, Relay, in_thread
 from hai.tui.glyphs import Glyphs
 from hai.tui.help import aliases_page, help_page
 from hai.tui.messages import Arrived, Connection, ModelChanged, Refused
@@ -74,6 +74,7 @@ class HaiTop(Desk):
         self.failure: HaiError | None = None
         self._facts = Facts.of(self.model)
         self._notice: tuple[str, str, float] | None = None
+        self._relay = Relay()
         self._reader: FeedReader | None = None
         self._is_due = False
         for theme in THEMES.values():
@@ -128,13 +129,16 @@ class HaiTop(Desk):
 
     def on_mount(self) -> None:
         self.run_command(self.start.view)
-        self._connect()
+        if self._reader is None:
+            self.connect()
+        self._relay.connect(self.post_message)
         self.set_interval(1.0, self._tick)
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
+        """Begin to read, anew if it was begun already; may come before the screen is there."""
         if self._reader is not None:
             self._reader.stop()
-        self._reader = FeedReader(self.client, self.post_message)
+        self._reader = FeedReader(self.client, self._relay)
         self._reader.start()
 
     def on_unmount(self) -> None:
@@ -275,5 +279,5 @@ class HaiTop(Desk):
         self.open_text("commands", lambda _: aliases_page(self.preferences), "hai-cli help")
 
     def do_refresh(self) -> None:
-        self._connect()
+        self.connect()
         self.say("reading everything again")

@@ -42,7 +42,7 @@ def stop_question(tasks: Sequence[Task], *, typed: bool = False) -> Question:
 def _stop_effect(task: Task) -> str:
     if task.is_waiting:
         return "leaves its line for good"
-    return f"SIGTERM now, SIGKILL in 5 s; {count_of(task.nodes, 'node')} become free"
+    return f"SIGTERM now, SIGKILL in 5 s; {count_of(task.nodes, 'node')} freed"
 
 
 def toggle_question(tasks: Sequence[Task]) -> tuple[str, Question]:

@@ -24,6 +24,29 @@ Post = Callable[[Message], object]
 _BATCHES_AHEAD = 4  # of log lines that were posted and not yet shown
 
 
+class Relay:
+    """Keeps what is posted until somebody listens: reading begins before the screen is there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[Message] = []
+        self._target: Post | None = None
+
+    def __call__(self, message: Message) -> None:
+        with self._lock:
+            if self._target is None:
+                self._kept.append(message)
+            else:
+                self._target(message)
+
+    def connect(self, target: Post) -> None:
+        with self._lock:
+            self._target = target
+            for message in self._kept:
+                target(message)
+            self._kept.clear()
+
+
 class Stopped(Exception):
     """The reader is not wanted any more."""
 

@@ -54,6 +54,7 @@ def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
 
 def _run(profile: Profile, start: Start, *, mouse: bool) -> None:
     app = HaiTop(HaiClient(profile), start)
+    app.connect()
     app.run(mouse=mouse)
     if app.failure is not None and app.model.received_at is None:
         raise app.failure

@@ -146,6 +146,17 @@ def line_width(line: Sequence[Span]) -> int:
     return sum(width_of(text) for text, _ in line)
 
 
+def merged(line: Line) -> Line:
+    """Neighbours of one role as one span: less to draw and to send."""
+    whole: Line = []
+    for text, role in line:
+        if whole and whole[-1][1] == role:
+            whole[-1] = (whole[-1][0] + text, role)
+        else:
+            whole.append((text, role))
+    return whole
+
+
 def plain(lines: Iterable[Sequence[Span]]) -> str:
     """Lines as text, for files and pipes."""
     return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)

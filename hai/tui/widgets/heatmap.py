@@ -64,7 +64,7 @@ class HeatMap(Lines):
             mark, role = heat_cell(node, self._holders, self._letters)
             here = index == self.row and place == min(self.column, len(row.nodes) - 1)
             line.append((mark, f"{role}>cell" if here else role))
-        return _merged(line), ""
+        return line, ""
 
     def on_resize(self) -> None:
         here = self.current
@@ -114,14 +114,3 @@ class HeatMap(Lines):
         self._go(self.top + event.y, event.x - CAPTION)
         if again is not None and again is self.current:
             self.post_message(Chosen(0))
-
-
-def _merged(line: Line) -> Line:
-    """Neighbours of one colour as one span: fewer things to draw."""
-    merged: Line = []
-    for text, role in line:
-        if merged and merged[-1][1] == role:
-            merged[-1] = (merged[-1][0] + text, role)
-        else:
-            merged.append((text, role))
-    return merged

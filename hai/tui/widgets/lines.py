@@ -8,7 +8,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from hai.tui.text import Line
+from hai.tui.text import Line, merged
 from hai.tui.themes import Painter
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Lines(Widget, can_focus=True):
 
     def _strip(self, line: Line, ground: str, width: int) -> Strip:
         paint = self.paint
+        line = merged(line)
         if ground:
             segments = [Segment(text, paint.over(role, ground)) for text, role in line]
             style = paint.over("", ground)
