@@ -1,4 +1,4 @@
-"""What `hai-cli top` costs with 10,000 tasks and 2,000 hollow nodes, at a real (pseudo) terminal."""
+"""What `hai-cli top` costs with 10,000 tasks and 2,000 hollow nodes, at a pseudo terminal."""
 
 import fcntl
 import os
