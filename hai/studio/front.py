@@ -243,8 +243,8 @@ class Front:
     async def _watch(self, socket: web.WebSocketResponse, session: Session) -> None:
         """Ends a session that is idle or old."""
         pause = min(_WATCH_SECONDS, self._door.limits.idle_seconds / 4)
-        while not self._sessions.is_over(session):
-            await asyncio.sleep(pause)  # noqa: ASYNC110 - time passes without an event
+        while not self._sessions.is_over(session):  # noqa: ASYNC110 - time passes silently
+            await asyncio.sleep(pause)
         await self._end(session)
         await socket.close()
 
