@@ -79,8 +79,10 @@ def group_line(group: GroupFacts, model: Model, width: int, glyphs: Glyphs) -> L
     line.append((f"{group.running:>5} run", "run" if group.running else "dim"))
     line.append((f"{group.waiting:>6} wait ", "wait" if group.waiting else "dim"))
     sick = " ".join(f"{count} {name}" for name, count in sorted(group.health.items()))
-    line.append((sick, "warn"))
     used = sum(len(text) for text, _ in line)
+    if used + len(sick) <= width:
+        line.append((sick, "warn"))
+        used += len(sick)
     if width - used > 12:
         spark = min(60, width - used - 2)
         busy = (model.history.get("busy") or {}).get(group.name) or []

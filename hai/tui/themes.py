@@ -1,10 +1,10 @@
 """Colours by role. The normal themes use the Okabe-Ito colours, which colour-blind people can tell
 apart; "mono" has none at all, for NO_COLOR. No colour says anything that the text does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK = {
     "": "#d8dee4",
@@ -85,12 +85,8 @@ THEMES = {
         name="hai-light", primary="#005a8c", background="#ffffff", surface="#eef1f4",
         panel="#d9dee3", foreground="#1f2328", dark=False,
     ),
-    "hai-mono": Theme(
-        name="hai-mono", ansi=True, primary="ansi_default", background="ansi_default",
-        surface="ansi_default", panel="ansi_default", foreground="ansi_default",
-        secondary="ansi_default", warning="ansi_default", error="ansi_default",
-        success="ansi_default", accent="ansi_default", boost="ansi_default",
-    ),
+    # The terminal's own colours; NO_COLOR takes even those out.
+    "hai-mono": replace(BUILTIN_THEMES["ansi-dark"], name="hai-mono"),
 }  # fmt: skip
 
 
@@ -111,7 +107,14 @@ class Painter:
         key = f"{role}>{ground}"
         found = self.styles.get(key)
         if found is None:
-            found = self.styles[key] = self(role) + self(ground)
+            own, below = self(role), self(ground)
+            if ground == "cell":  # reversed, whatever it is
+                found = own + Style(reverse=True, bold=True)
+            elif own.bgcolor != self("").bgcolor:  # it has a ground of its own: a match, a badge
+                found = own
+            else:
+                found = own + Style(bgcolor=below.bgcolor, reverse=below.reverse)
+            self.styles[key] = found
         return found
 
 
@@ -120,4 +123,8 @@ def painter(theme: str) -> Painter:
     roles = {"hai-light": LIGHT, "hai-mono": MONO}.get(theme, DARK)
     users = {"hai-light": _USERS_LIGHT, "hai-mono": ("",) * 8}.get(theme, _USERS_DARK)
     named = {**roles, **{f"user{number}": colour for number, colour in enumerate(users)}}
-    return Painter({role: Style.parse(text) for role, text in named.items()})
+    ground = THEMES[theme].background if theme in THEMES else None
+    base = Style.parse(named[""])
+    if ground and theme != "hai-mono":
+        base += Style(bgcolor=ground)
+    return Painter({role: base + Style.parse(text) for role, text in named.items()})

@@ -8,11 +8,22 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hai.tui.glyphs import ASCII
 from hai.tui.text import Line, merged
 from hai.tui.themes import Painter
 
 if TYPE_CHECKING:
     from hai.tui.app import HaiTop
+
+
+_STAND_INS = str.maketrans({"…": "~", "·": "-"})
+
+
+def _in_ascii(text: str) -> str:
+    """For terminals that can show nothing else."""
+    if text.isascii():
+        return text
+    return text.translate(_STAND_INS).encode("ascii", "replace").decode()
 
 
 class Lines(Widget, can_focus=True):
@@ -61,6 +72,8 @@ class Lines(Widget, can_focus=True):
     def _strip(self, line: Line, ground: str, width: int) -> Strip:
         paint = self.paint
         line = merged(line)
+        if self.hai.glyphs is ASCII:
+            line = [(_in_ascii(text), role) for text, role in line]
         if ground:
             segments = [Segment(text, paint.over(role, ground)) for text, role in line]
             style = paint.over("", ground)

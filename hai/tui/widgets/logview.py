@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hai.tui.logbuffer import LogBuffer, LogLine, Search
+from hai.tui.logbuffer import LINES_KEPT, LogBuffer, LogLine, Search
 from hai.tui.text import Line, pieces, printable
 from hai.tui.widgets.lines import Lines
 
@@ -16,9 +16,11 @@ _STEP = 20
 class LogView(Lines):
     """`top` is an absolute row; without wrapping rows are line numbers."""
 
+    lines_kept = LINES_KEPT
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.buffer = LogBuffer()
+        self.buffer = LogBuffer(self.lines_kept)
         self.search: Search | None = None
         self.found: int | None = None
         self.follows = True
@@ -34,7 +36,7 @@ class LogView(Lines):
     # what is there
 
     def clear(self) -> None:
-        self.buffer = LogBuffer()
+        self.buffer = LogBuffer(self.lines_kept)
         self.found = None
         self._forget()
         self.top = 0
