@@ -158,10 +158,10 @@ def check_keys(keys: Mapping[str, str]) -> None:
         for action in actions_of(screen, Mode(), keys):
             for key in action.key.split():
                 other = taken.setdefault(key, action.name)
-                if other != action.name and action.name in keys:
+                if other != action.name and {other, action.name} & set(keys):
                     raise InvalidInput(
-                        f"[keys] {action.name}: {key} is the key of {other} already",
-                        hint=f"give {other} another one, too",
+                        f"[keys] {key} is the key of both {other} and {action.name}",
+                        hint="give one of them another key",
                     )
 
 

@@ -1,10 +1,12 @@
 """The dashboard: holds the model, keeps the feed running, carries out what belongs to no screen."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 
@@ -140,6 +142,10 @@ class HaiTop(Desk):
             self._reader.stop()
         self._reader = FeedReader(self.client, self._relay)
         self._reader.start()
+
+    def _fatal_error(self) -> None:
+        """A bug: its traceback without local variables, which may hold secrets."""
+        self.panic(Text(traceback.format_exc()))
 
     def on_unmount(self) -> None:
         if self._reader is not None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,17 +62,23 @@ class Driver:
     async def sees(self, *texts: str) -> None:
         """Waits until all of these are on the screen."""
         for text in texts:
-            await self.until(lambda text=text: text in self.text, f"{text!r} in\n{self.text}")
+            await self.until(partial(self._has, text), f"{text!r}")
+
+    def _has(self, text: str) -> bool:
+        return text in self.text
 
     async def misses(self, text: str) -> None:
-        await self.until(lambda: text not in self.text, f"{text!r} gone from\n{self.text}")
+        await self.until(lambda: text not in self.text, f"{text!r} gone")
 
     async def until(self, condition: Callable[[], object], what: str = "the condition") -> None:
         async def met() -> object:
             await self.pilot.pause()
             return condition()
 
-        await async_wait_until(met, 20, what=what)
+        try:
+            await async_wait_until(met, 20, what=what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.text}") from None
 
     def heard(self, kind: type[Message]) -> list[Message]:
         """Messages of a kind in the order in which they came, each once however far it went."""

@@ -8,6 +8,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -247,10 +248,8 @@ class Scene(Peer):
             http.wfile.write(f"{head}event: {name}\ndata: {json.dumps(data)}\n\n".encode())
             http.wfile.flush()
 
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             tell(say)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         http.close_connection = True
 
     def _feed(self, say: Callable[..., None]) -> None:

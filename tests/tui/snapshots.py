@@ -1,5 +1,5 @@
-"""Pictures of screens, kept as SVG beside the tests. HAI_UPDATE_SNAPSHOTS=1 takes them anew; look at
-the difference before it is committed."""
+"""Pictures of screens, kept as SVG beside the tests. HAI_UPDATE_SNAPSHOTS=1 takes them anew; look
+at the difference before it is committed."""
 
 import re
 from pathlib import Path

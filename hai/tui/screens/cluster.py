@@ -35,28 +35,22 @@ class ClusterScreen(TaskVerbs):
         self._is_table = False
         self._shown: Sequence[Node] = ()
         self._chosen_by: tuple[int, str] = (-1, "")
+        self.heat = HeatMap(id="heat")
+        self.table = Table(NODE_COLUMNS, id="nodes")
+        self._groups_strip = StripLine(self._groups, id="groups")
 
     def compose_main(self) -> ComposeResult:
-        yield StripLine(self._groups, id="groups")
+        yield self._groups_strip
         yield StripLine(self._history, id="history")
-        yield HeatMap(id="heat")
-        table = Table(NODE_COLUMNS, id="nodes")
-        table.display = False
-        yield table
+        yield self.heat
+        self.table.display = False
+        yield self.table
         yield StripLine(self._detail, id="detail")
 
     def on_mount(self) -> None:
         self.query_one("#history", StripLine).styles.height = 3
         self.query_one("#detail", StripLine).styles.height = 2
         super().on_mount()
-
-    @property
-    def heat(self) -> HeatMap:
-        return self.query_one("#heat", HeatMap)
-
-    @property
-    def table(self) -> Table:
-        return self.query_one("#nodes", Table)
 
     @property
     def main(self) -> Lines:
@@ -66,7 +60,7 @@ class ClusterScreen(TaskVerbs):
 
     def show_model(self) -> None:
         lines = max(1, min(_GROUPS_SHOWN, len(self.hai.facts.groups)))
-        self.query_one("#groups", StripLine).styles.height = lines
+        self._groups_strip.styles.height = lines
         holders = self.hai.facts.holders
         nodes = self._nodes_meant()
         if self._is_table:

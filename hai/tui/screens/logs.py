@@ -34,13 +34,10 @@ class LogsScreen(View):
         self._reader: LogReader | None = None
         self._generation = 0
         self._ended = ""
+        self.log_view = LogView(id="log")
 
     def compose_main(self) -> ComposeResult:
-        yield LogView(id="log")
-
-    @property
-    def log_view(self) -> LogView:
-        return self.query_one("#log", LogView)
+        yield self.log_view
 
     @property
     def main(self) -> Lines:
@@ -96,7 +93,6 @@ class LogsScreen(View):
         self.log_view.add(message.lines)
         self._reader.taken()
         self._search_on()
-        self.query_one("#title").refresh()
 
     def on_log_noted(self, message: LogNoted) -> None:
         if message.generation != self._generation:
@@ -177,7 +173,7 @@ class LogsScreen(View):
         view = self.log_view
         if view.search is not None and view.search.step(view.buffer):
             self.set_timer(0.005, self._search_on)
-        self.query_one("#title").refresh()
+        self.title_strip.renew()
 
     def do_next_match(self) -> None:
         self.log_view.go_to_match(forward=True)

@@ -26,6 +26,7 @@ class TableView(View):
         super().__init__()
         self.filter = filter
         self.total = 0
+        self.table = Table(self.columns, id="table")
 
     # for the ones that derive
 
@@ -48,11 +49,7 @@ class TableView(View):
     # the same for all
 
     def compose_main(self) -> ComposeResult:
-        yield Table(self.columns, id="table")
-
-    @property
-    def table(self) -> Table:
-        return self.query_one("#table", Table)
+        yield self.table
 
     @property
     def main(self) -> Lines:

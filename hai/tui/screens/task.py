@@ -30,13 +30,14 @@ class TaskScreen(TaskVerbs):
         self._error = ""
         self._read_row: Task | None = None
         self._was_read = False
+        self._page = Page(self._build, id="page")
 
     def compose_main(self) -> ComposeResult:
-        yield Page(self._build, id="page")
+        yield self._page
 
     @property
     def main(self) -> Lines:
-        return self.query_one("#page", Page)
+        return self._page
 
     def title_line(self, width: int) -> Line:
         name = printable(str(self._detail["name"])) if self._detail else ""
@@ -50,7 +51,7 @@ class TaskScreen(TaskVerbs):
         self._show()
 
     def _show(self) -> None:
-        self.query_one("#page", Page).show(self._build)
+        self._page.show(self._build)
 
     @work(group="read", exclusive=True)
     async def _read(self) -> None:

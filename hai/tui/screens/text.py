@@ -16,13 +16,14 @@ class TextScreen(View):
         self._title = title
         self._text = build
         self._twin = twin
+        self._page = Page(build, id="page")
 
     def compose_main(self) -> ComposeResult:
-        yield Page(self._text, id="page")
+        yield self._page
 
     @property
     def main(self) -> Lines:
-        return self.query_one("#page", Page)
+        return self._page
 
     def title_line(self, width: int) -> Line:
         return [(f" {self._title}", "title")]

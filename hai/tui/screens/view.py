@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widget import Widget
 
 from hai.errors import InvalidInput
 from hai.tui.actions import Action, actions_of, by_key
@@ -33,6 +32,7 @@ class View(Screen[None]):
         self.filter_error = ""
         self._keys: dict[str, Action] = {}
         self._answers: dict[str, Callable[[str], object]] = {}
+        self.title_strip = StripLine(lambda width: [self.title_line(width)], id="title")
 
     @property
     def hai(self) -> "HaiTop":
@@ -40,7 +40,7 @@ class View(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield StripLine(lambda width: [header_line(self.hai, width)], ground="strip", id="header")
-        yield StripLine(lambda width: [self.title_line(width)], id="title")
+        yield self.title_strip
         yield from self.compose_main()
         yield Prompt(self.hai.history, id="prompt")
         yield StripLine(self._footer, ground="strip", id="footer")
@@ -179,6 +179,3 @@ class View(Screen[None]):
                 self.set_filter("")
         elif answer is not None:
             answer(message.text)
-
-    def main_widget(self, name: str, kind: type[Widget]) -> Widget:
-        return self.query_one(f"#{name}", kind)
