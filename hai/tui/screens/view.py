@@ -101,12 +101,19 @@ class View(Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         if isinstance(self.focused, Prompt):
+            self._typed_ahead(event)
             return
         action = self._keys.get(event.key) or self._keys.get(event.character or "")
         if action is not None:
             event.stop()
             event.prevent_default()
             self.perform(action)
+
+    def _typed_ahead(self, event: events.Key) -> None:
+        """A key that was on its way to the table when the prompt opened belongs to the prompt."""
+        if event.is_printable and event.character:
+            event.stop()
+            self.prompt.insert_text_at_cursor(event.character)
 
     def perform(self, action: Action) -> None:
         """Carry an action out, wherever it belongs."""
@@ -150,6 +157,7 @@ class View(Screen[None]):
         """Let something be typed; `answer` gets it, nobody does after escape."""
         self._answers[kind] = answer
         self.prompt.ask(kind, label, **more)  # type: ignore[arg-type]
+        self.set_focus(self.prompt)  # at once: the next key may be on its way
 
     def do_filter(self) -> None:
         self.ask(

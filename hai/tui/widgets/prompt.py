@@ -14,13 +14,13 @@ class Prompt(Input):
     """Hidden until `ask`. Posts Typed while something is typed and Entered at the end."""
 
     DEFAULT_CSS = """
-    Prompt { display: none; height: 1; border: none; padding: 0 1; background: $surface; }
+    Prompt { height: 1; border: none; padding: 0 1; background: $surface; }
     Prompt:focus { border: none; background: $surface; }
-    Prompt.open { display: block; }
     """
 
     def __init__(self, history: dict[str, list[str]], *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True)
+        self.display = False
         self.kind = ""
         self._history = history
         self._back = 0
@@ -43,12 +43,11 @@ class Prompt(Input):
         self.placeholder = label
         with self.prevent(Input.Changed):
             self.value = text
-        self.add_class("open")
+        self.display = True
         self.cursor_position = len(text)
-        self.focus()
 
     def _close(self, text: str | None) -> None:
-        self.remove_class("open")
+        self.display = False
         if text:
             kept = self._history.setdefault(self.kind, [])
             if text in kept:
