@@ -12,6 +12,7 @@ from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.throughput import finished, submits
+from scripts.benchmarks.top import top
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
@@ -20,6 +21,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "finished": finished,
     "help": help_time,
     "idle": idle,
+    "top": top,
 }
 
 

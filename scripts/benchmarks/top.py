@@ -24,7 +24,7 @@ STARTS = 10
 KEYS = 400
 IDLE_WINDOWS = 4
 IDLE_SECONDS = 10
-HOUR_SECONDS = 120  # of the busy hour, sped up: tasks come and go all the time
+HOUR_SECONDS = 90  # of a busy hour, sped up: tasks come and go all the time
 _TAKES_OVER = b"\x1b[?1049h"
 _QUIET_SECONDS = 0.04
 

@@ -185,5 +185,6 @@ async def _attach(page: Page) -> None:
     target = next(t for t in targets["targetInfos"] if t["type"] == "page")
     found = await page.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
     page.session_id = found["sessionId"]
+    await page.ask("Emulation.setFocusEmulationEnabled", enabled=True)
     for domain in ("Page", "Runtime", "Network", "Log"):
         await page.ask(f"{domain}.enable")

@@ -1,10 +1,12 @@
-// The terminal gets the keys as soon as it is there; /?fontsize=18 chooses the size of the font.
+// The terminal gets the keys as soon as it shows something, and whenever the page gets the focus.
+// /?fontsize=18 chooses the size of the font.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const desk = document.getElementById("desk");
   if (desk) {
     desk.src = "/terminal" + window.location.search;
-    desk.addEventListener("load", () => desk.focus());
+    desk.addEventListener("load", () => desk.contentWindow.focus());
+    window.addEventListener("focus", () => desk.contentWindow.focus());
     return;
   }
   const terminal = document.getElementById("terminal");
@@ -12,11 +14,13 @@ document.addEventListener("DOMContentLoaded", () => {
   if (wanted >= 8 && wanted <= 40) {
     terminal.dataset.fontSize = String(wanted);
   }
-  new MutationObserver((_, observer) => {
+  const focus = () => {
     const keys = terminal.querySelector("textarea");
     if (keys) {
       keys.focus();
-      observer.disconnect();
     }
-  }).observe(terminal, { childList: true, subtree: true });
+  };
+  new MutationObserver(focus).observe(document.body, { attributeFilter: ["class"] });
+  window.addEventListener("focus", focus);
+  terminal.addEventListener("click", focus);
 });
