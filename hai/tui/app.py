@@ -1,5 +1,6 @@
 """The dashboard: holds the model, keeps the feed running, carries out what belongs to no screen."""
 
+import gc
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class HaiTop(Desk):
         self._relay = Relay()
         self._reader: FeedReader | None = None
         self._is_due = False
+        self._is_frozen = False
         for theme in THEMES.values():
             self.register_theme(theme)
         self.painter = painter(start.theme)
@@ -154,6 +156,10 @@ class HaiTop(Desk):
     def on_arrived(self, message: Arrived) -> None:
         self.lost = ""
         self.model.apply(message.piece, self.clock())
+        if self.model.complete and not self._is_frozen:
+            self._is_frozen = True
+            gc.collect()
+            gc.freeze()  # what stays for hours is not looked at by every collection
         self.post_message(ModelChanged())
 
     def on_connection(self, message: Connection) -> None:

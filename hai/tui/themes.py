@@ -90,7 +90,7 @@ THEMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Painter:
     """Styles by role; unknown roles are plain."""
 

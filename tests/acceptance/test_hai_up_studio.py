@@ -1,4 +1,4 @@
-"""hai-up looks after Studio: it comes up with the platform, is mended by `run`, goes with `down`."""
+"""hai-up looks after Studio: up with the platform, mended by `run`, gone with `down`."""
 
 import json
 import os

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVER_LIBRARIES = {
     "fastapi", "starlette", "uvicorn", "psycopg", "psycopg_pool", "pydantic", "pydantic_settings",
-    "redis", "structlog", "prometheus_client", "psutil", "jinja2", "kubernetes", "textual", "textual_serve", "aiohttp",
+    "redis", "structlog", "prometheus_client", "psutil", "jinja2", "kubernetes", "textual",
+    "textual_serve", "aiohttp",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from hai.tui.screens.logs import LogsScreen
 from hai.tui.screens.queue import QueueScreen
 from hai.tui.screens.task import TaskScreen
 from hai.tui.widgets.logview import LogView
+from hai.tui.widgets.prompt import Prompt
 from hai.tui.widgets.table import Table
 from tests.tui.conftest import Drive, Driver
 from tests.tui.scene import Scene, at, log_lines, piece, running, task_row, whole
@@ -116,9 +117,12 @@ async def test_a_command_is_completed_and_remembered(drive: Drive) -> None:
     async with drive() as driver:
         await driver.press(*":clu", "tab", "enter")
         assert isinstance(driver.app.screen, ClusterScreen)
-        await driver.press(":", "up")
-        assert driver.app.screen.query_one("#prompt").value == "cluster"  # type: ignore[attr-defined]
-        await driver.press("escape", *":nonsense", "enter")
+        await driver.press(":")
+        await driver.press("up")
+        prompt = driver.app.screen.query_one(Prompt)
+        await driver.until(lambda: prompt.value == "cluster")
+        await driver.press("escape")
+        await driver.press(*":nonsense", "enter")
         await driver.sees(":nonsense is no command")
         await driver.press(*":task 105", "enter")
         await driver.sees("gpt-13b")

@@ -149,6 +149,12 @@ class ClusterScreen(TaskVerbs):
         task = self.task_meant()
         return [] if task is None else [task]
 
+    def tick(self) -> None:
+        if self._is_table:
+            self.table.context = self.hai.context()
+            self.table.forget()
+        self.renew()
+
     def on_moved(self) -> None:
         self.renew()
 

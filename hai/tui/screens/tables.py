@@ -78,6 +78,7 @@ class TableView(View):
 
     def tick(self) -> None:
         self.table.context = self.context()
+        self.table.forget()
         super().tick()
 
     def counts(self) -> str:

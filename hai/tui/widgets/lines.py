@@ -8,8 +8,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hai.tui.columns import shortened
 from hai.tui.glyphs import ASCII
-from hai.tui.text import Line, merged
+from hai.tui.text import Line, line_width, merged
 from hai.tui.themes import Painter
 
 if TYPE_CHECKING:
@@ -71,16 +72,18 @@ class Lines(Widget, can_focus=True):
 
     def _strip(self, line: Line, ground: str, width: int) -> Strip:
         paint = self.paint
-        line = merged(line)
         if self.hai.glyphs is ASCII:
             line = [(_in_ascii(text), role) for text, role in line]
+        left = width - line_width(line)
+        if left > 0:
+            line = [*line, (" " * left, "")]
+        elif left < 0:
+            line = shortened(line, width, "")
         if ground:
-            segments = [Segment(text, paint.over(role, ground)) for text, role in line]
-            style = paint.over("", ground)
+            segments = [Segment(text, paint.over(role, ground)) for text, role in merged(line)]
         else:
-            segments = [Segment(text, paint(role)) for text, role in line]
-            style = paint("")
-        return Strip(segments).adjust_cell_length(width, style).crop(0, width)
+            segments = [Segment(text, paint(role)) for text, role in merged(line)]
+        return Strip(segments).adjust_cell_length(width, paint("")) if left < 0 else Strip(segments)
 
     def redraw(self, index: int) -> None:
         """Only one line."""

@@ -4,11 +4,14 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from textual import events
+from textual.strip import Strip
 
 from hai.tui.columns import Column, header, laid_out, row_line
 from hai.tui.messages import Chosen, Moved
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
+
+_DRAWN_KEPT = 500
 
 
 class Table(Lines):
@@ -28,6 +31,7 @@ class Table(Lines):
         self.sorted_by = ""
         self.is_reversed = False
         self.hint = ""  # said when there are no rows
+        self._drawn: dict[int, tuple[tuple[object, ...], Strip]] = {}
 
     def show(self, rows: Sequence[Any], keys: Sequence[Hashable], context: Any) -> None:
         """New rows. Marks of rows that are gone go with them."""
@@ -43,7 +47,7 @@ class Table(Lines):
             self.cursor = place.get(here, min(self.cursor, max(0, len(keys) - 1)))
         self.cursor = min(self.cursor, max(0, len(keys) - 1))
         self._keep_in_sight()
-        self.refresh()
+        self.forget()
 
     @property
     def current(self) -> Any:
@@ -57,6 +61,24 @@ class Table(Lines):
         return [] if self.current is None else [self.current]
 
     # drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Scrolling by a row draws one row: the others are the same strips as before."""
+        index = self.top + y - self.head
+        if y < self.head or index >= len(self.rows):
+            return super().render_line(y)
+        looks = (index == self.cursor, self.keys[index] in self.marks, self.size.width, self.paint)
+        kept = self._drawn.get(index)
+        if kept is None or kept[0] != looks:
+            if len(self._drawn) > _DRAWN_KEPT:
+                self._drawn.clear()
+            kept = self._drawn[index] = (looks, super().render_line(y))
+        return kept[1]
+
+    def forget(self) -> None:
+        """Time has passed, or rows are others: nothing drawn is good any more."""
+        self._drawn.clear()
+        self.refresh()
 
     def count(self) -> int:
         return len(self.rows) or (1 if self.hint else 0)
