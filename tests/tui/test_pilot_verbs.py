@@ -1,4 +1,4 @@
-"""Acting from the dashboard: what is said before, what is asked of the server, what is told after."""
+"""Acting from the dashboard: what is said before, asked of the server, and told afterwards."""
 
 from pathlib import Path
 

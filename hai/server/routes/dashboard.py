@@ -1,12 +1,14 @@
 """/dashboard: everything at once, or a stream of what changes."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
 from starlette.responses import StreamingResponse
 
+from hai.errors import Unavailable
 from hai.schema.dashboard import DashboardView
 from hai.server.deps import Caller, Served
 from hai.server.sse import event_stream, sse
@@ -28,7 +30,8 @@ async def stream(
 
     async def pieces() -> AsyncIterator[bytes]:
         start = last_event_id or cursor
-        async for piece in served.dashboard.follow(user, start, served.logs.closing):
-            yield sse("dashboard", piece, piece["cursor"] or None)
+        with suppress(Unavailable):  # the database is away: readers come back with their cursor
+            async for piece in served.dashboard.follow(user, start, served.logs.closing):
+                yield sse("dashboard", piece, piece["cursor"] or None)
 
     return event_stream(pieces())
