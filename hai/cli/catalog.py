@@ -34,6 +34,7 @@ CATALOG = {
     "resume": Entry("control", _TASKS, "Put suspended tasks back in the queue"),
     "priority": Entry("control", _TASKS, "Change the priority of a task"),
     "events": Entry("events", _TASKS, "What happened, when, and why"),
+    "top": Entry("top", _CLUSTER, "The dashboard: cluster, queue, logs, and acting on them"),
     "nodes": Entry(
         "nodes", _CLUSTER, "List nodes and who works on them; cordon, drain, resume (admin)"
     ),

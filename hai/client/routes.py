@@ -53,6 +53,10 @@ ROUTES = {
     "logs": _get("/tasks/{ref}/logs"),
     "events": _get("/events"),
     "journal": _get("/scheduler/journal"),
+    "dashboard": _get("/dashboard"),
+    "dashboard_stream": _get("/dashboard/stream"),
+    "why": _get("/tasks/{ref}/why"),
+    "what_if": Route("POST", API + "/tasks/{ref}/what-if", repeatable=True),
 }
 
 

@@ -6,7 +6,16 @@ from hai import __version__
 from hai.server import errors
 from hai.server.deps import Services
 from hai.server.middleware import Envelope
-from hai.server.routes import admin, agent, arrays, health, scheduler, streams, tasks
+from hai.server.routes import (
+    admin,
+    agent,
+    arrays,
+    dashboard,
+    health,
+    scheduler,
+    streams,
+    tasks,
+)
 
 API = "/api/v1"
 
@@ -22,6 +31,6 @@ def build_app(services: Services) -> FastAPI:
     app.add_middleware(Envelope)
     errors.install(app)
     app.include_router(health.router)
-    for module in (tasks, arrays, streams, admin, scheduler, agent):
+    for module in (tasks, arrays, streams, dashboard, admin, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

@@ -23,6 +23,7 @@ from hai.server.deps import Services
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.dashboard import Dashboard
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
 from hai.service.launching import Launching
@@ -137,6 +138,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         server_url=settings.server_url,
     )
     supervisor = Supervisor(clock, bus)
+    views = Views(store, bus, board)
     services = Services(
         store=store,
         bus=bus,
@@ -148,7 +150,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         nodes=NodeService(store, bus, clock),
         workers=workers,
         tokens=tokens,
-        views=Views(store, bus, board),
+        views=views,
+        dashboard=Dashboard(store, bus, clock, board, views),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
@@ -202,6 +205,7 @@ def _loops(
         Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
+        Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
     )
 
 

@@ -12,6 +12,7 @@ from hai.errors import AuthRequired
 from hai.ports import Bus, Clock, Store
 from hai.service.board import Board
 from hai.service.cluster import ClusterService
+from hai.service.dashboard import Dashboard
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
 from hai.service.nodes import NodeService
@@ -37,6 +38,7 @@ class Services:
     workers: WorkerService
     tokens: WorkerTokens
     views: Views
+    dashboard: Dashboard
     logs: LogReader
     vacating: Vacating
     supervisor: Supervisor

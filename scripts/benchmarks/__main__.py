@@ -13,6 +13,7 @@ from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.throughput import finished, submits
+from scripts.benchmarks.top import top
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
@@ -22,6 +23,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "help": help_time,
     "idle": idle,
     "simulation": simulation,
+    "top": top,
 }
 
 
