@@ -18,7 +18,7 @@ CellKey = tuple[UserName, Priority, int]
 Entry = tuple[float, float, UserName, OwnKey, Priority, int]
 Waiter = tuple[float, float, UserName]
 
-LevelOf = Callable[[UserName, Priority, int], Priority | None]
+LevelOf = Callable[[Priority, int], Priority | None]
 TurnOf = Callable[[UserName], tuple[float, float]]
 
 
@@ -46,12 +46,18 @@ class _Member:
 
 
 class Queue:
-    """`level_of(user, asked, width)` says at which level a cell has room now (None: at none);
-    `turn_of(user)` gives the user's share (the lowest comes first) and last start."""
+    """`room_of(user)` gives the function that says at which level a gang that asks for some level
+    has room now (None: at none); `turn_of(user)` gives the user's share (the lowest comes first)
+    and last start.
 
-    def __init__(self, level_of: LevelOf, turn_of: TurnOf) -> None:
-        self._level_of = level_of
+    Whoever changes what these answer calls `refresh`. The user's cells find their place when
+    somebody asks next, so that many changes cost as much as one.
+    """
+
+    def __init__(self, room_of: Callable[[UserName], LevelOf], turn_of: TurnOf) -> None:
+        self._room_of = room_of
         self._turn_of = turn_of
+        self._stale: set[UserName] = set()
         self._claims: dict[TaskId, Claim] = {}
         self._members: dict[UserName, _Member] = {}
         self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
@@ -71,19 +77,18 @@ class Queue:
         return self._claims[task_id]
 
     def refresh_all(self) -> None:
-        for user in list(self._members):
-            self.refresh(user)
+        self._stale.update(self._members)
 
     def refresh_widths(self, above: int, to: int) -> None:
         """The widest gang that can ever fit has changed between these bounds."""
         widths = [width for width in self._by_width if above < width <= to]
-        for user in {user for width in widths for user in self._by_width[width]}:
-            self.refresh(user)
+        self._stale.update(user for width in widths for user in self._by_width[width])
 
     # changing
 
     def add(self, claim: Claim) -> None:
         self._claims[claim.task_id] = claim
+        self._stale.add(claim.user)
         member = self._members.setdefault(claim.user, _Member())
         key = _cell_key(claim)
         cell = member.cells.get(key)
@@ -94,30 +99,47 @@ class Queue:
         insort(cell.line, own_key(claim))
 
     def remove(self, claim: Claim) -> None:
-        """Leaves the orders stale until `refresh` of its user."""
+        self._stale.add(claim.user)
         del self._claims[claim.task_id]
         line = self._members[claim.user].cells[_cell_key(claim)].line
         del line[bisect_left(line, own_key(claim))]
 
     def refresh(self, user: UserName) -> None:
-        """Put the user's cells where quota, share and lines say now."""
-        member = self._members.get(user)
-        if member is None:
-            return
+        """The user's quota, share or line is another one."""
+        self._stale.add(user)
+
+    def _settle(self) -> None:
+        while self._stale:
+            user = self._stale.pop()
+            member = self._members.get(user)
+            if member is not None:
+                self._put_in_place(user, member)
+
+    def _put_in_place(self, user: UserName, member: _Member) -> None:
+        """The user's cells go where quota, share and lines say now."""
         share, last_start = self._turn_of(user)
-        for key in [key for key, cell in member.cells.items() if not cell.line]:
+        level_of = self._room_of(user)
+        heads: list[tuple[Claim, Priority]] = []
+        placed: list[tuple[CellKey, Cell, Priority | None]] = []
+        empty: list[CellKey] = []
+        for key, cell in member.cells.items():
+            if not cell.line:
+                empty.append(key)
+                continue
+            level = level_of(key[1], key[2])
+            placed.append((key, cell, level))
+            if level is not None:
+                heads.append((self._claims[cell.line[0][3]], level))
+        for key in empty:
             self._place(key, member.cells.pop(key), None, None)
             self._forget_width(key)
-        placed = [(key, cell, self._level_of(*key)) for key, cell in member.cells.items()]
-        heads = [
-            (self._claims[cell.line[0][3]], level) for _, cell, level in placed if level is not None
-        ]
-        tie = min((head.line_since for head, _ in heads), default=0.0)
+        tie = min([head.line_since for head, _ in heads], default=0.0)
         for key, cell, level in placed:
             entry = None
             if level is not None:
                 entry = (share, tie, user, cell.line[0], key[1], key[2])
-            self._place(key, cell, level, entry)
+            if cell.entry != entry or cell.level is not level:
+                self._place(key, cell, level, entry)
         self._refresh_waits(user, member, heads, tie, last_start)
         if not member.cells:
             del self._members[user]
@@ -132,8 +154,6 @@ class Queue:
             del self._by_width[width]
 
     def _place(self, key: CellKey, cell: Cell, level: Priority | None, entry: Entry | None) -> None:
-        if cell.entry == entry and cell.level is level:
-            return
         width = key[2]
         if cell.entry is not None and cell.level is not None:
             widths = self._orders[cell.level]
@@ -171,6 +191,7 @@ class Queue:
 
     def levels(self) -> list[Priority]:
         """Levels at which somebody could be served, highest first."""
+        self._settle()
         return sorted((level for level, widths in self._orders.items() if widths), reverse=True)
 
     def is_at(self, task_id: TaskId, level: Priority) -> bool:
@@ -178,26 +199,31 @@ class Queue:
         claim = self._claims.get(task_id)
         if claim is None:
             return False
+        self._settle()
         return self._members[claim.user].cells[_cell_key(claim)].level is level
 
     def level_of(self, task_id: TaskId) -> Priority | None:
         """Where the claim waits; None: nowhere, it has no quota or can not fit."""
+        self._settle()
         claim = self._claims[task_id]
         return self._members[claim.user].cells[_cell_key(claim)].level
 
     def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
         """Users who wait at the level since `before` or longer, the longest first."""
+        self._settle()
         waiters = self._waiters.get(level, [])
         for waiter in waiters[: bisect_right(waiters, (before, float("inf")))]:
             yield waiter[2]
 
     def is_overdue(self, user: UserName, level: Priority, before: float) -> bool:
+        self._settle()
         member = self._members.get(user)
         waiter = member.waits.get(level) if member else None
         return waiter is not None and waiter[0] <= before
 
     def next_overdue(self, after: float) -> float | None:
         """The earliest time later than `after` since when a user waits."""
+        self._settle()
         found = []
         for waiters in self._waiters.values():
             at = bisect_right(waiters, (after, float("inf")))
@@ -207,6 +233,7 @@ class Queue:
 
     def head_of(self, user: UserName, level: Priority) -> Claim | None:
         """The first in the user's own line at that level."""
+        self._settle()
         member = self._members.get(user)
         if member is None:
             return None
@@ -215,6 +242,7 @@ class Queue:
 
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""
+        self._settle()
         lines: dict[UserName, list[OwnKey]] = {}
         for user, member in self._members.items():
             keys = [
@@ -226,6 +254,7 @@ class Queue:
 
     def next_in_turn(self, level: Priority) -> Claim | None:
         """Whose turn it is at that level."""
+        self._settle()
         widths = self._orders.get(level)
         if not widths:
             return None
@@ -234,6 +263,7 @@ class Queue:
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """The first in turn that needs at most `widest` nodes and was not skipped; of one cell
         only the first is looked at."""
+        self._settle()
         best: Entry | None = None
         for width, order in self._orders.get(level, {}).items():
             if width > widest:

@@ -6,7 +6,7 @@ anything: planner.py does.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hai.core.group import GroupState
 from hai.core.lineup import Lineup
@@ -58,6 +58,13 @@ class SchedulerState:
         """These are all the nodes from now on."""
         present = {node.name: node for node in nodes}
         gone = sorted(name for name in self.nodes if name not in present)
+        self._change_nodes(gone, present)
+
+    def set_node(self, node: Node) -> None:
+        """This one node is new or has changed. O(its holders)."""
+        self._change_nodes((), {node.name: node})
+
+    def _change_nodes(self, gone: Sequence[NodeName], present: Mapping[NodeName, Node]) -> None:
         changed = sorted(name for name, node in present.items() if self.nodes.get(name) != node)
         holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
         for task_id in sorted(holders):
@@ -75,6 +82,10 @@ class SchedulerState:
         for group in self.groups.values():
             before, after = widest.get(group.name, 0), group.ground.widest
             group.queue.refresh_widths(min(before, after), max(before, after))
+
+    def holders_of(self, name: NodeName) -> list[Claim]:
+        """Who holds the node: one claim, or a leaver and its heir."""
+        return [self.claims[task_id] for task_id in sorted(self._holders.get(name, ()))]
 
     def set_quotas(self, quotas: QuotaTable) -> None:
         """These are all the limits from now on."""

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
+from scripts.benchmarks.planner import planner
 from scripts.benchmarks.throughput import finished, submits
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
@@ -20,6 +21,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "finished": finished,
     "help": help_time,
     "idle": idle,
+    "planner": planner,
 }
 
 
