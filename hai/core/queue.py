@@ -57,7 +57,11 @@ class Queue:
     def __init__(self, room_of: Callable[[UserName], LevelOf], turn_of: TurnOf) -> None:
         self._room_of = room_of
         self._turn_of = turn_of
-        self._stale: set[UserName] = set()
+        self._stale: set[UserName] = set()  # to be put right before anything is asked
+        self._is_trial = False
+        self._receding: set[UserName] = set()  # to be put right when met, see begin_trial
+        self._may_fall: set[UserName] = set()
+        self._moved: set[UserName] = set()  # put right during the trial
         self._claims: dict[TaskId, Claim] = {}
         self._members: dict[UserName, _Member] = {}
         self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
@@ -77,18 +81,21 @@ class Queue:
         return self._claims[task_id]
 
     def refresh_all(self) -> None:
-        self._stale.update(self._members)
+        for user in self._members:
+            self.refresh(user)
 
     def refresh_widths(self, above: int, to: int) -> None:
         """The widest gang that can ever fit has changed between these bounds."""
         widths = [width for width in self._by_width if above < width <= to]
-        self._stale.update(user for width in widths for user in self._by_width[width])
+        for width in widths:
+            for user in self._by_width[width]:
+                self.refresh(user)
 
     # changing
 
     def add(self, claim: Claim) -> None:
         self._claims[claim.task_id] = claim
-        self._stale.add(claim.user)
+        self.refresh(claim.user)
         member = self._members.setdefault(claim.user, _Member())
         key = _cell_key(claim)
         cell = member.cells.get(key)
@@ -99,21 +106,79 @@ class Queue:
         insort(cell.line, own_key(claim))
 
     def remove(self, claim: Claim) -> None:
-        self._stale.add(claim.user)
+        self.refresh(claim.user)
         del self._claims[claim.task_id]
         line = self._members[claim.user].cells[_cell_key(claim)].line
         del line[bisect_left(line, own_key(claim))]
 
     def refresh(self, user: UserName) -> None:
         """The user's quota, share or line is another one."""
-        self._stale.add(user)
+        if self._is_trial:
+            self._receding.add(user)
+            self._may_fall.add(user)
+        else:
+            self._stale.add(user)
+
+    def begin_trial(self) -> None:
+        """From now on claims only leave their lines, to be put back before `end_trial`.
+
+        Whoever gets nodes only moves back: less quota, a higher share, later claims. So the user is
+        put right when met at the front, and one who is not met costs nothing, as most of those do
+        whose hand-over is under way.
+        """
+        self._settle()
+        self._is_trial = True
+
+    def end_trial(self) -> None:
+        """All is as it was; whoever was put right meanwhile has to be again."""
+        self._is_trial = False
+        self._receding.clear()
+        self._may_fall.clear()
+        self._stale |= self._moved
+        self._moved.clear()
+
+    def let_fall(self) -> None:
+        """Cells that ask for the highest level with room may now wait at a lower one than before:
+        to be called before a level is served."""
+        while self._may_fall:
+            user = self._may_fall.pop()
+            member = self._members.get(user)
+            if member is None or user not in self._receding:
+                continue
+            level_of = self._room_of(user)
+            if any(
+                cell.level is not None and cell.level is not level_of(asked, width)
+                for (_, asked, width), cell in member.cells.items()
+                if asked is Priority.AUTO
+            ):
+                self._settle_one(user)
 
     def _settle(self) -> None:
+        """Everybody is where they belong."""
         while self._stale:
-            user = self._stale.pop()
-            member = self._members.get(user)
-            if member is not None:
-                self._put_in_place(user, member)
+            self._settle_one(self._stale.pop())
+        while self._receding:
+            self._settle_one(self._receding.pop())
+
+    def _settle_one(self, user: UserName) -> None:
+        self._stale.discard(user)
+        self._receding.discard(user)
+        if self._is_trial:
+            self._moved.add(user)
+        member = self._members.get(user)
+        if member is not None:
+            self._put_in_place(user, member)
+
+    def _settle_user(self, user: UserName) -> None:
+        if user in self._stale or user in self._receding:
+            self._settle_one(user)
+
+    def _is_met(self, user: UserName) -> bool:
+        """Whether the user's places were still to be put right, and now are."""
+        if user not in self._receding:
+            return False
+        self._settle_one(user)
+        return True
 
     def _put_in_place(self, user: UserName, member: _Member) -> None:
         """The user's cells go where quota, share and lines say now."""
@@ -196,27 +261,32 @@ class Queue:
 
     def is_at(self, task_id: TaskId, level: Priority) -> bool:
         """Whether the claim waits at that level."""
-        claim = self._claims.get(task_id)
-        if claim is None:
-            return False
-        self._settle()
-        return self._members[claim.user].cells[_cell_key(claim)].level is level
+        return task_id in self._claims and self.level_of(task_id) is level
 
     def level_of(self, task_id: TaskId) -> Priority | None:
         """Where the claim waits; None: nowhere, it has no quota or can not fit."""
-        self._settle()
         claim = self._claims[task_id]
+        self._settle_user(claim.user)
         return self._members[claim.user].cells[_cell_key(claim)].level
 
-    def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
-        """Users who wait at the level since `before` or longer, the longest first."""
-        self._settle()
+    def overdue(
+        self, level: Priority, before: float, served: Collection[UserName]
+    ) -> UserName | None:
+        """Who waits longest at the level, since `before` or longer, besides those served."""
+        at = 0
         waiters = self._waiters.get(level, [])
-        for waiter in waiters[: bisect_right(waiters, (before, float("inf")))]:
-            yield waiter[2]
+        while at < len(waiters) and waiters[at][0] <= before:
+            user = waiters[at][2]
+            if self._is_met(user):
+                at = 0
+            elif user not in served:
+                return user
+            else:
+                at += 1
+        return None
 
     def is_overdue(self, user: UserName, level: Priority, before: float) -> bool:
-        self._settle()
+        self._settle_user(user)
         member = self._members.get(user)
         waiter = member.waits.get(level) if member else None
         return waiter is not None and waiter[0] <= before
@@ -233,7 +303,7 @@ class Queue:
 
     def head_of(self, user: UserName, level: Priority) -> Claim | None:
         """The first in the user's own line at that level."""
-        self._settle()
+        self._settle_user(user)
         member = self._members.get(user)
         if member is None:
             return None
@@ -254,16 +324,23 @@ class Queue:
 
     def next_in_turn(self, level: Priority) -> Claim | None:
         """Whose turn it is at that level."""
-        self._settle()
-        widths = self._orders.get(level)
-        if not widths:
-            return None
-        return self._claims[min(order[0] for order in widths.values())[3][3]]
+        while widths := self._orders.get(level):
+            first = min([order[0] for order in widths.values()])
+            if not self._is_met(first[2]):
+                return self._claims[first[3][3]]
+        return None
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """The first in turn that needs at most `widest` nodes and was not skipped; of one cell
         only the first is looked at."""
-        self._settle()
+        while True:
+            best = self._best(level, widest, skipped)
+            if best is None:
+                return None
+            if not self._is_met(best[2]):
+                return self._claims[best[3][3]]
+
+    def _best(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Entry | None:
         best: Entry | None = None
         for width, order in self._orders.get(level, {}).items():
             if width > widest:
@@ -274,7 +351,7 @@ class Queue:
                 if entry[3][3] not in skipped:
                     best = entry
                     break
-        return None if best is None else self._claims[best[3][3]]
+        return best
 
 
 def _cell_key(claim: Claim) -> CellKey:

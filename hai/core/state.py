@@ -40,7 +40,7 @@ class SchedulerState:
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
         self.lineup = Lineup(policy, self.group, self._remind)
-        self.is_trial = False  # what is changed will be undone: no reminders
+        self.is_trial = False
         self._holders: dict[NodeName, set[TaskId]] = {}
         self._timers: list[tuple[float, TaskId]] = []
         self.set_nodes(nodes)
@@ -258,6 +258,17 @@ class SchedulerState:
             if since is not None:
                 due.append(since + patience)
         return min(due, default=None)
+
+    def begin_trial(self) -> None:
+        """What is changed from now on will be undone: claims that wait get nodes, others leave."""
+        self.is_trial = True
+        for group in self.groups.values():
+            group.queue.begin_trial()
+
+    def end_trial(self) -> None:
+        self.is_trial = False
+        for group in self.groups.values():
+            group.queue.end_trial()
 
     @property
     def has_waiting(self) -> bool:
