@@ -32,13 +32,8 @@ PRIORITIES = {
     Priority.HIGH: 5,
     Priority.UNDER_NORMAL: 3,
 }
-LIMITS = {  # nodes that anybody may hold; every tenth user may hold four times as many
-    Priority.HIGH: 1,
-    Priority.ABOVE_NORMAL: 4,
-    Priority.NORMAL: 64,
-    Priority.UNDER_NORMAL: 64,
-    Priority.LOW: 128,
-}
+LIMITS = {Priority.NORMAL: 64, Priority.UNDER_NORMAL: 64, Priority.LOW: 128}  # of everybody
+MORE_LIMITS = {Priority.HIGH: 4, Priority.ABOVE_NORMAL: 8, Priority.NORMAL: 256}  # of every 20th
 
 
 class Draw:
@@ -88,8 +83,8 @@ class Draw:
 
     def quotas(self) -> QuotaTable:
         rows = [Quota(EVERYONE, GROUP, level, nodes) for level, nodes in LIMITS.items()]
-        for user in self._users[::10]:
-            rows += [Quota(user, GROUP, level, 4 * nodes) for level, nodes in LIMITS.items()]
+        for user in self._users[::20]:
+            rows += [Quota(user, GROUP, level, nodes) for level, nodes in MORE_LIMITS.items()]
         return QuotaTable.of(rows)
 
 
