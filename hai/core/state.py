@@ -6,6 +6,7 @@ anything: planner.py does.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from hai.core.group import GroupState
@@ -256,7 +257,7 @@ class SchedulerState:
         for group in self.groups.values():
             since = group.queue.next_overdue(self.now - patience)
             if since is not None:
-                due.append(since + patience)
+                due.append(_when_past(since, patience))
         return min(due, default=None)
 
     def begin_trial(self) -> None:
@@ -293,6 +294,15 @@ class SchedulerState:
         return any(
             (self.claims[victim].suspended_at or 0.0) >= heir.line_since for victim in victims
         )
+
+
+def _when_past(since: float, seconds: float) -> float:
+    """The first time that lies so many seconds after `since`, by a subtraction as well: a sum that
+    was rounded down would come due for ever."""
+    at = since + seconds
+    while at - seconds < since:
+        at = math.nextafter(at, math.inf)
+    return at
 
 
 def _stays(claim: Claim) -> bool:
