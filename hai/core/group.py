@@ -3,7 +3,7 @@
 from hai.core.ground import Ground
 from hai.core.plan import Claim
 from hai.core.policy import Policy
-from hai.core.queue import Queue
+from hai.core.queue import LevelOf, Queue
 from hai.core.quota import Account, Ledger, QuotaTable
 from hai.core.running import Running
 from hai.core.share import Shares
@@ -18,7 +18,7 @@ class GroupState:
         self.ground = Ground()
         self.shares = Shares(policy, now)
         self.running = Running(policy)
-        self.queue = Queue(self._level_of, self._turn_of)
+        self.queue = Queue(self._room_of, self._turn_of)
         self._ledger = Ledger(quotas)
 
     def account(self, user: UserName) -> Account:
@@ -58,11 +58,15 @@ class GroupState:
             self.running.remove(claim.task_id)
             self.running.add(claim, self.ground.usable_in(claim.holds), now)
 
-    def _level_of(self, user: UserName, asked: Priority, width: int) -> Priority | None:
-        """Where a gang of this width could be served now; None while it can not."""
-        if width > self.ground.widest:
-            return None
-        return self.account(user).level_for(asked, width)
+    def _room_of(self, user: UserName) -> LevelOf:
+        """Where a gang of the user could be served now; None while it can not."""
+        widest = self.ground.widest
+        account = self.account(user)
+
+        def level_of(asked: Priority, width: int) -> Priority | None:
+            return account.level_for(asked, width) if width <= widest else None
+
+        return level_of
 
     def _turn_of(self, user: UserName) -> tuple[float, float]:
         return self.shares.key(user), self.shares.last_start(user)

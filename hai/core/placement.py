@@ -6,6 +6,7 @@ Only nodes that the planner may use come into a pool; health is the planner's co
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from hai.core.node import Node
 from hai.core.types import NodeName
@@ -61,7 +62,8 @@ class Pool:
         while len(chosen) < count:
             rest = count - len(chosen)
             leaf = self._leaf_for(rest, near, taken)
-            names = [name for name in self._leaves[leaf] if name not in known][:rest]
+            unknown = (name for name in self._leaves[leaf] if name not in known)
+            names = list(islice(unknown, rest))
             chosen += names
             known.update(names)
             taken[leaf] += len(names)

@@ -26,7 +26,7 @@ from hai.core.quota import LEVELS
 from hai.core.running import Hold, standing
 from hai.core.state import SchedulerState
 from hai.core.trial import Trial, leaving, starting, trial
-from hai.core.types import NodeName, Priority, TaskId, WaitCode
+from hai.core.types import NodeName, Priority, TaskId, UserName, WaitCode
 
 __all__ = ["plan"]
 
@@ -93,6 +93,7 @@ class _Turn:
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
+        self._queue.let_fall()
         for claim in self._in_order(level):
             if not self._try(claim, level):
                 self._wait_for_nodes(claim, level)
@@ -104,7 +105,9 @@ class _Turn:
         for task_id in sorted(self._state.promised):
             if self._queue.is_at(task_id, level):
                 yield self._queue.claim(task_id)
-        for user in list(self._queue.overdue(level, self._overdue_since)):
+        served: set[UserName] = set()
+        while (user := self._queue.overdue(level, self._overdue_since, served)) is not None:
+            served.add(user)
             overdue = self._queue.head_of(user, level)
             if overdue is not None:
                 yield overdue

@@ -18,7 +18,7 @@ CellKey = tuple[UserName, Priority, int]
 Entry = tuple[float, float, UserName, OwnKey, Priority, int]
 Waiter = tuple[float, float, UserName]
 
-LevelOf = Callable[[UserName, Priority, int], Priority | None]
+LevelOf = Callable[[Priority, int], Priority | None]
 TurnOf = Callable[[UserName], tuple[float, float]]
 
 
@@ -46,12 +46,22 @@ class _Member:
 
 
 class Queue:
-    """`level_of(user, asked, width)` says at which level a cell has room now (None: at none);
-    `turn_of(user)` gives the user's share (the lowest comes first) and last start."""
+    """`room_of(user)` gives the function that says at which level a gang that asks for some level
+    has room now (None: at none); `turn_of(user)` gives the user's share (the lowest comes first)
+    and last start.
 
-    def __init__(self, level_of: LevelOf, turn_of: TurnOf) -> None:
-        self._level_of = level_of
+    Whoever changes what these answer calls `refresh`. The user's cells find their place when
+    somebody asks next, so that many changes cost as much as one.
+    """
+
+    def __init__(self, room_of: Callable[[UserName], LevelOf], turn_of: TurnOf) -> None:
+        self._room_of = room_of
         self._turn_of = turn_of
+        self._stale: set[UserName] = set()  # to be put right before anything is asked
+        self._is_trial = False
+        self._receding: set[UserName] = set()  # to be put right when met, see begin_trial
+        self._may_fall: set[UserName] = set()
+        self._moved: set[UserName] = set()  # put right during the trial
         self._claims: dict[TaskId, Claim] = {}
         self._members: dict[UserName, _Member] = {}
         self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
@@ -71,19 +81,21 @@ class Queue:
         return self._claims[task_id]
 
     def refresh_all(self) -> None:
-        for user in list(self._members):
+        for user in self._members:
             self.refresh(user)
 
     def refresh_widths(self, above: int, to: int) -> None:
         """The widest gang that can ever fit has changed between these bounds."""
         widths = [width for width in self._by_width if above < width <= to]
-        for user in {user for width in widths for user in self._by_width[width]}:
-            self.refresh(user)
+        for width in widths:
+            for user in self._by_width[width]:
+                self.refresh(user)
 
     # changing
 
     def add(self, claim: Claim) -> None:
         self._claims[claim.task_id] = claim
+        self.refresh(claim.user)
         member = self._members.setdefault(claim.user, _Member())
         key = _cell_key(claim)
         cell = member.cells.get(key)
@@ -94,30 +106,105 @@ class Queue:
         insort(cell.line, own_key(claim))
 
     def remove(self, claim: Claim) -> None:
-        """Leaves the orders stale until `refresh` of its user."""
+        self.refresh(claim.user)
         del self._claims[claim.task_id]
         line = self._members[claim.user].cells[_cell_key(claim)].line
         del line[bisect_left(line, own_key(claim))]
 
     def refresh(self, user: UserName) -> None:
-        """Put the user's cells where quota, share and lines say now."""
+        """The user's quota, share or line is another one."""
+        if self._is_trial:
+            self._receding.add(user)
+            self._may_fall.add(user)
+        else:
+            self._stale.add(user)
+
+    def begin_trial(self) -> None:
+        """From now on claims only leave their lines, to be put back before `end_trial`.
+
+        Whoever gets nodes only moves back: less quota, a higher share, later claims. So the user is
+        put right when met at the front, and one who is not met costs nothing, as most of those do
+        whose hand-over is under way.
+        """
+        self._settle()
+        self._is_trial = True
+
+    def end_trial(self) -> None:
+        """All is as it was; whoever was put right meanwhile has to be again."""
+        self._is_trial = False
+        self._receding.clear()
+        self._may_fall.clear()
+        self._stale |= self._moved
+        self._moved.clear()
+
+    def let_fall(self) -> None:
+        """Cells that ask for the highest level with room may now wait at a lower one than before:
+        to be called before a level is served."""
+        while self._may_fall:
+            user = self._may_fall.pop()
+            member = self._members.get(user)
+            if member is None or user not in self._receding:
+                continue
+            level_of = self._room_of(user)
+            if any(
+                cell.level is not None and cell.level is not level_of(asked, width)
+                for (_, asked, width), cell in member.cells.items()
+                if asked is Priority.AUTO
+            ):
+                self._settle_one(user)
+
+    def _settle(self) -> None:
+        """Everybody is where they belong."""
+        while self._stale:
+            self._settle_one(self._stale.pop())
+        while self._receding:
+            self._settle_one(self._receding.pop())
+
+    def _settle_one(self, user: UserName) -> None:
+        self._stale.discard(user)
+        self._receding.discard(user)
+        if self._is_trial:
+            self._moved.add(user)
         member = self._members.get(user)
-        if member is None:
-            return
+        if member is not None:
+            self._put_in_place(user, member)
+
+    def _settle_user(self, user: UserName) -> None:
+        if user in self._stale or user in self._receding:
+            self._settle_one(user)
+
+    def _is_met(self, user: UserName) -> bool:
+        """Whether the user's places were still to be put right, and now are."""
+        if user not in self._receding:
+            return False
+        self._settle_one(user)
+        return True
+
+    def _put_in_place(self, user: UserName, member: _Member) -> None:
+        """The user's cells go where quota, share and lines say now."""
         share, last_start = self._turn_of(user)
-        for key in [key for key, cell in member.cells.items() if not cell.line]:
+        level_of = self._room_of(user)
+        heads: list[tuple[Claim, Priority]] = []
+        placed: list[tuple[CellKey, Cell, Priority | None]] = []
+        empty: list[CellKey] = []
+        for key, cell in member.cells.items():
+            if not cell.line:
+                empty.append(key)
+                continue
+            level = level_of(key[1], key[2])
+            placed.append((key, cell, level))
+            if level is not None:
+                heads.append((self._claims[cell.line[0][3]], level))
+        for key in empty:
             self._place(key, member.cells.pop(key), None, None)
             self._forget_width(key)
-        placed = [(key, cell, self._level_of(*key)) for key, cell in member.cells.items()]
-        heads = [
-            (self._claims[cell.line[0][3]], level) for _, cell, level in placed if level is not None
-        ]
-        tie = min((head.line_since for head, _ in heads), default=0.0)
+        tie = min([head.line_since for head, _ in heads], default=0.0)
         for key, cell, level in placed:
             entry = None
             if level is not None:
                 entry = (share, tie, user, cell.line[0], key[1], key[2])
-            self._place(key, cell, level, entry)
+            if cell.entry != entry or cell.level is not level:
+                self._place(key, cell, level, entry)
         self._refresh_waits(user, member, heads, tie, last_start)
         if not member.cells:
             del self._members[user]
@@ -132,8 +219,6 @@ class Queue:
             del self._by_width[width]
 
     def _place(self, key: CellKey, cell: Cell, level: Priority | None, entry: Entry | None) -> None:
-        if cell.entry == entry and cell.level is level:
-            return
         width = key[2]
         if cell.entry is not None and cell.level is not None:
             widths = self._orders[cell.level]
@@ -171,33 +256,44 @@ class Queue:
 
     def levels(self) -> list[Priority]:
         """Levels at which somebody could be served, highest first."""
+        self._settle()
         return sorted((level for level, widths in self._orders.items() if widths), reverse=True)
 
     def is_at(self, task_id: TaskId, level: Priority) -> bool:
         """Whether the claim waits at that level."""
-        claim = self._claims.get(task_id)
-        if claim is None:
-            return False
-        return self._members[claim.user].cells[_cell_key(claim)].level is level
+        return task_id in self._claims and self.level_of(task_id) is level
 
     def level_of(self, task_id: TaskId) -> Priority | None:
         """Where the claim waits; None: nowhere, it has no quota or can not fit."""
         claim = self._claims[task_id]
+        self._settle_user(claim.user)
         return self._members[claim.user].cells[_cell_key(claim)].level
 
-    def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
-        """Users who wait at the level since `before` or longer, the longest first."""
+    def overdue(
+        self, level: Priority, before: float, served: Collection[UserName]
+    ) -> UserName | None:
+        """Who waits longest at the level, since `before` or longer, besides those served."""
+        at = 0
         waiters = self._waiters.get(level, [])
-        for waiter in waiters[: bisect_right(waiters, (before, float("inf")))]:
-            yield waiter[2]
+        while at < len(waiters) and waiters[at][0] <= before:
+            user = waiters[at][2]
+            if self._is_met(user):
+                at = 0
+            elif user not in served:
+                return user
+            else:
+                at += 1
+        return None
 
     def is_overdue(self, user: UserName, level: Priority, before: float) -> bool:
+        self._settle_user(user)
         member = self._members.get(user)
         waiter = member.waits.get(level) if member else None
         return waiter is not None and waiter[0] <= before
 
     def next_overdue(self, after: float) -> float | None:
         """The earliest time later than `after` since when a user waits."""
+        self._settle()
         found = []
         for waiters in self._waiters.values():
             at = bisect_right(waiters, (after, float("inf")))
@@ -207,6 +303,7 @@ class Queue:
 
     def head_of(self, user: UserName, level: Priority) -> Claim | None:
         """The first in the user's own line at that level."""
+        self._settle_user(user)
         member = self._members.get(user)
         if member is None:
             return None
@@ -215,6 +312,7 @@ class Queue:
 
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""
+        self._settle()
         lines: dict[UserName, list[OwnKey]] = {}
         for user, member in self._members.items():
             keys = [
@@ -226,14 +324,23 @@ class Queue:
 
     def next_in_turn(self, level: Priority) -> Claim | None:
         """Whose turn it is at that level."""
-        widths = self._orders.get(level)
-        if not widths:
-            return None
-        return self._claims[min(order[0] for order in widths.values())[3][3]]
+        while widths := self._orders.get(level):
+            first = min([order[0] for order in widths.values()])
+            if not self._is_met(first[2]):
+                return self._claims[first[3][3]]
+        return None
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """The first in turn that needs at most `widest` nodes and was not skipped; of one cell
         only the first is looked at."""
+        while True:
+            best = self._best(level, widest, skipped)
+            if best is None:
+                return None
+            if not self._is_met(best[2]):
+                return self._claims[best[3][3]]
+
+    def _best(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Entry | None:
         best: Entry | None = None
         for width, order in self._orders.get(level, {}).items():
             if width > widest:
@@ -244,7 +351,7 @@ class Queue:
                 if entry[3][3] not in skipped:
                     best = entry
                     break
-        return None if best is None else self._claims[best[3][3]]
+        return best
 
 
 def _cell_key(claim: Claim) -> CellKey:

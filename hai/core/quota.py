@@ -79,8 +79,12 @@ class Account:
 
     def level_for(self, asked: Priority, nodes: int) -> Priority | None:
         """The level at which a gang of `nodes` can be charged now; for AUTO the highest one."""
-        levels = LEVELS if asked is Priority.AUTO else (asked,)
-        return next((level for level in levels if self.room(level) >= nodes), None)
+        if asked is not Priority.AUTO:
+            return asked if self.room(asked) >= nodes else None
+        for level in LEVELS:
+            if self.room(level) >= nodes:
+                return level
+        return None
 
     def level_later(self, asked: Priority, nodes: int) -> Priority | None:
         """The same, once everything that leaves has left."""

@@ -6,7 +6,8 @@ anything: planner.py does.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from hai.core.group import GroupState
 from hai.core.lineup import Lineup
@@ -40,7 +41,7 @@ class SchedulerState:
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
         self.lineup = Lineup(policy, self.group, self._remind)
-        self.is_trial = False  # what is changed will be undone: no reminders
+        self.is_trial = False
         self._holders: dict[NodeName, set[TaskId]] = {}
         self._timers: list[tuple[float, TaskId]] = []
         self.set_nodes(nodes)
@@ -58,6 +59,13 @@ class SchedulerState:
         """These are all the nodes from now on."""
         present = {node.name: node for node in nodes}
         gone = sorted(name for name in self.nodes if name not in present)
+        self._change_nodes(gone, present)
+
+    def set_node(self, node: Node) -> None:
+        """This one node is new or has changed. O(its holders)."""
+        self._change_nodes((), {node.name: node})
+
+    def _change_nodes(self, gone: Sequence[NodeName], present: Mapping[NodeName, Node]) -> None:
         changed = sorted(name for name, node in present.items() if self.nodes.get(name) != node)
         holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
         for task_id in sorted(holders):
@@ -75,6 +83,10 @@ class SchedulerState:
         for group in self.groups.values():
             before, after = widest.get(group.name, 0), group.ground.widest
             group.queue.refresh_widths(min(before, after), max(before, after))
+
+    def holders_of(self, name: NodeName) -> list[Claim]:
+        """Who holds the node: one claim, or a leaver and its heir."""
+        return [self.claims[task_id] for task_id in sorted(self._holders.get(name, ()))]
 
     def set_quotas(self, quotas: QuotaTable) -> None:
         """These are all the limits from now on."""
@@ -245,8 +257,19 @@ class SchedulerState:
         for group in self.groups.values():
             since = group.queue.next_overdue(self.now - patience)
             if since is not None:
-                due.append(since + patience)
+                due.append(_when_past(since, patience))
         return min(due, default=None)
+
+    def begin_trial(self) -> None:
+        """What is changed from now on will be undone: claims that wait get nodes, others leave."""
+        self.is_trial = True
+        for group in self.groups.values():
+            group.queue.begin_trial()
+
+    def end_trial(self) -> None:
+        self.is_trial = False
+        for group in self.groups.values():
+            group.queue.end_trial()
 
     @property
     def has_waiting(self) -> bool:
@@ -271,6 +294,15 @@ class SchedulerState:
         return any(
             (self.claims[victim].suspended_at or 0.0) >= heir.line_since for victim in victims
         )
+
+
+def _when_past(since: float, seconds: float) -> float:
+    """The first time that lies so many seconds after `since`, by a subtraction as well: a sum that
+    was rounded down would come due for ever."""
+    at = since + seconds
+    while at - seconds < since:
+        at = math.nextafter(at, math.inf)
+    return at
 
 
 def _stays(claim: Claim) -> bool:

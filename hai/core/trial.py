@@ -46,12 +46,12 @@ class Trial:
 def trial(state: SchedulerState) -> Iterator[Trial]:
     """A trial that is undone however the context ends."""
     attempt = Trial(state)
-    state.is_trial = True
+    state.begin_trial()
     try:
         yield attempt
     finally:
         attempt.undo()
-        state.is_trial = False
+        state.end_trial()
 
 
 @contextmanager

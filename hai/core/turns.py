@@ -38,7 +38,9 @@ class _Line:
             if self._group.queue.is_at(task_id, self._level):
                 yield self._serve(task_id)
         since = self._state.now - self._state.policy.patience_seconds
-        for user in self._group.queue.overdue(self._level, since):
+        served: set[UserName] = set()
+        while (user := self._group.queue.overdue(self._level, since, served)) is not None:
+            served.add(user)
             key = self._next_of(user)
             if key is not None:
                 yield self._serve(key[3])

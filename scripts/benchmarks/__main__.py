@@ -12,6 +12,7 @@ from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.simulate import simulation
+from scripts.benchmarks.planner import planner
 from scripts.benchmarks.throughput import finished, submits
 from scripts.benchmarks.top import top
 
@@ -24,6 +25,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "idle": idle,
     "simulation": simulation,
     "top": top,
+    "planner": planner,
 }
 
 

@@ -26,6 +26,7 @@ def picture(state: SchedulerState, *, with_shares: bool = True) -> dict[str, Any
 
 def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
     queue, running, ground = group.queue, group.running, group.ground
+    queue.levels()  # whatever is asked first puts the orders right
     found: dict[str, Any] = {
         "free": {zone: sorted(pool) for zone, pool in ground.free.items() if len(pool)},
         "leaving": {zone: sorted(pool) for zone, pool in ground.leaving.items() if len(pool)},
