@@ -88,8 +88,11 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
+    """A change, and the prospect that a plan gave it; `before` is the claim without it."""
+
     variant: Variant
     prospect: Prospect
+    before: Claim
 
 
 def what_if(
@@ -111,7 +114,7 @@ def counterfactuals(state: SchedulerState, subject: Claim | TaskId) -> tuple[Cou
     if now.gets_nodes or not claim.state.is_waiting or _is_kept_out(now):
         return ()
     found = (*_narrower(question), *_elsewhere(question), *_higher(question))
-    return tuple(Counterfactual(variant, prospect) for variant, prospect in found)
+    return tuple(Counterfactual(variant, prospect, claim) for variant, prospect in found)
 
 
 def after_slice(state: SchedulerState, task_id: TaskId) -> TaskId | None:

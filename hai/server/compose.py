@@ -23,6 +23,7 @@ from hai.server.deps import Services
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.estimates import Estimates
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
 from hai.service.launching import Launching
@@ -38,6 +39,7 @@ from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
+from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.settings import Settings
 from hai.store.open import open_store
@@ -137,6 +139,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         server_url=settings.server_url,
     )
     supervisor = Supervisor(clock, bus)
+    estimates = Estimates(store, clock, board)
     services = Services(
         store=store,
         bus=bus,
@@ -149,6 +152,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         workers=workers,
         tokens=tokens,
         views=Views(store, bus, clock, board),
+        estimates=estimates,
+        whys=Whys(store, clock, board, estimates),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,

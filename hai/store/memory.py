@@ -16,6 +16,7 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
@@ -24,7 +25,6 @@ from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,

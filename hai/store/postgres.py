@@ -9,6 +9,7 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
 from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
@@ -20,7 +21,6 @@ from hai.store.database import Database
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,

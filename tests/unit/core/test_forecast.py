@@ -1,6 +1,7 @@
 """Estimated starts, on small clusters."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ SLICE = 1800.0
 ADA = UserName("ada")
 
 
-def busy(task_id: int, holds: list[str], *, since: float = 4000.0, **fields: object) -> Claim:
+def busy(task_id: int, holds: list[str], *, since: float = 4000.0, **fields: Any) -> Claim:
     return active(task_id, holds, **{"since": since, "running_since": since, **fields})
 
 
