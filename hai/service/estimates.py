@@ -5,6 +5,7 @@ before ten seconds have passed.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -15,6 +16,7 @@ from hai.core.inputs import Snapshot
 from hai.core.past_runs import LOOK_BACK_SECONDS, History
 from hai.core.plan import Claim
 from hai.core.types import GroupName, TaskId
+from hai.core.whatif import NEW
 from hai.ports import Clock, Store
 from hai.schema.why import EstimatesView
 from hai.service.board import Board
@@ -35,25 +37,28 @@ class Estimates:
         self._clock = clock
         self._board = board
         self._one_at_a_time = asyncio.Semaphore(1)
-        self._made: dict[TaskId, tuple[float, Forecast]] = {}
+        self._made: dict[TaskId, tuple[float, Claim, Forecast]] = {}
         self._histories: dict[GroupName, tuple[float, History]] = {}
         self.record = TrackRecord(store)
 
     async def of(self, claim: Claim) -> Forecast | None:
         """When this waiting claim may start; None if that does not depend on the scheduler: it is
-        held, or waits for others, or no plan was made yet."""
-        if claim.held or claim.waits_for or self._board.state is None:
+        held, or waits for others, or no plan has seen it yet."""
+        state = self._board.state
+        if claim.held or claim.waits_for or state is None:
             return None
+        if claim.task_id != NEW and claim.task_id not in state.claims:
+            return None  # the state is older than the task, and may be so than others
         now = self._clock.now()
-        known = self._made.get(claim.task_id)
-        if known is not None and now < known[0] + _FORECAST_SECONDS:
-            return known[1]
+        at, of, known = self._made.get(claim.task_id, (-math.inf, None, None))
+        if of == claim and now < at + _FORECAST_SECONDS:
+            return known
         async with self._one_at_a_time:
             found = await self._forecast(claim)
+        self._made.pop(claim.task_id, None)
         while len(self._made) >= _MOST_KEPT:
             del self._made[next(iter(self._made))]
-        self._made.pop(claim.task_id, None)
-        self._made[claim.task_id] = (now, found)
+        self._made[claim.task_id] = (now, claim, found)
         return found
 
     async def _forecast(self, claim: Claim) -> Forecast:
