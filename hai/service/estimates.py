@@ -11,7 +11,7 @@ from statistics import median
 
 import structlog
 
-from hai.core.forecast import Forecast, RunTime, copy_of, forecast, run_time
+from hai.core.forecast import MOST_AHEAD, Forecast, RunTime, copy_of, forecast, run_time
 from hai.core.inputs import Snapshot
 from hai.core.past_runs import LOOK_BACK_SECONDS, History
 from hai.core.plan import Claim
@@ -68,7 +68,12 @@ class Estimates:
         order = self._board.positions(claim.group)
         copy = copy_of(state, claim.group, order, claim)
         times = await self._run_times(copy, claim)
-        return await asyncio.to_thread(forecast, copy, claim.task_id, times)
+        found = await asyncio.to_thread(forecast, copy, claim.task_id, times)
+        ahead = order.get(claim.task_id, len(order) + 1) - 1
+        if ahead <= MOST_AHEAD:
+            return found
+        seen = f"{found.basis}; only the first {MOST_AHEAD:,} of {ahead:,} ahead were looked at"
+        return Forecast(found.earliest, None, seen)
 
     async def _run_times(self, copy: Snapshot, asked: Claim) -> Mapping[TaskId, RunTime]:
         history = await self._history(asked.group)
