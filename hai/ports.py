@@ -11,6 +11,7 @@ from typing import Protocol
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.replay import Record
@@ -141,6 +142,10 @@ class Store(Protocol):
     async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
         """By user and group, in that order; attempts that ended more than 20 half-lives ago do not
         count. An attempt holds its nodes from its creation to its end."""
+
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        """Running times of the group's tasks that succeeded since then, the latest of them if
+        there are many: of everybody first, then by user and name. Empty without any."""
 
     async def released(self) -> list[Task]:
         """Waiting tasks with a dependency that has ended, by id; some of them if there are many."""

@@ -27,6 +27,7 @@ CATALOG = {
     "list": Entry("tasks", _TASKS, "List tasks, newest first"),
     "status": Entry("tasks", _TASKS, "One task and its workers"),
     "describe": Entry("tasks", _TASKS, "All about one task: document, attempts, reasons"),
+    "why": Entry("why", _TASKS, "Why a task waits, what would help, when it may start"),
     "logs": Entry("logs", _TASKS, "Show or follow the output of a task"),
     "wait": Entry("wait", _TASKS, "Wait until tasks end; exit with their exit code"),
     "stop": Entry("control", _TASKS, "End tasks"),

@@ -51,9 +51,7 @@ class Policy:
         """How many times the share of an ordinary user this one has."""
         return self.weights.get(user, 1.0)
 
-    def longest_wait(
-        self, users_ahead: int, handover_seconds: float, position: int = 1
-    ) -> float:
+    def longest_wait(self, users_ahead: int, handover_seconds: float, position: int = 1) -> float:
         """The starvation bound, in seconds: a task gets nodes by right within this time.
 
         `position` is its place in its user's line in the group, from 1, at all levels together;

@@ -15,6 +15,7 @@ from hai.server.routes import (
     scheduler,
     streams,
     tasks,
+    why,
 )
 
 API = "/api/v1"
@@ -31,6 +32,6 @@ def build_app(services: Services) -> FastAPI:
     app.add_middleware(Envelope)
     errors.install(app)
     app.include_router(health.router)
-    for module in (tasks, arrays, streams, dashboard, admin, scheduler, agent):
+    for module in (tasks, why, arrays, streams, dashboard, admin, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

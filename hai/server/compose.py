@@ -24,6 +24,7 @@ from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
+from hai.service.estimates import Estimates
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
 from hai.service.launching import Launching
@@ -39,6 +40,7 @@ from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
+from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.settings import Settings
 from hai.store.open import open_store
@@ -139,6 +141,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     )
     supervisor = Supervisor(clock, bus)
     views = Views(store, bus, board)
+    estimates = Estimates(store, clock, board)
     services = Services(
         store=store,
         bus=bus,
@@ -152,6 +155,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         tokens=tokens,
         views=views,
         dashboard=Dashboard(store, bus, clock, board, views),
+        estimates=estimates,
+        whys=Whys(store, clock, board, estimates),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,

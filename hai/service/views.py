@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from hai.core import explain
 from hai.core.array_spec import ArraySpec
+from hai.core.forecast import Forecast
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim
+from hai.core.plan import Claim, Reason
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
@@ -28,6 +29,7 @@ from hai.schema.views import (
     UserView,
     WorkerView,
 )
+from hai.schema.why import EstimateView
 from hai.service.board import Board
 from hai.service.signals import worker_key
 
@@ -102,11 +104,7 @@ class Views:
         if not task.state.is_waiting:
             return None
         reason = self._board.reason(task.id, held=task.held)
-        return {
-            "code": reason.code.value,
-            "text": explain.text(reason),
-            "evidence": dict(reason.evidence),
-        }
+        return reason_view(reason)
 
     async def detail(self, task: Task, *, with_spec: bool) -> TaskDetail:
         """With every attempt, the document if wanted, and live figures for workers that run."""
@@ -163,6 +161,20 @@ class Views:
             view["used"] = used[row.group, row.priority]
             views.append(view)
         return views
+
+
+def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
+    """Without `now` the text stays as it is until the reason is another one."""
+    return {
+        "code": reason.code.value,
+        "text": explain.text(reason, now),
+        "evidence": dict(reason.evidence),
+    }
+
+
+def estimate_view(told: Forecast) -> EstimateView:
+    latest = None if told.latest is None else rfc3339(told.latest)
+    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
 
 
 def used_nodes(claims: Sequence[Claim], user: UserName) -> Counter[tuple[GroupName, Priority]]:

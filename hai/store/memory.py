@@ -13,8 +13,10 @@ from itertools import islice
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
@@ -23,7 +25,6 @@ from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,
@@ -210,6 +211,26 @@ class MemoryStore:
                     sofar = found.get(key) or Usage(*key, 0.0)
                     found[key] = _used(sofar, attempt, now, half_life_seconds)
         return [found[key] for key in sorted(found)]
+
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        done = [
+            (task.ended_at, task.id, task)
+            for task in self._tasks.values()
+            if task.group == group
+            and task.state is TaskState.SUCCEEDED
+            and task.ended_at is not None
+            and task.ended_at >= since
+        ]
+        runs: dict[tuple[UserName | None, str | None], list[float]] = {}
+        for _, _, task in sorted(done, key=lambda one: one[:2])[-MOST_RUNS:]:
+            for key in (
+                (None, None),
+                (task.user, None),
+                (task.user, name_pattern(task.name)),
+            ):
+                runs.setdefault(key, []).append(task.ran_seconds)
+        ordered = sorted(runs, key=lambda key: (key[0] or "", key[1] or ""))
+        return [summary(*key, runs[key]) for key in ordered]
 
     async def released(self) -> list[Task]:
         waiting = (self._tasks[task_id] for task_id in sorted(self._unfinished))

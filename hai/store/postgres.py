@@ -6,20 +6,21 @@ from dataclasses import replace
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
 from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store import journal_rows, rows
-from hai.store.claim_rows import claim_of, usage_of
+from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,
@@ -255,6 +256,11 @@ class PostgresStore:
             "oldest": rows.timestamp(max(0.0, now - HALF_LIVES * half_life_seconds)),
         }
         return [usage_of(row) for row in await self._database.read("usage", parameters)]
+
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        parameters = {"group": group, "since": rows.timestamp(since), "limit": MOST_RUNS}
+        found = await self._database.read("durations", parameters)
+        return [past_runs_of(row) for row in found]
 
     async def released(self) -> list[Task]:
         return [rows.task_of(row) for row in await self._database.read("released")]

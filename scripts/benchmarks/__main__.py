@@ -11,8 +11,8 @@ from dataclasses import asdict
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
-from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.planner import planner
+from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.throughput import finished, submits
 from scripts.benchmarks.top import top
 

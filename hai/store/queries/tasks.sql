@@ -187,6 +187,23 @@ SELECT t.user_name, t.group_name,
  GROUP BY t.user_name, t.group_name
  ORDER BY t.user_name, t.group_name;
 
+-- name: durations
+-- How long a group's tasks ran that succeeded since then: of everybody, of each user, and of each
+-- user's tasks of one name, but for the numbers in it.
+WITH runs AS (
+    SELECT user_name, regexp_replace(name, '[0-9]+', '#', 'g') AS pattern, ran_seconds
+      FROM tasks
+     WHERE group_name = %(group)s AND state = 'succeeded' AND ended_at >= %(since)s::timestamptz
+     ORDER BY ended_at DESC, id DESC
+     LIMIT %(limit)s::bigint
+)
+SELECT user_name, pattern, count(*),
+       percentile_cont(ARRAY[0.25, 0.5, 0.9]) WITHIN GROUP (ORDER BY ran_seconds)
+  FROM runs
+ GROUP BY GROUPING SETS ((user_name, pattern), (user_name), ())
+HAVING count(*) > 0
+ ORDER BY user_name NULLS FIRST, pattern NULLS FIRST;
+
 -- name: released
 -- Waiting tasks with a dependency that has ended.
 SELECT v.*

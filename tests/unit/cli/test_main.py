@@ -194,14 +194,15 @@ def test_submit_says_what_came_of_it(
     assert cli("python", "train.py", "--", "-q").out == "12\n"
 
 
-def test_dry_run_sends_nothing(
-    cli: Cli, joined: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_dry_run_without_a_server_prints_the_document(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a b.py").touch()
     result = cli("python", "a b.py", "--", "--dry-run", "-o", "json")
     assert json.loads(result.out)["spec"]["entrypoint"] == "a b.py"
-    assert not joined.requests
+    assert result.code == 0
+    assert "what would become of it is unknown" in result.err
 
 
 def logs_of(state: str, code: int | None) -> Reply:

@@ -22,7 +22,7 @@ def test_run_adds_turns_to_the_document(cli: Cli, joined: Peer, tmp_path: Path) 
         "retry": {"max": 2},
     }
     assert cli("run", str(file), "--array", "3-1").code == 2
-    assert not joined.requests
+    assert [request.query for request in joined.requests] == [{"dry_run": ["true"]}]
 
 
 def test_a_submitted_array_is_told_as_one(cli: Cli, joined: Peer, tmp_path: Path) -> None:

@@ -54,9 +54,7 @@ class Run:
 
     arrivals: Sequence[Arrival]
     cluster: SimulatedCluster = field(
-        default_factory=lambda: SimulatedCluster(
-            state_of(nodes(WIDTH), [], policy=POLICY), now=0.0
-        )
+        default_factory=lambda: SimulatedCluster(state_of(nodes(WIDTH), [], policy=POLICY), now=0.0)
     )
     rights: dict[TaskId, list[float]] = field(default_factory=lambda: defaultdict(list))
     by_equals: dict[TaskId, list[float]] = field(default_factory=lambda: defaultdict(list))
