@@ -5,6 +5,7 @@ from typing import Any
 
 from hai.core.task import Task
 from hai.core.types import Priority, TaskId, TaskState
+from hai.service.board import Board
 from hai.service.mirror import FINISHED_KEPT, GONE_KEPT, Mirror, row_of
 from hai.service.views import Views
 from tests.factories import attempt, task
@@ -15,7 +16,7 @@ NOTHING: Any = None
 def view_of(value: Task, **more: Any) -> Any:
     """A view with a reason of its own, as a tick would give it."""
     view: Any = {
-        **Views(NOTHING, NOTHING, NOTHING).task(replace(value, state=TaskState.RUNNING)),
+        **Views(NOTHING, NOTHING, Board()).task(replace(value, state=TaskState.RUNNING)),
         "state": value.state.value,
         "reason": None,
     }
