@@ -57,7 +57,7 @@ def test_start_look_act_and_leave(hai: Person) -> None:
         tmux.sees("watched", "live")
         assert tmux.mode("alternate_on") == "1"
         tmux.types("/", *"watched", "Enter")
-        tmux.sees("1/1")
+        tmux.sees("/watched")
         tmux.types("z")
         tmux.sees("Suspend task", "is told to save")
         tmux.types("y")
