@@ -234,3 +234,20 @@ async def test_keys_typed_ahead_of_the_prompt_are_its_own(drive: Drive) -> None:
         driver.app.screen.query_one(Table).post_message(Key("enter", "\r"))
         await driver.until(lambda: ids(driver) == [101, 105])
         await driver.until(lambda: isinstance(driver.app.focused, Table))
+
+
+async def test_a_bug_is_told_without_variables(drive: Drive) -> None:
+    """Textual's own traceback prints local variables, and those may hold a token."""
+    told: list[object] = []
+
+    def fails(secret: str) -> None:
+        raise ValueError(len(secret))
+
+    async with drive() as driver:
+        driver.app.panic = lambda *texts: told.extend(texts)  # type: ignore[method-assign]
+        try:
+            fails("-".join(["hai", "secret", "token"]))
+        except ValueError:
+            driver.app._fatal_error()
+    assert "ValueError: 16" in str(told[0])
+    assert "hai-secret-token" not in str(told[0])
