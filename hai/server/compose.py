@@ -139,7 +139,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         server_url=settings.server_url,
     )
     supervisor = Supervisor(clock, bus)
-    estimates = Estimates(store, clock, board)
+    leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
+    estimates = Estimates(store, clock, board, leave_seconds)
     services = Services(
         store=store,
         bus=bus,
