@@ -54,9 +54,7 @@ class Run:
 
     arrivals: Sequence[Arrival]
     cluster: SimulatedCluster = field(
-        default_factory=lambda: SimulatedCluster(
-            state_of(nodes(WIDTH), [], policy=POLICY), now=0.0
-        )
+        default_factory=lambda: SimulatedCluster(state_of(nodes(WIDTH), [], policy=POLICY), now=0.0)
     )
     rights: dict[TaskId, list[float]] = field(default_factory=lambda: defaultdict(list))
     by_equals: dict[TaskId, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -267,7 +265,7 @@ def test_without_preemption_there_is_no_bound() -> None:
 
 def test_the_bound_grows_with_what_is_ahead() -> None:
     policy = replace(POLICY, slices={ABOVE: 2 * SLICE})
-    assert POLICY.longest_wait(0, HANDOVER) == PATIENCE + SLICE + HANDOVER
-    assert POLICY.longest_wait(3, HANDOVER) == PATIENCE + 4 * (SLICE + HANDOVER)
+    assert POLICY.longest_wait(0, HANDOVER) == PATIENCE + SLICE + 2 * HANDOVER
+    assert POLICY.longest_wait(3, HANDOVER) == PATIENCE + HANDOVER + 4 * (SLICE + HANDOVER)
     assert POLICY.longest_wait(3, HANDOVER, position=2) == 2 * POLICY.longest_wait(3, HANDOVER)
-    assert policy.longest_wait(0, HANDOVER) == PATIENCE + 2 * SLICE + HANDOVER
+    assert policy.longest_wait(0, HANDOVER) == PATIENCE + 2 * (SLICE + HANDOVER)
