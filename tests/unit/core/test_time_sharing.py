@@ -525,3 +525,16 @@ def test_auto_at_a_low_level_is_a_victim_at_that_level() -> None:
     quotas = [Quota(UserName("bob"), GROUP, LOW, 1), Quota(UserName("ada"), GROUP, NORMAL, 1)]
     claims = [active(1, ["n0"], Priority.AUTO, charged=LOW, **ran(0)), fresh(2, user="ada")]
     assert victims(plan(state_of(nodes(1), claims, quotas, now=NOW), NOW)) == [1]
+
+
+def test_whoever_waits_for_their_own_task_holds_up_nobody() -> None:
+    """Task 2 has waited longest, but only its own user's task is in its way. If it were the head,
+    task 3 could not take those nodes either, and bob's endless task would keep them for ever."""
+    claims = [
+        active(1, ["n0", "n1"], user="bob", **ran(SLICE)),
+        fresh(2, 2, user="bob", submitted_at=NOW - 9 * PATIENCE),
+        fresh(3, 1, user="ada", submitted_at=NOW - PATIENCE),
+    ]
+    decided = decide(nodes(2), claims)
+    assert decided.suspends == (Suspend(TaskId(1), TaskId(3)),)
+    assert decided.reasons[TaskId(2)].code is WaitCode.NO_FREE_NODES
