@@ -9,8 +9,9 @@ A claim that fits the free nodes starts, with a slice. One that fits once others
 leave already, or they are victims: lower levels, backfill, and equals of other users whose slice is
 over and whose turn comes later) gets those nodes set aside and starts on a later tick: the
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
-that come free are reserved for it (one that only its own user's tasks keep out is passed over). The rest of its level may run in its shadow, as backfill; lower
-levels may use the nodes too, and are its victims when it fits.
+that come free are reserved for it. (One that only its own user's tasks keep out is passed over.)
+The rest of its level may run in its shadow, as backfill; lower levels may use the nodes too, and
+are its victims when it fits.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.

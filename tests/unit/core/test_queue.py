@@ -1,6 +1,6 @@
 """The line: its answers are those of a plain model that sorts everything anew each time."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from dataclasses import dataclass, field, replace
 
 from hypothesis import settings
@@ -11,6 +11,9 @@ from hai.core.plan import Claim
 from hai.core.queue import LevelOf, Queue, own_key
 from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOW, NORMAL, AUTO = Priority.LOW, Priority.NORMAL, Priority.AUTO
 LEVELS = (NORMAL, LOW)
@@ -235,13 +238,13 @@ TestLines = Lines.TestCase
 def test_the_order_of_ones_own() -> None:
     """Who lost a node, then one's own ranks, then who joined first, then the lower id."""
     claims = [
-        waiting(1, first=True, custom_rank=9.0),
-        waiting(2, custom_rank=-1.0, submitted_at=50.0),
-        waiting(3, submitted_at=10.0),
-        waiting(4, submitted_at=1.0, queued_at=10.0),
         waiting(5, submitted_at=11.0),
+        waiting(4, submitted_at=1.0, queued_at=10.0),
+        waiting(3, submitted_at=10.0),
+        waiting(2, custom_rank=-1.0, submitted_at=50.0),
+        waiting(1, first=True, custom_rank=9.0),
     ]
-    assert [claim.task_id for claim in sorted(reversed(claims), key=own_key)] == [1, 2, 3, 4, 5]
+    assert [claim.task_id for claim in sorted(claims, key=own_key)] == [1, 2, 3, 4, 5]
 
 
 def test_a_width_that_can_fit_no_more_is_looked_at_again() -> None:

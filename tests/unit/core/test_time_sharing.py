@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,14 +56,14 @@ def victims(decided: Plan) -> list[int]:
     return [int(suspend.task_id) for suspend in decided.suspends]
 
 
-def ran(seconds: float) -> dict[str, float]:
+def ran(seconds: float) -> dict[str, Any]:
     """Of a claim that has run for so long."""
     return {"since": NOW - seconds, "running_since": NOW - seconds}
 
 
-def fresh(task_id: int, count: int = 1, priority: Priority = NORMAL, **fields: object) -> Claim:
+def fresh(task_id: int, count: int = 1, priority: Priority = NORMAL, **fields: Any) -> Claim:
     """A claim that has waited for a minute: nobody's patience is over."""
-    return waiting(task_id, count, priority, **{"submitted_at": NOW - MINUTE, **fields})  # type: ignore[arg-type]
+    return waiting(task_id, count, priority, **{"submitted_at": NOW - MINUTE, **fields})
 
 
 # slices
