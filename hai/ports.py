@@ -11,8 +11,10 @@ from typing import Protocol
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
@@ -141,6 +143,10 @@ class Store(Protocol):
         """By user and group, in that order; attempts that ended more than 20 half-lives ago do not
         count. An attempt holds its nodes from its creation to its end."""
 
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        """Running times of the group's tasks that succeeded since then, the latest of them if
+        there are many: of everybody first, then by user and name. Empty without any."""
+
     async def released(self) -> list[Task]:
         """Waiting tasks with a dependency that has ended, by id; some of them if there are many."""
 
@@ -171,6 +177,19 @@ class Store(Protocol):
 
     async def last_event_id(self) -> int:
         """0 for an empty ledger."""
+
+    # what the scheduler decided
+    async def append_journal(self, record: Record) -> None: ...
+
+    async def journal(
+        self, since: float, until: float, *, after: int = 0, limit: int = 100
+    ) -> list[Record]:
+        """Records with id > after up to the time `until`, from the last snapshot at or before
+        `since` on (from the first record if there is none), oldest first."""
+
+    async def prune_journal(self, before: float) -> int:
+        """Forget records older than `before`, but for the last snapshot of them and what follows
+        it; how many."""
 
     # who leads
     async def lead(self) -> bool:

@@ -28,6 +28,8 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
+_POLICY = Policy()  # the defaults
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +41,7 @@ class ServerSection(_Section):
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
+    clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 
 class StoreSection(_Section):
@@ -54,17 +57,18 @@ class SchedulerSection(_Section):
     default_group: str = "training"
     tick_seconds: float = Field(default=5.0, gt=0)  # a tick happens at least this often
     busy_fraction: float = Field(default=0.25, gt=0, le=1)  # share of one core for ticks
+    journal_days: float = Field(default=14.0, gt=0)  # how long ticks can be replayed
     max_array_size: int = Field(default=10_000, ge=1, le=1_000_000)
     # the knobs of hai.core.policy.Policy, which checks them
-    preemption: bool = True
-    backfill: bool = True
-    slice_seconds: float = 1800.0
+    preemption: bool = _POLICY.preemption
+    backfill: bool = _POLICY.backfill
+    slice_seconds: float = _POLICY.slice_seconds
     slices: dict[str, float] = Field(default_factory=dict)  # by name of the priority
-    half_life_seconds: float = 86400.0
+    half_life_seconds: float = _POLICY.half_life_seconds
     weights: dict[str, float] = Field(default_factory=dict)  # by user
-    patience_seconds: float = 3600.0
-    demote_after_seconds: float = 1800.0
-    lost_work_cap_seconds: float = 14400.0
+    patience_seconds: float = _POLICY.patience_seconds
+    demote_after_seconds: float = _POLICY.demote_after_seconds
+    lost_work_cap_seconds: float = _POLICY.lost_work_cap_seconds
 
     @field_validator("slices")
     @classmethod

@@ -48,6 +48,13 @@ PortOption = Annotated[int | None, typer.Option(help="Port; 0: any free one. [74
 NodesOption = Annotated[int | None, typer.Option(help="Shares of this machine. [4]")]
 GpusOption = Annotated[int | None, typer.Option(help="GPUs of each node. [8]")]
 HollowOption = Annotated[int | None, typer.Option(help="Nodes whose tasks are only simulated. [0]")]
+StudioOption = Annotated[
+    bool | None,
+    typer.Option("--studio/--no-studio", help="The dashboard in the browser. [as installed]"),
+]
+StudioPortOption = Annotated[
+    int | None, typer.Option("--studio-port", help="Its port; 0: any free one. [8080]")
+]
 UserOption = Annotated[str | None, typer.Option(help="First user, an admin. [you]")]
 DatabaseOption = Annotated[
     str | None,
@@ -98,6 +105,8 @@ def run(  # noqa: PLR0913 - one argument per option
     user: UserOption = None,
     database_url: DatabaseOption = None,
     database_url_file: DatabaseFileOption = None,
+    studio: StudioOption = None,
+    studio_port: StudioPortOption = None,
 ) -> None:
     """Start the platform, or say that it runs.
 
@@ -106,7 +115,19 @@ def run(  # noqa: PLR0913 - one argument per option
     """
     _check_provider(provider)
     url = _database_url(database_url, database_url_file)
-    flags = Given(data_dir, host, port, nodes, gpus_per_node, hollow_nodes, user, None, url)
+    flags = Given(
+        data_dir,
+        host,
+        port,
+        nodes,
+        gpus_per_node,
+        hollow_nodes,
+        user,
+        None,
+        url,
+        studio,
+        studio_port,
+    )
     from hai_up.providers import local
 
     local.run(_with_config(flags, config), say)
@@ -129,6 +150,8 @@ def dryrun(  # noqa: PLR0913 - one argument per option
     user: UserOption = None,
     database_url: DatabaseOption = None,
     database_url_file: DatabaseFileOption = None,
+    studio: StudioOption = None,
+    studio_port: StudioPortOption = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the files there, not to stdout.")
     ] = None,
@@ -136,7 +159,19 @@ def dryrun(  # noqa: PLR0913 - one argument per option
     """Say what run would do and show the files that it would write. Changes nothing."""
     _check_provider(provider)
     url = _database_url(database_url, database_url_file)
-    flags = Given(data_dir, host, port, nodes, gpus_per_node, hollow_nodes, user, None, url)
+    flags = Given(
+        data_dir,
+        host,
+        port,
+        nodes,
+        gpus_per_node,
+        hollow_nodes,
+        user,
+        None,
+        url,
+        studio,
+        studio_port,
+    )
     from hai_up import preview
 
     preview.show(_with_config(flags, config), out, say)

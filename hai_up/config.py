@@ -14,6 +14,7 @@ from hai.errors import InvalidInput
 from hai_up.state import State
 
 DEFAULT_PORT = 7420
+STUDIO_PORT = 8080
 MAX_NODES = 1000
 MAX_HOLLOW_NODES = 20_000
 MAX_GPUS = 64
@@ -32,7 +33,7 @@ CLUSTER_VARIABLES = frozenset({
 })  # fmt: skip
 LOCAL_VARIABLES = frozenset({
     "SHARED_FS_ROOT", "NODE_GPUS", "TRAINING_GROUP", "ROOT_USER", "HAI_HOST", "HAI_PORT",
-    "NODES", "HOLLOW_NODES",
+    "NODES", "HOLLOW_NODES", "HAI_STUDIO_PORT",
 })  # fmt: skip
 
 
@@ -49,6 +50,8 @@ class Given:
     user: str | None = None
     group: str | None = None
     database_url: str | None = field(default=None, repr=False)
+    studio: bool | None = None
+    studio_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Options:
     user: str
     group: str
     database_url: str = field(default="", repr=False)
+    studio: bool = True
+    studio_port: int = STUDIO_PORT
 
 
 def parse_config(text: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -138,6 +143,7 @@ def given_in_file(values: Mapping[str, str]) -> Given:
         hollow_nodes=_number(values, "HOLLOW_NODES"),
         user=values.get("ROOT_USER") or None,
         group=values.get("TRAINING_GROUP") or None,
+        studio_port=_number(values, "HAI_STUDIO_PORT"),
     )
 
 
@@ -161,6 +167,8 @@ def remembered(state: State) -> Given:
         user=state.user,
         group=state.group,
         database_url=state.database_url,
+        studio=state.studio,
+        studio_port=state.studio_port,
     )
 
 
@@ -175,6 +183,8 @@ def defaults(data_dir: Path, os_user: str) -> Given:
         user=user_name_of(os_user),
         group="training",
         database_url="",
+        studio=True,
+        studio_port=STUDIO_PORT,
     )
 
 
@@ -200,6 +210,7 @@ def resolve(*layers: Given) -> Options:
         raise InvalidInput(f"no value for {', '.join(missing)}")
     options = Options(**values)
     _check_range("--port", options.port, 0, 65535)
+    _check_range("--studio-port", options.studio_port, 0, 65535)
     _check_range("--nodes", options.nodes, 1, MAX_NODES)
     _check_range("--gpus-per-node", options.gpus_per_node, 0, MAX_GPUS)
     _check_range("--hollow-nodes", options.hollow_nodes, 0, MAX_HOLLOW_NODES)

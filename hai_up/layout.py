@@ -37,6 +37,14 @@ class Layout:
         return self.root / "server.log"
 
     @property
+    def studio_pid(self) -> Path:
+        return self.root / "studio.pid"
+
+    @property
+    def studio_log(self) -> Path:
+        return self.root / "studio.log"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 

@@ -84,10 +84,20 @@ def with_kept_keys(settings: Mapping[str, Mapping[str, Any]], old: Mapping[str, 
 
 def differences(options: Options, running: Mapping[str, Any]) -> list[str]:
     """What a running platform would have to change to be as asked, in words."""
-    names = ("host", "port", "nodes", "gpus_per_node", "hollow_nodes", "user", "group")
+    names: tuple[str, ...] = (
+        "host",
+        "port",
+        "nodes",
+        "gpus_per_node",
+        "hollow_nodes",
+        "user",
+        "group",
+    )
     lines = []
+    if options.studio:
+        names += ("studio_port",)
     for name in names:
-        is_any_port = name == "port" and options.port == 0
+        is_any_port = name.endswith("port") and getattr(options, name) == 0
         wanted = getattr(options, name)
         if wanted != running[name] and not is_any_port:
             lines.append(f"--{name.replace('_', '-')} is {running[name]}, not {wanted}")
@@ -103,6 +113,11 @@ def _steps(options: Options, layout: Layout, url: str) -> tuple[str, ...]:
         else f"start PostgreSQL in {layout.postgres}"
     )
     hollow = f" and {options.hollow_nodes} hollow nodes" if options.hollow_nodes else ""
+    studio = (
+        (f"start Studio, the dashboard in the browser, on port {options.studio_port or 'any'}",)
+        if options.studio
+        else ()
+    )
     return (
         "check disk, memory, port and folder",
         f"make {layout.root} and its secret",
@@ -112,6 +127,7 @@ def _steps(options: Options, layout: Layout, url: str) -> tuple[str, ...]:
         f"{options.nodes} nodes of {options.gpus_per_node} GPUs in group {options.group}{hollow}",
         f"start hai-server at {url}, log in {layout.log}",
         "write ~/.hai/conf.yaml, so that hai-cli works at once",
+        *studio,
     )
 
 

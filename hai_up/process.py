@@ -59,16 +59,17 @@ def find_server(layout: Layout) -> Process | None:
             process = Process(**json.loads(text))
             if process.is_alive():
                 return process
-    return next(_servers_by_command(layout), None)
-
-
-def _servers_by_command(layout: Layout) -> Iterator[Process]:
     wanted = ["run", "--config", os.fspath(layout.config)]
+    return next(processes_by_command(layout, wanted), None)
+
+
+def processes_by_command(layout: Layout, wanted: list[str]) -> Iterator[Process]:
+    """Processes of root or the folder's owner whose command line ends with these words."""
     owners = {0, _owner(layout.root)}  # anybody can give a process such a command line
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            if words[-4:-1] == wanted and folder.stat().st_uid in owners:
+            if words[-1 - len(wanted) : -1] == wanted and folder.stat().st_uid in owners:
                 process = process_of(int(folder.name))
                 if process is not None:
                     yield process

@@ -15,6 +15,7 @@ from hai_up.process import Process, find_server, locked, stop_process, wait_unti
 from hai_up.profile import profile_path, remove_profile
 from hai_up.providers.local import Say
 from hai_up.state import State, load_state
+from hai_up.studio import stop_studio
 from hai_up.workers import end_workers, live_agents
 
 SERVER_SECONDS = 30.0
@@ -86,7 +87,8 @@ def _remove(layout: Layout) -> None:
 
 
 def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> bool:
-    """Stop server and database. True if any of them ran."""
+    """Stop Studio, server and database. True if any of them ran."""
+    had_studio = stop_studio(layout)
     if server and not stop_process(server, seconds=SERVER_SECONDS):
         say(f"the server did not leave within {SERVER_SECONDS:.0f} s and was killed")
     layout.pid.unlink(missing_ok=True)
@@ -94,7 +96,7 @@ def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> boo
     had_database = database.kind == "embedded" and database.is_running()
     if had_database:
         database.stop()
-    return bool(server) or had_database
+    return bool(server) or had_database or had_studio
 
 
 def _vacate(state: State, seconds: float, say: Say) -> None:

@@ -30,6 +30,8 @@ class State:
     token: str = ""
     # nodes, hollow_nodes, group and user that the quotas were set for; {}: never
     prepared: dict[str, Any] = field(default_factory=dict)
+    studio: bool = True
+    studio_port: int = 8080
     replaced_profile: str = ""  # backup of the profile that was there before
     layout: int = LAYOUT_VERSION
 

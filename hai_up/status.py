@@ -14,6 +14,7 @@ from hai_up.layout import Layout
 from hai_up.plan import url_of
 from hai_up.process import Process, find_server, has_stale_pid
 from hai_up.state import State, load_state
+from hai_up.studio import answers, find_studio
 from hai_up.workers import live_agents
 
 SCHEMA_VERSION = 1
@@ -35,6 +36,7 @@ def status_of(layout: Layout) -> dict[str, Any]:
         return {**facts, "why": "hai-up run has not been used with this folder"}
     facts |= {"url": url_of(state.host, state.port), "version": state.version}
     facts |= {"database": _database(layout, state), "workers": len(live_agents(layout))}
+    facts["studio"] = _studio(layout, state)
     server = find_server(layout)
     if server is None:
         why = "the server ended without hai-up down" if has_stale_pid(layout) else ""
@@ -47,6 +49,14 @@ def _database(layout: Layout, state: State) -> dict[str, str]:
     where = masked(state.database_url) or str(layout.postgres)
     status = RUNNING if database.is_running() else NOT_RUNNING
     return {"kind": database.kind, "status": status, "where": where}
+
+
+def _studio(layout: Layout, state: State) -> dict[str, str]:
+    """`url` only while it answers."""
+    if find_studio(layout) is None:
+        return {"status": NOT_RUNNING if state.studio else "off"}
+    url = url_of(state.host, state.studio_port)
+    return {"status": RUNNING, "url": url} if answers(url) else {"status": BROKEN}
 
 
 def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
@@ -97,6 +107,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("url", facts.get("url", "")),
         ("version", facts.get("version", "")),
         ("server", pid),
+        ("studio", " ".join(facts.get("studio", {}).values())),
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
         ("nodes", "{total}, {free} free".format(**nodes) if nodes else ""),
         ("tasks", "{active} active, {waiting} waiting".format(**tasks) if tasks else ""),

@@ -81,7 +81,6 @@ class Session:
         self._status: int | None = None  # wait status of the program
         self._noticed_at: float | None = None
         self._kill_at: float | None = None
-        self._times_out_at = float("inf")
         self._watchdog = Watchdog(spec.watchdog_seconds, time.monotonic())
         self._meter = UsageMeter(spec.gpu_indices, lambda figures: self._link.note(usage=figures))
 
@@ -140,8 +139,6 @@ class Session:
         self._link.tell(phase="running")
         self._meter.start()
         self._watchdog.reset(time.monotonic())
-        if self._spec.timeout_seconds:
-            self._times_out_at = time.monotonic() + self._spec.timeout_seconds
         self._attend()
         self._end_leftovers()
         self._drain()
@@ -226,9 +223,6 @@ class Session:
         if self._watchdog.is_expired(now) and self._ending is None:
             limit = f"{self._watchdog.limit_seconds:g}"
             self._kill(Ending(_KILLED, f"watchdog: no output for {limit} s"))
-        elif now >= self._times_out_at and self._ending is None:
-            limit = f"{self._spec.timeout_seconds:g}"
-            self._kill(Ending(_KILLED, f"timeout: still running after {limit} s"))
         elif self._kill_at is not None and now >= self._kill_at and self._ending is None:
             self._kill(Ending(_KILLED, "killed: still running after SIGTERM"))
         elif self._link.is_orphaned() and self._ending is None:

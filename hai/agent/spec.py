@@ -51,5 +51,4 @@ class WorkerSpec:
         self.image = str((document.get("resource") or {}).get("image") or "default")
         self.py_venv = str(options.get("py_venv") or "")
         self.suspend_signal = str(options.get("suspend_signal") or "")
-        self.timeout_seconds = float(options.get("timeout") or 0)  # of the whole run; 0: none
         self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)

@@ -27,6 +27,7 @@ CATALOG = {
     "list": Entry("tasks", _TASKS, "List tasks, newest first"),
     "status": Entry("tasks", _TASKS, "One task and its workers"),
     "describe": Entry("tasks", _TASKS, "All about one task: document, attempts, reasons"),
+    "why": Entry("why", _TASKS, "Why a task waits, what would help, when it may start"),
     "logs": Entry("logs", _TASKS, "Show or follow the output of a task"),
     "wait": Entry("wait", _TASKS, "Wait until tasks end; exit with their exit code"),
     "stop": Entry("control", _TASKS, "End tasks"),
@@ -34,11 +35,13 @@ CATALOG = {
     "resume": Entry("control", _TASKS, "Put suspended tasks back in the queue"),
     "priority": Entry("control", _TASKS, "Change the priority of a task"),
     "events": Entry("events", _TASKS, "What happened, when, and why"),
+    "top": Entry("top", _CLUSTER, "The dashboard: cluster, queue, logs, and acting on them"),
     "nodes": Entry(
         "nodes", _CLUSTER, "List nodes and who works on them; cordon, drain, resume (admin)"
     ),
     "quota": Entry("quota", _CLUSTER, "Show or set how many nodes users may hold"),
     "users": Entry("users", _CLUSTER, "List and add users and their tokens (admin)"),
+    "sim": Entry("sim", _CLUSTER, "Replay a trace of jobs under a scheduling policy"),
     "init": Entry("init", _SETUP, "Store server and token, after checking them"),
     "whoami": Entry("whoami", _SETUP, "Who you are and what you may use"),
     "completion": Entry("completion", _SETUP, "Set up Tab completion for your shell"),

@@ -83,6 +83,7 @@ class Stderr:
         self.quiet = quiet
         self.as_json = as_json
         self.palette = palette or Palette(enabled=False)
+        self._progress_width = 0
 
     @property
     def is_terminal(self) -> bool:
@@ -105,6 +106,14 @@ class Stderr:
         """A question, without a line end."""
         self._stream.write(printable(text))
         self._stream.flush()
+
+    def progress(self, text: str) -> None:
+        """A line that the next one overwrites; "" takes it away. Only on a terminal."""
+        if self.is_terminal and not self.quiet:
+            blank = " " * self._progress_width
+            self._progress_width = len(text)
+            self._stream.write(f"\r{blank}\r{printable(text)}")
+            self._stream.flush()
 
     def error(self, error: HaiError) -> None:
         """The error as one line and a hint, or as an ErrorBody when JSON was asked for."""

@@ -112,7 +112,12 @@ NoInherit = Annotated[
 Follow = Annotated[bool, option("-f", "--follow", help="Follow output and states.", panel=_CLUSTER)]
 Detach = Annotated[bool, option("--detach", help="Do not follow (the default).", panel=_CLUSTER)]
 DryRun = Annotated[
-    bool, option("--dry-run", help="Print the document, submit nothing.", panel=_CLUSTER)
+    bool,
+    option(
+        "--dry-run",
+        help="Submit nothing: print the document, and what would become of it.",
+        panel=_CLUSTER,
+    ),
 ]
 SuspendSeconds = Annotated[
     int | None,

@@ -20,6 +20,7 @@ STATE_COLOURS = {
     "lost": "red",
     "down": "red",
     "suspect": "yellow",
+    "cordoned": "yellow",
     "drained": "yellow",
     "free": "green",
 }
@@ -68,6 +69,7 @@ def tasks_layout(now: float) -> Layout:
         Column("chain_status", "CHAIN_STATUS", wide=True),
         Column("suspend_count", "SUSPENDS", right=True, wide=True),
         Column("attempts", "ATTEMPTS", right=True, wide=True),
+        Column("array_id", "ARRAY", _dash("array_id"), right=True, wide=True),
         Column("exit_code", "EXIT", _dash("exit_code"), right=True, wide=True),
         Column("submitted_at", "AGE", _age("submitted_at", now), right=True, narrow=True),
         Column("submitted_at", "SUBMITTED_AT", wide=True),

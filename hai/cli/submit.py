@@ -5,16 +5,20 @@ from typing import Any
 
 from hai.cli.document import with_request_id
 from hai.cli.errors import INTERRUPTED
+from hai.cli.foretelling import tell_why
 from hai.cli.layouts import tasks_layout, why_line
 from hai.cli.session import Session
 from hai.cli.stream import follow_task
+from hai.errors import AuthRequired, TimedOut, Unavailable, Unreachable
 
 
 def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_run: bool) -> int:
-    """Submits (or only prints) the document; with `follow` the exit code is the task's."""
+    """Submits the document, or prints it and says what would become of it; with `follow` the exit
+    code is the task's."""
     if dry_run:
         session.stderr.say("dry run: nothing was submitted; this is the document")
         session.output.document(dict(document))
+        _foretell(session, document)
         return 0
     try:
         task = session.client.call("submit", body=with_request_id(document))
@@ -29,6 +33,18 @@ def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_r
         return follow_task(session, task)
     session.output.item(task, tasks_layout(session.now))
     return 0
+
+
+def _foretell(session: Session, document: Mapping[str, Any]) -> None:
+    """What the scheduler would make of the document; its refusal is an error. Without a server
+    there is only the document."""
+    try:
+        view = session.client.call("pretend", params={"dry_run": "true"}, body=dict(document))
+    except (AuthRequired, Unreachable, TimedOut, Unavailable) as error:
+        session.stderr.warn(f"what would become of it is unknown: {error.message}")
+        return
+    for line in tell_why(view, session.now):
+        session.stderr.say(line)
 
 
 def _narrate(session: Session, task: Mapping[str, Any], *, follow: bool) -> None:

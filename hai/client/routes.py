@@ -41,6 +41,10 @@ ROUTES = {
     "submit": Route("POST", API + "/tasks", repeatable=True),  # carries a request_id
     "tasks": _get("/tasks"),
     "task": _get("/tasks/{ref}"),
+    "pretend": Route("POST", API + "/tasks", repeatable=True),  # with dry_run=true
+    "why": _get("/tasks/{ref}/why"),
+    "what_if": Route("POST", API + "/tasks/{ref}/what-if", repeatable=True),
+    "estimates": _get("/scheduler/estimates"),
     "stop": Route("POST", API + "/tasks/{ref}/stop"),
     "suspend": Route("POST", API + "/tasks/{ref}/suspend"),
     "resume": Route("POST", API + "/tasks/{ref}/resume"),
@@ -52,6 +56,9 @@ ROUTES = {
     "watch": _get("/tasks/{ref}/watch"),
     "logs": _get("/tasks/{ref}/logs"),
     "events": _get("/events"),
+    "journal": _get("/scheduler/journal"),
+    "dashboard": _get("/dashboard"),
+    "dashboard_stream": _get("/dashboard/stream"),
 }
 
 

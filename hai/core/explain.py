@@ -1,22 +1,26 @@
 """Reasons in plain words: one sentence per code, made of its evidence and nothing else."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from hai.core import phrases
+from hai.core.phrases import are
 from hai.core.plan import Reason
 from hai.core.types import WaitCode
 
 
-def text(reason: Reason) -> str:
-    """Why a task waits, as the end of the sentence "task 7 ..."; never raises on thin evidence."""
-    return _SENTENCES[reason.code](_Evidence(reason.evidence))
+def text(reason: Reason, now: float | None = None) -> str:
+    """Why a task waits, as the end of the sentence "task 7 ..."; never raises on thin evidence.
+    With `now` (Unix seconds) it also tells how long something lasts."""
+    return _SENTENCES[reason.code](_Evidence(reason.evidence, now))
 
 
 class _Evidence:
     """Forgiving access: reasons are stored and may come from another version."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], now: float | None) -> None:
         self._values = values
+        self._now = now
 
     def number(self, key: str) -> int:
         value = self._values.get(key)
@@ -30,13 +34,24 @@ class _Evidence:
         value = self._values.get(key)
         return list(value) if isinstance(value, list | tuple) else []
 
+    def left(self, key: str) -> str:
+        """How long until a time of the evidence, or until the next of several; "" if there is
+        none to come."""
+        value = self._values.get(key)
+        times = value.values() if isinstance(value, Mapping) else [value]
+        now = self._now
+        if now is None:
+            return ""
+        known = [at for at in times if isinstance(at, int | float) and at > now]
+        return phrases.span(min(known) - now) if known else ""
+
     @property
     def group(self) -> str:
         return self.word("group", "its group")
 
     @property
     def needed(self) -> str:
-        return _nodes(self.number("needed")) if self.number("needed") else "its nodes"
+        return phrases.nodes(self.number("needed")) if self.number("needed") else "its nodes"
 
 
 def _held(_: _Evidence) -> str:
@@ -44,7 +59,7 @@ def _held(_: _Evidence) -> str:
 
 
 def _dependency(evidence: _Evidence) -> str:
-    return f"starts after {_tasks(evidence.items('tasks')) or 'other tasks'}"
+    return f"starts after {phrases.tasks(evidence.items('tasks')) or 'other tasks'}"
 
 
 def _backoff(evidence: _Evidence) -> str:
@@ -61,7 +76,7 @@ def _unhealthy(evidence: _Evidence) -> str:
     size, healthy = evidence.number("nodes"), evidence.number("healthy")
     return (
         f"needs {evidence.needed}: only {healthy} of {size} in {evidence.group} "
-        f"{_are(healthy)} healthy"
+        f"{are(healthy)} healthy"
     )
 
 
@@ -79,7 +94,7 @@ def _no_quota(evidence: _Evidence) -> str:
     limit, level = evidence.number("limit"), evidence.word("level", "its priority")
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}, "
-        f"where the user's quota is {_nodes(limit)}"
+        f"where the user's quota is {phrases.nodes(limit)}"
     )
 
 
@@ -88,7 +103,7 @@ def _quota_exceeded(evidence: _Evidence) -> str:
     level = evidence.word("level", "its priority")
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}: "
-        f"{used} of the user's quota of {limit} {_are(used)} in use"
+        f"{used} of the user's quota of {limit} {are(used)} in use"
     )
 
 
@@ -96,50 +111,49 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     size, healthy, free = (evidence.number(key) for key in ("nodes", "healthy", "free"))
     start = f"waits for {evidence.needed}"
     if evidence.number("needed") > healthy:
-        return f"{start}: only {healthy} of {size} in {evidence.group} {_are(healthy)} healthy"
-    facts = [f"{free} of {size} in {evidence.group} {_are(free)} free"]
+        return f"{start}: only {healthy} of {size} in {evidence.group} {are(healthy)} healthy"
+    facts = [f"{free} of {size} in {evidence.group} {are(free)} free"]
     busy = healthy - free
-    holders = _tasks(evidence.items("held_by"), evidence.number("held_by_more"))
+    holders = phrases.tasks(evidence.items("held_by"), evidence.number("held_by_more"))
     keepers = evidence.items("kept_for")
     if busy and holders:
-        facts.append(f"{busy} {_are(busy)} held by {holders}")
+        facts.append(f"{busy} {are(busy)} held by {holders}{_own(evidence)}")
+    if evidence.number("leaving"):
+        facts.append(f"{evidence.number('leaving')} will soon be free")
+    if evidence.left("safe_until"):
+        facts.append(f"the next slice ends in {evidence.left('safe_until')}")
     if keepers:
-        facts.append(f"some of them kept for {_tasks(keepers)}")
+        facts.append(f"some of them kept for {phrases.tasks(keepers)}")
     if size > healthy:
-        facts.append(f"{size - healthy} {_are(size - healthy)} not healthy")
+        facts.append(f"{size - healthy} {are(size - healthy)} not healthy")
     return f"{start}: {', '.join(facts)}"
 
 
+def _own(evidence: _Evidence) -> str:
+    own = evidence.number("own")
+    if not own:
+        return ""
+    return f" ({own} by its user's own tasks, which are never interrupted for each other)"
+
+
 def _behind(evidence: _Evidence) -> str:
-    place, head = evidence.number("position"), evidence.word("head", "others")
-    return f"is number {place} in its line in {evidence.group}, behind task {head}"
+    place, head = evidence.number("position"), evidence.word("head", "")
+    turn = f"is number {place} in its line" if place else "waits its turn"
+    behind = f", behind task {head}" if head else ""
+    rests = evidence.left("rests_until")
+    rest = f"; suspended lately, it fills no gap for {rests} more" if rests else ""
+    return f"{turn} in {evidence.group}{behind}{rest}"
 
 
 def _handover(evidence: _Evidence) -> str:
     leavers = evidence.items("tasks")
-    have = "has" if len(leavers) == 1 else "have"
-    nodes = _nodes(len(evidence.items("nodes")))
-    return f"starts on {nodes} of {evidence.group} once {_tasks(leavers)} {have} left"
+    have = phrases.have(len(leavers))
+    nodes = phrases.nodes(len(evidence.items("nodes")))
+    return f"starts on {nodes} of {evidence.group} once {phrases.tasks(leavers)} {have} left"
 
 
 def _not_planned(_: _Evidence) -> str:
     return "waits for the next turn of the scheduler"
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _tasks(ids: Iterable[object], more: int = 0) -> str:
-    names = [str(task_id) for task_id in ids]
-    if not names:
-        return ""
-    rest = f" and {more} more" if more else ""
-    return f"task {names[0]}" if len(names) == 1 and not more else f"tasks {', '.join(names)}{rest}"
 
 
 _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {

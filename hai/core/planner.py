@@ -44,7 +44,7 @@ def plan(state: SchedulerState, now: float) -> Plan:
         Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable)
     ]
     if state.has_waiting:
-        with trial(state) as attempt:
+        with trial(state, receding=True) as attempt:
             for name in sorted(state.groups):
                 group = state.groups[name]
                 if len(group.queue):

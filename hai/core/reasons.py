@@ -85,7 +85,7 @@ def _behind(
     }
     if claim.task_id in positions:
         evidence["position"] = positions[claim.task_id]
-    head = _head(state, decided, claim)
+    head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
     rests_until = state.lineup.rests_until(claim)
@@ -94,7 +94,7 @@ def _behind(
     return Reason(WaitCode.BEHIND, evidence)
 
 
-def _head(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
+def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
     """The waiting task that holds this one back: the first that the plan could not start."""
     for task_id, reason in decided.reasons.items():
         other = state.claims.get(task_id)

@@ -58,6 +58,19 @@ class Shares:
         """Usage decayed to `now`, for people."""
         return self._usage.get(user, 0.0) / self._inflated(now)
 
+    def ended(self, now: float) -> dict[UserName, tuple[float, float | None]]:
+        """What ended attempts have used, decayed to `now`, and the last start: what `seed` takes,
+        so that claims can be booked anew on top of it."""
+        usage = dict(self._usage)
+        for booked in self._bookings.values():
+            usage[booked.user] -= self._amount(booked.nodes, booked.since, booked.until)
+        scale = self._inflated(now)
+        return {
+            # to the millisecond: what sums to nothing is nothing
+            user: (max(0.0, round(used / scale, 3)), self._last_start.get(user))
+            for user, used in usage.items()
+        }
+
     def users(self) -> list[UserName]:
         return sorted(self._usage)
 
@@ -128,9 +141,11 @@ class Shares:
         self._last_start[user] = max(at, self._last_start.get(user, at))
 
     def _add(self, user: UserName, nodes: int, since: float, until: float) -> None:
+        self._usage[user] = self._usage.get(user, 0.0) + self._amount(nodes, since, until)
+
+    def _amount(self, nodes: int, since: float, until: float) -> float:
         scale = nodes * self._half_life / math.log(2)
-        amount = scale * (self._inflated(until) - self._inflated(since))
-        self._usage[user] = self._usage.get(user, 0.0) + amount
+        return scale * (self._inflated(until) - self._inflated(since))
 
     def _inflated(self, at: float) -> float:
         return float(2.0 ** ((at - self._base) / self._half_life))

@@ -260,14 +260,13 @@ class SchedulerState:
                 due.append(_when_past(since, patience))
         return min(due, default=None)
 
-    def begin_trial(self) -> None:
-        """What is changed from now on will be undone: claims that wait get nodes, others leave."""
-        self.is_trial = True
+    def begin_receding(self) -> None:
+        """Until `end_receding` claims that wait only get nodes and others only leave, and all of it
+        is undone before: the lines need to be right at their fronts only."""
         for group in self.groups.values():
             group.queue.begin_trial()
 
-    def end_trial(self) -> None:
-        self.is_trial = False
+    def end_receding(self) -> None:
         for group in self.groups.values():
             group.queue.end_trial()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from hai.core.plan import Claim, Plan, Start
 from hai.core.state import SchedulerState
-from hai.core.types import NodeName, Priority, TaskState
+from hai.core.types import NodeName, Priority, TaskId, TaskState
 
 if TYPE_CHECKING:
     from hai.core.share import Mark
-    from hai.core.types import GroupName, TaskId, UserName
+    from hai.core.types import GroupName, UserName
 
 
 class Trial:
@@ -19,23 +19,38 @@ class Trial:
 
     def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self._before: dict[TaskId, Claim] = {}
+        self._before: dict[TaskId, Claim | None] = {}
         self._marks: dict[tuple[GroupName, UserName], Mark] = {}
 
     def put(self, claim: Claim) -> None:
-        """The claim becomes this, until the trial ends."""
-        state = self._state
-        old = state.claims[claim.task_id]
+        """The claim is new, or becomes this, until the trial ends."""
+        old = self._state.claims.get(claim.task_id)
+        if old is not None:
+            self._mark(old)
+        self._mark(claim)
         self._before.setdefault(claim.task_id, old)
+        self._state.put(claim)
+
+    def remove(self, task_id: TaskId) -> None:
+        """The claim is gone until the trial ends; harmless if it is not there."""
+        old = self._state.claims.get(task_id)
+        if old is not None:
+            self._mark(old)
+            self._before.setdefault(task_id, old)
+            self._state.remove(task_id, self._state.now)
+
+    def _mark(self, claim: Claim) -> None:
         whose = (claim.group, claim.user)
         if whose not in self._marks:
-            self._marks[whose] = state.group(claim.group).shares.mark(claim.user)
-        state.put(claim)
+            self._marks[whose] = self._state.group(claim.group).shares.mark(claim.user)
 
     def undo(self) -> None:
         state = self._state
-        for claim in self._before.values():
-            state.put(claim)
+        for task_id, claim in self._before.items():
+            if claim is None:
+                state.remove(task_id, state.now)
+            else:
+                state.put(claim)
         for (name, user), mark in self._marks.items():
             group = state.group(name)
             group.shares.restore(user, mark)
@@ -43,15 +58,24 @@ class Trial:
 
 
 @contextmanager
-def trial(state: SchedulerState) -> Iterator[Trial]:
-    """A trial that is undone however the context ends."""
+def trial(state: SchedulerState, *, receding: bool = False) -> Iterator[Trial]:
+    """A trial that is undone however the context ends. Trials nest; the inner one ends first.
+
+    `receding`: waiting claims will only get nodes and active ones leave, which costs less; inside
+    of it there is no further trial.
+    """
     attempt = Trial(state)
-    state.begin_trial()
+    is_inner = state.is_trial
+    state.is_trial = True
+    if receding:
+        state.begin_receding()
     try:
         yield attempt
     finally:
         attempt.undo()
-        state.end_trial()
+        if receding:
+            state.end_receding()
+        state.is_trial = is_inner
 
 
 @contextmanager
@@ -94,6 +118,6 @@ def starting(
     )
 
 
-def leaving(victim: Claim, for_task: "TaskId", now: float) -> Claim:
+def leaving(victim: Claim, for_task: TaskId, now: float) -> Claim:
     """A running claim that was asked to leave for another."""
     return replace(victim, state=TaskState.SUSPENDING, suspended_at=now, for_task=for_task)

@@ -176,7 +176,10 @@ class HollowLauncher:
 
     name = "hollow"
 
-    def __init__(self, clock: Clock, report: Report) -> None:
+    def __init__(
+        self, clock: Clock, report: Report, heartbeat_seconds: float = HEARTBEAT_SECONDS
+    ) -> None:
+        self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
         self._report = report
         self._workers: dict[WorkerKey, _Worker] = {}
@@ -312,7 +315,7 @@ class HollowLauncher:
             self._say(worker)
         self._remember(worker)
         if not worker.over:
-            worker.beats_at = now + HEARTBEAT_SECONDS
+            worker.beats_at = now + self._heartbeat_seconds
             heapq.heappush(self._due, (worker.due_at(), worker.key))
 
     def _remember(self, worker: _Worker) -> None:

@@ -64,7 +64,7 @@ class TurnView(TypedDict):
     waits_for: list[int]  # tasks that have to end first
     not_before: str | None  # it is not tried again earlier
     time_limit_seconds: float | None
-    ran_seconds: float  # in all attempts
+    ran_seconds: float  # in all attempts that have ended
     failures: int  # attempts that failed and were tried again
     saved_at: str | None  # the last checkpoint that its program told of
 

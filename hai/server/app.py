@@ -6,7 +6,17 @@ from hai import __version__
 from hai.server import errors
 from hai.server.deps import Services
 from hai.server.middleware import Envelope
-from hai.server.routes import admin, agent, arrays, health, streams, tasks
+from hai.server.routes import (
+    admin,
+    agent,
+    arrays,
+    dashboard,
+    health,
+    scheduler,
+    streams,
+    tasks,
+    why,
+)
 
 API = "/api/v1"
 
@@ -22,6 +32,6 @@ def build_app(services: Services) -> FastAPI:
     app.add_middleware(Envelope)
     errors.install(app)
     app.include_router(health.router)
-    for module in (tasks, arrays, streams, admin, agent):
+    for module in (tasks, why, arrays, streams, dashboard, admin, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

@@ -13,6 +13,7 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
+from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
@@ -22,6 +23,10 @@ from hai.server.deps import Services
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.dashboard import Dashboard
+from hai.service.estimates import Estimates
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
 from hai.service.loops.health import HealthChecking, Patience
@@ -35,6 +40,7 @@ from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
+from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.settings import Settings
 from hai.store.open import open_store
@@ -97,7 +103,7 @@ def timing_of(settings: Settings, up_since: float) -> Timing:
 
 def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     """Everything wired, nothing opened."""
-    clock = clock or SystemClock()
+    clock = clock or SystemClock(settings.server.clock_speed)
     store = open_settings_store(settings)
     bus = open_bus(settings.bus.url.get_secret_value(), clock)
     board = Board()
@@ -122,7 +128,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         lost_after_seconds=settings.agent.lost_after_seconds,
     )
     tokens = WorkerTokens(read_secret(settings))
-    hollow = HollowLauncher(clock, workers.report)
+    hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
     launchers: dict[str, Launcher] = {local.name: local, hollow.name: hollow}
     launching = Launching(
@@ -134,6 +140,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         server_url=settings.server_url,
     )
     supervisor = Supervisor(clock, bus)
+    views = Views(store, bus, board)
+    estimates = Estimates(store, clock, board)
     services = Services(
         store=store,
         bus=bus,
@@ -145,7 +153,10 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         nodes=NodeService(store, bus, clock),
         workers=workers,
         tokens=tokens,
-        views=Views(store, bus, clock, board),
+        views=views,
+        dashboard=Dashboard(store, bus, clock, board, views),
+        estimates=estimates,
+        whys=Whys(store, clock, board, estimates),
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
@@ -170,13 +181,15 @@ def _loops(
     settings: Settings, services: Services, launching: Launching, timing: Timing
 ) -> tuple[Loop, ...]:
     store, bus, clock = services.store, services.bus, services.clock
+    policy = settings.scheduler.policy()
+    journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
     schedule = Scheduling(
         store,
         bus,
-        clock,
+        StateFeed(store, clock, policy, journal),
+        journal,
         launching,
         services.board,
-        settings.scheduler.policy(),
         settings.scheduler.tick_seconds,
     )
     reconcile = Reconciling(store, clock, services.workers, launching, timing, bus)
@@ -197,6 +210,7 @@ def _loops(
         Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
+        Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
     )
 
 

@@ -12,6 +12,8 @@ from hai.errors import AuthRequired
 from hai.ports import Bus, Clock, Store
 from hai.service.board import Board
 from hai.service.cluster import ClusterService
+from hai.service.dashboard import Dashboard
+from hai.service.estimates import Estimates
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
 from hai.service.nodes import NodeService
@@ -19,6 +21,7 @@ from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
+from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 
 
@@ -37,6 +40,9 @@ class Services:
     workers: WorkerService
     tokens: WorkerTokens
     views: Views
+    dashboard: Dashboard
+    estimates: Estimates
+    whys: Whys
     logs: LogReader
     vacating: Vacating
     supervisor: Supervisor

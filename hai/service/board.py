@@ -1,33 +1,114 @@
-"""What the last tick said about every waiting task; kept in memory and made anew by each tick."""
+"""What the last tick made of every task: the scheduler's state and plan, for the views to read.
 
+Kept in memory by the schedule loop and made anew by each tick. Reasons and places in the line are
+worked out when somebody asks: most waiting tasks are looked at by nobody.
+"""
+
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from hai.core.plan import Reason
-from hai.core.types import TaskId, WaitCode
+from hai.core.plan import Claim, Plan, Reason
+from hai.core.reasons import reason_of
+from hai.core.running import slice_end
+from hai.core.state import SchedulerState
+from hai.core.trial import applied
+from hai.core.turns import service_order
+from hai.core.types import GroupName, Priority, TaskId, UserName, WaitCode
+
+_ORDER_SECONDS = 1.0  # an order of service is good for at least that long,
+_ORDER_SHARE = 0.05  # and for so long that making it anew takes no more of the time than this
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What time sharing knows of a task; times are Unix seconds."""
+
+    position: int | None = None
+    safe_until: float | None = None
+    backfill: bool = False
+    level: Priority | None = None
 
 
 class Board:
-    """Reasons by task, written by the schedule loop and read by the views."""
+    """Written by the schedule loop, read by the views."""
 
     def __init__(self) -> None:
-        self._reasons: Mapping[TaskId, Reason] = {}
+        self.state: SchedulerState | None = None
+        self.decided = Plan()
         self.tick_seconds: float = 0.0
         self.ticks: int = 0
         self.planned_at: float | None = None
         self.paused = False  # no further starts until the server starts anew
+        self._reasons: dict[TaskId, Reason] = {}
+        self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
+        self._orders: dict[GroupName, tuple[float, Mapping[TaskId, int]]] = {}  # good until
 
-    def post(self, reasons: Mapping[TaskId, Reason], *, now: float, seconds: float) -> None:
-        """Take over the reasons of a finished tick that took `seconds`."""
-        self._reasons = reasons
+    def post(self, state: SchedulerState, decided: Plan, *, now: float, seconds: float) -> None:
+        """Take over a finished tick that took `seconds`."""
+        self.state = state
+        self.decided = decided
         self.planned_at = now
         self.tick_seconds = seconds
         self.ticks += 1
+        self._reasons = {}
+        claims = (
+            state.claims.get(start.task_id) for start in (*decided.starts, *decided.handovers)
+        )
+        self._served = {(claim.group, claim.user) for claim in claims if claim is not None}
 
     def reason(self, task_id: TaskId, *, held: bool) -> Reason:
         """Why this waiting task waits."""
         if held:
             return Reason(WaitCode.HELD)
-        reason = self._reasons.get(task_id)
-        if reason is None or reason.code is WaitCode.HELD:  # resumed since the last tick
+        state = self.state
+        claim = state.claims.get(task_id) if state else None
+        if state is None or claim is None or claim.held:  # new, or resumed since the last tick
             return Reason(WaitCode.NOT_PLANNED)
-        return reason
+        if task_id not in self._reasons:
+            self._find_reasons(state, claim)
+        return self._reasons[task_id]
+
+    def _find_reasons(self, state: SchedulerState, claim: Claim) -> None:
+        """Of this claim; if its user was given nodes, which took room in the quota, of all of the
+        user's at once, since what the plan did has to be tried for that."""
+        positions = self.positions(claim.group)
+        if (claim.group, claim.user) not in self._served:
+            reason = reason_of(state, self.decided, claim.task_id, positions)
+            self._reasons[claim.task_id] = reason
+            return
+        with applied(state, self.decided):
+            for mine in [claim, *state.group(claim.group).queue.claims()]:
+                if mine.user == claim.user:
+                    reason = reason_of(state, self.decided, mine.task_id, positions)
+                    self._reasons[mine.task_id] = reason
+
+    def positions(self, group: GroupName) -> Mapping[TaskId, int]:
+        """Places in the group's order of service, from 1; a second old, or more in long lines."""
+        state = self.state
+        if state is None:
+            return {}
+        known = self._orders.get(group)
+        if known is None or state.now >= known[0]:
+            began = time.perf_counter()
+            order = service_order(state, group)
+            places = {task_id: place for place, task_id in enumerate(order, 1)}
+            took = time.perf_counter() - began
+            known = (state.now + max(_ORDER_SECONDS, took / _ORDER_SHARE), places)
+            self._orders[group] = known
+        return known[1]
+
+    def turn(self, task_id: TaskId) -> Turn:
+        """What can be told of the task beside its reason."""
+        state = self.state
+        claim = state.claims.get(task_id) if state else None
+        if state is None or claim is None:
+            return Turn()
+        if claim.state.is_active:
+            is_safe = not claim.backfill and not claim.state.is_leaving
+            until = slice_end(claim, state.policy) if is_safe else None
+            return Turn(safe_until=until, backfill=claim.backfill, level=claim.level)
+        position = self.positions(claim.group).get(task_id)
+        queue = state.group(claim.group).queue
+        level = queue.level_of(task_id) if task_id in queue else None
+        return Turn(position=position, level=level)

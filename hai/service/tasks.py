@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from hai.core import lifecycle
 from hai.core.identity import User
 from hai.core.quota import QuotaTable
+from hai.core.refusals import name_in_use
 from hai.core.task import Change, Task, TaskDraft
 from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
@@ -45,16 +46,29 @@ class TaskService:
     async def submit(self, user: User, submission: Submission) -> Task:
         """One new queued task; of an array, its first member. InvalidInput, OverQuota or NameInUse
         change nothing."""
+        drafts = await self._drafts(user, submission)
+        if drafts[0].array is not None:
+            return await self._submit_array(user, drafts)
+        result = await self._batcher.put(drafts[0])
+        if isinstance(result, HaiError):
+            raise result
+        return result
+
+    async def pretend(self, user: User, submission: Submission) -> TaskDraft:
+        """What `submit` would add (of an array, its first member), with the refusals that it would
+        give; nothing is changed."""
+        draft = (await self._drafts(user, submission))[0]
+        holder = await self._store.task_named(user.name, draft.name)
+        if holder is not None and not holder.state.is_final:
+            raise name_in_use(draft, holder.id)
+        return draft
+
+    async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
         array = array_of(submission, self._max_array_size)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
         draft = draft_of(user, submission, self._group_of(submission), waits)
         await self._check(draft)
-        if array is not None:
-            return await self._submit_array(user, unfold(draft, array))
-        result = await self._batcher.put(draft)
-        if isinstance(result, HaiError):
-            raise result
-        return result
+        return [draft] if array is None else unfold(draft, array)
 
     async def _add(self, drafts: Sequence[TaskDraft]) -> list[Task | HaiError]:
         results = await self._store.add_tasks(drafts, self._clock.now())

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 from hai.core import explain
 from hai.core.array_spec import ArraySpec
+from hai.core.forecast import Forecast
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim
+from hai.core.plan import Claim, Reason
 from hai.core.quota import Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
-from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Store, TaskPage, TaskQuery
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
@@ -28,6 +29,7 @@ from hai.schema.views import (
     UserView,
     WorkerView,
 )
+from hai.schema.why import EstimateView
 from hai.service.board import Board
 from hai.service.signals import worker_key
 
@@ -45,10 +47,9 @@ def _time(at: float | None) -> str | None:
 class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(self, store: Store, bus: Bus, board: Board) -> None:
         self._store = store
         self._bus = bus
-        self._clock = clock
         self._board = board
 
     def task(self, task: Task) -> TaskView:
@@ -81,12 +82,12 @@ class Views:
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
         attempt = task.attempt
-        active = attempt is not None and task.state.is_active
+        turn = self._board.turn(task.id)
         return {
-            "position": None,
-            "safe_until": None,
-            "backfill": attempt.backfill if attempt is not None and active else False,
-            "level": attempt.priority.name if attempt is not None and active else None,
+            "position": turn.position,
+            "safe_until": _time(turn.safe_until),
+            "backfill": turn.backfill,
+            "level": turn.level.name if turn.level is not None else None,
             "estimate": None,
             "array_id": task.array_id,
             "array_index": task.array_index,
@@ -94,7 +95,7 @@ class Views:
             "waits_for": list(task.waits_for),
             "not_before": _time(task.not_before),
             "time_limit_seconds": task.time_limit_seconds,
-            "ran_seconds": task.ran(self._clock.now()),
+            "ran_seconds": task.ran_seconds,
             "failures": task.failures,
             "saved_at": _time(attempt.saved_at) if attempt is not None else None,
         }
@@ -103,11 +104,7 @@ class Views:
         if not task.state.is_waiting:
             return None
         reason = self._board.reason(task.id, held=task.held)
-        return {
-            "code": reason.code.value,
-            "text": explain.text(reason),
-            "evidence": dict(reason.evidence),
-        }
+        return reason_view(reason)
 
     async def detail(self, task: Task, *, with_spec: bool) -> TaskDetail:
         """With every attempt, the document if wanted, and live figures for workers that run."""
@@ -164,6 +161,20 @@ class Views:
             view["used"] = used[row.group, row.priority]
             views.append(view)
         return views
+
+
+def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
+    """Without `now` the text stays as it is until the reason is another one."""
+    return {
+        "code": reason.code.value,
+        "text": explain.text(reason, now),
+        "evidence": dict(reason.evidence),
+    }
+
+
+def estimate_view(told: Forecast) -> EstimateView:
+    latest = None if told.latest is None else rfc3339(told.latest)
+    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
 
 
 def used_nodes(claims: Sequence[Claim], user: UserName) -> Counter[tuple[GroupName, Priority]]:

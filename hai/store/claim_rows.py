@@ -1,5 +1,6 @@
 """From rows to what the planner is given."""
 
+from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.types import GroupName, UserName
 from hai.ports import Usage
@@ -45,3 +46,9 @@ def claim_of(row: Row) -> Claim:
 def usage_of(row: Row) -> Usage:
     user, group, node_seconds, last_start = row
     return Usage(UserName(user), GroupName(group), float(node_seconds), seconds_of(last_start))
+
+
+def past_runs_of(row: Row) -> PastRuns:
+    """A row of query `durations`."""
+    user, name, count, (p25, p50, p90) = row
+    return PastRuns(None if user is None else UserName(user), name, count, p25, p50, p90)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hai.core.task import EventDraft, Task, TaskDraft
 from hai.core.types import TaskId
-from hai.errors import Conflict, NameInUse
+from hai.errors import Conflict
 
 HALF_LIVES = 20  # usage older than that is next to nothing
 
@@ -50,15 +50,6 @@ def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> Ev
             "group": draft.group,
             "priority": draft.priority.name,
         },
-    )
-
-
-def name_in_use(draft: TaskDraft, holder: TaskId) -> NameInUse:
-    """The refusal of a draft whose name an unfinished task of the user has."""
-    return NameInUse(
-        f"task '{draft.name}' of {draft.user} is still running (id {holder})",
-        hint=f"stop it with `hai-cli stop {holder}`, or pick another name with --name",
-        details={"task_id": holder},
     )
 
 

@@ -4,6 +4,7 @@ It passes the same contract suite as PostgreSQL. No method awaits anything, so t
 transaction of the event loop.
 """
 
+import json
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,8 +13,11 @@ from itertools import islice
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
+from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
@@ -21,7 +25,6 @@ from hai.ports import TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,
@@ -43,6 +46,8 @@ class MemoryStore:
         self._named: dict[tuple[UserName, str], TaskId] = {}  # newest of that name
         self._requests: dict[tuple[UserName, str], TaskId] = {}
         self._events: list[Event] = []
+        self._journal: list[Record] = []
+        self._journal_ids = 1
 
     async def open(self) -> None:
         pass
@@ -207,6 +212,26 @@ class MemoryStore:
                     found[key] = _used(sofar, attempt, now, half_life_seconds)
         return [found[key] for key in sorted(found)]
 
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        done = [
+            (task.ended_at, task.id, task)
+            for task in self._tasks.values()
+            if task.group == group
+            and task.state is TaskState.SUCCEEDED
+            and task.ended_at is not None
+            and task.ended_at >= since
+        ]
+        runs: dict[tuple[UserName | None, str | None], list[float]] = {}
+        for _, _, task in sorted(done, key=lambda one: one[:2])[-MOST_RUNS:]:
+            for key in (
+                (None, None),
+                (task.user, None),
+                (task.user, name_pattern(task.name)),
+            ):
+                runs.setdefault(key, []).append(task.ran_seconds)
+        ordered = sorted(runs, key=lambda key: (key[0] or "", key[1] or ""))
+        return [summary(*key, runs[key]) for key in ordered]
+
     async def released(self) -> list[Task]:
         waiting = (self._tasks[task_id] for task_id in sorted(self._unfinished))
         return [
@@ -270,6 +295,35 @@ class MemoryStore:
 
     async def last_event_id(self) -> int:
         return len(self._events)
+
+    # what the scheduler decided
+    async def append_journal(self, record: Record) -> None:
+        body = json.loads(json.dumps(record.body))  # as a store that writes would keep it
+        self._journal.append(replace(record, id=self._journal_ids, body=body))
+        self._journal_ids += 1
+
+    async def journal(
+        self, since: float, until: float, *, after: int = 0, limit: int = 100
+    ) -> list[Record]:
+        first = self._snapshot_before(since)
+        matching = (
+            record
+            for record in self._journal
+            if record.id > after and record.id >= first and record.at <= until
+        )
+        return list(islice(matching, limit))
+
+    async def prune_journal(self, before: float) -> int:
+        first = self._snapshot_before(before)
+        kept = [record for record in self._journal if record.id >= first]
+        gone = len(self._journal) - len(kept)
+        self._journal = kept
+        return gone
+
+    def _snapshot_before(self, at: float) -> int:
+        """Its id; 0 if there is none."""
+        ids = [one.id for one in self._journal if one.kind == SNAPSHOT and one.at <= at]
+        return max(ids, default=0)
 
     # who leads
     async def lead(self) -> bool:

@@ -6,19 +6,21 @@ from dataclasses import replace
 
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
+from hai.core.refusals import name_in_use
+from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import TaskPage, TaskQuery, Usage
-from hai.store import rows
-from hai.store.claim_rows import claim_of, usage_of
+from hai.store import journal_rows, rows
+from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
-    name_in_use,
     new_task,
     nodes_changed,
     submitted,
@@ -255,6 +257,11 @@ class PostgresStore:
         }
         return [usage_of(row) for row in await self._database.read("usage", parameters)]
 
+    async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
+        parameters = {"group": group, "since": rows.timestamp(since), "limit": MOST_RUNS}
+        found = await self._database.read("durations", parameters)
+        return [past_runs_of(row) for row in found]
+
     async def released(self) -> list[Task]:
         return [rows.task_of(row) for row in await self._database.read("released")]
 
@@ -323,6 +330,27 @@ class PostgresStore:
     async def last_event_id(self) -> int:
         found = await self._database.read("last_event_id")
         return int(found[0][0])
+
+    # what the scheduler decided
+    async def append_journal(self, record: Record) -> None:
+        packed = await asyncio.to_thread(journal_rows.parameters, record)  # a snapshot is large
+        await self._database.write("append_journal", packed)
+
+    async def journal(
+        self, since: float, until: float, *, after: int = 0, limit: int = 100
+    ) -> list[Record]:
+        parameters = {
+            "since": rows.timestamp(since),
+            "until": rows.timestamp(until),
+            "after": after,
+            "limit": limit,
+        }
+        found = await self._database.read("journal", parameters)
+        return await asyncio.to_thread(lambda: [journal_rows.record_of(row) for row in found])
+
+    async def prune_journal(self, before: float) -> int:
+        parameters = {"before": rows.timestamp(before)}
+        return len(await self._database.write("prune_journal", parameters))
 
     # who leads
     async def lead(self) -> bool:

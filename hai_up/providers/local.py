@@ -37,6 +37,7 @@ from hai_up.process import (
 from hai_up.profile import home_folder, profile_path, write_profile
 from hai_up.render import render
 from hai_up.state import State, load_state, newer_folder, preparation, save_state
+from hai_up.studio import ensure_studio
 
 READY_SECONDS = 60.0
 RECOVERY_SECONDS = 10.0
@@ -78,6 +79,8 @@ def layout_of(given: Given) -> Layout:
 def options_of(given: Given, layout: Layout, state: State | None) -> Options:
     """What was said, then the last run's, then the defaults."""
     last = [remembered(state)] if state else []
+    if given.port == 0 and not state and given.studio_port is None:
+        given = replace(given, studio_port=0)  # who wants any port for one wants it for both
     options = resolve(replace(given, data_dir=layout.root), *last, defaults(layout.root, os_user()))
     if os.getuid() == 0:
         uid_of(options.user)
@@ -164,6 +167,15 @@ def _report_running(layout: Layout, state: State, options: Options, say: Say) ->
     if changes:
         say("to change that: hai-up down, then hai-up run again with these options")
     _write_profile(layout, state, say)
+    _studio(layout, options, state, say)
+
+
+def _studio(layout: Layout, options: Options, state: State, say: Say) -> None:
+    """Studio as the options say, its port remembered."""
+    port = ensure_studio(layout, options, url_of(state.host, state.port), say)
+    known = replace(state, studio=options.studio, studio_port=port or state.studio_port)
+    if known != state:
+        save_state(layout, known)
 
 
 def _make_folder(layout: Layout) -> None:
@@ -211,10 +223,12 @@ class _Start:
             undo.pop_all()
         state = self._working_token(plan, state)
         backup = _write_profile(layout, state, self._say)
-        save_state(layout, replace(state, replaced_profile=backup or state.replaced_profile))
+        state = replace(state, replaced_profile=backup or state.replaced_profile)
+        save_state(layout, state)
         self._say(
             f"HAI {__version__} runs at {self._url} (pid {process.pid}), data in {layout.root}"
         )
+        _studio(layout, options, state, self._say)
 
     def _remember(self) -> State:
         """In a new folder it is written first: it marks the folder as ours."""
@@ -232,6 +246,8 @@ class _Start:
             token=old.token if old and old.user == options.user else "",
             prepared=old.prepared if old else {},
             replaced_profile=old.replaced_profile if old else "",
+            studio=options.studio,
+            studio_port=options.studio_port,
         )
         if old and old.database_url != options.database_url:
             state = replace(state, token="", prepared={})

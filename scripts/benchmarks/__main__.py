@@ -12,7 +12,9 @@ from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.planner import planner
+from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.throughput import finished, submits
+from scripts.benchmarks.top import top
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
@@ -21,6 +23,8 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "finished": finished,
     "help": help_time,
     "idle": idle,
+    "simulation": simulation,
+    "top": top,
     "planner": planner,
 }
 

@@ -51,7 +51,15 @@ def platform(hollow_nodes: int = 0) -> Iterator[Platform]:
     environment["HOME"] = str(folder)
     data_dir = str(folder / "data")
     up = [str(_BIN / "hai-up")]
-    options = ["--data-dir", data_dir, "--port", "0", "--hollow-nodes", str(hollow_nodes)]
+    options = [
+        "--no-studio",
+        "--data-dir",
+        data_dir,
+        "--port",
+        "0",
+        "--hollow-nodes",
+        str(hollow_nodes),
+    ]
     try:
         _run([*up, "run", "-p", "local", *options], environment, folder)
         profile = yaml.safe_load((folder / ".hai" / "conf.yaml").read_text())

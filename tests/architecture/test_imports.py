@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 SERVER_LIBRARIES = {
     "fastapi", "starlette", "uvicorn", "psycopg", "psycopg_pool", "pydantic", "pydantic_settings",
     "redis", "structlog", "prometheus_client", "psutil", "jinja2", "kubernetes", "textual",
+    "textual_serve", "aiohttp",
 }  # fmt: skip
 
 
@@ -52,12 +53,29 @@ def test_help_loads_no_server_library(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["hai.cli.main", "hai.server.main", "hai_up.cli", "haienv.cli", "haiworkspace.cli"]
+    "module",
+    [
+        "hai.cli.main",
+        "hai.server.main",
+        "hai.studio.main",
+        "hai_up.cli",
+        "haienv.cli",
+        "haiworkspace.cli",
+    ],
 )
 def test_every_command_explains_itself(module: str) -> None:
     done = python("-c", help_of(module))
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout or "usage" in done.stdout
+
+
+def test_the_dashboard_for_scripts_draws_without_textual() -> None:
+    assert "textual" not in loaded_by("import hai.tui.once, hai.cli.commands.top")
+
+
+def test_the_dashboard_loads_no_server_library() -> None:
+    loaded = loaded_by("import hai.tui.main") & SERVER_LIBRARIES
+    assert loaded <= {"textual"}
 
 
 def test_the_sdk_needs_only_the_standard_library() -> None:

@@ -26,7 +26,9 @@ def test_no_vague_module_names() -> None:
     assert [path for path in sources() if path.stem in vague] == []
 
 
-@pytest.mark.parametrize("name", ["install", "need", "quickstart", "test", "check", "bench"])
+@pytest.mark.parametrize(
+    "name", ["install", "need", "quickstart", "test", "check", "bench", "screenshots"]
+)
 def test_scripts_are_short_and_sound(name: str) -> None:
     path = ROOT / "scripts" / name
     assert path.stat().st_mode & 0o111

@@ -12,6 +12,7 @@ from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
+from hai.cli.terminal import printable
 from hai.core.array_spec import array_ref
 from hai.errors import HaiError, InvalidInput, NotFound
 
@@ -108,7 +109,7 @@ def priority(
     value = parse_priority(level)
     ref = resolve_ref(exp, exp_type)
     if dry_run:
-        return _pretend(session, f"set to priority {level.upper()}", _look_up(session, [ref]))
+        return _pretend_priority(session, ref, level, value)
     task = session.client.call("priority", body={"priority": value}, ref=ref)
     session.stderr.say(f"task {task['id']} {task['name']!r} has priority {task['priority']}")
     session.output.item(task, tasks_layout(session.now))
@@ -149,6 +150,15 @@ def _pretend(session: Session, what: str, tasks: Sequence[Mapping[str, Any]]) ->
     session.stderr.say("dry run: nothing was changed")
     session.output.rows(tasks, tasks_layout(session.now))
     return 0
+
+
+def _pretend_priority(session: Session, ref: str, level: str, value: int) -> int:
+    """Says what the scheduler would make of it; of the array's tasks, one by one."""
+    tasks = _look_up(session, [ref])
+    for task in tasks:
+        told = session.client.call("what_if", body={"priority": value}, ref=task["id"])
+        session.stderr.say(printable(f"task {task['id']} at {level.upper()}: {told['text']}"))
+    return _pretend(session, f"set to priority {level.upper()}", tasks)
 
 
 def _named(task: Mapping[str, Any]) -> str:

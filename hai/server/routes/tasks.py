@@ -11,6 +11,7 @@ from hai.errors import InvalidInput
 from hai.ports import TaskQuery
 from hai.schema.submission import Submission, priority_level
 from hai.schema.views import EventView, TaskDetail, TaskList, TaskView
+from hai.schema.why import DryRunView
 from hai.server.deps import Caller, Served
 from hai.service.access import owns
 from hai.service.views import event_view
@@ -37,9 +38,21 @@ class NewPriority(BaseModel):
         return priority_level(value)
 
 
-@router.post("", status_code=201, response_model=TaskView)
-async def submit(submission: Submission, user: Caller, served: Served) -> JSONResponse:
-    """Queue a task (run yaml, version 2, as JSON). Repeating a request_id returns the first."""
+@router.post(
+    "",
+    status_code=201,
+    response_model=TaskView,
+    responses={200: {"model": DryRunView, "description": "Of a dry run: what would become of it"}},
+)
+async def submit(
+    submission: Submission, user: Caller, served: Served, *, dry_run: bool = False
+) -> JSONResponse:
+    """Queue a task (run yaml, version 2, as JSON). Repeating a request_id returns the first.
+    `dry_run=true` only checks it and tells what would become of it (of an array: of its first
+    task)."""
+    if dry_run:
+        draft = await served.tasks.pretend(user, submission)
+        return JSONResponse(await served.whys.dry_run(draft))
     # a ready reply: the busiest route does not pay for a second validation of our own view
     return JSONResponse(served.views.task(await served.tasks.submit(user, submission)), 201)
 
@@ -92,7 +105,11 @@ async def show(ref: str, user: Caller, served: Served) -> TaskDetail:
     """One task with its attempts. `ref` is an id, an own task's name, or @last. The document is
     shown to its owner and to admins only: its environment may hold secrets."""
     task = await served.tasks.find(user, ref)
-    return await served.views.detail(task, with_spec=owns(user, task))
+    detail = await served.views.detail(task, with_spec=owns(user, task))
+    estimate = await served.whys.estimate(task)
+    if estimate is not None:
+        detail["estimate"] = dict(estimate)
+    return detail
 
 
 @router.post("/{ref}/stop")

@@ -1,4 +1,4 @@
-"""The schedule loop: load the state, let the planner decide, apply what still holds.
+"""The schedule loop: bring the state up to date, let the planner decide, apply what still holds.
 
 No transaction is open while planning. What changed meanwhile makes a change stale: it is skipped,
 and the next tick sees the new state.
@@ -11,14 +11,14 @@ import structlog
 from hai.core import lifecycle
 from hai.core.plan import Plan, Start
 from hai.core.planner import plan
-from hai.core.policy import Policy
-from hai.core.quota import QuotaTable
-from hai.core.state import SchedulerState, build_state
+from hai.core.state import SchedulerState
 from hai.core.task import Change, Task
 from hai.core.types import TaskId
 from hai.errors import Conflict
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Store
 from hai.service.board import Board
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.signals import announce
 
@@ -34,45 +34,45 @@ class Scheduling:
         self,
         store: Store,
         bus: Bus,
-        clock: Clock,
+        feed: StateFeed,
+        journal: Journal,
         launching: Launching,
         board: Board,
-        policy: Policy,
         tick_seconds: float,
     ) -> None:
         self._store = store
         self._bus = bus
-        self._clock = clock
+        self._feed = feed
+        self._journal = journal
         self._launching = launching
         self._board = board
-        self._policy = policy
         self._tick_seconds = tick_seconds
 
     async def turn(self) -> float:
         """Plan once and apply; seconds until the next tick is due at the latest."""
         if not await self._store.lead():
+            self._feed.forget()  # somebody else leads, and may do anything
             return _STANDBY_SECONDS
+        if self._journal.wants_snapshot(self._board.planned_at or 0.0):
+            self._feed.forget()
+        state = await self._feed.catch_up()
+        now = state.now
         began = time.perf_counter()
-        now = self._clock.now()
-        state = await self._load(now)
         decided = plan(state, now)
         seconds = time.perf_counter() - began
-        self._board.post(decided.reasons, now=now, seconds=seconds)
-        await self._apply(decided, now)
-        return self._tick_seconds
+        self._board.post(state, decided, now=now, seconds=seconds)
+        if not self._board.paused:  # nobody starts, and nobody leaves for who will not start
+            await self._journal.write(decided, now)  # first: what was done can be explained
+            await self._apply(decided, now)
+        return self._until_due(state, now)
 
-    async def _load(self, now: float) -> SchedulerState:
-        return build_state(
-            self._policy,
-            await self._store.nodes(),
-            QuotaTable.of(await self._store.quotas()),
-            await self._store.claims(),
-            now,
-        )
+    def _until_due(self, state: SchedulerState, now: float) -> float:
+        due = state.next_due() if state.has_waiting or state.lineup.parked else None
+        if due is None:
+            return self._tick_seconds
+        return min(self._tick_seconds, max(0.0, due - now))
 
     async def _apply(self, decided: Plan, now: float) -> None:
-        if self._board.paused:  # and nobody leaves for a task that will not start
-            return
         starts = decided.starts
         ids = {start.task_id for start in starts}
         ids |= {id_ for victim in decided.suspends for id_ in (victim.task_id, victim.for_task)}
@@ -111,6 +111,8 @@ def _leave(
         return None  # it does not need the nodes any more
     why = f"its nodes are needed by task {for_task}"
     try:
-        return lifecycle.suspend(task, actor="scheduler", why=why, hold=False, now=now)
+        return lifecycle.suspend(
+            task, actor="scheduler", why=why, hold=False, now=now, for_task=for_task
+        )
     except Conflict:  # it ended since the state was loaded
         return None

@@ -21,6 +21,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 _LONGEST_REST_SECONDS = 5.0
 _NO_TIME = 1e-6
+_ENDLESS = 1e9
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Supervisor:
                     continue
                 pause = _FIRST_PAUSE_SECONDS
                 await _rest(self._clock, loop, took)
-                await _wait(messages, due_seconds)
+                await _wait(self._clock, messages, due_seconds)
 
     async def _turn(self, loop: Loop) -> float | None:
         """Seconds until the next turn, or None when this one failed."""
@@ -115,8 +116,18 @@ async def _rest(clock: Clock, loop: Loop, took_seconds: float) -> None:
     await clock.sleep(min(rest, _LONGEST_REST_SECONDS))  # even 0 lets others run
 
 
-async def _wait(messages: AsyncIterator[Message], seconds: float) -> None:
-    """Until a message or `seconds` have passed; what else is waiting is the same news."""
-    if await heard(messages, seconds):
+async def _wait(clock: Clock, messages: AsyncIterator[Message], seconds: float) -> None:
+    """Until a message or `seconds` of the clock have passed; what else is waiting is the same
+    news."""
+    nap = asyncio.create_task(clock.sleep(seconds))
+    word = asyncio.create_task(heard(messages, _ENDLESS))
+    try:
+        await asyncio.wait({nap, word}, return_when=asyncio.FIRST_COMPLETED)
+        is_news = word.done() and word.result()
+    finally:
+        for one in (nap, word):
+            one.cancel()
+        await asyncio.gather(nap, word, return_exceptions=True)
+    if is_news:
         while await heard(messages, _NO_TIME):
             pass

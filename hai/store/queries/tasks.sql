@@ -23,10 +23,12 @@ WITH locked AS MATERIALIZED (
 ), spoilt AS MATERIALIZED (
     SELECT DISTINCT n.array_position
       FROM numbered n
-      JOIN tasks t ON t.user_name = n.user_name
-       AND (t.request_id = n.request_id
-            OR (t.name = n.name AND t.state NOT IN ('succeeded', 'failed', 'stopped')))
      WHERE n.array_position IS NOT NULL
+       AND (EXISTS (SELECT 1 FROM tasks t
+                     WHERE t.user_name = n.user_name AND t.request_id = n.request_id)
+            OR EXISTS (SELECT 1 FROM tasks t
+                        WHERE t.user_name = n.user_name AND t.name = n.name
+                          AND t.state NOT IN ('succeeded', 'failed', 'stopped')))
 ), fresh AS MATERIALIZED (
     SELECT n.*, head.id AS array_id
       FROM numbered n
@@ -184,6 +186,23 @@ SELECT t.user_name, t.group_name,
  WHERE a.ended_at IS NULL OR a.ended_at > %(oldest)s::timestamptz
  GROUP BY t.user_name, t.group_name
  ORDER BY t.user_name, t.group_name;
+
+-- name: durations
+-- How long a group's tasks ran that succeeded since then: of everybody, of each user, and of each
+-- user's tasks of one name, but for the numbers in it.
+WITH runs AS (
+    SELECT user_name, regexp_replace(name, '[0-9]+', '#', 'g') AS pattern, ran_seconds
+      FROM tasks
+     WHERE group_name = %(group)s AND state = 'succeeded' AND ended_at >= %(since)s::timestamptz
+     ORDER BY ended_at DESC, id DESC
+     LIMIT %(limit)s::bigint
+)
+SELECT user_name, pattern, count(*),
+       percentile_cont(ARRAY[0.25, 0.5, 0.9]) WITHIN GROUP (ORDER BY ran_seconds)
+  FROM runs
+ GROUP BY GROUPING SETS ((user_name, pattern), (user_name), ())
+HAVING count(*) > 0
+ ORDER BY user_name NULLS FIRST, pattern NULLS FIRST;
 
 -- name: released
 -- Waiting tasks with a dependency that has ended.

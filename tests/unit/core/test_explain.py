@@ -4,6 +4,7 @@ from hai.core.explain import text
 from hai.core.plan import Reason
 from hai.core.types import WaitCode
 
+NOW = 1000.0
 NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
 
 
@@ -53,6 +54,37 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
             "is number 3 in its line in training, behind task 12",
         ),
         (
+            WaitCode.BEHIND,
+            {"group": "training", "head": 12},
+            "waits its turn in training, behind task 12",
+        ),
+        (WaitCode.BEHIND, {"group": "training"}, "waits its turn in training"),
+        (
+            WaitCode.BEHIND,
+            {"group": "training", "position": 2, "rests_until": NOW + 61},
+            "is number 2 in its line in training; suspended lately, it fills no gap for 61 s more",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
+            {
+                **NODES,
+                "free": 0,
+                "held_by": [7, 9],
+                "own": 3,
+                "leaving": 1,
+                "safe_until": {"7": NOW - 5, "9": NOW + 720},
+            },
+            "waits for 2 nodes: 0 of 4 in training are free, 4 are held by tasks 7, 9 (3 by its "
+            "user's own tasks, which are never interrupted for each other), 1 will soon be free, "
+            "the next slice ends in 12 min",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
+            {**NODES, "held_by": [9], "safe_until": {"9": NOW + 720}},
+            "waits for 2 nodes: 1 of 4 in training is free, 3 are held by task 9, the next slice "
+            "ends in 12 min",
+        ),
+        (
             WaitCode.HANDOVER,
             {"group": "training", "nodes": ["a", "b"], "tasks": [7]},
             "starts on 2 nodes of training once task 7 has left",
@@ -66,10 +98,11 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
     ],
 )
 def test_sentences(code: WaitCode, evidence: dict[str, object], expected: str) -> None:
-    assert text(Reason(code, evidence)) == expected
+    assert text(Reason(code, evidence), NOW) == expected
 
 
 @pytest.mark.parametrize("code", list(WaitCode))
 def test_thin_evidence_still_makes_a_sentence(code: WaitCode) -> None:
     assert text(Reason(code, {})).strip()
     assert text(Reason(code, {"needed": "?", "held_by": "?", "tasks": 3})).strip()
+    assert text(Reason(code, {"safe_until": "?", "rests_until": "?", "own": "?"}), NOW).strip()

@@ -95,7 +95,7 @@ def member_lists(draw: st.DrawFn) -> tuple[Node, ...]:
 
 @st.composite
 def waiting_claims(draw: st.DrawFn, task_id: int, asked: Sequence[Priority]) -> Claim:
-    submitted_at = NOW - draw(st.integers(0, 5)) * 1000.0
+    submitted_at = NOW - draw(st.integers(1, 6)) * 1000.0
     suspended = draw(st.booleans())
     rare = st.integers(0, 9).map(lambda number: number == 0)
     return Claim(

@@ -43,6 +43,7 @@ def test_the_config_template_is_a_config_file_without_warnings() -> None:
         nodes=2,
         gpus_per_node=3,
         hollow_nodes=4,
+        studio_port=8081,
         group="training",
         user="ada",
     )

@@ -10,7 +10,7 @@ from hai.core.gang import Timing, WorkerReport
 from hai.core.node import Group
 from hai.core.plan import Start
 from hai.core.policy import Policy
-from hai.core.quota import Quota
+from hai.core.replay import Record
 from hai.core.task import Change, Task, WorkerKey
 from hai.core.types import GroupName, NodeName, Outcome, Priority, TaskId, TaskState, WorkerState
 from hai.errors import Unavailable
@@ -20,6 +20,8 @@ from hai.ports import Launcher, WorkerPhase
 from hai.schema.agent import AgentOrder, AgentReport
 from hai.service.board import Board
 from hai.service.cluster import ClusterCache
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
@@ -47,12 +49,12 @@ class LoopStore(MemoryStore):
     async def lead(self) -> bool:
         return self.leads
 
-    async def quotas(self) -> list[Quota]:
-        found = await super().quotas()
+    async def append_journal(self, record: Record) -> None:
+        """What a plan is about to do is written before it is done."""
+        await super().append_journal(record)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             await meanwhile()
-        return found
 
 
 class LoopBench:
@@ -93,8 +95,11 @@ class LoopBench:
             server_url="",
         )
         self.board = Board()
+        policy = Policy()
+        self.journal = Journal(self.store, policy, 1e6)
+        feed = StateFeed(self.store, self.clock, policy, self.journal)
         self.schedule = Scheduling(
-            self.store, self.bus, self.clock, self.launching, self.board, Policy(), 5.0
+            self.store, self.bus, feed, self.journal, self.launching, self.board, 5.0
         )
         self.reconcile = Reconciling(
             self.store,

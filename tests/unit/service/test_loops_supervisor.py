@@ -125,9 +125,12 @@ async def test_a_message_wakes_it_and_many_wake_it_once(scene: Scene) -> None:
 
 
 async def test_it_comes_back_in_time_without_a_message(scene: Scene) -> None:
-    scene.turns.due_seconds = 0.01
+    scene.turns.due_seconds = 10.0
     await scene.spawn()
-    await async_wait_until(lambda: len(scene.turns.at) >= 3, what="two more turns")
+    await scene.clock.advance(9.0)
+    assert len(scene.turns.at) == 1
+    await scene.clock.advance(11.0)
+    assert len(scene.turns.at) == 3
 
 
 async def test_a_turn_that_is_due_at_once_lets_others_run(scene: Scene) -> None:

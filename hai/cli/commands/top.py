@@ -1,0 +1,87 @@
+"""hai-cli top."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hai.cli.framework import new_app, option
+from hai.cli.output import Format
+from hai.cli.session import Session, verb
+from hai.cli.terminal import output_width
+from hai.errors import InvalidInput
+
+app = new_app()
+_PIPE_WIDTH = 160  # nothing is cut short for programs, within reason
+_DOCUMENTS = (Format.JSON, Format.JSONL, Format.YAML)
+
+
+@verb(
+    app,
+    "top",
+    """
+    hai-cli top                          the cluster; ? shows the keys, q leaves
+    hai-cli top queue -l user=alice      begin with a screen and a filter
+    hai-cli top --read-only              nothing can be changed by a slip
+    hai-cli top --once                   print it and leave
+    hai-cli top --once -o json | jq .order
+    """,
+)
+def top(
+    session: Session,
+    view: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[VIEW]", help="cluster, queue, users, events; then a filter."),
+    ] = None,
+    *,
+    once: Annotated[bool, option("--once", help="Print it once, for scripts.")] = False,
+    read_only: Annotated[bool, option("--read-only", help="Change nothing.")] = False,
+    mouse: Annotated[
+        bool, option("--mouse", help="The mouse moves the cursor (F2 changes that).")
+    ] = False,
+    ascii_only: Annotated[bool, option("--ascii", help="Draw with ASCII only.")] = False,
+    theme: Annotated[
+        str, option("--theme", metavar="NAME", help="hai-dark, hai-light or hai-mono.")
+    ] = "",
+) -> None:
+    """Watch the cluster, the queues and the logs, and act on them."""
+    if once:
+        _print(session, ascii_only=ascii_only)
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or session.environ.get("TERM") == "dumb":
+        raise InvalidInput(
+            "top needs a terminal that can draw", hint="--once prints the same and leaves"
+        )
+    session.profile.require_url()
+    session.profile.require_token()
+    from hai.tui.main import Wishes, run
+
+    words = " ".join(view or ["cluster"])
+    wishes = Wishes(
+        read_only=read_only, mouse=mouse, ascii_only=ascii_only, theme=theme, view=words
+    )
+    run(session.profile, wishes, session.environ)
+
+
+def _print(session: Session, *, ascii_only: bool) -> None:
+    from hai.tui.glyphs import glyphs_for
+    from hai.tui.model import Model
+    from hai.tui.once import once_lines
+    from hai.tui.text import plain
+
+    output = session.output
+    if not (output.format.is_for_people or output.format in _DOCUMENTS):
+        raise InvalidInput(
+            f"--once has no format {output.format}", hint="-o table, wide, json, jsonl or yaml"
+        )
+    answer = session.client.call("dashboard")
+    if output.format in _DOCUMENTS:
+        output.document(answer)
+        return
+    model = Model()
+    model.apply(answer, session.now)
+    width = output_width(output.stream) or _PIPE_WIDTH
+    if output.format is Format.WIDE:
+        width = max(width, _PIPE_WIDTH)
+    glyphs = glyphs_for(session.environ, ascii_only=ascii_only)
+    output.text(plain(once_lines(model, session.now + model.skew, width, glyphs)))

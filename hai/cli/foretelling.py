@@ -1,0 +1,47 @@
+"""How reasons, predictions and estimates are told to people. Pure: `now` is given."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hai.cli.grammar import parse_time
+from hai.cli.output import Column, Layout
+from hai.cli.terminal import printable
+from hai.core.phrases import span
+from hai.schema.why import WhyView
+
+View = Mapping[str, Any]
+
+
+def tell_why(view: View, now: float) -> list[str]:
+    """The lines of a WhyView: the sentence, what adds to it, what would help, the estimate."""
+    lines = [str(view["text"]), *(f"  {line}" for line in view["lines"])]
+    found = view["counterfactuals"]
+    if found:
+        lines.append("what would help, tried on the scheduler as it stands now:")
+        lines += [f"  {one['text']}" for one in found]
+    if view["estimate"] is not None:
+        lines.append(f"estimated start: {estimate_text(view['estimate'], now)}")
+    return [printable(line) for line in lines]
+
+
+def estimate_text(estimate: View, now: float) -> str:
+    """ "in 12 min to 40 min (going by ...)"."""
+    earliest, latest = (parse_time(estimate.get(key)) for key in ("earliest", "latest"))
+    basis = f"({estimate['basis']})"
+    if earliest is None:
+        return f"unknown {basis}"
+    soon = _in(earliest, now)
+    if latest is None:
+        return f"not before {soon} {basis}"
+    late = _in(latest, now)
+    return f"{soon} {basis}" if soon == late else f"{soon} to {late} {basis}"
+
+
+def _in(at: float, now: float) -> str:
+    return "now" if at <= now else f"in {span(at - now)}"
+
+
+def why_layout() -> Layout:
+    """For the formats that hold one line."""
+    columns = (Column("task_id", "TASK"), Column("state", "STATE"), Column("text", "WHY"))
+    return Layout(columns, "task_id", tuple(WhyView.__annotations__))

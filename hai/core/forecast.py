@@ -1,0 +1,297 @@
+"""When a waiting task may start: the production planner on a copy, with time running ahead of us.
+
+The copy is run twice, with short and with long running times of the others. Nobody arrives, every
+start runs at once, and whoever is suspended leaves at once: an estimate, and its `basis` says so.
+What a task's running time goes by is, best first: its declared time limit (as the longest), the
+user's earlier runs of that name, the user's earlier runs, the group's earlier runs.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from heapq import heapify, heappop, heappush
+
+from hai.core.inputs import Snapshot
+from hai.core.past_runs import History
+from hai.core.plan import Claim, Plan
+from hai.core.planner import plan
+from hai.core.policy import DAY
+from hai.core.quota import Quota
+from hai.core.state import SchedulerState
+from hai.core.types import GroupName, Priority, TaskId, TaskState
+
+MOST_PLANS = 1000  # of one run; then the answer is "later than that"
+MOST_AHEAD = 2000  # waiting claims that are taken into account
+HORIZON_SECONDS = 30 * DAY
+_SOON_SECONDS = 1.0  # what is left to a task that should have ended by now
+
+
+class Basis(StrEnum):
+    """What a running time goes by."""
+
+    LIMIT = "its time limit"
+    NAME = "earlier runs of that name"
+    USER = "its user's earlier runs"
+    GROUP = "earlier runs in the group"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """All the running time that a task may need, in seconds; `longest` None: nobody knows."""
+
+    shortest: float = 0.0
+    longest: float | None = None
+    basis: Basis = Basis.NOTHING
+
+
+UNKNOWN = RunTime()
+
+
+def run_time(claim: Claim, name: str | None, limit: float | None, history: History) -> RunTime:
+    """From a quarter of the earlier runs up to nine in ten, and no longer than the limit."""
+    past = history.closest(claim.user, name)
+    if past is None:
+        return UNKNOWN if limit is None else RunTime(0.0, limit, Basis.LIMIT)
+    if limit is not None:
+        return RunTime(min(past.p25, limit), limit, Basis.LIMIT)
+    basis = Basis.GROUP if past.user is None else Basis.USER if past.name is None else Basis.NAME
+    return RunTime(past.p25, past.p90, basis)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Unix seconds. `latest` None: nobody can say; `earliest` is then a lower bound."""
+
+    earliest: float
+    latest: float | None
+    basis: str
+
+
+def copy_of(
+    state: SchedulerState, name: GroupName, order: Collection[TaskId], asked: Claim
+) -> Snapshot:
+    """One group as immutable values: whoever is active, the first in the `order` of service, whose
+    backoff will end, and the claim that is asked about. Costs O(claims)."""
+    ahead = {task_id for task_id, _ in zip(order, range(MOST_AHEAD), strict=False)}
+    parked = state.lineup.parked
+    claims = [
+        claim
+        for claim in state.claims.values()
+        if claim.group == name
+        and claim.task_id != asked.task_id
+        and (claim.state.is_active or claim.task_id in ahead or _comes_back(claim, parked))
+    ]
+    ended = state.group(name).shares.ended(state.now)
+    return Snapshot(
+        now=state.now,
+        policy=state.policy,
+        nodes=tuple(node for node in state.nodes.values() if node.group == name),
+        quotas=tuple(
+            Quota(user, group, level, nodes)
+            for (user, group, level), nodes in state.quotas.limits.items()
+            if group == name
+        ),
+        claims=(*claims, asked),
+        usage={(name, user): used for user, used in ended.items()},
+    )
+
+
+def _comes_back(claim: Claim, parked: Collection[TaskId]) -> bool:
+    if claim.task_id not in parked or claim.held or claim.waits_for:
+        return False
+    return claim.not_before is not None or claim.array is not None
+
+
+def forecast(copy: Snapshot, task_id: TaskId, times: Mapping[TaskId, RunTime]) -> Forecast:
+    """When the waiting claim `task_id` of the copy may start. Claims without an entry in `times`,
+    or with an UNKNOWN one, run on until they are suspended."""
+    soon = _Ahead(copy, task_id, lambda claim: _shortest(times, claim, copy.now)).run()
+    late = _Ahead(copy, task_id, lambda claim: _longest(times, claim, copy.now)).run()
+    counts = Counter(times.get(one, UNKNOWN).basis for one in soon.ended | late.ended)
+    unknown = sum(
+        1
+        for claim in copy.claims
+        if claim.task_id not in soon.left
+        and claim.state.is_active
+        and times.get(claim.task_id, UNKNOWN).longest is None
+    )
+    if soon.start is None:
+        return Forecast(soon.until, None, _words(counts, unknown, "no start in sight before then"))
+    if unknown and not counts and soon.suspends:
+        return Forecast(
+            soon.start,
+            None,
+            "no basis: nobody knows how long "
+            f"{'the task that runs' if unknown == 1 else 'the tasks that run'} will take; "
+            "by slices alone, unless one ends sooner",
+        )
+    if late.start is None:
+        return Forecast(soon.start, None, _words(counts, unknown, "it may take much longer"))
+    earliest, latest = sorted((soon.start, late.start))
+    return Forecast(earliest, latest, _words(counts, unknown, ""))
+
+
+def _words(counts: Counter[Basis], unknown: int, more: str) -> str:
+    parts = [f"{basis} ({count})" for basis, count in counts.most_common()]
+    told = f"running times by {', '.join(parts)}" if parts else "no other task has to end for it"
+    if unknown:
+        told += f"; {unknown} of unknown length count as running on"
+    return f"{told}; {more}" if more else f"{told}; if nobody else comes"
+
+
+def _shortest(times: Mapping[TaskId, RunTime], claim: Claim, _now: float) -> float | None:
+    time = times.get(claim.task_id, UNKNOWN)
+    if time.longest is None:
+        return None
+    return max(_SOON_SECONDS, time.shortest - claim.ran_seconds)
+
+
+def _longest(times: Mapping[TaskId, RunTime], claim: Claim, now: float) -> float | None:
+    """One that has run longer than nine in ten before it may need as long again."""
+    time = times.get(claim.task_id, UNKNOWN)
+    if time.longest is None:
+        return None
+    running = 0.0 if claim.running_since is None else max(0.0, now - claim.running_since)
+    ran = claim.ran_seconds + running
+    needs = time.longest if ran < time.longest or time.basis is Basis.LIMIT else 2 * ran
+    return max(_SOON_SECONDS, needs - claim.ran_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """`start`: when it got its nodes; `until`: how far was looked; `ended`: who ended before;
+    `left`: who was on the way out at first; `suspends`: how many more were suspended."""
+
+    start: float | None
+    until: float
+    ended: frozenset[TaskId]
+    left: frozenset[TaskId]
+    suspends: int
+
+
+class _Ahead:
+    """One run ahead of time. `needs` says how long an attempt of a claim runs; None: for ever."""
+
+    def __init__(
+        self, copy: Snapshot, task_id: TaskId, needs: Callable[[Claim], float | None]
+    ) -> None:
+        self._state = copy.state()
+        self._began = copy.now
+        self._task_id = task_id
+        self._needs = needs
+        self._ended: set[TaskId] = set()
+        self._left = frozenset(c.task_id for c in copy.claims if c.state.is_leaving)
+        self._suspends = 0
+        self._ends: list[tuple[float, TaskId, float]] = []  # when, who, of the attempt since
+        for claim in copy.claims:
+            if claim.state.is_leaving:
+                self._leave(claim, copy.now)
+            elif claim.state.is_active:
+                self._ends += self._end_of(claim)
+        heapify(self._ends)
+
+    def run(self) -> _Seen:
+        now = self._began
+        for _ in range(MOST_PLANS):
+            decided = plan(self._state, now)
+            if any(start.task_id == self._task_id for start in decided.starts):
+                return self._seen(now, now)
+            if decided.decides:
+                self._apply(decided, now)
+                continue
+            at = self._next(now)
+            if at is None:
+                break
+            now = at
+            if now > self._began + HORIZON_SECONDS:
+                break
+        return self._seen(None, now)
+
+    def _seen(self, start: float | None, until: float) -> _Seen:
+        return _Seen(start, until, frozenset(self._ended), self._left, self._suspends)
+
+    def _next(self, now: float) -> float | None:
+        """Let the next attempt end, or only time pass; the time at which that is."""
+        while self._ends and not self._is_current(self._ends[0]):
+            heappop(self._ends)
+        due = self._state.next_due()
+        if self._ends and (due is None or self._ends[0][0] <= due):
+            at, task_id, _ = heappop(self._ends)
+            at = max(at, now)
+            self._state.advance(at)
+            self._state.remove(task_id, at)
+            self._ended.add(task_id)
+            return at
+        return due
+
+    def _is_current(self, end: tuple[float, TaskId, float]) -> bool:
+        claim = self._state.claims.get(end[1])
+        return claim is not None and claim.state.is_active and claim.since == end[2]
+
+    def _end_of(self, claim: Claim) -> Iterator[tuple[float, TaskId, float]]:
+        needs = self._needs(claim)
+        if needs is not None:
+            at = max(claim.slice_since + needs, self._state.now + _SOON_SECONDS)
+            yield at, claim.task_id, claim.since or 0.0
+
+    def _apply(self, decided: Plan, now: float) -> None:
+        claims = self._state.claims
+        self._suspends += len(decided.suspends)
+        for suspend in decided.suspends:
+            leaver = replace(
+                claims[suspend.task_id],
+                state=TaskState.SUSPENDING,
+                suspended_at=now,
+                for_task=suspend.for_task,
+            )
+            self._leave(leaver, now)
+        for start in decided.starts:
+            self._begin(
+                replace(
+                    claims[start.task_id],
+                    state=TaskState.RUNNING,
+                    holds=start.nodes,
+                    knows=(),
+                    charged=start.priority,
+                    since=now,
+                    running_since=now,
+                    saved_at=None,
+                    backfill=start.backfill,
+                    for_task=None,
+                    first=False,
+                )
+            )
+        for demotion in decided.demotions:
+            self._demote(claims[demotion.task_id], demotion.priority)
+
+    def _begin(self, claim: Claim) -> None:
+        self._state.put(claim)
+        for end in self._end_of(claim):
+            heappush(self._ends, end)
+
+    def _demote(self, claim: Claim, level: Priority) -> None:
+        charged = level if claim.level > level else claim.charged
+        self._state.put(replace(claim, priority=level, charged=charged))
+
+    def _leave(self, claim: Claim, now: float) -> None:
+        """A suspending claim is back in its line at once, a stopping one is gone."""
+        if claim.state is TaskState.STOPPING:
+            self._state.remove(claim.task_id, now)
+            return
+        self._state.put(
+            replace(
+                claim,
+                state=TaskState.SUSPENDED,
+                holds=(),
+                knows=claim.holds,
+                charged=None,
+                since=None,
+                running_since=None,
+                saved_at=None,
+                backfill=False,
+                queued_at=now,
+                ran_seconds=claim.ran_seconds + max(0.0, now - claim.slice_since),
+            )
+        )

@@ -1,0 +1,145 @@
+"""Reads the job records of Slurm: `sacct --allusers --parsable2 --format=...`, columns by name.
+
+Time 0 is the first submission. Steps (`123.batch`) belong to their job and are passed over; a
+member of an array (`123_4`) is a job. What never ran or is not over has no duration to simulate:
+it is left out and counted. Slurm's numeric priority says nothing about ours; a QOS that has the
+name of one of our levels does.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hai.core.simulation.jobs import Job, Trace, in_order
+from hai.core.types import Priority
+from hai.errors import InvalidInput
+
+FIELDS = "JobID,User,Partition,Submit,Start,End,ElapsedRaw,AllocNodes,AllocTRES,State,QOS"
+STEPS = "job steps"
+NEVER_RAN = "never ran"
+NOT_OVER = "not over yet"
+
+_HINT = f"print it with: sacct --allusers --parsable2 --format={FIELDS}"
+_ELAPSED = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)(?:\.\d+)?")
+_UNKNOWN = ("", "Unknown", "None", "N/A")
+_UNFINISHED = ("RUNNING", "PENDING", "SUSPENDED", "REQUEUED", "RESIZING", "CONFIGURING")
+
+
+def read_sacct(head: str, lines: Iterable[str]) -> Trace:
+    """The trace of `head` (the names of the columns) and the lines below it.
+
+    Raises InvalidInput with the line and what is wrong with it.
+    """
+    columns = head.split("|")
+    _check_columns(columns)
+    jobs: list[Job] = []
+    left_out: Counter[str] = Counter()
+    for number, line in enumerate(lines, start=2):
+        fields = line.rstrip("\r\n").split("|")
+        if fields == [""]:
+            continue
+        if len(fields) != len(columns):
+            raise InvalidInput(
+                f"line {number}: {len(fields)} fields under {len(columns)} columns", hint=_HINT
+            )
+        found = _job(dict(zip(columns, fields, strict=True)), number)
+        if isinstance(found, Job):
+            jobs.append(found)
+        else:
+            left_out[found] += 1
+    start = min((job.submit_s for job in jobs), default=0.0)
+    return Trace(in_order(replace(job, submit_s=job.submit_s - start) for job in jobs), left_out)
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    for names in (
+        ("JobID",),
+        ("Submit",),
+        ("ElapsedRaw", "Elapsed", "Start"),
+        ("AllocNodes", "NNodes", "AllocTRES"),
+    ):
+        if not set(names) & set(columns):
+            raise InvalidInput(f"line 1: no column {names[0]}", hint=_HINT)
+
+
+def _job(row: Mapping[str, str], line: int) -> Job | str:
+    """The job of a row, or why it is left out."""
+    job_id = row["JobID"]
+    if "." in job_id:
+        return STEPS
+    state = row.get("State", "").split(" ")[0]
+    if state in _UNFINISHED:
+        return NOT_OVER
+    resources = _resources(row.get("AllocTRES", ""))
+    nodes = _count(row, "AllocNodes", "NNodes") or resources.get("node", 0)
+    duration = _duration(row, line)
+    if duration is None or nodes == 0:
+        return NEVER_RAN
+    return Job(
+        number=line,
+        id=job_id,
+        submit_s=_moment(row["Submit"], "Submit", line),
+        duration_s=duration,
+        nodes=nodes,
+        gpus=_gpus(resources),
+        user=row.get("User", ""),
+        vc=row.get("Partition", ""),
+        priority=_level(row),
+        status=state,
+    )
+
+
+def _duration(row: Mapping[str, str], line: int) -> float | None:
+    """None when it never started."""
+    if row.get("Start", "-") in _UNKNOWN:
+        return None
+    raw = row.get("ElapsedRaw", "")
+    if raw.isdigit():
+        return float(raw)
+    text = row.get("Elapsed", "")
+    if text not in _UNKNOWN:
+        found = _ELAPSED.fullmatch(text)
+        if not found:
+            raise InvalidInput(f"line {line}: Elapsed is {text!r}, no duration", hint=_HINT)
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    if row.get("Start", "") in _UNKNOWN or row.get("End", "") in _UNKNOWN:
+        return None
+    return max(0.0, _moment(row["End"], "End", line) - _moment(row["Start"], "Start", line))
+
+
+def _moment(text: str, name: str, line: int) -> float:
+    """Seconds of a local time as Slurm prints it, or of Unix seconds (SLURM_TIME_FORMAT=%s).
+
+    Only differences count: the zone is taken as UTC.
+    """
+    if text.isdigit():
+        return float(text)
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise InvalidInput(f"line {line}: {name} is {text!r}, no time", hint=_HINT) from None
+
+
+def _count(row: Mapping[str, str], *names: str) -> int:
+    texts = (row.get(name, "") for name in names)
+    return next((int(text) for text in texts if text.isdigit()), 0)
+
+
+def _resources(text: str) -> dict[str, int]:
+    """Counts of `billing=64,cpu=64,gres/gpu=16,mem=2T,node=2`."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+
+def _gpus(resources: Mapping[str, int]) -> int:
+    if "gres/gpu" in resources:
+        return resources["gres/gpu"]
+    return sum(count for name, count in resources.items() if name.startswith("gres/gpu:"))
+
+
+def _level(row: Mapping[str, str]) -> Priority | None:
+    names = (row.get(column, "").upper().replace("-", "_") for column in ("QOS", "Priority"))
+    return next((Priority[name] for name in names if name in Priority.__members__), None)

@@ -1,0 +1,280 @@
+"""What one change would do: the plan is made again with it, and everything is undone.
+
+Nothing here is guessed: each prospect is what the planner decided about a state that has the
+change, at the time that the state stands at.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from hai.core.plan import Claim, Plan, Reason, Start
+from hai.core.planner import plan
+from hai.core.quota import LEVELS
+from hai.core.reasons import reason_of
+from hai.core.running import lost_since
+from hai.core.state import SchedulerState
+from hai.core.trial import Trial, applied, trial
+from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, WaitCode
+
+NEW = TaskId(2**62)
+"""Stands for a task that is not submitted yet: newer than any other."""
+
+_MOST_GROUPS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What is other than it is; None: as it is. A waiting task gets another priority where it
+    stands; with other nodes or another group it has to be submitted anew."""
+
+    priority: Priority | None = None
+    nodes: int | None = None
+    group: GroupName | None = None
+
+    @property
+    def is_resubmission(self) -> bool:
+        return self.nodes is not None or self.group is not None
+
+    def of(self, claim: Claim) -> Claim:
+        return replace(
+            claim,
+            priority=claim.priority if self.priority is None else self.priority,
+            nodes=claim.nodes if self.nodes is None else self.nodes,
+            group=claim.group if self.group is None else self.group,
+        )
+
+
+AS_IT_IS = Variant()
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """Who would be suspended, and how much work that would cost (seconds, up to the policy's
+    cap)."""
+
+    task_id: TaskId
+    user: UserName
+    nodes: int
+    lost_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What the plan makes of a claim: it starts now (`start`), or once `leavers` and `suspends`
+    have left (`handover`), or it goes on waiting (`reason`).
+
+    `delays` are the tasks that would get nodes without it and do not get them with it. An active
+    claim has none of these: `taken_by` is for whom it would be suspended.
+    """
+
+    claim: Claim
+    start: Start | None = None
+    handover: Start | None = None
+    suspends: tuple[Victim, ...] = ()
+    leavers: tuple[TaskId, ...] = ()
+    delays: tuple[TaskId, ...] = ()
+    reason: Reason | None = None
+    taken_by: TaskId | None = None
+
+    @property
+    def starts_now(self) -> bool:
+        return self.start is not None
+
+    @property
+    def gets_nodes(self) -> bool:
+        """Now, or once others have left."""
+        return self.start is not None or self.handover is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """A change, and the prospect that a plan gave it; `before` is the claim without it."""
+
+    variant: Variant
+    prospect: Prospect
+    before: Claim
+
+
+def what_if(
+    state: SchedulerState, subject: Claim | TaskId, variant: Variant = AS_IT_IS
+) -> Prospect:
+    """The prospect of an unfinished task, or of a claim that is not submitted yet, with a change.
+    KeyError for an unknown id. The state is left as it was."""
+    claim = state.claims[subject] if isinstance(subject, int) else subject
+    return _Question(state, claim).ask(variant)
+
+
+def counterfactuals(state: SchedulerState, subject: Claim | TaskId) -> tuple[Counterfactual, ...]:
+    """Changes with which a waiting task would get nodes: fewer of them (as many as can start now),
+    another group, a higher priority. None for one that would get them anyhow, or that something
+    else than nodes and quota keeps out of its line."""
+    claim = state.claims[subject] if isinstance(subject, int) else subject
+    question = _Question(state, claim)
+    now = question.ask(AS_IT_IS)
+    if now.gets_nodes or not claim.state.is_waiting or _is_kept_out(now):
+        return ()
+    found = (*_narrower(question), *_elsewhere(question), *_higher(question))
+    return tuple(Counterfactual(variant, prospect, claim) for variant, prospect in found)
+
+
+def after_slice(state: SchedulerState, task_id: TaskId) -> TaskId | None:
+    """For whom this running task would be suspended if its slice were over now."""
+    claim = state.claims[task_id]
+    seconds = state.policy.slice_of(claim.level)
+    with trial(state) as attempt:
+        began = state.now - seconds
+        since = min(began, claim.since or began)
+        attempt.put(replace(claim, since=since, running_since=min(began, claim.slice_since)))
+        return _taken_by(plan(state, state.now), task_id)
+
+
+class _Question:
+    """One claim, asked about again and again."""
+
+    def __init__(self, state: SchedulerState, claim: Claim) -> None:
+        self.state = state
+        self.claim = claim
+        self._before = plan(state, state.now)
+
+    def ask(self, variant: Variant) -> Prospect:
+        state = self.state
+        with trial(state) as attempt:
+            claim = _make(state, attempt, self.claim, variant)
+            return _prospect(state, claim, self._before, plan(state, state.now))
+
+
+def _make(state: SchedulerState, attempt: Trial, claim: Claim, variant: Variant) -> Claim:
+    """The claim as the change makes it, on the state."""
+    changed = variant.of(claim)
+    if variant.is_resubmission and claim.task_id in state.claims:
+        attempt.remove(claim.task_id)
+        changed = resubmitted(changed, state.now)
+    attempt.put(changed)
+    return changed
+
+
+def resubmitted(claim: Claim, now: float) -> Claim:
+    """The same wishes as a new task: it has no place in the line and no past."""
+    return Claim(
+        task_id=NEW,
+        user=claim.user,
+        group=claim.group,
+        nodes=claim.nodes,
+        priority=claim.priority,
+        state=TaskState.QUEUED,
+        submitted_at=now,
+        waits_for=claim.waits_for,
+    )
+
+
+def _prospect(state: SchedulerState, claim: Claim, before: Plan, decided: Plan) -> Prospect:
+    if claim.state.is_active:
+        return Prospect(claim=claim, taken_by=_taken_by(decided, claim.task_id))
+    delays = tuple(sorted(_served(before) - _served(decided) - {claim.task_id}))
+    start = next((s for s in decided.starts if s.task_id == claim.task_id), None)
+    if start is not None:
+        return Prospect(claim=claim, start=start, delays=delays)
+    handover = next((s for s in decided.handovers if s.task_id == claim.task_id), None)
+    if handover is None:
+        with applied(state, decided):
+            return Prospect(claim=claim, reason=reason_of(state, decided, claim.task_id))
+    victims = [s.task_id for s in decided.suspends if s.for_task == claim.task_id]
+    return Prospect(
+        claim=claim,
+        handover=handover,
+        suspends=tuple(victim_of(state, task_id) for task_id in victims),
+        leavers=_leavers(decided, claim.task_id, victims),
+        delays=tuple(task_id for task_id in delays if task_id not in victims),
+    )
+
+
+def victim_of(state: SchedulerState, task_id: TaskId) -> Victim:
+    """What it would cost to suspend this active task now."""
+    claim = state.claims[task_id]
+    lost = max(0.0, state.now - lost_since(claim))
+    cap = state.policy.lost_work_cap_seconds
+    return Victim(task_id, claim.user, len(claim.holds), min(lost, cap))
+
+
+def _leavers(decided: Plan, task_id: TaskId, victims: list[TaskId]) -> tuple[TaskId, ...]:
+    """Others that hold its nodes and leave anyhow."""
+    told = decided.reasons[task_id].evidence.get("tasks")
+    everybody = told if isinstance(told, list) else []
+    return tuple(one for one in everybody if one not in victims)
+
+
+def _taken_by(decided: Plan, task_id: TaskId) -> TaskId | None:
+    return next((s.for_task for s in decided.suspends if s.task_id == task_id), None)
+
+
+def _served(decided: Plan) -> set[TaskId]:
+    return {start.task_id for start in (*decided.starts, *decided.handovers)}
+
+
+def _is_kept_out(prospect: Prospect) -> bool:
+    """By something that neither nodes nor quota could change."""
+    return prospect.reason is not None and prospect.reason.code in (
+        WaitCode.HELD,
+        WaitCode.DEPENDENCY,
+        WaitCode.BACKOFF,
+        WaitCode.ARRAY_LIMIT,
+    )
+
+
+Found = tuple[Variant, Prospect]
+
+
+def _narrower(question: _Question) -> Iterator[Found]:
+    """The widest gang that starts now, by bisection; a narrower one may still not, for it meets
+    other claims: what is returned was tried."""
+    best: Found | None = None
+    low, high = 1, question.claim.nodes - 1
+    while low <= high:
+        middle = (low + high + 1) // 2
+        variant = Variant(nodes=middle)
+        prospect = question.ask(variant)
+        if prospect.starts_now:
+            best = (variant, prospect)
+            low = middle + 1
+        else:
+            high = middle - 1
+    if best is not None:
+        yield best
+
+
+def _elsewhere(question: _Question) -> Iterator[Found]:
+    """Every other group that could ever hold it and where the user has quota."""
+    state, claim = question.state, question.claim
+    fitting = [
+        name
+        for name, group in sorted(state.groups.items())
+        if name != claim.group and group.ground.widest >= claim.nodes
+    ]
+    for name in [name for name in fitting if _may_ask(state, claim, name)][:_MOST_GROUPS]:
+        variant = Variant(group=name)
+        prospect = question.ask(variant)
+        if prospect.gets_nodes:
+            yield variant, prospect
+
+
+def _higher(question: _Question) -> Iterator[Found]:
+    """Every higher level where the user has quota, the lowest first, until one starts at once."""
+    state, claim = question.state, question.claim
+    if claim.priority is Priority.AUTO:
+        return
+    for level in reversed(LEVELS):
+        limit = state.quotas.limit(claim.user, claim.group, level)
+        if level <= claim.priority or limit < claim.nodes:
+            continue
+        variant = Variant(priority=level)
+        prospect = question.ask(variant)
+        if prospect.gets_nodes:
+            yield variant, prospect
+        if prospect.starts_now:
+            return
+
+
+def _may_ask(state: SchedulerState, claim: Claim, group: GroupName) -> bool:
+    if claim.priority is Priority.AUTO:
+        return state.quotas.highest(claim.user, group) >= claim.nodes
+    return state.quotas.limit(claim.user, group, claim.priority) >= claim.nodes

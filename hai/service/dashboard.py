@@ -1,0 +1,344 @@
+"""The read model of dashboards: one copy of all unfinished tasks in memory, kept up to date by the
+ledger, so that ten open dashboards cost no more than one.
+
+Nothing is read for nobody: without readers the loop looks every few seconds, for the history.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+
+from hai import __version__
+from hai.core.identity import User
+from hai.core.node import Node
+from hai.core.quota import Quota
+from hai.core.task import Event, WorkerKey
+from hai.core.types import FINAL_STATES, TaskState
+from hai.ports import Bus, Clock, Store, TaskQuery
+from hai.schema.dashboard import DashboardView, HistoryView, NodeRow, TaskRow
+from hai.schema.views import SCHEMA_VERSION, QuotaView
+from hai.service.board import Board
+from hai.service.mirror import EVENTS_KEPT, FINISHED_KEPT, Mirror, ids_of
+from hai.service.signals import EVENTS, heard, worker_key
+from hai.service.views import Views, event_view, quota_view, rfc3339
+
+SAMPLE_SECONDS = 30.0
+SAMPLES = 120  # an hour
+_LOOK_SECONDS = 10.0  # without readers
+_REASONS_SECONDS = 2.0  # at least, between two looks at what the planner said
+_LEAST_SECONDS = 0.25  # between two pieces for one reader
+_HINT_SECONDS = 2.0  # without a hint
+_USAGE_SECONDS = 5.0
+_PAGE = 1000  # ledger lines
+_PIECE = 1000  # rows
+_FIRST_PIECE = 300
+_ALL = 1_000_000
+_UNFINISHED = frozenset(TaskState) - FINAL_STATES
+
+
+@dataclass(slots=True)
+class _History:
+    """Samples by group; "" is the whole cluster."""
+
+    busy: dict[str, deque[int]] = field(default_factory=dict)
+    waiting: dict[str, deque[int]] = field(default_factory=dict)
+    sampled_at: float = float("-inf")
+
+    def add(self, busy: dict[str, int], waiting: dict[str, int], groups: Iterable[str]) -> None:
+        for group in ("", *groups):
+            for kept, values in ((self.busy, busy), (self.waiting, waiting)):
+                kept.setdefault(group, deque(maxlen=SAMPLES)).append(values.get(group, 0))
+
+    def view(self) -> HistoryView:
+        return {
+            "every_seconds": SAMPLE_SECONDS,
+            "busy": {group: list(values) for group, values in self.busy.items()},
+            "waiting": {group: list(values) for group, values in self.waiting.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a reader has: versions of the rows and of each part."""
+
+    rows: int = 0
+    order: int = -1
+    cluster: int = -1
+    history: int = -1
+    usage: int = -1
+    event: int = 0
+
+
+class Dashboard:
+    """Feeds dashboards; `turn` belongs to a loop of the supervisor."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board, views: Views) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._board = board
+        self._views = views
+        self._mirror = Mirror()
+        self._epoch = secrets.token_hex(4)  # of this process: versions of another mean nothing
+        self._event = -1  # the last ledger line taken over; -1: nothing is loaded
+        self._nodes: list[Node] = []
+        self._quotas: list[Quota] = []
+        self._cluster_version = 0
+        self._history = _History()
+        self._history_version = 0
+        self._usage: dict[str, dict[str, float]] = {}
+        self._usage_at = float("-inf")
+        self._usage_version = 0
+        self._ticks = -1
+        self._reasons_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    # keeping up
+
+    async def turn(self) -> float:
+        """Catch up and take a sample when it is due; seconds until the next turn."""
+        await self.refresh()
+        now = self._clock.now()
+        if now - self._history.sampled_at >= SAMPLE_SECONDS:
+            self._history.sampled_at = now
+            await self._read_cluster()  # nodes may be replaced without a line in the ledger
+            self._sample()
+        return _LOOK_SECONDS
+
+    async def refresh(self) -> None:
+        """Take over what happened since the last time."""
+        async with self._reading:
+            if self._event < 0 or not await self._catch_up():
+                await self._load()
+            now = self._clock.now()
+            if self._ticks != self._board.ticks and now - self._reasons_at >= _REASONS_SECONDS:
+                self._ticks, self._reasons_at = self._board.ticks, now
+                await self._reconsider()
+            self._mirror.arrange()
+
+    async def _load(self) -> None:
+        mirror = Mirror(version=self._mirror.version + 1)
+        mirror.floor = mirror.version
+        last = await self._store.last_event_id()
+        mirror.events.extend(
+            await self._store.events(max(0, last - EVENTS_KEPT), limit=EVENTS_KEPT)
+        )
+        over = TaskQuery(states=FINAL_STATES, page_size=FINISHED_KEPT)
+        finished = reversed((await self._store.list_tasks(over)).tasks)
+        query = TaskQuery(states=_UNFINISHED, page_size=_ALL)
+        tasks = (*finished, *(await self._store.list_tasks(query)).tasks)
+        for count, task in enumerate(tasks):
+            mirror.put(task, self._views.task(task))
+            if count % 500 == 499:
+                await asyncio.sleep(0)  # let others be served in between
+        await self._read_cluster()
+        self._mirror, self._event = mirror, last
+
+    async def _catch_up(self) -> bool:
+        """False when so much happened that loading anew is cheaper."""
+        page = await self._store.events(self._event, limit=_PAGE)
+        if not page:
+            return True
+        if len(page) == _PAGE and len(self._mirror.tasks) < 4 * _PAGE:
+            return False
+        self._mirror.version += 1
+        while page:
+            await self._take(page)
+            if len(page) < _PAGE:
+                break
+            page = await self._store.events(self._event, limit=_PAGE)
+        return True
+
+    async def _take(self, page: list[Event]) -> None:
+        for task in await self._store.tasks(ids_of(page)):
+            self._mirror.put(task, self._views.task(task))
+        if any(event.draft.task_id is None for event in page):
+            await self._read_cluster()
+        self._mirror.events.extend(page)
+        self._event = page[-1].id
+
+    async def _reconsider(self) -> None:
+        """The planner has spoken: reasons, places and slices may be others."""
+        self._mirror.version += 1
+        for count, kept in enumerate(list(self._mirror.tasks.values())):
+            if not kept.task.state.is_final:
+                self._mirror.put(kept.task, self._views.task(kept.task))
+            if count % 500 == 499:
+                await asyncio.sleep(0)
+
+    async def _read_cluster(self) -> None:
+        nodes, quotas = await self._store.nodes(), await self._store.quotas()
+        if nodes != self._nodes or quotas != self._quotas:
+            self._nodes, self._quotas = nodes, quotas
+            self._cluster_version += 1
+
+    def _sample(self) -> None:
+        busy: dict[str, int] = {"": 0}
+        waiting: dict[str, int] = {"": 0}
+        for kept in self._mirror.tasks.values():
+            state, group = kept.task.state, kept.row["group"]
+            if state.is_active:
+                busy[group] = busy.get(group, 0) + len(kept.row["on"])
+                busy[""] += len(kept.row["on"])
+            elif state.is_waiting:
+                waiting[group] = waiting.get(group, 0) + 1
+                waiting[""] += 1
+        self._history.add(busy, waiting, sorted({node.group for node in self._nodes}))
+        self._history_version += 1
+
+    async def _look_at_usage(self) -> None:
+        now = self._clock.now()
+        if now - self._usage_at < _USAGE_SECONDS:
+            return
+        self._usage_at = now
+        keys = {}
+        for kept in self._mirror.tasks.values():
+            if kept.task.state.is_active:
+                number = kept.task.attempts
+                for rank, node in enumerate(kept.row["on"]):
+                    keys[worker_key(WorkerKey(kept.task.id, number, rank))] = node
+        live = await self._bus.get_live(list(keys))
+        told = ((keys[key], _figures(value)) for key, value in live.items())
+        usage = {node: figures for node, figures in told if figures}
+        if usage != self._usage:
+            self._usage = usage
+            self._usage_version += 1
+
+    # telling
+
+    async def whole(self, user: User) -> DashboardView:
+        """Everything in one piece."""
+        pieces = [piece async for piece in self._pieces(user, _Seen(), size=_ALL)]
+        return pieces[0]
+
+    async def follow(
+        self, user: User, cursor: str, closing: asyncio.Event
+    ) -> AsyncIterator[DashboardView]:
+        """Pieces from `cursor` on ("": from nothing), the next one as soon as there is news."""
+        seen = self._parse(cursor)
+        async with self._bus.subscribe(EVENTS) as messages:
+            while not closing.is_set():
+                async for piece in self._pieces(user, seen):
+                    seen = self._parse(piece["cursor"])
+                    yield piece
+                await self._clock.sleep(_LEAST_SECONDS)
+                await heard(messages, _HINT_SECONDS)
+
+    def _parse(self, cursor: str) -> _Seen:
+        epoch, _, rest = cursor.partition("-")
+        numbers = rest.split(".")
+        if epoch != self._epoch or len(numbers) != 6 or not all(n.isdigit() for n in numbers):
+            return _Seen()
+        seen = _Seen(*(int(number) for number in numbers))
+        return seen if self._mirror.knows(seen.rows) else _Seen()
+
+    def _cursor(self, now: _Seen) -> str:
+        numbers = (now.rows, now.order, now.cluster, now.history, now.usage, now.event)
+        return f"{self._epoch}-{'.'.join(map(str, numbers))}"
+
+    async def _pieces(
+        self, user: User, seen: _Seen, size: int = _FIRST_PIECE
+    ) -> AsyncIterator[DashboardView]:
+        """What changed since `seen`; nothing at all when nothing did."""
+        await self._look_at_usage()
+        await self.refresh()  # from here to the first piece nothing may be awaited
+        if not self._mirror.knows(seen.rows):  # loaded anew meanwhile
+            seen = _Seen()
+        now = self._now()
+        if now == seen:
+            return
+        rows = self._mirror.changed(seen.rows)
+        piece = self._head(user, seen, now)
+        whole = seen.rows == 0
+        at = size if whole else _PIECE
+        piece["tasks"], rest = rows[:at], rows[at:]
+        while True:
+            piece["more"] = len(rest)
+            piece["cursor"] = "" if rest else self._cursor(now)
+            yield piece
+            if not rest:
+                return
+            piece = self._empty(rest[:_PIECE])
+            rest = rest[_PIECE:]
+
+    def _now(self) -> _Seen:
+        mirror = self._mirror
+        return _Seen(
+            rows=mirror.version,
+            order=mirror.order_version,
+            cluster=self._cluster_version,
+            history=self._history_version,
+            usage=self._usage_version,
+            event=max(0, self._event),
+        )
+
+    def _empty(self, rows: list[TaskRow]) -> DashboardView:
+        board = self._board
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "cursor": "",
+            "at": rfc3339(self._clock.now()),
+            "whole": False,
+            "more": 0,
+            "tasks": rows,
+            "gone": [],
+            "events": [],
+            "server": {
+                "version": __version__,
+                "ticks": board.ticks,
+                "tick_seconds": round(board.tick_seconds, 4),
+                "paused": board.paused,
+            },
+        }
+
+    def _head(self, user: User, seen: _Seen, now: _Seen) -> DashboardView:
+        """A piece with everything but the rows."""
+        piece = self._empty([])
+        mirror = self._mirror
+        if seen.rows == 0:
+            piece["whole"] = True
+            piece["you"] = {"name": user.name, "role": user.role.value}
+        else:
+            piece["gone"] = mirror.gone_after(seen.rows)
+        piece["events"] = [event_view(event) for event in mirror.events if event.id > seen.event]
+        if seen.order != now.order:
+            piece["order"] = mirror.order
+        if seen.cluster != now.cluster:
+            piece["nodes"] = [_node(node) for node in self._nodes]
+            piece["quotas"] = _quotas(self._quotas)
+        if seen.history != now.history:
+            piece["history"] = self._history.view()
+        if seen.usage != now.usage:
+            piece["usage"] = self._usage
+        return piece
+
+
+def _node(node: Node) -> NodeRow:
+    return {
+        "name": node.name,
+        "group": node.group,
+        "launcher": node.launcher,
+        "health": node.health.value,
+        "health_why": node.health_why,
+        "gpus": node.gpus,
+        "cpus": node.cpus,
+        "memory_bytes": node.memory_bytes,
+        "leaf": node.leaf,
+        "zone": node.zone,
+    }
+
+
+def _quotas(rows: Iterable[Quota]) -> list[QuotaView]:
+    ordered = sorted(rows, key=lambda row: (row.user, row.group, -row.priority))
+    return [quota_view(row) for row in ordered]
+
+
+def _figures(live: object) -> dict[str, float]:
+    items = live.items() if isinstance(live, dict) else ()
+    return {
+        name: float(value)
+        for name, value in items
+        if isinstance(value, int | float) and name != "at"
+    }

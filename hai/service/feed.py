@@ -1,0 +1,93 @@
+"""The scheduler's state, kept in step with the store from the ledger of events.
+
+A leader builds it once and then reads only what changed: every change of a task, a node or a quota
+leaves a ledger line, in the order of its commit, so nothing is missed. What was read is told to a
+recorder, so that it can be replayed.
+"""
+
+from typing import Protocol
+
+from hai.core.inputs import Delta, Snapshot
+from hai.core.policy import Policy
+from hai.core.state import SchedulerState
+from hai.core.types import TaskId
+from hai.ports import Clock, Store
+
+_PAGE = 1000
+
+
+class Recorder(Protocol):
+    """Hears every input of the state, in order."""
+
+    def began(self, snapshot: Snapshot) -> None: ...
+
+    def changed(self, delta: Delta) -> None: ...
+
+
+class StateFeed:
+    """Call `catch_up` before each plan; `forget` when another process may have led meanwhile."""
+
+    def __init__(self, store: Store, clock: Clock, policy: Policy, recorder: Recorder) -> None:
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._recorder = recorder
+        self._state: SchedulerState | None = None
+        self._cursor = 0
+
+    def forget(self) -> None:
+        """Build the state anew next time."""
+        self._state = None
+
+    async def catch_up(self) -> SchedulerState:
+        """The state as the store has it now, brought up to the clock's time."""
+        if self._state is None:
+            self._state = await self._build()
+            return self._state
+        state = self._state
+        cursor, changed, kinds = await self._read_events()
+        claims = await self._store.claims(list(changed)) if changed else []
+        alive = {claim.task_id for claim in claims}
+        delta = Delta(
+            now=self._clock.now(),
+            claims=tuple(claim for claim in claims if state.claims.get(claim.task_id) != claim),
+            ended=tuple(
+                (task_id, at)
+                for task_id, at in sorted(changed.items())
+                if task_id not in alive and task_id in state.claims
+            ),
+            nodes=tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None,
+            quotas=tuple(await self._store.quotas()) if "quota" in kinds else None,
+        )
+        self._cursor = cursor  # not earlier: what could not be read is read again
+        if delta.apply(state):
+            self._recorder.changed(delta)
+        return state
+
+    async def _build(self) -> SchedulerState:
+        self._cursor = await self._store.last_event_id()  # first: what comes later is read again
+        nodes = tuple(await self._store.nodes())
+        quotas = tuple(await self._store.quotas())
+        claims = tuple(await self._store.claims())
+        now = self._clock.now()
+        used = await self._store.usage(now, self._policy.half_life_seconds)
+        usage = {(row.group, row.user): (row.node_seconds, row.last_start) for row in used}
+        snapshot = Snapshot(now, self._policy, nodes, quotas, claims, usage)
+        self._recorder.began(snapshot)
+        return snapshot.state()
+
+    async def _read_events(self) -> tuple[int, dict[TaskId, float], set[str]]:
+        """The new cursor; tasks with a new ledger line, and the time of their last one; what else
+        the lines are about."""
+        changed: dict[TaskId, float] = {}
+        kinds: set[str] = set()
+        cursor = self._cursor
+        while True:
+            page = await self._store.events(cursor, limit=_PAGE)
+            for event in page:
+                kinds.add(event.draft.kind.partition(".")[0])
+                if event.draft.task_id is not None:
+                    changed[event.draft.task_id] = event.draft.at
+            cursor = page[-1].id if page else cursor
+            if len(page) < _PAGE:
+                return cursor, changed, kinds

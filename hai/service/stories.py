@@ -1,0 +1,263 @@
+"""What there is to tell of a task beside its reason: facts of the scheduler's state first, then,
+once the names of the tasks in them are known, lines for people."""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hai.core import phrases
+from hai.core.foretold import Names
+from hai.core.plan import Claim, Plan, Reason
+from hai.core.quota import LEVELS
+from hai.core.reasons import head_of
+from hai.core.running import slice_end
+from hai.core.state import SchedulerState
+from hai.core.task import Attempt, Task
+from hai.core.types import Outcome, TaskId, TaskState, WaitCode
+from hai.core.whatif import after_slice, victim_of
+
+_MOST_AHEAD = 3
+_MOST_HOLDERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An active task; `until` it is safe from its equals (None: it is backfill)."""
+
+    task_id: TaskId
+    nodes: int
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFacts:
+    """Where a waiting task stands and who has what it waits for."""
+
+    group: str = ""
+    position: int | None = None
+    ahead: tuple[TaskId, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    more_holders: int = 0
+    spenders: tuple[TaskId, ...] = ()  # the user's own tasks that use its quota up
+
+    @property
+    def mentioned(self) -> set[TaskId]:
+        return {*self.ahead, *self.spenders, *(holder.task_id for holder in self.holders)}
+
+
+def wait_facts(
+    state: SchedulerState, claim: Claim, reason: Reason, order: Mapping[TaskId, int]
+) -> WaitFacts:
+    """`order`: places in the order of service, from 1, in that order."""
+    position = order.get(claim.task_id)
+    ahead: list[TaskId] = []
+    for task_id, place in order.items():
+        if position is None or place >= position or len(ahead) == _MOST_AHEAD:
+            break
+        ahead.append(task_id)
+    running = state.group(claim.group).running
+    holders: list[Holder] = []
+    if reason.code in (WaitCode.NO_FREE_NODES, WaitCode.BEHIND):
+        holders = [
+            Holder(one.task_id, len(one.holds), _safe_until(state, one))
+            for one in heapq.nsmallest(
+                _MOST_HOLDERS,
+                running.claims(),
+                key=lambda one: (slice_end(one, state.policy), one.task_id),
+            )
+        ]
+    spenders: list[TaskId] = []
+    if reason.code is WaitCode.QUOTA_EXCEEDED:
+        levels = {level for level in LEVELS if level.name == reason.evidence.get("level")}
+        spenders = sorted(
+            one.task_id
+            for one in running.claims()
+            if one.user == claim.user and one.level in levels
+        )
+    return WaitFacts(
+        group=claim.group,
+        position=position,
+        ahead=tuple(ahead),
+        holders=tuple(holders),
+        more_holders=len(running) - len(holders) if holders else 0,
+        spenders=tuple(spenders[:_MOST_HOLDERS]),
+    )
+
+
+def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
+    return None if claim.backfill else slice_end(claim, state.policy)
+
+
+def waiting_lines(facts: WaitFacts, names: Names, now: float) -> list[str]:
+    lines = []
+    if facts.position is not None:
+        place = f"place {facts.position} in the order of service of {facts.group}"
+        rest = facts.position - 1 - len(facts.ahead)
+        ahead = phrases.tasks((names.get(one, str(one)) for one in facts.ahead), rest)
+        lines.append(f"{place}, behind {ahead}" if ahead else f"{place}: it is next")
+    lines += [_holder_line(holder, names, now) for holder in facts.holders]
+    if facts.more_holders:
+        lines.append(f"{facts.more_holders} more tasks hold nodes of {facts.group}")
+    if facts.spenders:
+        who = phrases.tasks(names.get(one, str(one)) for one in facts.spenders)
+        lines.append(f"the quota is in use by {who}")
+    return lines
+
+
+def _holder_line(holder: Holder, names: Names, now: float) -> str:
+    name = names.get(holder.task_id, str(holder.task_id))
+    holds = f"task {name} holds {phrases.nodes(holder.nodes)}"
+    if holder.until is None:
+        return f"{holds} as backfill, until the task that waits for them fits"
+    if holder.until <= now:
+        return f"{holds}; its slice is over"
+    return f"{holds}, safe for {phrases.span(holder.until - now)} more"
+
+
+# a task that was suspended
+
+
+def suspended_lines(task: Task, names: Names, now: float) -> list[str]:
+    """Who took the nodes of its last attempt, why, when, and what that cost."""
+    attempt = task.attempt
+    if attempt is None or attempt.outcome is None:
+        return []
+    ended_at = attempt.ended_at or now
+    ago = f"{phrases.span(now - ended_at)} ago"
+    if attempt.outcome is Outcome.NODE_LOST:
+        return [f"its node was lost {ago}; {_lost(attempt, ended_at)}"]
+    if attempt.outcome is Outcome.FAILED:
+        return [f"its last try failed {ago}: {attempt.why or 'for no known reason'}"]
+    if attempt.for_task is not None:
+        name = names.get(attempt.for_task, str(attempt.for_task))
+        lines = [f"its nodes went to task {name}; it left them {ago}"]
+    else:
+        lines = [f"it left its nodes {ago}: {attempt.why or task.why or 'it was suspended'}"]
+    if attempt.outcome is Outcome.SUSPENDED_CLEAN:
+        lines.append("it saved before it left, so no work is lost")
+    else:
+        lines.append(f"it did not save in time: {_lost(attempt, ended_at)}")
+    return lines
+
+
+def _lost(attempt: Attempt, ended_at: float) -> str:
+    began = attempt.started_at if attempt.started_at is not None else ended_at
+    since = max(began, attempt.saved_at or 0.0)
+    what = "the work" if attempt.saved_at is None else "the work since its last checkpoint"
+    return f"{what} of {phrases.span(ended_at - since)} is lost"
+
+
+# a task that holds nodes
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFacts:
+    """How firmly an active task holds its nodes. `next_taker` gets them if its slice ends now;
+    `shadow_of` is the gang that a backfill yields to."""
+
+    until: float | None = None
+    backfill: bool = False
+    next_taker: TaskId | None = None
+    shadow_of: TaskId | None = None
+    at_risk_seconds: float = 0.0
+    saved_at: float | None = None
+
+    @property
+    def mentioned(self) -> set[TaskId]:
+        return {one for one in (self.next_taker, self.shadow_of) if one is not None}
+
+
+def active_facts(state: SchedulerState, decided: Plan, task_id: TaskId) -> ActiveFacts:
+    claim = state.claims.get(task_id)
+    if claim is None or not claim.state.is_active or claim.state.is_leaving:
+        return ActiveFacts()
+    return ActiveFacts(
+        until=_safe_until(state, claim),
+        backfill=claim.backfill,
+        next_taker=after_slice(state, task_id),
+        shadow_of=head_of(state, decided, claim) if claim.backfill else None,
+        at_risk_seconds=victim_of(state, task_id).lost_seconds,
+        saved_at=claim.saved_at,
+    )
+
+
+@dataclass(slots=True)
+class Story:
+    """One sentence, and what adds to it."""
+
+    text: str
+    lines: list[str] = field(default_factory=list)
+
+
+def active_story(task: Task, facts: ActiveFacts, names: Names, now: float) -> Story:
+    """Of a task that holds nodes: how long it may keep them, and what may happen then."""
+    attempt = task.attempt
+    count = phrases.nodes(task.nodes)
+    if task.state is TaskState.STOPPING:
+        return Story(f"is leaving its {count}: {task.why or 'it was told to stop'}")
+    if task.state is TaskState.SUSPENDING:
+        heir = attempt.for_task if attempt is not None else None
+        why = f"for task {names.get(heir, str(heir))}" if heir is not None else task.why
+        return Story(f"was told to save and to leave its {count}: {why}")
+    begun = "is starting" if task.state is TaskState.STARTING else "runs"
+    story = Story(f"{begun} on {count} at {_level(task)}{_firmness(facts, names, now)}")
+    story.lines = _what_then(facts, names, now)
+    if task.state is TaskState.RUNNING:
+        story.lines.append(_at_risk(facts, now))
+    return story
+
+
+def _level(task: Task) -> str:
+    level = task.priority if task.attempt is None else task.attempt.priority
+    return level.name
+
+
+def _firmness(facts: ActiveFacts, names: Names, now: float) -> str:
+    if facts.backfill:
+        head = facts.shadow_of
+        whom = f"task {names.get(head, str(head))}" if head is not None else "a wider task"
+        return f" as backfill, until {whom}, which waits for these nodes, fits"
+    if facts.until is None:
+        return ""
+    if facts.until <= now:
+        return "; its slice is over, and an equal of another user may take its turn"
+    return f", safe from its equals for {phrases.span(facts.until - now)} more"
+
+
+def _what_then(facts: ActiveFacts, names: Names, now: float) -> list[str]:
+    if facts.until is None:
+        return []
+    taker = facts.next_taker
+    if taker is not None:
+        when = "next" if facts.until <= now else "then"
+        return [f"{when} task {names.get(taker, str(taker))} takes its nodes, as it stands now"]
+    if facts.until <= now:
+        return ["nobody waits who could take its nodes: it runs on"]
+    return ["nobody waits who could take its nodes then; a higher priority may at any time"]
+
+
+def _at_risk(facts: ActiveFacts, now: float) -> str:
+    if facts.saved_at is None:
+        return "it has told of no checkpoint yet in this attempt"
+    ago = phrases.span(now - facts.saved_at)
+    risk = phrases.span(facts.at_risk_seconds)
+    return f"its last checkpoint was {ago} ago: {risk} of work would be lost without another"
+
+
+def ended_story(task: Task, now: float) -> Story:
+    """How it ended."""
+    ended_at = task.ended_at if task.ended_at is not None else now
+    ago = phrases.span(now - ended_at)
+    how = "was stopped" if task.state is TaskState.STOPPED else task.state.value
+    code = "" if task.exit_code in (None, 0) else f" with exit code {task.exit_code}"
+    why = f": {task.why}" if task.why else ""
+    lines = []
+    if task.started_at is None:
+        lines.append("it never ran")
+    else:
+        waited = phrases.span(task.started_at - task.submitted_at)
+        lines.append(f"it ran for {phrases.span(task.ran_seconds)} and waited {waited} to start")
+    if task.suspend_count:
+        times = "once" if task.suspend_count == 1 else f"{task.suspend_count} times"
+        lines.append(f"it was suspended {times}")
+    return Story(f"{how}{code} {ago} ago{why}", lines)

@@ -1,0 +1,286 @@
+"""The front door: log in, then a page with a terminal, then one socket to one's own dashboard.
+
+No cookie, no socket; no foreign origin, no reply. The server decides who somebody is: a token is
+good if `whoami` says so, under the name that was typed.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import WSMsgType, web
+
+from hai.client.routes import ROUTES
+from hai.studio import pages
+from hai.studio.sessions import Limits, Session, Sessions
+from hai.studio.throttle import Throttle
+from hai.studio.visitor import Visitor
+
+COOKIE = "hai_studio"
+MESSAGE_BYTES = 64 * 1024
+_WATCH_SECONDS = 5.0
+_WRONG = "user or token is wrong"
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the server is, and what visitors may do."""
+
+    server_url: str
+    limits: Limits = field(default_factory=Limits)
+    read_only: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+
+class Front:
+    """The handlers; `app` is what serves them."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._sessions = Sessions(door.limits, door.clock)
+        self._throttle = Throttle(door.clock)
+        self._sockets: dict[Session, web.WebSocketResponse] = {}
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=16 * 1024, middlewares=[self._guarded])
+        app.add_routes(
+            [
+                web.get("/", self._index),
+                web.get("/terminal", self._terminal),
+                web.post("/login", self._login),
+                web.post("/logout", self._logout),
+                web.get("/ws", self._socket),
+                web.get("/static/{name}", self._static),
+                web.get("/health", self._health),
+            ]
+        )
+        app.on_shutdown.append(self._close)
+        return app
+
+    @property
+    def visitors(self) -> int:
+        return len(self._sockets)
+
+    # every request
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not _same_origin(request):
+            return web.Response(status=403, text="this comes from another page\n")
+        try:
+            reply = await handler(request)
+        except web.HTTPException as error:
+            error.headers.update(pages.headers(request.host))
+            raise
+        if not reply.prepared:
+            reply.headers.update(pages.headers(request.host))
+        return reply
+
+    def _session(self, request: web.Request) -> Session | None:
+        return self._sessions.find(request.cookies.get(COOKIE, ""))
+
+    # pages
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        if session is None:
+            return _html(pages.login_page())
+        self._sessions.touch(session)
+        return _html(pages.desk_page(session.user))
+
+    async def _terminal(self, request: web.Request) -> web.StreamResponse:
+        if self._session(request) is None:
+            raise web.HTTPForbidden(text="log in first\n")
+        scheme = "wss" if _is_secure(request) else "ws"
+        return _html(pages.terminal_page(f"{scheme}://{request.host}/ws"))
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        found = pages.static(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound
+        return web.Response(body=found[0], content_type=found[1], charset="utf-8")
+
+    async def _health(self, _: web.Request) -> web.StreamResponse:
+        return web.json_response({"status": "ok"})
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        user, token = str(form.get("user", "")).strip(), str(form.get("token", "")).strip()
+        keys = (f"user {user}", f"address {request.remote}")
+        wait = self._throttle.wait_seconds(*keys)
+        if wait > 0:
+            page = pages.login_page(f"too many tries: wait {wait:.0f} s", user)
+            return _html(page, 429, {"Retry-After": f"{wait:.0f}"})
+        name = await self._name_of(token) if token.isascii() and token.isprintable() else ""
+        if name is None:
+            return _html(pages.login_page("the platform does not answer; try again", user), 503)
+        if not name or name != user:
+            self._throttle.failed(*keys)
+            return _html(pages.login_page(_WRONG, user), 403)
+        self._throttle.passed(*keys)
+        session = self._sessions.begin(name, token)
+        if session is None:
+            return _html(pages.login_page("too many people are logged in; try later", user), 503)
+        reply = web.Response(status=303, headers={"Location": "/"})
+        reply.set_cookie(
+            COOKIE,
+            session.id,
+            httponly=True,
+            samesite="Strict",
+            secure=_is_secure(request),
+            path="/",
+        )
+        return reply
+
+    async def _name_of(self, token: str) -> str | None:
+        """The user of a token; "" when the server refuses it, None when it does not answer."""
+        if not token:
+            return ""
+        headers = {"Authorization": f"Bearer {token}"}
+        timeout = aiohttp.ClientTimeout(total=10)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as client,
+                client.get(self._door.server_url + ROUTES["whoami"].path, headers=headers) as reply,
+            ):
+                if reply.status in (401, 403):
+                    return ""
+                if reply.status != 200:
+                    return None
+                answer: dict[str, Any] = await reply.json()
+                return str(answer["user"]["name"])
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError):
+            return None
+
+    async def _logout(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        if session is not None:
+            await self._end(session)
+        reply = web.Response(status=303, headers={"Location": "/"})
+        reply.del_cookie(COOKIE, path="/")
+        return reply
+
+    async def _end(self, session: Session) -> None:
+        self._sessions.end(session)
+        socket = self._sockets.pop(session, None)
+        if socket is not None:
+            await socket.close()
+
+    # the socket
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        if session is None:
+            raise web.HTTPForbidden(text="log in first\n")
+        older = self._sockets.pop(session, None)  # the page was loaded again
+        if older is not None:
+            await older.close()
+        if len(self._sockets) >= self._door.limits.visitors:
+            raise web.HTTPServiceUnavailable(text="too many dashboards are open; try later\n")
+        if await self._name_of(session.token) != session.user:
+            await self._end(session)
+            raise web.HTTPForbidden(text="the token is not accepted any more\n")
+        socket = web.WebSocketResponse(heartbeat=15, max_msg_size=MESSAGE_BYTES)
+        self._sockets[session] = socket
+        try:
+            await socket.prepare(request)
+            await self._serve(request, socket, session)
+        finally:
+            if self._sockets.get(session) is socket:
+                del self._sockets[session]
+            await socket.close()
+        return socket
+
+    async def _serve(
+        self, request: web.Request, socket: web.WebSocketResponse, session: Session
+    ) -> None:
+        visitor = Visitor(
+            server_url=self._door.server_url,
+            token=session.token,
+            read_only=self._door.read_only,
+            write_bytes=_quietly(socket.send_bytes),
+            close=_quietly(socket.close),
+        )
+        width = _bounded(request.query.get("width"), 80, 20, 500)
+        height = _bounded(request.query.get("height"), 24, 5, 200)
+        await visitor.start(width, height)
+        watching = asyncio.create_task(self._watch(socket, session))
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    await self._heard(message, socket, session, visitor)
+        finally:
+            watching.cancel()
+            await visitor.leave()
+
+    async def _heard(
+        self, message: Any, socket: web.WebSocketResponse, session: Session, visitor: Visitor
+    ) -> None:
+        """One message of the page; what is none is passed over."""
+        try:
+            kind, data = message.json()[:2]
+        except (ValueError, TypeError):
+            return
+        if kind == "stdin" and isinstance(data, str):
+            self._sessions.touch(session)
+            await visitor.send_bytes(data.encode("utf-8", "replace"))
+        elif kind == "resize" and isinstance(data, dict):
+            width, height = _bounded(data.get("width"), 80, 20, 500), data.get("height")
+            await visitor.set_terminal_size(width, _bounded(height, 24, 5, 200))
+        elif kind == "ping":
+            await socket.send_json(["pong", data])
+        elif kind == "focus":
+            await visitor.focus()
+        elif kind == "blur":
+            await visitor.blur()
+
+    async def _watch(self, socket: web.WebSocketResponse, session: Session) -> None:
+        """Ends a session that is idle or old."""
+        pause = min(_WATCH_SECONDS, self._door.limits.idle_seconds / 4)
+        while not self._sessions.is_over(session):  # noqa: ASYNC110 - time passes silently
+            await asyncio.sleep(pause)
+        await self._end(session)
+        await socket.close()
+
+    async def _close(self, _: web.Application) -> None:
+        for socket in list(self._sockets.values()):
+            await socket.close()
+
+
+def _quietly(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
+    """The browser may have gone."""
+
+    async def sent(*data: Any) -> None:
+        with suppress(ConnectionError, RuntimeError):
+            await send(*data)
+
+    return sent
+
+
+def _html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+
+def _is_secure(request: web.Request) -> bool:
+    """Whether the visitor came by TLS, to us or to a proxy before us."""
+    return request.secure or request.headers.get("X-Forwarded-Proto", "") == "https"
+
+
+def _same_origin(request: web.Request) -> bool:
+    """A browser says where a request comes from; what changes things must come from our pages."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return request.path != "/ws"
+    return urlsplit(origin).netloc == request.host
+
+
+def _bounded(value: object, otherwise: int, least: int, most: int) -> int:
+    text = str(value)
+    number = int(text) if text.isdigit() and len(text) < 6 else otherwise
+    return max(least, min(most, number))

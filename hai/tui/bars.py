@@ -1,0 +1,69 @@
+"""Header and footer as lines: where we are connected, how fresh it is, which keys there are."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hai.tui.actions import Action, key_text
+from hai.tui.columns import shortened
+from hai.tui.text import Line, age_of, line_width
+
+if TYPE_CHECKING:
+    from hai.tui.app import HaiTop
+
+STALE_SECONDS = 15.0  # the server says something every few seconds
+
+
+def header_line(hai: "HaiTop", width: int) -> Line:
+    """Where and who, free nodes and GPUs, and the age of all this: amber when it is old."""
+    model, total = hai.model, hai.facts.total
+    left: Line = [(" HAI ", "title"), (hai.server_name, "dim")]
+    if model.user:
+        left.append((f"  {model.user}{' (admin)' if model.is_admin else ''}", ""))
+    if hai.mode.read_only:
+        left.append((" READ-ONLY ", "badge"))
+    right: Line = []
+    if model.nodes:
+        right += [
+            (f"{total.free}", "run" if total.free else "warn"),
+            (f"/{total.nodes} nodes free", "dim"),
+        ]
+        gpus = total.gpus - total.gpus_busy
+        if width >= 90 and total.gpus:
+            right += [("  ", ""), (f"{gpus}", "run" if gpus else "warn")]
+            right.append((f"/{total.gpus} GPUs free", "dim"))
+    right += [("  ", ""), freshness(hai), (" ", "")]
+    blanks = width - line_width(left) - line_width(right)
+    if blanks < 1:
+        return shortened([*left, ("  ", ""), *right], width, hai.glyphs.more)
+    return [*left, (" " * blanks, ""), *right]
+
+
+def freshness(hai: "HaiTop") -> tuple[str, str]:
+    """live; or how old the data is, and why."""
+    if hai.model.received_at is None:
+        return (hai.lost or "connecting"), ("alert" if hai.lost else "dim")
+    age = hai.clock() - hai.model.received_at
+    if hai.lost:
+        return f"{age_of(age)} old: no connection", "alert"
+    if age > STALE_SECONDS:
+        return f"{age_of(age)} old", "alert"
+    if not hai.model.complete:
+        return "loading", "dim"
+    return "live", "run"
+
+
+def footer_line(hai: "HaiTop", actions: Iterable[Action], width: int) -> Line:
+    """A notice while there is one, else the keys that fit."""
+    notice = hai.notice
+    if notice is not None:
+        return shortened([(" ", ""), notice], width, hai.glyphs.more)
+    line: Line = [(" ", "")]
+    hints = [action for action in actions if action.hint]
+    hints.sort(key=lambda action: action.name not in ("help", "command", "filter"))
+    for action in hints:
+        key = key_text(action.key.split()[0])
+        part: Line = [(key, "key"), (f" {action.hint}  ", "dim")]
+        if line_width(line) + line_width(part) > width:
+            break
+        line += part
+    return line

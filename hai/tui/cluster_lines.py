@@ -1,0 +1,173 @@
+"""The cluster in lines: one summary per group, and a heat map of who holds what. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hai.tui.chart import bar_line, sparkline
+from hai.tui.glyphs import Glyphs
+from hai.tui.model import Model, Node, Task
+from hai.tui.text import Line, fit
+
+USER_COLOURS = 8
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabcdefghijklmnopqrstuvwyz"  # no X, x: those are broken nodes
+_SICK = {"suspect": ("?", "warn"), "drained": ("d", "held"), "down": ("X", "bad")}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """Counts of one group; `sick` nodes are neither free nor busy, whoever is on them."""
+
+    name: str
+    nodes: int = 0
+    busy: int = 0
+    sick: int = 0
+    gpus: int = 0
+    gpus_busy: int = 0
+    running: int = 0
+    waiting: int = 0
+    health: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        return self.nodes - self.busy - self.sick
+
+
+def group_facts(model: Model, holders: Mapping[str, Task]) -> list[GroupFacts]:
+    """One line of counts for every group."""
+    counts: dict[str, dict[str, Any]] = {name: {"health": {}} for name in model.groups()}
+
+    def add(group: str, key: str, amount: int = 1) -> None:
+        counts[group][key] = counts[group].get(key, 0) + amount
+
+    for node in model.nodes.values():
+        add(node.group, "nodes")
+        add(node.group, "gpus", node.gpus)
+        if node.health != "ready":
+            add(node.group, "sick")
+            health = counts[node.group]["health"]
+            health[node.health] = health.get(node.health, 0) + 1
+        elif node.name in holders:
+            add(node.group, "busy")
+            add(node.group, "gpus_busy", node.gpus)
+    for task in model.tasks.values():
+        if task.is_active:
+            add(task.group, "running")
+        elif task.is_waiting:
+            add(task.group, "waiting")
+    return [GroupFacts(name, **values) for name, values in counts.items()]
+
+
+def total_of(groups: Sequence[GroupFacts]) -> GroupFacts:
+    """All groups together."""
+    health: dict[str, int] = {}
+    for group in groups:
+        for name, count in group.health.items():
+            health[name] = health.get(name, 0) + count
+    names = ("nodes", "busy", "sick", "gpus", "gpus_busy", "running", "waiting")
+    sums = {name: sum(getattr(group, name) for group in groups) for name in names}
+    return GroupFacts("", **sums, health=health)
+
+
+def group_line(group: GroupFacts, model: Model, width: int, glyphs: Glyphs) -> Line:
+    """Name, bar of busy nodes, counts, and the last hour as far as the width goes."""
+    room = max(8, min(24, width - 66))
+    line: Line = [(fit(group.name, 12), "title"), (" ", "")]
+    line += bar_line(group.busy, group.nodes, room, "run", glyphs)
+    line.append((f" {group.busy:>5}/{group.nodes:<5}", ""))
+    line.append((f"{group.free:>5} free ", "run" if group.free else "dim"))
+    line.append((f"{group.running:>5} run", "run" if group.running else "dim"))
+    line.append((f"{group.waiting:>6} wait ", "wait" if group.waiting else "dim"))
+    sick = " ".join(f"{count} {name}" for name, count in sorted(group.health.items()))
+    used = sum(len(text) for text, _ in line)
+    if used + len(sick) <= width:
+        line.append((sick, "warn"))
+        used += len(sick)
+    if width - used > 12:
+        spark = min(60, width - used - 2)
+        busy = (model.history.get("busy") or {}).get(group.name) or []
+        line.append(("  " + sparkline(busy, spark, glyphs, top=group.nodes)[0], "run"))
+    return line
+
+
+def history_lines(
+    model: Model, groups: Sequence[GroupFacts], width: int, glyphs: Glyphs
+) -> list[Line]:
+    """Busy nodes and waiting tasks of the last hour, side by side."""
+    total = total_of(groups)
+    busy = (model.history.get("busy") or {}).get("") or []
+    waiting = (model.history.get("waiting") or {}).get("") or []
+    half = max(10, (width - 4) // 2)
+    percent = round(100 * total.busy / total.nodes) if total.nodes else 0
+    left = sparkline(busy, half - 1, glyphs, top=total.nodes, height=2)
+    right = sparkline(waiting, half - 1, glyphs, height=2)
+    title_left = fit(f"nodes busy, last hour: now {total.busy}/{total.nodes} ({percent} %)", half)
+    title_right = fit(f"tasks waiting, last hour: now {total.waiting}", half)
+    lines: list[Line] = [[(title_left, "dim"), ("  ", ""), (title_right, "dim")]]
+    for upper, lower in zip(left, right, strict=True):
+        lines.append([(fit(upper, half), "run"), ("  ", ""), (fit(lower, half), "wait")])
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    """One line of the map: a caption, then nodes."""
+
+    caption: str
+    nodes: tuple[Node, ...]
+
+
+CAPTION = 13
+
+
+def heat_rows(nodes: Sequence[Node], width: int, *, group: str = "") -> list[HeatRow]:
+    """Nodes by group and leaf switch, in rows of as many as fit."""
+    room = max(1, width - CAPTION)
+    rows: list[HeatRow] = []
+    by_group: dict[str, list[Node]] = {}
+    for node in nodes:
+        if group in ("", node.group):
+            by_group.setdefault(node.group, []).append(node)
+    for name, members in by_group.items():
+        members.sort(key=lambda node: (node.zone, _natural(node.leaf), _natural(node.name)))
+        for at in range(0, len(members), room):
+            caption = name if at == 0 else ""
+            rows.append(HeatRow(caption, tuple(members[at : at + room])))
+    return rows
+
+
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    """hollow-leaf-10 comes after hollow-leaf-9."""
+    parts = text.replace("_", "-").split("-")
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+
+
+def heat_cell(
+    node: Node, holders: Mapping[str, Task], letters: Mapping[str, int]
+) -> tuple[str, str]:
+    """One character and its colour: the holder's letter, or what is wrong with the node."""
+    if node.health in _SICK:
+        return _SICK[node.health]
+    task = holders.get(node.name)
+    if task is None:
+        return ".", "faint"
+    number = letters.get(task.user, 0)
+    return _LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"
+
+
+def user_letters(holders: Mapping[str, Task]) -> dict[str, int]:
+    """A number for every user who holds nodes, in order of the alphabet: stable while they do."""
+    return {user: number for number, user in enumerate(sorted({t.user for t in holders.values()}))}
+
+
+def legend(letters: Mapping[str, int], holders: Mapping[str, Task]) -> Line:
+    """Whose letter is whose, the largest holder first."""
+    held: dict[str, int] = {}
+    for task in holders.values():
+        held[task.user] = held.get(task.user, 0) + 1
+    line: Line = []
+    for user in sorted(held, key=lambda name: (-held[name], name)):
+        number = letters[user]
+        line.append((_LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"))
+        line.append((f" {user} {held[user]}  ", ""))
+    return [*line, (". free  d drained  ? suspect  X down", "dim")]

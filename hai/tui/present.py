@@ -1,0 +1,373 @@
+"""What the tables show: cells of tasks, nodes, users and events. Pure functions of their arguments.
+
+`Context` carries what a cell may depend on beside its row: the time, and who looks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hai.tui.chart import bar
+from hai.tui.columns import Column
+from hai.tui.glyphs import UNICODE, Glyphs
+from hai.tui.model import Model, Node, Task, rank_of
+from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
+
+ROLES = {
+    "running": "run",
+    "starting": "start",
+    "queued": "wait",
+    "suspended": "held",
+    "suspending": "start",
+    "stopping": "start",
+    "succeeded": "dim",
+    "failed": "bad",
+    "stopped": "dim",
+    "ready": "run",
+    "suspect": "warn",
+    "drained": "held",
+    "down": "bad",
+}
+_SHORT = {
+    "BELOW_NORMAL": "BELOW",
+    "UNDER_NORMAL": "UNDER",
+    "ABOVE_NORMAL": "ABOVE",
+    "VERY_HIGH": "V.HIGH",
+    "EXTREME_HIGH": "EXTREME",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`now` is the server's clock, in Unix seconds."""
+
+    now: float = 0.0
+    user: str = ""
+    glyphs: Glyphs = UNICODE
+    holders: Mapping[str, Task] = field(default_factory=dict)
+    usage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+# tasks
+
+
+def state_of(task: Task) -> str:
+    """The state in one word; a task that a person took out of the line is "held"."""
+    return "held" if task.held and task.is_waiting else task.state
+
+
+def _state(task: Task, _: Context) -> Span:
+    return state_of(task), ROLES.get(task.state, "")
+
+
+def _id(task: Task, context: Context) -> Span:
+    return str(task.id), "mine" if task.user == context.user else ""
+
+
+def _name(task: Task, context: Context) -> Span:
+    return task.name, "mine" if task.user == context.user else ""
+
+
+def _user(task: Task, context: Context) -> Span:
+    return task.user, "mine" if task.user == context.user else ""
+
+
+def _priority(task: Task, _: Context) -> Span:
+    """What it asks for; behind a slash the level that it is charged at, where that differs."""
+    asked = _SHORT.get(task.priority, task.priority)
+    level = _SHORT.get(task.level, task.level)
+    return (f"{asked}/{level}", "warn") if level and level != asked else (asked, "")
+
+
+def _place(task: Task, _: Context) -> Span:
+    if not task.is_waiting or task.held or task.position is None:
+        return "", ""
+    return str(task.position), "key" if task.position == 1 else ""
+
+
+def _age(task: Task, context: Context) -> Span:
+    """Since its attempt began, since it was submitted, or since it ended."""
+    if task.is_final:
+        return age_of(context.now - (task.ended_at or context.now)), "dim"
+    return age_of(context.now - ((task.is_active and task.since) or task.submitted_at)), ""
+
+
+def next_of(task: Task, now: float) -> Span:
+    """What comes next for it: how long it is sure of its nodes, or when it may start."""
+    if task.is_active:
+        if task.backfill:
+            return "backfill", "warn"
+        if task.safe_until is None:
+            return "", ""
+        left = task.safe_until - now
+        return (f"safe {age_of(left)}", "run") if left > 0 else ("may yield", "warn")
+    earliest = at_of((task.estimate or {}).get("earliest")) if task.is_waiting else None
+    if earliest is None:
+        return "", ""
+    return (f"in {age_of(earliest - now)}" if earliest > now else "any moment"), "key"
+
+
+def why_of(task: Task) -> Span:
+    """Why it waits, how it ended, or its place in the line; empty while it simply runs."""
+    if task.is_waiting and not task.why:
+        if task.position is None:
+            return "", ""
+        return f"number {task.position} in its line", "dim"
+    if task.is_final and task.exit_code:
+        return f"exit {task.exit_code}: {task.why}" if task.why else f"exit {task.exit_code}", "bad"
+    return task.why, "dim"
+
+
+TASK_COLUMNS = (
+    Column("ID", 6, _id, right=True, letter="I", sort=lambda t: t.id),
+    Column("NAME", 14, _name, letter="N", sort=lambda t: t.name.lower()),
+    Column("USER", 8, _user, letter="U", sort=lambda t: (t.user, t.id)),
+    Column("GROUP", 10, lambda t, c: (t.group, ""), from_width=100),
+    Column("N", 3, lambda t, c: (str(t.nodes), ""), right=True, letter="W", sort=lambda t: t.nodes),
+    Column("PRIO", 7, _priority, letter="P", sort=lambda t: -rank_of(t.priority)),
+    Column("STATE", 10, _state, letter="S", sort=lambda t: (t.state, t.id)),
+    Column("POS", 5, _place, right=True),
+    Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
+    Column("NEXT", 9, lambda t, c: next_of(t, c.now), from_width=90),
+    Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
+    Column("WHY", 8, lambda t, c: why_of(t), grows=True),
+)
+
+
+def task_labels(task: Task) -> dict[str, str]:
+    """What `/-l key=value` knows of a task."""
+    return {
+        "id": str(task.id),
+        "name": task.name,
+        "user": task.user,
+        "group": task.group,
+        "priority": task.priority,
+        "state": state_of(task),
+        "nodes": str(task.nodes),
+        "code": task.code,
+    }
+
+
+# nodes
+
+
+def node_state(node: Node, context: Context) -> Span:
+    """free, busy, or the health where that is not good."""
+    if node.health != "ready":
+        return node.health, ROLES.get(node.health, "warn")
+    return ("busy", "run") if node.name in context.holders else ("free", "dim")
+
+
+def _holder(node: Node, context: Context) -> Span:
+    task = context.holders.get(node.name)
+    if task is None:
+        return "", ""
+    return f"{task.id} {task.name}", "mine" if task.user == context.user else ""
+
+
+def _holder_user(node: Node, context: Context) -> Span:
+    task = context.holders.get(node.name)
+    return (task.user, "mine" if task.user == context.user else "") if task else ("", "")
+
+
+def percent_bar(percent: float | None, width: int, glyphs: Glyphs) -> str:
+    """A bar with its number: "███░░ 61%"; empty when nothing is known."""
+    if percent is None:
+        return ""
+    full, empty = bar(percent, 100, width - 5, glyphs)
+    return f"{full}{empty}{min(999, round(percent)):4d}%"
+
+
+def _cpu(node: Node, context: Context) -> Span:
+    used = context.usage.get(node.name, {}).get("cpu_percent")
+    share = None if used is None else used / max(node.cpus, 1.0)
+    return percent_bar(share, 11, context.glyphs), "run"
+
+
+def _gpu(node: Node, context: Context) -> Span:
+    return percent_bar(
+        context.usage.get(node.name, {}).get("gpu_percent"), 11, context.glyphs
+    ), "run"
+
+
+def _memory(node: Node, context: Context) -> Span:
+    used = context.usage.get(node.name, {}).get("memory_bytes")
+    if used is None:
+        return (size_of(node.memory_bytes) if node.memory_bytes else ""), "dim"
+    whole = f"/{size_of(node.memory_bytes)}" if node.memory_bytes else ""
+    return f"{size_of(used)}{whole}", ""
+
+
+NODE_COLUMNS = (
+    Column("NODE", 16, lambda n, c: (n.name, ""), letter="N", sort=lambda n: n.name),
+    Column("GROUP", 10, lambda n, c: (n.group, ""), letter="U", sort=lambda n: (n.group, n.name)),
+    Column("STATE", 8, node_state, letter="S", sort=lambda n: (n.health, n.name)),
+    Column("GPUS", 4, lambda n, c: (str(n.gpus), ""), right=True),
+    Column("GPU", 11, _gpu, from_width=100),
+    Column("CPU", 11, _cpu),
+    Column("MEMORY", 11, _memory, right=True, from_width=70),
+    Column("LEAF", 10, lambda n, c: (n.leaf, "dim"), from_width=130),
+    Column("USER", 8, _holder_user, from_width=100),
+    Column("TASK", 12, lambda n, c: _task_or_why(n, c), grows=True),
+)
+
+
+def _task_or_why(node: Node, context: Context) -> Span:
+    return (node.health_why, "warn") if node.health_why else _holder(node, context)
+
+
+def node_labels(node: Node, context: Context) -> dict[str, str]:
+    task = context.holders.get(node.name)
+    return {
+        "name": node.name,
+        "group": node.group,
+        "state": node_state(node, context)[0],
+        "leaf": node.leaf,
+        "zone": node.zone,
+        "user": task.user if task else "",
+    }
+
+
+# users
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """What one user has of the cluster. `quotas` are (group, level, used, limit)."""
+
+    name: str
+    held: int
+    share: float  # of all nodes that are held
+    running: int
+    waiting: int
+    quotas: tuple[tuple[str, str, int, int], ...] = ()
+
+
+def user_rows(model: Model) -> list[UserRow]:
+    """Everybody who has tasks or quotas of their own, the largest holder first."""
+    held: dict[str, int] = {}
+    running: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    used: dict[tuple[str, str, str], int] = {}
+    for task in model.tasks.values():
+        if task.is_active:
+            held[task.user] = held.get(task.user, 0) + len(task.on)
+            running[task.user] = running.get(task.user, 0) + 1
+            key = (task.user, task.group, task.level or task.priority)
+            used[key] = used.get(key, 0) + task.nodes
+        elif task.is_waiting:
+            waiting[task.user] = waiting.get(task.user, 0) + 1
+    names = {*held, *waiting, model.user, *(q["user"] for q in model.quotas)} - {"*", ""}
+    total = sum(held.values()) or 1
+    limits = _limits(model.quotas)
+    rows = [
+        UserRow(
+            name,
+            held.get(name, 0),
+            held.get(name, 0) / total,
+            running.get(name, 0),
+            waiting.get(name, 0),
+            _quotas_of(name, used, limits),
+        )
+        for name in names
+    ]
+    return sorted(rows, key=lambda row: (-row.held, row.name))
+
+
+def _limits(quotas: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], int]:
+    return {(q["user"], q["group"], q["priority"]): q["nodes"] for q in quotas}
+
+
+def _quotas_of(
+    name: str, used: Mapping[tuple[str, str, str], int], limits: Mapping[tuple[str, str, str], int]
+) -> tuple[tuple[str, str, int, int], ...]:
+    """Own rows win over everybody's; highest level first."""
+    keys = {(group, level) for user, group, level in limits if user in (name, "*")}
+    rows = []
+    for group, level in sorted(keys, key=lambda key: (key[0], -rank_of(key[1]))):
+        limit = limits.get((name, group, level), limits.get(("*", group, level), 0))
+        rows.append((group, level, used.get((name, group, level), 0), limit))
+    return tuple(rows)
+
+
+def _quota_text(row: UserRow, context: Context) -> Span:
+    """Bars of the quotas that are in use, the fullest first."""
+    parts = []
+    for group, level, used, limit in sorted(row.quotas, key=lambda q: -(q[2] / max(q[3], 1))):
+        if used:
+            full, empty = bar(used, limit, 6, context.glyphs)
+            parts.append(f"{group}/{_SHORT.get(level, level)} {full}{empty} {used}/{limit}")
+    return "  ".join(parts), "run"
+
+
+def _share(row: UserRow, context: Context) -> Span:
+    return (percent_bar(row.share * 100, 12, context.glyphs) if row.held else ""), "run"
+
+
+USER_COLUMNS = (
+    Column(
+        "USER",
+        12,
+        lambda u, c: (u.name, "mine" if u.name == c.user else ""),
+        letter="U",
+        sort=lambda u: u.name,
+    ),
+    Column("NODES", 6, lambda u, c: (str(u.held or ""), ""), right=True, letter="W",
+           sort=lambda u: -u.held),
+    Column("SHARE", 12, _share),
+    Column("RUN", 5, lambda u, c: (str(u.running or ""), "run"), right=True),
+    Column("WAIT", 6, lambda u, c: (str(u.waiting or ""), "wait"), right=True, letter="S",
+           sort=lambda u: -u.waiting),
+    Column("QUOTA IN USE", 20, _quota_text, grows=True),
+)  # fmt: skip
+
+
+# events
+
+_KIND_ROLES = {
+    "running": "run",
+    "starting": "start",
+    "suspending": "warn",
+    "suspended": "held",
+    "failed": "bad",
+    "stopped": "dim",
+    "succeeded": "run",
+}
+
+
+def _kind(event: Mapping[str, Any], _: Context) -> Span:
+    kind = str(event["kind"])
+    return kind, _KIND_ROLES.get(kind.rpartition(".")[2], "")
+
+
+def _event_why(event: Mapping[str, Any], _: Context) -> Span:
+    why = event.get("why") or ""
+    data = event.get("data") or {}
+    facts = " ".join(f"{key}={_brief(value)}" for key, value in data.items())
+    return printable(why or facts), "dim"
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"{value[0]}+{len(value) - 1}" if len(value) > 1 else "".join(map(str, value))
+    return str(value)
+
+
+EVENT_COLUMNS = (
+    Column("TIME", 8, lambda e, c: (clock_of(at_of(e["at"])), "dim")),
+    Column("TASK", 6, lambda e, c: ("" if e["task_id"] is None else str(e["task_id"]), ""),
+           right=True),
+    Column("KIND", 18, _kind),
+    Column("ACTOR", 10, lambda e, c: (printable(str(e["actor"])), "")),
+    Column("USER", 8, lambda e, c: (printable(e.get("user") or ""), ""), from_width=90),
+    Column("WHY", 12, _event_why, grows=True),
+)  # fmt: skip
+
+
+def event_labels(event: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "task": str(event.get("task_id") or ""),
+        "kind": str(event["kind"]),
+        "actor": str(event["actor"]),
+        "user": str(event.get("user") or ""),
+    }

@@ -1,0 +1,245 @@
+"""Groups, the last hour, and every node: as a heat map of who holds what, or as a table."""
+
+from collections.abc import Sequence
+
+from textual import work
+from textual.app import ComposeResult
+
+from hai.errors import HaiError
+from hai.tui.cluster_lines import group_line, history_lines, legend, user_letters
+from hai.tui.columns import header, laid_out, row_line, shortened
+from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
+from hai.tui.filters import matcher
+from hai.tui.messages import Chosen
+from hai.tui.model import Node, Task
+from hai.tui.pages import usage_text
+from hai.tui.present import NODE_COLUMNS, next_of, node_labels, node_state
+from hai.tui.screens.confirm import ConfirmScreen
+from hai.tui.text import Line, count_of, plain, size_of
+from hai.tui.verbs import TaskVerbs
+from hai.tui.widgets.heatmap import HeatMap
+from hai.tui.widgets.lines import Lines
+from hai.tui.widgets.strips import StripLine
+from hai.tui.widgets.table import Table
+
+_GROUPS_SHOWN = 6
+_SICK_FIRST = {"down": 0, "suspect": 1, "drained": 2}
+
+
+class ClusterScreen(TaskVerbs):
+    view = "cluster"
+
+    def __init__(self, filter: str = "") -> None:
+        super().__init__()
+        self.filter = filter
+        self._is_table = False
+        self._shown: Sequence[Node] = ()
+        self._chosen_by: tuple[int, str] = (-1, "")
+        self.heat = HeatMap(id="heat")
+        self.table = Table(NODE_COLUMNS, id="nodes")
+        self._groups_strip = StripLine(self._groups, id="groups")
+
+    def compose_main(self) -> ComposeResult:
+        yield self._groups_strip
+        yield StripLine(self._history, id="history")
+        yield self.heat
+        self.table.display = False
+        yield self.table
+        yield StripLine(self._detail, id="detail")
+
+    def on_mount(self) -> None:
+        self.query_one("#history", StripLine).styles.height = 3
+        self.query_one("#detail", StripLine).styles.height = 2
+        super().on_mount()
+
+    @property
+    def main(self) -> Lines:
+        return self.table if self._is_table else self.heat
+
+    # what is shown
+
+    def show_model(self) -> None:
+        lines = max(1, min(_GROUPS_SHOWN, len(self.hai.facts.groups)))
+        self._groups_strip.styles.height = lines
+        holders = self.hai.facts.holders
+        nodes = self._nodes_meant()
+        if self._is_table:
+            context = self.hai.context()
+            column = next((c for c in NODE_COLUMNS if c.letter == self.table.sorted_by), None)
+            if column is not None and column.sort is not None:
+                nodes = sorted(nodes, key=column.sort, reverse=self.table.is_reversed)
+            self.table.hint = "" if nodes else "no node matches"
+            self.table.show(nodes, [node.name for node in nodes], context)
+        else:
+            self.heat.show(nodes, holders)
+        self.renew()
+
+    def _nodes_meant(self) -> Sequence[Node]:
+        """Nodes that match the filter, the sick ones first in the table; the same list as long as
+        nothing changed."""
+        model = self.hai.model
+        if (model.version, self.filter) != self._chosen_by:
+            self._chosen_by = (model.version, self.filter)
+            nodes = list(model.nodes.values())
+            if self.filter.strip():
+                matches = matcher(self.filter.replace("@me", model.user))
+                context = self.hai.context()
+                nodes = [n for n in nodes if matches(_text(n, context.holders.get(n.name)),
+                                                     node_labels(n, context))]  # fmt: skip
+            if nodes != self._shown:
+                self._shown = nodes
+        if self._is_table:
+            return sorted(self._shown, key=lambda node: _SICK_FIRST.get(node.health, 9))
+        return self._shown
+
+    def title_line(self, width: int) -> Line:
+        total = self.hai.facts.total
+        line: Line = [(" cluster", "title"), (f"  {count_of(total.nodes, 'node')}", "dim")]
+        sick = ", ".join(f"{count} {name}" for name, count in sorted(total.health.items()))
+        if sick:
+            line.append((f"  {sick}", "warn"))
+        if self.filter.strip():
+            line.append((f"  /{self.filter} {self.filter_error}", "wait"))
+        server = self.hai.model.server
+        if server.get("paused"):
+            line.append(("  starts nothing: it is being taken down", "alert"))
+        return line
+
+    def _groups(self, width: int) -> list[Line]:
+        hai = self.hai
+        groups = sorted(hai.facts.groups, key=lambda group: -group.nodes)[:_GROUPS_SHOWN]
+        lines = [group_line(group, hai.model, width - 1, hai.glyphs) for group in groups]
+        return [shortened([(" ", ""), *line], width, hai.glyphs.more) for line in lines]
+
+    def _history(self, width: int) -> list[Line]:
+        hai = self.hai
+        lines = history_lines(hai.model, hai.facts.groups, width - 2, hai.glyphs)
+        return [[(" ", ""), *line] for line in lines]
+
+    def _detail(self, width: int) -> list[Line]:
+        """The node under the cursor, and whose letters are whose."""
+        hai = self.hai
+        node = self.node_meant()
+        holders = hai.facts.holders
+        line: Line = []
+        if node is not None:
+            state, role = node_state(node, hai.context())
+            line = [(f" {node.name}", "title"), (f"  {state}", role)]
+            line.append((f"  {_facts(node)}", "dim"))
+            line += _work(node, holders.get(node.name), hai.server_now())
+            line.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
+            line.append((f"  {node.health_why}", "warn"))
+        letters: Line = [(" ", ""), *legend(user_letters(holders), holders)]
+        more = hai.glyphs.more
+        return [shortened(line, width, more), shortened(letters, width, more)]
+
+    # what is meant
+
+    def node_meant(self) -> Node | None:
+        if self._is_table:
+            current: Node | None = self.table.current
+            return current
+        return self.heat.current
+
+    def task_meant(self) -> Task | None:
+        node = self.node_meant()
+        return None if node is None else self.hai.facts.holders.get(node.name)
+
+    def tasks_meant(self) -> Sequence[Task]:
+        task = self.task_meant()
+        return [] if task is None else [task]
+
+    def tick(self) -> None:
+        if self._is_table:
+            self.table.context = self.hai.context()
+            self.table.forget()
+        self.renew()
+
+    def on_moved(self) -> None:
+        self.renew()
+
+    def on_chosen(self, message: Chosen) -> None:
+        self.do_open()
+
+    # actions
+
+    def do_open(self) -> None:
+        task = self._one()
+        if task is not None:
+            self.hai.open_task(task.id)
+
+    def do_table(self) -> None:
+        self._is_table = not self._is_table
+        self.table.display, self.heat.display = self._is_table, not self._is_table
+        self.main.focus()
+        self.show_model()
+
+    def do_sort(self, letter: str) -> None:
+        table = self.table
+        if not self._is_table:
+            self.do_table()
+        table.is_reversed = table.sorted_by == letter and not table.is_reversed
+        table.sorted_by = letter
+        self.show_model()
+
+    def do_left(self) -> None:
+        if not self._is_table:
+            self.heat.do_left()
+
+    def do_right(self) -> None:
+        if not self._is_table:
+            self.heat.do_right()
+
+    def do_drain(self) -> None:
+        node = self.node_meant()
+        if node is None:
+            return
+        route, question = drain_question(node, self.hai.facts.holders.get(node.name))
+        if route == "node_resume":
+            self._change_node(route, node, question, "")
+            return
+        label = f"why is {node.name} drained? (Enter for no reason)"
+        self.ask("drain", label, lambda why: self._change_node(route, node, question, why))
+
+    @work(group="act")
+    async def _change_node(self, route: str, node: Node, question: object, why: str) -> None:
+        if not await self.hai.push_screen_wait(ConfirmScreen(question)):  # type: ignore[arg-type]
+            self.hai.say("nothing was changed")
+            return
+        body = {"why": why} if route == "node_drain" else None
+        try:
+            await self.hai.call(route, body=body, name=node.name)
+        except HaiError as error:
+            self.hai.tell(HaiError(NEWER) if is_missing_route(error) else error)
+            return
+        self.hai.say(f"{node.name}: {'drained' if body else 'takes tasks again'}", "run")
+
+    def twin(self) -> str:
+        return "hai-cli nodes -o wide" if self._is_table else "hai-cli nodes --tree"
+
+    def dumped(self) -> str:
+        context = self.hai.context()
+        layout = laid_out(NODE_COLUMNS, 160)
+        rows = [row_line(node, context, layout, "~") for node in self._nodes_meant()]
+        return plain([*self._groups(160), [], [(header(layout, "", ""), "")], *rows])
+
+
+def _text(node: Node, task: Task | None) -> str:
+    work = f"{task.id} {task.name} {task.user}" if task else ""
+    return f"{node.name} {node.group} {node.health} {node.health_why} {node.leaf} {work}"
+
+
+def _facts(node: Node) -> str:
+    parts = [node.group, f"{node.gpus} GPUs"]
+    parts += [f"{node.cpus:g} CPUs"] if node.cpus else []
+    parts += [size_of(node.memory_bytes)] if node.memory_bytes else []
+    parts += [node.leaf] if node.leaf else []
+    return ", ".join(parts)
+
+
+def _work(node: Node, task: Task | None, now: float) -> Line:
+    if task is None:
+        return []
+    following, role = next_of(task, now)
+    line: Line = [(f"  {named(task)}, {task.priority}", "")]
+    return [*line, (f"  {following}", role)] if following else line

@@ -1,0 +1,72 @@
+"""Asks before something is changed. Tab and Enter, or y, say yes; escape and n say no."""
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from hai.tui.consequences import Question
+from hai.tui.text import printable
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """True for yes. A question with `typed` wants that text before it can be yes."""
+
+    DEFAULT_CSS = """
+    ConfirmScreen { align: center middle; background: $background 60%; }
+    ConfirmScreen #box {
+        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
+        background: $panel; color: $foreground;
+    }
+    ConfirmScreen Static { height: auto; }
+    ConfirmScreen #question { text-style: bold; padding-bottom: 1; }
+    ConfirmScreen #command { color: $foreground 70%; padding: 1 0; }
+    ConfirmScreen #buttons { height: 1; }
+    ConfirmScreen Button { margin-right: 2; }
+    ConfirmScreen Button:focus { text-style: bold reverse; }
+    ConfirmScreen Input { border: none; height: 1; padding: 0; margin-bottom: 1; }
+    """
+    AUTO_FOCUS = "Input, #no"
+
+    def __init__(self, question: Question) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        question = self._question
+        with Vertical(id="box"):
+            yield Static(printable(question.title), id="question", markup=False)
+            yield Static("\n".join(map(printable, question.lines)), markup=False)
+            yield Static(question.command, id="command", markup=False)
+            if question.typed:
+                yield Input(placeholder=f"type {question.typed} to go on", compact=True)
+            with Horizontal(id="buttons"):
+                yield Button("Cancel", id="no", compact=True)
+                yield Button(question.verb, id="yes", compact=True)
+
+    def _answer(self, *, is_yes: bool) -> None:
+        typed = self.query(Input)
+        if is_yes and typed and typed.first().value.strip() != self._question.typed:
+            typed.first().focus()
+            return
+        self.dismiss(is_yes)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._answer(is_yes=event.button.id == "yes")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._answer(is_yes=True)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            event.stop()
+            self._answer(is_yes=False)
+        elif event.key in ("y", "n") and not isinstance(self.focused, Input):
+            event.stop()
+            self._answer(is_yes=event.key == "y")
+        elif event.key in ("left", "right"):
+            event.stop()
+            self.focus_next()

@@ -1,0 +1,255 @@
+"""The output of one task: followed, searched, wrapped, of all ranks or some."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from textual.app import ComposeResult
+
+from hai.errors import InvalidInput
+from hai.tui.feed import LogReader
+from hai.tui.filters import expression
+from hai.tui.logbuffer import Search
+from hai.tui.messages import Entered, LogArrived, LogNoted, Typed
+from hai.tui.screens.view import View
+from hai.tui.text import Line, printable
+from hai.tui.widgets.lines import Lines
+from hai.tui.widgets.logview import LogView
+
+TAIL = 1000
+_SINCE_SECONDS = {"2": 60, "3": 300, "4": 900, "5": 3600}
+_RANKS = re.compile(r"all|\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*")
+
+
+class LogsScreen(View):
+    view = "logs"
+
+    def __init__(self, task_id: int, *, previous: bool = False) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self._previous = previous
+        self._ranks = "all"
+        self._range = "0"
+        self._reader: LogReader | None = None
+        self._generation = 0
+        self._ended = ""
+        self.log_view = LogView(id="log")
+
+    def compose_main(self) -> ComposeResult:
+        yield self.log_view
+
+    @property
+    def main(self) -> Lines:
+        return self.log_view
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._open()
+
+    def on_unmount(self) -> None:
+        if self._reader is not None:
+            self._reader.stop()
+
+    # reading
+
+    def _query(self) -> Mapping[str, Any]:
+        query: dict[str, Any] = {"rank": self._ranks, "follow": 0 if self._previous else 1}
+        if self._previous:
+            query["prev"] = 1
+        if self._range == "0":
+            query["tail"] = TAIL
+        seconds = _SINCE_SECONDS.get(self._range)
+        if seconds is not None:
+            since = datetime.fromtimestamp(self.hai.server_now() - seconds, UTC)
+            query["since"] = since.isoformat().replace("+00:00", "Z")
+        return query
+
+    def _open(self) -> None:
+        """Read anew, with the ranks and the range that are chosen now."""
+        if self._reader is not None:
+            self._reader.stop()
+        self._generation += 1
+        self._ended = ""
+        view = self.log_view
+        view.clear()
+        view.follows = True
+        view.shows_ranks = not self._ranks.isdigit()
+        if view.search is not None:
+            view.look_for(Search(view.search.pattern))
+        self._reader = LogReader(
+            self.hai.client,
+            self.post_message,
+            task_id=self.task_id,
+            query=self._query(),
+            generation=self._generation,
+        )
+        self._reader.start()
+        self.renew()
+
+    def on_log_arrived(self, message: LogArrived) -> None:
+        if message.generation != self._generation or self._reader is None:
+            return
+        self.log_view.add(message.lines)
+        self._reader.taken()
+        self._search_on()
+
+    def on_log_noted(self, message: LogNoted) -> None:
+        if message.generation != self._generation:
+            return
+        if message.is_end:
+            self._ended = message.text
+        self.log_view.note(message.text)
+        self.renew()
+
+    def tick(self) -> None:
+        self.renew()
+
+    # what is shown
+
+    def title_line(self, width: int) -> Line:
+        view = self.log_view
+        task = self.hai.model.tasks.get(self.task_id)
+        line: Line = [(f" logs {self.task_id}", "title")]
+        if task is not None:
+            line.append((f" {task.name} {task.state}", "dim"))
+        line.append((f"  rank {self._ranks}", ""))
+        for word, is_on in (
+            ("before the last attempt", self._previous),
+            ("follow", view.follows and not self._ended),
+            ("wrap", view.wraps),
+            ("time", view.shows_times),
+        ):
+            if is_on:
+                line.append((f"  {word}", "run"))
+        line.append((f"  {len(view.buffer.lines):,} lines", "dim"))
+        if view.search is not None:
+            line.append((f"  /{view.search.pattern.pattern} {self._matches()}", "wait"))
+        if self.filter_error:
+            line.append((f"  {self.filter_error}", "bad"))
+        return line
+
+    def _matches(self) -> str:
+        search, found = self.log_view.search, self.log_view.found
+        if search is None:
+            return ""
+        more = "+" if search.next < self.log_view.buffer.end else ""
+        place = f"{search.place(found)}/" if found is not None else ""
+        return f"{place}{len(search.hits):,}{more} lines"
+
+    # searching
+
+    def do_filter(self) -> None:
+        search = self.log_view.search
+        text = search.pattern.pattern if search else ""
+        self.ask("search", "search: regular expression; n and N go on", self._seek, text=text)
+
+    def on_typed(self, message: Typed) -> None:
+        self._look_for(message.text)
+
+    def on_entered(self, message: Entered) -> None:
+        if message.kind == "search" and message.text is None:
+            self._look_for("")
+        super().on_entered(message)
+
+    def _look_for(self, text: str) -> None:
+        self.filter_error = ""
+        try:
+            search = Search(expression(text)) if text else None
+        except InvalidInput as error:
+            self.filter_error = error.message
+        else:
+            self.log_view.look_for(search)
+            self._search_on()
+        self.renew()
+
+    def _seek(self, text: str) -> None:
+        self._look_for(text)
+        self.log_view.go_to_match(forward=False)
+        self.renew()
+
+    def _search_on(self) -> None:
+        """Search a part, let keys be heard, search on."""
+        view = self.log_view
+        if view.search is not None and view.search.step(view.buffer):
+            self.set_timer(0.005, self._search_on)
+        self.title_strip.renew()
+
+    def do_next_match(self) -> None:
+        self.log_view.go_to_match(forward=True)
+        self.renew()
+
+    def do_last_match(self) -> None:
+        self.log_view.go_to_match(forward=False)
+        self.renew()
+
+    # actions
+
+    def do_follow(self) -> None:
+        view = self.log_view
+        if view.follows:
+            view.follows = False
+        else:
+            view.do_last()
+        self.renew()
+
+    def do_wrap(self) -> None:
+        self.log_view.toggle_wrap()
+        self.renew()
+
+    def do_times(self) -> None:
+        self.log_view.shows_times = not self.log_view.shows_times
+        self.log_view.reshape()
+        self.renew()
+
+    def do_left(self) -> None:
+        self.log_view.sideways(-1)
+
+    def do_right(self) -> None:
+        self.log_view.sideways(1)
+
+    def do_rank(self) -> None:
+        self.ask("rank", "which ranks: all, 0, or like 0,2-3", self._choose_ranks)
+
+    def _choose_ranks(self, text: str) -> None:
+        wanted = text.replace(" ", "")
+        if not _RANKS.fullmatch(wanted):
+            self.hai.say(f"{text!r} names no ranks: all, 0, or like 0,2-3", "warn")
+            return
+        self._ranks = wanted
+        self._open()
+
+    def do_range(self, number: str) -> None:
+        self._range = number
+        self._open()
+
+    def do_previous(self) -> None:
+        self._previous = not self._previous
+        self._open()
+
+    def do_copy(self) -> None:
+        self.hai.copy_to_clipboard(str(self.task_id))
+        self.hai.say(f"copied: {self.task_id}", "run")
+
+    def do_save(self) -> None:
+        self.hai.write_file(f"task-{self.task_id}", self.log_view.text(), suffix="log")
+
+    def do_dump(self) -> None:
+        self.do_save()
+
+    def do_pager(self) -> None:
+        self.hai.page_text("".join(printable(line) + "\n"
+                                   for line in self.log_view.text().splitlines()))  # fmt: skip
+
+    def do_back(self) -> None:
+        if self.log_view.search is not None:
+            self._look_for("")
+        else:
+            super().do_back()
+
+    def twin(self) -> str:
+        words = f"hai-cli logs {self.task_id} -r {self._ranks}"
+        return words + (" --prev" if self._previous else " -f")
+
+    def dumped(self) -> str:
+        return self.log_view.text()

@@ -1,0 +1,31 @@
+"""What everybody holds, and what of their quota is in use."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from hai.tui.present import USER_COLUMNS, UserRow, user_rows
+from hai.tui.screens.tables import TableView
+
+
+class UsersScreen(TableView):
+    view = "users"
+    columns = USER_COLUMNS
+
+    def rows(self) -> Sequence[UserRow]:
+        return user_rows(self.hai.model)
+
+    def key(self, row: Any) -> Hashable:
+        return str(row.name)
+
+    def text(self, row: Any) -> str:
+        return f"{row.name} {row.held} {row.running} {row.waiting}"
+
+    def labels(self, row: Any) -> Mapping[str, str]:
+        return {"user": row.name}
+
+    def open_row(self, row: Any) -> None:
+        self.hai.go("queue", f"-l user={row.name}")
+
+    def twin(self) -> str:
+        row = self.table.current
+        return f"hai-cli quota list {row.name}" if row else "hai-cli quota list"

@@ -1,0 +1,162 @@
+"""Words and numbers as cells of a table. Pure; colours are named by role, not by value.
+
+A span is (text, role); a line is a list of spans. Widgets turn roles into the theme's styles.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+Span = tuple[str, str]
+Line = list[Span]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+def at_of(text: str | None) -> float | None:
+    """RFC 3339 as Unix seconds; None for None."""
+    return None if text is None else datetime.fromisoformat(text).timestamp()
+
+
+def clock_of(at: float | None, *, date: bool = False) -> str:
+    """Local time of day, with the date on demand."""
+    if at is None:
+        return "-"
+    moment = datetime.fromtimestamp(at).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
+
+
+def age_of(seconds: float) -> str:
+    """At most five characters: 7s, 12m, 5h03, 3d, 120d."""
+    left = int(max(0.0, seconds))
+    if left < 60:
+        return f"{left}s"
+    if left < 3600:
+        return f"{left // 60}m"
+    if left < 86400:
+        return f"{left // 3600}h{left % 3600 // 60:02d}"
+    return f"{left // 86400}d"
+
+
+def size_of(count: float) -> str:
+    """Bytes in binary units: 512B, 1.5G."""
+    for unit in ("B", "K", "M", "G"):
+        if abs(count) < 1024:
+            return f"{count:.0f}{unit}" if unit == "B" or count >= 10 else f"{count:.1f}{unit}"
+        count /= 1024
+    return f"{count:.1f}T"
+
+
+def count_of(number: int, noun: str) -> str:
+    """1 task, 12 tasks."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def printable(text: str) -> str:
+    """`text` without colour codes, control characters made visible: nothing drives the terminal."""
+    if text.isprintable():
+        return text
+    text = _ESCAPE.sub("", text).replace("\t", "    ")
+    return _CONTROL.sub(_shown, text)
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def width_of(text: str) -> int:
+    """Columns of the terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_char_width(char) for char in text)
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, width: int, more: str = "…") -> str:
+    """`text` in at most `width` columns; `more` stands where something is missing."""
+    if len(text) <= width and width_of(text) <= width:
+        return text
+    if width <= 0:
+        return ""
+    kept, used = [], len(more)
+    for char in text[: width + 1]:
+        used += _char_width(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept) + more
+
+
+def fit(text: str, width: int, *, right: bool = False, more: str = "…") -> str:
+    """Exactly `width` columns."""
+    shown = cut(text, width, more)
+    blanks = " " * (width - width_of(shown))
+    return blanks + shown if right else shown + blanks
+
+
+def pieces(text: str, width: int) -> list[str]:
+    """`text` wrapped hard at `width` columns; one empty piece for an empty text."""
+    if not text or width <= 0:
+        return [text]
+    if text.isascii():
+        return [text[at : at + width] for at in range(0, len(text), width)]
+    found: list[str] = []
+    piece: list[str] = []
+    used = 0
+    for char in text:
+        columns = _char_width(char)
+        if used + columns > width and piece:
+            found.append("".join(piece))
+            piece, used = [], 0
+        piece.append(char)
+        used += columns
+    found.append("".join(piece))
+    return found
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` wrapped at blanks where that is possible; each line keeps its paragraph's indent."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        body = paragraph.lstrip(" ")
+        indent = " " * min(len(paragraph) - len(body), max(0, width // 2))
+        room = max(1, width - len(indent))
+        line = ""
+        for word in body.split(" "):
+            grown = f"{line} {word}" if line else word
+            if width_of(grown) <= room:
+                line = grown
+                continue
+            lines += [indent + line] if line else []
+            *whole, line = pieces(word, room)
+            lines += [indent + piece for piece in whole]
+        lines.append(indent + line)
+    return lines
+
+
+def line_width(line: Sequence[Span]) -> int:
+    return sum(width_of(text) for text, _ in line)
+
+
+def merged(line: Line) -> Line:
+    """Neighbours of one role as one span: less to draw and to send."""
+    whole: Line = []
+    for text, role in line:
+        if whole and whole[-1][1] == role:
+            whole[-1] = (whole[-1][0] + text, role)
+        else:
+            whole.append((text, role))
+    return whole
+
+
+def plain(lines: Iterable[Sequence[Span]]) -> str:
+    """Lines as text, for files and pipes."""
+    return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)

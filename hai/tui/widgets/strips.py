@@ -1,0 +1,42 @@
+"""Lines that are always there: header, title, keys."""
+
+from collections.abc import Callable
+
+from textual.geometry import Region
+from textual.strip import Strip
+
+from hai.tui.text import Line
+from hai.tui.widgets.lines import Lines
+
+
+class StripLine(Lines, can_focus=False):
+    """A line (or a few) made by `build(width)` whenever it is drawn."""
+
+    DEFAULT_CSS = "StripLine { height: 1; }"
+
+    def __init__(
+        self, build: Callable[[int], list[Line]], *, ground: str = "", id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._build = build
+        self._ground = ground
+        self._made: tuple[int, list[Line]] | None = None
+
+    def renew(self) -> None:
+        """Draw it again, if it would look different."""
+        width = self.size.width
+        made = self._build(width)
+        if self._made != (width, made):
+            self._made = (width, made)
+            self.refresh()
+
+    def count(self) -> int:
+        return self.size.height
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._made = (self.size.width, self._build(self.size.width))
+        return super().render_lines(crop)
+
+    def line(self, index: int, width: int) -> tuple[Line, str]:
+        made = self._made[1] if self._made else self._build(width)
+        return (made[index] if index < len(made) else []), self._ground

@@ -1,0 +1,190 @@
+"""A headless Chromium, driven by its own DevTools protocol: no driver to install."""
+
+import asyncio
+import base64
+import itertools
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.waiting import async_wait_until
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_STYLE = re.compile(rb"\x1b\[[0-9;:?]*[ -/]*[@-~]")
+_DEADLINE_SECONDS = 40.0
+
+
+def chromium() -> str | None:
+    """The program, where there is one."""
+    return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+
+
+@dataclass
+class Page:
+    """One tab. What came through its sockets and which URLs it asked for is kept."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    session_id: str = ""
+    urls: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # what the content policy stopped
+    received: bytearray = field(default_factory=bytearray)
+    sockets: int = 0
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _answers: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
+
+    async def listen(self) -> None:
+        async for message in self.socket:
+            answer = message.json()
+            if "id" in answer:
+                future = self._answers.pop(answer["id"], None)
+                if future is not None and not future.done():
+                    future.set_result(answer)
+            else:
+                self._note(answer["method"], answer.get("params", {}))
+
+    def _note(self, method: str, params: dict[str, Any]) -> None:
+        if method == "Network.requestWillBeSent":
+            self.urls.append(params["request"]["url"])
+        elif method == "Network.webSocketCreated":
+            self.urls.append(params["url"])
+            self.sockets += 1
+        elif method == "Network.webSocketFrameReceived":
+            frame = params["response"]
+            is_binary = frame["opcode"] == 2
+            data = frame["payloadData"]
+            self.received += base64.b64decode(data) if is_binary else data.encode()
+        elif method == "Log.entryAdded" and "Content Security" in params["entry"]["text"]:
+            self.refused.append(params["entry"]["text"])
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        number = next(self._numbers)
+        future = asyncio.get_running_loop().create_future()
+        self._answers[number] = future
+        order = {"id": number, "method": method, "params": params}
+        if self.session_id:
+            order["sessionId"] = self.session_id
+        await self.socket.send_json(order)
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            answer = await future
+        assert "error" not in answer, (method, answer)
+        return answer.get("result", {})
+
+    async def run(self, script: str) -> Any:
+        """The value of a JavaScript expression."""
+        found = await self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        return found["result"].get("value")
+
+    async def open(self, url: str) -> None:
+        await self.ask("Page.navigate", url=url)
+        await self.loads()
+
+    async def loads(self) -> None:
+        await async_wait_until(
+            lambda: self._is("document.readyState === 'complete'"), _DEADLINE_SECONDS, what="page"
+        )
+
+    async def _is(self, script: str) -> bool:
+        return bool(await self.run(script))
+
+    async def has(self, selector: str) -> None:
+        await async_wait_until(
+            lambda: self._is(f"document.querySelector({selector!r}) !== null"),
+            _DEADLINE_SECONDS,
+            what=selector,
+        )
+
+    async def fill(self, selector: str, text: str) -> None:
+        await self.run(f"document.querySelector({selector!r}).value = {text!r}")
+
+    async def click(self, selector: str) -> None:
+        await self.run(f"document.querySelector({selector!r}).click()")
+
+    async def press(self, *keys: str) -> None:
+        """Letters, or names as Enter and Escape, to whatever has the focus."""
+        codes = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("\t", 9)}
+        for key in keys:
+            text, code = codes.get(key, (key, 0))
+            event: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": code}
+            if len(key) == 1:
+                event["text"] = text
+            await self.ask("Input.dispatchKeyEvent", type="keyDown", **event)
+            await self.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    async def shows(self, text: str) -> None:
+        """Waits until the terminal was sent this text."""
+        wanted = text.encode()
+        await async_wait_until(
+            lambda: wanted in _STYLE.sub(b"", bytes(self.received)),
+            _DEADLINE_SECONDS,
+            what=f"{text!r} in the terminal",
+        )
+
+    def forget(self) -> None:
+        """What was received so far counts no more."""
+        self.received.clear()
+
+
+@asynccontextmanager
+async def tab(program: str) -> AsyncIterator[Page]:
+    """A browser with one empty tab; it ends with the context."""
+    profile = Path(tempfile.mkdtemp(prefix="hai-chromium-", dir="/tmp"))
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--headless=new",
+        "--no-sandbox",  # the tests may run as root
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--remote-debugging-port=0",
+        "--window-size=1200,800",
+        f"--user-data-dir={profile}",
+        "about:blank",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    port_file = profile / "DevToolsActivePort"
+    try:
+        await async_wait_until(
+            lambda: port_file.exists() and len(port_file.read_text().split()) == 2,
+            60,
+            what="Chromium",
+        )
+        port, path = port_file.read_text().split()
+        async with (
+            aiohttp.ClientSession() as client,
+            client.ws_connect(f"ws://127.0.0.1:{port}{path}", max_msg_size=0) as socket,
+        ):
+            page = Page(socket)
+            listening = asyncio.create_task(page.listen())
+            await _attach(page)
+            yield page
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+async def _attach(page: Page) -> None:
+    targets = await page.ask("Target.getTargets")
+    target = next(t for t in targets["targetInfos"] if t["type"] == "page")
+    found = await page.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+    page.session_id = found["sessionId"]
+    await page.ask("Emulation.setFocusEmulationEnabled", enabled=True)
+    for domain in ("Page", "Runtime", "Network", "Log"):
+        await page.ask(f"{domain}.enable")

@@ -1,0 +1,356 @@
+"""Studio as a visitor meets it: in a headless Chromium, and with requests of one's own."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.acceptance.browser import Page, chromium, tab
+from tests.acceptance.person import Person
+from tests.live import REPOSITORY, Live, free_port
+from tests.waiting import async_wait_until, wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+
+_COOKIE = re.compile(r"hai_studio=([^;]+)")
+
+
+@dataclass
+class Studio:
+    """A running hai-studio before the platform."""
+
+    live: Live
+    log: Path
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        words = ["--server", self.live.url, "--port", str(self.port), *self.options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hai.studio.main", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                start_new_session=True,
+            )
+        wait_until(lambda: "listening" in self.log.read_text(), 40, what="Studio")
+
+    def dashboards(self) -> list[psutil.Process]:
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+
+
+@pytest.fixture(scope="module")
+def studio(shared_live: Live) -> Iterator[Studio]:
+    if "bob" not in shared_live.tokens:
+        shared_live.add_user("bob")
+    found = Studio(shared_live, shared_live.directory / "studio.log")
+    found.start()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def make_studio(shared_live: Live, tmp_path: Path) -> Iterator[list[Studio]]:
+    made: list[Studio] = []
+    yield made
+    for studio in made:
+        studio.close()
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    program = chromium()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed")
+        pytest.skip("Chromium is not installed")
+    async with tab(program) as found:
+        yield found
+
+
+async def log_in(page: Page, studio: Studio, user: str, token: str) -> None:
+    await page.open(studio.url)
+    await page.has("input[name=token]")
+    await page.fill("input[name=user]", user)
+    await page.fill("input[name=token]", token)
+    await page.click("button")
+
+
+# in the browser
+
+
+async def test_log_in_see_the_queue_open_a_log_and_suspend(
+    page: Page, studio: Studio, hai: Person
+) -> None:
+    task_id = hai.submit("web.sh", "echo hello from the log; sleep 1000")
+    hai.live.wait(task_id, "running")
+    token = hai.live.tokens["root"]
+    await log_in(page, studio, "root", token)
+    await page.has("#desk")
+    await page.shows("nodes free")
+    await page.press("1")
+    await page.shows("web.sh")
+    await page.press(*f":task {task_id}", "Enter")
+    await page.shows("TIMELINE")
+    await page.press("l")
+    await page.shows("hello from the log")
+    await page.press("q")
+    page.forget()
+    await page.press("z")
+    await page.shows("is told to save")
+    await page.press("y")
+    await async_wait_until(
+        lambda: hai.live.detail(task_id)["state"] == "suspended", 60, what="the suspend"
+    )
+    assert page.refused == []
+    assert {url.split("/")[2] for url in page.urls if "/" in url} == {f"127.0.0.1:{studio.port}"}
+    assert not [url for url in page.urls if token in url]
+    seen = " ".join(f"{process.cmdline()} {process.environ()}" for process in studio.dashboards())
+    assert "hai.tui.main" in seen
+    assert token not in seen
+    assert token.encode() not in page.received
+    assert await page.run("document.cookie") == ""  # HttpOnly
+    hai("stop", str(task_id), "-y")
+
+
+async def test_a_visitor_has_that_users_rights_and_no_files(
+    page: Page, studio: Studio, hai: Person
+) -> None:
+    task_id = hai.hollow("not-bobs")
+    await log_in(page, studio, "bob", hai.live.tokens["bob"])
+    await page.has("#desk")
+    await page.shows("bob")
+    await page.press(*f":task {task_id}", "Enter")
+    await page.shows("TIMELINE")
+    await page.press("z")
+    await page.shows("is told to save")
+    await page.press("y")
+    await page.shows("belongs to root")
+    page.forget()
+    await page.press("x", "?")
+    await page.shows("keys of task")
+    assert b"written:" not in bytes(page.received)
+    assert hai.live.detail(task_id)["state"] == "running"
+    hai("stop", str(task_id), "-y")
+
+
+async def test_a_wrong_token_is_refused(page: Page, studio: Studio) -> None:
+    await log_in(page, studio, "root", "hai_wrong")
+    await page.has("[role=alert]")
+    assert "user or token is wrong" in await page.run("document.body.innerText")
+    assert page.sockets == 0
+
+
+async def test_log_out_ends_the_dashboard(page: Page, studio: Studio) -> None:
+    before = len(studio.dashboards())
+    await log_in(page, studio, "bob", studio.live.tokens["bob"])
+    await page.has("#desk")
+    await page.shows("nodes free")
+    assert len(studio.dashboards()) == before + 1
+    await page.click("#bar button")
+    await page.has("input[name=token]")
+    await async_wait_until(lambda: len(studio.dashboards()) <= before, 20, what="its end")
+
+
+# with requests of one's own
+
+
+@dataclass
+class Visitor:
+    """Somebody without a browser."""
+
+    studio: Studio
+    client: aiohttp.ClientSession
+
+    async def log_in(self, user: str, token: str) -> aiohttp.ClientResponse:
+        return await self.client.post(
+            f"{self.studio.url}/login",
+            data={"user": user, "token": token},
+            allow_redirects=False,
+        )
+
+    async def socket(
+        self, cookie: str = "", origin: str | None = None
+    ) -> aiohttp.ClientWebSocketResponse:
+        headers = {"Origin": self.studio.url if origin is None else origin}
+        if cookie:
+            headers["Cookie"] = f"hai_studio={cookie}"
+        return await self.client.ws_connect(
+            f"{self.studio.url.replace('http', 'ws')}/ws?width=80&height=24", headers=headers
+        )
+
+
+@pytest.fixture
+async def visitor(studio: Studio) -> AsyncIterator[Visitor]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield Visitor(studio, client)
+
+
+def cookie_of(reply: aiohttp.ClientResponse) -> str:
+    found = _COOKIE.search(reply.headers["Set-Cookie"])
+    assert found
+    return found[1]
+
+
+async def hears(socket: aiohttp.ClientWebSocketResponse, text: bytes) -> None:
+    seen = b""
+    async with asyncio.timeout(60):
+        async for message in socket:
+            seen += message.data if isinstance(message.data, bytes) else b""
+            if text in seen:
+                return
+    raise AssertionError(f"{text!r} did not come: {seen[-500:]!r}")
+
+
+async def test_the_cookie_is_for_the_browser_only(visitor: Visitor) -> None:
+    reply = await visitor.log_in("root", visitor.studio.live.tokens["root"])
+    assert reply.status == 303
+    attributes = reply.headers["Set-Cookie"]
+    assert "HttpOnly" in attributes
+    assert "SameSite=Strict" in attributes
+    assert visitor.studio.live.tokens["root"] not in attributes
+    for name in ("Content-Security-Policy", "X-Content-Type-Options", "Cache-Control"):
+        assert name in reply.headers
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense"])
+async def test_no_cookie_no_socket(visitor: Visitor, cookie: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await visitor.socket(cookie)
+    assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+async def test_another_pages_socket_is_refused(visitor: Visitor, origin: str) -> None:
+    reply = await visitor.log_in("root", visitor.studio.live.tokens["root"])
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await visitor.socket(cookie_of(reply), origin)
+    assert refused.value.status == 403
+    posted = await visitor.client.post(
+        f"{visitor.studio.url}/logout", headers={"Origin": origin}, allow_redirects=False
+    )
+    assert posted.status == 403
+
+
+async def test_a_name_needs_its_own_token(visitor: Visitor) -> None:
+    tokens = visitor.studio.live.tokens
+    assert (await visitor.log_in("root", tokens["bob"])).status == 403
+    assert (await visitor.log_in("bob", "")).status == 403
+    assert (await visitor.log_in("bob", "häi")).status == 403
+
+
+async def test_the_second_page_of_a_visitor_takes_over(visitor: Visitor) -> None:
+    reply = await visitor.log_in("bob", visitor.studio.live.tokens["bob"])
+    first = await visitor.socket(cookie_of(reply))
+    await hears(first, b"HAI")
+    second = await visitor.socket(cookie_of(reply))
+    await hears(second, b"HAI")
+    async with asyncio.timeout(20):
+        while not first.closed:
+            await first.receive()
+    await second.send_str('["stdin"]')  # what is no message is passed over
+    await second.send_str("not json")
+    await second.send_str('["resize", {"width": "wide", "height": 999999}]')
+    await second.send_str('["ping", 7]')
+    await hears_pong(second)
+    await second.close()
+
+
+async def hears_pong(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async with asyncio.timeout(20):
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.TEXT and "pong" in message.data:
+                return
+    raise AssertionError("no pong")
+
+
+async def test_guessing_is_slowed_down(
+    make_studio: list[Studio], shared_live: Live, tmp_path: Path
+) -> None:
+    studio = Studio(shared_live, tmp_path / "studio.log")
+    make_studio.append(studio)
+    studio.start()
+    async with aiohttp.ClientSession() as client:
+        visitor = Visitor(studio, client)
+        codes = [(await visitor.log_in("root", f"hai_{n}")).status for n in range(6)]
+        assert codes == [403] * 5 + [429]
+        reply = await visitor.log_in("root", shared_live.tokens["root"])
+        assert reply.status == 429
+        assert int(reply.headers["Retry-After"]) >= 1
+    assert shared_live.tokens["root"] not in studio.log.read_text()
+
+
+async def test_limits_of_visitors_and_idle_time(
+    make_studio: list[Studio], shared_live: Live, tmp_path: Path
+) -> None:
+    options = ("--visitors", "1", "--idle-minutes", "0.1")
+    studio = Studio(shared_live, tmp_path / "studio.log", options)
+    make_studio.append(studio)
+    studio.start()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        visitor = Visitor(studio, client)
+        root = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
+        socket = await visitor.socket(root)
+        await hears(socket, b"HAI")
+        other = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await visitor.socket(other)
+        assert refused.value.status == 503
+        async with asyncio.timeout(40):
+            while not socket.closed:
+                await socket.receive()
+        await async_wait_until(lambda: not studio.dashboards(), 20, what="the dashboard's end")
+        page = await client.get(studio.url, headers={"Cookie": f"hai_studio={root}"})
+        assert "Log in" in await page.text()
+
+
+async def test_a_revoked_token_gets_no_socket(visitor: Visitor) -> None:
+    live = visitor.studio.live
+    with live.client() as admin:
+        made = admin.post("/users/bob/tokens", json={"label": "short"}).json()
+    cookie = cookie_of(await visitor.log_in("bob", made["token"]))
+    with live.client() as admin:
+        assert admin.delete(f"/tokens/{made['id']}").status_code == 204
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await visitor.socket(cookie)
+    assert refused.value.status == 403
+
+
+def test_what_can_not_be_is_told(studio: Studio) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "hai.studio.main", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    taken = run("--server", studio.live.url, "--port", str(studio.port))
+    assert taken.returncode == 1
+    assert "hai-studio: can not listen on 127.0.0.1" in taken.stderr
+    assert run("--server", "ftp://x").returncode == 2
+    assert run("--server", studio.live.url, "--visitors", "0").returncode == 2

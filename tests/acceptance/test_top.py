@@ -1,0 +1,236 @@
+"""hai-cli top at a real terminal, against a real server with real tasks."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import MakeLive
+from tests.acceptance.person import PROGRAM, Person
+from tests.acceptance.tmux import window
+from tests.live import Live
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+TALKER = """
+import time
+for number in range(100000):
+    print("line", number, flush=True)
+    time.sleep(0.05)
+"""
+
+
+def top_processes(token: str = "") -> list[psutil.Process]:
+    """Our dashboards; with `token` everything that shows it in its command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        wanted = token in line if token else "hai.cli.main top" in line and "tmux" not in line
+        if wanted:
+            found.append(process)
+    return found
+
+
+def test_start_look_act_and_leave(hai: Person) -> None:
+    task_id = hai.hollow("watched")
+    with window([*PROGRAM, "top", "queue"], hai.environ()) as tmux:
+        tmux.sees("watched", "live")
+        assert tmux.mode("alternate_on") == "1"
+        tmux.types("/", *"watched", "Enter")
+        tmux.sees("1/1")
+        tmux.types("z")
+        tmux.sees("Suspend task", "is told to save")
+        tmux.types("y")
+        hai.live.wait(task_id, "suspended")
+        tmux.sees("held")
+        tmux.types("z")
+        tmux.sees("Resume task")
+        tmux.types("Tab", "Enter")
+        hai.live.wait(task_id, "running")
+        tmux.types("C-d")
+        tmux.sees("Stop task")
+        tmux.types("y")
+        hai.live.wait(task_id, "stopped")
+        tmux.types(":", "q", "Enter")
+        tmux.sees("ended with 0")
+        assert tmux.mode("alternate_on") == "0"
+        assert tmux.mode("cursor_flag") == "1"
+        assert tmux.mode("mouse_any_flag") == "0"
+
+
+def test_it_fits_any_size(hai: Person) -> None:
+    with window([*PROGRAM, "top"], hai.environ()) as tmux:
+        tmux.sees("training", "nodes busy", "filter", "live")
+        for width, height in ((120, 40), (40, 10), (20, 5), (80, 24)):
+            tmux.resize(width, height)
+            tmux.sees("HAI")
+        tmux.sees("nodes busy", "filter")
+        tmux.types("q")
+        tmux.sees("ended with 0")
+
+
+def test_the_server_goes_and_comes_back(make_live: MakeLive) -> None:
+    live = make_live(hollow_nodes=2)
+    person = Person(live)
+    person.hollow("before")
+    with window([*PROGRAM, "top", "queue"], person.environ()) as tmux:
+        tmux.sees("before", "live")
+        live.kill()
+        tmux.sees("no connection")
+        tmux.sees("before")  # what was known stays in sight
+        live.start()
+        tmux.sees("live")
+        person.hollow("after")
+        tmux.sees("after")
+        tmux.types("C-c")
+        tmux.sees("ended with 0")
+
+
+def test_logs_of_a_real_task_are_followed(hai: Person) -> None:
+    task_id = hai.submit("talker.py", TALKER, "-n", "2")
+    hai.live.wait(task_id, "running")
+    with window([*PROGRAM, "top", "logs", str(task_id)], hai.environ()) as tmux:
+        tmux.sees("[0] line", "[1] line", "follow")
+        tmux.types("/", *"line 2.$", "Enter")
+        tmux.sees("lines")
+        tmux.types("q")
+        tmux.sees("ended with 0")
+    hai("stop", str(task_id), "-y")
+
+
+def test_quitting_while_the_server_hangs_is_quick(make_live: MakeLive) -> None:
+    live = make_live()
+    person = Person(live)
+    with window([*PROGRAM, "top"], person.environ()) as tmux:
+        tmux.sees("live")
+        assert live.process is not None
+        live.process.send_signal(signal.SIGSTOP)
+        try:
+            tmux.types("q")
+            tmux.sees("ended with 0", seconds=10)
+        finally:
+            live.process.send_signal(signal.SIGCONT)
+
+
+def test_a_hang_up_leaves_nothing_behind(hai: Person) -> None:
+    with window([*PROGRAM, "top"], hai.environ()) as tmux:
+        tmux.sees("live")
+        assert top_processes()
+    wait_until(lambda: not top_processes(), 20, what="the dashboard's end")
+
+
+def test_no_colour_no_mouse_and_ascii(hai: Person) -> None:
+    environ = hai.environ(NO_COLOR="1", LANG="C", LC_ALL="C")
+    with window([*PROGRAM, "top"], environ) as tmux:
+        tmux.sees("training", "live")
+        colours = tmux.colours
+        assert "38;" not in colours
+        assert "48;" not in colours
+        assert tmux.screen.isascii()
+        assert tmux.mode("mouse_any_flag") == "0"
+        tmux.types("F2")
+        wait_until(lambda: tmux.mode("mouse_any_flag") == "1", 20, what="the mouse")
+        tmux.types("q")
+        tmux.sees("ended with 0")
+
+
+def test_no_secret_anywhere(hai: Person) -> None:
+    token = hai.live.tokens["root"]
+    with window([*PROGRAM, "top", "queue"], hai.environ()) as tmux:
+        tmux.sees("live")
+        for key in ("1", "5", "6", "7", "?", "q", "C-p"):
+            tmux.types(key)
+            assert token not in tmux.screen
+        assert top_processes(token) == []
+        tmux.types("C-c")
+        tmux.sees("ended with 0")
+    assert token not in hai.live.log()
+
+
+def test_the_pager_is_the_users_own(hai: Person, tmp_path: Path) -> None:
+    task_id = hai.submit("once.sh", "echo marvellous; sleep 600")
+    hai.live.wait(task_id, "running")
+    environ = hai.environ(PAGER=f"cp --target-directory={tmp_path}")
+    with window([*PROGRAM, "top", "logs", str(task_id)], environ) as tmux:
+        tmux.sees("marvellous")
+        tmux.types("o")
+        wait_until(lambda: any(tmp_path.iterdir()), 20, what="the pager")
+        tmux.sees("marvellous")
+        tmux.types("q")
+        tmux.sees("ended with 0")
+    hai("stop", str(task_id), "-y")
+    assert "marvellous" in next(tmp_path.iterdir()).read_text()
+
+
+def test_an_older_servers_missing_routes_are_told(hai: Person) -> None:
+    """The dashboard may be newer than the server: it says so and does what it can."""
+    task_id = hai.hollow("asked-about")
+    with window([*PROGRAM, "top", "queue", "asked-about"], hai.environ()) as tmux:
+        tmux.sees("asked-about", "1/1")
+        tmux.types("w")
+        tmux.sees(f"why task {task_id}")
+        tmux.types("q")
+        tmux.sees("1/1")
+        tmux.types("+")
+        tmux.sees("Priority ", "hai-cli priority", "Change")
+    hai("stop", str(task_id), "-y")
+
+
+# for scripts
+
+
+def test_once_prints_the_queue(hai: Person) -> None:
+    task_id = hai.hollow("printed-once")
+    done = hai("top", "--once")
+    assert done.code == 0
+    assert "nodes free" in done.out
+    assert any(
+        str(task_id) in line and "printed-once" in line and "running" in line
+        for line in done.out.splitlines()
+    )
+    assert "\x1b" not in done.out
+    answer = json.loads(hai("top", "--once", "-o", "json").out)
+    assert task_id in [row["id"] for row in answer["tasks"]]
+    assert answer["schema_version"] == 1
+    assert hai.live.tokens["root"] not in json.dumps(answer)
+    hai("stop", str(task_id), "-y")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("top",), 2, "--once"),
+        (("top", "--once", "-o", "csv"), 2, "no format csv"),
+        (("top", "--once", "--url", "http://127.0.0.1:9"), 7, "no answer"),
+    ],
+)
+def test_what_can_not_be_shown_is_told(
+    hai: Person, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = hai(*words)
+    assert done.code == code
+    assert said in done.err
+
+
+def test_a_wrong_token_is_told_after_the_screen_is_given_back(live: Live, tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yaml"
+    conf.touch(0o600)
+    conf.write_text(f"url: {live.url}\ntoken: hai_nonsense\n")
+    person = Person(live)
+    with window([*PROGRAM, "top"], person.environ(HAI_CONF=os.fspath(conf))) as tmux:
+        tmux.sees("the token is unknown", "hint: log in again", "ended with 4")
+        assert tmux.mode("alternate_on") == "0"
+
+
+def test_a_wrong_keymap_is_told(hai: Person, tmp_path: Path) -> None:
+    (tmp_path / "hai").mkdir()
+    (tmp_path / "hai" / "top.toml").write_text('[keys]\ndance = "d"\n')
+    with window([*PROGRAM, "top"], hai.environ(XDG_CONFIG_HOME=os.fspath(tmp_path))) as tmux:
+        tmux.sees("there is no such action", "ended with 2")

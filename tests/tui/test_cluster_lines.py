@@ -1,0 +1,134 @@
+"""Sums and the map of nodes, from a model that was put together from pieces."""
+
+from typing import Any
+
+import pytest
+
+from hai.tui.cluster_lines import (
+    group_facts,
+    group_line,
+    heat_cell,
+    heat_rows,
+    history_lines,
+    total_of,
+    user_letters,
+)
+from hai.tui.glyphs import UNICODE
+from hai.tui.model import Model
+from hai.tui.once import once_lines
+from hai.tui.present import NODE_COLUMNS, Context, user_rows
+from hai.tui.text import line_width, plain
+from tests.tui.scene import NOW, node_row, piece, running, task_row, whole
+
+
+@pytest.fixture
+def model() -> Model:
+    made = Model()
+    made.apply(whole(), NOW)
+    return made
+
+
+def test_groups_count_every_node_once(model: Model) -> None:
+    facts = {group.name: group for group in group_facts(model, model.holders())}
+    training = facts["training"]
+    assert (training.nodes, training.busy, training.free, training.sick) == (16, 9, 5, 2)
+    assert (training.running, training.waiting) == (3, 4)
+    assert training.health == {"drained": 1, "suspect": 1}
+    total = total_of(list(facts.values()))
+    assert (total.nodes, total.free, total.gpus, total.gpus_busy) == (20, 8, 128, 72)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_lines_fit_their_width(model: Model, width: int) -> None:
+    groups = group_facts(model, model.holders())
+    for line in history_lines(model, groups, width, UNICODE):
+        assert line_width(line) <= width
+    if width >= 80:
+        assert all(line_width(group_line(g, model, width, UNICODE)) <= width for g in groups)
+
+
+def test_the_map_shows_who_holds_what_and_what_is_wrong(model: Model) -> None:
+    holders = model.holders()
+    letters = user_letters(holders)
+    assert letters == {"alice": 0, "bob": 1, "carol": 2}
+    rows = heat_rows(list(model.nodes.values()), 13 + 10)
+    assert [(row.caption, len(row.nodes)) for row in rows] == [
+        ("training", 10), ("", 6), ("jupyter_cpu", 4),
+    ]  # fmt: skip
+    shown = "".join(heat_cell(n, holders, letters)[0] for row in rows for n in row.nodes)
+    assert shown == "BBBBBBAAC....d?.C..."
+    assert len(heat_rows(list(model.nodes.values()), 80, group="jupyter_cpu")) == 1
+
+
+def test_leaves_are_in_natural_order() -> None:
+    nodes = [node_row(f"n-{i}", leaf=f"leaf-{leaf}") for i, leaf in ((1, 10), (2, 9), (3, 1))]
+    model = Model()
+    model.apply(whole(nodes=nodes, tasks=[]), NOW)
+    row = heat_rows(list(model.nodes.values()), 80)[0]
+    assert [node.leaf for node in row.nodes] == ["leaf-1", "leaf-9", "leaf-10"]
+
+
+def test_users_and_their_quotas(model: Model) -> None:
+    rows = {row.name: row for row in user_rows(model)}
+    assert (rows["bob"].held, rows["bob"].running, rows["bob"].waiting) == (6, 1, 1)
+    assert rows["bob"].share == 0.6
+    assert ("training", "HIGH", 6, 12) in rows["bob"].quotas  # everybody's
+    assert ("training", "HIGH", 0, 4) in rows["alice"].quotas  # her own wins
+
+
+def test_nodes_show_live_figures_and_reasons(model: Model) -> None:
+    context = Context(NOW, "alice", UNICODE, model.holders(), model.usage)
+
+    def cells(name: str) -> dict[str, str]:
+        node = model.nodes[name]
+        return {column.title: column.cell(node, context)[0] for column in NODE_COLUMNS}
+
+    busy = cells("train-06")
+    assert (busy["STATE"], busy["GPU"], busy["CPU"]) == ("busy", "█████░  91%", "███░░░  50%")
+    assert (busy["MEMORY"], busy["TASK"], busy["USER"]) == ("128G/512G", "102 digits", "alice")
+    assert cells("train-13")["TASK"] == "power supply"
+    assert cells("train-15")["STATE"] == "free"
+
+
+def test_once_is_the_same_in_plain_lines(model: Model) -> None:
+    text = plain(once_lines(model, NOW, 160, UNICODE))
+    lines = text.splitlines()
+    assert lines[0] == "8/20 nodes free, 56/128 GPUs free, 4 tasks running, 4 waiting"
+    assert [line.split()[0] for line in lines[5:]] == [
+        "101", "102", "104", "103", "105", "106", "107", "108",
+    ]  # fmt: skip
+
+
+# pieces
+
+
+def applied(*pieces: Any) -> Model:
+    made = Model()
+    for number, part in enumerate(pieces):
+        made.apply(part, NOW + number)
+    return made
+
+
+def test_a_heartbeat_is_no_news(model: Model) -> None:
+    before = model.version
+    model.apply(piece(), NOW + 5)
+    assert model.version == before
+    assert model.received_at == NOW + 5
+    model.apply(piece(tasks=[task_row(900)]), NOW + 6)
+    assert model.version == before + 1
+
+
+def test_the_servers_clock_is_used_for_ages() -> None:
+    made = applied(whole(at="2030-03-17T17:47:40Z"))  # a minute ahead of us
+    assert made.skew == 60
+
+
+def test_pieces_add_up() -> None:
+    made = applied(
+        whole(tasks=[running(1, "train-00")], more=2, cursor=""),
+        piece(tasks=[task_row(2), task_row(3)], order={"training": [3, 2]}),
+        piece(gone=[2], tasks=[task_row(4)], order={"training": [4, 3]}),
+    )
+    assert set(made.tasks) == {1, 3, 4}
+    assert {t.id: t.position for t in made.tasks.values()} == {1: None, 3: 2, 4: 1}
+    assert made.complete

@@ -1,0 +1,64 @@
+"""Logs under the dashboard's keys."""
+
+import pytest
+
+from hai.tui.screens.logs import LogsScreen
+from hai.tui.widgets.logview import LogView
+from tests.tui.conftest import Drive
+from tests.tui.scene import Scene, log_lines
+
+
+async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
+    scene.log = [
+        log_lines(*(f"step {n} loss={n / 100}" for n in range(300))),
+        log_lines("x" * 1_000_000, rank=1),
+        ("gap", {"rank": 1, "attempt": 1, "bytes": 4096}),
+    ]
+    async with drive("queue", size=(80, 24)) as driver:
+        await driver.press("j", "l")
+        await driver.sees("end: the task is running", "4,096 bytes of rank 1", "[1] xxx")
+        assert scene.asked["rank"] == ["all"]
+        await driver.press("/", *"loss=0", "enter")
+        await driver.sees("100/100 lines", "step 99 loss=0.99")
+        await driver.press("N")
+        await driver.sees("99/100 lines")
+        await driver.press("n", "n")
+        await driver.sees("1/100 lines")
+        await driver.press("escape", "G", "w")
+        await driver.sees("wrap", "1,000,000 characters in all")
+        await driver.press("t", "g")
+        await driver.sees("17:46:40Z [0] step 0")
+
+
+async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, scene: Scene) -> None:
+    scene.log = [log_lines("hello")]
+    async with drive("queue") as driver:
+        await driver.press("l")
+        await driver.sees("hello")
+        assert scene.asked["tail"] == ["1000"]
+        await driver.press("r", *"0,2-3", "enter")
+        await driver.until(lambda: scene.asked["rank"] == ["0,2-3"])
+        await driver.press("2")
+        await driver.until(lambda: "since" in scene.asked)
+        await driver.press("p")
+        await driver.until(lambda: scene.asked.get("prev") == ["1"])
+        await driver.press("r", *"nonsense", "enter")
+        await driver.sees("names no ranks")
+        assert isinstance(driver.app.screen, LogsScreen)
+
+
+async def test_a_flood_of_lines_is_bounded(
+    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LogView, "lines_kept", 5000)
+    scene.log = [
+        log_lines(*(f"line {n}" for n in range(k, k + 500))) for k in range(0, 20_000, 500)
+    ]
+    async with drive("queue") as driver:
+        await driver.press("l")
+        screen = driver.app.screen
+        assert isinstance(screen, LogsScreen)
+        await driver.sees("end: the task is running", "line 19999")
+        assert len(screen.log_view.buffer.lines) <= 5000
+        await driver.press("g")
+        await driver.sees("line 15")

@@ -1,0 +1,117 @@
+"""One table of actions: what it promises, the program can do, and the keys follow the contract."""
+
+from pathlib import Path
+
+import pytest
+
+from hai.errors import InvalidInput
+from hai.tui.actions import ACTIONS, EVERY, Mode, actions_of, by_key, check_keys, key_text
+from hai.tui.app import HaiTop
+from hai.tui.help import help_page
+from hai.tui.preferences import Preferences, load_preferences, parse, preferences_path
+from hai.tui.screens.cluster import ClusterScreen
+from hai.tui.screens.events import EventsScreen
+from hai.tui.screens.logs import LogsScreen
+from hai.tui.screens.queue import QueueScreen
+from hai.tui.screens.task import TaskScreen
+from hai.tui.screens.text import TextScreen
+from hai.tui.screens.users import UsersScreen
+from hai.tui.text import plain
+from hai.tui.widgets.lines import Lines
+
+SCREENS = {
+    screen.view: screen
+    for screen in (
+        ClusterScreen, EventsScreen, LogsScreen, QueueScreen, TaskScreen, TextScreen, UsersScreen,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("view", sorted(EVERY))
+def test_every_action_of_a_screen_can_be_performed(view: str) -> None:
+    targets = {"app": HaiTop, "screen": SCREENS[view], "main": Lines}
+    for action in actions_of(view, Mode()):
+        family = action.name.rpartition("_")[0] if action.argument else action.name
+        assert hasattr(targets[action.target], f"do_{family}"), action.name
+
+
+@pytest.mark.parametrize("view", sorted(EVERY))
+def test_no_key_means_two_things_on_a_screen(view: str) -> None:
+    taken: dict[str, str] = {}
+    for action in actions_of(view, Mode()):
+        for key in action.key.split():
+            assert taken.setdefault(key, action.name) == action.name, key
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "name"),
+    [
+        ("queue", "?", "help"), ("queue", ":", "command"), ("queue", "/", "filter"),
+        ("queue", "enter", "open"), ("queue", "space", "mark"), ("queue", "d", "describe"),
+        ("queue", "y", "yaml"), ("queue", "c", "copy"), ("queue", "l", "logs"),
+        ("queue", "p", "previous"), ("queue", "w", "why"), ("queue", "e", "edit"),
+        ("queue", "ctrl+d", "stop"), ("queue", "ctrl+k", "kill"), ("queue", "z", "toggle"),
+        ("queue", "+", "raise"), ("queue", "-", "lower"), ("queue", "x", "dump"),
+        ("queue", "ctrl+r", "refresh"), ("queue", "ctrl+a", "aliases"), ("logs", "f", "follow"),
+        ("logs", "w", "wrap"), ("logs", "t", "times"), ("logs", "n", "next_match"),
+        ("logs", "N", "last_match"), ("logs", "s", "save"), ("logs", "r", "rank"),
+        ("queue", "escape", "back"), ("queue", "q", "leave"), ("queue", "j", "down"),
+        ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"),
+    ],
+)  # fmt: skip
+def test_keys_are_the_ones_that_experts_expect(view: str, key: str, name: str) -> None:
+    assert by_key(actions_of(view, Mode()))[key].name == name
+
+
+def test_modes_take_actions_away() -> None:
+    names = {action.name for action in actions_of("queue", Mode(read_only=True))}
+    assert names & {"stop", "kill", "toggle", "raise", "lower", "edit"} == set()
+    names = {action.name for action in actions_of("logs", Mode(in_browser=True))}
+    assert names & {"save", "pager", "dump"} == set()
+
+
+def test_help_lists_every_action_of_the_screen() -> None:
+    text = plain(help_page("cluster", Mode(), {}))
+    for action in actions_of("cluster", Mode()):
+        if not action.name.startswith("view_"):
+            assert action.help in text
+            assert key_text(action.key) in text
+
+
+def test_names_of_actions_are_unique() -> None:
+    names = [action.name for action in ACTIONS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "keys", [{"dance": "d"}, {"stop": "w"}, {"stop": "q"}], ids=["unknown", "taken", "taken by all"]
+)
+def test_a_keymap_that_can_not_work_is_refused(keys: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match=r"\[keys\]"):
+        check_keys(keys)
+
+
+def test_preferences_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "top.toml"
+    assert load_preferences(path) == Preferences()
+    path.write_text('theme = "hai-light"\n[keys]\nstop = "ctrl+x"\n[views]\n8 = "users"\n')
+    found = load_preferences(path)
+    assert (found.theme, found.keys["stop"], found.views["8"], found.views["1"]) == (
+        "hai-light", "ctrl+x", "users", "queue",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["theme = 1", "[keys]\nstop = 1", "[views]\n12 = 'x'", "colour = 'red'", "= ="]
+)
+def test_wrong_preferences_name_the_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "top.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=r"top\.toml"):
+        load_preferences(path)
+
+
+def test_where_preferences_are() -> None:
+    assert preferences_path({"HOME": "/h"}) == Path("/h/.config/hai/top.toml")
+    assert preferences_path({"XDG_CONFIG_HOME": "/x"}) == Path("/x/hai/top.toml")
+    assert parse({}) == Preferences()

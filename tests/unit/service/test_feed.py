@@ -1,0 +1,88 @@
+"""The scheduler's state follows the ledger, and is the one that the store would make anew."""
+
+from hai.core.node import NodeHealth
+from hai.core.policy import Policy
+from hai.core.quota import EVERYONE, Quota
+from hai.core.replay import replay
+from hai.core.task import EventDraft
+from hai.core.types import GroupName, NodeName, Priority, TaskState
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
+from tests.unit.core.pictures import picture
+from tests.unit.service.loop_bench import LoopBench
+
+
+async def rebuilt(bench: LoopBench) -> StateFeed:
+    journal = Journal(bench.store, Policy(), 1e6)
+    return StateFeed(bench.store, bench.clock, Policy(), journal)
+
+
+async def check(bench: LoopBench) -> None:
+    """What the loop has after catching up is what another one builds from the store."""
+    followed = await bench.schedule._feed.catch_up()
+    anew = await (await rebuilt(bench)).catch_up()
+    assert picture(followed, with_shares=False) == picture(anew, with_shares=False)
+    for name, group in anew.groups.items():
+        for user in group.shares.users():
+            mine = followed.group(name).shares.node_seconds(user, followed.now)
+            assert abs(mine - group.shares.node_seconds(user, anew.now)) < 1e-6 * (1 + mine)
+
+
+async def test_a_life_is_followed(bench: LoopBench) -> None:
+    first = await bench.submit(nodes=1, seconds=3)
+    await bench.turn(bench.schedule)
+    await check(bench)
+    second = await bench.submit(nodes=2, priority=30)
+    await bench.turn(bench.schedule)
+    await check(bench)
+    for _ in range(5):
+        bench.hollow.poke(first)
+        await bench.clock.advance(1.0)
+        await bench.turn(bench.schedule)
+        await check(bench)
+    assert (await bench.state(second)).is_active
+    await bench.stop(second)
+    await bench.turn(bench.schedule)
+    await check(bench)
+
+
+async def test_nodes_and_quotas_are_read_again_when_they_change(bench: LoopBench) -> None:
+    await bench.submit(nodes=2)
+    await bench.turn(bench.schedule)
+    event = EventDraft(kind="node.cordoned", actor="admin", at=bench.clock.now())
+    await bench.store.set_node_health(NodeName("node-0"), NodeHealth.CORDONED, "", event)
+    limit = Quota(EVERYONE, GroupName("training"), Priority.NORMAL, 1)
+    event = EventDraft(kind="quota.set", actor="admin", at=bench.clock.now())
+    await bench.store.put_quotas([limit], event)
+    await bench.turn(bench.schedule)
+    state = bench.board.state
+    assert state is not None
+    assert state.nodes[NodeName("node-0")].health is NodeHealth.CORDONED
+    await check(bench)
+
+
+async def test_who_lost_the_lead_builds_the_state_anew(bench: LoopBench) -> None:
+    await bench.submit()
+    await bench.turn(bench.schedule)
+    before = bench.board.state
+    bench.store.leads = False
+    await bench.turn(bench.schedule)
+    bench.store.leads = True
+    await bench.turn(bench.schedule)
+    assert bench.board.state is not before
+
+
+async def test_the_journal_of_a_life_decides_the_same_again(bench: LoopBench) -> None:
+    victim = await bench.running(nodes=2)
+    heir = await bench.submit(nodes=2, priority=30, seconds=1)
+    for _ in range(8):
+        await bench.turn(bench.schedule)
+        bench.hollow.poke(victim)
+        bench.hollow.poke(heir)
+        await bench.clock.advance(1.0)
+    assert await bench.state(heir) is TaskState.SUCCEEDED
+    records = await bench.store.journal(0.0, bench.clock.now())
+    ticks = list(replay(records))
+    kinds = {kind for tick in ticks for kind, of in tick.record.body["plan"].items() if of}
+    assert {"starts", "suspends", "reasons"} <= kinds
+    assert all(tick.is_intact and not tick.differences for tick in ticks)
