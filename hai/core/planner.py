@@ -9,8 +9,9 @@ A claim that fits the free nodes starts, with a slice. One that fits once others
 leave already, or they are victims: lower levels, backfill, and equals of other users whose slice is
 over and whose turn comes later) gets those nodes set aside and starts on a later tick: the
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
-that come free are reserved for it. The rest of its level may run in its shadow, as backfill; lower
-levels may use the nodes too, and are its victims when it fits.
+that come free are reserved for it. (One that only its own user's tasks keep out is passed over.)
+The rest of its level may run in its shadow, as backfill; lower levels may use the nodes too, and
+are its victims when it fits.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.
@@ -80,6 +81,7 @@ class _Turn:
         self._queue = group.queue
         self._trial = attempt
         self._decisions = decisions
+        self._passed: set[TaskId] = set()  # wait for their own users' tasks: they hold up nobody
 
     def serve(self) -> None:
         for level in LEVELS:
@@ -94,10 +96,14 @@ class _Turn:
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
         self._queue.let_fall()
+        self._passed = set()
         for claim in self._in_order(level):
-            if not self._try(claim, level):
-                self._wait_for_nodes(claim, level)
+            if self._try(claim, level):
+                continue
+            self._wait_for_nodes(claim, level)
+            if not self._waits_for_own(claim, level):
                 return claim
+            self._passed.add(claim.task_id)
         return None
 
     def _in_order(self, level: Priority) -> Iterator[Claim]:
@@ -109,10 +115,11 @@ class _Turn:
         while (user := self._queue.overdue(level, self._overdue_since, served)) is not None:
             served.add(user)
             overdue = self._queue.head_of(user, level)
-            if overdue is not None:
+            if overdue is not None and overdue.task_id not in self._passed:
                 yield overdue
-        while (claim_in_turn := self._queue.next_in_turn(level)) is not None:
-            yield claim_in_turn
+        widest = self._ground.widest
+        while (turn := self._queue.in_turn(level, widest, self._passed)) is not None:
+            yield turn
 
     @property
     def _overdue_since(self) -> float:
@@ -130,6 +137,18 @@ class _Turn:
                 self._hand_over(claim, level, zones, victims)
                 return True
         return False
+
+    def _waits_for_own(self, claim: Claim, level: Priority) -> bool:
+        """Whether it would fit once every slice is over, but for what its user's own tasks of the
+        level hold. If it were the head, nobody could ever take the nodes that it waits for."""
+        is_within_reach = False
+        for zones in self._ground.options(claim.nodes):
+            short = self._ground.missing(claim.nodes, zones)
+            short -= self._group.running.reach_later(level, zones)
+            if short + self._group.running.held_by(claim.user, level, zones) <= 0:
+                return False
+            is_within_reach = is_within_reach or short <= 0
+        return is_within_reach
 
     def _victims(
         self, claim: Claim, level: Priority, zones: Zones, needed: int
@@ -190,7 +209,7 @@ class _Turn:
 
     def _backfill(self, level: Priority, head: Claim) -> None:
         """Others of the level on the nodes that the head does not need yet."""
-        skipped = {head.task_id}
+        skipped = {head.task_id, *self._passed}
         while (widest := self._ground.widest_free) > 0:
             claim = self._queue.in_turn(level, widest, skipped)
             if claim is None:

@@ -61,14 +61,15 @@ class Policy:
         fits in one zone, whose user's own tasks and quota are not what it waits for.
 
         A user who has waited for the patience is served before all turns, the longest wait first,
-        so everybody who comes later stands behind. Whoever is at the head and does not fit stops
-        all other starts by right, so a slice later every equal's slice is over.
+        so everybody who comes later stands behind, but for those for whom others are leaving just
+        then: one more hand-over. Whoever is at the head and does not fit stops all other starts by
+        right, so a slice later every equal's slice is over.
         """
         if not self.preemption:
             return math.inf
         longest_slice = max((self.slice_seconds, *self.slices.values()))
         turns = (users_ahead + 1) * (longest_slice + handover_seconds)
-        return position * (self.patience_seconds + turns)
+        return position * (self.patience_seconds + handover_seconds + turns)
 
     @property
     def version(self) -> str:

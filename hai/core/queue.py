@@ -153,10 +153,13 @@ class Queue:
             ):
                 self._settle_one(user)
 
-    def _settle(self) -> None:
-        """Everybody is where they belong."""
+    def _settle_stale(self) -> None:
         while self._stale:
             self._settle_one(self._stale.pop())
+
+    def _settle(self) -> None:
+        """Everybody is where they belong."""
+        self._settle_stale()
         while self._receding:
             self._settle_one(self._receding.pop())
 
@@ -273,6 +276,7 @@ class Queue:
         self, level: Priority, before: float, served: Collection[UserName]
     ) -> UserName | None:
         """Who waits longest at the level, since `before` or longer, besides those served."""
+        self._settle_stale()
         at = 0
         waiters = self._waiters.get(level, [])
         while at < len(waiters) and waiters[at][0] <= before:
@@ -322,23 +326,14 @@ class Queue:
                 lines[user] = sorted(keys)
         return lines
 
-    def next_in_turn(self, level: Priority) -> Claim | None:
-        """Whose turn it is at that level."""
-        while widths := self._orders.get(level):
-            first = min([order[0] for order in widths.values()])
-            if not self._is_met(first[2]):
-                return self._claims[first[3][3]]
-        return None
-
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
-        """The first in turn that needs at most `widest` nodes and was not skipped; of one cell
-        only the first is looked at."""
-        while True:
-            best = self._best(level, widest, skipped)
-            if best is None:
-                return None
+        """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
+        skipped; of one cell only the first is looked at."""
+        self._settle_stale()
+        while (best := self._best(level, widest, skipped)) is not None:
             if not self._is_met(best[2]):
                 return self._claims[best[3][3]]
+        return None
 
     def _best(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Entry | None:
         best: Entry | None = None

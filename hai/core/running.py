@@ -15,7 +15,7 @@ from heapq import merge
 from hai.core.ground import Zones
 from hai.core.plan import Claim
 from hai.core.policy import Policy
-from hai.core.types import Priority, TaskId
+from hai.core.types import Priority, TaskId, UserName
 
 CostKey = tuple[bool, float, int, int, TaskId]
 
@@ -65,6 +65,7 @@ class Running:
         self._places: dict[TaskId, _Place] = {}
         self._lines: dict[tuple[Priority, Hold], list[CostKey]] = {}
         self._totals: dict[tuple[Priority, Hold], dict[str, int]] = {}
+        self._own: dict[tuple[UserName, Priority], dict[str, int]] = {}  # but for backfill
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -82,19 +83,27 @@ class Running:
         totals = self._totals.setdefault(at, {})
         for zone, count in gains.items():
             totals[zone] = totals.get(zone, 0) + count
+        if place.hold is not Hold.BACKFILL:
+            own = self._own.setdefault((claim.user, place.level), {})
+            for zone, count in gains.items():
+                own[zone] = own.get(zone, 0) + count
 
     def remove(self, task_id: TaskId) -> None:
         """Harmless if it is not there."""
         place = self._places.pop(task_id, None)
         if place is None:
             return
-        del self._claims[task_id]
+        claim = self._claims.pop(task_id)
         at = (place.level, place.hold)
         line = self._lines[at]
         del line[bisect_left(line, place.cost)]
         totals = self._totals[at]
         for zone, count in place.gains.items():
             totals[zone] -= count
+        if place.hold is not Hold.BACKFILL:
+            own = self._own[claim.user, place.level]
+            for zone, count in place.gains.items():
+                own[zone] -= count
 
     def is_stale(self, claim: Claim, now: float) -> bool:
         """Whether the claim's place is no longer what it would be now."""
@@ -131,6 +140,20 @@ class Running:
             if standing_at < level or (standing_at is level and hold is not Hold.SAFE):
                 count += sum(totals.get(zone, 0) for zone in zones)
         return count
+
+    def reach_later(self, level: Priority, zones: Zones) -> int:
+        """The same, once every slice is over."""
+        return sum(
+            totals.get(zone, 0)
+            for (standing_at, _), totals in self._totals.items()
+            if standing_at <= level
+            for zone in zones
+        )
+
+    def held_by(self, user: UserName, level: Priority, zones: Zones) -> int:
+        """What the user's own tasks at this level hold, which no other of theirs can take."""
+        own = self._own.get((user, level), {})
+        return sum(own.get(zone, 0) for zone in zones)
 
     def victims(
         self, level: Priority, zones: Zones, needed: int, may_take: Callable[[Claim, Hold], bool]

@@ -19,16 +19,23 @@ def service_order(state: SchedulerState, name: GroupName) -> list[TaskId]:
     It holds as long as nobody arrives or leaves and every start is served a slice.
     """
     group = state.group(name)
-    return [task_id for level in LEVELS for task_id in _Line(state, group, level).order()]
+    used: dict[UserName, float] = {}
+    return [task_id for level in LEVELS for task_id in _Line(state, group, level, used).order()]
 
 
 class _Line:
-    def __init__(self, state: SchedulerState, group: GroupState, level: Priority) -> None:
+    def __init__(
+        self,
+        state: SchedulerState,
+        group: GroupState,
+        level: Priority,
+        used: dict[UserName, float],
+    ) -> None:
         self._state = state
         self._group = group
         self._level = level
         self._lines = group.queue.lines_at(level)
-        self._used: dict[UserName, float] = {}  # node-seconds given in this order
+        self._used = used  # node-seconds given in this order, at this level and higher ones
         self._served: set[TaskId] = set()
 
     def order(self) -> Iterator[TaskId]:
@@ -38,7 +45,7 @@ class _Line:
             if self._group.queue.is_at(task_id, self._level):
                 yield self._serve(task_id)
         since = self._state.now - self._state.policy.patience_seconds
-        served: set[UserName] = set()
+        served = set(self._used)  # whoever has just started something has not waited long
         while (user := self._group.queue.overdue(self._level, since, served)) is not None:
             served.add(user)
             key = self._next_of(user)

@@ -40,7 +40,7 @@ class Draw:
     """Random claims and nodes; the busiest users have some hundred times what the others have."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - nothing is kept secret
         self.ids = count(1)
         self._users = [UserName(f"user{number:04}") for number in range(USERS)]
         self._user_weights = list(accumulate(1 / (10 + number) for number in range(USERS)))

@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -149,7 +150,7 @@ class Run:
         if self._since is not None:
             assert self.cluster.now - self._since <= POLICY.longest_wait(self._ahead, HANDOVER)
         for times in self.by_equals.values():
-            for earlier, later in zip(times, times[1:], strict=False):
+            for earlier, later in pairwise(times):
                 assert later - earlier >= SLICE
 
 
@@ -235,7 +236,7 @@ def test_a_flood_of_new_users_does_not_pass_a_waiting_gang() -> None:
 
 
 def test_equals_share_a_cluster_slice_by_slice() -> None:
-    """Two endless gangs of two users: each is suspended once per slice and hand-over, not oftener."""
+    """Two endless gangs of two users: each is suspended once per slice and hand-over."""
     run = Run([Arrival(0.0, "ada", WIDTH), Arrival(0.0, "bob", WIDTH)])
     run.until(20 * SLICE)
     run.check()
@@ -265,7 +266,7 @@ def test_without_preemption_there_is_no_bound() -> None:
 
 def test_the_bound_grows_with_what_is_ahead() -> None:
     policy = replace(POLICY, slices={ABOVE: 2 * SLICE})
-    assert POLICY.longest_wait(0, HANDOVER) == PATIENCE + SLICE + HANDOVER
-    assert POLICY.longest_wait(3, HANDOVER) == PATIENCE + 4 * (SLICE + HANDOVER)
+    assert POLICY.longest_wait(0, HANDOVER) == PATIENCE + SLICE + 2 * HANDOVER
+    assert POLICY.longest_wait(3, HANDOVER) == PATIENCE + HANDOVER + 4 * (SLICE + HANDOVER)
     assert POLICY.longest_wait(3, HANDOVER, position=2) == 2 * POLICY.longest_wait(3, HANDOVER)
-    assert policy.longest_wait(0, HANDOVER) == PATIENCE + 2 * SLICE + HANDOVER
+    assert policy.longest_wait(0, HANDOVER) == PATIENCE + 2 * (SLICE + HANDOVER)

@@ -1,0 +1,266 @@
+"""The line: its answers are those of a plain model that sorts everything anew each time."""
+
+from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hai.core.plan import Claim
+from hai.core.queue import LevelOf, Queue, own_key
+from hai.core.types import Priority, TaskId, UserName
+from tests.unit.core.clusters import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOW, NORMAL, AUTO = Priority.LOW, Priority.NORMAL, Priority.AUTO
+LEVELS = (NORMAL, LOW)
+USERS = [UserName(name) for name in ("ada", "bob", "eve")]
+WIDEST = 4
+Place = tuple[float, float, UserName]
+
+
+@dataclass
+class Model:
+    """Users' room and shares, and what follows from them by brute force."""
+
+    room: dict[tuple[UserName, Priority], int] = field(default_factory=dict)
+    turns: dict[UserName, tuple[float, float]] = field(default_factory=dict)
+    claims: dict[TaskId, Claim] = field(default_factory=dict)
+
+    def room_of(self, user: UserName) -> LevelOf:
+        def level_of(asked: Priority, width: int) -> Priority | None:
+            levels = LEVELS if asked is AUTO else (asked,)
+            fitting = (level for level in levels if self.room.get((user, level), 4) >= width)
+            return next(fitting, None)
+
+        return level_of
+
+    def turn_of(self, user: UserName) -> tuple[float, float]:
+        return self.turns.get(user, (0.0, float("-inf")))
+
+    def level(self, claim: Claim) -> Priority | None:
+        return self.room_of(claim.user)(claim.priority, claim.nodes)
+
+    def cells(self) -> list[Claim]:
+        """The first of each user, priority and width."""
+        firsts: dict[tuple[UserName, Priority, int], Claim] = {}
+        for claim in sorted(self.claims.values(), key=own_key):
+            firsts.setdefault((claim.user, claim.priority, claim.nodes), claim)
+        return [claim for claim in firsts.values() if self.level(claim) is not None]
+
+    def tie(self, user: UserName) -> float:
+        return min(claim.line_since for claim in self.cells() if claim.user == user)
+
+    def at(self, level: Priority, widest: int = WIDEST) -> list[Claim]:
+        """Firsts of cells at the level, in the order of turns."""
+        there = [c for c in self.cells() if self.level(c) is level and c.nodes <= widest]
+        return sorted(
+            there, key=lambda c: (self.turn_of(c.user)[0], self.tie(c.user), c.user, own_key(c))
+        )
+
+    def waits(self, level: Priority) -> list[Place]:
+        return sorted(
+            min(
+                (max(c.line_since, self.turn_of(user)[1]), self.tie(user), user)
+                for c in self.at(level)
+                if c.user == user
+            )
+            for user in {claim.user for claim in self.at(level)}
+        )
+
+
+class Lines(RuleBasedStateMachine):
+    """Claims come and go, shares and quotas change; a trial only takes claims away, and rooms and
+    turns with them, and puts all of it back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.queue = Queue(self.model.room_of, self.model.turn_of)
+        self.last_id = 0
+        self.undo: list[Callable[[], None]] | None = None
+
+    @property
+    def in_trial(self) -> bool:
+        return self.undo is not None
+
+    @precondition(lambda self: not self.in_trial)
+    @rule(
+        user=st.sampled_from(USERS),
+        width=st.integers(1, WIDEST),
+        asked=st.sampled_from([LOW, NORMAL, AUTO]),
+        rank=st.integers(0, 1),
+        since=st.integers(0, 5),
+    )
+    def join(self, user: str, width: int, asked: Priority, rank: int, since: int) -> None:
+        self.last_id += 1
+        self._add(
+            waiting(
+                self.last_id,
+                width,
+                asked,
+                user=user,
+                custom_rank=float(rank),
+                submitted_at=float(since),
+            )
+        )
+
+    @precondition(lambda self: not self.in_trial and self.model.claims)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        self._remove(data.draw(st.sampled_from(sorted(self.model.claims))))
+
+    @precondition(lambda self: not self.in_trial)
+    @rule(
+        user=st.sampled_from(USERS),
+        level=st.sampled_from(LEVELS),
+        room=st.integers(0, WIDEST),
+        share=st.integers(0, 3),
+        last=st.integers(0, 6),
+    )
+    def change(self, user: UserName, level: Priority, room: int, share: int, last: int) -> None:
+        self.model.room[user, level] = room
+        self.model.turns[user] = (float(share), float(last))
+        self.queue.refresh(user)
+
+    @precondition(lambda self: not self.in_trial)
+    @rule()
+    def begin_trial(self) -> None:
+        self.queue.begin_trial()
+        self.undo = []
+
+    @precondition(lambda self: self.in_trial and self.model.claims)
+    @rule(data=st.data(), more=st.integers(0, 2))
+    def give_nodes(self, data: st.DataObject, more: int) -> None:
+        """As a start does: the claim leaves, its user has less room and a higher share."""
+        claim = self.model.claims[data.draw(st.sampled_from(sorted(self.model.claims)))]
+        user, level = claim.user, self.model.level(claim)
+        room, turns = dict(self.model.room), dict(self.model.turns)
+        assert self.undo is not None
+        self.undo.append(lambda: self._restore(claim, room, turns))
+        self._remove(claim.task_id)
+        if level is not None:
+            self.model.room[user, level] = room.get((user, level), 4) - claim.nodes
+        share, last = self.model.turn_of(user)
+        self.model.turns[user] = (share + more, max(last, 6.0))
+        self.queue.refresh(user)
+        self.queue.let_fall()
+
+    def _restore(
+        self,
+        claim: Claim,
+        room: dict[tuple[UserName, Priority], int],
+        turns: dict[UserName, tuple[float, float]],
+    ) -> None:
+        self.model.room, self.model.turns = room, turns
+        self._add(claim)
+        self.queue.refresh(claim.user)
+
+    @precondition(lambda self: self.in_trial)
+    @rule()
+    def end_trial(self) -> None:
+        for step in reversed(self.undo or []):
+            step()
+        self.queue.end_trial()
+        self.undo = None
+
+    def _add(self, claim: Claim) -> None:
+        self.model.claims[claim.task_id] = claim
+        self.queue.add(claim)
+
+    def _remove(self, task_id: TaskId) -> None:
+        self.queue.remove(self.model.claims.pop(task_id))
+
+    # one question at a time: an answer may put things right that the next one would stumble over
+
+    @rule(level=st.sampled_from(LEVELS))
+    def whose_turn(self, level: Priority) -> None:
+        assert self.queue.in_turn(level, WIDEST, ()) == next(iter(self.model.at(level)), None)
+
+    @rule(level=st.sampled_from(LEVELS), widest=st.integers(0, WIDEST), data=st.data())
+    def whose_turn_on_few_nodes(self, level: Priority, widest: int, data: st.DataObject) -> None:
+        skipped = (
+            data.draw(st.sets(st.sampled_from(sorted(self.model.claims))))
+            if (self.model.claims)
+            else set()
+        )
+        expected = [c for c in self.model.at(level, widest) if c.task_id not in skipped]
+        assert self.queue.in_turn(level, widest, skipped) == next(iter(expected), None)
+
+    @rule(
+        level=st.sampled_from(LEVELS),
+        before=st.integers(0, 7),
+        served=st.sets(st.sampled_from(USERS)),
+    )
+    def who_is_overdue(self, level: Priority, before: int, served: set[UserName]) -> None:
+        overdue = [user for since, _, user in self.model.waits(level) if since <= before]
+        left = [user for user in overdue if user not in served]
+        assert self.queue.overdue(level, before, served) == next(iter(left), None)
+        assert all(
+            self.queue.is_overdue(user, level, before) == (user in overdue) for user in USERS
+        )
+
+    @rule(level=st.sampled_from(LEVELS), user=st.sampled_from(USERS))
+    def whose_head(self, level: Priority, user: UserName) -> None:
+        own = [claim for claim in self.model.at(level) if claim.user == user]
+        assert self.queue.head_of(user, level) == min(own, key=own_key, default=None)
+
+    @precondition(lambda self: not self.in_trial)
+    @rule(after=st.integers(0, 6))
+    def who_is_next_to_lose_patience(self, after: int) -> None:
+        since = [place[0] for level in LEVELS for place in self.model.waits(level)]
+        assert self.queue.next_overdue(after) == min((s for s in since if s > after), default=None)
+
+    @rule()
+    def where_all_wait(self) -> None:
+        there = {level for claim in self.model.cells() if (level := self.model.level(claim))}
+        there |= {LOW} if any(self.model.level(c) is LOW for c in self.model.cells()) else set()
+        assert set(self.queue.levels()) == there
+        for level in LEVELS:
+            lines = self.queue.lines_at(level)
+            mine = [c for c in self.model.claims.values() if self.model.level(c) is level]
+            assert {key[3] for line in lines.values() for key in line} == {c.task_id for c in mine}
+            assert all(line == sorted(line) for line in lines.values())
+
+    @invariant()
+    def counts_agree(self) -> None:
+        assert len(self.queue) == len(self.model.claims)
+        assert {claim.task_id for claim in self.queue.claims()} == set(self.model.claims)
+
+
+Lines.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLines = Lines.TestCase
+
+
+def test_the_order_of_ones_own() -> None:
+    """Who lost a node, then one's own ranks, then who joined first, then the lower id."""
+    claims = [
+        waiting(5, submitted_at=11.0),
+        waiting(4, submitted_at=1.0, queued_at=10.0),
+        waiting(3, submitted_at=10.0),
+        waiting(2, custom_rank=-1.0, submitted_at=50.0),
+        waiting(1, first=True, custom_rank=9.0),
+    ]
+    assert [claim.task_id for claim in sorted(claims, key=own_key)] == [1, 2, 3, 4, 5]
+
+
+def test_a_width_that_can_fit_no_more_is_looked_at_again() -> None:
+    """Only the users who wait with a gang of such a width are put right."""
+    model = Model()
+    queue = Queue(model.room_of, model.turn_of)
+    queue.add(waiting(1, 3))
+    assert queue.levels() == [NORMAL]
+    model.room[UserName("ada"), NORMAL] = 2
+    queue.refresh_widths(3, 4)
+    assert queue.levels() == [NORMAL]  # not its width
+    queue.refresh_widths(2, 3)
+    assert queue.levels() == []
+    model.room.clear()
+    queue.refresh_all()
+    assert queue.is_at(TaskId(1), NORMAL)
+    assert not queue.is_at(TaskId(2), NORMAL)
+    assert TaskId(1) in queue
+    assert queue.claim(TaskId(1)) == replace(waiting(1, 3))

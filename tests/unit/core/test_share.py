@@ -1,0 +1,121 @@
+"""Whose turn it is: decayed usage, weights, and exact undoing."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hai.core.policy import DAY, Policy
+from hai.core.share import Shares
+from hai.core.types import TaskId, UserName
+from tests.unit.core.clusters import active
+
+ADA, BOB = UserName("ada"), UserName("bob")
+POLICY = Policy()
+SLICE = POLICY.slice_seconds
+NOW = 100 * DAY
+
+
+def test_usage_halves_with_every_half_life() -> None:
+    shares = Shares(POLICY, NOW)
+    shares.seed(ADA, 1000.0, None, NOW)
+    for lives, left in ((0, 1000.0), (1, 500.0), (2, 250.0), (10, 1000 / 1024)):
+        assert shares.node_seconds(ADA, NOW + lives * DAY) == pytest.approx(left)
+
+
+def test_a_weight_divides_the_usage_for_turns_only() -> None:
+    shares = Shares(Policy(weights={ADA: 4.0}), NOW)
+    for user in (ADA, BOB):
+        shares.seed(user, 1000.0, None, NOW)
+    assert shares.key(ADA) == pytest.approx(shares.key(BOB) / 4)
+    assert shares.node_seconds(ADA, NOW) == shares.node_seconds(BOB, NOW)
+
+
+def test_a_running_attempt_is_booked_a_slice_ahead_and_again_after_it() -> None:
+    shares = Shares(POLICY, NOW)
+    claim = active(1, ["n0", "n1"], user="ada", since=NOW)
+    assert shares.book(claim, NOW) == NOW + SLICE
+    assert shares.node_seconds(ADA, NOW) == pytest.approx(2 * SLICE, rel=0.02)
+    assert shares.book(claim, NOW + SLICE - 1) is None
+    assert shares.book(claim, NOW + SLICE) == NOW + 2 * SLICE
+    assert shares.node_seconds(ADA, NOW) == pytest.approx(4 * SLICE, rel=0.03)
+
+
+def test_what_was_not_used_is_given_back() -> None:
+    shares = Shares(POLICY, NOW)
+    claim = active(1, ["n0"], user="ada", since=NOW)
+    shares.book(claim, NOW)
+    shares.end(TaskId(1), NOW + 60)
+    assert shares.node_seconds(ADA, NOW + 60) == pytest.approx(60, rel=1e-3)
+    shares.end(TaskId(1), NOW + 90)  # harmless
+    assert shares.node_seconds(ADA, NOW + 60) == pytest.approx(60, rel=1e-3)
+
+
+def test_a_new_attempt_ends_the_booking_of_the_old_one() -> None:
+    shares = Shares(POLICY, NOW)
+    first = active(1, ["n0"], user="ada", since=NOW)
+    shares.book(first, NOW)
+    shares.book(replace(first, since=NOW + 100), NOW + 100)
+    assert shares.node_seconds(ADA, NOW) == pytest.approx(100 + SLICE, rel=0.02)
+
+
+def test_only_a_start_by_right_is_a_turn() -> None:
+    shares = Shares(POLICY, NOW)
+    assert shares.last_start(ADA) == -math.inf
+    shares.book(active(1, ["n0"], user="ada", since=NOW, backfill=True), NOW)
+    assert shares.last_start(ADA) == -math.inf
+    shares.book(active(2, ["n1"], user="ada", since=NOW - 5), NOW)
+    assert shares.last_start(ADA) == NOW - 5
+
+
+def test_restore_is_exact() -> None:
+    shares = Shares(POLICY, NOW)
+    shares.seed(ADA, 0.1, NOW - 7, NOW)
+    before = shares.key(ADA), shares.last_start(ADA)
+    marks = {user: shares.mark(user) for user in (ADA, BOB)}
+    for number, user in enumerate(("ada", "bob")):
+        shares.book(active(number, ["n0"], user=user, since=NOW), NOW)
+        shares.end(TaskId(number), NOW + 0.3)
+    for user, mark in marks.items():
+        shares.restore(user, mark)
+    assert (shares.key(ADA), shares.last_start(ADA)) == before
+    assert shares.users() == [ADA]
+
+
+def test_numbers_stay_in_range_for_years() -> None:
+    """Keys are rescaled now and then, which changes no order."""
+    shares = Shares(Policy(half_life_seconds=3600.0), 0.0)
+    now = 0.0
+    for day in range(1500):
+        now = day * DAY
+        shares.seed(ADA, 100.0, None, now)
+        shares.seed(BOB, 99.0, None, now)
+        shares.rebase(now)
+        assert shares.key(BOB) < shares.key(ADA) < 1e200
+    assert shares.node_seconds(ADA, now) == pytest.approx(100.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([ADA, BOB]), st.floats(0.1, 1e6), st.floats(0, 5 * DAY)),
+        min_size=1,
+        max_size=10,
+    ),
+    st.floats(0, 20 * DAY),
+)
+def test_the_inflated_order_is_that_of_decayed_usage(
+    uses: list[tuple[UserName, float, float]], later: float
+) -> None:
+    shares = Shares(POLICY, NOW)
+    at = NOW + 5 * DAY + later
+    decayed = {ADA: 0.0, BOB: 0.0}
+    for user, seconds, offset in uses:
+        shares.seed(user, seconds, None, NOW + offset)
+        decayed[user] += seconds * 0.5 ** ((at - NOW - offset) / DAY)
+    for user, seconds in decayed.items():
+        assert shares.node_seconds(user, at) == pytest.approx(seconds, rel=1e-6, abs=1e-9)
+    if not math.isclose(decayed[ADA], decayed[BOB], rel_tol=1e-6):
+        assert (shares.key(ADA) < shares.key(BOB)) == (decayed[ADA] < decayed[BOB])
