@@ -88,9 +88,6 @@ def _behind(
     head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
-    rests_until = state.lineup.rests_until(claim)
-    if rests_until > state.now:
-        evidence["rests_until"] = rests_until
     return Reason(WaitCode.BEHIND, evidence)
 
 
