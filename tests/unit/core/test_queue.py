@@ -1,7 +1,7 @@
 """The line: its answers are those of a plain model that sorts everything anew each time."""
 
-from typing import TYPE_CHECKING
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
