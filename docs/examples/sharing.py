@@ -1,4 +1,4 @@
-"""The worked examples of docs/scheduling.md: small clusters under the scheduler that the server runs.
+"""The worked examples of docs/scheduling.md: small clusters under the scheduler of the server.
 
     .venv/bin/python docs/examples/sharing.py [NAME...]
 

@@ -100,9 +100,10 @@ class _Turn:
         for claim in self._in_order(level):
             if self._try(claim, level):
                 continue
-            self._wait_for_nodes(claim, level)
             if not self._waits_for_own(claim, level):
+                self._wait_for_nodes(claim, level)
                 return claim
+            self._wait_for_nodes(claim, level, only_own=True)
             self._passed.add(claim.task_id)
         return None
 
@@ -220,7 +221,7 @@ class _Turn:
             else:
                 self._start(claim, level, zones, backfill=True)
 
-    def _wait_for_nodes(self, claim: Claim, level: Priority) -> None:
+    def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
         ground = self._ground
         zones = tuple(ground.free)
         self._wait(
@@ -233,6 +234,7 @@ class _Turn:
             free=ground.free_count,
             leaving=ground.leaving_count,
             preemptible=self._group.running.reach(level, zones),
+            **more,
         )
 
     def _wait(self, claim: Claim, code: WaitCode, **evidence: object) -> None:

@@ -95,12 +95,13 @@ def _behind(
 
 
 def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
-    """The waiting task that holds this one back: the first that the plan could not start."""
+    """The waiting task that holds this one back: the first that the plan could not start, but for
+    those that wait for their own users' tasks only."""
     for task_id, reason in decided.reasons.items():
         other = state.claims.get(task_id)
         if other is None or other.group != claim.group:
             continue
-        if reason.code is WaitCode.NO_FREE_NODES:
+        if reason.code is WaitCode.NO_FREE_NODES and "only_own" not in reason.evidence:
             return task_id
     return None
 
