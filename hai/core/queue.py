@@ -6,6 +6,7 @@ at none. Each level keeps its cells by width, in the order of their users' turns
 how long they have waited.
 """
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -273,16 +274,17 @@ class Queue:
         return self._members[claim.user].cells[_cell_key(claim)].level
 
     def overdue(
-        self, level: Priority, before: float, served: Collection[UserName]
+        self, level: Priority, before: float, served: Collection[UserName], passed: int = 0
     ) -> UserName | None:
-        """Who waits longest at the level, since `before` or longer, besides those served."""
+        """Who waits longest at the level, since `before` or longer, besides those served, the first
+        `passed` of whom still stand in front."""
         self._settle_stale()
-        at = 0
+        at = passed
         waiters = self._waiters.get(level, [])
         while at < len(waiters) and waiters[at][0] <= before:
             user = waiters[at][2]
             if self._is_met(user):
-                at = 0
+                at = passed
             elif user not in served:
                 return user
             else:
@@ -325,6 +327,11 @@ class Queue:
             if keys:
                 lines[user] = sorted(keys)
         return lines
+
+    def narrowest(self, level: Priority) -> float:
+        """No claim at the level needs fewer nodes than this."""
+        self._settle_stale()
+        return min(self._orders.get(level, ()), default=math.inf)
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not

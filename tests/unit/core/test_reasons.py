@@ -176,13 +176,13 @@ def test_positions_are_told_when_they_are_known() -> None:
 def test_whoever_waits_for_their_own_task_is_nobodys_head() -> None:
     claims = [
         active(9, ["n0", "n1"], user="bob", since=NOW - SLICE),
-        active(8, ["n2"], HIGH, user="eve", since=NOW),
+        active(8, ["n2"], user="eve", since=NOW),
         waiting(1, 2, user="bob", submitted_at=NOW - 90_000),
         waiting(2, 3, user="ada", submitted_at=NOW - 9),
         waiting(3, 3, user="cyd", submitted_at=NOW - 8),
     ]
     found = why(nodes(3), claims)
-    assert found[TaskId(1)].evidence["only_own"] is True
+    assert found[TaskId(1)].evidence["kept_out_by"] == "own"
     assert found[TaskId(1)].evidence["own"] == 2
     assert found[TaskId(3)].evidence["head"] == 2
 
