@@ -46,10 +46,13 @@ class Shares:
         """Orders users: the lowest comes first."""
         return self._usage.get(user, 0.0) / self._policy.weight(user)
 
-    def key_after(self, user: UserName, node_seconds: float, now: float) -> float:
-        """The key that the user would have after using so much more now."""
-        more = node_seconds * self._inflated(now) / self._policy.weight(user)
-        return self.key(user) + more
+    def key_after(self, user: UserName, use: float) -> float:
+        """The key that the user would have after so much more, a sum of `use_of`."""
+        return (self._usage.get(user, 0.0) + use) / self._policy.weight(user)
+
+    def use_of(self, nodes: int, seconds: float, now: float) -> float:
+        """What a start that is booked for so long from now on adds to its user's usage."""
+        return self._amount(nodes, now, now + seconds)
 
     def last_start(self, user: UserName) -> float:
         return self._last_start.get(user, -math.inf)
