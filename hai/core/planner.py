@@ -9,9 +9,9 @@ A claim that fits the free nodes starts, with a slice. One that fits once others
 leave already, or they are victims: lower levels, backfill, and equals of other users whose slice is
 over and whose turn comes later) gets those nodes set aside and starts on a later tick: the
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
-that come free are reserved for it. (One that only its own user's tasks keep out is passed over.)
-The rest of its level may run in its shadow, as backfill; lower levels may use the nodes too, and
-are its victims when it fits.
+that come free are reserved for it. (One that higher levels, or its own user's tasks, keep out
+whatever its equals do is passed over.) The rest of its level may run in its shadow, as backfill;
+lower levels may use the nodes too, and are its victims when it fits.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.
@@ -30,6 +30,8 @@ from hai.core.trial import Trial, leaving, starting, trial
 from hai.core.types import NodeName, Priority, TaskId, UserName, WaitCode
 
 __all__ = ["plan"]
+
+HIGHER, OWN = "higher", "own"  # who keeps a claim out
 
 
 def plan(state: SchedulerState, now: float) -> Plan:
@@ -81,7 +83,8 @@ class _Turn:
         self._queue = group.queue
         self._trial = attempt
         self._decisions = decisions
-        self._passed: set[TaskId] = set()  # wait for their own users' tasks: they hold up nobody
+        self._passed: set[TaskId] = set()  # kept out whatever their equals do: they hold up nobody
+        self._widest = 0  # gang that higher levels leave room for
 
     def serve(self) -> None:
         for level in LEVELS:
@@ -97,13 +100,18 @@ class _Turn:
         """Start and hand over until a claim does not fit: that one is the head."""
         self._queue.let_fall()
         self._passed = set()
+        self._widest = self._ground.widest
         for claim in self._in_order(level):
             if self._try(claim, level):
                 continue
-            self._wait_for_nodes(claim, level)
-            if not self._waits_for_own(claim, level):
+            keeper = self._kept_out_by(claim, level)
+            if keeper is None:
+                self._wait_for_nodes(claim, level)
                 return claim
+            self._wait_for_nodes(claim, level, kept_out_by=keeper)
             self._passed.add(claim.task_id)
+            if keeper == HIGHER:
+                self._widest = min(self._widest, claim.nodes - 1)
         return None
 
     def _in_order(self, level: Priority) -> Iterator[Claim]:
@@ -111,15 +119,27 @@ class _Turn:
         for task_id in sorted(self._state.promised):
             if self._queue.is_at(task_id, level):
                 yield self._queue.claim(task_id)
-        served: set[UserName] = set()
-        while (user := self._queue.overdue(level, self._overdue_since, served)) is not None:
-            served.add(user)
-            overdue = self._queue.head_of(user, level)
-            if overdue is not None and overdue.task_id not in self._passed:
-                yield overdue
-        widest = self._ground.widest
-        while (turn := self._queue.in_turn(level, widest, self._passed)) is not None:
+        yield from self._overdue(level)
+        while (turn := self._queue.in_turn(level, self._widest, self._passed)) is not None:
             yield turn
+
+    def _overdue(self, level: Priority) -> Iterator[Claim]:
+        served: set[UserName] = set()
+        passed = 0
+        while self._widest >= self._queue.narrowest(level):
+            user = self._queue.overdue(level, self._overdue_since, served, passed)
+            if user is None:
+                return
+            served.add(user)
+            claim = self._queue.head_of(user, level)
+            if claim is not None and self._may_stand(claim):
+                yield claim
+                if claim.task_id not in self._passed:
+                    continue
+            passed += 1
+
+    def _may_stand(self, claim: Claim) -> bool:
+        return claim.nodes <= self._widest and claim.task_id not in self._passed
 
     @property
     def _overdue_since(self) -> float:
@@ -138,17 +158,20 @@ class _Turn:
                 return True
         return False
 
-    def _waits_for_own(self, claim: Claim, level: Priority) -> bool:
-        """Whether it would fit once every slice is over, but for what its user's own tasks of the
-        level hold. If it were the head, nobody could ever take the nodes that it waits for."""
-        is_within_reach = False
+    def _kept_out_by(self, claim: Claim, level: Priority) -> str | None:
+        """Who would keep it out even if every slice were over. If such a claim were the head, the
+        rest of its level could take no turns for as long as those run."""
+        if not self._policy.preemption:
+            return None
+        keeper = HIGHER
         for zones in self._ground.options(claim.nodes):
             short = self._ground.missing(claim.nodes, zones)
             short -= self._group.running.reach_later(level, zones)
             if short + self._group.running.held_by(claim.user, level, zones) <= 0:
-                return False
-            is_within_reach = is_within_reach or short <= 0
-        return is_within_reach
+                return None
+            if short <= 0:
+                keeper = OWN
+        return keeper
 
     def _victims(
         self, claim: Claim, level: Priority, zones: Zones, needed: int
@@ -220,7 +243,7 @@ class _Turn:
             else:
                 self._start(claim, level, zones, backfill=True)
 
-    def _wait_for_nodes(self, claim: Claim, level: Priority) -> None:
+    def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
         ground = self._ground
         zones = tuple(ground.free)
         self._wait(
@@ -233,6 +256,7 @@ class _Turn:
             free=ground.free_count,
             leaving=ground.leaving_count,
             preemptible=self._group.running.reach(level, zones),
+            **more,
         )
 
     def _wait(self, claim: Claim, code: WaitCode, **evidence: object) -> None:

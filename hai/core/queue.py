@@ -6,6 +6,7 @@ at none. Each level keeps its cells by width, in the order of their users' turns
 how long they have waited.
 """
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -45,6 +46,14 @@ class _Member:
     waits: dict[Priority, Waiter] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where one user stood."""
+
+    cells: dict[CellKey, tuple[Priority | None, Entry | None]]
+    waits: dict[Priority, Waiter]
+
+
 class Queue:
     """`room_of(user)` gives the function that says at which level a gang that asks for some level
     has room now (None: at none); `turn_of(user)` gives the user's share (the lowest comes first)
@@ -61,7 +70,7 @@ class Queue:
         self._is_trial = False
         self._receding: set[UserName] = set()  # to be put right when met, see begin_trial
         self._may_fall: set[UserName] = set()
-        self._moved: set[UserName] = set()  # put right during the trial
+        self._moved: dict[UserName, _Places] = {}  # put right during the trial: where they were
         self._claims: dict[TaskId, Claim] = {}
         self._members: dict[UserName, _Member] = {}
         self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
@@ -130,11 +139,17 @@ class Queue:
         self._is_trial = True
 
     def end_trial(self) -> None:
-        """All is as it was; whoever was put right meanwhile has to be again."""
+        """All is as it was; whoever was put right meanwhile goes back to where they were."""
         self._is_trial = False
         self._receding.clear()
         self._may_fall.clear()
-        self._stale |= self._moved
+        for user, places in self._moved.items():
+            member = self._members[user]
+            for key, cell in member.cells.items():
+                level, entry = places.cells.get(key, (None, None))
+                if cell.entry != entry:
+                    self._place(key, cell, level, entry)
+            self._set_waits(member, places.waits)
         self._moved.clear()
 
     def let_fall(self) -> None:
@@ -166,11 +181,13 @@ class Queue:
     def _settle_one(self, user: UserName) -> None:
         self._stale.discard(user)
         self._receding.discard(user)
-        if self._is_trial:
-            self._moved.add(user)
         member = self._members.get(user)
-        if member is not None:
-            self._put_in_place(user, member)
+        if member is None:
+            return
+        if self._is_trial and user not in self._moved:
+            cells = {key: (cell.level, cell.entry) for key, cell in member.cells.items()}
+            self._moved[user] = _Places(cells, dict(member.waits))
+        self._put_in_place(user, member)
 
     def _settle_user(self, user: UserName) -> None:
         if user in self._stale or user in self._receding:
@@ -246,6 +263,9 @@ class Queue:
         for head, level in heads:
             waiter = (max(head.line_since, last_start), tie, user)
             waits[level] = min(waits.get(level, waiter), waiter)
+        self._set_waits(member, waits)
+
+    def _set_waits(self, member: _Member, waits: dict[Priority, Waiter]) -> None:
         if waits == member.waits:
             return
         for level, waiter in member.waits.items():
@@ -273,16 +293,17 @@ class Queue:
         return self._members[claim.user].cells[_cell_key(claim)].level
 
     def overdue(
-        self, level: Priority, before: float, served: Collection[UserName]
+        self, level: Priority, before: float, served: Collection[UserName], passed: int = 0
     ) -> UserName | None:
-        """Who waits longest at the level, since `before` or longer, besides those served."""
+        """Who waits longest at the level, since `before` or longer, besides those served, the first
+        `passed` of whom still stand in front."""
         self._settle_stale()
-        at = 0
+        at = passed
         waiters = self._waiters.get(level, [])
         while at < len(waiters) and waiters[at][0] <= before:
             user = waiters[at][2]
             if self._is_met(user):
-                at = 0
+                at = passed
             elif user not in served:
                 return user
             else:
@@ -325,6 +346,11 @@ class Queue:
             if keys:
                 lines[user] = sorted(keys)
         return lines
+
+    def narrowest(self, level: Priority) -> float:
+        """No claim at the level needs fewer nodes than this."""
+        self._settle_stale()
+        return min(self._orders.get(level, ()), default=math.inf)
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not

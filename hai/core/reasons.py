@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from hai.core.group import GroupState
 from hai.core.plan import Claim, Plan, Reason
+from hai.core.planner import HIGHER
 from hai.core.running import slice_end
 from hai.core.state import SchedulerState
 from hai.core.types import TaskId, WaitCode
@@ -92,14 +93,21 @@ def _behind(
 
 
 def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
-    """The waiting task that holds this one back: the first that the plan could not start."""
+    """The waiting task that holds this one back: the first that the plan could not start, one that
+    others than higher levels and its own user keep out if there is one."""
+    kept_out = None
     for task_id, reason in decided.reasons.items():
         other = state.claims.get(task_id)
         if other is None or other.group != claim.group:
             continue
-        if reason.code is WaitCode.NO_FREE_NODES:
+        if reason.code is not WaitCode.NO_FREE_NODES:
+            continue
+        keeper = reason.evidence.get("kept_out_by")
+        if keeper is None:
             return task_id
-    return None
+        if keeper == HIGHER and kept_out is None and other.nodes <= claim.nodes:
+            kept_out = task_id
+    return kept_out
 
 
 def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason: Reason) -> Reason:

@@ -174,7 +174,7 @@ def test_auto_that_falls_is_ordered_among_its_new_level() -> None:
 
 def test_others_run_in_the_shadow_of_a_head() -> None:
     claims = [
-        active(1, ["n0", "n1"], HIGH),
+        active(1, ["n0", "n1"], user="eve", since=900.0),
         waiting(2, 3),
         waiting(3, 2),
         waiting(4, 1, user="bob", submitted_at=9.0),
@@ -198,7 +198,12 @@ def test_others_run_in_the_shadow_of_a_head() -> None:
 
 
 def test_without_backfill_the_head_holds_back_its_level_only() -> None:
-    claims = [active(1, ["n0", "n1"], HIGH), waiting(2, 3), waiting(3, 1), waiting(5, 1, LOW)]
+    claims = [
+        active(1, ["n0", "n1"], since=900.0),
+        waiting(2, 3),
+        waiting(3, 1),
+        waiting(5, 1, LOW),
+    ]
     decided = decide(nodes(4), claims, policy=Policy(backfill=False))
     assert started(decided) == [5]
     assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
@@ -239,7 +244,7 @@ def test_hand_over_has_two_phases() -> None:
     cluster.leave(TaskId(1))
     third = cluster.tick()
     assert started(third) == [2]
-    assert codes(third) == {1: WaitCode.NO_FREE_NODES}
+    assert codes(third) == {1: WaitCode.NO_FREE_NODES, 3: WaitCode.NO_FREE_NODES}
 
 
 def test_leaving_nodes_come_before_victims() -> None:

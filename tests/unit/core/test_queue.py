@@ -1,5 +1,6 @@
 """The line: its answers are those of a plain model that sorts everything anew each time."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -202,6 +203,14 @@ class Lines(RuleBasedStateMachine):
         assert all(
             self.queue.is_overdue(user, level, before) == (user in overdue) for user in USERS
         )
+
+    @rule(level=st.sampled_from(LEVELS))
+    def how_narrow(self, level: Priority) -> None:
+        """In a trial the bound may be lower than what waits there yet."""
+        widths = [claim.nodes for claim in self.model.at(level)]
+        assert self.queue.narrowest(level) <= min(widths, default=math.inf)
+        if not self.in_trial:
+            assert self.queue.narrowest(level) == min(widths, default=math.inf)
 
     @rule(level=st.sampled_from(LEVELS), user=st.sampled_from(USERS))
     def whose_head(self, level: Priority, user: UserName) -> None:

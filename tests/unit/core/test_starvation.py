@@ -21,6 +21,7 @@ from hai.core.types import Priority, TaskId, TaskState, UserName
 from tests.unit.core.clusters import SimulatedCluster, nodes, state_of, waiting
 
 NORMAL, LOW, ABOVE = Priority.NORMAL, Priority.LOW, Priority.ABOVE_NORMAL
+HIGH = Priority.HIGH
 HANDOVER = 45.0
 POLICY = Policy()
 SLICE, PATIENCE = POLICY.slice_seconds, POLICY.patience_seconds
@@ -201,13 +202,23 @@ def in_order(crowd: Sequence[Arrival]) -> list[Arrival]:
     st.floats(0, 3 * SLICE),
     st.lists(st.integers(1, WIDTH), min_size=1, max_size=3),
     st.sampled_from([60.0, SLICE / 2, SLICE]),
+    st.booleans(),
 )
 def test_nobody_waits_longer_than_the_bound(
-    crowd: list[Arrival], flood: list[Arrival], at: float, widths: list[int], lasts: float
+    crowd: list[Arrival],
+    flood: list[Arrival],
+    at: float,
+    widths: list[int],
+    lasts: float,
+    above: bool,
 ) -> None:
-    """The user's own tasks end within a slice, so that none stands in the way of the next one."""
-    own = [Arrival(at, VICTIM, width, NORMAL, lasts) for width in widths]
-    run = Run(in_order([*crowd, *flood, *own]))
+    """The user's own tasks end within a slice, so that none stands in the way of the next one. A
+    higher task may hold a node for ever: what needs all nodes then waits for it, and may not hold
+    up those that do not."""
+    boss = [Arrival(0.0, "boss", 1, HIGH)] if above else []
+    most = WIDTH - len(boss)
+    own = [Arrival(at, VICTIM, min(width, most), NORMAL, lasts) for width in widths]
+    run = Run(in_order([*boss, *crowd, *flood, *own]))
     run.until(120 * SLICE)
     event(f"starts by right {len(run.waits)}")
     run.check()

@@ -531,6 +531,24 @@ def test_auto_at_a_low_level_is_a_victim_at_that_level() -> None:
     assert victims(plan(state_of(nodes(1), claims, quotas, now=NOW), NOW)) == [1]
 
 
+def test_whoever_waits_for_higher_levels_holds_up_nobody() -> None:
+    """Task 2 can not have n0, whatever its equals do. The others share the rest by turns, and wider
+    ones are not even tried."""
+    claims = [
+        active(1, ["n0"], HIGH, user="eve", **ran(0)),
+        active(4, ["n1", "n2"], user="bob", **ran(SLICE)),
+        fresh(2, 3, user="cyd", submitted_at=NOW - 9 * PATIENCE),
+        fresh(3, 2, user="ada", submitted_at=NOW - PATIENCE),
+        fresh(5, 3, user="ada", submitted_at=NOW - PATIENCE),
+    ]
+    decided = decide(nodes(3), claims)
+    assert decided.suspends == (Suspend(TaskId(4), TaskId(3)),)
+    assert decided.reasons[TaskId(2)].evidence["kept_out_by"] == "higher"
+    assert TaskId(5) not in decided.reasons
+    free = decide(nodes(3), [claims[0], *claims[2:]])
+    assert [(start.task_id, start.backfill) for start in free.starts] == [(3, False)]
+
+
 def test_whoever_waits_for_their_own_task_holds_up_nobody() -> None:
     """Task 2 has waited longest, but only its own user's task is in its way. If it were the head,
     task 3 could not take those nodes either, and bob's endless task would keep them for ever."""

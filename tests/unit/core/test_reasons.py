@@ -1,0 +1,203 @@
+"""Why each waiting task waits: the code, and the evidence that goes with it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hai.core.node import Node
+from hai.core.plan import Claim, Plan, Reason
+from hai.core.planner import plan
+from hai.core.policy import Policy
+from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons import TASKS_NAMED, head_of, reason_of
+from hai.core.trial import applied
+from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName, WaitCode
+from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes, reasons, state_of, waiting
+
+LOW, NORMAL, HIGH = Priority.LOW, Priority.NORMAL, Priority.HIGH
+NOW = 10_000.0
+SLICE = Policy().slice_seconds
+
+
+def why(
+    members: Sequence[Node], claims: Sequence[Claim], quotas: Sequence[Quota] = AMPLE
+) -> dict[TaskId, Reason]:
+    state = state_of(members, claims, quotas, now=NOW)
+    return reasons(state, plan(state, NOW))
+
+
+def evidence(reason: Reason, *keys: str) -> dict[str, Any]:
+    return {key: reason.evidence.get(key) for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("claim", "members", "code", "told"),
+    [
+        pytest.param(waiting(1, held=True), nodes(1), WaitCode.HELD, {}, id="held"),
+        pytest.param(
+            waiting(1, waits_for=(TaskId(7), TaskId(8))),
+            nodes(1),
+            WaitCode.DEPENDENCY,
+            {"tasks": [7, 8]},
+            id="dependency",
+        ),
+        pytest.param(
+            waiting(1, not_before=NOW + 9.2),
+            nodes(1),
+            WaitCode.BACKOFF,
+            {"until": NOW + 9.2, "seconds": 10},
+            id="backoff",
+        ),
+        pytest.param(
+            waiting(1, held=True, waits_for=(TaskId(7),), not_before=NOW + 5),
+            nodes(1),
+            WaitCode.HELD,
+            {},
+            id="a person's word comes first",
+        ),
+        pytest.param(
+            waiting(1, group="nowhere"),
+            nodes(1),
+            WaitCode.GROUP_UNKNOWN,
+            {"group": "nowhere", "needed": 1, "nodes": 0, "healthy": 0},
+            id="unknown group",
+        ),
+        pytest.param(
+            waiting(1, 3),
+            nodes(2),
+            WaitCode.GROUP_TOO_SMALL,
+            {"needed": 3, "nodes": 2, "healthy": 2},
+            id="too small",
+        ),
+        pytest.param(
+            waiting(1, 2),
+            [node("a"), node("b", ready=False)],
+            WaitCode.UNHEALTHY,
+            {"needed": 2, "nodes": 2, "healthy": 1},
+            id="unhealthy",
+        ),
+    ],
+)
+def test_what_keeps_one_task_out_of_the_line(
+    claim: Claim, members: Sequence[Node], code: WaitCode, told: dict[str, Any]
+) -> None:
+    reason = why(members, [claim])[claim.task_id]
+    assert reason.code is code
+    assert evidence(reason, *told) == told
+    assert reason.evidence["group"] == claim.group
+
+
+def test_an_array_names_its_limit() -> None:
+    members = [waiting(number, array=TaskId(1), array_limit=1) for number in (1, 2)]
+    reason = why(nodes(2), members)[TaskId(2)]
+    assert reason == Reason(WaitCode.ARRAY_LIMIT, {"group": GROUP, "array": 1, "limit": 1})
+
+
+@pytest.mark.parametrize(
+    ("asked", "width", "code", "told"),
+    [
+        (NORMAL, 3, WaitCode.NO_QUOTA, {"limit": 2, "used": 2, "level": "NORMAL"}),
+        (NORMAL, 1, WaitCode.QUOTA_EXCEEDED, {"limit": 2, "used": 2, "level": "NORMAL"}),
+        (HIGH, 1, WaitCode.NO_QUOTA, {"limit": 0, "used": 0, "level": "HIGH"}),
+        (Priority.AUTO, 2, WaitCode.QUOTA_EXCEEDED, {"limit": 2, "used": 2, "level": "NORMAL"}),
+        (Priority.AUTO, 4, WaitCode.NO_QUOTA, {"limit": 2, "used": 2, "level": "NORMAL"}),
+    ],
+)
+def test_a_quota_is_told_with_what_is_used(
+    asked: Priority, width: int, code: WaitCode, told: dict[str, Any]
+) -> None:
+    quotas = [Quota(UserName("ada"), GROUP, NORMAL, 2), Quota(UserName("ada"), GROUP, LOW, 1)]
+    claims = [
+        active(8, ["n0", "n1"], user="ada"),
+        active(9, ["n2"], LOW, user="ada"),
+        waiting(1, width, asked),
+    ]
+    reason = why(nodes(9), claims, quotas)[TaskId(1)]
+    assert reason.code is code
+    assert evidence(reason, *told) == told
+
+
+def test_the_head_is_told_who_holds_its_nodes_and_until_when() -> None:
+    holders = [active(10 + n, [f"n{n}"], since=NOW - n * 60.0) for n in range(TASKS_NAMED + 2)]
+    holders.append(active(30, ["m0"], user="ada", since=NOW - SLICE))
+    members = [*nodes(TASKS_NAMED + 2), node("m0")]
+    reason = why(members, [*holders, waiting(1, 3, submitted_at=NOW - 5)])[TaskId(1)]
+    assert reason.code is WaitCode.NO_FREE_NODES
+    told = {"needed": 3, "nodes": 11, "healthy": 11, "free": 0, "leaving": 0, "preemptible": 1}
+    assert evidence(reason, *told) == told
+    assert reason.evidence["held_by"] == [30, *range(19, 12, -1)]  # who is safe shortest
+    assert reason.evidence["held_by_more"] == 3
+    safe_until = reason.evidence["safe_until"]
+    assert isinstance(safe_until, dict)
+    assert safe_until["19"] == NOW - 9 * 60 + SLICE
+    assert "30" not in safe_until  # its slice is over
+    assert reason.evidence["own"] == 1
+
+
+def test_a_hand_over_names_nodes_and_leavers() -> None:
+    claims = [active(8, ["n0"], LOW), active(9, ["n1"], HIGH), waiting(1, 1, NORMAL)]
+    reason = why(nodes(2), claims)[TaskId(1)]
+    assert reason == Reason(
+        WaitCode.HANDOVER, {"group": GROUP, "level": "NORMAL", "nodes": ["n0"], "tasks": [8]}
+    )
+
+
+def test_who_stands_behind_is_told_the_head_and_its_own_rest() -> None:
+    claims = [
+        active(9, ["n0"], user="eve", since=NOW),
+        waiting(1, 2, user="ada", submitted_at=NOW - 9),
+        waiting(2, 2, user="bob", submitted_at=NOW - 8),
+        waiting(3, 1, user="bob", submitted_at=NOW, suspended_at=NOW - 60, queued_at=NOW - 1),
+    ]
+    found = why(nodes(2), claims)
+    assert found[TaskId(1)].code is WaitCode.NO_FREE_NODES
+    assert found[TaskId(2)].code is WaitCode.BEHIND
+    assert evidence(found[TaskId(2)], "head", "needed", "free", "level", "rests_until") == {
+        "head": 1,
+        "needed": 2,
+        "free": 1,
+        "level": "NORMAL",
+        "rests_until": None,
+    }
+    assert found[TaskId(3)].evidence["rests_until"] == NOW - 60 + SLICE
+
+
+def test_positions_are_told_when_they_are_known() -> None:
+    claims = [active(9, ["n0"], since=NOW), waiting(1), waiting(2)]
+    state = state_of(nodes(1), claims, now=NOW)
+    decided = plan(state, NOW)
+    with applied(state, decided):
+        told = reason_of(state, decided, TaskId(2), {TaskId(2): 2})
+    assert told.evidence["position"] == 2
+
+
+def test_whoever_waits_for_their_own_task_is_nobodys_head() -> None:
+    claims = [
+        active(9, ["n0", "n1"], user="bob", since=NOW - SLICE),
+        active(8, ["n2"], user="eve", since=NOW),
+        waiting(1, 2, user="bob", submitted_at=NOW - 90_000),
+        waiting(2, 3, user="ada", submitted_at=NOW - 9),
+        waiting(3, 3, user="cyd", submitted_at=NOW - 8),
+    ]
+    found = why(nodes(3), claims)
+    assert found[TaskId(1)].evidence["kept_out_by"] == "own"
+    assert found[TaskId(1)].evidence["own"] == 2
+    assert found[TaskId(3)].evidence["head"] == 2
+
+
+def test_a_task_that_no_plan_has_seen() -> None:
+    state = state_of(nodes(1), [active(1, ["n0"])], now=NOW)
+    for task_id in (1, 99):
+        assert reason_of(state, Plan(), TaskId(task_id)) == Reason(WaitCode.NOT_PLANNED)
+
+
+def test_a_head_of_another_group_holds_nobody_back() -> None:
+    quotas = [*AMPLE, Quota(EVERYONE, GROUP, NORMAL, 9)]
+    other = replace(waiting(1, 2), group=waiting(1, group="other").group)
+    state = state_of(nodes(1), [other, waiting(2)], quotas, now=NOW)
+    decided = Plan(reasons={TaskId(1): Reason(WaitCode.NO_FREE_NODES)})
+    assert head_of(state, decided, state.claims[TaskId(2)]) is None
+    assert state.nodes[NodeName("n0")].group == GROUP
+    assert state.claims[TaskId(2)].state is TaskState.QUEUED
