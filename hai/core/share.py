@@ -16,7 +16,7 @@ from hai.core.policy import Policy
 from hai.core.types import TaskId, UserName
 
 _REBASE_HALF_LIVES = 256
-_UNIT = 2**20  # parts of a node-second; whole numbers add up alike in any order
+_UNIT = 2**40  # parts of a node-second; whole numbers add up alike in any order
 
 Mark = tuple[int | None, float | None]
 
