@@ -27,18 +27,21 @@ def tell_why(view: View, now: float) -> list[str]:
 def estimate_text(estimate: View, now: float) -> str:
     """ "in 12 min to 40 min (going by ...)"."""
     earliest, latest = (parse_time(estimate.get(key)) for key in ("earliest", "latest"))
-    basis = f"({estimate['basis']})"
+    return f"{_when(earliest, latest, now)} ({estimate['basis']})"
+
+
+def _when(earliest: float | None, latest: float | None, now: float) -> str:
     if earliest is None:
-        return f"unknown {basis}"
-    soon = _in(earliest, now)
+        return "unknown"
+    soon = span(earliest - now)
     if latest is None:
-        return f"not before {soon} {basis}"
-    late = _in(latest, now)
-    return f"{soon} {basis}" if soon == late else f"{soon} to {late} {basis}"
-
-
-def _in(at: float, now: float) -> str:
-    return "now" if at <= now else f"in {span(at - now)}"
+        return f"not before {soon} from now" if earliest > now else "unknown"
+    if latest <= now:
+        return "any moment now"
+    late = span(latest - now)
+    if earliest <= now:
+        return f"within {late}"
+    return f"in {soon}" if soon == late else f"in {soon} to {late}"
 
 
 def why_layout() -> Layout:

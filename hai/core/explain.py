@@ -140,9 +140,7 @@ def _behind(evidence: _Evidence) -> str:
     place, head = evidence.number("position"), evidence.word("head", "")
     turn = f"is number {place} in its line" if place else "waits its turn"
     behind = f", behind task {head}" if head else ""
-    rests = evidence.left("rests_until")
-    rest = f"; suspended lately, it fills no gap for {rests} more" if rests else ""
-    return f"{turn} in {evidence.group}{behind}{rest}"
+    return f"{turn} in {evidence.group}{behind}"
 
 
 def _handover(evidence: _Evidence) -> str:

@@ -104,9 +104,15 @@ def _comes_back(claim: Claim, parked: Collection[TaskId]) -> bool:
     return claim.not_before is not None or claim.array is not None
 
 
-def forecast(copy: Snapshot, task_id: TaskId, times: Mapping[TaskId, RunTime]) -> Forecast:
+def forecast(
+    copy: Snapshot,
+    task_id: TaskId,
+    times: Mapping[TaskId, RunTime],
+    leave_seconds: float = 0.0,
+) -> Forecast:
     """When the waiting claim `task_id` of the copy may start. Claims without an entry in `times`,
-    or with an UNKNOWN one, run on until they are suspended."""
+    or with an UNKNOWN one, run on until they are suspended. Whoever has to leave for it may take
+    `leave_seconds`."""
     soon = _Ahead(copy, task_id, lambda claim: _shortest(times, claim, copy.now)).run()
     late = _Ahead(copy, task_id, lambda claim: _longest(times, claim, copy.now)).run()
     counts = Counter(times.get(one, UNKNOWN).basis for one in soon.ended | late.ended)
@@ -130,6 +136,8 @@ def forecast(copy: Snapshot, task_id: TaskId, times: Mapping[TaskId, RunTime]) -
     if late.start is None:
         return Forecast(soon.start, None, _words(counts, unknown, "it may take much longer"))
     earliest, latest = sorted((soon.start, late.start))
+    if late.suspends or late.left:
+        latest += leave_seconds
     return Forecast(earliest, latest, _words(counts, unknown, ""))
 
 

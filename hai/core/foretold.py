@@ -53,7 +53,8 @@ def _fate(prospect: Prospect, names: Names, now: float) -> str:
         )
     if prospect.reason is None:
         return "still waits"
-    return f"still waits: it {explain.text(prospect.reason, now)}"
+    why = explain.text(prospect.reason, now)
+    return f"still {why}" if why.startswith("waits") else f"still waits: it {why}"
 
 
 def _left(prospect: Prospect, names: Names) -> str:

@@ -129,6 +129,8 @@ def suspend(
         attempt = replace(attempt, verdict=Outcome.SUSPENDED_CLEAN, terminate_at=now)
     attempt = replace(attempt, suspend_at=now, why=why, for_task=for_task)
     leaving = replace(move(task, S.SUSPENDING), attempt=attempt, held=task.held or hold, why=why)
+    if for_task is not None:
+        leaving = replace(leaving, yielded_at=now)
     data = {} if for_task is None else {"for_task": for_task}
     return Change(leaving, (event(leaving, "suspending", actor, now, why=why, data=data),))
 

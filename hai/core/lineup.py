@@ -4,14 +4,12 @@ Held tasks, tasks that wait for others, tasks that failed and are tried again la
 an array beyond its limit stand in no line: the planner does not meet them.
 """
 
-import math
 from collections.abc import Callable
 
 from hai.core.arrays import Arrays, is_limited
 from hai.core.group import GroupState
 from hai.core.plan import Claim
-from hai.core.policy import Policy
-from hai.core.types import GroupName, Priority, TaskId, WaitCode
+from hai.core.types import GroupName, TaskId, WaitCode
 
 
 class Lineup:
@@ -19,12 +17,10 @@ class Lineup:
 
     def __init__(
         self,
-        policy: Policy,
         group: Callable[[GroupName], GroupState],
         remind: Callable[[float, TaskId], None],
     ) -> None:
         self.parked: dict[TaskId, WaitCode] = {}
-        self._policy = policy
         self._group = group
         self._remind = remind
         self._arrays = Arrays()
@@ -71,19 +67,8 @@ class Lineup:
             self.join(claim, now)
             self._group(claim.group).queue.refresh(claim.user)
 
-    def rests_until(self, claim: Claim) -> float:
-        """Until when a task that was suspended is not started as a backfill: nobody is suspended
-        twice within a slice by equals."""
-        if claim.suspended_at is None:
-            return -math.inf
-        level = Priority.NORMAL if claim.priority is Priority.AUTO else claim.priority
-        return claim.suspended_at + self._policy.slice_of(level)
-
     def _stand(self, claim: Claim) -> None:
         self._group(claim.group).queue.add(claim)
-        rests_until = self.rests_until(claim)
-        if rests_until > -math.inf:
-            self._remind(rests_until, claim.task_id)
 
     def _sort(self, claim: Claim) -> None:
         go, wait = self._arrays.sort(claim)

@@ -19,10 +19,10 @@ class Claim:
     """One unfinished task as the planner sees it. Times are Unix seconds.
 
     Waiting: `holds` is empty, `knows` lists the nodes of its last attempt, `queued_at` is when it
-    last joined its line (None: at `submitted_at`), `suspended_at` when it was last given notice.
+    last joined its line (None: at `submitted_at`).
     Active: `holds` are its nodes, `charged` is the level that its quota is charged at, `since` is
     when this attempt was created, `running_since` when its gang began to run, `saved_at` its last
-    checkpoint.
+    checkpoint. Both: `suspended_at` is when it was last given notice for another task's sake.
     """
 
     task_id: TaskId

@@ -238,7 +238,7 @@ class _Turn:
             if claim is None:
                 return
             zones = self._ground.zones_for(claim.nodes, claim.knows)
-            if zones is None or self._state.lineup.rests_until(claim) > self._now:
+            if zones is None:
                 skipped.add(claim.task_id)
             else:
                 self._start(claim, level, zones, backfill=True)

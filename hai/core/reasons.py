@@ -89,9 +89,6 @@ def _behind(
     head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
-    rests_until = state.lineup.rests_until(claim)
-    if rests_until > state.now:
-        evidence["rests_until"] = rests_until
     return Reason(WaitCode.BEHIND, evidence)
 
 
@@ -126,6 +123,10 @@ def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason
         "held_by": [task_id for _, task_id in named],
         "held_by_more": len(holders) - len(named),
         "safe_until": {str(task_id): until for until, task_id in named if until > state.now},
-        "own": sum(len(c.holds) for c in group.running.claims() if c.user == claim.user),
+        "own": sum(  # backfill yields to anybody
+            len(holder.holds)
+            for holder in group.running.claims()
+            if holder.user == claim.user and not holder.backfill
+        ),
     }
     return Reason(reason.code, evidence)

@@ -25,7 +25,7 @@ class Hold(IntEnum):
 
     BACKFILL = 0  # in the shadow of a gang: not at all
     EXPIRED = 1  # its slice is over
-    SAFE = 2  # within its slice
+    SAFE = 2  # within its slice, or suspended not long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,13 @@ def standing(claim: Claim) -> Priority:
 
 
 def slice_end(claim: Claim, policy: Policy) -> float:
-    """Until when an active claim is safe from its equals; when it began, for a backfill."""
-    if claim.backfill:
+    """Until when an active claim is safe from its equals. A backfill is not, but for what is left
+    of the slice in which it was suspended before: nobody is suspended twice within a slice."""
+    if not claim.backfill:
+        return claim.slice_since + policy.slice_of(claim.level)
+    if claim.suspended_at is None:
         return claim.slice_since
-    return claim.slice_since + policy.slice_of(claim.level)
+    return max(claim.slice_since, claim.suspended_at + policy.slice_of(claim.level))
 
 
 def lost_since(claim: Claim) -> float:
@@ -113,9 +116,9 @@ class Running:
         return (place.hold, place.cost) != (self.hold_of(claim, now), self._cost(claim, now))
 
     def hold_of(self, claim: Claim, now: float) -> Hold:
-        if claim.backfill:
-            return Hold.BACKFILL
-        return Hold.EXPIRED if now >= slice_end(claim, self._policy) else Hold.SAFE
+        if now < slice_end(claim, self._policy):
+            return Hold.SAFE
+        return Hold.BACKFILL if claim.backfill else Hold.EXPIRED
 
     def changes_at(self, claim: Claim, now: float) -> Iterator[float]:
         """When time alone changes this claim's place."""

@@ -40,7 +40,7 @@ class SchedulerState:
         self.demotable: set[TaskId] = set()  # have run their time at their level
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
-        self.lineup = Lineup(policy, self.group, self._remind)
+        self.lineup = Lineup(self.group, self._remind)
         self.is_trial = False
         self._holders: dict[NodeName, set[TaskId]] = {}
         self._timers: list[tuple[float, TaskId]] = []

@@ -121,6 +121,7 @@ class Task:
     attempt: Attempt | None = None
     ran_seconds: float = 0.0  # running time of all attempts that have ended
     queued_at: float | None = None  # when it last went back to its line
+    yielded_at: float | None = None  # when it was last given notice for another task's sake
     first: bool = False  # at the head of its user's line: its node was lost
     not_before: float | None = None  # it is not tried again earlier
     failures: int = 0  # attempts that failed and were tried again

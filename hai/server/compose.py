@@ -141,7 +141,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     )
     supervisor = Supervisor(clock, bus)
     views = Views(store, bus, board)
-    estimates = Estimates(store, clock, board)
+    leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
+    estimates = Estimates(store, clock, board, leave_seconds)
     services = Services(
         store=store,
         bus=bus,

@@ -32,10 +32,13 @@ _MOST_KEPT = 1000
 class Estimates:
     """Forecasts of tasks by id."""
 
-    def __init__(self, store: Store, clock: Clock, board: Board) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, board: Board, leave_seconds: float = 0.0
+    ) -> None:
         self._store = store
         self._clock = clock
         self._board = board
+        self._leave_seconds = leave_seconds
         self._one_at_a_time = asyncio.Semaphore(1)
         self._made: dict[TaskId, tuple[float, Claim, Forecast]] = {}
         self._histories: dict[GroupName, tuple[float, History]] = {}
@@ -68,7 +71,7 @@ class Estimates:
         order = self._board.positions(claim.group)
         copy = copy_of(state, claim.group, order, claim)
         times = await self._run_times(copy, claim)
-        found = await asyncio.to_thread(forecast, copy, claim.task_id, times)
+        found = await asyncio.to_thread(forecast, copy, claim.task_id, times, self._leave_seconds)
         ahead = order.get(claim.task_id, len(order) + 1) - 1
         if ahead <= MOST_AHEAD:
             return found

@@ -237,10 +237,10 @@ def _what_then(facts: ActiveFacts, names: Names, now: float) -> list[str]:
 
 
 def _at_risk(facts: ActiveFacts, now: float) -> str:
-    if facts.saved_at is None:
-        return "it has told of no checkpoint yet in this attempt"
-    ago = phrases.span(now - facts.saved_at)
     risk = phrases.span(facts.at_risk_seconds)
+    if facts.saved_at is None:
+        return f"it has told of no checkpoint yet: {risk} of work would be lost without one"
+    ago = phrases.span(now - facts.saved_at)
     return f"its last checkpoint was {ago} ago: {risk} of work would be lost without another"
 
 

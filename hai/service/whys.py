@@ -139,7 +139,7 @@ class Whys:
             **_why_view(
                 None,
                 TaskState.QUEUED,
-                f"the task {prospect_text(prospect, names, now)}",
+                f"the task {prospect_text(prospect, names, now).removeprefix('still ')}",
                 waiting_lines(facts, names, now),
             ),
             "starts_now": prospect.starts_now,

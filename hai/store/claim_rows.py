@@ -11,7 +11,7 @@ def claim_of(row: Row) -> Claim:
     """A row of query `claims`."""
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
     (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
-    (assigned, charged, since, running_since, suspended_at, saved_at, backfill, for_task) = row[16:]
+    (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:]
     known = tuple(assigned) if assigned else ()
     active = STATES[state].is_active
     return Claim(
@@ -30,7 +30,7 @@ def claim_of(row: Row) -> Claim:
         since=seconds_of(since) if active else None,
         running_since=seconds_of(running_since) if active else None,
         queued_at=seconds_of(queued_at),
-        suspended_at=seconds_of(suspended_at),
+        suspended_at=seconds_of(yielded_at),
         saved_at=seconds_of(saved_at) if active else None,
         ran_seconds=ran_seconds,
         backfill=bool(backfill) if active else False,

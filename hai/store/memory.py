@@ -349,7 +349,7 @@ def _claim(task: Task) -> Claim:
         since=attempt.created_at if attempt and active else None,
         running_since=attempt.started_at if attempt and active else None,
         queued_at=task.queued_at,
-        suspended_at=attempt.suspend_at if attempt else None,
+        suspended_at=task.yielded_at,
         saved_at=attempt.saved_at if attempt and active else None,
         ran_seconds=task.ran_seconds,
         backfill=attempt.backfill if attempt and active else False,

@@ -91,6 +91,7 @@ def task_record(task: Task) -> Record:
         "ended_at": timestamp(task.ended_at),
         "ran_seconds": task.ran_seconds,
         "queued_at": timestamp(task.queued_at),
+        "yielded_at": timestamp(task.yielded_at),
         "first": task.first,
         "not_before": timestamp(task.not_before),
         "failures": task.failures,
@@ -255,8 +256,8 @@ def task_of(row: Row) -> Task:
     (id_, chain_id, user, name, group, nodes, spec, submitted_at) = row[:8]
     (priority, state, held, custom_rank, whole_life_state, attempts) = row[8:14]
     (suspend_count, exit_code, why, started_at, ended_at, version) = row[14:20]
-    (ran_seconds, queued_at, first, not_before, failures, time_limit_seconds) = row[20:26]
-    (waits_ok, waits_any, array_id, array_index, array_limit) = row[26:31]
+    (ran_seconds, queued_at, yielded_at, first, not_before, failures) = row[20:26]
+    (time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit) = row[26:32]
     return Task(
         id=id_,
         chain_id=chain_id,
@@ -278,9 +279,10 @@ def task_of(row: Row) -> Task:
         started_at=seconds_of(started_at),
         ended_at=seconds_of(ended_at),
         version=version,
-        attempt=None if row[31] is None else attempt_of(row[31:48]),
+        attempt=None if row[32] is None else attempt_of(row[32:49]),
         ran_seconds=ran_seconds,
         queued_at=seconds_of(queued_at),
+        yielded_at=seconds_of(yielded_at),
         first=first,
         not_before=seconds_of(not_before),
         failures=failures,

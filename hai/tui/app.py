@@ -222,8 +222,8 @@ class HaiTop(Desk):
         else:
             self.push_screen(screen)
 
-    def open_task(self, task_id: int) -> None:
-        self.push_screen(TaskScreen(task_id))
+    def open_task(self, task_id: int, *, asks_why: bool = False) -> None:
+        self.push_screen(TaskScreen(task_id, asks_why=asks_why))
 
     def open_logs(self, task_id: int, *, previous: bool = False) -> None:
         self.push_screen(LogsScreen(task_id, previous=previous))
@@ -246,8 +246,7 @@ class HaiTop(Desk):
             case "logs":
                 self.open_logs(int(command.argument))
             case "why":
-                self.open_task(int(command.argument))
-                self.call_after_refresh(lambda: getattr(self.screen, "do_why", lambda: None)())
+                self.open_task(int(command.argument), asks_why=True)
             case "theme":
                 self._choose_theme(command.argument)
             case "help":

@@ -107,12 +107,14 @@ def drain_question(node: Node, task: Task | None) -> tuple[str, Question]:
     if node.health == "ready":
         stays = f"{named(task)} goes on there to its end." if task else "Nothing runs there."
         lines = (f"{node.name} of {node.group} takes no new task. {stays}",)
-        question = Question(f"Drain {node.name}?", lines, "Drain", f"hai-cli drain {node.name}")
+        question = Question(
+            f"Drain {node.name}?", lines, "Drain", f"hai-cli nodes drain {node.name}"
+        )
         return "node_drain", question
     why = f" ({node.health_why})" if node.health_why else ""
     lines = (f"{node.name} is {node.health}{why}. It takes tasks again.",)
     return "node_resume", Question(
-        f"Take {node.name} back?", lines, "Take back", f"hai-cli undrain {node.name}"
+        f"Take {node.name} back?", lines, "Take back", f"hai-cli nodes resume {node.name}"
     )
 
 

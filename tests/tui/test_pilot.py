@@ -1,6 +1,7 @@
 """The dashboard under its own keys: which messages go round, what is asked of the server."""
 
 import pytest
+from textual.events import Key
 
 from hai.tui.messages import Arrived, Chosen, Connection, ModelChanged, Moved, Refused
 from hai.tui.preferences import parse
@@ -222,3 +223,31 @@ async def test_the_token_is_nowhere_on_the_screen(drive: Drive) -> None:
             await driver.press(view)
             assert "secret-token" not in driver.text
         assert "secret-token" not in repr(driver.app.start)
+
+
+async def test_keys_typed_ahead_of_the_prompt_are_its_own(drive: Drive) -> None:
+    """Somebody fast, or a paste: the table may get keys that were meant for the prompt."""
+    async with drive() as driver:
+        await driver.press("/")
+        for key in ("g", "p", "t"):
+            driver.app.screen.query_one(Table).post_message(Key(key, key))
+        driver.app.screen.query_one(Table).post_message(Key("enter", "\r"))
+        await driver.until(lambda: ids(driver) == [101, 105])
+        await driver.until(lambda: isinstance(driver.app.focused, Table))
+
+
+async def test_a_bug_is_told_without_variables(drive: Drive) -> None:
+    """Textual's own traceback prints local variables, and those may hold a token."""
+    told: list[object] = []
+
+    def fails(secret: str) -> None:
+        raise ValueError(len(secret))
+
+    async with drive() as driver:
+        driver.app.panic = lambda *texts: told.extend(texts)  # type: ignore[method-assign]
+        try:
+            fails("-".join(["hai", "secret", "token"]))
+        except ValueError:
+            driver.app._fatal_error()
+    assert "ValueError: 16" in str(told[0])
+    assert "hai-secret-token" not in str(told[0])

@@ -104,6 +104,11 @@ async def test_why_shows_the_answer_or_what_is_known(drive: Drive, scene: Scene)
         await driver.sees("why task 105", "5 are free", "with -n 5", "may start")
         await driver.press("escape", "j", "w")
         await driver.sees("this server is too old", "number 2 in its line")
+        await driver.press("q")
+        await driver.press(*":why 105", "enter")
+        await driver.sees("why task 105")
+        await driver.press("q")
+        await driver.sees("TIMELINE")
 
 
 async def test_nodes_are_drained_and_taken_back(drive: Drive, scene: Scene) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from hai.cli.foretelling import estimate_text
 from hai.cli.framework import new_app, option
 from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
 from hai.cli.output import Format
@@ -125,6 +126,9 @@ def _show_rest(session: Session, task: Mapping[str, Any]) -> None:
     why = why_line(task)
     if why:
         session.output.text(f"why: {printable(why)}")
+    if task.get("estimate"):
+        told = estimate_text(task["estimate"], session.now)
+        session.output.text(f"estimated start: {printable(told)}")
     workers = _last_workers(task)
     if workers:
         session.output.text("\n")

@@ -2,10 +2,11 @@
 
 -- `waits_ok` and `waits_any`: tasks that have to succeed, or only to end, before this one may run;
 -- who has ended is taken out. `first`: at the head of its user's line. `array_id` is the id of the
--- first member.
+-- first member. `yielded_at`: when it was last given notice for another task's sake.
 ALTER TABLE tasks
     ADD COLUMN ran_seconds        double precision NOT NULL DEFAULT 0,
     ADD COLUMN queued_at          timestamptz,
+    ADD COLUMN yielded_at         timestamptz,
     ADD COLUMN first              boolean NOT NULL DEFAULT false,
     ADD COLUMN not_before         timestamptz,
     ADD COLUMN failures           integer NOT NULL DEFAULT 0,
@@ -36,7 +37,8 @@ CREATE VIEW tasks_with_attempt AS
 SELECT t.id, t.chain_id, t.user_name, t.name, t.group_name, t.nodes, t.spec, t.submitted_at,
        t.priority, t.state, t.held, t.custom_rank, t.whole_life_state, t.attempts,
        t.suspend_count, t.exit_code, t.why, t.started_at, t.ended_at, t.version,
-       t.ran_seconds, t.queued_at, t.first, t.not_before, t.failures, t.time_limit_seconds,
+       t.ran_seconds, t.queued_at, t.yielded_at, t.first, t.not_before, t.failures,
+       t.time_limit_seconds,
        t.waits_ok, t.waits_any, t.array_id, t.array_index, t.array_limit,
        a.number AS attempt, a.priority AS attempt_priority, a.nodes AS attempt_nodes,
        a.created_at AS attempt_created_at, a.started_at AS attempt_started_at,

@@ -15,8 +15,8 @@ WITH locked AS MATERIALIZED (
           WITH ORDINALITY AS r(id, chain_id, user_name, name, group_name, nodes, spec, request_id,
                                submitted_at, priority, state, held, custom_rank,
                                whole_life_state, attempts, suspend_count, exit_code, why,
-                               started_at, ended_at, version, ran_seconds, queued_at, first,
-                               not_before, failures, time_limit_seconds, waits_ok, waits_any,
+                               started_at, ended_at, version, ran_seconds, queued_at, yielded_at,
+                               first, not_before, failures, time_limit_seconds, waits_ok, waits_any,
                                array_id, array_index, array_limit, position)
      ) AS d
      ORDER BY d.position
@@ -85,7 +85,7 @@ WITH locked AS MATERIALIZED (
            whole_life_state = c.whole_life_state, attempts = c.attempts,
            suspend_count = c.suspend_count, exit_code = c.exit_code, why = c.why,
            started_at = c.started_at, ended_at = c.ended_at, ran_seconds = c.ran_seconds,
-           queued_at = c.queued_at, first = c.first, not_before = c.not_before,
+           queued_at = c.queued_at, yielded_at = c.yielded_at, first = c.first, not_before = c.not_before,
            failures = c.failures, waits_ok = c.waits_ok, waits_any = c.waits_any,
            version = t.version + 1
       FROM changed AS c
@@ -148,7 +148,7 @@ SELECT * FROM tasks_with_attempt
 SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
-       a.started_at, a.suspend_at, a.saved_at, a.backfill, a.for_task
+       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
@@ -159,7 +159,7 @@ SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitte
 SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
-       a.started_at, a.suspend_at, a.saved_at, a.backfill, a.for_task
+       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')

@@ -22,9 +22,10 @@ class TaskScreen(TaskVerbs):
 
     view = "task"
 
-    def __init__(self, task_id: int) -> None:
+    def __init__(self, task_id: int, *, asks_why: bool = False) -> None:
         super().__init__()
         self.task_id = task_id
+        self._asks_why = asks_why  # as soon as the task is known
         self._detail: Mapping[str, Any] | None = None
         self._events: Sequence[Mapping[str, Any]] = ()
         self._error = ""
@@ -66,6 +67,9 @@ class TaskScreen(TaskVerbs):
             self._detail, self._events, self._error = detail, found["events"], ""
         self._show()
         self.renew()
+        if self._asks_why and not self._error:
+            self._asks_why = False
+            self.do_why()
 
     def _build(self, width: int) -> list[Line]:
         if self._detail is None:

@@ -99,9 +99,9 @@ class View(Screen[None]):
 
     # keys
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         if isinstance(self.focused, Prompt):
-            self._typed_ahead(event)
+            await self._typed_ahead(event)
             return
         action = self._keys.get(event.key) or self._keys.get(event.character or "")
         if action is not None:
@@ -109,11 +109,14 @@ class View(Screen[None]):
             event.prevent_default()
             self.perform(action)
 
-    def _typed_ahead(self, event: events.Key) -> None:
+    async def _typed_ahead(self, event: events.Key) -> None:
         """A key that was on its way to the table when the prompt opened belongs to the prompt."""
         if event.is_printable and event.character:
             event.stop()
             self.prompt.insert_text_at_cursor(event.character)
+        elif event.key == "enter":
+            event.stop()
+            await self.prompt.action_submit()
 
     def perform(self, action: Action) -> None:
         """Carry an action out, wherever it belongs."""

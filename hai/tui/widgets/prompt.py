@@ -19,7 +19,7 @@ class Prompt(Input):
     """
 
     def __init__(self, history: dict[str, list[str]], *, id: str | None = None) -> None:
-        super().__init__(id=id, compact=True)
+        super().__init__(id=id, compact=True, select_on_focus=False)
         self.display = False
         self.kind = ""
         self._history = history

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from hai.cli.foretelling import estimate_text
+from hai.cli.grammar import rfc3339
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.peer import Peer, Reply, error, task_view
 
 API = "/api/v1"
+NOW = 1_900_000_000.0
 
 
 def at(seconds: float) -> str:
@@ -52,7 +55,7 @@ def test_why_is_told_in_plain_words(cli: Cli, joined: Peer) -> None:
         "  place 1 in the order of service of training: it is next",
         "what would help, tried on the scheduler as it stands now:",
         "  with 1 node (submitted anew) it starts now on n3",
-        "estimated start: now to in 2 h (running times by its time limit (1))",
+        "estimated start: within 2 h (running times by its time limit (1))",
     ]
 
 
@@ -67,7 +70,30 @@ def test_programs_get_the_whole_view(cli: Cli, joined: Peer) -> None:
 def test_a_lower_bound_is_called_one(cli: Cli, joined: Peer) -> None:
     bound = {"earliest": at(1795), "latest": None, "basis": "no basis"}
     joined.on("GET", f"{API}/tasks/12/why", Reply(body=why_view(estimate=bound)))
-    assert "estimated start: not before in 30 min (no basis)" in cli("why", "12").out
+    assert "estimated start: not before 30 min from now (no basis)" in cli("why", "12").out
+
+
+@pytest.mark.parametrize(
+    ("earliest", "latest", "words"),
+    [
+        (600, 1200, "in 10 min to 20 min"),
+        (600, 600, "in 10 min"),
+        (-9, 1200, "within 20 min"),
+        (-9, -5, "any moment now"),
+        (-9, None, "unknown"),
+        (3600 * 30, 3600 * 72 + 5, "in 30 h to 3 days"),
+    ],
+)
+def test_estimates_read_well(earliest: float, latest: float | None, words: str) -> None:
+    last = None if latest is None else rfc3339(NOW + latest)
+    estimate = {"earliest": rfc3339(NOW + earliest), "latest": last, "basis": "b"}
+    assert estimate_text(estimate, NOW) == f"{words} (b)"
+
+
+def test_status_tells_the_estimate_of_one_task(cli: Cli, joined: Peer) -> None:
+    view = task_view(state="queued", estimate=why_view()["estimate"], attempt_list=[])
+    joined.on("GET", f"{API}/tasks/12", Reply(body=view))
+    assert "estimated start: within 2 h (running times" in cli("status", "12").out
 
 
 def test_control_characters_do_not_reach_the_terminal(cli: Cli, joined: Peer) -> None:

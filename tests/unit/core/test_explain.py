@@ -60,11 +60,6 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
         ),
         (WaitCode.BEHIND, {"group": "training"}, "waits its turn in training"),
         (
-            WaitCode.BEHIND,
-            {"group": "training", "position": 2, "rests_until": NOW + 61},
-            "is number 2 in its line in training; suspended lately, it fills no gap for 61 s more",
-        ),
-        (
             WaitCode.NO_FREE_NODES,
             {
                 **NODES,
@@ -105,4 +100,4 @@ def test_sentences(code: WaitCode, evidence: dict[str, object], expected: str) -
 def test_thin_evidence_still_makes_a_sentence(code: WaitCode) -> None:
     assert text(Reason(code, {})).strip()
     assert text(Reason(code, {"needed": "?", "held_by": "?", "tasks": 3})).strip()
-    assert text(Reason(code, {"safe_until": "?", "rests_until": "?", "own": "?"}), NOW).strip()
+    assert text(Reason(code, {"safe_until": "?", "own": "?"}), NOW).strip()

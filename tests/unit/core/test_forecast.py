@@ -86,6 +86,15 @@ def test_a_start_that_waits_for_nobody() -> None:
     assert (found.earliest, found.latest) == (NOW, NOW)
 
 
+def test_who_has_to_leave_may_take_its_time() -> None:
+    state = state_of(nodes(4), [busy(1, ["n0", "n1", "n2"]), waiting(2, 3)], now=NOW)
+    asked = state.claims[TaskId(2)]
+    copy = copy_of(state, GROUP, service_order(state, GROUP), asked)
+    times = {TaskId(1): named(1200, 90_000)}
+    found = forecast(copy, asked.task_id, times, leave_seconds=65.0)
+    assert (found.earliest, found.latest) == (5200, 5800 + 65)
+
+
 def test_a_backoff_is_waited_for() -> None:
     later = waiting(2, 1, not_before=NOW + 60)
     found = ask(state_of(nodes(2), [later], now=NOW), 2, {})

@@ -262,7 +262,9 @@ def check_right(state: SchedulerState, victim: Claim, winner: Claim, level: Prio
     if standing(victim) < level:
         return
     assert standing(victim) is level
-    if not victim.backfill:
+    if victim.backfill:
+        assert state.now - (victim.suspended_at or 0.0) >= SLICE
+    else:
         assert victim.user != winner.user
         assert state.now - victim.slice_since >= SLICE
 
@@ -376,7 +378,6 @@ def test_nobody_starts_past_a_better_claim_of_its_own_kind(cluster: Cluster) -> 
         if claim.state.is_waiting
         and claim.task_id not in state.lineup.parked
         and claim.task_id not in state.promised
-        and state.lineup.rests_until(claim) <= NOW
     ]
     for first in standing_there:
         for later in standing_there:

@@ -144,24 +144,21 @@ def test_a_hand_over_names_nodes_and_leavers() -> None:
     )
 
 
-def test_who_stands_behind_is_told_the_head_and_its_own_rest() -> None:
+def test_who_stands_behind_is_told_the_head() -> None:
     claims = [
         active(9, ["n0"], user="eve", since=NOW),
         waiting(1, 2, user="ada", submitted_at=NOW - 9),
         waiting(2, 2, user="bob", submitted_at=NOW - 8),
-        waiting(3, 1, user="bob", submitted_at=NOW, suspended_at=NOW - 60, queued_at=NOW - 1),
     ]
     found = why(nodes(2), claims)
     assert found[TaskId(1)].code is WaitCode.NO_FREE_NODES
     assert found[TaskId(2)].code is WaitCode.BEHIND
-    assert evidence(found[TaskId(2)], "head", "needed", "free", "level", "rests_until") == {
+    assert evidence(found[TaskId(2)], "head", "needed", "free", "level") == {
         "head": 1,
         "needed": 2,
         "free": 1,
         "level": "NORMAL",
-        "rests_until": None,
     }
-    assert found[TaskId(3)].evidence["rests_until"] == NOW - 60 + SLICE
 
 
 def test_positions_are_told_when_they_are_known() -> None:

@@ -275,21 +275,24 @@ def test_backfill_yields_although_it_has_just_begun() -> None:
     assert victims(decide(nodes(2), claims)) == [1]
 
 
-def test_a_task_suspended_within_a_slice_is_no_backfill() -> None:
+def test_a_task_that_was_suspended_lately_fills_a_gap_too() -> None:
     head = fresh(2, 2, user="ada", submitted_at=NOW - 50)
     holder = active(1, ["n0"], user="bob", **ran(0))
-    for ago, runs in ((SLICE - 1, []), (SLICE, [3])):
-        rests = fresh(
-            3, 1, user="eve", state=TaskState.SUSPENDED, suspended_at=NOW - ago, queued_at=NOW - 10
-        )
-        assert backfilled(decide(nodes(2), [holder, head, rests])) == runs
+    lately = fresh(
+        3, 1, user="eve", state=TaskState.SUSPENDED, suspended_at=NOW - 1, queued_at=NOW - 1
+    )
+    assert backfilled(decide(nodes(2), [holder, head, lately])) == [3]
 
 
-def test_a_resting_task_starts_by_right_all_the_same() -> None:
-    rests = fresh(1, state=TaskState.SUSPENDED, suspended_at=NOW - 1, queued_at=NOW - 1)
-    decided = decide(nodes(1), [rests])
-    assert started(decided) == [1]
-    assert backfilled(decided) == []
+def test_nobody_is_suspended_twice_within_a_slice_by_equals() -> None:
+    for ago, leave in ((SLICE - 1, []), (SLICE, [1])):
+        lately = active(1, ["n0"], user="eve", backfill=True, suspended_at=NOW - ago, **ran(1))
+        assert victims(decide(nodes(2), [lately, fresh(2, 2, user="ada")])) == leave
+
+
+def test_a_higher_priority_does_not_wait_for_that() -> None:
+    lately = active(1, ["n0"], LOW, user="eve", backfill=True, suspended_at=NOW - 1, **ran(1))
+    assert victims(decide(nodes(2), [lately, fresh(2, 2, user="ada")])) == [1]
 
 
 def test_the_gang_does_not_wait_for_narrow_tasks_that_come_later() -> None:
