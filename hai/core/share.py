@@ -16,8 +16,9 @@ from hai.core.policy import Policy
 from hai.core.types import TaskId, UserName
 
 _REBASE_HALF_LIVES = 256
+_UNIT = 2**20  # parts of a node-second; whole numbers add up alike in any order
 
-Mark = tuple[float | None, float | None]
+Mark = tuple[int | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,19 @@ class Shares:
         self._policy = policy
         self._half_life = policy.half_life_seconds
         self._base = math.floor(now / self._half_life) * self._half_life
-        self._usage: dict[UserName, float] = {}  # inflated: comparable with one another only
+        self._usage: dict[UserName, int] = {}  # inflated: comparable with one another only
         self._last_start: dict[UserName, float] = {}
         self._bookings: dict[TaskId, Booking] = {}
 
     def key(self, user: UserName) -> float:
         """Orders users: the lowest comes first."""
-        return self._usage.get(user, 0.0) / self._policy.weight(user)
+        return self._usage.get(user, 0) / self._policy.weight(user)
 
-    def key_after(self, user: UserName, use: float) -> float:
+    def key_after(self, user: UserName, use: int) -> float:
         """The key that the user would have after so much more, a sum of `use_of`."""
-        return (self._usage.get(user, 0.0) + use) / self._policy.weight(user)
+        return (self._usage.get(user, 0) + use) / self._policy.weight(user)
 
-    def use_of(self, nodes: int, seconds: float, now: float) -> float:
+    def use_of(self, nodes: int, seconds: float, now: float) -> int:
         """What a start that is booked for so long from now on adds to its user's usage."""
         return self._amount(nodes, now, now + seconds)
 
@@ -59,7 +60,7 @@ class Shares:
 
     def node_seconds(self, user: UserName, now: float) -> float:
         """Usage decayed to `now`, for people."""
-        return self._usage.get(user, 0.0) / self._inflated(now)
+        return self._usage.get(user, 0) / _UNIT / self._inflated(now)
 
     def ended(self, now: float) -> dict[UserName, tuple[float, float | None]]:
         """What ended attempts have used, decayed to `now`, and the last start: what `seed` takes,
@@ -67,7 +68,7 @@ class Shares:
         usage = dict(self._usage)
         for booked in self._bookings.values():
             usage[booked.user] -= self._amount(booked.nodes, booked.since, booked.until)
-        scale = self._inflated(now)
+        scale = self._inflated(now) * _UNIT
         return {
             # to the millisecond: what sums to nothing is nothing
             user: (max(0.0, round(used / scale, 3)), self._last_start.get(user))
@@ -81,7 +82,8 @@ class Shares:
         self, user: UserName, node_seconds: float, last_start: float | None, now: float
     ) -> None:
         """Start a user off with usage that is already decayed to `now`."""
-        self._usage[user] = self._usage.get(user, 0.0) + node_seconds * self._inflated(now)
+        amount = round(node_seconds * self._inflated(now) * _UNIT)
+        self._usage[user] = self._usage.get(user, 0) + amount
         if last_start is not None:
             self._started(user, last_start)
 
@@ -90,12 +92,16 @@ class Shares:
         return self._usage.get(user), self._last_start.get(user)
 
     def restore(self, user: UserName, mark: Mark) -> None:
-        """Exactly as it was: adding and taking away again is not, in floating point."""
-        for values, value in zip((self._usage, self._last_start), mark, strict=True):
-            if value is None:
-                values.pop(user, None)
-            else:
-                values[user] = value
+        """As it was when `mark` was taken."""
+        used, last_start = mark
+        if used is None:
+            self._usage.pop(user, None)
+        else:
+            self._usage[user] = used
+        if last_start is None:
+            self._last_start.pop(user, None)
+        else:
+            self._last_start[user] = last_start
 
     def book(self, claim: Claim, now: float) -> float | None:
         """Book an active claim up to the end of its current slice, unless it is: until when it is
@@ -132,7 +138,7 @@ class Shares:
             return False
         half_lives = steps * _REBASE_HALF_LIVES
         self._base += half_lives * self._half_life
-        self._usage = {user: math.ldexp(used, -half_lives) for user, used in self._usage.items()}
+        self._usage = {user: used >> half_lives for user, used in self._usage.items()}
         return True
 
     def _slice_end(self, claim: Claim, since: float, now: float) -> float:
@@ -144,11 +150,11 @@ class Shares:
         self._last_start[user] = max(at, self._last_start.get(user, at))
 
     def _add(self, user: UserName, nodes: int, since: float, until: float) -> None:
-        self._usage[user] = self._usage.get(user, 0.0) + self._amount(nodes, since, until)
+        self._usage[user] = self._usage.get(user, 0) + self._amount(nodes, since, until)
 
-    def _amount(self, nodes: int, since: float, until: float) -> float:
-        scale = nodes * self._half_life / math.log(2)
-        return scale * (self._inflated(until) - self._inflated(since))
+    def _amount(self, nodes: int, since: float, until: float) -> int:
+        scale = nodes * self._half_life / math.log(2) * _UNIT
+        return round(scale * (self._inflated(until) - self._inflated(since)))
 
     def _inflated(self, at: float) -> float:
         return float(2.0 ** ((at - self._base) / self._half_life))

@@ -19,7 +19,7 @@ def service_order(state: SchedulerState, name: GroupName) -> list[TaskId]:
     It holds as long as nobody arrives or leaves and every start is served a slice.
     """
     group = state.group(name)
-    used: dict[UserName, float] = {}
+    used: dict[UserName, int] = {}
     return [task_id for level in LEVELS for task_id in _Line(state, group, level, used).order()]
 
 
@@ -29,7 +29,7 @@ class _Line:
         state: SchedulerState,
         group: GroupState,
         level: Priority,
-        used: dict[UserName, float],
+        used: dict[UserName, int],
     ) -> None:
         self._state = state
         self._group = group
@@ -66,7 +66,7 @@ class _Line:
                 heapq.heapreplace(turns, self._turn(user))
 
     def _turn(self, user: UserName) -> tuple[float, float, UserName]:
-        share = self._group.shares.key_after(user, self._used.get(user, 0.0))
+        share = self._group.shares.key_after(user, self._used.get(user, 0))
         key = self._next_of(user)
         return share, key[2] if key else 0.0, user
 
@@ -80,6 +80,6 @@ class _Line:
         claim = self._group.queue.claim(task_id)
         seconds = self._state.policy.slice_of(self._level)
         use = self._group.shares.use_of(claim.nodes, seconds, self._state.now)
-        self._used[claim.user] = self._used.get(claim.user, 0.0) + use
+        self._used[claim.user] = self._used.get(claim.user, 0) + use
         self._served.add(task_id)
         return task_id

@@ -3,8 +3,8 @@
 One process per case, the production code, a made-up cluster (crowd.py). An event is one thing that
 happened: a submit, an end, a start acknowledged, a victim gone, a node down or up, a slice over.
 What is timed is the change of the state, the advance of its time, and plan(); its decisions are
-applied afterwards, untimed, and are followed by events of their own. Times are processor time: the
-planner waits for nothing, and what else runs on the machine is not its cost.
+applied afterwards, untimed, and are followed by events of their own. Times are processor time:
+the planner waits for nothing, and what else runs on the machine is not its cost.
 """
 
 import gc
