@@ -116,6 +116,6 @@ def test_the_inflated_order_is_that_of_decayed_usage(
         shares.seed(user, seconds, None, NOW + offset)
         decayed[user] += seconds * 0.5 ** ((at - NOW - offset) / DAY)
     for user, seconds in decayed.items():
-        assert shares.node_seconds(user, at) == pytest.approx(seconds, rel=1e-6, abs=1e-9)
-    if not math.isclose(decayed[ADA], decayed[BOB], rel_tol=1e-6):
+        assert shares.node_seconds(user, at) == pytest.approx(seconds, rel=1e-6, abs=1e-5)
+    if not math.isclose(decayed[ADA], decayed[BOB], rel_tol=1e-6, abs_tol=1e-5):
         assert (shares.key(ADA) < shares.key(BOB)) == (decayed[ADA] < decayed[BOB])
