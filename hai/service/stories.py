@@ -260,4 +260,4 @@ def ended_story(task: Task, now: float) -> Story:
     if task.suspend_count:
         times = "once" if task.suspend_count == 1 else f"{task.suspend_count} times"
         lines.append(f"it was suspended {times}")
-    return Story(f"{how} {ago}{code}{why}", lines)
+    return Story(f"{how} {ago} ago{code}{why}", lines)
