@@ -60,6 +60,8 @@ class Whys:
         self._clock = clock
         self._board = board
         self._estimates = estimates
+        self._found: dict[TaskId, Sequence[Counterfactual]] = {}  # of this tick
+        self._found_tick = 0
 
     async def why(self, task: Task) -> WhyView:
         """Of a task in any state."""
@@ -92,7 +94,8 @@ class Whys:
         names = _names(others.values())
         lines = []
         if task.state is TaskState.SUSPENDED:
-            lines += suspended_lines(task, names, now)
+            heir = task.attempt.for_task if task.attempt is not None else None
+            lines += suspended_lines(task, None if heir is None else others.get(heir), now)
         lines += waiting_lines(facts, names, now)
         view = _why_view(task.id, task.state, f"task {task.id} {explain.text(reason, now)}", lines)
         view["reason"] = reason_view(reason, now)
@@ -162,14 +165,22 @@ class Whys:
         return view
 
     def _counterfactuals(self, state: SchedulerState, claim: Claim) -> Sequence[Counterfactual]:
-        """As many plans as the server may stand still for, going by what the last one took."""
+        """Once for each tick; as many plans as the server may stand still for, going by what the
+        last one took."""
+        if self._found_tick != self._board.ticks:
+            self._found, self._found_tick = {}, self._board.ticks
+        known = self._found.get(claim.task_id)
+        if known is not None and claim.task_id != NEW:
+            return known
         affordable = int(_STILL_SECONDS / max(self._board.tick_seconds, 0.001))
-        return counterfactuals(
+        found = counterfactuals(
             state,
             claim,
             before=self._board.decided,
             most_plans=min(affordable, MOST_PLANS),
         )
+        self._found[claim.task_id] = found
+        return found
 
     def _state(self) -> SchedulerState:
         state = self._board.state

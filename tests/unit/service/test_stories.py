@@ -9,7 +9,7 @@ from hai.core.forecast import Forecast
 from hai.core.plan import Reason
 from hai.core.planner import plan
 from hai.core.task import Change, Task
-from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
+from hai.core.types import Outcome, Priority, TaskId, TaskState, UserName, WaitCode
 from hai.service.estimates import TrackRecord, off_by
 from hai.service.stories import (
     ActiveFacts,
@@ -42,7 +42,8 @@ def held(**attempt: Any) -> Task:
         (
             {"outcome": Outcome.SUSPENDED_CLEAN, "for_task": TaskId(7)},
             [
-                "its nodes went to task 7 train of bob; it left them 60 s ago",
+                "its nodes went to task 7 train of bob, whose turn it was when the slice was over; "
+                "it left them 60 s ago",
                 "it saved before it left, so no work is lost",
             ],
         ),
@@ -51,6 +52,27 @@ def held(**attempt: Any) -> Task:
             [
                 "its nodes went to task 8; it left them 60 s ago",
                 "it did not save in time: the work since its last checkpoint of 2 min is lost",
+            ],
+        ),
+        (
+            {
+                "outcome": Outcome.SUSPENDED_CLEAN,
+                "for_task": TaskId(7),
+                "priority": Priority.LOW,
+                "backfill": True,
+            },
+            [
+                "its nodes went to task 7 train of bob, which has priority NORMAL; it left them "
+                "60 s ago",
+                "it saved before it left, so no work is lost",
+            ],
+        ),
+        (
+            {"outcome": Outcome.SUSPENDED_CLEAN, "for_task": TaskId(7), "backfill": True},
+            [
+                "its nodes went to task 7 train of bob, in whose shadow it ran as backfill; it "
+                "left them 60 s ago",
+                "it saved before it left, so no work is lost",
             ],
         ),
         (
@@ -73,7 +95,9 @@ def held(**attempt: Any) -> Task:
 )
 def test_a_suspended_task(attempt: dict[str, Any], expected: list[str]) -> None:
     over = {"ended_at": NOW - 60} if attempt else {}
-    assert suspended_lines(held(**attempt, **over), NAMES, NOW) == expected
+    bobs = make.task(id=TaskId(7), name="train", user=UserName("bob"))
+    heir = bobs if attempt.get("for_task") == 7 else None
+    assert suspended_lines(held(**attempt, **over), heir, NOW) == expected
 
 
 @pytest.mark.parametrize(
