@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 def said(hai: Person, task: str, *wanted: str) -> str:
     """What `why` says, once the scheduler has seen all that is wanted."""
 
-    def ask() -> str:
+    def ask() -> str | None:
         done = hai("why", task)
         assert done.code == 0, done.err
-        return done.out if all(word in done.out for word in wanted) else ""
+        return done.out if all(word in done.out for word in wanted) else None
 
-    return wait_until(ask, 60, what=f"{wanted} of task {task}")
+    return wait_until(ask, 60, what=f"{wanted} of task {task}") or ""
 
 
 def test_waiting_suspended_running_and_ended(make_live: MakeLive) -> None:
