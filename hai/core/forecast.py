@@ -21,9 +21,11 @@ from hai.core.quota import Quota
 from hai.core.state import SchedulerState
 from hai.core.types import GroupName, Priority, TaskId, TaskState
 
-MOST_PLANS = 1000  # of one run; then the answer is "later than that"
-MOST_AHEAD = 2000  # waiting claims that are taken into account
+MOST_PLANS = 300  # of one run; then the answer is "later than that"
+MOST_AHEAD = 1000  # waiting claims that are taken into account
 HORIZON_SECONDS = 30 * DAY
+_GRAIN = 0.03  # what happens within such a part of the time looked ahead happens at once
+_TICK_SECONDS = 0.001
 _SOON_SECONDS = 1.0  # what is left to a task that should have ended by now
 
 
@@ -221,18 +223,35 @@ class _Ahead:
         return _Seen(start, until, frozenset(self._ended), self._left, self._suspends)
 
     def _next(self, now: float) -> float | None:
-        """Let the next attempt end, or only time pass; the time at which that is."""
+        """Let attempts end, or only time pass, up to the next thing that happens and what follows
+        closely; the time at which that is. The further ahead, the coarser."""
+        at = self._first()
+        if at is None:
+            return None
+        reached = max(at, now)
+        limit = reached + _GRAIN * (reached - self._began)
+        while at is not None and at <= limit:
+            reached = max(reached, at)
+            self._state.advance(reached)
+            if self._first_end() == at:
+                _, task_id, _ = heappop(self._ends)
+                self._state.remove(task_id, reached)
+                self._ended.add(task_id)
+            at = self._first()
+        return reached
+
+    def _first(self) -> float | None:
+        """When the next thing happens; later than the state's time, unless it is an end."""
+        due = self._state.next_due()
+        if due is not None:  # rounded, it may be the present
+            due = max(due, self._state.now + _TICK_SECONDS)
+        known = [at for at in (self._first_end(), due) if at is not None]
+        return min(known, default=None)
+
+    def _first_end(self) -> float | None:
         while self._ends and not self._is_current(self._ends[0]):
             heappop(self._ends)
-        due = self._state.next_due()
-        if self._ends and (due is None or self._ends[0][0] <= due):
-            at, task_id, _ = heappop(self._ends)
-            at = max(at, now)
-            self._state.advance(at)
-            self._state.remove(task_id, at)
-            self._ended.add(task_id)
-            return at
-        return due
+        return self._ends[0][0] if self._ends else None
 
     def _is_current(self, end: tuple[float, TaskId, float]) -> bool:
         claim = self._state.claims.get(end[1])

@@ -19,6 +19,7 @@ from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, Wai
 NEW = TaskId(2**62)
 """Stands for a task that is not submitted yet: newer than any other."""
 
+MOST_PLANS = 32  # that one list of counterfactuals may cost
 _MOST_GROUPS = 8
 
 
@@ -96,25 +97,38 @@ class Counterfactual:
 
 
 def what_if(
-    state: SchedulerState, subject: Claim | TaskId, variant: Variant = AS_IT_IS
+    state: SchedulerState,
+    subject: Claim | TaskId,
+    variant: Variant = AS_IT_IS,
+    *,
+    before: Plan | None = None,
 ) -> Prospect:
     """The prospect of an unfinished task, or of a claim that is not submitted yet, with a change.
-    KeyError for an unknown id. The state is left as it was."""
-    claim = state.claims[subject] if isinstance(subject, int) else subject
-    return _Question(state, claim).ask(variant)
+    KeyError for an unknown id. The state is left as it was. `before`: its plan, if it is known."""
+    return _Question(state, _claim_of(state, subject), before).ask(variant)
 
 
-def counterfactuals(state: SchedulerState, subject: Claim | TaskId) -> tuple[Counterfactual, ...]:
+def counterfactuals(
+    state: SchedulerState,
+    subject: Claim | TaskId,
+    *,
+    before: Plan | None = None,
+    most_plans: int = MOST_PLANS,
+) -> tuple[Counterfactual, ...]:
     """Changes with which a waiting task would get nodes: fewer of them (as many as can start now),
     another group, a higher priority. None for one that would get them anyhow, or that something
-    else than nodes and quota keeps out of its line."""
-    claim = state.claims[subject] if isinstance(subject, int) else subject
-    question = _Question(state, claim)
-    now = question.ask(AS_IT_IS)
+    else than nodes and quota keeps out of its line. After `most_plans` no more is tried."""
+    claim = _claim_of(state, subject)
+    question = _Question(state, claim, before, most_plans)
+    now = question.as_it_is()
     if now.gets_nodes or not claim.state.is_waiting or _is_kept_out(now):
         return ()
     found = (*_narrower(question), *_elsewhere(question), *_higher(question))
     return tuple(Counterfactual(variant, prospect, claim) for variant, prospect in found)
+
+
+def _claim_of(state: SchedulerState, subject: Claim | TaskId) -> Claim:
+    return state.claims[subject] if isinstance(subject, int) else subject
 
 
 def after_slice(state: SchedulerState, task_id: TaskId) -> TaskId | None:
@@ -131,12 +145,30 @@ def after_slice(state: SchedulerState, task_id: TaskId) -> TaskId | None:
 class _Question:
     """One claim, asked about again and again."""
 
-    def __init__(self, state: SchedulerState, claim: Claim) -> None:
+    def __init__(
+        self,
+        state: SchedulerState,
+        claim: Claim,
+        before: Plan | None = None,
+        most_plans: int = MOST_PLANS,
+    ) -> None:
         self.state = state
         self.claim = claim
-        self._before = plan(state, state.now)
+        self._before = plan(state, state.now) if before is None else before
+        self._plans_left = most_plans
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another plan may be made."""
+        return self._plans_left > 0
+
+    def as_it_is(self) -> Prospect:
+        if self.state.claims.get(self.claim.task_id) == self.claim:
+            return _prospect(self.state, self.claim, self._before, self._before)
+        return self.ask(AS_IT_IS)
 
     def ask(self, variant: Variant) -> Prospect:
+        self._plans_left -= 1
         state = self.state
         with trial(state) as attempt:
             claim = _make(state, attempt, self.claim, variant)
@@ -229,7 +261,7 @@ def _narrower(question: _Question) -> Iterator[Found]:
     other claims: what is returned was tried."""
     best: Found | None = None
     low, high = 1, question.claim.nodes - 1
-    while low <= high:
+    while low <= high and question.is_open:
         middle = (low + high + 1) // 2
         variant = Variant(nodes=middle)
         prospect = question.ask(variant)
@@ -251,6 +283,8 @@ def _elsewhere(question: _Question) -> Iterator[Found]:
         if name != claim.group and group.ground.widest >= claim.nodes
     ]
     for name in [name for name in fitting if _may_ask(state, claim, name)][:_MOST_GROUPS]:
+        if not question.is_open:
+            return
         variant = Variant(group=name)
         prospect = question.ask(variant)
         if prospect.gets_nodes:
@@ -266,6 +300,8 @@ def _higher(question: _Question) -> Iterator[Found]:
         limit = state.quotas.limit(claim.user, claim.group, level)
         if level <= claim.priority or limit < claim.nodes:
             continue
+        if not question.is_open:
+            return
         variant = Variant(priority=level)
         prospect = question.ask(variant)
         if prospect.gets_nodes:

@@ -236,6 +236,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await poking
         await services.supervisor.close()
+        await services.estimates.close()
         await platform.launching.close()
         for launcher in platform.launchers.values():
             await launcher.close()

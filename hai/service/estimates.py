@@ -1,7 +1,7 @@
 """Estimated starts of waiting tasks, and how honest they turned out to be.
 
 A forecast runs the planner ahead on a copy: in a thread, one at a time, and not again for a task
-before ten seconds have passed.
+before ten seconds have passed. Nobody waits long for one.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ _FORECAST_SECONDS = 10.0
 _HISTORY_SECONDS = 60.0
 _MOST_NAMES = 500  # tasks that are looked up for one forecast; others go by their users' runs
 _MOST_KEPT = 1000
+_MOST_IN_LINE = 16  # forecasts that wait to be made; who asks for more gets none
+_PATIENCE_SECONDS = 3.0  # then the answer is not waited for; it is there for the next one who asks
 
 
 class Estimates:
@@ -40,28 +42,46 @@ class Estimates:
         self._board = board
         self._leave_seconds = leave_seconds
         self._one_at_a_time = asyncio.Semaphore(1)
-        self._made: dict[TaskId, tuple[float, Claim, Forecast]] = {}
+        self._made: dict[Claim, tuple[float, Forecast]] = {}
+        self._making: dict[Claim, asyncio.Task[Forecast]] = {}
         self._histories: dict[GroupName, tuple[float, History]] = {}
         self.record = TrackRecord(store)
 
     async def of(self, claim: Claim) -> Forecast | None:
-        """When this waiting claim may start; None if that does not depend on the scheduler: it is
-        held, or waits for others, or no plan has seen it yet."""
+        """When this waiting claim may start; None if that does not depend on the scheduler (it is
+        held, or waits for others), if no plan has seen it yet, or if it takes too long to say."""
         state = self._board.state
         if claim.held or claim.waits_for or state is None:
             return None
         if claim.task_id != NEW and claim.task_id not in state.claims:
             return None  # the state is older than the task, and may be so than others
-        now = self._clock.now()
-        at, of, known = self._made.get(claim.task_id, (-math.inf, None, None))
-        if of == claim and now < at + _FORECAST_SECONDS:
+        at, known = self._made.get(claim, (-math.inf, None))
+        if self._clock.now() < at + _FORECAST_SECONDS:
             return known
+        making = self._making.get(claim)
+        if making is None:
+            if len(self._making) >= _MOST_IN_LINE:
+                return None
+            making = asyncio.create_task(self._make(claim), name=f"forecast-{claim.task_id}")
+            self._making[claim] = making
+            making.add_done_callback(lambda _: self._making.pop(claim, None))
+        done, _ = await asyncio.wait({making}, timeout=_PATIENCE_SECONDS)
+        return making.result() if done else None
+
+    async def close(self) -> None:
+        """Let go of what is being worked out."""
+        making = list(self._making.values())
+        for task in making:
+            task.cancel()
+        await asyncio.gather(*making, return_exceptions=True)
+
+    async def _make(self, claim: Claim) -> Forecast:
         async with self._one_at_a_time:
             found = await self._forecast(claim)
-        self._made.pop(claim.task_id, None)
+        self._made.pop(claim, None)
         while len(self._made) >= _MOST_KEPT:
             del self._made[next(iter(self._made))]
-        self._made[claim.task_id] = (now, claim, found)
+        self._made[claim] = (self._clock.now(), found)
         return found
 
     async def _forecast(self, claim: Claim) -> Forecast:

@@ -117,8 +117,9 @@ def _holder_line(holder: Holder, names: Names, now: float) -> str:
 # a task that was suspended
 
 
-def suspended_lines(task: Task, names: Names, now: float) -> list[str]:
-    """Who took the nodes of its last attempt, why, when, and what that cost."""
+def suspended_lines(task: Task, heir: Task | None, now: float) -> list[str]:
+    """Who took the nodes of its last attempt, why, when, and what that cost. `heir` is the task
+    that it was suspended for, if that is known."""
     attempt = task.attempt
     if attempt is None or attempt.outcome is None:
         return []
@@ -129,8 +130,7 @@ def suspended_lines(task: Task, names: Names, now: float) -> list[str]:
     if attempt.outcome is Outcome.FAILED:
         return [f"its last try failed {ago}: {attempt.why or 'for no known reason'}"]
     if attempt.for_task is not None:
-        name = names.get(attempt.for_task, str(attempt.for_task))
-        lines = [f"its nodes went to task {name}; it left them {ago}"]
+        lines = [f"its nodes went to {_heir(attempt, heir)}; it left them {ago}"]
     else:
         lines = [f"it left its nodes {ago}: {attempt.why or task.why or 'it was suspended'}"]
     if attempt.outcome is Outcome.SUSPENDED_CLEAN:
@@ -138,6 +138,19 @@ def suspended_lines(task: Task, names: Names, now: float) -> list[str]:
     else:
         lines.append(f"it did not save in time: {_lost(attempt, ended_at)}")
     return lines
+
+
+def _heir(attempt: Attempt, heir: Task | None) -> str:
+    """Who got its nodes, and by what right."""
+    if heir is None:
+        return f"task {attempt.for_task}"
+    who = f"task {heir.id} {heir.name} of {heir.user}"
+    level = heir.priority if heir.attempt is None else heir.attempt.priority
+    if level > attempt.priority:
+        return f"{who}, which has priority {level.name}"
+    if attempt.backfill:
+        return f"{who}, in whose shadow it ran as backfill"
+    return f"{who}, whose turn it was when the slice was over"
 
 
 def _lost(attempt: Attempt, ended_at: float) -> str:
@@ -260,4 +273,4 @@ def ended_story(task: Task, now: float) -> Story:
     if task.suspend_count:
         times = "once" if task.suspend_count == 1 else f"{task.suspend_count} times"
         lines.append(f"it was suspended {times}")
-    return Story(f"{how}{code} {ago} ago{why}", lines)
+    return Story(f"{how} {ago} ago{code}{why}", lines)

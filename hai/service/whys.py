@@ -13,7 +13,15 @@ from hai.core.plan import Claim
 from hai.core.state import SchedulerState
 from hai.core.task import Task, TaskDraft
 from hai.core.types import TaskId, TaskState
-from hai.core.whatif import NEW, Counterfactual, Prospect, Variant, counterfactuals, what_if
+from hai.core.whatif import (
+    MOST_PLANS,
+    NEW,
+    Counterfactual,
+    Prospect,
+    Variant,
+    counterfactuals,
+    what_if,
+)
 from hai.errors import Conflict, InvalidInput, Unavailable
 from hai.ports import Clock, Store
 from hai.schema.why import (
@@ -41,6 +49,8 @@ from hai.service.views import estimate_view, reason_view
 
 Tasks = dict[TaskId, Task]
 
+_STILL_SECONDS = 0.25  # for one answer
+
 
 class Whys:
     """Explains tasks and foretells changes; changes nothing."""
@@ -50,6 +60,8 @@ class Whys:
         self._clock = clock
         self._board = board
         self._estimates = estimates
+        self._found: dict[TaskId, Sequence[Counterfactual]] = {}  # of this tick
+        self._found_tick = 0
 
     async def why(self, task: Task) -> WhyView:
         """Of a task in any state."""
@@ -73,15 +85,17 @@ class Whys:
         reason = self._board.reason(task.id, held=task.held)
         state = self._board.state
         claim = state.claims.get(task.id) if state is not None else None
-        facts, found = WaitFacts(), tuple[Counterfactual, ...]()
+        facts = WaitFacts()
+        found: Sequence[Counterfactual] = ()
         if state is not None and claim is not None and claim.state.is_waiting:
             facts = wait_facts(state, claim, reason, self._board.positions(claim.group))
-            found = () if task.held else counterfactuals(state, task.id)
+            found = () if task.held else self._counterfactuals(state, claim)
         others = await self._look_up(facts.mentioned | _heir(task) | _in_all(found))
         names = _names(others.values())
         lines = []
         if task.state is TaskState.SUSPENDED:
-            lines += suspended_lines(task, names, now)
+            heir = task.attempt.for_task if task.attempt is not None else None
+            lines += suspended_lines(task, None if heir is None else others.get(heir), now)
         lines += waiting_lines(facts, names, now)
         view = _why_view(task.id, task.state, f"task {task.id} {explain.text(reason, now)}", lines)
         view["reason"] = reason_view(reason, now)
@@ -119,7 +133,7 @@ class Whys:
         if variant.group is not None and variant.group not in state.groups:
             known = ", ".join(sorted(state.groups))
             raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")
-        prospect = what_if(state, claim, variant)
+        prospect = what_if(state, claim, variant, before=self._board.decided)
         others = await self._look_up(_in(prospect))
         return _what_if_view(prospect, others, self._clock.now())
 
@@ -127,8 +141,8 @@ class Whys:
         """What would become of a submission."""
         state, now = self._state(), self._clock.now()
         claim = claim_of(draft, state.now)
-        prospect = what_if(state, claim)
-        found = counterfactuals(state, claim)
+        prospect = what_if(state, claim, before=self._board.decided)
+        found = self._counterfactuals(state, claim)
         facts = WaitFacts()
         if prospect.reason is not None:
             facts = wait_facts(state, claim, prospect.reason, {})
@@ -149,6 +163,24 @@ class Whys:
         view["counterfactuals"] = [_counterfactual(one, others, now) for one in found]
         view["estimate"] = None if told is None else estimate_view(told)
         return view
+
+    def _counterfactuals(self, state: SchedulerState, claim: Claim) -> Sequence[Counterfactual]:
+        """Once for each tick; as many plans as the server may stand still for, going by what the
+        last one took."""
+        if self._found_tick != self._board.ticks:
+            self._found, self._found_tick = {}, self._board.ticks
+        known = self._found.get(claim.task_id)
+        if known is not None and claim.task_id != NEW:
+            return known
+        affordable = int(_STILL_SECONDS / max(self._board.tick_seconds, 0.001))
+        found = counterfactuals(
+            state,
+            claim,
+            before=self._board.decided,
+            most_plans=min(affordable, MOST_PLANS),
+        )
+        self._found[claim.task_id] = found
+        return found
 
     def _state(self) -> SchedulerState:
         state = self._board.state

@@ -184,7 +184,8 @@ async def test_an_ended_task_tells_how(alice: Client) -> None:
     task_id = await submit(alice, "bad", simulate={"exit_code": 7})
     await until(alice, task_id, "failed")
     view = await why(alice, task_id)
-    assert view["text"].startswith(f"task {task_id} failed with exit code 7")
+    assert view["text"].startswith(f"task {task_id} failed ")
+    assert "with exit code 7: rank 0 on hollow-" in view["text"]
     assert view["lines"][0].startswith("it ran for")
 
 

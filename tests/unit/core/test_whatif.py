@@ -107,6 +107,16 @@ def test_a_new_task_tells_whom_it_would_delay() -> None:
     assert NEW not in state.claims
 
 
+def test_no_more_plans_are_made_than_allowed() -> None:
+    state = small(active(1, ["n0"], running_since=0.0), waiting(2, 4))
+    found = counterfactuals(state, TaskId(2))
+    assert len(found) > 1
+    assert counterfactuals(state, TaskId(2), before=plan(state, state.now)) == found
+    assert counterfactuals(state, TaskId(2), most_plans=0) == ()
+    few = counterfactuals(state, TaskId(2), most_plans=2)
+    assert [one.variant for one in few] == [Variant(nodes=3)]
+
+
 @pytest.mark.parametrize(
     "claim",
     [
