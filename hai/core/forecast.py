@@ -125,6 +125,10 @@ def forecast(
         and claim.state.is_active
         and times.get(claim.task_id, UNKNOWN).longest is None
     )
+    if soon.start is None and unknown and not soon.ended:
+        whose = "the task that runs ends" if unknown == 1 else "one of those that run ends"
+        told = f"no basis: no start in sight before {whose}, and nobody knows when"
+        return Forecast(copy.now, None, told)
     if soon.start is None:
         return Forecast(soon.until, None, _words(counts, unknown, "no start in sight before then"))
     if unknown and not counts and soon.suspends:
