@@ -112,7 +112,7 @@ def test_logs_of_a_real_task_are_followed(hai: Person) -> None:
     with window([*PROGRAM, "top", "logs", str(task_id)], hai.environ()) as tmux:
         tmux.sees("[0] line", "[1] line", "follow")
         tmux.types("/", *"line 2.$", "Enter")
-        tmux.sees("lines")
+        tmux.sees("/line 2.$")
         tmux.types("q")
         tmux.sees("ended with 0")
     hai("stop", str(task_id), "-y")

@@ -48,6 +48,7 @@ class Prompt(Input):
 
     def _close(self, text: str | None) -> None:
         self.display = False
+        self.screen.set_focus(None)  # at once: the next key is not an answer any more
         if text:
             kept = self._history.setdefault(self.kind, [])
             if text in kept:
@@ -60,15 +61,14 @@ class Prompt(Input):
         event.stop()
         self.post_message(Typed(self.kind, event.value))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._close(event.value)
+    async def action_submit(self) -> None:
+        self._close(self.value)
 
     async def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
+        if event.key in ("escape", "enter"):
             event.stop()
             event.prevent_default()
-            self._close(None)
+            self._close(self.value if event.key == "enter" else None)
         elif event.key in ("up", "down"):
             event.stop()
             event.prevent_default()
