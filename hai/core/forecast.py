@@ -19,6 +19,7 @@ from hai.core.planner import plan
 from hai.core.policy import DAY
 from hai.core.quota import Quota
 from hai.core.state import SchedulerState
+from hai.core.steps import back_in_line
 from hai.core.types import GroupName, Priority, TaskId, TaskState
 
 MOST_PLANS = 300  # of one run; then the answer is "later than that"
@@ -311,18 +312,4 @@ class _Ahead:
         if claim.state is TaskState.STOPPING:
             self._state.remove(claim.task_id, now)
             return
-        self._state.put(
-            replace(
-                claim,
-                state=TaskState.SUSPENDED,
-                holds=(),
-                knows=claim.holds,
-                charged=None,
-                since=None,
-                running_since=None,
-                saved_at=None,
-                backfill=False,
-                queued_at=now,
-                ran_seconds=claim.ran_seconds + max(0.0, now - claim.slice_since),
-            )
-        )
+        self._state.put(back_in_line(claim, now))

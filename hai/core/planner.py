@@ -26,7 +26,8 @@ from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold, standing
 from hai.core.state import SchedulerState
-from hai.core.trial import Trial, leaving, starting, trial
+from hai.core.steps import leaving, starting
+from hai.core.trial import Trial, trial
 from hai.core.types import NodeName, Priority, TaskId, UserName, WaitCode
 
 __all__ = ["plan"]

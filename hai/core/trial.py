@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hai.core.plan import Claim, Plan, Start
 from hai.core.state import SchedulerState
-from hai.core.types import NodeName, Priority, TaskId, TaskState
+from hai.core.steps import leaving, starting
+from hai.core.types import TaskId
 
 if TYPE_CHECKING:
     from hai.core.share import Mark
@@ -99,25 +99,3 @@ def _occupy(state: SchedulerState, attempt: Trial, start: Start) -> None:
         attempt.put(
             starting(claim, start.nodes, start.priority, state.now, backfill=start.backfill)
         )
-
-
-def starting(
-    claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: float, *, backfill: bool
-) -> Claim:
-    """A waiting claim that was given these nodes."""
-    return replace(
-        claim,
-        state=TaskState.STARTING,
-        holds=nodes,
-        charged=level,
-        since=now,
-        running_since=None,
-        backfill=backfill,
-        first=False,
-        for_task=None,
-    )
-
-
-def leaving(victim: Claim, for_task: TaskId, now: float) -> Claim:
-    """A running claim that was asked to leave for another."""
-    return replace(victim, state=TaskState.SUSPENDING, suspended_at=now, for_task=for_task)

@@ -15,6 +15,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.state import SchedulerState
+from hai.core.steps import back_in_line
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 GROUP = GroupName("training")
@@ -267,19 +268,7 @@ class Life:
         return partial(self._put, self._suspended(claim))
 
     def _suspended(self, claim: Claim) -> Claim:
-        return replace(
-            claim,
-            state=TaskState.SUSPENDED,
-            holds=(),
-            knows=claim.holds,
-            charged=None,
-            since=None,
-            running_since=None,
-            saved_at=None,
-            backfill=False,
-            queued_at=self.now,
-            ran_seconds=claim.ran_seconds + self.now - claim.slice_since,
-        )
+        return back_in_line(claim, self.now)
 
     def _node_down(self) -> Event:
         """With all that runs there; it is back a few minutes later."""

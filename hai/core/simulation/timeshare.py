@@ -15,6 +15,7 @@ from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
 from hai.core.simulation.jobs import Job
 from hai.core.simulation.scheduler import Decision, Progress, Started
 from hai.core.state import SchedulerState
+from hai.core.steps import back_in_line
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 POOL = GroupName("pool")
@@ -45,23 +46,7 @@ class TimeShare:
 
     def freed(self, progress: Progress, now: float) -> None:
         claim = self._claims[_task_id(progress.job)]
-        began = claim.slice_since
-        ended = now if claim.suspended_at is None else claim.suspended_at
-        self._put(
-            replace(
-                claim,
-                state=TaskState.SUSPENDED,
-                holds=(),
-                knows=claim.holds,
-                charged=None,
-                since=None,
-                running_since=None,
-                saved_at=None,
-                backfill=False,
-                queued_at=now,
-                ran_seconds=claim.ran_seconds + ended - began,
-            )
-        )
+        self._put(back_in_line(claim, now, stopped_at=claim.suspended_at))
 
     def saved(self, progress: Progress, now: float) -> None:
         self._put(replace(self._claims[_task_id(progress.job)], saved_at=now))

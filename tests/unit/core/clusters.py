@@ -11,6 +11,7 @@ from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
 from hai.core.reasons import reason_of
 from hai.core.state import SchedulerState, build_state
+from hai.core.steps import back_in_line
 from hai.core.trial import applied
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
@@ -113,19 +114,7 @@ def started(claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: flo
 
 def suspended(claim: Claim, now: float) -> Claim:
     """What the platform makes of a suspended task that has left its nodes."""
-    ran = max(0.0, now - claim.slice_since)
-    return replace(
-        claim,
-        state=TaskState.SUSPENDED,
-        holds=(),
-        knows=claim.holds,
-        charged=None,
-        since=None,
-        running_since=None,
-        backfill=False,
-        queued_at=now,
-        ran_seconds=claim.ran_seconds + ran,
-    )
+    return back_in_line(claim, now)
 
 
 @dataclass

@@ -1,0 +1,46 @@
+"""What becomes of a claim when a decision is carried out: it starts, leaves, is back in line."""
+
+from dataclasses import replace
+
+from hai.core.plan import Claim
+from hai.core.types import NodeName, Priority, TaskId, TaskState
+
+
+def starting(
+    claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: float, *, backfill: bool
+) -> Claim:
+    """A waiting claim that was given these nodes."""
+    return replace(
+        claim,
+        state=TaskState.STARTING,
+        holds=nodes,
+        charged=level,
+        since=now,
+        running_since=None,
+        backfill=backfill,
+        first=False,
+        for_task=None,
+    )
+
+
+def leaving(victim: Claim, for_task: TaskId, now: float) -> Claim:
+    """A running claim that was asked to leave for another."""
+    return replace(victim, state=TaskState.SUSPENDING, suspended_at=now, for_task=for_task)
+
+
+def back_in_line(claim: Claim, now: float, stopped_at: float | None = None) -> Claim:
+    """A suspended claim that has left its nodes; it ran until `stopped_at` (None: now)."""
+    stopped = now if stopped_at is None else stopped_at
+    return replace(
+        claim,
+        state=TaskState.SUSPENDED,
+        holds=(),
+        knows=claim.holds,
+        charged=None,
+        since=None,
+        running_since=None,
+        saved_at=None,
+        backfill=False,
+        queued_at=now,
+        ran_seconds=claim.ran_seconds + max(0.0, stopped - claim.slice_since),
+    )
