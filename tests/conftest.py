@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -21,6 +22,12 @@ from hai_up.postgres import EmbeddedPostgres
 
 PG_BIN = Path(os.environ["HAI_PG_BIN"]) if os.environ.get("HAI_PG_BIN") else None
 _TEMPLATE = "hai_template"
+
+# The same examples every time, so that a change is judged by what it changes; the nightly run looks
+# for new ones.
+hypothesis.settings.register_profile("same", derandomize=True)
+if os.environ.get("HYPOTHESIS_PROFILE") != "nightly":
+    hypothesis.settings.load_profile("same")
 _database_numbers = itertools.count(1)
 
 
