@@ -6,7 +6,7 @@ The same rules as in hai.schema.views hold: plain dictionaries, additive only.
 import sys
 from typing import Any, NotRequired
 
-from hai.schema.views import EventView, QuotaView
+from hai.schema.views import EventView, NodeRow, QuotaView
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict
@@ -39,21 +39,6 @@ class TaskRow(TypedDict):
     safe_until: NotRequired[str | None]
     backfill: NotRequired[bool]
     estimate: NotRequired[dict[str, Any] | None]
-
-
-class NodeRow(TypedDict):
-    """A node without its holder: the tasks say what they hold."""
-
-    name: str
-    group: str
-    launcher: str
-    health: str
-    health_why: str
-    gpus: int
-    cpus: float
-    memory_bytes: int
-    leaf: str
-    zone: str
 
 
 class HistoryView(TypedDict):

@@ -108,7 +108,9 @@ class TaskList(TypedDict):
     page_size: int
 
 
-class NodeView(TypedDict):
+class NodeRow(TypedDict):
+    """A node without its holder: the tasks say what they hold."""
+
     name: str
     group: str
     launcher: str
@@ -119,6 +121,9 @@ class NodeView(TypedDict):
     memory_bytes: int
     leaf: str
     zone: str
+
+
+class NodeView(NodeRow):
     status: str  # "free", "working" or the health when that is not "ready"
     task_id: int | None
     task_name: str | None

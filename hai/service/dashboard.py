@@ -9,20 +9,23 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hai import __version__
 from hai.core.identity import User
-from hai.core.node import Node
 from hai.core.quota import Quota
 from hai.core.task import Event, WorkerKey
 from hai.core.types import FINAL_STATES, TaskState
 from hai.ports import Bus, Clock, Store, TaskQuery
-from hai.schema.dashboard import DashboardView, HistoryView, NodeRow, TaskRow
+from hai.schema.dashboard import DashboardView, HistoryView, TaskRow
 from hai.schema.views import SCHEMA_VERSION, QuotaView
 from hai.service.board import Board
 from hai.service.mirror import EVENTS_KEPT, FINISHED_KEPT, Mirror, ids_of
 from hai.service.signals import EVENTS, heard, worker_key
-from hai.service.views import Views, event_view, quota_view, rfc3339
+from hai.service.views import Views, event_view, node_row, quota_view, rfc3339
+
+if TYPE_CHECKING:
+    from hai.core.node import Node
 
 SAMPLE_SECONDS = 30.0
 SAMPLES = 120  # an hour
@@ -306,28 +309,13 @@ class Dashboard:
         if seen.order != now.order:
             piece["order"] = mirror.order
         if seen.cluster != now.cluster:
-            piece["nodes"] = [_node(node) for node in self._nodes]
+            piece["nodes"] = [node_row(node) for node in self._nodes]
             piece["quotas"] = _quotas(self._quotas)
         if seen.history != now.history:
             piece["history"] = self._history.view()
         if seen.usage != now.usage:
             piece["usage"] = self._usage
         return piece
-
-
-def _node(node: Node) -> NodeRow:
-    return {
-        "name": node.name,
-        "group": node.group,
-        "launcher": node.launcher,
-        "health": node.health.value,
-        "health_why": node.health_why,
-        "gpus": node.gpus,
-        "cpus": node.cpus,
-        "memory_bytes": node.memory_bytes,
-        "leaf": node.leaf,
-        "zone": node.zone,
-    }
 
 
 def _quotas(rows: Iterable[Quota]) -> list[QuotaView]:

@@ -19,6 +19,7 @@ from hai.schema.views import (
     AttemptView,
     EventView,
     NodeList,
+    NodeRow,
     NodeView,
     QuotaView,
     ReasonView,
@@ -249,10 +250,8 @@ def _worker(worker: Worker, live: Mapping[str, object] | None) -> WorkerView:
     }
 
 
-def _node(node: Node, holder: Task | None) -> NodeView:
-    status = "working" if holder else "free"
-    if node.health is not NodeHealth.READY:
-        status = node.health.value
+def node_row(node: Node) -> NodeRow:
+    """A node without its holder."""
     return {
         "name": node.name,
         "group": node.group,
@@ -264,6 +263,15 @@ def _node(node: Node, holder: Task | None) -> NodeView:
         "memory_bytes": node.memory_bytes,
         "leaf": node.leaf,
         "zone": node.zone,
+    }
+
+
+def _node(node: Node, holder: Task | None) -> NodeView:
+    status = "working" if holder else "free"
+    if node.health is not NodeHealth.READY:
+        status = node.health.value
+    return {
+        **node_row(node),
         "status": status,
         "task_id": holder.id if holder else None,
         "task_name": holder.name if holder else None,
