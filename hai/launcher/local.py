@@ -232,6 +232,9 @@ class LocalLauncher:
             if not self._sweep(directory):
                 return Observation(key, WorkerPhase.ALIVE)
             self._swept.add(key)
+        self._reap()  # it may have died since the last time, and how is worth telling
+        if key in self._children.values():
+            return Observation(key, WorkerPhase.ALIVE)  # its lock is gone a moment before it is
         if directory.has("cancelled"):
             return Observation(key, WorkerPhase.LOST, detail="killed")
         how = self._ends.get(key, "the agent is gone without a report")
