@@ -24,6 +24,18 @@ class Arrival:
     name: str
 
 
+def full_house(nodes: int, seconds: float) -> list[Arrival]:
+    """LOW tasks that hold all nodes from the beginning, and a HIGH one that some must yield to."""
+    widths: list[int] = []
+    for width in (64, 16, 1):
+        widths += [width] * ((nodes - sum(widths)) // width)
+    holders = [
+        Arrival(0.0, USERS[number % len(USERS)], width, "LOW", seconds, f"holder-{number}")
+        for number, width in enumerate(widths)
+    ]
+    return [*holders, Arrival(0.0, USERS[0], 64, "HIGH", 60.0, "urgent")]
+
+
 def arrivals(count: int, within_seconds: float, seed: int) -> list[Arrival]:
     """`count` tasks that come within this time, in the order of their coming."""
     chance = random.Random(seed)  # noqa: S311 - a load, not a secret

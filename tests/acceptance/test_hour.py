@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.acceptance.conftest import MakeLive
-from tests.acceptance.hour import LEVELS, USERS, Arrival, Ledger, arrivals
+from tests.acceptance.hour import LEVELS, USERS, Arrival, Ledger, arrivals, full_house
 from tests.acceptance.person import Person
 from tests.live import Live
 from tests.waiting import wait_until
@@ -76,10 +76,13 @@ def submit_all(live: Live, load: list[Arrival]) -> list[int]:
     return ids
 
 
-def unfinished(client: httpx2.Client) -> int:
-    states = ["queued", "starting", "running", "suspending", "suspended", "stopping"]
+def count(client: httpx2.Client, *states: str) -> int:
     reply = client.get("/tasks", params={"user": "all", "state": states, "page_size": 1})
     return int(reply.json()["total"])
+
+
+def unfinished(client: httpx2.Client) -> int:
+    return count(client, "queued", "starting", "running", "suspending", "suspended", "stopping")
 
 
 def ledger_lines(live: Live) -> list[dict[str, Any]]:
@@ -92,8 +95,12 @@ def ledger_lines(live: Live) -> list[dict[str, Any]]:
 def test_an_hour_of_load_keeps_every_promise(make_live: MakeLive) -> None:
     live = make_live(nodes=0, hollow_nodes=NODES, settings=settings())
     prepare(live)
-    ids = submit_all(live, arrivals(TASKS, HOUR, seed=7))
+    *holders, urgent = full_house(NODES, seconds=HOUR)
+    ids = submit_all(live, holders)
     with live.client() as admin:
+        # However slow the machine: the load finds every node held, and somebody must yield.
+        wait_until(lambda: count(admin, "running") == len(holders), 60, what="a full cluster")
+        ids += submit_all(live, [urgent, *arrivals(TASKS, HOUR, seed=7)])
         wait_until(lambda: unfinished(admin) == 0, 600, what="the end of all tasks")
 
     ledger = Ledger(quota=QUOTA, slice_seconds=SLICE)
