@@ -255,18 +255,12 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
 
 
 def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
-    """It had its time at a high level: from now on it asks for this one and is charged at it."""
-    if task.state is not S.RUNNING:
+    """It had its time at a high level: from now on it asks for this one. The running attempt stays
+    charged where it is, for the user's quota there may have no room."""
+    if task.state is not S.RUNNING or task.priority <= demotion.priority:
         return None
-    attempt = _attempt(task)
-    if attempt.priority <= demotion.priority:
-        return None
-    lower = replace(
-        task,
-        priority=demotion.priority,
-        attempt=replace(attempt, priority=demotion.priority),
-    )
-    data = {"from": attempt.priority.name, "to": demotion.priority.name}
+    lower = replace(task, priority=demotion.priority)
+    data = {"from": task.priority.name, "to": demotion.priority.name}
     return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
 
 

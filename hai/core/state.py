@@ -15,6 +15,7 @@ from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import QuotaTable
+from hai.core.running import standing
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 Usage = Mapping[tuple[GroupName, UserName], tuple[float, float | None]]
@@ -237,6 +238,8 @@ class SchedulerState:
         """When it falls to NORMAL, if that is to come."""
         seconds = self.policy.demote_after_seconds
         if not seconds or claim.priority is not Priority.ABOVE_NORMAL:
+            return None
+        if standing(claim) is not Priority.ABOVE_NORMAL:  # its user asks for more than it holds
             return None
         if claim.state is not TaskState.RUNNING:
             return None

@@ -13,7 +13,7 @@ from hai.core.reasons import head_of
 from hai.core.running import slice_end
 from hai.core.state import SchedulerState
 from hai.core.task import Attempt, Task
-from hai.core.types import Outcome, TaskId, TaskState, WaitCode
+from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
 from hai.core.whatif import after_slice, victim_of
 
 _MOST_AHEAD = 3
@@ -221,8 +221,11 @@ def active_story(task: Task, facts: ActiveFacts, names: Names, now: float) -> St
 
 
 def _level(task: Task) -> str:
-    level = task.priority if task.attempt is None else task.attempt.priority
-    return level.name
+    """Where it defends its nodes, and where they are charged if that is another level."""
+    charged = task.priority if task.attempt is None else task.attempt.priority
+    if task.priority is Priority.AUTO or task.priority >= charged:
+        return charged.name
+    return f"{task.priority.name} (charged to {charged.name})"
 
 
 def _firmness(facts: ActiveFacts, names: Names, now: float) -> str:

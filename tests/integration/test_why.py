@@ -100,8 +100,8 @@ async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(
     (victim,) = high["suspends"]
     assert (victim["task_id"], victim["name"], victim["user"]) == (holder, "holder", "root")
     assert 0 <= victim["lost_seconds"] < 60
-    assert view["estimate"]["latest"] is None  # nothing is known of running times
-    assert view["estimate"]["basis"].startswith("no basis")
+    assert view["estimate"]["latest"] is not None
+    assert view["estimate"]["basis"].startswith("by slices at the latest")
     listed = (await alice.get("/api/v1/tasks")).json()["tasks"]
     assert listed[0]["estimate"] is None
     shown = (await alice.get(f"/api/v1/tasks/{task_id}")).json()

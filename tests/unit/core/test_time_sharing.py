@@ -194,6 +194,12 @@ def test_no_other_level_falls(level: Priority) -> None:
     assert decide(nodes(1), [active(1, ["n0"], level, **ran(9 * HOUR))]).demotions == ()
 
 
+def test_who_is_charged_lower_has_nothing_to_fall_from() -> None:
+    """Its user asks for more meanwhile."""
+    raised = active(1, ["n0"], ABOVE, charged=NORMAL, **ran(9 * HOUR))
+    assert decide(nodes(1), [raised]).demotions == ()
+
+
 def test_what_has_fallen_defends_its_nodes_as_a_normal_task() -> None:
     """It is charged at ABOVE_NORMAL until it leaves, and is an equal of NORMAL tasks."""
     fallen = active(1, ["n0"], NORMAL, charged=ABOVE, **ran(SLICE))

@@ -133,6 +133,13 @@ def test_a_running_task(facts: ActiveFacts, text: str, lines: list[str]) -> None
     assert (story.text, story.lines) == (text, lines)
 
 
+def test_a_fallen_task_is_told_where_it_stands_and_where_it_is_charged() -> None:
+    fallen = held(priority=Priority.ABOVE_NORMAL)
+    assert active_story(fallen, ActiveFacts(), NAMES, NOW).text == (
+        "runs on 2 nodes at NORMAL (charged to ABOVE_NORMAL)"
+    )
+
+
 def test_tasks_on_their_way() -> None:
     leaving = replace(held(for_task=TaskId(7)), state=TaskState.SUSPENDING)
     assert (
