@@ -43,7 +43,7 @@ def reason_of(
 def _parked(state: SchedulerState, claim: Claim, code: WaitCode) -> Reason:
     evidence: dict[str, object] = {"group": claim.group}
     if code is WaitCode.DEPENDENCY:
-        evidence["tasks"] = list(claim.waits_for)
+        evidence["tasks"] = list(dict.fromkeys(claim.waits_for))
     elif code is WaitCode.BACKOFF and claim.not_before is not None:
         evidence["until"] = claim.not_before
         evidence["seconds"] = math.ceil(max(0.0, claim.not_before - state.now))

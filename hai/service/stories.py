@@ -122,7 +122,16 @@ def suspended_lines(task: Task, heir: Task | None, now: float) -> list[str]:
     that it was suspended for, if that is known."""
     attempt = task.attempt
     if attempt is None or attempt.outcome is None:
-        return []
+        return _held_lines(task, "")
+    return [*_held_lines(task, attempt.why), *_left_lines(attempt, heir, now)]
+
+
+def _held_lines(task: Task, known: str) -> list[str]:
+    """Why a person took it out of its line, if that is not why it left its nodes."""
+    return [f"it was taken out of its line: {task.why}"] if task.held and task.why != known else []
+
+
+def _left_lines(attempt: Attempt, heir: Task | None, now: float) -> list[str]:
     ended_at = attempt.ended_at or now
     ago = f"{phrases.span(now - ended_at)} ago"
     if attempt.outcome is Outcome.NODE_LOST:
@@ -132,7 +141,7 @@ def suspended_lines(task: Task, heir: Task | None, now: float) -> list[str]:
     if attempt.for_task is not None:
         lines = [f"its nodes went to {_heir(attempt, heir)}; it left them {ago}"]
     else:
-        lines = [f"it left its nodes {ago}: {attempt.why or task.why or 'it was suspended'}"]
+        lines = [f"it left its nodes {ago}: {attempt.why or 'it was suspended'}"]
     if attempt.outcome is Outcome.SUSPENDED_CLEAN:
         lines.append("it saved before it left, so no work is lost")
     else:

@@ -173,6 +173,18 @@ def test_demotion_changes_the_wish_for_good_and_no_charge() -> None:
     assert lifecycle.demote(queued(), fallen, NOW) is None
 
 
+def test_a_rank_changes_only_when_it_differs() -> None:
+    task = queued()
+    change = the(lifecycle.set_rank(task, -1.5, actor="alice", now=NOW))
+    assert change.task == replace(task, custom_rank=-1.5)
+    assert [(one.kind, one.data) for one in change.events] == [
+        ("task.rank", {"from": 0.0, "to": -1.5})
+    ]
+    assert lifecycle.set_rank(change.task, -1.5, actor="alice", now=NOW) is None
+    with pytest.raises(Conflict):
+        lifecycle.set_rank(in_state(TaskState.FAILED), 1.0, actor="alice", now=NOW)
+
+
 def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:
     task = queued()
     assert lifecycle.set_whole_life_state(task, 0, now=NOW) is None
