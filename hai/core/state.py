@@ -198,15 +198,15 @@ class SchedulerState:
             return False
         self.now = now
         changed = False
+        for group in self.groups.values():  # first: what is booked next has to be in range
+            if group.shares.rebase(now):
+                group.queue.refresh_all()
         while self._timers and self._timers[0][0] <= now:
             _, task_id = heapq.heappop(self._timers)
             claim = self.claims.get(task_id)
             if claim is not None:
                 changed = True
                 self._renew(claim)
-        for group in self.groups.values():
-            if group.shares.rebase(now):
-                group.queue.refresh_all()
         return changed
 
     def _renew(self, claim: Claim) -> None:

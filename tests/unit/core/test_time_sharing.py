@@ -134,6 +134,13 @@ def test_a_weight_of_two_gives_two_turns() -> None:
     assert sorted(first_six) == [1, 2, 5, 6, 7, 8]
 
 
+def test_the_shortest_half_life_stays_in_range_over_a_long_pause() -> None:
+    policy = Policy(half_life_seconds=SLICE / 100)
+    claims = [active(1, ["n0"], **ran(0)), fresh(2, user="ada")]
+    state = state_of(nodes(1), claims, policy=policy, now=NOW)
+    assert victims(plan(state, NOW + 30 * 24 * HOUR)) == [1]
+
+
 @pytest.mark.parametrize(
     ("half_life", "first"),
     [pytest.param(HOUR, 1, id="ten hours ago hardly counts"), pytest.param(1e9, 2, id="it does")],
