@@ -150,6 +150,13 @@ async def test_a_dry_run_changes_nothing_and_tells_what_a_submit_would_do(
     assert small["task_id"] is None
     assert small["starts_now"]
     assert small["text"].startswith("the task starts now on hollow-")
+    assert small["lines"] == []
+    many = document("many", 1)
+    many["options"]["array"] = "0-9%2"
+    told_of_many = (await alice.post(url, json=many)).json()["lines"]
+    assert told_of_many == [
+        "this is told of the first of its array's 10 tasks, 2 of which may run at once"
+    ]
     wide = (await alice.post(url, json=document("wide", 2))).json()
     assert not wide["starts_now"]
     assert wide["reason"]["code"] == "no_free_nodes"
