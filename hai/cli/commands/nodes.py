@@ -161,8 +161,8 @@ def _change(session: Session, action: str, names: Sequence[str], why: str, *, dr
         answer = session.client.call(f"node_{action}", body={"why": why}, name=node["name"])
         changed.append(answer["node"])
         leaving = ", ".join(f"task {task_id}" for task_id in answer["suspended"])
-        moves = f", and what runs there moves: {leaving}" if leaving else ""
-        session.stderr.say(f"node {node['name']} {_DONE[action]}{moves}")
+        told = f", and what runs there moves: {leaving}" if leaving else ""
+        session.stderr.say(f"node {node['name']} {_DONE[action]}{told}")
     session.output.rows(changed, nodes_layout())
     return 0
 
