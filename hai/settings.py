@@ -194,8 +194,10 @@ def load_settings(path: Path | None = None, **values: Any) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         source = str(path) if path else "the environment (HAI_*)"
+        is_unknown = first["type"] == "extra_forbidden"
+        told = "there is no such key" if is_unknown else first["msg"].removeprefix("Value error, ")
         raise InvalidInput(
-            f"{source}: {where or 'settings'}: {first['msg']}",
+            f"{source}: {where or 'settings'}: {told}",
             hint="see docs/configuration.md for every key",
         ) from None
     except ValueError as error:

@@ -22,6 +22,9 @@ class _Evidence:
         self._values = values
         self._now = now
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
     def number(self, key: str) -> int:
         value = self._values.get(key)
         return value if isinstance(value, int) else 0
@@ -74,6 +77,11 @@ def _array_limit(evidence: _Evidence) -> str:
 
 def _unhealthy(evidence: _Evidence) -> str:
     size, healthy = evidence.number("nodes"), evidence.number("healthy")
+    if "in_two_zones" in evidence:
+        return (
+            f"needs {evidence.needed}: a task spans two zones at the most, and no two of "
+            f"{evidence.group} have more than {evidence.number('in_two_zones')} healthy ones"
+        )
     return (
         f"needs {evidence.needed}: only {healthy} of {size} in {evidence.group} "
         f"{are(healthy)} healthy"
@@ -113,6 +121,9 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     if evidence.number("needed") > healthy:
         return f"{start}: only {healthy} of {size} in {evidence.group} {are(healthy)} healthy"
     facts = [f"{free} of {size} in {evidence.group} {are(free)} free"]
+    if "fitting" in evidence and evidence.number("fitting") < free:
+        fitting = evidence.number("fitting")
+        facts.append(f"no more than {fitting} of them for one task, as they lie in several zones")
     busy = healthy - free
     holders = phrases.tasks(evidence.items("held_by"), evidence.number("held_by_more"))
     keepers = evidence.items("kept_for")

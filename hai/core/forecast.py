@@ -17,7 +17,7 @@ from hai.core.past_runs import History
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import DAY
-from hai.core.quota import Quota
+from hai.core.quota import LEVELS, Quota
 from hai.core.state import SchedulerState
 from hai.core.steps import back_in_line
 from hai.core.types import GroupName, Priority, TaskId, TaskState
@@ -116,6 +116,9 @@ def forecast(
     """When the waiting claim `task_id` of the copy may start. Claims without an entry in `times`,
     or with an UNKNOWN one, run on until they are suspended. Whoever has to leave for it may take
     `leave_seconds`."""
+    barred = _barred(copy, task_id)
+    if barred is not None:
+        return Forecast(copy.now, None, barred)
     soon = _Ahead(copy, task_id, lambda claim: _shortest(times, claim, copy.now)).run()
     late = _Ahead(copy, task_id, lambda claim: _longest(times, claim, copy.now)).run()
     counts = Counter(times.get(one, UNKNOWN).basis for one in soon.ended | late.ended)
@@ -132,20 +135,40 @@ def forecast(
         return Forecast(copy.now, None, told)
     if soon.start is None:
         return Forecast(soon.until, None, _words(counts, unknown, "no start in sight before then"))
-    if unknown and not counts and soon.suspends:
-        return Forecast(
-            soon.start,
-            None,
-            "no basis: nobody knows how long "
-            f"{'the task that runs' if unknown == 1 else 'the tasks that run'} will take; "
-            "by slices alone, unless one ends sooner",
-        )
     if late.start is None:
         return Forecast(soon.start, None, _words(counts, unknown, "it may take much longer"))
     earliest, latest = sorted((soon.start, late.start))
     if late.suspends or late.left:
         latest += leave_seconds
+    if unknown and not counts and late.suspends and late.start > copy.now:
+        # any of them may end at any moment
+        whose = "the task that runs" if unknown == 1 else "the tasks that run"
+        told = f"by slices at the latest: nobody knows how long {whose} will take"
+        return Forecast(_soonest(copy, task_id), latest, f"{told}; if nobody else comes")
     return Forecast(earliest, latest, _words(counts, unknown, ""))
+
+
+def _soonest(copy: Snapshot, task_id: TaskId) -> float:
+    """It may not be tried before."""
+    tried = (claim.not_before for claim in copy.claims if claim.task_id == task_id)
+    return max(copy.now, *(at or 0.0 for at in tried))
+
+
+def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
+    """What has to change besides that others end or leave; None: nothing."""
+    state = copy.state()
+    claim = state.claims[task_id]
+    group = state.group(claim.group)
+    if claim.nodes > group.ground.widest:
+        return "it needs nodes that are out of service or not there"
+    account = group.account(claim.user)
+    if all(account.limits[level] < claim.nodes for level in _asked(claim)):
+        return "it needs a larger quota"
+    return None
+
+
+def _asked(claim: Claim) -> Collection[Priority]:
+    return LEVELS if claim.priority is Priority.AUTO else (claim.priority,)
 
 
 def _words(counts: Counter[Basis], unknown: int, more: str) -> str:
@@ -296,16 +319,13 @@ class _Ahead:
                 )
             )
         for demotion in decided.demotions:
-            self._demote(claims[demotion.task_id], demotion.priority)
+            claim = claims[demotion.task_id]
+            self._state.put(replace(claim, priority=demotion.priority))
 
     def _begin(self, claim: Claim) -> None:
         self._state.put(claim)
         for end in self._end_of(claim):
             heappush(self._ends, end)
-
-    def _demote(self, claim: Claim, level: Priority) -> None:
-        charged = level if claim.level > level else claim.charged
-        self._state.put(replace(claim, priority=level, charged=charged))
 
     def _leave(self, claim: Claim, now: float) -> None:
         """A suspending claim is back in its line at once, a stopping one is gone."""

@@ -254,19 +254,24 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
     return Change(changed, (event(changed, "priority", actor, now, data=data),))
 
 
+def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | None:
+    """Its place among its user's own tasks: the lowest first."""
+    if task.state.is_final:
+        raise Conflict(f"task {task.id} has {task.state} already")
+    if task.custom_rank == rank:
+        return None
+    changed = replace(task, custom_rank=rank)
+    data = {"from": task.custom_rank, "to": rank}
+    return Change(changed, (event(changed, "rank", actor, now, data=data),))
+
+
 def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
-    """It had its time at a high level: from now on it asks for this one and is charged at it."""
-    if task.state is not S.RUNNING:
+    """It had its time at a high level: from now on it asks for this one. The running attempt stays
+    charged where it is, for the user's quota there may have no room."""
+    if task.state is not S.RUNNING or task.priority <= demotion.priority:
         return None
-    attempt = _attempt(task)
-    if attempt.priority <= demotion.priority:
-        return None
-    lower = replace(
-        task,
-        priority=demotion.priority,
-        attempt=replace(attempt, priority=demotion.priority),
-    )
-    data = {"from": attempt.priority.name, "to": demotion.priority.name}
+    lower = replace(task, priority=demotion.priority)
+    data = {"from": task.priority.name, "to": demotion.priority.name}
     return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
 
 

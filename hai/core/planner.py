@@ -9,9 +9,9 @@ A claim that fits the free nodes starts, with a slice. One that fits once others
 leave already, or they are victims: lower levels, backfill, and equals of other users whose slice is
 over and whose turn comes later) gets those nodes set aside and starts on a later tick: the
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
-that come free are reserved for it. (One that higher levels, or its own user's tasks, keep out
-whatever its equals do is passed over.) The rest of its level may run in its shadow, as backfill;
-lower levels may use the nodes too, and are its victims when it fits.
+that come free are reserved for it. (One that higher levels, those who would come back there, or its
+own user's tasks keep out whatever its equals do is passed over.) The rest of its level may run in
+its shadow, as backfill; lower levels may use the nodes too, and are its victims when it fits.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.
@@ -168,11 +168,25 @@ class _Turn:
         for zones in self._ground.options(claim.nodes):
             short = self._ground.missing(claim.nodes, zones)
             short -= self._group.running.reach_later(level, zones)
-            if short + self._group.running.held_by(claim.user, level, zones) <= 0:
+            own = self._group.running.held_by(claim.user, level, zones)
+            if short + own + self._group.running.drift(level, zones) <= 0:
                 return None
+            if short + own <= 0:
+                short += self._out_of_reach(claim, level, zones)
+                if short + own <= 0:
+                    return None
             if short <= 0:
                 keeper = OWN
         return keeper
+
+    def _out_of_reach(self, claim: Claim, level: Priority, zones: Zones) -> int:
+        """What is held by those who would come back above the claim: they are not asked to leave,
+        slice or not."""
+        return sum(
+            holds
+            for holder, holds in self._group.running.drifting(claim.user, level, zones)
+            if self._would_return(holder, level)
+        )
 
     def _victims(
         self, claim: Claim, level: Priority, zones: Zones, needed: int

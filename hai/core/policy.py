@@ -34,14 +34,22 @@ class Policy:
     lost_work_cap_seconds: float = 4 * HOUR  # no task is dearer than this, checkpoint or not
 
     def __post_init__(self) -> None:
-        for name in ("slice_seconds", "half_life_seconds"):
-            _require(name, getattr(self, name), above=0.0)
+        _require("slice_seconds", self.slice_seconds, above=0.0)
         for name in ("patience_seconds", "demote_after_seconds", "lost_work_cap_seconds"):
             _require(name, getattr(self, name), least=0.0)
         for level, seconds in self.slices.items():
             _require(f"slices.{level.name}", seconds, above=0.0)
+        # shorter ones would have turns forgotten before they are over, and numbers without end
+        least = self.longest_slice / 100
+        why = "a hundredth of the longest slice"
+        _require("half_life_seconds", self.half_life_seconds, least=least, why=why)
         for user, weight in self.weights.items():
             _require(f"weights.{user}", weight, above=0.0)
+
+    @property
+    def longest_slice(self) -> float:
+        """Seconds, of all levels."""
+        return max((self.slice_seconds, *self.slices.values()))
 
     def slice_of(self, level: Priority) -> float:
         """Seconds that a start at `level` is safe from its equals."""
@@ -67,8 +75,7 @@ class Policy:
         """
         if not self.preemption:
             return math.inf
-        longest_slice = max((self.slice_seconds, *self.slices.values()))
-        turns = (users_ahead + 1) * (longest_slice + handover_seconds)
+        turns = (users_ahead + 1) * (self.longest_slice + handover_seconds)
         return position * (self.patience_seconds + handover_seconds + turns)
 
     @property
@@ -84,11 +91,13 @@ class Policy:
 
 
 def _require(
-    name: str, value: float, *, above: float = -math.inf, least: float = -math.inf
+    name: str, value: float, *, above: float = -math.inf, least: float = -math.inf, why: str = ""
 ) -> None:
     if math.isfinite(value) and value > above and value >= least:
         return
     bound = f"more than {above:g}" if above > -math.inf else f"{least:g} or more"
+    if why:
+        bound += f" ({why})"
     raise InvalidInput(
         f"the scheduling policy's {name} is {value:g}, and must be a number, {bound}",
         hint="docs/scheduling.md explains every knob of [scheduler]",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hai.core.group import GroupState
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.planner import HIGHER
-from hai.core.running import slice_end
+from hai.core.running import slice_end, standing
 from hai.core.state import SchedulerState
 from hai.core.types import TaskId, WaitCode
 
@@ -43,7 +43,7 @@ def reason_of(
 def _parked(state: SchedulerState, claim: Claim, code: WaitCode) -> Reason:
     evidence: dict[str, object] = {"group": claim.group}
     if code is WaitCode.DEPENDENCY:
-        evidence["tasks"] = list(claim.waits_for)
+        evidence["tasks"] = list(dict.fromkeys(claim.waits_for))
     elif code is WaitCode.BACKOFF and claim.not_before is not None:
         evidence["until"] = claim.not_before
         evidence["seconds"] = math.ceil(max(0.0, claim.not_before - state.now))
@@ -60,7 +60,10 @@ def _refusal(group: GroupState, claim: Claim) -> Reason:
         code = WaitCode.UNHEALTHY
         if claim.nodes > size:
             code = WaitCode.GROUP_TOO_SMALL if size else WaitCode.GROUP_UNKNOWN
-        return Reason(code, {**evidence, "nodes": size, "healthy": healthy})
+        evidence |= {"nodes": size, "healthy": healthy}
+        if group.ground.widest < healthy:
+            evidence["in_two_zones"] = group.ground.widest
+        return Reason(code, evidence)
     account = group.account(claim.user)
     level = account.level_to_blame(claim.priority, claim.nodes)
     limit = account.limits[level]
@@ -120,13 +123,16 @@ def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason
     named = holders[:TASKS_NAMED]
     evidence = {
         **reason.evidence,
+        "fitting": group.ground.widest_free,
         "held_by": [task_id for _, task_id in named],
         "held_by_more": len(holders) - len(named),
         "safe_until": {str(task_id): until for until, task_id in named if until > state.now},
-        "own": sum(  # backfill yields to anybody
+        "own": sum(  # of its level; backfill yields to anybody
             len(holder.holds)
             for holder in group.running.claims()
-            if holder.user == claim.user and not holder.backfill
+            if holder.user == claim.user
+            and not holder.backfill
+            and standing(holder).name == reason.evidence.get("level")
         ),
     }
     return Reason(reason.code, evidence)

@@ -15,6 +15,7 @@ from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import QuotaTable
+from hai.core.running import standing
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 Usage = Mapping[tuple[GroupName, UserName], tuple[float, float | None]]
@@ -197,15 +198,15 @@ class SchedulerState:
             return False
         self.now = now
         changed = False
+        for group in self.groups.values():  # first: what is booked next has to be in range
+            if group.shares.rebase(now):
+                group.queue.refresh_all()
         while self._timers and self._timers[0][0] <= now:
             _, task_id = heapq.heappop(self._timers)
             claim = self.claims.get(task_id)
             if claim is not None:
                 changed = True
                 self._renew(claim)
-        for group in self.groups.values():
-            if group.shares.rebase(now):
-                group.queue.refresh_all()
         return changed
 
     def _renew(self, claim: Claim) -> None:
@@ -237,6 +238,8 @@ class SchedulerState:
         """When it falls to NORMAL, if that is to come."""
         seconds = self.policy.demote_after_seconds
         if not seconds or claim.priority is not Priority.ABOVE_NORMAL:
+            return None
+        if standing(claim) is not Priority.ABOVE_NORMAL:  # its user asks for more than it holds
             return None
         if claim.state is not TaskState.RUNNING:
             return None

@@ -292,10 +292,12 @@ def _elsewhere(question: _Question) -> Iterator[Found]:
 
 
 def _higher(question: _Question) -> Iterator[Found]:
-    """Every higher level where the user has quota, the lowest first, until one starts at once."""
+    """Every higher level where the user has quota, the lowest first, until one starts at once. One
+    that takes the same tasks' nodes as the last is no other change."""
     state, claim = question.state, question.claim
     if claim.priority is Priority.AUTO:
         return
+    known: Prospect | None = None
     for level in reversed(LEVELS):
         limit = state.quotas.limit(claim.user, claim.group, level)
         if level <= claim.priority or limit < claim.nodes:
@@ -304,10 +306,17 @@ def _higher(question: _Question) -> Iterator[Found]:
             return
         variant = Variant(priority=level)
         prospect = question.ask(variant)
-        if prospect.gets_nodes:
+        if prospect.gets_nodes and not _is_alike(known, prospect):
             yield variant, prospect
+            known = prospect
         if prospect.starts_now:
             return
+
+
+def _is_alike(one: Prospect | None, other: Prospect) -> bool:
+    if one is None or one.starts_now != other.starts_now:
+        return False
+    return (one.suspends, one.leavers, one.delays) == (other.suspends, other.leavers, other.delays)
 
 
 def _may_ask(state: SchedulerState, claim: Claim, group: GroupName) -> bool:

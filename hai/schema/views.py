@@ -80,6 +80,7 @@ class TaskView(TurnView):
     group: str
     nodes: int
     priority: str
+    custom_rank: float  # among its user's own tasks: the lowest first
     state: str
     chain_status: str
     held: bool

@@ -13,7 +13,7 @@ from hai.core.reasons import head_of
 from hai.core.running import slice_end
 from hai.core.state import SchedulerState
 from hai.core.task import Attempt, Task
-from hai.core.types import Outcome, TaskId, TaskState, WaitCode
+from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
 from hai.core.whatif import after_slice, victim_of
 
 _MOST_AHEAD = 3
@@ -122,7 +122,16 @@ def suspended_lines(task: Task, heir: Task | None, now: float) -> list[str]:
     that it was suspended for, if that is known."""
     attempt = task.attempt
     if attempt is None or attempt.outcome is None:
-        return []
+        return _held_lines(task, "")
+    return [*_held_lines(task, attempt.why), *_left_lines(attempt, heir, now)]
+
+
+def _held_lines(task: Task, known: str) -> list[str]:
+    """Why a person took it out of its line, if that is not why it left its nodes."""
+    return [f"it was taken out of its line: {task.why}"] if task.held and task.why != known else []
+
+
+def _left_lines(attempt: Attempt, heir: Task | None, now: float) -> list[str]:
     ended_at = attempt.ended_at or now
     ago = f"{phrases.span(now - ended_at)} ago"
     if attempt.outcome is Outcome.NODE_LOST:
@@ -132,7 +141,7 @@ def suspended_lines(task: Task, heir: Task | None, now: float) -> list[str]:
     if attempt.for_task is not None:
         lines = [f"its nodes went to {_heir(attempt, heir)}; it left them {ago}"]
     else:
-        lines = [f"it left its nodes {ago}: {attempt.why or task.why or 'it was suspended'}"]
+        lines = [f"it left its nodes {ago}: {attempt.why or 'it was suspended'}"]
     if attempt.outcome is Outcome.SUSPENDED_CLEAN:
         lines.append("it saved before it left, so no work is lost")
     else:
@@ -221,8 +230,11 @@ def active_story(task: Task, facts: ActiveFacts, names: Names, now: float) -> St
 
 
 def _level(task: Task) -> str:
-    level = task.priority if task.attempt is None else task.attempt.priority
-    return level.name
+    """Where it defends its nodes, and where they are charged if that is another level."""
+    charged = task.priority if task.attempt is None else task.attempt.priority
+    if task.priority is Priority.AUTO or task.priority >= charged:
+        return charged.name
+    return f"{task.priority.name} (charged to {charged.name})"
 
 
 def _firmness(facts: ActiveFacts, names: Names, now: float) -> str:

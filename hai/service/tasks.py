@@ -1,4 +1,4 @@
-"""What users do to tasks: submit, find, stop, suspend, resume, change priority."""
+"""What users do to tasks: submit, find, stop, suspend, resume, change priority and rank."""
 
 from collections.abc import Callable, Sequence
 
@@ -193,6 +193,14 @@ class TaskService:
             lambda task: lifecycle.set_priority(
                 task, priority, actor=user.name, now=self._clock.now()
             ),
+        )
+
+    async def set_rank(self, user: User, ref: str, rank: float) -> Task:
+        """Its place among its user's own tasks in a line: the lowest first; 0 at first."""
+        return await self._change(
+            user,
+            ref,
+            lambda task: lifecycle.set_rank(task, rank, actor=user.name, now=self._clock.now()),
         )
 
     async def _change_all(self, tasks: Sequence[Task], verb: Verb) -> Sequence[Task]:

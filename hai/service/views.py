@@ -64,6 +64,7 @@ class Views:
             "group": task.group,
             "nodes": task.nodes,
             "priority": task.priority.name,
+            "custom_rank": task.custom_rank,
             "state": task.state.value,
             "chain_status": chain_status(task.state).value,
             "held": task.held,

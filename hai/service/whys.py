@@ -4,9 +4,10 @@ Reads the scheduler's state as the last tick left it. What is asked of the state
 two awaits, so that all of one answer is about one state; then the names are looked up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hai.core import explain
+from hai.core.array_spec import ArraySpec
 from hai.core.foretold import Names, change_text, prospect_text
 from hai.core.identity import User
 from hai.core.plan import Claim
@@ -148,13 +149,14 @@ class Whys:
             facts = wait_facts(state, claim, prospect.reason, {})
         others = await self._look_up(_in(prospect) | _in_all(found) | facts.mentioned)
         names = _names(others.values())
+        lines = [*_array_lines(draft), *waiting_lines(facts, names, now)]
         told = await self._estimates.of(claim)
         view: DryRunView = {
             **_why_view(
                 None,
                 TaskState.QUEUED,
                 f"the task {prospect_text(prospect, names, now).removeprefix('still ')}",
-                waiting_lines(facts, names, now),
+                lines,
             ),
             "starts_now": prospect.starts_now,
             "suspends": _victims(prospect, others),
@@ -215,6 +217,15 @@ def claim_of(draft: TaskDraft, now: float) -> Claim:
         submitted_at=now,
         waits_for=draft.waits_ok + draft.waits_any,
     )
+
+
+def _array_lines(draft: TaskDraft) -> list[str]:
+    if draft.array is None:
+        return []
+    options = draft.spec["options"]
+    size = ArraySpec.parse(options["array"]).size if isinstance(options, Mapping) else 0
+    limit = f", {draft.array_limit} of which may run at once" if draft.array_limit else ""
+    return [f"this is told of the first of its array's {size:,} tasks{limit}"]
 
 
 def _heir(task: Task) -> set[TaskId]:

@@ -118,6 +118,22 @@ async def test_an_array_is_one_submit_and_many_tasks(alice: Client, admin: Clien
     assert (await alice.post(theirs)).status_code == 403
 
 
+async def test_a_rank_orders_the_own_tasks_of_a_user(alice: Client, admin: Client) -> None:
+    holder = await submit(admin, "holder", 4, seconds=1000)
+    await until(admin, holder, "running")
+    first = await submit(alice, "first", 4)
+    second = await submit(alice, "second", 4, seconds=1000)
+    path = f"{API}/tasks/{second}/priority"
+    ranked = await alice.post(path, json={"custom_rank": -1.5})
+    assert ranked.json()["custom_rank"] == -1.5
+    assert (await alice.post(path, json={})).status_code == 422
+    assert (await alice.post(path, json={"custom_rank": "inf"})).status_code == 422
+    await admin.post(f"{API}/tasks/{holder}/stop")
+    await until(alice, second, "running")
+    assert (await alice.get(f"{API}/tasks/{first}")).json()["state"] == "queued"
+    assert "task.rank" in await kinds_of(alice, second)
+
+
 async def test_admins_take_nodes_out_and_back(alice: Client, admin: Client) -> None:
     task_id = await submit(alice, "train", seconds=1000)
     (node,) = (await until(alice, task_id, "running"))["assigned_nodes"]

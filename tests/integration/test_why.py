@@ -100,8 +100,8 @@ async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(
     (victim,) = high["suspends"]
     assert (victim["task_id"], victim["name"], victim["user"]) == (holder, "holder", "root")
     assert 0 <= victim["lost_seconds"] < 60
-    assert view["estimate"]["latest"] is None  # nothing is known of running times
-    assert view["estimate"]["basis"].startswith("no basis")
+    assert view["estimate"]["latest"] is not None
+    assert view["estimate"]["basis"].startswith("by slices at the latest")
     listed = (await alice.get("/api/v1/tasks")).json()["tasks"]
     assert listed[0]["estimate"] is None
     shown = (await alice.get(f"/api/v1/tasks/{task_id}")).json()
@@ -150,6 +150,13 @@ async def test_a_dry_run_changes_nothing_and_tells_what_a_submit_would_do(
     assert small["task_id"] is None
     assert small["starts_now"]
     assert small["text"].startswith("the task starts now on hollow-")
+    assert small["lines"] == []
+    many = document("many", 1)
+    many["options"]["array"] = "0-9%2"
+    told_of_many = (await alice.post(url, json=many)).json()["lines"]
+    assert told_of_many == [
+        "this is told of the first of its array's 10 tasks, 2 of which may run at once"
+    ]
     wide = (await alice.post(url, json=document("wide", 2))).json()
     assert not wide["starts_now"]
     assert wide["reason"]["code"] == "no_free_nodes"

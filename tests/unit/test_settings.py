@@ -80,6 +80,8 @@ def test_the_scheduler_section_is_the_policy(tmp_path: Path) -> None:
         ("slice_seconds = 0", "slice_seconds is 0, and must be a number, more than 0"),
         ("half_life_seconds = inf", "half_life_seconds is inf"),
         ("patience_seconds = -1", "patience_seconds is -1"),
+        ("half_life_seconds = 3", "scheduler: the scheduling policy's half_life_seconds is 3"),
+        ("pateince_seconds = 3", "scheduler.pateince_seconds: there is no such key"),
         ("slices = { URGENT = 5 }", "'URGENT' is no priority; choose from LOW"),
         ("slices = { AUTO = 5 }", "'AUTO' is no priority"),
         ("slices = { LOW = 0 }", "slices.LOW is 0"),

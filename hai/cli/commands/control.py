@@ -1,5 +1,6 @@
 """hai-cli stop | suspend | resume | priority."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Annotated, Any
@@ -7,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_priorities
-from hai.cli.framework import new_app, option
+from hai.cli.framework import UsageError, new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.terminal import printable
 from hai.core.array_spec import array_ref
+from hai.core.types import Priority
 from hai.errors import HaiError, InvalidInput, NotFound
 
 app = new_app()
@@ -93,25 +95,44 @@ def resume(
     return _each(session, "resume", refs, why)
 
 
-@verb(app, "priority", "hai-cli priority 12 HIGH\nhai-cli priority train.py 10")
+@verb(
+    app,
+    "priority",
+    """
+    hai-cli priority 12 HIGH
+    hai-cli priority train.py 10
+    hai-cli priority 12 --rank -1    before the other tasks of yours
+    """,
+)
 def priority(
     session: Session,
     exp: Exp,
     level: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="LEVEL", help="Name or number.", autocompletion=complete_priorities),
-    ],
+    ] = None,
     *,
+    rank: Annotated[
+        float | None,
+        option("--rank", metavar="N", help="Place among your own tasks: the lowest first; 0."),
+    ] = None,
     dry_run: DryRun = False,
     exp_type: ExpType = "auto",
 ) -> int:
-    """Change the priority of a task, waiting or running."""
-    value = parse_priority(level)
+    """Change the priority of a task, waiting or running, or its rank among your own tasks."""
+    if level is None and rank is None:
+        raise UsageError("LEVEL or --rank is missing", session.context)
+    if rank is not None and not math.isfinite(rank):
+        raise InvalidInput(f"{rank} is no rank", hint="write a number, as --rank -1 or --rank 2.5")
     ref = resolve_ref(exp, exp_type)
+    value = None if level is None else parse_priority(level)
     if dry_run:
-        return _pretend_priority(session, ref, level, value)
-    task = session.client.call("priority", body={"priority": value}, ref=ref)
-    session.stderr.say(f"task {task['id']} {task['name']!r} has priority {task['priority']}")
+        return _pretend_priority(session, ref, value, rank)
+    wanted = {"priority": value, "custom_rank": rank}
+    body = {key: one for key, one in wanted.items() if one is not None}
+    task = session.client.call("priority", body=body, ref=ref)
+    told = f" and rank {task['custom_rank']:g}" if rank is not None else ""
+    session.stderr.say(f"task {task['id']} {task['name']!r} has priority {task['priority']}{told}")
     session.output.item(task, tasks_layout(session.now))
     return 0
 
@@ -152,13 +173,19 @@ def _pretend(session: Session, what: str, tasks: Sequence[Mapping[str, Any]]) ->
     return 0
 
 
-def _pretend_priority(session: Session, ref: str, level: str, value: int) -> int:
-    """Says what the scheduler would make of it; of the array's tasks, one by one."""
+def _pretend_priority(session: Session, ref: str, value: int | None, rank: float | None) -> int:
+    """Says what the scheduler would make of a level; of the array's tasks, one by one."""
     tasks = _look_up(session, [ref])
-    for task in tasks:
-        told = session.client.call("what_if", body={"priority": value}, ref=task["id"])
-        session.stderr.say(printable(f"task {task['id']} at {level.upper()}: {told['text']}"))
-    return _pretend(session, f"set to priority {level.upper()}", tasks)
+    wishes = []
+    if value is not None:
+        level = Priority(value).name
+        wishes.append(f"priority {level}")
+        for task in tasks:
+            told = session.client.call("what_if", body={"priority": value}, ref=task["id"])
+            session.stderr.say(printable(f"task {task['id']} at {level}: {told['text']}"))
+    if rank is not None:
+        wishes.append(f"rank {rank:g}")
+    return _pretend(session, f"set to {' and '.join(wishes)}", tasks)
 
 
 def _named(task: Mapping[str, Any]) -> str:

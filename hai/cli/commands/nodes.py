@@ -29,7 +29,7 @@ Names = Annotated[
 Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for everybody to see.")]
 _DONE = {
     "cordon": "takes no new work",
-    "drain": "takes no new work, and what runs there moves",
+    "drain": "takes no new work",
     "resume": "is ready for work",
 }
 
@@ -161,9 +161,8 @@ def _change(session: Session, action: str, names: Sequence[str], why: str, *, dr
         answer = session.client.call(f"node_{action}", body={"why": why}, name=node["name"])
         changed.append(answer["node"])
         leaving = ", ".join(f"task {task_id}" for task_id in answer["suspended"])
-        session.stderr.say(
-            f"node {node['name']} {_DONE[action]}" + (f": {leaving}" if leaving else "")
-        )
+        told = f", and what runs there moves: {leaving}" if leaving else ""
+        session.stderr.say(f"node {node['name']} {_DONE[action]}{told}")
     session.output.rows(changed, nodes_layout())
     return 0
 

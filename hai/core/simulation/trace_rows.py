@@ -26,6 +26,7 @@ COLUMNS = (
     "priority",
     "status",
 )
+MOST_SECONDS = 1e10  # three centuries: what is more is no seconds, and would never end
 _NEEDED = ("submit_time_s", "duration_s")
 _FORMATS = f"a trace's columns are {','.join(COLUMNS)}, or those of `sacct --parsable2`"
 
@@ -90,8 +91,8 @@ class _Row:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not 0 <= value < math.inf:
-            raise self._wrong(name, "a number of seconds, 0 or more")
+        if not 0 <= value <= MOST_SECONDS:
+            raise self._wrong(name, f"a number of seconds, 0 to {MOST_SECONDS:,.0f}")
         return value
 
     def count(self, name: str) -> int:

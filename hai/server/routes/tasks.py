@@ -1,10 +1,10 @@
 """/tasks: submit, list, look at, change."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hai.core.types import Priority, TaskId, TaskState, UserName
 from hai.errors import InvalidInput
@@ -28,14 +28,23 @@ class Why(BaseModel):
 
 
 class NewPriority(BaseModel):
+    """A level, a rank among its user's own tasks (the lowest first), or both."""
+
     model_config = ConfigDict(extra="forbid")
 
-    priority: Priority
+    priority: Priority | None = None
+    custom_rank: float | None = Field(default=None, allow_inf_nan=False)
 
     @field_validator("priority", mode="before")
     @classmethod
     def _level(cls, value: object) -> Priority:
         return priority_level(value)
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if self.priority is None and self.custom_rank is None:
+            raise ValueError("give a priority or a custom_rank")
+        return self
 
 
 @router.post(
@@ -133,7 +142,12 @@ async def resume(ref: str, user: Caller, served: Served, body: Why | None = None
 @router.post("/{ref}/priority")
 async def set_priority(ref: str, body: NewPriority, user: Caller, served: Served) -> TaskView:
     """Change what it asks for; a running attempt keeps the level that it is charged at."""
-    return served.views.task(await served.tasks.set_priority(user, ref, body.priority))
+    task = await served.tasks.find(user, ref)
+    if body.priority is not None:
+        task = await served.tasks.set_priority(user, str(task.id), body.priority)
+    if body.custom_rank is not None:
+        task = await served.tasks.set_rank(user, str(task.id), body.custom_rank)
+    return served.views.task(task)
 
 
 @router.get("/{ref}/events")

@@ -118,6 +118,20 @@ def test_a_dry_run_of_a_priority_tells_the_effect(cli: Cli, joined: Peer) -> Non
     assert "nothing was changed" in result.err
 
 
+def test_a_rank_goes_with_a_priority_or_alone(cli: Cli, joined: Peer) -> None:
+    joined.on("POST", f"{API}/tasks/12/priority", Reply(body=task_view(custom_rank=-1.5)))
+    result = cli("priority", "12", "--rank", "-1.5")
+    assert result.code == 0, result.err
+    assert "has priority HIGH and rank -1.5" in result.err
+    assert joined.requests[-1].body == {"custom_rank": -1.5}
+    assert cli("priority", "12", "HIGH", "--rank", "2").code == 0
+    assert joined.requests[-1].body == {"priority": 30, "custom_rank": 2.0}
+    assert cli("priority", "12").code == 2
+    assert cli("priority", "12", "--rank", "nan").code == 2
+    joined.on("GET", f"{API}/tasks/12", Reply(body=task_view(state="queued")))
+    assert "would set to rank -1:" in cli("priority", "12", "--rank", "-1", "--dry-run").err
+
+
 @pytest.mark.parametrize("verb", ["python", "run"])
 def test_a_dry_run_of_a_submit_tells_what_would_become_of_it(
     cli: Cli, joined: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str

@@ -80,6 +80,18 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
             "ends in 12 min",
         ),
         (
+            WaitCode.NO_FREE_NODES,
+            {**NODES, "free": 3, "fitting": 2},
+            "waits for 2 nodes: 3 of 4 in training are free, no more than 2 of them for one task, "
+            "as they lie in several zones",
+        ),
+        (
+            WaitCode.UNHEALTHY,
+            {"group": "training", "needed": 6, "nodes": 6, "healthy": 6, "in_two_zones": 4},
+            "needs 6 nodes: a task spans two zones at the most, and no two of training have more "
+            "than 4 healthy ones",
+        ),
+        (
             WaitCode.HANDOVER,
             {"group": "training", "nodes": ["a", "b"], "tasks": [7]},
             "starts on 2 nodes of training once task 7 has left",

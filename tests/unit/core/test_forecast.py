@@ -10,10 +10,11 @@ from hai.core.forecast import Basis, Forecast, RunTime, copy_of, forecast, run_t
 from hai.core.past_runs import History, PastRuns, name_pattern
 from hai.core.plan import Claim
 from hai.core.planner import plan
+from hai.core.quota import EVERYONE, LEVELS, Quota
 from hai.core.state import SchedulerState
 from hai.core.turns import service_order
 from hai.core.types import Priority, TaskId, TaskState, UserName
-from tests.unit.core.clusters import GROUP, active, nodes, state_of, waiting
+from tests.unit.core.clusters import GROUP, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture
 from tests.unit.core.test_planner_properties import PROPERTY, Cluster
 from tests.unit.core.test_planner_properties import clusters as random_clusters
@@ -43,7 +44,7 @@ def named(shortest: float, longest: float) -> RunTime:
         pytest.param({1: named(1200, 1500)}, (5200, 5500), id="an end within the slice"),
         pytest.param({1: named(1200, 90_000)}, (5200, 5800), id="the slice ends first"),
         pytest.param({1: named(500, 600)}, (5001, 6000 - 200), id="longer than it should be"),
-        pytest.param({}, (5800, None), id="nobody knows"),
+        pytest.param({}, (NOW, 5800), id="nobody knows"),
         pytest.param({1: RunTime(0, 1500, Basis.LIMIT)}, (5001, 5500), id="a time limit"),
     ],
 )
@@ -51,7 +52,41 @@ def test_one_holder(times: dict[int, RunTime], expected: tuple[float, float | No
     state = state_of(nodes(4), [busy(1, ["n0", "n1", "n2"]), waiting(2, 3)], now=NOW)
     found = ask(state, 2, times)
     assert (found.earliest, found.latest) == expected
-    assert found.basis.startswith("no basis") is (not times)
+    assert found.basis.startswith("by slices at the latest") is (not times)
+
+
+def test_a_hand_over_that_begins_now_depends_on_no_running_time() -> None:
+    state = state_of(nodes(1), [busy(1, ["n0"]), waiting(2, 1, Priority.HIGH)], now=NOW)
+    asked = state.claims[TaskId(2)]
+    copy = copy_of(state, GROUP, service_order(state, GROUP), asked)
+    found = forecast(copy, asked.task_id, {}, leave_seconds=65.0)
+    assert (found.earliest, found.latest) == (NOW, NOW + 65)
+    assert "no other task has to end for it" in found.basis
+
+
+@pytest.mark.parametrize(
+    ("claims", "ready", "quota", "expected"),
+    [
+        pytest.param([waiting(2, 2)], 1, 9, "out of service", id="nodes"),
+        pytest.param([busy(1, ["n0"]), waiting(2, 2)], 1, 9, "out of service", id="and a holder"),
+        pytest.param([waiting(2, 2)], 2, 1, "a larger quota", id="quota"),
+        pytest.param([waiting(2, 2, Priority.AUTO)], 2, 1, "a larger quota", id="of no level"),
+    ],
+)
+def test_what_no_end_of_others_can_help_is_named(
+    claims: list[Claim], ready: int, quota: int, expected: str
+) -> None:
+    members = [node(f"n{number}", ready=number < ready) for number in range(2)]
+    quotas = [Quota(EVERYONE, GROUP, level, quota) for level in LEVELS]
+    found = ask(state_of(members, claims, quotas, now=NOW), 2, {})
+    assert (found.earliest, found.latest) == (NOW, None)
+    assert expected in found.basis
+
+
+def test_a_try_that_is_to_come_is_no_earlier_for_an_end_of_others() -> None:
+    later = waiting(2, 1, not_before=NOW + 60)
+    found = ask(state_of(nodes(1), [busy(1, ["n0"]), later], now=NOW), 2, {})
+    assert (found.earliest, found.latest) == (NOW + 60, 5800)
 
 
 def test_who_is_ahead_counts() -> None:

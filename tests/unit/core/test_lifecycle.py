@@ -159,13 +159,30 @@ def test_finish_keeps_the_exit_code_of_a_failure() -> None:
     assert done.ended_at == NOW + 1
 
 
-def test_demotion_changes_the_charge_and_the_wish_for_good() -> None:
+def test_demotion_changes_the_wish_for_good_and_no_charge() -> None:
+    """The user's quota at the lower level may be in use."""
     running = in_state(TaskState.RUNNING)
-    lower = the(lifecycle.demote(running, Demotion(running.id, Priority.LOW), NOW)).task
-    assert lower.attempt is not None
-    assert lower.attempt.priority is Priority.LOW
-    assert lower.priority is Priority.LOW
-    assert lifecycle.demote(queued(), Demotion(TaskId(7), Priority.LOW), NOW) is None
+    assert running.attempt is not None
+    charged = replace(running.attempt, priority=Priority.ABOVE_NORMAL)
+    running = replace(running, priority=Priority.ABOVE_NORMAL, attempt=charged)
+    fallen = Demotion(running.id, Priority.NORMAL)
+    lower = the(lifecycle.demote(running, fallen, NOW)).task
+    assert lower.priority is Priority.NORMAL
+    assert lower.attempt == running.attempt
+    assert lifecycle.demote(lower, fallen, NOW) is None
+    assert lifecycle.demote(queued(), fallen, NOW) is None
+
+
+def test_a_rank_changes_only_when_it_differs() -> None:
+    task = queued()
+    change = the(lifecycle.set_rank(task, -1.5, actor="alice", now=NOW))
+    assert change.task == replace(task, custom_rank=-1.5)
+    assert [(one.kind, one.data) for one in change.events] == [
+        ("task.rank", {"from": 0.0, "to": -1.5})
+    ]
+    assert lifecycle.set_rank(change.task, -1.5, actor="alice", now=NOW) is None
+    with pytest.raises(Conflict):
+        lifecycle.set_rank(in_state(TaskState.FAILED), 1.0, actor="alice", now=NOW)
 
 
 def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:

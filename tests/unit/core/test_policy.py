@@ -34,7 +34,11 @@ def test_slices_and_weights_are_those_named() -> None:
     [
         ({"slice_seconds": 0.0}, "slice_seconds is 0, and must be a number, more than 0"),
         ({"slice_seconds": math.nan}, "slice_seconds is nan"),
-        ({"half_life_seconds": -1.0}, "half_life_seconds is -1, and must be a number, more than 0"),
+        ({"half_life_seconds": -1.0}, "half_life_seconds is -1, and must be a number, 18 or more"),
+        (
+            {"half_life_seconds": 71.0, "slices": {Priority.HIGH: 7200.0}},
+            "half_life_seconds is 71, and must be a number, 72 or more (a hundredth of the longest",
+        ),
         ({"half_life_seconds": math.inf}, "half_life_seconds is inf"),
         ({"patience_seconds": -0.5}, "patience_seconds is -0.5, and must be a number, 0 or more"),
         ({"demote_after_seconds": -1.0}, "demote_after_seconds is -1"),

@@ -136,6 +136,26 @@ def test_the_head_is_told_who_holds_its_nodes_and_until_when() -> None:
     assert reason.evidence["own"] == 1
 
 
+def test_only_own_tasks_of_its_level_are_told_as_such() -> None:
+    claims = [
+        active(8, ["n0"], LOW, user="ada"),
+        active(9, ["n1"], user="ada", since=NOW),
+        active(10, ["n2"], since=NOW),
+        waiting(1, 3, submitted_at=NOW - 5),
+    ]
+    assert why(nodes(3), claims)[TaskId(1)].evidence["own"] == 1
+
+
+def test_zones_that_keep_free_nodes_apart_are_told() -> None:
+    members = [node(f"{zone}{number}", zone=zone) for zone in "ab" for number in range(3)]
+    reason = why(members, [active(8, ["a0", "b0"], since=NOW), waiting(1, 4)])[TaskId(1)]
+    assert evidence(reason, "free", "fitting") == {"free": 4, "fitting": 2}
+    members = [node(f"{zone}{number}", zone=zone) for zone in "abc" for number in range(2)]
+    reason = why(members, [waiting(1, 6)])[TaskId(1)]
+    assert reason.code is WaitCode.UNHEALTHY
+    assert evidence(reason, "healthy", "in_two_zones") == {"healthy": 6, "in_two_zones": 4}
+
+
 def test_a_hand_over_names_nodes_and_leavers() -> None:
     claims = [active(8, ["n0"], LOW), active(9, ["n1"], HIGH), waiting(1, 1, NORMAL)]
     reason = why(nodes(2), claims)[TaskId(1)]

@@ -134,6 +134,13 @@ def test_a_weight_of_two_gives_two_turns() -> None:
     assert sorted(first_six) == [1, 2, 5, 6, 7, 8]
 
 
+def test_the_shortest_half_life_stays_in_range_over_a_long_pause() -> None:
+    policy = Policy(half_life_seconds=SLICE / 100)
+    claims = [active(1, ["n0"], **ran(0)), fresh(2, user="ada")]
+    state = state_of(nodes(1), claims, policy=policy, now=NOW)
+    assert victims(plan(state, NOW + 30 * 24 * HOUR)) == [1]
+
+
 @pytest.mark.parametrize(
     ("half_life", "first"),
     [pytest.param(HOUR, 1, id="ten hours ago hardly counts"), pytest.param(1e9, 2, id="it does")],
@@ -192,6 +199,12 @@ def test_above_normal_falls_after_its_running_time(
 @pytest.mark.parametrize("level", [LOW, NORMAL, HIGH])
 def test_no_other_level_falls(level: Priority) -> None:
     assert decide(nodes(1), [active(1, ["n0"], level, **ran(9 * HOUR))]).demotions == ()
+
+
+def test_who_is_charged_lower_has_nothing_to_fall_from() -> None:
+    """Its user asks for more meanwhile."""
+    raised = active(1, ["n0"], ABOVE, charged=NORMAL, **ran(9 * HOUR))
+    assert decide(nodes(1), [raised]).demotions == ()
 
 
 def test_what_has_fallen_defends_its_nodes_as_a_normal_task() -> None:

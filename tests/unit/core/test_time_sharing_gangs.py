@@ -5,8 +5,10 @@ import pytest
 from hai.core.plan import Claim, Suspend
 from hai.core.planner import plan
 from hai.core.policy import HOUR
-from hai.core.types import TaskId, TaskState, WaitCode
+from hai.core.quota import EVERYONE, Quota
+from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
+    GROUP,
     SimulatedCluster,
     active,
     nodes,
@@ -91,6 +93,25 @@ def test_the_gang_does_not_wait_for_narrow_tasks_that_come_later() -> None:
     cluster.finish(TaskId(1))
     cluster.settle()
     assert cluster.state.claims[TaskId(2)].state is TaskState.RUNNING
+
+
+def test_a_gang_that_tasks_which_would_come_back_above_keep_out_holds_up_nobody() -> None:
+    """Ada has room at HIGH meanwhile, so that her task is not asked; kim's turn comes all the
+    same."""
+    quotas = [Quota(EVERYONE, GROUP, NORMAL, 9), Quota(UserName("ada"), GROUP, HIGH, 1)]
+    auto = active(1, ["n0"], Priority.AUTO, user="ada", charged=NORMAL, **ran(SLICE))
+    equal = active(2, ["n1"], user="eve", **ran(SLICE))
+    gang = fresh(3, 2, user="bob", submitted_at=NOW - 50)
+    narrow = fresh(4, 1, user="kim", submitted_at=NOW - 40)
+    decided = plan(state_of(nodes(2), [auto, equal, gang, narrow], quotas, now=NOW), NOW)
+    assert decided.suspends == (Suspend(TaskId(2), TaskId(4)),)
+    assert decided.reasons[TaskId(3)].evidence["kept_out_by"] == "higher"
+    state = state_of(nodes(2), [auto, equal, gang, narrow], quotas[:1], now=NOW)
+    assert decided.reasons[TaskId(3)] != plan(state, NOW).reasons[TaskId(3)]
+    own = fresh(3, 2, user="ada", submitted_at=NOW - 2 * SLICE)  # her task is counted once
+    third = active(5, ["n2"], **ran(SLICE))
+    state = state_of(nodes(3), [auto, equal, third, own], quotas, now=NOW)
+    assert set(victims(plan(state, NOW))) == {2, 5}
 
 
 # victims

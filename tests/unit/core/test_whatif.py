@@ -74,8 +74,15 @@ def test_a_higher_priority_tells_whom_it_would_suspend_and_what_that_costs() -> 
     assert not prospect.starts_now
     assert prospect.gets_nodes
     assert prospect.suspends == (Victim(TaskId(1), state.claims[TaskId(1)].user, 2, 2 * MINUTE),)
-    (higher, *_) = [one for one in counterfactuals(state, TaskId(2)) if one.variant.priority]
-    assert higher.variant == Variant(priority=Priority.ABOVE_NORMAL)
+    (higher,) = [one for one in counterfactuals(state, TaskId(2)) if one.variant.priority]
+    assert higher.variant == Variant(priority=Priority.ABOVE_NORMAL)  # yet higher: the same victim
+
+
+def test_a_yet_higher_priority_is_told_if_it_takes_other_nodes() -> None:
+    above = active(1, ["n0", "n1"], Priority.ABOVE_NORMAL, since=0.0)
+    state = small(above, active(3, ["n2", "n3"], user="eve", since=0.0), waiting(2, 4))
+    found = [one for one in counterfactuals(state, TaskId(2)) if one.variant.priority]
+    assert [one.variant.priority for one in found] == [Priority.HIGH]
 
 
 def test_the_cost_of_a_victim_has_the_cap_of_the_policy() -> None:

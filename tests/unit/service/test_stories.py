@@ -100,6 +100,21 @@ def test_a_suspended_task(attempt: dict[str, Any], expected: list[str]) -> None:
     assert suspended_lines(held(**attempt, **over), heir, NOW) == expected
 
 
+def test_a_held_task_is_told_who_took_it_out_of_its_line() -> None:
+    resting = make.task(state=TaskState.SUSPENDED, held=True, why="suspended by alice")
+    line = "it was taken out of its line: suspended by alice"
+    assert suspended_lines(resting, None, NOW) == [line]
+    ended = make.attempt("a", outcome=Outcome.SUSPENDED_CLEAN, why="drained", ended_at=NOW - 60)
+    assert suspended_lines(replace(resting, attempt=ended), None, NOW)[:2] == [
+        line,
+        "it left its nodes 60 s ago: drained",
+    ]
+    ended = replace(ended, why="suspended by alice")
+    assert suspended_lines(replace(resting, attempt=ended), None, NOW)[0] == (
+        "it left its nodes 60 s ago: suspended by alice"
+    )
+
+
 @pytest.mark.parametrize(
     ("facts", "text", "lines"),
     [
@@ -131,6 +146,13 @@ def test_a_suspended_task(attempt: dict[str, Any], expected: list[str]) -> None:
 def test_a_running_task(facts: ActiveFacts, text: str, lines: list[str]) -> None:
     story = active_story(held(), facts, NAMES, NOW)
     assert (story.text, story.lines) == (text, lines)
+
+
+def test_a_fallen_task_is_told_where_it_stands_and_where_it_is_charged() -> None:
+    fallen = held(priority=Priority.ABOVE_NORMAL)
+    assert active_story(fallen, ActiveFacts(), NAMES, NOW).text == (
+        "runs on 2 nodes at NORMAL (charged to ABOVE_NORMAL)"
+    )
 
 
 def test_tasks_on_their_way() -> None:

@@ -47,6 +47,7 @@ def test_jobs_are_in_the_order_of_submission_and_of_the_trace_within_a_second() 
         pytest.param(["submit_time_s,duration_s\n"], "no column nodes", id="no width"),
         pytest.param(trace_of("1,x,60,1,,,,,"), "line 2: submit_time_s is 'x'", id="no number"),
         pytest.param(trace_of("1,0,nan,1,,,,,"), "duration_s is 'nan'", id="not finite"),
+        pytest.param(trace_of("1,0,1e300,1,,,,,"), "0 to 10,000,000,000", id="without end"),
         pytest.param(trace_of("1,0,-1,1,,,,,"), "duration_s is '-1'", id="negative"),
         pytest.param(trace_of("1,0,,1,,,,,"), "duration_s is empty", id="no duration"),
         pytest.param(trace_of("1,0,5,1.5,,,,,"), "nodes is '1.5'", id="half a node"),
