@@ -166,3 +166,18 @@ def test_status_says_since_when_only_if_that_is_known() -> None:
     facts = {"status": "running", "why": "", "pid": 7, "since": None, "data_dir": "d", "log": "l"}
     assert "server    pid 7\n" in rendered(facts, "table")
     assert "server    pid 7, since noon\n" in rendered({**facts, "since": "noon"}, "table")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [(">&- 2>&- <&-", 0, ""), (">/dev/full", 1, "error: the output: No space left on device\n")],
+)
+def test_streams_that_are_closed_or_full(redirection: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m hai_up.cli config {redirection}', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, said)
