@@ -35,13 +35,13 @@ def _page(description: Mapping[str, Any]) -> Iterator[str]:
         "</code>. The shapes of bodies and replies are in "
         '<a href="/openapi.json">/openapi.json</a>.</p>'
     )
-    tag = ""
+    sections: dict[str, list[str]] = {}
     for path, methods in description["paths"].items():
         for method, route in methods.items():
-            if route["tags"][0] != tag:
-                tag = route["tags"][0]
-                yield f"<h2>{escape(tag)}</h2>\n<dl>"
-            yield from _route(f"{method.upper()} {path}", route)
+            section = sections.setdefault(route["tags"][0], [])
+            section.extend(_route(f"{method.upper()} {path}", route))
+    for tag, lines in sections.items():
+        yield from (f"<h2>{escape(tag)}</h2>", "<dl>", *lines, "</dl>")
 
 
 def _route(name: str, route: Mapping[str, Any]) -> Iterator[str]:
