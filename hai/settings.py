@@ -192,12 +192,13 @@ def load_settings(path: Path | None = None, **values: Any) -> Settings:
         return _FromFile(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        source = str(path) if path else "the environment (HAI_*)"
+        keys = [str(part) for part in first["loc"]]
+        where, variable = ".".join(keys), f"HAI_{'__'.join(keys).upper()}"
+        source = variable if variable in os.environ else path or "the environment (HAI_*)"
         is_unknown = first["type"] == "extra_forbidden"
-        told = "there is no such key" if is_unknown else first["msg"].removeprefix("Value error, ")
+        what = "no such key" if is_unknown else first["msg"].removeprefix("Value error, ")
         raise InvalidInput(
-            f"{source}: {where or 'settings'}: {told}",
+            f"{source}: {where or 'settings'}: {what}",
             hint="see docs/configuration.md for every key",
         ) from None
     except ValueError as error:

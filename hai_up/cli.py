@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hai import __version__
+from hai.cli.errors import leave
 from hai.errors import InvalidInput
 from hai_up.config import (
     Given,
@@ -320,7 +321,7 @@ def _text_of(path: Path) -> str:
 def main() -> NoReturn:
     os.umask(os.umask(0o022) | 0o022)  # nothing that others may change, for the server as well
     words = sys.argv[1:] or ["--help"]  # a bare `hai-up` is a question, not a mistake
-    sys.exit(guarded(lambda: app(words, prog_name="hai-up", standalone_mode=False)))
+    leave(guarded(lambda: app(words, prog_name="hai-up", standalone_mode=False)))
 
 
 if __name__ == "__main__":

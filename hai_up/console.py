@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from hai.cli.errors import exit_code
+from hai.cli.errors import exit_code, open_closed_streams
 from hai.cli.framework import ClickError, usage_error
 from hai.errors import HaiError, InvalidInput
 
@@ -37,6 +37,7 @@ def ask(question: str, expected: str, *, flag: str = "--yes") -> bool:
 
 def guarded(entry: Callable[[], object]) -> int:
     """Run `entry` and return its exit code; a deliberate error is told as `error:` and `hint:`."""
+    open_closed_streams()
     try:
         result = entry()
     except HaiError as error:
@@ -49,6 +50,8 @@ def guarded(entry: Callable[[], object]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:  # a full disk behind stdout
+        return _told(HaiError(f"{error.filename or 'the output'}: {error.strerror or error}"))
     return result if isinstance(result, int) else 0
 
 

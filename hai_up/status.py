@@ -39,7 +39,8 @@ def status_of(layout: Layout) -> dict[str, Any]:
     facts["studio"] = _studio(layout, state)
     server = find_server(layout)
     if server is None:
-        why = "the server ended without hai-up down" if has_stale_pid(layout) else ""
+        ended = "the server ended without hai-up down; hai-up run starts it again"
+        why = ended if has_stale_pid(layout) else ""
         return {**facts, "why": why}
     return facts | _server(layout, state, server)
 
@@ -65,7 +66,11 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
         ready = api.readiness()
         if not ready:
             why = "does not answer" if ready is None else "is not ready"
-            return {**facts, "status": BROKEN, "why": f"the server {why}; see hai-up logs"}
+            return {
+                **facts,
+                "status": BROKEN,
+                "why": f"the server {why}: hai-up run, or hai-up logs",
+            }
         try:
             facts["version"] = api.whoami()["server_version"]
             nodes = api.nodes()
@@ -101,12 +106,13 @@ def rendered(facts: dict[str, Any], output: str) -> str:
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     why = f" ({facts['why']})" if facts["why"] else ""
     database, nodes, tasks = (facts.get(key, {}) for key in ("database", "nodes", "tasks"))
-    pid = f"pid {facts['pid']}, since {facts['since']}" if "pid" in facts else ""
+    pid = f"pid {facts['pid']}" if "pid" in facts else ""
+    since = f", since {facts['since']}" if facts.get("since") else ""
     return [
         ("status", facts["status"] + why),
         ("url", facts.get("url", "")),
         ("version", facts.get("version", "")),
-        ("server", pid),
+        ("server", pid + since),
         ("studio", " ".join(facts.get("studio", {}).values())),
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
         ("nodes", "{total}, {free} free".format(**nodes) if nodes else ""),

@@ -109,7 +109,7 @@ def push(
     one = workspace.workspace_of(Path.cwd())
     options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = workspace.push(one, options)
-    _say(_summary(plan, "to be sent" if dry_run else "sent", one.remote))
+    _say(_summary(plan, "sent", one.remote, dry_run=dry_run))
 
 
 @app.command()
@@ -124,7 +124,7 @@ def pull(
     one = workspace.workspace_of(Path.cwd())
     options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = workspace.pull(one, options)
-    _say(_summary(plan, "to be fetched" if dry_run else "fetched", one.remote))
+    _say(_summary(plan, "fetched", one.remote, dry_run=dry_run))
 
 
 @app.command()
@@ -225,11 +225,14 @@ def _lines(plan: Plan) -> list[str]:
     return [*changed, *(f"x {path}  (excluded, {why})" for path, why in plan.excluded.items())]
 
 
-def _summary(plan: Plan, verb: str, remote: Path) -> str:
-    sent = len(plan.paths(Change.ADDED, Change.CHANGED))
-    rest = len(plan.changes) - sent
-    others = f", {rest} others differ" if rest else ""
-    return f"{sent} files {verb}{others}, {len(plan.excluded)} excluded ({remote})"
+def _summary(plan: Plan, verb: str, remote: Path, *, dry_run: bool) -> str:
+    copied, removed = len(plan.copied), len(plan.removed)
+    left = len(plan.changes) - copied - removed
+    be = "to be " if dry_run else ""
+    parts = [f"{copied} file{'' if copied == 1 else 's'} {be}{verb}"]
+    parts += [f"{removed} {be}removed"] if removed else []
+    parts += [f"{left} left different"] if left else []
+    return f"{', '.join(parts)}, {len(plan.excluded)} excluded ({remote})"
 
 
 def _stderr() -> Stderr:

@@ -1,7 +1,7 @@
 """What a transfer has to do, from three listings: the source, the target, and the base, which is
 how both were when they last agreed. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,10 +41,15 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every path that differs, with how; and what was left out of the source, with why."""
+    """Every path that differs, with how; and what was left out of the source, with why.
+
+    `copied` and `removed` (from the target) are what a push or pull makes of it.
+    """
 
     changes: Mapping[str, Change]
     excluded: Mapping[str, str]
+    copied: Sequence[str] = ()
+    removed: Sequence[str] = ()
 
     @property
     def is_same(self) -> bool:

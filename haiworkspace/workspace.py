@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,10 +80,11 @@ def push(workspace: Workspace, options: Options) -> Plan:
                 f"{_named(contested)} changed in {workspace.remote} since the last push",
                 hint="haiworkspace pull first, or push --force to overwrite",
             )
+        plan = _decided(plan, sides.local, options)
         if options.dry_run:
             return plan
         now = _now()
-        _apply(workspace.local, workspace.remote, sides.local, plan, options)
+        _apply(workspace.local, workspace.remote, plan, options)
         sides.state.pushed_at = now
         _agree(workspace, sides, options)
         write_origin(workspace, now)
@@ -110,9 +111,10 @@ def pull(workspace: Workspace, options: Options) -> Plan:
                 f"{_named(contested)} changed here and in {workspace.remote}",
                 hint="move your version away, or pull --force to overwrite it",
             )
+        plan = _decided(plan, sides.remote, options)
         if options.dry_run:
             return plan
-        _apply(workspace.remote, workspace.local, sides.remote, plan, options)
+        _apply(workspace.remote, workspace.local, plan, options)
         sides.state.pulled_at = _now()
         _agree(workspace, sides, options)
     return plan
@@ -151,15 +153,22 @@ def read_rules(local: Path, *, use_files: bool) -> Rules:
     return Rules(rules)
 
 
-def _apply(source: Path, target: Path, listed: Tree, plan: Plan, options: Options) -> None:
+def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
+    """The plan with what is to be done about it."""
     kinds = (*_SENT, *_CONTESTED) if options.force else _SENT
-    paths = plan.paths(*kinds)
-    if options.delete:
-        gone = [Change.REMOVED, *([Change.TARGET_ONLY, *_CONTESTED] if options.force else [])]
-        doomed = [path for path in plan.paths(*gone) if path not in listed.entries]
-        transfer.remove(target, doomed)
-    present = [path for path in paths if path in listed.entries]
-    transfer.copy(source, target, present, clear=options.force)
+    gone = [Change.REMOVED] if options.delete else []
+    if options.delete and options.force:
+        gone += [Change.TARGET_ONLY, *_CONTESTED]
+    return replace(
+        plan,
+        copied=[path for path in plan.paths(*kinds) if path in source.entries],
+        removed=[path for path in plan.paths(*gone) if path not in source.entries],
+    )
+
+
+def _apply(source: Path, target: Path, plan: Plan, options: Options) -> None:
+    transfer.remove(target, plan.removed)
+    transfer.copy(source, target, plan.copied, clear=options.force)
 
 
 def _agree(workspace: Workspace, sides: _Sides, options: Options) -> None:

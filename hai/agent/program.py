@@ -200,6 +200,11 @@ def _exec(spec: WorkerSpec, argv: list[str], environment: dict[str, str]) -> Non
         detail = f"{argv[0]}: {error.strerror}"
         if error.errno == errno.ENOENT and os.path.exists(argv[0]):
             detail = f"{argv[0]}: its interpreter (first line) does not exist"
+        elif error.errno == errno.EACCES and argv[0] == spec.python:
+            detail = (
+                f"uid {os.getuid()} may not run the platform's Python, {argv[0]}: submit from an "
+                "environment of your own, or an admin sets [agent] python"
+            )
         raise CannotStart(detail, _code_of(error)) from None
 
 

@@ -153,6 +153,7 @@ def error_body(error: HaiError) -> Mapping[str, object]:
 def run_tool(entry: Callable[[], object], stderr: Stderr) -> NoReturn:
     """Runs a small tool's command line and exits: every deliberate error is one line, a hint and
     its exit code."""
+    open_closed_streams()
     try:
         entry()
     except HaiError as error:
@@ -164,6 +165,13 @@ def run_tool(entry: Callable[[], object], stderr: Stderr) -> NoReturn:
     leave(OK)
 
 
+def open_closed_streams() -> None:
+    """What the caller closed (`>&-`) goes nowhere; Python itself would leave None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
 def leave(code: int) -> NoReturn:
     """Exits with open streams flushed; a reader that went away is no error."""
     for stream in (sys.stdout, sys.stderr):
@@ -171,6 +179,9 @@ def leave(code: int) -> NoReturn:
             stream.flush()
         except (BrokenPipeError, ValueError):
             code = silence(stream)
+        except OSError:  # a full disk; what was lost there has been said by whoever wrote it
+            silence(stream)
+            code = code or ERROR
     sys.exit(code)
 
 

@@ -1,5 +1,6 @@
 """Following a task: its lines go to stdout, what happens to it to stderr. No I/O of its own."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from hai.client.events import ServerEvent
 
 Item = Mapping[str, Any]
 LONGEST_NODE_LIST = 4
+_COUNTDOWN = re.compile(r"\bin \d+ (s|min|h( \d+ min)?|days)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class Follower:
     def _state(self, task: Item) -> None:
         # A reconnected stream repeats the present state: only news are told.
         text = state_line(task)
-        if text and text != self._last_state:
-            self._last_state = text
+        news = _COUNTDOWN.sub("", text)  # that time passes is none
+        if text and news != self._last_state:
+            self._last_state = news
             self.say(text)
 
 

@@ -19,6 +19,7 @@ from hai.cli.errors import (
     Stderr,
     exit_code,
     leave,
+    open_closed_streams,
     silence,
 )
 from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option, usage_error
@@ -26,7 +27,7 @@ from hai.cli.output import ReaderGone
 from hai.cli.peek import Peeked, peek
 from hai.cli.session import Shared, shared_parameters
 from hai.cli.terminal import Palette, wants_colour
-from hai.errors import HaiError
+from hai.errors import HaiError, InvalidInput
 
 EXAMPLES = """
 hai-cli python train.py --lr 0.1 -- -n 2 -f    train on two nodes and follow the output
@@ -34,6 +35,11 @@ hai-cli list                                   your tasks
 hai-cli logs -f train.py                       follow one again
 hai-cli help modes                             what `--` and `++` mean
 """
+
+
+_NO_TEXT = InvalidInput(
+    "an argument or a path holds bytes that are not UTF-8 text", hint="rename it, or leave it out"
+)
 
 
 def build() -> Any:
@@ -53,6 +59,7 @@ def build() -> Any:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command line and exits with its code (hai.cli.errors)."""
+    open_closed_streams()
     args = list(sys.argv[1:] if argv is None else argv)
     name = Path(sys.argv[0]).name
     program = name if name in ("hai", "hai-cli") else "hai-cli"
@@ -88,6 +95,9 @@ def _run(args: list[str], program: str, seen: Peeked, stderr: Stderr) -> int:
         return USAGE
     except typer.Abort:
         return INTERRUPTED
+    except UnicodeEncodeError:  # only names and arguments can bring such characters in
+        stderr.error(_NO_TEXT)
+        return USAGE
     except Exception as error:  # noqa: BLE001 (the process's edge: a bug is told in one line)
         if seen.debug:
             stderr.traceback()

@@ -53,13 +53,18 @@ class HaiClient:
         self.server_version = ""  # of the last reply
         self._trace = trace
         self._wait = wait
-        self._http = httpx2.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {profile.require_token()}"},
-            timeout=timeout_seconds,
-            # A proxy from the environment is never meant for this machine.
-            trust_env=urlsplit(self.url).hostname not in LOOPBACK,
-        )
+        headers = {"Authorization": f"Bearer {profile.require_token()}"}
+        # A proxy from the environment is never meant for this machine.
+        has_proxy = urlsplit(self.url).hostname not in LOOPBACK
+        try:
+            self._http = httpx2.Client(
+                base_url=self.url, headers=headers, timeout=timeout_seconds, trust_env=has_proxy
+            )
+        except (ImportError, ValueError) as error:  # SOCKS, or no proxy at all
+            raise Unreachable(
+                f"the proxy in the environment can not be used: {error}",
+                hint="unset ALL_PROXY, or put the server's name into NO_PROXY",
+            ) from error
 
     def __enter__(self) -> HaiClient:
         return self

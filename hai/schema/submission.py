@@ -1,6 +1,7 @@
 """What a user submits: the run yaml, schema version 2, as the original's users write it."""
 
 import re
+import shlex
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -29,6 +30,22 @@ class Spec(BaseModel):
     entrypoint_executable: bool = False
     git_remote_repo: Literal[""] = ""  # accepted empty, as the original's client sends it
     git_target_revision: Literal[""] = ""
+
+    @field_validator("workspace")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError(f"{value!r} is no absolute path")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _quoted(cls, value: str) -> str:
+        try:
+            shlex.split(value[:MAX_COMMAND])
+        except ValueError as error:
+            raise ValueError(f"not quoted as in a shell: {error}") from None
+        return value
 
     @field_validator("environments", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from hai.server.routes import (
     agent,
     arrays,
     dashboard,
+    description,
     health,
     scheduler,
     streams,
@@ -27,11 +28,14 @@ def build_app(services: Services) -> FastAPI:
         title="HAI",
         version=__version__,
         summary="Time-sharing training platform for GPU clusters",
+        docs_url=None,  # FastAPI's own pages load their scripts from a third party
+        redoc_url=None,
     )
     app.state.services = services
     app.add_middleware(Envelope)
     errors.install(app)
     app.include_router(health.router)
+    app.include_router(description.router)
     for module in (tasks, why, arrays, streams, dashboard, admin, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

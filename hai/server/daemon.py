@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import socket
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from hai.settings import Settings
 log = structlog.get_logger("hai.server")
 
 _BACKLOG = 2048
+_OPEN_FILES = 65_536
 _GRACE_SECONDS = 2  # for requests under way; streams and long polls end at once
 
 
@@ -52,8 +54,17 @@ def bind(settings: Settings) -> socket.socket:
     return bound
 
 
+def raise_open_files() -> None:
+    """A login's usual 1024 are gone with 500 agents: each holds two connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    raise_open_files()
     bound = bind(settings)
     port = bound.getsockname()[1]
     server = settings.server.model_copy(update={"port": port})

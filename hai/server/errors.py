@@ -35,7 +35,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": ErrorBody, "description": "What went wrong, and what to do about it"}
 }
 
-_CODE_OF_STATUS = {404: "not_found", 405: "invalid_input", 413: "invalid_input"}
+_CODE_OF_STATUS = {
+    400: "invalid_input",
+    404: "not_found",
+    405: "invalid_input",
+    413: "invalid_input",
+}
 
 
 def reply(

@@ -4,6 +4,7 @@ import secrets
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hai import __version__
@@ -40,7 +41,7 @@ class Envelope:
             message = await receive()
             received += len(message.get("body", b""))
             if received > LARGEST_BODY_BYTES:  # a chunked body without a length
-                return {"type": "http.disconnect"}
+                raise HTTPException(413, "the request is larger than 1 MiB")
             return message
 
         async def labelled(message: Message) -> None:

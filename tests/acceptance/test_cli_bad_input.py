@@ -79,7 +79,7 @@ def check(result: Result, code: int, *words: str) -> None:
         pytest.param(("run", "one.yaml"), 2, ["version"], id="yaml of another version"),
         pytest.param(("run", "broken.yaml"), 2, ["broken.yaml"], id="broken yaml"),
         pytest.param(("run", "list.yaml"), 2, ["list.yaml"], id="yaml without a mapping"),
-        pytest.param(("run", "odd.yaml"), 2, ["colour"], id="an unknown key"),
+        pytest.param(("run", "odd.yaml"), 2, ["colour", "--dry-run"], id="an unknown key"),
         pytest.param(("run", "none.yaml"), 3, ["none.yaml"], id="no such yaml"),
         pytest.param(("status", "nobody"), 3, ["nobody"], id="unknown name"),
         pytest.param(("status", "99999"), 3, ["99999"], id="unknown id"),

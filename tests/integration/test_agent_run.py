@@ -175,6 +175,24 @@ async def test_cannot_start(
         assert (await here.until("7.1.0", WorkerPhase.EXITED)).detail == expected
 
 
+async def test_a_python_that_the_user_may_not_run(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        mine = tmp_path / "python"  # the launcher finds it, and it is closed before the start
+        mine.symlink_to(sys.executable)
+        here.python = str(mine)
+        here.launcher = here.new_launcher()
+        here.script("a.py", "print('never')")
+        key = await here.launch("a.py")
+        await here.until(key, WorkerPhase.ALIVE)
+        mine.unlink()
+        mine.write_text("")
+        here.peer.order(key, go=True)
+        end = await asyncio.to_thread(here.peer.end_of, key)
+        assert end["exit_code"] == 126
+        assert "may not run the platform's Python" in end["detail"]
+        assert "[agent] python" in end["detail"]
+
+
 async def test_paths_with_blanks_and_executables(tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
     folder.mkdir()

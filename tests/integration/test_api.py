@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -150,6 +151,8 @@ async def test_a_name_in_use_is_refused_until_the_task_ends(alice: Client) -> No
         ("POST", "/api/v1/admin/vacate", 403),
         ("PUT", "/api/v1/quotas", 422),
         ("DELETE", "/api/v1/tokens/x", 403),
+        ("GET", f"/api/v1/events?cursor={2**63}", 422),
+        ("GET", "/api/v1/events?user=%00", 422),
     ],
 )
 async def test_errors_are_bodies_with_codes(
@@ -249,9 +252,52 @@ async def test_the_description_says_who_needs_a_token_and_what_errors_are(alice:
     assert "/api/v1/tasks/{ref}/logs" in described["paths"]
 
 
+async def test_the_page_for_people_loads_nothing_and_names_every_route(alice: Client) -> None:
+    reply = await alice.get("/docs")
+    assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "://" not in reply.text
+    assert "<script" not in reply.text
+    for path, verbs in (await alice.get("/openapi.json")).json()["paths"].items():
+        for verb in verbs:
+            assert f"<code>{verb.upper()} {path}</code>" in reply.text
+
+
 async def test_too_large_a_body_is_refused(alice: Client) -> None:
     reply = await alice.post("/api/v1/tasks", content=b"x" * (2 << 20))
     assert reply.status_code == 413
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(32):
+            yield b"x" * (1 << 16)
+
+    reply = await alice.post("/api/v1/tasks", content=pieces())
+    assert (reply.status_code, reply.json()["code"]) == (413, "invalid_input")
+
+
+@pytest.mark.parametrize("last", [b"\xb2", b"-3", b"9" * 19, b"9" * 5000], ids=repr)
+async def test_a_cursor_that_is_none_is_refused_before_the_stream(
+    alice: Client, last: bytes
+) -> None:
+    reply = await alice.get("/api/v1/events", headers={b"Last-Event-ID": last})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_input")
+
+
+async def test_a_list_of_ranks_is_no_bigger_than_a_gang_can_be(alice: Client) -> None:
+    task_id = await submit(alice, "wide", 2)
+    ranks = ",".join(["0-99999"] * 2)
+    reply = await alice.get(f"/api/v1/tasks/{task_id}/logs?rank={ranks}")
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_input")
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "1e999", "1e300", "1e11", "0"])
+async def test_a_token_ends_at_a_time_that_there_is(alice: Client, seconds: str) -> None:
+    reply = await alice.post(
+        "/api/v1/users/alice/tokens",
+        content=f'{{"expires_in_seconds": {seconds}}}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert reply.status_code == 422
+    assert "expires_in_seconds" in reply.json()["message"]
 
 
 async def test_users_without_a_uid_are_refused_where_tasks_would_run_as_root(

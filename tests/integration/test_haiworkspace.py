@@ -139,6 +139,24 @@ def test_both_sides_changed(project: Project) -> None:
     assert haiworkspace.diff(project.local).is_same
 
 
+def test_the_last_line_counts_what_was_done(project: Project) -> None:
+    project.write(a="1", b="1", c="1")
+    haiworkspace.push(project.local)
+    (project.remote / "a").write_text("theirs")
+    (project.remote / "log").write_text("theirs")
+    project.write(a="mine")
+    (project.local / "b").unlink()
+    told = [
+        project.run("push", *words).stderr.splitlines()[-1]
+        for words in (["--force", "--dry-run"], ["--force"], ["--delete"])
+    ]
+    assert [line.partition(" (")[0] for line in told] == [
+        "1 file to be sent, 2 left different, 1 excluded",
+        "1 file sent, 2 left different, 1 excluded",
+        "0 files sent, 1 removed, 1 left different, 1 excluded",
+    ]
+
+
 def test_a_change_of_equal_size_and_time_is_seen(project: Project) -> None:
     project.write(a="one")
     haiworkspace.push(project.local)

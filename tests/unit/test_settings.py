@@ -26,7 +26,8 @@ def test_the_clients_variable_is_not_taken_for_a_section(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        pytest.param("[server]\nprot = 1\n", "server.prot", id="unknown key"),
+        pytest.param("[server]\nprot = 1\n", "server.prot: no such key", id="unknown key"),
+        pytest.param("[scheduler]\nslices = { X = 1 }\n", ".slices: 'X' is no", id="own words"),
         pytest.param("[server]\nport = 70000\n", "server.port", id="out of range"),
         pytest.param("[sever]\n", "sever", id="unknown section"),
         pytest.param("[server\n", "TOML", id="not TOML"),
@@ -39,6 +40,16 @@ def test_a_wrong_file_is_named_with_the_key(tmp_path: Path, text: str, complaint
         load_settings(file)
     assert complaint in f"{caught.value.message} {caught.value.hint}"
     assert "\n" not in caught.value.message
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "override.toml"
+    file.write_text("[suspend]\ngrace_seconds = 7\n")
+    monkeypatch.setenv("HAI_SUSPEND__GRACE_SECONDS", "x")
+    with pytest.raises(
+        InvalidInput, match=r"^HAI_SUSPEND__GRACE_SECONDS: suspend\.grace_seconds: "
+    ):
+        load_settings(file)
 
 
 def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
@@ -81,7 +92,7 @@ def test_the_scheduler_section_is_the_policy(tmp_path: Path) -> None:
         ("half_life_seconds = inf", "half_life_seconds is inf"),
         ("patience_seconds = -1", "patience_seconds is -1"),
         ("half_life_seconds = 3", "scheduler: the scheduling policy's half_life_seconds is 3"),
-        ("pateince_seconds = 3", "scheduler.pateince_seconds: there is no such key"),
+        ("pateince_seconds = 3", "scheduler.pateince_seconds: no such key"),
         ("slices = { URGENT = 5 }", "'URGENT' is no priority; choose from LOW"),
         ("slices = { AUTO = 5 }", "'AUTO' is no priority"),
         ("slices = { LOW = 0 }", "slices.LOW is 0"),

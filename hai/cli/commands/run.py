@@ -17,6 +17,8 @@ from hai.errors import InvalidInput
 
 app = new_app()
 
+_HINT = "`hai-cli python FILE -- --dry-run` prints a document to start from"
+
 
 @verb(
     app,
@@ -64,7 +66,11 @@ def run(  # noqa: PLR0913 (one parameter per option)
         if not isinstance(options, dict):
             raise InvalidInput("`options:` is no mapping", hint="write keys below it, indented")
         document["options"] = {**options, **turn}
-    return submit(session, document, follow=follow, dry_run=dry_run)
+    try:
+        return submit(session, document, follow=follow, dry_run=dry_run)
+    except InvalidInput as error:
+        error.hint = error.hint or _HINT
+        raise
 
 
 def _override(document: dict[str, Any], values: dict[str, Any]) -> None:

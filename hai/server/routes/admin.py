@@ -17,6 +17,8 @@ from hai.service.views import quota_view, rfc3339, user_view
 
 router = APIRouter(tags=["platform"])
 
+_CENTURY = 100 * 365 * 86400
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +34,7 @@ class NewUser(_Body):
 
 class NewTokenBody(_Body):
     label: str = Field(default="", max_length=100)
-    expires_in_seconds: float | None = None
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=_CENTURY, allow_inf_nan=False)
 
 
 class QuotaRow(_Body):

@@ -129,10 +129,20 @@ async def watch(ref: str, user: Caller, served: Served) -> StreamingResponse:
 class EventParams(BaseModel):
     """`cursor`: the id of the last line that is known already."""
 
-    cursor: int = Field(default=0, ge=0)
+    cursor: int = Field(default=0, ge=0, lt=2**63)
     follow: bool = False
     task: str | None = None
-    user: str | None = None
+    user: str | None = Field(default=None, max_length=63)
+
+    def after(self, last_event_id: str) -> int:
+        """The line to go on behind. The errors of a question come before its stream begins."""
+        if self.user and "\0" in self.user:
+            raise InvalidInput("a NUL byte can not be part of a name")
+        if not last_event_id:
+            return self.cursor
+        if not re.fullmatch(r"[0-9]{1,18}", last_event_id):
+            raise InvalidInput(f"{last_event_id[:40]!r} is no id of a line in the ledger")
+        return int(last_event_id)
 
 
 @router.get("/events")
@@ -143,8 +153,8 @@ async def events(
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
     """The ledger from `cursor` on; each line's id is the cursor behind it."""
+    after = params.after(last_event_id)
     task_id = (await served.tasks.find(caller, params.task)).id if params.task else None
-    after = int(last_event_id) if last_event_id.isdigit() else params.cursor
 
     async def lines() -> AsyncIterator[bytes]:
         found = follow_events(
@@ -167,13 +177,16 @@ def parse_ranks(text: str) -> frozenset[int] | None:
     if text == "all":
         return None
     ranks: set[int] = set()
+    named = 0
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
         if not match:
             raise InvalidInput(f"{text!r} is no list of ranks", hint='for example 0,2-3 or "all"')
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last >= _MOST_RANKS:
-            raise InvalidInput(f"{part!r} is no range of ranks")
+        named += last - first + 1
+        if last < first or last >= _MOST_RANKS or named > _MOST_RANKS:
+            hint = f"from the lower to the higher, {_MOST_RANKS:,} ranks at most"
+            raise InvalidInput(f"{part[:40]!r} is no range of ranks", hint=hint)
         ranks.update(range(first, last + 1))
     return frozenset(ranks)
 

@@ -68,6 +68,13 @@ def test_a_repeated_state_is_told_once() -> None:
     assert seen.said == ["task 12 running on n1, n2"]
 
 
+def test_a_countdown_is_no_news() -> None:
+    seen = Seen()
+    waits = [{**WAITS, "text": f"is tried again in {left}"} for left in ("3 h 5 min", "9 s", "4 s")]
+    seen.follower().run([state("suspended", why="", reason=reason) for reason in waits])
+    assert seen.said == ["task 12 suspended: is tried again in 3 h 5 min"]
+
+
 def test_final_states_are_left_to_the_end() -> None:
     assert state_line(task_view(state="failed")) == ""
 

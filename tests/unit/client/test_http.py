@@ -1,6 +1,7 @@
 # ruff: noqa: S105 - the tokens here are made up
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -146,6 +147,16 @@ def test_not_now_is_retried_after_what_the_server_says(
     peer.on("GET", f"{API}/whoami", busy)
     with pytest.raises(Unavailable):
         client.call("whoami")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "ftp://proxy:21"])
+def test_a_proxy_that_can_not_be_used(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)  # as where it is not installed
+    with pytest.raises(Unreachable, match="proxy") as caught:
+        HaiClient(Profile("http://hai.example", "t"))
+    assert "NO_PROXY" in caught.value.hint
+    HaiClient(Profile("http://127.0.0.1:1", "t")).close()  # no proxy stands in between
 
 
 def test_nobody_listens() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from hai_up.layout import Layout
 from hai_up.state import State, save_state
+from hai_up.status import rendered
 
 ROOT = Path(__file__).parents[3]
 
@@ -159,3 +160,24 @@ def test_down_is_quiet_about_what_does_not_run(tmp_path: Path) -> None:
     folder = used_folder(tmp_path)
     done = hai_up("down", "--data-dir", str(folder), home=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "it was not running\n")
+
+
+def test_status_says_since_when_only_if_that_is_known() -> None:
+    facts = {"status": "running", "why": "", "pid": 7, "since": None, "data_dir": "d", "log": "l"}
+    assert "server    pid 7\n" in rendered(facts, "table")
+    assert "server    pid 7, since noon\n" in rendered({**facts, "since": "noon"}, "table")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [(">&- 2>&- <&-", 0, ""), (">/dev/full", 1, "error: the output: No space left on device\n")],
+)
+def test_streams_that_are_closed_or_full(redirection: str, code: int, said: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m hai_up.cli config {redirection}', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, said)

@@ -32,6 +32,12 @@ def test_the_smallest_document() -> None:
         pytest.param({"priority": "URGENT"}, "URGENT", id="unknown priority"),
         pytest.param({"priority": 31}, "31", id="unknown number"),
         pytest.param({"priority": True}, "True", id="a boolean is no priority"),
+        pytest.param(
+            {"spec": {"entrypoint": "a", "workspace": "~/work"}}, "absolute", id="a relative folder"
+        ),
+        pytest.param(
+            {"spec": {"entrypoint": "a", "parameters": "--x 'y"}}, "quot", id="an open quote"
+        ),
         pytest.param({"resource": {"node_count": 0}}, "node_count", id="no nodes"),
         pytest.param({"resource": {"node_count": 10**6}}, "node_count", id="a million nodes"),
         pytest.param({"resource": {"nodes": 1}}, "nodes", id="unknown key"),
