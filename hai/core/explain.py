@@ -67,7 +67,7 @@ def _dependency(evidence: _Evidence) -> str:
 
 def _backoff(evidence: _Evidence) -> str:
     seconds = evidence.number("seconds")
-    return f"is tried again {f'in {seconds} s' if seconds else 'later'}"
+    return f"is tried again {f'in {phrases.span(seconds)}' if seconds else 'later'}"
 
 
 def _array_limit(evidence: _Evidence) -> str:

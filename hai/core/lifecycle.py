@@ -275,13 +275,12 @@ def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
     return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
 
 
-def set_whole_life_state(task: Task, value: int, *, now: float) -> Change | None:
-    """The user's own number that outlives attempts."""
+def set_whole_life_state(task: Task, value: int) -> Change | None:
+    """The user's own number that outlives attempts. A program may set it at every step, and it
+    concerns nobody else: the ledger is spared it."""
     if task.whole_life_state == value:
         return None
-    changed = replace(task, whole_life_state=value)
-    data = {"value": value}
-    return Change(changed, (event(changed, "whole_life_state", "agent", now, data=data),))
+    return Change(replace(task, whole_life_state=value), ())
 
 
 def _attempt(task: Task) -> Attempt:

@@ -69,8 +69,8 @@ class TurnView(TypedDict):
     saved_at: str | None  # the last checkpoint that its program told of
 
 
-class TaskView(TurnView):
-    """One row of `list`; `status` and `describe` add the rest."""
+class TaskFacts(TypedDict):
+    """What a task is and where it stands."""
 
     schema_version: int
     id: int
@@ -94,6 +94,10 @@ class TaskView(TurnView):
     submitted_at: str
     started_at: str | None
     ended_at: str | None
+
+
+class TaskView(TaskFacts, TurnView):
+    """One row of `list`; `status` and `describe` add the rest."""
 
 
 class TaskDetail(TaskView):

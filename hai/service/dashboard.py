@@ -5,6 +5,7 @@ Nothing is read for nobody: without readers the loop looks every few seconds, fo
 """
 
 import asyncio
+import re
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
@@ -38,6 +39,7 @@ _PAGE = 1000  # ledger lines
 _PIECE = 1000  # rows
 _FIRST_PIECE = 300
 _ALL = 1_000_000
+_CURSOR = re.compile(r"(?P<epoch>[0-9a-f]{8})-(?P<numbers>[0-9]{1,18}(?:\.[0-9]{1,18}){5})")
 _UNFINISHED = frozenset(TaskState) - FINAL_STATES
 
 
@@ -230,11 +232,10 @@ class Dashboard:
                 await heard(messages, _HINT_SECONDS)
 
     def _parse(self, cursor: str) -> _Seen:
-        epoch, _, rest = cursor.partition("-")
-        numbers = rest.split(".")
-        if epoch != self._epoch or len(numbers) != 6 or not all(n.isdigit() for n in numbers):
+        match = _CURSOR.fullmatch(cursor)
+        if match is None or match["epoch"] != self._epoch:
             return _Seen()
-        seen = _Seen(*(int(number) for number in numbers))
+        seen = _Seen(*map(int, match["numbers"].split(".")))
         return seen if self._mirror.knows(seen.rows) else _Seen()
 
     def _cursor(self, now: _Seen) -> str:

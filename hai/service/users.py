@@ -14,6 +14,7 @@ from hai.service.access import require_admin, require_self
 
 _LEAST_UID = 1000  # of people, as Debian and most others have it
 _NOBODY = 65534
+_WORDS = ("all", "me")  # in the API's and the CLI's --user
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
@@ -87,6 +88,10 @@ class UserService:
                 f"{name!r} is no user name",
                 hint="up to 63 letters, digits, dots, dashes and underscores, a letter first",
             )
+        if name in _WORDS:
+            raise InvalidInput(
+                f"{name!r} is no user name", hint="where a user is named it means something else"
+            )
         if uid is not None and not 0 <= uid < 2**31:
             raise InvalidInput(f"{uid} is no user id")
         if uid is None and self.needs_uid:
@@ -102,7 +107,7 @@ class UserService:
         """A further token for a user."""
         require_self(asker, UserName(name), "a token")
         if await self._store.user(UserName(name)) is None:
-            raise NotFound(f"there is no user {name!r}")
+            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
         expires_at = None
         if expires_in_seconds is not None:
             if expires_in_seconds <= 0:
@@ -114,7 +119,10 @@ class UserService:
         require_admin(asker, "revoking a token")
         event = self._event("token.revoked", asker, None, {"id": token_id})
         if not await self._store.remove_token(token_id, event):
-            raise NotFound(f"there is no token {token_id!r}")
+            raise NotFound(
+                f"there is no token {token_id!r}",
+                hint="its id was told when it was made, and the ledger has it: hai-cli events",
+            )
         self._seen.clear()
 
     async def _new_token(

@@ -199,7 +199,7 @@ class WorkerService:
             task = await self._store.task(task_id)
             if task is None:
                 raise NotFound(f"there is no task {task_id}")
-            change = lifecycle.set_whole_life_state(task, value, now=self._clock.now())
+            change = lifecycle.set_whole_life_state(task, value)
             if change is None:
                 return
             saved = await self._store.save([change])

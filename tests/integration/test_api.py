@@ -198,8 +198,18 @@ async def test_tokens_can_be_made_expire_and_be_revoked(
         assert (await other.get("/api/v1/whoami")).status_code == 401
     refused = await alice.post("/api/v1/users/root/tokens", json={})
     assert refused.status_code == 403
+    unknown = await admin.delete("/api/v1/tokens/none")
+    assert unknown.status_code == 404
+    assert "hai-cli events" in unknown.json()["hint"]
     store, clock = platform.services.store, platform.services.clock
     assert await store.user_of_token("0" * 64, clock.now()) is None
+
+
+@pytest.mark.parametrize("name", ["all", "me"])
+async def test_no_user_is_called_like_a_word_for_users(admin: Client, name: str) -> None:
+    refused = await admin.post("/api/v1/users", json={"name": name, "uid": 2000})
+    assert refused.status_code == 422
+    assert "no user name" in refused.json()["message"]
 
 
 async def test_watch_and_events_are_streams_that_end(alice: Client) -> None:

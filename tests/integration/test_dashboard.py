@@ -143,6 +143,16 @@ async def test_a_reader_goes_on_where_it_was(
     await stranger.close()
 
 
+@pytest.mark.parametrize("rest", ["²", "1.2", "9" * 5000])
+async def test_an_odd_cursor_is_a_new_reader(platform: Platform, rest: str) -> None:
+    served = platform.services.dashboard
+    epoch = served._cursor(module._Seen()).partition("-")[0]
+    odd = Reader(served, f"{epoch}-{rest}.1.1.1.1.1")
+    await odd.until(lambda _: bool(odd.pieces))
+    assert odd.pieces[0]["whole"]
+    await odd.close()
+
+
 async def test_many_tasks_come_in_several_pieces(
     admin: Client, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
