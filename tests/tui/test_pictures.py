@@ -9,7 +9,7 @@ from hai.tui.actions import Mode
 from hai.tui.glyphs import ASCII
 from tests.tui.conftest import SIZES, Drive
 from tests.tui.scene import Scene, log_lines, whole
-from tests.tui.snapshots import check_picture
+from tests.tui.pictures import check_picture
 from tests.unit.cli.peer import Reply
 
 UPDATE = os.environ.get("HAI_UPDATE_SNAPSHOTS") == "1"
