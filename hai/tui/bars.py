@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from hai.tui.actions import Action, key_text
+from hai.tui.actions import Action
 from hai.tui.columns import shortened
+from hai.tui.keys import key_text
 from hai.tui.text import Line, age_of, line_width
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ STALE_SECONDS = 15.0  # the server says something every few seconds
 def header_line(hai: "HaiTop", width: int) -> Line:
     """Where and who, free nodes and GPUs, and the age of all this: amber when it is old."""
     model, total = hai.model, hai.facts.total
-    left: Line = [(" HAI ", "title"), (hai.server_name, "dim")]
-    if model.user:
-        left.append((f"  {model.user}{' (admin)' if model.is_admin else ''}", ""))
-    if hai.mode.read_only:
-        left.append((" READ-ONLY ", "badge"))
+    server: Line = [(hai.server_name, "dim")]
+    user: Line = (
+        [(f"  {model.user}{' (admin)' if model.is_admin else ''}", "")] if model.user else []
+    )
+    badge: Line = [("  ", ""), (" READ-ONLY ", "badge")] if hai.mode.read_only else []
     right: Line = []
     if model.nodes:
         right += [
@@ -32,10 +33,12 @@ def header_line(hai: "HaiTop", width: int) -> Line:
             right += [("  ", ""), (f"{gpus}", "run" if gpus else "warn")]
             right.append((f"/{total.gpus} GPUs free", "dim"))
     right += [("  ", ""), freshness(hai), (" ", "")]
-    blanks = width - line_width(left) - line_width(right)
-    if blanks < 1:
-        return shortened([*left, ("  ", ""), *right], width, hai.glyphs.more)
-    return [*left, (" " * blanks, ""), *right]
+    title: Line = [(" HAI ", "title")]
+    for left in ([*title, *server, *user, *badge], [*title, *user, *badge], [*title, *badge]):
+        blanks = width - line_width(left) - line_width(right)
+        if blanks > 0:
+            return [*left, (" " * blanks, ""), *right]
+    return shortened([*badge, freshness(hai)], width, hai.glyphs.more)
 
 
 def freshness(hai: "HaiTop") -> tuple[str, str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from hai.tui.actions import Action, Mode, actions_of, key_text
+from hai.tui.actions import Action, Mode, actions_of
 from hai.tui.commands import ALIASES, SUMMARIES
+from hai.tui.keys import key_text
 from hai.tui.preferences import Preferences
 from hai.tui.text import Line
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hai.tui.cluster_lines import (
+    CAPTION,
     group_facts,
     group_line,
     heat_cell,
@@ -51,7 +52,7 @@ def test_the_map_shows_who_holds_what_and_what_is_wrong(model: Model) -> None:
     holders = model.holders()
     letters = user_letters(holders)
     assert letters == {"alice": 0, "bob": 1, "carol": 2}
-    rows = heat_rows(list(model.nodes.values()), 13 + 10)
+    rows = heat_rows(list(model.nodes.values()), CAPTION + 10)
     assert [(row.caption, len(row.nodes)) for row in rows] == [
         ("training", 10), ("", 6), ("jupyter_cpu", 4),
     ]  # fmt: skip

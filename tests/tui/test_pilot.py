@@ -3,6 +3,7 @@
 import pytest
 from textual.events import Key
 
+from hai.tui.actions import Mode
 from hai.tui.messages import Arrived, Chosen, Connection, ModelChanged, Moved, Refused
 from hai.tui.preferences import parse
 from hai.tui.screens.cluster import ClusterScreen
@@ -11,7 +12,7 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.widgets.prompt import Prompt
 from hai.tui.widgets.table import Table
 from tests.tui.conftest import Drive, Driver
-from tests.tui.scene import Scene, at, piece, running, task_row, whole
+from tests.tui.scene import Scene, at, event_row, piece, running, task_row, whole
 from tests.unit.cli.peer import error
 
 
@@ -150,6 +151,25 @@ async def test_a_broken_filter_is_told_and_the_rows_stay(drive: Drive) -> None:
         assert len(ids(driver)) == 9
 
 
+@pytest.mark.parametrize("view", ["queue", "cluster", "users", "events"])
+@pytest.mark.parametrize("typed", ["(", "-l us"])
+async def test_news_come_while_a_filter_is_half_typed(
+    drive: Drive, scene: Scene, view: str, typed: str
+) -> None:
+    async with drive(view) as driver:
+        await driver.press("/", *typed)
+        scene.push(piece(tasks=[task_row(110)], events=[event_row(9, "task.submitted", 110)]))
+        await driver.until(lambda: 110 in driver.app.model.tasks)
+        await driver.press("enter", "t")
+        await driver.sees(f"/{typed}", " is no ")
+
+
+@pytest.mark.parametrize("view", ["queue", "cluster", "users", "events"])
+async def test_a_broken_filter_to_begin_with_is_told(drive: Drive, view: str) -> None:
+    async with drive(f"{view} (") as driver:
+        await driver.sees("is no regular expression", "live")
+
+
 async def test_capital_letters_sort_and_reverse(drive: Drive) -> None:
     async with drive() as driver:
         await driver.press("I")
@@ -185,6 +205,17 @@ async def test_the_palette_finds_actions(drive: Drive) -> None:
         await driver.sees("All about the task")
         await driver.press("enter", "enter")
         await driver.until(lambda: isinstance(driver.app.screen, TaskScreen))
+
+
+@pytest.mark.parametrize("view", ["cluster", "queue", "users", "events", "task 102", "logs 102"])
+async def test_a_tiny_terminal_still_shows_state_and_keys(drive: Drive, view: str) -> None:
+    async with drive(view, size=(40, 10), mode=Mode(read_only=True)) as driver:
+        await driver.sees("READ-ONLY", "live", "/ filter" if " 102" not in view else ": command")
+        assert all(len(line) <= 40 for line in driver.text.splitlines())
+        if view == "cluster":
+            await driver.sees("BBBBBBAAC")
+        if view == "queue":
+            await driver.sees("STATE", "running")
 
 
 # events, mouse, and the rest
