@@ -136,6 +136,14 @@ TASK_COLUMNS = (
 )  # fmt: skip
 
 
+def task_text(task: Task) -> str:
+    """What a filter searches."""
+    return (
+        f"{task.id} {task.name} {task.user} {task.group} {task.priority} "
+        f"{state_of(task)} {task.why}"
+    )
+
+
 def task_labels(task: Task) -> dict[str, str]:
     """What `/-l key=value` knows of a task."""
     return {

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hai.errors import InvalidInput
 from hai.tui.cluster_lines import (
     CAPTION,
     group_facts,
@@ -16,7 +17,7 @@ from hai.tui.cluster_lines import (
 )
 from hai.tui.glyphs import UNICODE
 from hai.tui.model import Model
-from hai.tui.once import once_lines
+from hai.tui.once import once_filter, once_lines
 from hai.tui.present import NODE_COLUMNS, Context, user_rows
 from hai.tui.text import line_width, plain
 from tests.tui.scene import NOW, node_row, piece, running, task_row, whole
@@ -92,7 +93,7 @@ def test_nodes_show_live_figures_and_reasons(model: Model) -> None:
 
 
 def test_once_is_the_same_in_plain_lines(model: Model) -> None:
-    text = plain(once_lines(model, NOW, 160, UNICODE))
+    text = plain(once_lines(model, once_filter("cluster")(model), NOW, 160, UNICODE))
     lines = text.splitlines()
     assert lines[0] == "8/20 nodes free, 56/128 GPUs free, 4 tasks running, 4 waiting"
     assert [line.split()[0] for line in lines[5:]] == [
@@ -133,3 +134,21 @@ def test_pieces_add_up() -> None:
     assert set(made.tasks) == {1, 3, 4}
     assert {t.id: t.position for t in made.tasks.values()} == {1: None, 3: 2, 4: 1}
     assert made.complete
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("queue gpt", {101, 105}),
+        ("queue -l user=@me,state=queued", {106, 107}),
+        ("queue !alice", {101, 103, 104, 105}),
+    ],
+)
+def test_what_is_printed_once_can_be_chosen(model: Model, words: str, wanted: set[int]) -> None:
+    assert once_filter(words)(model) == wanted
+
+
+@pytest.mark.parametrize("words", ["users", "task 12", "queue (", "nonsense"])
+def test_what_is_not_printed_once_is_told(words: str) -> None:
+    with pytest.raises(InvalidInput):
+        once_filter(words)
