@@ -34,6 +34,11 @@ def clock_of(at: float | None, *, date: bool = False) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
 
 
+def precise_clock_of(text: str) -> str:
+    """Local time of day of an RFC 3339 moment, to the millisecond: always twelve characters."""
+    return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:12]
+
+
 def age_of(seconds: float) -> str:
     """At most five characters: 7s, 12m, 5h03, 3d, 120d."""
     left = int(max(0.0, seconds))

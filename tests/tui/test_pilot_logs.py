@@ -1,5 +1,7 @@
 """Logs under the dashboard's keys."""
 
+import time
+
 import pytest
 
 from hai.tui.screens.logs import LogsScreen
@@ -27,7 +29,32 @@ async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
         await driver.press("escape", "G", "w")
         await driver.sees("wrap", "1,000,000 characters in all")
         await driver.press("t", "g")
-        await driver.sees("17:46:40Z [0] step 0")
+        await driver.sees("17:46:40.000 [0] step 0")
+
+
+async def test_enter_shows_the_match_that_is_nearest(
+    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there is to search: a step of the search is made small here."""
+    monkeypatch.setattr("hai.tui.logbuffer.STEP_CHARS", 500)
+    scene.log = [log_lines(*(f"step {n}{' saved' * (n % 50 == 7)}" for n in range(400)))]
+    async with drive("logs 102", size=(80, 24)) as driver:
+        await driver.sees("end: the task is running")
+        await driver.press("/", *"saved", "enter")
+        await driver.sees("8/8 lines", "step 357 saved")
+        await driver.press("escape", "g", "/", *"saved", "enter")
+        await driver.sees("1/8 lines", "step 7 saved")
+
+
+async def test_times_are_those_of_the_place(
+    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    scene.log = [log_lines("hello")]
+    async with drive("logs 102") as driver:
+        await driver.press("t")
+        await driver.sees("01:46:40.000 [0] hello")
 
 
 async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, scene: Scene) -> None:

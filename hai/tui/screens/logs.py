@@ -34,6 +34,7 @@ class LogsScreen(View):
         self._reader: LogReader | None = None
         self._generation = 0
         self._ended = ""
+        self._seeks = False  # a match is to be shown as soon as all was searched
         self.log_view = LogView(id="log")
 
     def compose_main(self) -> ComposeResult:
@@ -154,6 +155,10 @@ class LogsScreen(View):
 
     def _look_for(self, text: str) -> None:
         self.filter_error = ""
+        self._seeks = False
+        known = self.log_view.search
+        if known is not None and known.pattern.pattern == text:
+            return
         try:
             search = Search(expression(text)) if text else None
         except InvalidInput as error:
@@ -165,14 +170,17 @@ class LogsScreen(View):
 
     def _seek(self, text: str) -> None:
         self._look_for(text)
-        self.log_view.go_to_match(forward=False)
-        self.renew()
+        self._seeks = True
+        self._search_on()
 
     def _search_on(self) -> None:
         """Search a part, let keys be heard, search on."""
         view = self.log_view
         if view.search is not None and view.search.step(view.buffer):
             self.set_timer(0.005, self._search_on)
+        elif self._seeks:
+            self._seeks = False
+            view.go_to_match(forward=False)
         self.title_strip.renew()
 
     def do_next_match(self) -> None:
