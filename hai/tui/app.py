@@ -154,7 +154,7 @@ class HaiTop(Desk):
             self._reader.stop()
 
     def on_arrived(self, message: Arrived) -> None:
-        self.lost = ""
+        self.lost, self.failure = "", None
         self.model.apply(message.piece, self.clock())
         if self.model.complete and not self._is_frozen:
             self._is_frozen = True
@@ -174,7 +174,6 @@ class HaiTop(Desk):
         if self.model.received_at is None:
             self.exit()
         else:
-            self.lost = self.failure.message
             self.tell(self.failure)
 
     def on_model_changed(self) -> None:

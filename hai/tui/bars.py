@@ -46,6 +46,8 @@ def freshness(hai: "HaiTop") -> tuple[str, str]:
     if hai.model.received_at is None:
         return (hai.lost or "connecting"), ("alert" if hai.lost else "dim")
     age = hai.clock() - hai.model.received_at
+    if hai.failure is not None:
+        return f"{age_of(age)} old: refused (ctrl-r tries again)", "alert"
     if hai.lost:
         return f"{age_of(age)} old: no connection", "alert"
     if age > STALE_SECONDS:

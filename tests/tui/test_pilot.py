@@ -73,6 +73,17 @@ async def test_a_refused_token_ends_it_with_the_reason(drive: Drive, scene: Scen
     assert driver.app.failure.code == "auth_required"
 
 
+async def test_a_token_that_is_revoked_meanwhile_is_told(drive: Drive, scene: Scene) -> None:
+    async with drive() as driver:
+        scene.on("GET", "/api/v1/dashboard/stream", error("auth_required", 401, "it was revoked"))
+        scene.hang_up()
+        await driver.sees("refused (ctrl-r tries again)", "it was revoked")
+        assert len(ids(driver)) == 9
+        del scene.routes["GET", "/api/v1/dashboard/stream"]
+        await driver.press("ctrl+r")
+        await driver.sees("live")
+
+
 async def test_an_old_whole_set_stays_in_sight_until_the_new_one_is_complete(
     drive: Drive, scene: Scene
 ) -> None:
