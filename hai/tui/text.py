@@ -18,6 +18,8 @@ _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
     "\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# Selectors and skin tones: terminals do not agree on how wide an emoji is that has one.
+_DISPUTED = re.compile("[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
@@ -67,6 +69,8 @@ def count_of(number: int, noun: str) -> str:
 
 def printable(text: str) -> str:
     """`text` without colour codes, control characters made visible: nothing drives the terminal."""
+    if not text.isascii():
+        text = _DISPUTED.sub("", text)
     if text.isprintable():
         return text
     text = _ESCAPE.sub("", text).replace("\t", "    ")

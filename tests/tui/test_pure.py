@@ -93,6 +93,7 @@ def test_nothing_drives_the_terminal() -> None:
     assert printable("a\x1b[31mred\x1b[0m b\x07\x1b]0;title\x07") == "ared b\\x07"
     assert printable("evil\u202etxt") == "evil\\u202etxt"
     assert printable("tab\there") == "tab    here"
+    assert printable("\U0001f44d\U0001f3fd \u2764\ufe0f") == "\U0001f44d \u2764"
 
 
 def test_long_text_is_wrapped_with_its_indent() -> None:
