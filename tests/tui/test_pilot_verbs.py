@@ -214,6 +214,20 @@ async def test_a_view_is_written_to_a_file(
     assert "gpt-13b" in text
 
 
+async def test_what_this_machine_can_not_do_is_told(
+    drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    async with drive("logs 102", environ={"PAGER": 'less "'}) as driver:
+        await driver.press("x")
+        await driver.sees("can not write task-102.log here")
+        await driver.press("o")
+        await driver.sees('PAGER=less ": no closing quotation')
+
+
 async def test_the_equivalent_command_is_shown_and_ids_are_copied(drive: Drive) -> None:
     async with drive("queue -l state=running") as driver:
         await driver.press("=")
