@@ -22,23 +22,27 @@ def header_line(hai: "HaiTop", width: int) -> Line:
         [(f"  {model.user}{' (admin)' if model.is_admin else ''}", "")] if model.user else []
     )
     badge: Line = [("  ", ""), (" READ-ONLY ", "badge")] if hai.mode.read_only else []
-    right: Line = []
-    if model.nodes:
-        right += [
-            (f"{total.free}", "run" if total.free else "warn"),
-            (f"/{total.nodes} nodes free", "dim"),
-        ]
-        gpus = total.gpus - total.gpus_busy
-        if width >= 90 and total.gpus:
-            right += [("  ", ""), (f"{gpus}", "run" if gpus else "warn")]
-            right.append((f"/{total.gpus} GPUs free", "dim"))
-    right += [("  ", ""), freshness(hai), (" ", "")]
     title: Line = [(" HAI ", "title")]
-    for left in ([*title, *server, *user, *badge], [*title, *user, *badge], [*title, *badge]):
+    nodes: Line = _free(total.free, total.nodes, "nodes")
+    gpus: Line = _free(total.gpus - total.gpus_busy, total.gpus, "GPUs")
+    state: Line = [("  ", ""), freshness(hai), (" ", "")]
+    for left, right in (
+        ([*title, *server, *user, *badge], [*nodes, *gpus, *state]),
+        ([*title, *server, *user, *badge], [*nodes, *state]),
+        ([*title, *user, *badge], [*nodes, *state]),
+        ([*title, *badge], [*nodes, *state]),
+    ):
         blanks = width - line_width(left) - line_width(right)
         if blanks > 0:
             return [*left, (" " * blanks, ""), *right]
     return shortened([*badge, freshness(hai)], width, hai.glyphs.more)
+
+
+def _free(free: int, whole: int, noun: str) -> Line:
+    if not whole:
+        return []
+    role = "run" if free else "warn"
+    return [("  ", ""), (f"{free:,}", role), (f"/{whole:,} {noun} free", "dim")]
 
 
 def freshness(hai: "HaiTop") -> tuple[str, str]:
