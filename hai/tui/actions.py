@@ -80,8 +80,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("rank", "r", "Which ranks: all, or like 0,2-3", _only("logs"), hint="rank"),
     Action("next_match", "n", "Next match", _only("logs")),
     Action("last_match", "N", "Match before", _only("logs")),
-    Action("left", "left h", "Long lines: to the left", _only("logs")),
-    Action("right", "right L", "Long lines: to the right", _only("logs")),
+    Action("left", "left h", "To the left", _only("logs", "cluster")),
+    Action("right", "right L", "To the right", _only("logs", "cluster")),
     *(
         Action(f"range_{number}", str(number), f"From {what} on" if number < 2 else
                f"The last {what}", _only("logs"), argument=str(number))

@@ -16,7 +16,7 @@ from hai.tui.cluster_lines import (
     user_letters,
 )
 from hai.tui.glyphs import UNICODE
-from hai.tui.model import Model
+from hai.tui.model import Model, Task, node_of, task_of
 from hai.tui.once import once_filter, once_lines
 from hai.tui.present import NODE_COLUMNS, Context, user_rows
 from hai.tui.text import line_width, plain
@@ -30,6 +30,10 @@ def model() -> Model:
     return made
 
 
+def running_task(user: str) -> Task:
+    return task_of(running(1, "n", user=user))
+
+
 def test_groups_count_every_node_once(model: Model) -> None:
     facts = {group.name: group for group in group_facts(model, model.holders())}
     training = facts["training"]
@@ -38,6 +42,17 @@ def test_groups_count_every_node_once(model: Model) -> None:
     assert training.health == {"drained": 1, "suspect": 1}
     total = total_of(list(facts.values()))
     assert (total.nodes, total.free, total.gpus, total.gpus_busy) == (20, 8, 128, 72)
+
+
+def test_no_users_letter_means_that_a_node_is_sick() -> None:
+    holders = {f"n{i}": running_task(f"u{i:02}") for i in range(60)}
+    letters = user_letters(holders)
+    busy = {heat_cell(node_of(node_row(f"n-{i}")), {f"n-{i}": holders[f"n{i}"]}, letters)[0]
+            for i in range(60)}  # fmt: skip
+    sick = {heat_cell(node_of(node_row("n-0", health=health)), {}, letters)[0]
+            for health in ("suspect", "cordoned", "drained", "down")}  # fmt: skip
+    assert len(sick) == 4
+    assert not busy & sick
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])

@@ -243,6 +243,16 @@ async def test_events_come_live_and_lead_to_their_task(drive: Drive, scene: Scen
         await driver.sees("task 105")
 
 
+async def test_every_node_of_the_map_is_reached_by_keys(drive: Drive) -> None:
+    async with drive("cluster") as driver:
+        await driver.press(*["right"] * 6)
+        await driver.sees(" train-06  busy", "task 102 'digits'")
+        await driver.press("left", "enter")
+        await driver.sees("task 101")
+        await driver.press("q", "down", "right")
+        await driver.sees(" cpu-03  free")
+
+
 async def test_users_lead_to_their_tasks(drive: Drive) -> None:
     async with drive("users") as driver:
         assert [row.name for row in table(driver).rows] == ["bob", "alice", "carol"]

@@ -58,7 +58,8 @@ def test_no_key_means_two_things_on_a_screen(view: str) -> None:
         ("logs", "w", "wrap"), ("logs", "t", "times"), ("logs", "n", "next_match"),
         ("logs", "N", "last_match"), ("logs", "s", "save"), ("logs", "r", "rank"),
         ("queue", "escape", "back"), ("queue", "q", "leave"), ("queue", "j", "down"),
-        ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"),
+        ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"), ("cluster", "left", "left"),
+        ("cluster", "right", "right"),
     ],
 )  # fmt: skip
 def test_keys_are_the_ones_that_experts_expect(view: str, key: str, name: str) -> None:
@@ -78,6 +79,11 @@ def test_help_lists_every_action_of_the_screen() -> None:
         if not action.name.startswith("view_"):
             assert action.help in text
             assert key_text(action.key) in text
+
+
+def test_help_speaks_of_saved_views_where_digits_are_those() -> None:
+    assert "Saved views" in plain(help_page("task", Mode(), {}))
+    assert "Saved views" not in plain(help_page("logs", Mode(), {}))
 
 
 def test_names_of_actions_are_unique() -> None:
