@@ -1,5 +1,6 @@
 """What a verb will do, in words, before it is done; and the same as a command line. Pure."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,16 +127,15 @@ def outcome(told: tuple[str, str], asked: int, done: Sequence[Mapping[str, Any]]
     return f"{text}; {first}{more}"
 
 
-def drain_question(node: Node, task: Task | None) -> tuple[str, Question]:
+def drain_question(node: Node, task: Task | None, why: str = "") -> tuple[str, Question]:
     """The route and its question: a drained (or suspect) node is taken back, others are drained."""
     if node.health == "ready":
         lines = (f"{node.name} of {node.group} takes no new task. {_drain_effect(task)}",)
-        question = Question(
-            f"Drain {node.name}?", lines, "Drain", f"hai-cli nodes drain {node.name}"
-        )
-        return "node_drain", question
-    why = f" ({node.health_why})" if node.health_why else ""
-    lines = (f"{node.name} is {node.health}{why}. It takes tasks again.",)
+        reason = f" --why {shlex.quote(why)}" if why else ""
+        command = f"hai-cli nodes drain {node.name}{reason}"
+        return "node_drain", Question(f"Drain {node.name}?", lines, "Drain", command)
+    known = f" ({node.health_why})" if node.health_why else ""
+    lines = (f"{node.name} is {node.health}{known}. It takes tasks again.",)
     return "node_resume", Question(
         f"Take {node.name} back?", lines, "Take back", f"hai-cli nodes resume {node.name}"
     )

@@ -156,7 +156,9 @@ async def test_nodes_are_drained_and_taken_back(drive: Drive, scene: Scene) -> N
     async with drive("cluster", size=(80, 24)) as driver:
         await driver.press("/", *"cpu-00", "enter", "r")
         await driver.press(*"noisy fan", "enter")
-        await driver.sees("Drain cpu-00?", "is told to save, leaves it, and goes on")
+        await driver.sees(
+            "Drain cpu-00?", "is told to save, leaves it, and goes on", "--why 'noisy fan'"
+        )
         await driver.press("y")
         await driver.sees("cpu-00: drained")
         await driver.press("escape", "/", *"power", "enter", "r")

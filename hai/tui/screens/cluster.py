@@ -219,16 +219,16 @@ class ClusterScreen(TaskVerbs):
         node = self.node_meant()
         if node is None:
             return
-        route, question = drain_question(node, self.hai.facts.holders.get(node.name))
-        if route == "node_resume":
-            self._change_node(route, node, question, "")
+        if node.health != "ready":
+            self._change_node(node, "")
             return
         label = f"why is {node.name} drained? (Enter for no reason)"
-        self.ask("drain", label, lambda why: self._change_node(route, node, question, why))
+        self.ask("drain", label, lambda why: self._change_node(node, why.strip()))
 
     @work(group="act")
-    async def _change_node(self, route: str, node: Node, question: object, why: str) -> None:
-        if not await self.hai.push_screen_wait(ConfirmScreen(question)):  # type: ignore[arg-type]
+    async def _change_node(self, node: Node, why: str) -> None:
+        route, question = drain_question(node, self.hai.facts.holders.get(node.name), why)
+        if not await self.hai.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         body = {"why": why} if route == "node_drain" else None
