@@ -27,7 +27,7 @@ STATES: list[tuple[str, str, Sequence[str], str]] = [
     ("task", "task 102", (), "WORKERS OF THE LAST"),
     ("why", "queue", (*"jjjj", "w"), "why task 105"),
     ("logs", "logs 102", (), "end: the task"),
-    ("logs-search", "logs 102", ("/", *"loss=0", "enter"), "lines"),
+    ("logs-search", "logs 102", ("/", *"loss=0", "enter"), "59/59 matching"),
     ("logs-wrap", "logs 102", ("w", "t"), "wrap"),
     ("users", "users", (), "QUOTA IN USE"),
     ("events", "events", (), "task.suspending"),

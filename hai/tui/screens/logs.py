@@ -13,7 +13,7 @@ from hai.tui.filters import expression
 from hai.tui.logbuffer import Search
 from hai.tui.messages import Entered, LogArrived, LogNoted, Typed
 from hai.tui.screens.view import View
-from hai.tui.text import Line, printable
+from hai.tui.text import Line, count_of, printable
 from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.logview import LogView
 
@@ -101,6 +101,7 @@ class LogsScreen(View):
         if message.is_end:
             self._ended = message.text
         self.log_view.note(message.text)
+        self._search_on()
         self.renew()
 
     def tick(self) -> None:
@@ -123,7 +124,7 @@ class LogsScreen(View):
         ):
             if is_on:
                 line.append((f"  {word}", "run"))
-        line.append((f"  {len(view.buffer.lines):,} lines", "dim"))
+        line.append((f"  {count_of(len(view.buffer.lines), 'line')}", "dim"))
         if view.search is not None:
             line.append((f"  /{view.search.pattern.pattern} {self._matches()}", "wait"))
         if self.filter_error:
@@ -136,7 +137,7 @@ class LogsScreen(View):
             return ""
         more = "+" if search.next < self.log_view.buffer.end else ""
         place = f"{search.place(found)}/" if found is not None else ""
-        return f"{place}{len(search.hits):,}{more} lines"
+        return f"{place}{len(search.hits):,}{more} matching"
 
     # searching
 
@@ -146,7 +147,8 @@ class LogsScreen(View):
         self.ask("search", "search: regular expression; n and N go on", self._seek, text=text)
 
     def on_typed(self, message: Typed) -> None:
-        self._look_for(message.text)
+        if message.kind == "search":
+            self._look_for(message.text)
 
     def on_entered(self, message: Entered) -> None:
         if message.kind == "search" and message.text is None:
