@@ -178,17 +178,17 @@ class Front:
         session = self._session(request)
         if session is None:
             raise web.HTTPForbidden(text="log in first\n")
-        older = self._sockets.pop(session, None)  # the page was loaded again
-        if older is not None:
-            await older.close()
-        if len(self._sockets) >= self._door.limits.visitors:
-            raise web.HTTPServiceUnavailable(text="too many dashboards are open; try later\n")
-        if await self._name_of(session.token) != session.user:
-            await self._end(session)
+        if await self._name_of(session.token) not in (session.user, None):
+            await self._end(session)  # a platform that is away refuses nobody: it may be back soon
             raise web.HTTPForbidden(text="the token is not accepted any more\n")
+        older = self._sockets.get(session)  # the page was loaded again
+        if older is None and len(self._sockets) >= self._door.limits.visitors:
+            raise web.HTTPServiceUnavailable(text="too many dashboards are open; try later\n")
         socket = web.WebSocketResponse(heartbeat=15, max_msg_size=MESSAGE_BYTES)
-        self._sockets[session] = socket
+        self._sockets[session] = socket  # nothing was waited for since the look at the limit
         try:
+            if older is not None:
+                await older.close()
             await socket.prepare(request)
             await self._serve(request, socket, session)
         finally:

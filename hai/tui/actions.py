@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hai.errors import InvalidInput
+from hai.tui.keys import key_names
 
 ROWS = frozenset({"queue", "cluster", "users", "events"})
 TASKS = frozenset({"queue", "cluster", "events", "task"})
@@ -79,8 +80,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("rank", "r", "Which ranks: all, or like 0,2-3", _only("logs"), hint="rank"),
     Action("next_match", "n", "Next match", _only("logs")),
     Action("last_match", "N", "Match before", _only("logs")),
-    Action("left", "left h", "Long lines: to the left", _only("logs")),
-    Action("right", "right L", "Long lines: to the right", _only("logs")),
+    Action("left", "left h", "To the left", _only("logs", "cluster")),
+    Action("right", "right L", "To the right", _only("logs", "cluster")),
     *(
         Action(f"range_{number}", str(number), f"From {what} on" if number < 2 else
                f"The last {what}", _only("logs"), argument=str(number))
@@ -144,15 +145,21 @@ def by_key(actions: Iterable[Action]) -> dict[str, Action]:
     return table
 
 
-def check_keys(keys: Mapping[str, str]) -> None:
-    """InvalidInput for a keymap that names no action, or takes one key twice on a screen."""
+def checked_keys(wanted: Mapping[str, str]) -> dict[str, str]:
+    """A keymap in the terminal library's names. InvalidInput where it names no action or no key, or
+    takes one key twice on a screen."""
     known = {action.name for action in ACTIONS}
-    for name in keys:
+    keys: dict[str, str] = {}
+    for name, text in wanted.items():
         if name not in known:
             raise InvalidInput(
                 f"[keys] {name}: there is no such action",
                 hint=f"actions are {', '.join(sorted(known))}",
             )
+        try:
+            keys[name] = key_names(text)
+        except InvalidInput as error:
+            raise InvalidInput(f"[keys] {name}: {error.message}", hint=error.hint) from None
     for screen in EVERY:
         taken: dict[str, str] = {}
         for action in actions_of(screen, Mode(), keys):
@@ -163,11 +170,4 @@ def check_keys(keys: Mapping[str, str]) -> None:
                         f"[keys] {key} is the key of both {other} and {action.name}",
                         hint="give one of them another key",
                     )
-
-
-_NAMES = {"escape": "esc", "ctrl+@": "ctrl-space", "pageup": "pgup", "pagedown": "pgdn"}
-
-
-def key_text(key: str) -> str:
-    """Keys as people write them: "ctrl+d" -> "ctrl-d", "up k" -> "up, k"."""
-    return ", ".join(_NAMES.get(part, part).replace("ctrl+", "ctrl-") for part in key.split())
+    return keys

@@ -33,7 +33,7 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.screens.text import TextScreen
 from hai.tui.screens.users import UsersScreen
 from hai.tui.screens.view import View
-from hai.tui.themes import THEMES, painter
+from hai.tui.themes import ALL_THEMES, THEMES, painter
 from hai.tui.widgets.page import Build
 
 NOTICE_SECONDS = 6.0
@@ -154,7 +154,7 @@ class HaiTop(Desk):
             self._reader.stop()
 
     def on_arrived(self, message: Arrived) -> None:
-        self.lost = ""
+        self.lost, self.failure = "", None
         self.model.apply(message.piece, self.clock())
         if self.model.complete and not self._is_frozen:
             self._is_frozen = True
@@ -174,7 +174,6 @@ class HaiTop(Desk):
         if self.model.received_at is None:
             self.exit()
         else:
-            self.lost = self.failure.message
             self.tell(self.failure)
 
     def on_model_changed(self) -> None:
@@ -255,10 +254,11 @@ class HaiTop(Desk):
                 self.go(name, command.argument)
 
     def _choose_theme(self, name: str) -> None:
-        if name in self.available_themes:
+        if name in ALL_THEMES:
             self.theme = name
         else:
-            self.say(f"themes: {', '.join(THEMES)}", "warn")
+            self.say(f"there is no theme {name!r}; Tab lists them" if name else
+                     f"the theme is {self.theme}; Tab lists others", "warn")  # fmt: skip
 
     # actions of the app
 
@@ -273,7 +273,7 @@ class HaiTop(Desk):
         screen = self.screen
         if isinstance(screen, View):
             label = f"command, Tab completes; this screen is: {screen.twin()}"
-            themes = list(THEMES)
+            themes = list(ALL_THEMES)
             screen.ask(
                 "command",
                 label,

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from hai.tui.actions import Action, key_text
+from hai.tui.actions import Action
 from hai.tui.columns import shortened
+from hai.tui.keys import key_text
 from hai.tui.text import Line, age_of, line_width
 
 if TYPE_CHECKING:
@@ -16,26 +17,32 @@ STALE_SECONDS = 15.0  # the server says something every few seconds
 def header_line(hai: "HaiTop", width: int) -> Line:
     """Where and who, free nodes and GPUs, and the age of all this: amber when it is old."""
     model, total = hai.model, hai.facts.total
-    left: Line = [(" HAI ", "title"), (hai.server_name, "dim")]
-    if model.user:
-        left.append((f"  {model.user}{' (admin)' if model.is_admin else ''}", ""))
-    if hai.mode.read_only:
-        left.append((" READ-ONLY ", "badge"))
-    right: Line = []
-    if model.nodes:
-        right += [
-            (f"{total.free}", "run" if total.free else "warn"),
-            (f"/{total.nodes} nodes free", "dim"),
-        ]
-        gpus = total.gpus - total.gpus_busy
-        if width >= 90 and total.gpus:
-            right += [("  ", ""), (f"{gpus}", "run" if gpus else "warn")]
-            right.append((f"/{total.gpus} GPUs free", "dim"))
-    right += [("  ", ""), freshness(hai), (" ", "")]
-    blanks = width - line_width(left) - line_width(right)
-    if blanks < 1:
-        return shortened([*left, ("  ", ""), *right], width, hai.glyphs.more)
-    return [*left, (" " * blanks, ""), *right]
+    server: Line = [(hai.server_name, "dim")]
+    user: Line = (
+        [(f"  {model.user}{' (admin)' if model.is_admin else ''}", "")] if model.user else []
+    )
+    badge: Line = [("  ", ""), (" READ-ONLY ", "badge")] if hai.mode.read_only else []
+    title: Line = [(" HAI ", "title")]
+    nodes: Line = _free(total.free, total.nodes, "nodes")
+    gpus: Line = _free(total.gpus - total.gpus_busy, total.gpus, "GPUs")
+    state: Line = [("  ", ""), freshness(hai), (" ", "")]
+    for left, right in (
+        ([*title, *server, *user, *badge], [*nodes, *gpus, *state]),
+        ([*title, *server, *user, *badge], [*nodes, *state]),
+        ([*title, *user, *badge], [*nodes, *state]),
+        ([*title, *badge], [*nodes, *state]),
+    ):
+        blanks = width - line_width(left) - line_width(right)
+        if blanks > 0:
+            return [*left, (" " * blanks, ""), *right]
+    return shortened([*badge, freshness(hai)], width, hai.glyphs.more)
+
+
+def _free(free: int, whole: int, noun: str) -> Line:
+    if not whole:
+        return []
+    role = "run" if free else "warn"
+    return [("  ", ""), (f"{free:,}", role), (f"/{whole:,} {noun} free", "dim")]
 
 
 def freshness(hai: "HaiTop") -> tuple[str, str]:
@@ -43,6 +50,8 @@ def freshness(hai: "HaiTop") -> tuple[str, str]:
     if hai.model.received_at is None:
         return (hai.lost or "connecting"), ("alert" if hai.lost else "dim")
     age = hai.clock() - hai.model.received_at
+    if hai.failure is not None:
+        return f"{age_of(age)} old: refused (ctrl-r tries again)", "alert"
     if hai.lost:
         return f"{age_of(age)} old: no connection", "alert"
     if age > STALE_SECONDS:

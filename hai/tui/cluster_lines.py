@@ -10,8 +10,13 @@ from hai.tui.model import Model, Node, Task
 from hai.tui.text import Line, fit
 
 USER_COLOURS = 8
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabcdefghijklmnopqrstuvwyz"  # no X, x: those are broken nodes
-_SICK = {"suspect": ("?", "warn"), "drained": ("d", "held"), "down": ("X", "bad")}
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabefghijklmnopqrstuvwyz"  # without those of _SICK
+_SICK = {
+    "suspect": ("?", "warn"),
+    "cordoned": ("c", "held"),
+    "drained": ("d", "held"),
+    "down": ("X", "bad"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,8 @@ def history_lines(
     percent = round(100 * total.busy / total.nodes) if total.nodes else 0
     left = sparkline(busy, half - 1, glyphs, top=total.nodes, height=2)
     right = sparkline(waiting, half - 1, glyphs, height=2)
-    title_left = fit(f"nodes busy, last hour: now {total.busy}/{total.nodes} ({percent} %)", half)
-    title_right = fit(f"tasks waiting, last hour: now {total.waiting}", half)
+    title_left = fit(f"nodes busy: {total.busy}/{total.nodes} ({percent} %), last hour", half)
+    title_right = fit(f"tasks waiting: {total.waiting:,}, last hour", half)
     lines: list[Line] = [[(title_left, "dim"), ("  ", ""), (title_right, "dim")]]
     for upper, lower in zip(left, right, strict=True):
         lines.append([(fit(upper, half), "run"), ("  ", ""), (fit(lower, half), "wait")])
@@ -117,7 +122,7 @@ class HeatRow:
     nodes: tuple[Node, ...]
 
 
-CAPTION = 13
+CAPTION = 14
 
 
 def heat_rows(nodes: Sequence[Node], width: int, *, group: str = "") -> list[HeatRow]:
@@ -170,4 +175,4 @@ def legend(letters: Mapping[str, int], holders: Mapping[str, Task]) -> Line:
         number = letters[user]
         line.append((_LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"))
         line.append((f" {user} {held[user]}  ", ""))
-    return [*line, (". free  d drained  ? suspect  X down", "dim")]
+    return [*line, (". free  c cordoned  d drained  ? suspect  X down", "dim")]

@@ -7,18 +7,21 @@ from typing import Any
 from hai.tui.text import Line, Span, cut, fit, width_of
 
 GAP = 1
+_FIRST_FOR_THE_LAST = 20  # columns that the growing one gets before others get more
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` columns at least; the one with `grows` takes what is left. `from_width`: shown only
-    on terminals at least that wide. `sort` gives a value to order rows by, `letter` its key."""
+    """`width` columns at least, and up to `most` where there is room; the one with `grows` takes
+    what is left. `from_width`: shown only on terminals at least that wide. `sort` gives a value to
+    order rows by, `letter` its key."""
 
     title: str
     width: int
     cell: Callable[[Any, Any], Span]
     right: bool = False
     grows: bool = False
+    most: int = 0
     from_width: int = 0
     letter: str = ""
     sort: Callable[[Any], Any] | None = None
@@ -27,10 +30,16 @@ class Column:
 def laid_out(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     """Columns that are shown in `width`, with their widths. The last one fills the line."""
     shown = [column for column in columns if column.from_width <= width]
-    used = sum(column.width for column in shown) + GAP * (len(shown) - 1)
+    left = width - sum(column.width for column in shown) - GAP * (len(shown) - 1)
     growing = next((column for column in shown if column.grows), shown[-1])
-    left = width - used
-    return [(column, max(0, column.width + (left if column is growing else 0))) for column in shown]
+    widths = []
+    spare = left - _FIRST_FOR_THE_LAST
+    for column in shown:
+        more = max(0, min(column.most - column.width, spare))
+        spare, left = spare - more, left - more
+        widths.append(column.width + more)
+    widths[shown.index(growing)] += left
+    return [(column, max(0, room)) for column, room in zip(shown, widths, strict=True)]
 
 
 def header(layout: Sequence[tuple[Column, int]], sorted_by: str, arrow: str) -> str:

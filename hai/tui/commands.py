@@ -30,6 +30,7 @@ SUMMARIES = {
     "help": ":help             keys of this screen",
     "quit": ":q                leave",
 }
+SCREENS = ("cluster", "queue", "users", "events", "task", "logs", "why")
 _OF_ALIAS = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _WITH_ID = frozenset({"task", "logs", "why"})
 
@@ -58,6 +59,14 @@ def parse_command(text: str) -> Command:
     if name in _WITH_ID and not rest.isdigit():
         raise InvalidInput(f":{name} needs the id of a task", hint=f":{name} 12")
     return Command(name, rest)
+
+
+def parse_view(text: str) -> Command:
+    """A command that leads to a screen, to begin with; InvalidInput for any other."""
+    command = parse_command(text)
+    if command.name not in SCREENS:
+        raise InvalidInput(f"{command.name} is no screen", hint=f"screens are {', '.join(SCREENS)}")
+    return command
 
 
 def completions(text: str, ids: Iterable[int] = (), themes: Sequence[str] = ()) -> list[str]:

@@ -1,5 +1,6 @@
 """What a verb will do, in words, before it is done; and the same as a command line. Pure."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,10 @@ from hai.core.types import Priority
 from hai.errors import HaiError
 from hai.tui.model import Node, Task, rank_of
 from hai.tui.pages import losses
-from hai.tui.text import count_of
+from hai.tui.text import count_of, cut
 
+_NAME = 40  # columns of a name
+SHOWN = 8  # tasks that a question names
 LEVELS = tuple(level.name for level in sorted(Priority) if level is not Priority.AUTO)
 
 
@@ -25,12 +28,12 @@ class Question:
 
 
 def named(task: Task) -> str:
-    return f"task {task.id} {task.name!r} of {task.user}"
+    return f"task {task.id} {cut(task.name, _NAME)!r} of {cut(task.user, _NAME)}"
 
 
 def stop_question(tasks: Sequence[Task], *, typed: bool = False) -> Question:
     """For stop and, where many are meant, for kill."""
-    lines = [f"{named(task)}: {_stop_effect(task)}" for task in tasks[:8]]
+    lines = [f"{named(task)}: {_stop_effect(task)}" for task in tasks[:SHOWN]]
     lines += _rest(tasks)
     lines.append("It can not be undone; what was not saved is lost.")
     title = f"Stop {named(tasks[0])}?" if len(tasks) == 1 else f"Stop {len(tasks)} tasks?"
@@ -49,12 +52,12 @@ def toggle_question(tasks: Sequence[Task]) -> tuple[str, Question]:
     """The route ("suspend" or "resume") and its question: held tasks are resumed, others are
     suspended; a mixed choice is suspended."""
     if all(task.held for task in tasks):
-        lines = [f"{named(task)}: back in its line at {task.priority}" for task in tasks[:8]]
+        lines = [f"{named(task)}: back in its line at {task.priority}" for task in tasks[:SHOWN]]
         title = _title("Resume", tasks)
         return "resume", Question(
             title, (*lines, *_rest(tasks)), "Resume", _command("resume", tasks)
         )
-    lines = [f"{named(task)}: {_suspend_effect(task)}" for task in tasks[:8]]
+    lines = [f"{named(task)}: {_suspend_effect(task)}" for task in tasks[:SHOWN]]
     last = "Suspended until somebody resumes it (z)."
     return "suspend", Question(
         _title("Suspend", tasks),
@@ -75,7 +78,7 @@ def _title(verb: str, tasks: Sequence[Task]) -> str:
 
 
 def _rest(tasks: Sequence[Task]) -> list[str]:
-    return [f"... and {len(tasks) - 8} more"] if len(tasks) > 8 else []
+    return [f"... and {len(tasks) - SHOWN} more"] if len(tasks) > SHOWN else []
 
 
 def _command(verb: str, tasks: Sequence[Task]) -> str:
@@ -89,33 +92,60 @@ def level_beside(priority: str, step: int) -> str | None:
     return LEVELS[at] if 0 <= at < len(LEVELS) else None
 
 
-def priority_question(task: Task, level: str, prediction: Mapping[str, Any] | HaiError) -> Question:
-    """With what the scheduler says it would do; or that it can not say."""
+Prediction = Mapping[str, Any] | HaiError
+Change = tuple[Task, str]  # and the level that it shall have
+
+
+def priority_question(changes: Sequence[Change], predictions: Sequence[Prediction]) -> Question:
+    """With what the scheduler says that each would do by itself; or that it can not say."""
+    lines: list[str] = []
+    for (task, level), prediction in zip(changes, predictions, strict=False):
+        lines += [f"{named(task)}: from {task.priority} to {level}.", *_priority_effect(prediction)]
+    lines += _rest([task for task, _ in changes])
+    commands = [f"hai-cli priority {task.id} {level}" for task, level in changes[:SHOWN]]
+    only = changes[0][1] if len(changes) == 1 else f"of {len(changes)} tasks"
+    return Question(f"Priority {only}?", tuple(lines), "Change", "\n".join(commands))
+
+
+def _priority_effect(prediction: Prediction) -> list[str]:
     if isinstance(prediction, HaiError):
-        effect = [f"What it would do can not be said: {prediction.message}"]
-    else:
-        effect = [str(prediction.get("text") or "")]
-        effect += losses(prediction.get("suspends") or ())
-    lines = [f"{named(task)}: from {task.priority} to {level}.", *filter(None, effect)]
-    return Question(
-        f"Priority {level}?", tuple(lines), "Change", f"hai-cli priority {task.id} {level}"
-    )
+        return [f"What it would do can not be said: {prediction.message}"]
+    text = str(prediction.get("text") or "")
+    return [*filter(None, [text]), *losses(prediction.get("suspends") or ())]
 
 
-def drain_question(node: Node, task: Task | None) -> tuple[str, Question]:
+def outcome(told: tuple[str, str], asked: int, done: Sequence[Mapping[str, Any]],
+            refused: Sequence[HaiError]) -> str:  # fmt: skip
+    """How it went, in one line. `told`: what is done to one task, and to several."""
+    if len(done) == asked == 1:
+        return f"task {done[0]['id']} {told[0]}"
+    text = f"{len(done)} of {asked} tasks {told[1]}" if refused else f"{asked} tasks {told[1]}"
+    if not refused:
+        return text
+    first = f"{refused[0].message}{' - ' + refused[0].hint if refused[0].hint else ''}"
+    more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+    return f"{text}; {first}{more}"
+
+
+def drain_question(node: Node, task: Task | None, why: str = "") -> tuple[str, Question]:
     """The route and its question: a drained (or suspect) node is taken back, others are drained."""
     if node.health == "ready":
-        stays = f"{named(task)} goes on there to its end." if task else "Nothing runs there."
-        lines = (f"{node.name} of {node.group} takes no new task. {stays}",)
-        question = Question(
-            f"Drain {node.name}?", lines, "Drain", f"hai-cli nodes drain {node.name}"
-        )
-        return "node_drain", question
-    why = f" ({node.health_why})" if node.health_why else ""
-    lines = (f"{node.name} is {node.health}{why}. It takes tasks again.",)
+        lines = (f"{node.name} of {node.group} takes no new task. {_drain_effect(task)}",)
+        reason = f" --why {shlex.quote(why)}" if why else ""
+        command = f"hai-cli nodes drain {node.name}{reason}"
+        return "node_drain", Question(f"Drain {node.name}?", lines, "Drain", command)
+    known = f" ({node.health_why})" if node.health_why else ""
+    lines = (f"{node.name} is {node.health}{known}. It takes tasks again.",)
     return "node_resume", Question(
         f"Take {node.name} back?", lines, "Take back", f"hai-cli nodes resume {node.name}"
     )
+
+
+def _drain_effect(task: Task | None) -> str:
+    if task is None:
+        return "Nothing runs there."
+    where = f"all its {task.nodes} nodes" if task.nodes > 1 else "it"
+    return f"{named(task)} is told to save, leaves {where}, and goes on elsewhere."
 
 
 def is_missing_route(error: HaiError) -> bool:

@@ -33,11 +33,11 @@ class Desk(App[None]):
         self.say("mouse on: it moves the cursor" if is_on else "mouse off: it selects text")
 
     def write_file(self, stem: str, text: str, *, suffix: str = "txt") -> None:
-        path = free_name(Path.cwd(), stem, suffix)
         try:
+            path = free_name(Path.cwd(), stem, suffix)
             path.write_text(text, encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            self.say(f"can not write {path}: {error.strerror}", "bad")
+        except OSError as error:  # also when the folder we are in was removed
+            self.say(f"can not write {stem}.{suffix} here: {error.strerror}", "bad")
         else:
             self.say(f"written: {path}", "run")
 
@@ -50,7 +50,10 @@ class Desk(App[None]):
             f.write(text)
             f.flush()
             try:
+                words = [*shlex.split(command), f.name]
                 with self.suspend():
-                    subprocess.run([*shlex.split(command), f.name], check=False)  # noqa: S603
+                    subprocess.run(words, check=False)  # noqa: S603
             except OSError as error:
                 self.say(f"{command}: {error.strerror}; PAGER names another one", "bad")
+            except ValueError as error:
+                self.say(f"PAGER={command}: {str(error).lower()}", "bad")

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from hai.tui.actions import Action, Mode, actions_of, key_text
+from hai.tui.actions import Action, Mode, actions_of
 from hai.tui.commands import ALIASES, SUMMARIES
+from hai.tui.keys import key_text
 from hai.tui.preferences import Preferences
 from hai.tui.text import Line
 
@@ -17,8 +18,10 @@ def help_page(view: str, mode: Mode, keys: Mapping[str, str]) -> list[Line]:
     moves = [action for action in actions if action.name in _MOVES]
     lines: list[Line] = [*map(_line, ordinary)]
     lines += [[], [("MOVING", "head")], *map(_line, moves)]
-    lines += [[], _row("1 ... 9", "Saved views"), _row("ctrl-p", "Search all actions by name")]
-    lines += [_row("ctrl-c, :q", "Quit")]
+    lines.append([])
+    if len(ordinary) + len(moves) < len(actions_of(view, mode, keys)):
+        lines.append(_row("1 ... 9", "Saved views"))  # in logs digits are ranges
+    lines += [_row("ctrl-p", "Search all actions by name"), _row("ctrl-c, :q", "Quit")]
     if mode.read_only:
         lines += [[], [("read-only: nothing can be changed from here", "warn")]]
     return lines

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from hai.client.http import HaiClient
 from hai.client.profile import Profile
+from hai.errors import InvalidInput
 from hai.tui.actions import Mode
 from hai.tui.app import HaiTop, Start
+from hai.tui.commands import parse_view
 from hai.tui.glyphs import UNICODE, glyphs_for
 from hai.tui.preferences import Preferences, load_preferences, preferences_path
+from hai.tui.themes import ALL_THEMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,13 @@ def wall_clock() -> float:
 
 
 def chosen_theme(wanted: str, preferred: str, environ: Mapping[str, str]) -> str:
-    """NO_COLOR wins over preferences and gives way to what was typed."""
+    """NO_COLOR wins over preferences and gives way to what was typed. InvalidInput for a theme that
+    there is not."""
+    for name in filter(None, (wanted, preferred)):
+        if name not in ALL_THEMES:
+            raise InvalidInput(
+                f"there is no theme {name!r}", hint=f"themes are {', '.join(ALL_THEMES)}"
+            )
     if wanted:
         return wanted
     return "hai-mono" if environ.get("NO_COLOR") else preferred or "hai-dark"
@@ -38,6 +47,7 @@ def chosen_theme(wanted: str, preferred: str, environ: Mapping[str, str]) -> str
 
 def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
     """Until the user leaves; HaiError when the server does not want us from the start."""
+    parse_view(wishes.view)
     preferences = load_preferences(preferences_path(environ))
     theme = chosen_theme(wishes.theme, preferences.theme, environ)
     start = Start(

@@ -76,7 +76,8 @@ def _facts(detail: Mapping[str, Any], row: Task | None, now: float, width: int) 
     lines.append(
         _fact("submitted", f"{clock_of(submitted, date=True)}, {_ago(submitted, now)} ago")
     )
-    counts = f"{count_of(detail['attempts'], 'attempt')}, suspended {detail['suspend_count']} times"
+    times = count_of(detail["suspend_count"], "time")
+    counts = f"{count_of(detail['attempts'], 'attempt')}, suspended {times}"
     lines.append(_fact("so far", counts))
     if detail.get("exit_code") is not None:
         code = detail["exit_code"]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from hai.tui.actions import actions_of, key_text
+from hai.tui.actions import actions_of
 from hai.tui.commands import SUMMARIES
+from hai.tui.keys import key_text
 
 if TYPE_CHECKING:
     from hai.tui.app import HaiTop

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hai.errors import InvalidInput
-from hai.tui.actions import check_keys
+from hai.tui.actions import checked_keys
+from hai.tui.commands import parse_command
 
 DEFAULT_VIEWS = {
     "1": "queue",
@@ -66,11 +67,14 @@ def parse(values: Mapping[str, Any]) -> Preferences:
         raise InvalidInput(
             f"{sorted(unknown)[0]} is no setting of top.toml", hint="there are theme, keys, views"
         )
-    keys, views = _texts(values, "keys"), _texts(values, "views")
-    check_keys(keys)
-    for digit in views:
+    keys, views = checked_keys(_texts(values, "keys")), _texts(values, "views")
+    for digit, command in views.items():
         if digit not in set("123456789"):
             raise InvalidInput(f"[views] {digit}: a view has a digit from 1 to 9")
+        try:
+            parse_command(command)
+        except InvalidInput as error:
+            raise InvalidInput(f"[views] {digit}: {error.message}", hint=error.hint) from None
     theme = values.get("theme", "")
     if not isinstance(theme, str):
         raise InvalidInput("theme must be a name", hint="hai-dark, hai-light or hai-mono")

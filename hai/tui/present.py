@@ -25,6 +25,7 @@ ROLES = {
     "stopped": "dim",
     "ready": "run",
     "suspect": "warn",
+    "cordoned": "held",
     "drained": "held",
     "down": "bad",
 }
@@ -120,18 +121,27 @@ def why_of(task: Task) -> Span:
 
 TASK_COLUMNS = (
     Column("ID", 6, _id, right=True, letter="I", sort=lambda t: t.id),
-    Column("NAME", 14, _name, letter="N", sort=lambda t: t.name.lower()),
-    Column("USER", 8, _user, letter="U", sort=lambda t: (t.user, t.id)),
-    Column("GROUP", 10, lambda t, c: (t.group, ""), from_width=100),
+    Column("NAME", 14, _name, most=32, letter="N", sort=lambda t: t.name.lower()),
+    Column("USER", 8, _user, most=12, letter="U", from_width=50, sort=lambda t: (t.user, t.id)),
+    Column("GROUP", 10, lambda t, c: (t.group, ""), most=16, from_width=100),
     Column("N", 3, lambda t, c: (str(t.nodes), ""), right=True, letter="W", sort=lambda t: t.nodes),
-    Column("PRIO", 7, _priority, letter="P", sort=lambda t: -rank_of(t.priority)),
+    Column("PRIO", 7, _priority, most=11, letter="P", from_width=60,
+           sort=lambda t: -rank_of(t.priority)),
     Column("STATE", 10, _state, letter="S", sort=lambda t: (t.state, t.id)),
-    Column("POS", 5, _place, right=True),
+    Column("POS", 5, _place, right=True, from_width=60),
     Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
     Column("NEXT", 9, lambda t, c: next_of(t, c.now), from_width=90),
     Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
-    Column("WHY", 8, lambda t, c: why_of(t), grows=True),
-)
+    Column("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
+)  # fmt: skip
+
+
+def task_text(task: Task) -> str:
+    """What a filter searches."""
+    return (
+        f"{task.id} {task.name} {task.user} {task.group} {task.priority} "
+        f"{state_of(task)} {task.why}"
+    )
 
 
 def task_labels(task: Task) -> dict[str, str]:
@@ -199,8 +209,15 @@ def _memory(node: Node, context: Context) -> Span:
 
 
 NODE_COLUMNS = (
-    Column("NODE", 16, lambda n, c: (n.name, ""), letter="N", sort=lambda n: n.name),
-    Column("GROUP", 10, lambda n, c: (n.group, ""), letter="U", sort=lambda n: (n.group, n.name)),
+    Column("NODE", 16, lambda n, c: (n.name, ""), most=24, letter="N", sort=lambda n: n.name),
+    Column(
+        "GROUP",
+        10,
+        lambda n, c: (n.group, ""),
+        most=16,
+        letter="U",
+        sort=lambda n: (n.group, n.name),
+    ),
     Column("STATE", 8, node_state, letter="S", sort=lambda n: (n.health, n.name)),
     Column("GPUS", 4, lambda n, c: (str(n.gpus), ""), right=True),
     Column("GPU", 11, _gpu, from_width=100),
@@ -309,6 +326,7 @@ USER_COLUMNS = (
         "USER",
         12,
         lambda u, c: (u.name, "mine" if u.name == c.user else ""),
+        most=24,
         letter="U",
         sort=lambda u: u.name,
     ),

@@ -4,14 +4,22 @@ A span is (text, role); a line is a list of spans. Widgets turn roles into the t
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from rich.cells import cell_len, chop_cells
+
+_MARKS = 4  # characters in one column, at most: a letter and its accents
 Span = tuple[str, str]
 Line = list[Span]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+# What moves the cursor, turns the writing round, or takes no column: all that could forge a line.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    "\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# Selectors and skin tones: terminals do not agree on how wide an emoji is that has one.
+_DISPUTED = re.compile("[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
@@ -26,6 +34,11 @@ def clock_of(at: float | None, *, date: bool = False) -> str:
         return "-"
     moment = datetime.fromtimestamp(at).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
+
+
+def precise_clock_of(text: str) -> str:
+    """Local time of day of an RFC 3339 moment, to the millisecond: always twelve characters."""
+    return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:12]
 
 
 def age_of(seconds: float) -> str:
@@ -56,6 +69,8 @@ def count_of(number: int, noun: str) -> str:
 
 def printable(text: str) -> str:
     """`text` without colour codes, control characters made visible: nothing drives the terminal."""
+    if not text.isascii():
+        text = _DISPUTED.sub("", text)
     if text.isprintable():
         return text
     text = _ESCAPE.sub("", text).replace("\t", "    ")
@@ -68,16 +83,8 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def width_of(text: str) -> int:
-    """Columns of the terminal that `text` takes."""
-    if text.isascii():
-        return len(text)
-    return sum(_char_width(char) for char in text)
-
-
-def _char_width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    """Columns of the terminal that `text` takes, as the drawing library counts them."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def cut(text: str, width: int, more: str = "…") -> str:
@@ -86,13 +93,9 @@ def cut(text: str, width: int, more: str = "…") -> str:
         return text
     if width <= 0:
         return ""
-    kept, used = [], len(more)
-    for char in text[: width + 1]:
-        used += _char_width(char)
-        if used > width:
-            break
-        kept.append(char)
-    return "".join(kept) + more
+    room = width - len(more)
+    kept = pieces(text[: width * _MARKS], room)[0] if room > 0 else ""
+    return (kept if width_of(kept) <= room else "") + more
 
 
 def fit(text: str, width: int, *, right: bool = False, more: str = "…") -> str:
@@ -108,18 +111,7 @@ def pieces(text: str, width: int) -> list[str]:
         return [text]
     if text.isascii():
         return [text[at : at + width] for at in range(0, len(text), width)]
-    found: list[str] = []
-    piece: list[str] = []
-    used = 0
-    for char in text:
-        columns = _char_width(char)
-        if used + columns > width and piece:
-            found.append("".join(piece))
-            piece, used = [], 0
-        piece.append(char)
-        used += columns
-    found.append("".join(piece))
-    return found
+    return chop_cells(text, width)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -88,6 +88,7 @@ THEMES = {
     # The terminal's own colours; NO_COLOR takes even those out.
     "hai-mono": replace(BUILTIN_THEMES["ansi-dark"], name="hai-mono"),
 }  # fmt: skip
+ALL_THEMES = {**THEMES, **BUILTIN_THEMES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,12 +120,14 @@ class Painter:
 
 
 def painter(theme: str) -> Painter:
-    """For one of THEMES; any other theme of Textual's gets the dark colours."""
-    roles = {"hai-light": LIGHT, "hai-mono": MONO}.get(theme, DARK)
-    users = {"hai-light": _USERS_LIGHT, "hai-mono": ("",) * 8}.get(theme, _USERS_DARK)
+    """For one of ALL_THEMES: Textual's have their own ground under our dark or light colours."""
+    chosen = ALL_THEMES[theme]
+    roles = DARK if chosen.dark else LIGHT
+    users = list(_USERS_DARK if chosen.dark else _USERS_LIGHT)
+    if theme == "hai-mono":
+        roles, users = MONO, [""] * len(users)
     named = {**roles, **{f"user{number}": colour for number, colour in enumerate(users)}}
-    ground = THEMES[theme].background if theme in THEMES else None
     base = Style.parse(named[""])
-    if ground and theme != "hai-mono":
-        base += Style(bgcolor=ground)
+    if not chosen.ansi:
+        base += Style(bgcolor=chosen.to_color_system().generate()["background"])
     return Painter({role: base + Style.parse(text) for role, text in named.items()})

@@ -3,18 +3,22 @@
 Every change asks first and says what it will do; the answer of the server is told in one line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual import work
 
-from hai.errors import HaiError, NotFound
+from hai.errors import AuthRequired, HaiError, NotFound, TimedOut, Unavailable, Unreachable
 from hai.tui.consequences import (
     LEVELS,
     NEWER,
+    SHOWN,
+    Change,
+    Prediction,
     Question,
     is_missing_route,
     level_beside,
+    outcome,
     priority_question,
     stop_question,
     toggle_question,
@@ -25,7 +29,12 @@ from hai.tui.present import why_of
 from hai.tui.screens.confirm import ConfirmScreen
 from hai.tui.screens.view import View
 
-_DONE = {"stop": "is told to stop", "suspend": "is told to save and leave", "resume": "may run"}
+_DONE = {
+    "stop": ("is told to stop", "are told to stop"),
+    "suspend": ("is told to save and leave", "are told to save and leave"),
+    "resume": ("may run", "may run"),
+}
+_FOR_ALL = (AuthRequired, TimedOut, Unavailable, Unreachable)  # the next one would fare no better
 
 
 class TaskVerbs(View):
@@ -129,16 +138,25 @@ class TaskVerbs(View):
         if not await self.hai.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
+        await self._each(route, [(task, {"why": ""}) for task in tasks], _DONE[route])
+
+    async def _each(
+        self, route: str, asked: Sequence[tuple[Task, Mapping[str, str]]], told: tuple[str, str]
+    ) -> None:
+        """Ask the server for one task after the other: a refusal of one is none of the rest."""
         done: list[Any] = []
-        for task in tasks:
+        refused: list[HaiError] = []
+        for task, body in asked:
             try:
-                done.append(await self.hai.call(route, body={"why": ""}, ref=task.id))
+                done.append(await self.hai.call(route, body=body, ref=task.id))
             except HaiError as error:
-                self.hai.tell(error)
-                return
-        last = done[-1]
-        some = f"task {last['id']}" if len(done) == 1 else f"{len(done)} tasks:"
-        self.hai.say(f"{some} {_DONE[route]}, now {last['state']}", "run")
+                refused.append(error)
+                if isinstance(error, _FOR_ALL):
+                    break
+        if refused and len(asked) == 1:
+            self.hai.tell(refused[0])
+        else:
+            self.hai.say(outcome(told, len(asked), done, refused), "bad" if refused else "run")
 
     def do_raise(self) -> None:
         self._step(1)
@@ -148,51 +166,54 @@ class TaskVerbs(View):
 
     def _step(self, step: int) -> None:
         tasks = self._unfinished()
-        if not tasks:
-            return
-        level = level_beside(tasks[0].priority, step)
-        if level is None:
+        levels = [(task, level_beside(task.priority, step)) for task in tasks]
+        changes = [(task, level) for task, level in levels if level is not None]
+        if changes:
+            self._change_priority(changes)
+        elif tasks:
             self.hai.say(f"{tasks[0].priority} is the end of the scale", "warn")
-        else:
-            self._change_priority(tasks[0], level)
 
     def do_edit(self) -> None:
         tasks = self._unfinished()
         if tasks:
+            whose = f"task {tasks[0].id} (now {tasks[0].priority})"
             self.ask(
                 "priority",
-                f"priority of task {tasks[0].id} (now {tasks[0].priority}); Tab completes",
-                lambda text: self._chosen(tasks[0], text),
+                f"priority of {whose if len(tasks) == 1 else f'{len(tasks)} tasks'}; Tab completes",
+                lambda text: self._chosen(tasks, text),
                 complete=lambda text: [p for p in LEVELS if p.startswith(text.upper())],
             )
 
-    def _chosen(self, task: Task, text: str) -> None:
+    def _chosen(self, tasks: Sequence[Task], text: str) -> None:
         level = text.strip().upper()
         if level in LEVELS:
-            self._change_priority(task, level)
+            self._change_priority([(task, level) for task in tasks])
         elif level:
             self.hai.say(f"{text!r} is no priority: {', '.join(LEVELS)}", "warn")
 
     @work(group="act")
-    async def _change_priority(self, task: Task, level: str) -> None:
-        prediction: Any
-        try:
-            prediction = await self.hai.call("what_if", body={"priority": level}, ref=task.id)
-        except HaiError as error:
-            if isinstance(error, NotFound) and not is_missing_route(error):
-                self.hai.tell(error)
-                return
-            prediction = HaiError(NEWER) if is_missing_route(error) else error
-        question = priority_question(task, level, prediction)
+    async def _change_priority(self, changes: Sequence[Change]) -> None:
+        predictions = [await self._predicted(task, level) for task, level in changes[:SHOWN]]
+        if len(changes) == 1 and isinstance(predictions[0], NotFound):
+            self.hai.tell(predictions[0])
+            return
+        question = priority_question(changes, predictions)
         if not await self.hai.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
+        levels = {level for _, level in changes}
+        now = f"for {levels.pop()} now" if len(levels) == 1 else "for another priority now"
+        asked = [(task, {"priority": level}) for task, level in changes]
+        await self._each("priority", asked, (f"asks {now}", f"ask {now}"))
+
+    async def _predicted(self, task: Task, level: str) -> Prediction:
         try:
-            changed = await self.hai.call("priority", body={"priority": level}, ref=task.id)
+            found: Prediction = await self.hai.call(
+                "what_if", body={"priority": level}, ref=task.id
+            )
         except HaiError as error:
-            self.hai.tell(error)
-            return
-        self.hai.say(f"task {task.id} asks for {changed['priority']} now", "run")
+            return HaiError(NEWER) if is_missing_route(error) else error
+        return found
 
 
 def _plain_why(task: Task) -> str:

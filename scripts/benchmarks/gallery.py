@@ -20,7 +20,7 @@ from hai.tui.glyphs import UNICODE
 from hai.tui.main import wall_clock
 from hai.tui.preferences import Preferences
 from scripts.benchmarks.platform import Platform, platform
-from tests.tui.snapshots import picture
+from tests.tui.pictures import picture
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 SIZE = (110, 30)

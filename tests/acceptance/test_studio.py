@@ -13,7 +13,10 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from hai.studio.front import Door, Front
 from tests.acceptance.browser import Page, chromium, tab
 from tests.acceptance.person import Person
 from tests.live import REPOSITORY, Live, free_port
@@ -349,6 +352,30 @@ async def test_a_revoked_token_gets_no_socket(visitor: Visitor) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await visitor.socket(cookie)
     assert refused.value.status == 403
+
+
+async def test_a_session_outlives_a_platform_that_is_away() -> None:
+    """Whoever loads the page again meanwhile is not logged out, and sees the dashboard wait."""
+    statuses = [200, 503]
+
+    async def whoami(_: web.Request) -> web.Response:
+        return web.json_response({"user": {"name": "bob"}}, status=statuses.pop(0))
+
+    platform = web.Application()
+    platform.add_routes([web.get("/api/v1/whoami", whoami)])
+    async with TestServer(platform) as server:
+        front = Front(Door(str(server.make_url("")).rstrip("/")))
+        async with TestServer(front.app()) as door, aiohttp.ClientSession() as client:
+            form = {"user": "bob", "token": "hai_x"}
+            reply = await client.post(door.make_url("/login"), data=form, allow_redirects=False)
+            kept = {"Cookie": f"hai_studio={cookie_of(reply)}"}
+            origin = {"Origin": str(door.make_url("")).rstrip("/")}
+            url = door.make_url("/ws")
+            async with client.ws_connect(url, headers={**kept, **origin}) as socket:
+                await hears(socket, b"HAI")
+            assert statuses == []
+            page = await client.get(door.make_url("/"), headers=kept)
+            assert "Log out" in await page.text()
 
 
 def test_what_can_not_be_is_told(studio: Studio) -> None:

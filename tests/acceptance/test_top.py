@@ -221,6 +221,8 @@ def test_once_prints_the_queue(hai: Person) -> None:
     [
         (("top",), 2, "--once"),
         (("top", "--once", "-o", "csv"), 2, "no format csv"),
+        (("top", "--once", "users"), 2, "not users"),
+        (("top", "--once", "-l", "nonsense"), 2, "is no label"),
         (("top", "--once", "--url", "http://127.0.0.1:9"), 7, "no answer"),
     ],
 )
@@ -240,6 +242,34 @@ def test_a_wrong_token_is_told_after_the_screen_is_given_back(live: Live, tmp_pa
     with window([*PROGRAM, "top"], person.environ(HAI_CONF=os.fspath(conf))) as tmux:
         tmux.sees("the token is unknown", "hint: log in again", "ended with 4")
         assert tmux.mode("alternate_on") == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("top", "queu"), "did you mean :queue?"),
+        (("top", "--theme", "pink"), "there is no theme 'pink'"),
+    ],
+)
+def test_a_wrong_beginning_is_told_before_the_screen_is_taken(
+    hai: Person, words: tuple[str, ...], said: str
+) -> None:
+    with window([*PROGRAM, *words], hai.environ(), width=160) as tmux:
+        tmux.sees(said, "ended with 2")
+
+
+def test_it_begins_with_a_filter_by_label(hai: Person) -> None:
+    task_id = hai.hollow("labelled")
+    with window([*PROGRAM, "top", "-l", "name=labelled"], hai.environ()) as tmux:
+        tmux.sees("/-l name=labelled", str(task_id), "1/1")
+        tmux.types("=")
+        tmux.sees("hai-cli list -a --name labelled")
+        tmux.types("q")
+        tmux.sees("ended with 0")
+    printed = hai("top", "--once", "-l", "name=labelled")
+    assert printed.code == 0
+    assert str(task_id) in printed.out.splitlines()[-1]
+    hai("stop", str(task_id), "-y")
 
 
 def test_a_wrong_keymap_is_told(hai: Person, tmp_path: Path) -> None:

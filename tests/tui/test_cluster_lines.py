@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from hai.errors import InvalidInput
 from hai.tui.cluster_lines import (
+    CAPTION,
     group_facts,
     group_line,
     heat_cell,
@@ -14,8 +16,8 @@ from hai.tui.cluster_lines import (
     user_letters,
 )
 from hai.tui.glyphs import UNICODE
-from hai.tui.model import Model
-from hai.tui.once import once_lines
+from hai.tui.model import Model, Task, node_of, task_of
+from hai.tui.once import once_filter, once_lines
 from hai.tui.present import NODE_COLUMNS, Context, user_rows
 from hai.tui.text import line_width, plain
 from tests.tui.scene import NOW, node_row, piece, running, task_row, whole
@@ -28,6 +30,10 @@ def model() -> Model:
     return made
 
 
+def running_task(user: str) -> Task:
+    return task_of(running(1, "n", user=user))
+
+
 def test_groups_count_every_node_once(model: Model) -> None:
     facts = {group.name: group for group in group_facts(model, model.holders())}
     training = facts["training"]
@@ -36,6 +42,17 @@ def test_groups_count_every_node_once(model: Model) -> None:
     assert training.health == {"drained": 1, "suspect": 1}
     total = total_of(list(facts.values()))
     assert (total.nodes, total.free, total.gpus, total.gpus_busy) == (20, 8, 128, 72)
+
+
+def test_no_users_letter_means_that_a_node_is_sick() -> None:
+    holders = {f"n{i}": running_task(f"u{i:02}") for i in range(60)}
+    letters = user_letters(holders)
+    busy = {heat_cell(node_of(node_row(f"n-{i}")), {f"n-{i}": holders[f"n{i}"]}, letters)[0]
+            for i in range(60)}  # fmt: skip
+    sick = {heat_cell(node_of(node_row("n-0", health=health)), {}, letters)[0]
+            for health in ("suspect", "cordoned", "drained", "down")}  # fmt: skip
+    assert len(sick) == 4
+    assert not busy & sick
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
@@ -51,7 +68,7 @@ def test_the_map_shows_who_holds_what_and_what_is_wrong(model: Model) -> None:
     holders = model.holders()
     letters = user_letters(holders)
     assert letters == {"alice": 0, "bob": 1, "carol": 2}
-    rows = heat_rows(list(model.nodes.values()), 13 + 10)
+    rows = heat_rows(list(model.nodes.values()), CAPTION + 10)
     assert [(row.caption, len(row.nodes)) for row in rows] == [
         ("training", 10), ("", 6), ("jupyter_cpu", 4),
     ]  # fmt: skip
@@ -91,7 +108,7 @@ def test_nodes_show_live_figures_and_reasons(model: Model) -> None:
 
 
 def test_once_is_the_same_in_plain_lines(model: Model) -> None:
-    text = plain(once_lines(model, NOW, 160, UNICODE))
+    text = plain(once_lines(model, once_filter("cluster")(model), NOW, 160, UNICODE))
     lines = text.splitlines()
     assert lines[0] == "8/20 nodes free, 56/128 GPUs free, 4 tasks running, 4 waiting"
     assert [line.split()[0] for line in lines[5:]] == [
@@ -132,3 +149,21 @@ def test_pieces_add_up() -> None:
     assert set(made.tasks) == {1, 3, 4}
     assert {t.id: t.position for t in made.tasks.values()} == {1: None, 3: 2, 4: 1}
     assert made.complete
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("queue gpt", {101, 105}),
+        ("queue -l user=@me,state=queued", {106, 107}),
+        ("queue !alice", {101, 103, 104, 105}),
+    ],
+)
+def test_what_is_printed_once_can_be_chosen(model: Model, words: str, wanted: set[int]) -> None:
+    assert once_filter(words)(model) == wanted
+
+
+@pytest.mark.parametrize("words", ["users", "task 12", "queue (", "nonsense"])
+def test_what_is_not_printed_once_is_told(words: str) -> None:
+    with pytest.raises(InvalidInput):
+        once_filter(words)

@@ -8,8 +8,8 @@ import pytest
 from hai.tui.actions import Mode
 from hai.tui.glyphs import ASCII
 from tests.tui.conftest import SIZES, Drive
+from tests.tui.pictures import check_picture
 from tests.tui.scene import Scene, log_lines, whole
-from tests.tui.snapshots import check_picture
 from tests.unit.cli.peer import Reply
 
 UPDATE = os.environ.get("HAI_UPDATE_SNAPSHOTS") == "1"
@@ -27,7 +27,7 @@ STATES: list[tuple[str, str, Sequence[str], str]] = [
     ("task", "task 102", (), "WORKERS OF THE LAST"),
     ("why", "queue", (*"jjjj", "w"), "why task 105"),
     ("logs", "logs 102", (), "end: the task"),
-    ("logs-search", "logs 102", ("/", *"loss=0", "enter"), "lines"),
+    ("logs-search", "logs 102", ("/", *"loss=0", "enter"), "59/59 matching"),
     ("logs-wrap", "logs 102", ("w", "t"), "wrap"),
     ("users", "users", (), "QUOTA IN USE"),
     ("events", "events", (), "task.suspending"),
@@ -90,7 +90,7 @@ async def test_looks_that_can_be_chosen(drive: Drive, name: str, more: dict[str,
 async def test_an_empty_platform(drive: Drive, scene: Scene) -> None:
     scene.first = [whole(tasks=[], nodes=[], events=[], order={}, quotas=[], history={})]
     async with drive("cluster", size=(80, 24)) as driver:
-        await driver.sees("live")
+        await driver.sees("live", "there are no nodes yet")
         check_picture(driver.app, "empty-cluster", update=UPDATE)
         await driver.press("1")
         await driver.sees("nothing here")

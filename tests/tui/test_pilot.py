@@ -3,6 +3,7 @@
 import pytest
 from textual.events import Key
 
+from hai.tui.actions import Mode
 from hai.tui.messages import Arrived, Chosen, Connection, ModelChanged, Moved, Refused
 from hai.tui.preferences import parse
 from hai.tui.screens.cluster import ClusterScreen
@@ -11,7 +12,7 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.widgets.prompt import Prompt
 from hai.tui.widgets.table import Table
 from tests.tui.conftest import Drive, Driver
-from tests.tui.scene import Scene, at, piece, running, task_row, whole
+from tests.tui.scene import Scene, at, event_row, piece, running, task_row, whole
 from tests.unit.cli.peer import error
 
 
@@ -70,6 +71,17 @@ async def test_a_refused_token_ends_it_with_the_reason(drive: Drive, scene: Scen
         assert driver.heard(Refused)
     assert driver.app.failure is not None
     assert driver.app.failure.code == "auth_required"
+
+
+async def test_a_token_that_is_revoked_meanwhile_is_told(drive: Drive, scene: Scene) -> None:
+    async with drive() as driver:
+        scene.on("GET", "/api/v1/dashboard/stream", error("auth_required", 401, "it was revoked"))
+        scene.hang_up()
+        await driver.sees("refused (ctrl-r tries again)", "it was revoked")
+        assert len(ids(driver)) == 9
+        del scene.routes["GET", "/api/v1/dashboard/stream"]
+        await driver.press("ctrl+r")
+        await driver.sees("live")
 
 
 async def test_an_old_whole_set_stays_in_sight_until_the_new_one_is_complete(
@@ -150,6 +162,25 @@ async def test_a_broken_filter_is_told_and_the_rows_stay(drive: Drive) -> None:
         assert len(ids(driver)) == 9
 
 
+@pytest.mark.parametrize("view", ["queue", "cluster", "users", "events"])
+@pytest.mark.parametrize("typed", ["(", "-l us"])
+async def test_news_come_while_a_filter_is_half_typed(
+    drive: Drive, scene: Scene, view: str, typed: str
+) -> None:
+    async with drive(view) as driver:
+        await driver.press("/", *typed)
+        scene.push(piece(tasks=[task_row(110)], events=[event_row(9, "task.submitted", 110)]))
+        await driver.until(lambda: 110 in driver.app.model.tasks)
+        await driver.press("enter", "t")
+        await driver.sees(f"/{typed}", " is no ")
+
+
+@pytest.mark.parametrize("view", ["queue", "cluster", "users", "events"])
+async def test_a_broken_filter_to_begin_with_is_told(drive: Drive, view: str) -> None:
+    async with drive(f"{view} (") as driver:
+        await driver.sees("is no regular expression", "live")
+
+
 async def test_capital_letters_sort_and_reverse(drive: Drive) -> None:
     async with drive() as driver:
         await driver.press("I")
@@ -187,6 +218,17 @@ async def test_the_palette_finds_actions(drive: Drive) -> None:
         await driver.until(lambda: isinstance(driver.app.screen, TaskScreen))
 
 
+@pytest.mark.parametrize("view", ["cluster", "queue", "users", "events", "task 102", "logs 102"])
+async def test_a_tiny_terminal_still_shows_state_and_keys(drive: Drive, view: str) -> None:
+    async with drive(view, size=(40, 10), mode=Mode(read_only=True)) as driver:
+        await driver.sees("READ-ONLY", "live", "/ filter" if " 102" not in view else ": command")
+        assert all(len(line) <= 40 for line in driver.text.splitlines())
+        if view == "cluster":
+            await driver.sees("BBBBBBAAC")
+        if view == "queue":
+            await driver.sees("STATE", "running")
+
+
 # events, mouse, and the rest
 
 
@@ -199,6 +241,16 @@ async def test_events_come_live_and_lead_to_their_task(drive: Drive, scene: Scen
         await driver.until(lambda: table(driver).rows[0]["id"] == 9)
         await driver.press("g", "enter")
         await driver.sees("task 105")
+
+
+async def test_every_node_of_the_map_is_reached_by_keys(drive: Drive) -> None:
+    async with drive("cluster") as driver:
+        await driver.press(*["right"] * 6)
+        await driver.sees(" train-06  busy", "task 102 'digits'")
+        await driver.press("left", "enter")
+        await driver.sees("task 101")
+        await driver.press("q", "down", "right")
+        await driver.sees(" cpu-03  free")
 
 
 async def test_users_lead_to_their_tasks(drive: Drive) -> None:

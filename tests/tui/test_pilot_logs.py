@@ -1,5 +1,7 @@
 """Logs under the dashboard's keys."""
 
+import time
+
 import pytest
 
 from hai.tui.screens.logs import LogsScreen
@@ -19,15 +21,40 @@ async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
         await driver.sees("end: the task is running", "4,096 bytes of rank 1", "[1] xxx")
         assert scene.asked["rank"] == ["all"]
         await driver.press("/", *"loss=0", "enter")
-        await driver.sees("100/100 lines", "step 99 loss=0.99")
+        await driver.sees("100/100 matching", "step 99 loss=0.99")
         await driver.press("N")
-        await driver.sees("99/100 lines")
+        await driver.sees("99/100 matching")
         await driver.press("n", "n")
-        await driver.sees("1/100 lines")
+        await driver.sees("1/100 matching")
         await driver.press("escape", "G", "w")
         await driver.sees("wrap", "1,000,000 characters in all")
         await driver.press("t", "g")
-        await driver.sees("17:46:40Z [0] step 0")
+        await driver.sees("17:46:40.000 [0] step 0")
+
+
+async def test_enter_shows_the_match_that_is_nearest(
+    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there is to search: a step of the search is made small here."""
+    monkeypatch.setattr("hai.tui.logbuffer.STEP_CHARS", 500)
+    scene.log = [log_lines(*(f"step {n}{' saved' * (n % 50 == 7)}" for n in range(400)))]
+    async with drive("logs 102", size=(80, 24)) as driver:
+        await driver.sees("end: the task is running")
+        await driver.press("/", *"saved", "enter")
+        await driver.sees("8/8 matching", "step 357 saved")
+        await driver.press("escape", "g", "/", *"saved", "enter")
+        await driver.sees("1/8 matching", "step 7 saved")
+
+
+async def test_times_are_those_of_the_place(
+    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    scene.log = [log_lines("hello")]
+    async with drive("logs 102") as driver:
+        await driver.press("t")
+        await driver.sees("01:46:40.000 [0] hello")
 
 
 async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, scene: Scene) -> None:
@@ -35,6 +62,8 @@ async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, sc
     async with drive("queue") as driver:
         await driver.press("l")
         await driver.sees("hello")
+        screen = driver.app.screen
+        assert isinstance(screen, LogsScreen)
         assert scene.asked["tail"] == ["1000"]
         await driver.press("r", *"0,2-3", "enter")
         await driver.until(lambda: scene.asked["rank"] == ["0,2-3"])
@@ -42,9 +71,9 @@ async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, sc
         await driver.until(lambda: "since" in scene.asked)
         await driver.press("p")
         await driver.until(lambda: scene.asked.get("prev") == ["1"])
+        assert screen.log_view.search is None  # what is typed there is not searched for
         await driver.press("r", *"nonsense", "enter")
         await driver.sees("names no ranks")
-        assert isinstance(driver.app.screen, LogsScreen)
 
 
 async def test_a_flood_of_lines_is_bounded(

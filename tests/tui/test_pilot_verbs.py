@@ -8,7 +8,7 @@ from hai.tui.actions import Mode
 from hai.tui.screens.confirm import ConfirmScreen
 from hai.tui.screens.queue import QueueScreen
 from tests.tui.conftest import Drive
-from tests.tui.scene import Scene, at, whole
+from tests.tui.scene import Scene, at, task_row, whole
 from tests.unit.cli.peer import Reply, error, task_view
 
 
@@ -24,7 +24,7 @@ async def test_stop_says_what_it_does_and_asks(drive: Drive, scene: Scene) -> No
         await driver.press("ctrl+d")
         await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
         await driver.press("tab", "enter")
-        await driver.sees("task 102 is told to stop, now stopping")
+        await driver.sees("task 102 is told to stop")
         assert [r.path for r in scene.requests if r.method == "POST"] == ["/api/v1/tasks/102/stop"]
 
 
@@ -40,11 +40,50 @@ async def test_kill_of_marks_wants_their_number(drive: Drive, scene: Scene) -> N
         await driver.press("enter")
         assert isinstance(driver.app.screen, ConfirmScreen)
         await driver.press("2", "enter")
-        await driver.sees("2 tasks: is told to stop")
+        await driver.sees("2 tasks are told to stop")
         assert [r.path for r in scene.requests if r.method == "POST"] == [
             "/api/v1/tasks/106/stop",
             "/api/v1/tasks/107/stop",
         ]
+
+
+async def test_a_refusal_of_one_task_is_none_of_the_others(drive: Drive, scene: Scene) -> None:
+    scene.on("POST", "/api/v1/tasks/105/stop", error("denied", 403, "task 105 belongs to bob"))
+    for number in (106, 107):
+        reply = Reply(body=task_view(id=number, state="stopped"))
+        scene.on("POST", f"/api/v1/tasks/{number}/stop", reply)
+    async with drive() as driver:
+        await driver.press(*"jjjj", "space", "space", "space", "ctrl+d")
+        await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
+        await driver.press("y")
+        await driver.sees("2 of 3 tasks are told to stop; task 105 belongs to bob")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+async def test_the_answers_stay_in_sight_under_a_long_list(
+    drive: Drive, scene: Scene, size: tuple[int, int]
+) -> None:
+    tasks = [task_row(200 + n, name="n" * 90) for n in range(20)]
+    scene.first = [whole(tasks=tasks, order={})]
+    async with drive(size=size) as driver:
+        await driver.press(*["space"] * 20, "ctrl+k")
+        await driver.sees("Stop 20 tasks?", "task 200", "type 20", "Cancel             Stop")
+        await driver.press(*["pagedown"] * 20)
+        await driver.sees("219", "Cancel             Stop")
+
+
+async def test_marks_ask_for_their_priorities_together(drive: Drive, scene: Scene) -> None:
+    for number in (105, 106):
+        answer = {"starts_now": False, "text": f"task {number} would wait", "suspends": []}
+        scene.on("POST", f"/api/v1/tasks/{number}/what-if", Reply(body=answer))
+        scene.on("POST", f"/api/v1/tasks/{number}/priority", Reply(body=task_view(id=number)))
+    async with drive() as driver:
+        await driver.press(*"jjjj", "space", "space", "+")
+        await driver.sees("Priority of 2 tasks?", "from HIGH to VERY_HIGH", "task 106 would wait")
+        await driver.press("y")
+        await driver.sees("2 tasks ask for another priority now")
+        wanted = [r.body for r in scene.requests if r.path.endswith("/priority")]
+        assert wanted == [{"priority": "VERY_HIGH"}, {"priority": "ABOVE_NORMAL"}]
 
 
 async def test_z_suspends_what_runs_and_resumes_what_is_held(drive: Drive, scene: Scene) -> None:
@@ -54,11 +93,11 @@ async def test_z_suspends_what_runs_and_resumes_what_is_held(drive: Drive, scene
         await driver.press("j", "z")
         await driver.sees("is told to save, then leaves 2 nodes")
         await driver.press("y")
-        await driver.sees("task 102 is told to save and leave, now suspending")
+        await driver.sees("task 102 is told to save and leave")
         await driver.press("G", "k", "z")
         await driver.sees("Resume task 108")
         await driver.press("y")
-        await driver.sees("task 108 may run, now queued")
+        await driver.sees("task 108 may run")
 
 
 async def test_a_priority_shows_its_effect_before_it_is_changed(drive: Drive, scene: Scene) -> None:
@@ -117,7 +156,9 @@ async def test_nodes_are_drained_and_taken_back(drive: Drive, scene: Scene) -> N
     async with drive("cluster", size=(80, 24)) as driver:
         await driver.press("/", *"cpu-00", "enter", "r")
         await driver.press(*"noisy fan", "enter")
-        await driver.sees("Drain cpu-00?", "goes on there to its end")
+        await driver.sees(
+            "Drain cpu-00?", "is told to save, leaves it, and goes on", "--why 'noisy fan'"
+        )
         await driver.press("y")
         await driver.sees("cpu-00: drained")
         await driver.press("escape", "/", *"power", "enter", "r")
@@ -173,6 +214,20 @@ async def test_a_view_is_written_to_a_file(
     text = (tmp_path / "hai-top-queue.txt").read_text()
     assert text.splitlines()[0].split()[:3] == ["ID", "NAME", "USER"]
     assert "gpt-13b" in text
+
+
+async def test_what_this_machine_can_not_do_is_told(
+    drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    async with drive("logs 102", environ={"PAGER": 'less "'}) as driver:
+        await driver.press("x")
+        await driver.sees("can not write task-102.log here")
+        await driver.press("o")
+        await driver.sees('PAGER=less ": no closing quotation')
 
 
 async def test_the_equivalent_command_is_shown_and_ids_are_copied(drive: Drive) -> None:

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from hai.errors import HaiError, InvalidInput
 from hai.tui.chart import bar, resampled, sparkline, stretches
 from hai.tui.columns import Column, header, laid_out, row_line
-from hai.tui.commands import Command, completions, parse_command
+from hai.tui.commands import Command, completions, parse_command, parse_view
 from hai.tui.consequences import (
     is_missing_route,
     level_beside,
@@ -68,10 +69,31 @@ def test_fitted_text_has_exactly_its_width() -> None:
     assert fit("训练任务", 5) == "训练…"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("❤️ heart", id="emoji with a selector"),
+        pytest.param("👍🏽 thumbs", id="emoji with a modifier"),
+        pytest.param("🇩🇪 flag", id="flag"),
+        pytest.param("ที่ไทย", id="vowels above"),
+        pytest.param("e" + "\u0301" * 9 + "!", id="accents"),
+        pytest.param("한글 训练", id="wide"),
+        pytest.param("a\u2028b\ufeffc\xadd\U000e0041e\ud800f", id="what has no width"),
+    ],
+)
+def test_columns_are_counted_as_the_library_that_draws_counts_them(text: str) -> None:
+    shown = printable(text)
+    for width in range(2, 12):
+        assert cell_len(fit(shown, width)) == width
+        assert all(cell_len(piece) <= width for piece in pieces(shown, width))
+    shown.encode()  # no half of a character is left
+
+
 def test_nothing_drives_the_terminal() -> None:
     assert printable("a\x1b[31mred\x1b[0m b\x07\x1b]0;title\x07") == "ared b\\x07"
     assert printable("evil\u202etxt") == "evil\\u202etxt"
     assert printable("tab\there") == "tab    here"
+    assert printable("\U0001f44d\U0001f3fd \u2764\ufe0f") == "\U0001f44d \u2764"
 
 
 def test_long_text_is_wrapped_with_its_indent() -> None:
@@ -123,6 +145,13 @@ COLUMNS = (
     Column("WIDE", 6, lambda row, _: ("w", ""), from_width=30),
     Column("WHY", 5, lambda row, _: ("because it is so", "dim"), grows=True),
 )
+
+
+def test_a_column_gets_more_only_where_the_growing_one_has_enough() -> None:
+    name = Column("NAME", 6, lambda row, _: (str(row), ""), most=12)
+    columns = (name, COLUMNS[2])
+    for width, room in ((14, 6), (32, 6), (35, 9), (60, 12)):
+        assert [w for _, w in laid_out(columns, width)] == [room, width - 1 - room]
 
 
 def test_columns_use_the_whole_width() -> None:
@@ -240,6 +269,13 @@ def test_commands(text: str, command: Command) -> None:
     assert parse_command(text) == command
 
 
+@pytest.mark.parametrize("text", ["theme nord", "help", "q", "nonsense"])
+def test_only_screens_can_be_begun_with(text: str) -> None:
+    assert parse_view("queue -l user=bob") == Command("queue", "-l user=bob")
+    with pytest.raises(InvalidInput):
+        parse_view(text)
+
+
 @pytest.mark.parametrize(("text", "hint"), [("qeue", ":queue"), ("logs x", ":logs 12")])
 def test_wrong_commands_are_helped(text: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -278,13 +314,13 @@ def test_levels_end_somewhere() -> None:
 
 def test_a_prediction_names_the_victims() -> None:
     victim = {"task_id": 3, "name": "a", "user": "bob", "lost_seconds": 660}
-    question = priority_question(task(), "HIGH", {"text": "starts now", "suspends": [victim]})
+    question = priority_question([(task(), "HIGH")], [{"text": "starts now", "suspends": [victim]}])
     assert question.lines[1:] == (
         "starts now",
         "suspends task 3 a of bob, which loses 11m of work",
     )
     assert losses([]) == []
-    unknown = priority_question(task(), "HIGH", HaiError("no answer"))
+    unknown = priority_question([(task(), "HIGH")], [HaiError("no answer")])
     assert "can not be said: no answer" in unknown.lines[1]
 
 

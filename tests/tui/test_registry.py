@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from hai.errors import InvalidInput
-from hai.tui.actions import ACTIONS, EVERY, Mode, actions_of, by_key, check_keys, key_text
+from hai.tui.actions import ACTIONS, EVERY, Mode, actions_of, by_key, checked_keys
 from hai.tui.app import HaiTop
 from hai.tui.help import help_page
+from hai.tui.keys import key_names, key_text
+from hai.tui.main import chosen_theme
 from hai.tui.preferences import Preferences, load_preferences, parse, preferences_path
 from hai.tui.screens.cluster import ClusterScreen
 from hai.tui.screens.events import EventsScreen
@@ -56,7 +58,8 @@ def test_no_key_means_two_things_on_a_screen(view: str) -> None:
         ("logs", "w", "wrap"), ("logs", "t", "times"), ("logs", "n", "next_match"),
         ("logs", "N", "last_match"), ("logs", "s", "save"), ("logs", "r", "rank"),
         ("queue", "escape", "back"), ("queue", "q", "leave"), ("queue", "j", "down"),
-        ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"),
+        ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"), ("cluster", "left", "left"),
+        ("cluster", "right", "right"),
     ],
 )  # fmt: skip
 def test_keys_are_the_ones_that_experts_expect(view: str, key: str, name: str) -> None:
@@ -78,17 +81,49 @@ def test_help_lists_every_action_of_the_screen() -> None:
             assert key_text(action.key) in text
 
 
+def test_help_speaks_of_saved_views_where_digits_are_those() -> None:
+    assert "Saved views" in plain(help_page("task", Mode(), {}))
+    assert "Saved views" not in plain(help_page("logs", Mode(), {}))
+
+
 def test_names_of_actions_are_unique() -> None:
     names = [action.name for action in ACTIONS]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(
-    "keys", [{"dance": "d"}, {"stop": "w"}, {"stop": "q"}], ids=["unknown", "taken", "taken by all"]
+    "keys",
+    [
+        pytest.param({"dance": "d"}, id="unknown"),
+        pytest.param({"stop": "w"}, id="taken"),
+        pytest.param({"stop": "q"}, id="taken by all"),
+        pytest.param({"stop": "Ctrl-K"}, id="taken, in other words"),
+        pytest.param({"stop": " "}, id="none"),
+        pytest.param({"stop": "ctrl-c"}, id="that of quitting"),
+        pytest.param({"stop": "hyper-x"}, id="no key"),
+    ],
 )
 def test_a_keymap_that_can_not_work_is_refused(keys: dict[str, str]) -> None:
     with pytest.raises(InvalidInput, match=r"\[keys\]"):
-        check_keys(keys)
+        checked_keys(keys)
+
+
+def test_keys_may_be_written_as_help_shows_them() -> None:
+    for action in ACTIONS:
+        written = key_text(action.key).replace(",", "")
+        assert key_names(written) == action.key, action.name
+    assert key_names("Ctrl+X F5 Esc alt-x é D") == "ctrl+x f5 escape alt+x é D"
+    assert checked_keys({"stop": "ctrl-x"}) == {"stop": "ctrl+x"}
+
+
+def test_a_theme_that_there_is_not_is_told() -> None:
+    assert chosen_theme("", "", {}) == "hai-dark"
+    assert chosen_theme("", "nord", {}) == "nord"
+    assert chosen_theme("", "nord", {"NO_COLOR": "1"}) == "hai-mono"
+    assert chosen_theme("hai-light", "nord", {"NO_COLOR": "1"}) == "hai-light"
+    for wanted, preferred in (("pink", ""), ("", "pink")):
+        with pytest.raises(InvalidInput, match="pink"):
+            chosen_theme(wanted, preferred, {})
 
 
 def test_preferences_come_from_a_file(tmp_path: Path) -> None:
@@ -102,7 +137,15 @@ def test_preferences_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["theme = 1", "[keys]\nstop = 1", "[views]\n12 = 'x'", "colour = 'red'", "= ="]
+    "text",
+    [
+        "theme = 1",
+        "[keys]\nstop = 1",
+        "[views]\n12 = 'x'",
+        "[views]\n8 = 'queu'",
+        "colour = 'red'",
+        "= =",
+    ],
 )
 def test_wrong_preferences_name_the_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "top.toml"

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 
 from hai.errors import HaiError
 from hai.tui.cluster_lines import group_line, history_lines, legend, user_letters
 from hai.tui.columns import header, laid_out, row_line, shortened
 from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
-from hai.tui.filters import matcher
 from hai.tui.messages import Chosen
 from hai.tui.model import Node, Task
 from hai.tui.pages import usage_text
@@ -23,34 +22,47 @@ from hai.tui.widgets.strips import StripLine
 from hai.tui.widgets.table import Table
 
 _GROUPS_SHOWN = 6
-_SICK_FIRST = {"down": 0, "suspect": 1, "drained": 2}
+_HISTORY_FROM_HEIGHT = 16
+_LEGEND_FROM_HEIGHT = 12
+_SICK_FIRST = {"down": 0, "suspect": 1, "drained": 2, "cordoned": 3}
 
 
 class ClusterScreen(TaskVerbs):
     view = "cluster"
 
     def __init__(self, filter: str = "") -> None:
-        super().__init__()
-        self.filter = filter
+        super().__init__(filter)
         self._is_table = False
         self._shown: Sequence[Node] = ()
         self._chosen_by: tuple[int, str] = (-1, "")
         self.heat = HeatMap(id="heat")
         self.table = Table(NODE_COLUMNS, id="nodes")
         self._groups_strip = StripLine(self._groups, id="groups")
+        self._history_strip = StripLine(self._history, id="history")
+        self._detail_strip = StripLine(self._detail, id="detail")
 
     def compose_main(self) -> ComposeResult:
         yield self._groups_strip
-        yield StripLine(self._history, id="history")
+        yield self._history_strip
         yield self.heat
         self.table.display = False
         yield self.table
-        yield StripLine(self._detail, id="detail")
+        yield self._detail_strip
 
     def on_mount(self) -> None:
-        self.query_one("#history", StripLine).styles.height = 3
-        self.query_one("#detail", StripLine).styles.height = 2
+        self._share_room(self.size.height)
         super().on_mount()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._share_room(event.size.height)
+
+    def _share_room(self, height: int) -> None:
+        """The nodes come first: on a low terminal the history goes, then what else is not them."""
+        groups = len(self.hai.facts.groups)
+        self._groups_strip.styles.height = max(1, min(_GROUPS_SHOWN, groups, height - 9))
+        self._history_strip.styles.height = 3
+        self._history_strip.display = height >= _HISTORY_FROM_HEIGHT
+        self._detail_strip.styles.height = 2 if height >= _LEGEND_FROM_HEIGHT else 1
 
     @property
     def main(self) -> Lines:
@@ -59,8 +71,7 @@ class ClusterScreen(TaskVerbs):
     # what is shown
 
     def show_model(self) -> None:
-        lines = max(1, min(_GROUPS_SHOWN, len(self.hai.facts.groups)))
-        self._groups_strip.styles.height = lines
+        self._share_room(self.size.height)
         holders = self.hai.facts.holders
         nodes = self._nodes_meant()
         if self._is_table:
@@ -68,21 +79,31 @@ class ClusterScreen(TaskVerbs):
             column = next((c for c in NODE_COLUMNS if c.letter == self.table.sorted_by), None)
             if column is not None and column.sort is not None:
                 nodes = sorted(nodes, key=column.sort, reverse=self.table.is_reversed)
-            self.table.hint = "" if nodes else "no node matches"
+            self.table.hint = self._empty_hint(nodes)
             self.table.show(nodes, [node.name for node in nodes], context)
         else:
+            self.heat.hint = self._empty_hint(nodes)
             self.heat.show(nodes, holders)
         self.renew()
+
+    def _empty_hint(self, nodes: Sequence[Node]) -> str:
+        if nodes:
+            return ""
+        if self.hai.model.received_at is None:
+            return "connecting to the server ..."
+        if self.hai.model.nodes:
+            return "no node matches; escape clears the filter"
+        return "there are no nodes yet"
 
     def _nodes_meant(self) -> Sequence[Node]:
         """Nodes that match the filter, the sick ones first in the table; the same list as long as
         nothing changed."""
         model = self.hai.model
-        if (model.version, self.filter) != self._chosen_by:
-            self._chosen_by = (model.version, self.filter)
+        if (model.version, self.filter_used) != self._chosen_by:
+            self._chosen_by = (model.version, self.filter_used)
             nodes = list(model.nodes.values())
-            if self.filter.strip():
-                matches = matcher(self.filter.replace("@me", model.user))
+            matches = self.matcher()
+            if matches is not None:
                 context = self.hai.context()
                 nodes = [n for n in nodes if matches(_text(n, context.holders.get(n.name)),
                                                      node_labels(n, context))]  # fmt: skip
@@ -94,12 +115,16 @@ class ClusterScreen(TaskVerbs):
 
     def title_line(self, width: int) -> Line:
         total = self.hai.facts.total
-        line: Line = [(" cluster", "title"), (f"  {count_of(total.nodes, 'node')}", "dim")]
+        shown = len(self._nodes_meant())
+        found = f"{shown:,} of " if self.filter_used.strip() else ""
+        line: Line = [(" cluster", "title"), (f"  {found}{count_of(total.nodes, 'node')}", "dim")]
         sick = ", ".join(f"{count} {name}" for name, count in sorted(total.health.items()))
         if sick:
             line.append((f"  {sick}", "warn"))
         if self.filter.strip():
-            line.append((f"  /{self.filter} {self.filter_error}", "wait"))
+            line.append((f"  /{self.filter}", "bad" if self.filter_error else "wait"))
+        if self.filter_error:
+            line.append((f"  {self.filter_error}", "bad"))
         server = self.hai.model.server
         if server.get("paused"):
             line.append(("  starts nothing: it is being taken down", "alert"))
@@ -194,16 +219,16 @@ class ClusterScreen(TaskVerbs):
         node = self.node_meant()
         if node is None:
             return
-        route, question = drain_question(node, self.hai.facts.holders.get(node.name))
-        if route == "node_resume":
-            self._change_node(route, node, question, "")
+        if node.health != "ready":
+            self._change_node(node, "")
             return
         label = f"why is {node.name} drained? (Enter for no reason)"
-        self.ask("drain", label, lambda why: self._change_node(route, node, question, why))
+        self.ask("drain", label, lambda why: self._change_node(node, why.strip()))
 
     @work(group="act")
-    async def _change_node(self, route: str, node: Node, question: object, why: str) -> None:
-        if not await self.hai.push_screen_wait(ConfirmScreen(question)):  # type: ignore[arg-type]
+    async def _change_node(self, node: Node, why: str) -> None:
+        route, question = drain_question(node, self.hai.facts.holders.get(node.name), why)
+        if not await self.hai.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         body = {"why": why} if route == "node_drain" else None

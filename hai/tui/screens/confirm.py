@@ -2,12 +2,14 @@
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from hai.tui.consequences import Question
 from hai.tui.text import printable
+
+_AROUND = 8  # lines of the box that are not the list: its padding, the title, the answers
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -16,16 +18,17 @@ class ConfirmScreen(ModalScreen[bool]):
     DEFAULT_CSS = """
     ConfirmScreen { align: center middle; background: $background 60%; }
     ConfirmScreen #box {
-        width: 72; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
+        width: 72; max-width: 96%; height: auto; max-height: 96%; padding: 1 2;
         background: $panel; color: $foreground;
     }
     ConfirmScreen Static { height: auto; }
     ConfirmScreen #question { text-style: bold; padding-bottom: 1; }
-    ConfirmScreen #command { color: $foreground 70%; padding: 1 0; }
-    ConfirmScreen #buttons { height: 1; }
+    ConfirmScreen #command { color: $foreground 70%; padding-top: 1; }
+    ConfirmScreen #lines { height: auto; scrollbar-size-vertical: 1; }
+    ConfirmScreen #buttons { height: 1; margin-top: 1; }
     ConfirmScreen Button { margin-right: 2; }
     ConfirmScreen Button:focus { text-style: bold reverse; }
-    ConfirmScreen Input { border: none; height: 1; padding: 0; margin-bottom: 1; }
+    ConfirmScreen Input { border: none; height: 1; padding: 0; margin-top: 1; }
     """
     AUTO_FOCUS = "Input, #no"
 
@@ -37,8 +40,10 @@ class ConfirmScreen(ModalScreen[bool]):
         question = self._question
         with Vertical(id="box"):
             yield Static(printable(question.title), id="question", markup=False)
-            yield Static("\n".join(map(printable, question.lines)), markup=False)
-            yield Static(question.command, id="command", markup=False)
+            text = "\n".join(map(printable, question.lines))
+            with VerticalScroll(id="lines", can_focus=False):
+                yield Static(text, markup=False)
+                yield Static(question.command, id="command", markup=False)
             if question.typed:
                 yield Input(placeholder=f"type {question.typed} to go on", compact=True)
             with Horizontal(id="buttons"):
@@ -51,6 +56,17 @@ class ConfirmScreen(ModalScreen[bool]):
             typed.first().focus()
             return
         self.dismiss(is_yes)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Long lists are scrolled; the answers stay in sight."""
+        typed = 2 if self._question.typed else 0
+        most = max(1, event.size.height - _AROUND - typed)
+        self.query_one("#lines").styles.max_height = most
+
+    def _scroll(self, key: str) -> None:
+        lines = self.query_one("#lines", VerticalScroll)
+        step = lines.size.height if key.startswith("page") else 1
+        lines.scroll_relative(y=-step if key.endswith("up") else step, animate=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -67,6 +83,9 @@ class ConfirmScreen(ModalScreen[bool]):
         elif event.key in ("y", "n") and not isinstance(self.focused, Input):
             event.stop()
             self._answer(is_yes=event.key == "y")
+        elif event.key in ("up", "down", "pageup", "pagedown"):
+            event.stop()
+            self._scroll(event.key)
         elif event.key in ("left", "right"):
             event.stop()
             self.focus_next()

@@ -13,7 +13,7 @@ from hai.tui.filters import expression
 from hai.tui.logbuffer import Search
 from hai.tui.messages import Entered, LogArrived, LogNoted, Typed
 from hai.tui.screens.view import View
-from hai.tui.text import Line, printable
+from hai.tui.text import Line, count_of, printable
 from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.logview import LogView
 
@@ -34,6 +34,7 @@ class LogsScreen(View):
         self._reader: LogReader | None = None
         self._generation = 0
         self._ended = ""
+        self._seeks = False  # a match is to be shown as soon as all was searched
         self.log_view = LogView(id="log")
 
     def compose_main(self) -> ComposeResult:
@@ -100,6 +101,7 @@ class LogsScreen(View):
         if message.is_end:
             self._ended = message.text
         self.log_view.note(message.text)
+        self._search_on()
         self.renew()
 
     def tick(self) -> None:
@@ -122,7 +124,7 @@ class LogsScreen(View):
         ):
             if is_on:
                 line.append((f"  {word}", "run"))
-        line.append((f"  {len(view.buffer.lines):,} lines", "dim"))
+        line.append((f"  {count_of(len(view.buffer.lines), 'line')}", "dim"))
         if view.search is not None:
             line.append((f"  /{view.search.pattern.pattern} {self._matches()}", "wait"))
         if self.filter_error:
@@ -135,7 +137,7 @@ class LogsScreen(View):
             return ""
         more = "+" if search.next < self.log_view.buffer.end else ""
         place = f"{search.place(found)}/" if found is not None else ""
-        return f"{place}{len(search.hits):,}{more} lines"
+        return f"{place}{len(search.hits):,}{more} matching"
 
     # searching
 
@@ -145,7 +147,8 @@ class LogsScreen(View):
         self.ask("search", "search: regular expression; n and N go on", self._seek, text=text)
 
     def on_typed(self, message: Typed) -> None:
-        self._look_for(message.text)
+        if message.kind == "search":
+            self._look_for(message.text)
 
     def on_entered(self, message: Entered) -> None:
         if message.kind == "search" and message.text is None:
@@ -154,6 +157,10 @@ class LogsScreen(View):
 
     def _look_for(self, text: str) -> None:
         self.filter_error = ""
+        self._seeks = False
+        known = self.log_view.search
+        if known is not None and known.pattern.pattern == text:
+            return
         try:
             search = Search(expression(text)) if text else None
         except InvalidInput as error:
@@ -165,14 +172,17 @@ class LogsScreen(View):
 
     def _seek(self, text: str) -> None:
         self._look_for(text)
-        self.log_view.go_to_match(forward=False)
-        self.renew()
+        self._seeks = True
+        self._search_on()
 
     def _search_on(self) -> None:
         """Search a part, let keys be heard, search on."""
         view = self.log_view
         if view.search is not None and view.search.step(view.buffer):
             self.set_timer(0.005, self._search_on)
+        elif self._seeks:
+            self._seeks = False
+            view.go_to_match(forward=False)
         self.title_strip.renew()
 
     def do_next_match(self) -> None:

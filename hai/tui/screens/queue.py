@@ -1,13 +1,16 @@
 """Tasks in the order in which they are served."""
 
+import shlex
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from hai.tui.model import Task, in_order
-from hai.tui.present import TASK_COLUMNS, state_of, task_labels
+from hai.tui.present import TASK_COLUMNS, task_labels, task_text
 from hai.tui.screens.tables import TableView
 from hai.tui.text import Line
 from hai.tui.verbs import TaskVerbs
+
+_OPTIONS = frozenset({"user", "state", "group", "name"})  # of hai-cli list
 
 
 class QueueScreen(TaskVerbs, TableView):
@@ -21,11 +24,7 @@ class QueueScreen(TaskVerbs, TableView):
         return int(row.id)
 
     def text(self, row: Any) -> str:
-        task: Task = row
-        return (
-            f"{task.id} {task.name} {task.user} {task.group} {task.priority} "
-            f"{state_of(task)} {task.why}"
-        )
+        return task_text(row)
 
     def labels(self, row: Any) -> Mapping[str, str]:
         return task_labels(row)
@@ -47,12 +46,10 @@ class QueueScreen(TaskVerbs, TableView):
         return line
 
     def twin(self) -> str:
-        words = ["hai-cli list -a"]
-        if self.filter.startswith("-l"):
-            for part in self.filter[2:].split(","):
-                key, _, value = part.strip().partition("=")
-                if key in ("user", "state", "group", "name"):
-                    words.append(f"--{key} {value.replace('@me', self.hai.model.user)}")
-        elif self.filter:
-            words.append(f"--no-trunc | grep -iE {self.filter!r}")
-        return " ".join(words)
+        text = self.filter_used.replace("@me", self.hai.model.user).strip()
+        labels = dict(pair.split("=", 1) for pair in text[2:].strip().split(",") if "=" in pair)
+        if not text:
+            return "hai-cli list -a"
+        if not text.startswith("-l") or not labels.keys() <= _OPTIONS or "held" in labels.values():
+            return f"hai-cli top --once {shlex.quote(f'queue {text}')}"
+        return " ".join(["hai-cli list -a", *(f"--{k} {shlex.quote(labels[k])}" for k in labels)])

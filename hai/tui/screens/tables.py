@@ -6,7 +6,6 @@ from typing import Any
 from textual.app import ComposeResult
 
 from hai.tui.columns import Column, header, laid_out, row_line
-from hai.tui.filters import matcher
 from hai.tui.messages import Chosen
 from hai.tui.present import Context
 from hai.tui.screens.view import View
@@ -23,8 +22,7 @@ class TableView(View):
     columns: Sequence[Column] = ()
 
     def __init__(self, filter: str = "") -> None:
-        super().__init__()
-        self.filter = filter
+        super().__init__(filter)
         self.total = 0
         self.table = Table(self.columns, id="table")
 
@@ -62,8 +60,8 @@ class TableView(View):
         table = self.table
         rows = self.rows()
         self.total = len(rows)
-        if self.filter.strip():
-            matches = matcher(self.filter.replace("@me", self.hai.model.user))
+        matches = self.matcher()
+        if matches is not None:
             rows = [row for row in rows if matches(self.text(row), self.labels(row))]
         column = next((c for c in self.columns if c.letter == table.sorted_by), None)
         if column is not None and column.sort is not None and table.sorted_by:

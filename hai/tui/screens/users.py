@@ -28,4 +28,4 @@ class UsersScreen(TableView):
 
     def twin(self) -> str:
         row = self.table.current
-        return f"hai-cli quota list {row.name}" if row else "hai-cli quota list"
+        return f"hai-cli quota list -u {row.name}" if row else "hai-cli quota list"

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from hai.errors import InvalidInput
 from hai.tui.actions import Action, actions_of, by_key
 from hai.tui.bars import footer_line, header_line
+from hai.tui.filters import Matcher, matcher
 from hai.tui.messages import Entered, Typed
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
@@ -25,11 +26,14 @@ class View(Screen[None]):
 
     view: ClassVar[str] = ""
     AUTO_FOCUS = ""
+    DEFAULT_CSS = "View { overflow: hidden; }"  # what a low terminal has no room for is not there
 
-    def __init__(self) -> None:
+    def __init__(self, filter: str = "") -> None:
         super().__init__()
         self.filter = ""
         self.filter_error = ""
+        self.filter_used = ""  # the last one that was whole: while one is typed it often is not
+        self._take_filter(filter)
         self._keys: dict[str, Action] = {}
         self._answers: dict[str, Callable[[str], object]] = {}
         self.title_strip = StripLine(lambda width: [self.title_line(width)], id="title")
@@ -171,12 +175,24 @@ class View(Screen[None]):
         )
 
     def set_filter(self, text: str) -> None:
+        self._take_filter(text)
+        self.show_model()
+        self.renew()
+
+    def _take_filter(self, text: str) -> None:
+        """What is no filter (yet) is said, and changes nothing of what is shown."""
         self.filter, self.filter_error = text, ""
         try:
-            self.show_model()
+            matcher(text)
         except InvalidInput as error:
             self.filter_error = error.message
-        self.renew()
+        else:
+            self.filter_used = text
+
+    def matcher(self) -> Matcher | None:
+        """Of the filter in use; None when all is shown."""
+        text = self.filter_used.replace("@me", self.hai.model.user)
+        return matcher(text) if text.strip() else None
 
     def on_typed(self, message: Typed) -> None:
         if message.kind == "filter":

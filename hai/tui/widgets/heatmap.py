@@ -21,6 +21,7 @@ class HeatMap(Lines):
         self._letters: Mapping[str, int] = {}
         self._rows: list[HeatRow] = []
         self._width = -1
+        self.hint = ""  # said when there are no nodes
         self.row = 0
         self.column = 0
 
@@ -55,11 +56,13 @@ class HeatMap(Lines):
         return nodes[min(self.column, len(nodes) - 1)] if nodes else None
 
     def count(self) -> int:
-        return len(self._rows)
+        return len(self._rows) or (1 if self.hint else 0)
 
     def line(self, index: int, width: int) -> tuple[Line, str]:
+        if not self._rows:
+            return [(f" {self.hint}", "dim")], ""
         row = self._rows[index]
-        line: Line = [(fit(row.caption, CAPTION), "title")]
+        line: Line = [(" ", ""), (fit(row.caption, CAPTION - 1), "title")]
         for place, node in enumerate(row.nodes):
             mark, role = heat_cell(node, self._holders, self._letters)
             here = index == self.row and place == min(self.column, len(row.nodes) - 1)

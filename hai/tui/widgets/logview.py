@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hai.tui.logbuffer import LINES_KEPT, LogBuffer, LogLine, Search
-from hai.tui.text import Line, pieces, printable
+from hai.tui.text import Line, pieces, precise_clock_of, printable
 from hai.tui.widgets.lines import Lines
 
 WRAPPED_CHARS = 20_000  # of one line; more is cut, and said so
@@ -140,7 +140,7 @@ class LogView(Lines):
     def _prefix(self, line: LogLine) -> str:
         if line.rank is None:
             return ""
-        time = f"{line.at[11:23]} " if self.shows_times else ""
+        time = f"{precise_clock_of(line.at)} " if self.shows_times else ""
         return f"{time}[{line.rank}] " if self.shows_ranks else time
 
     def line(self, index: int, width: int) -> tuple[Line, str]:
@@ -230,12 +230,15 @@ class LogView(Lines):
         self.reshape(wraps=not self.wraps)
 
     def go_to_match(self, *, forward: bool) -> None:
-        """The next match from the current one, or from the top of what is in sight."""
-        if self.search is None:
+        """The next match from the current one; at first one that is in sight, where there is any:
+        the first when going forward, the last when going back."""
+        if self.search is None or not self.buffer.lines:
             return
         here = self.found
-        if here is None:
-            here = self._line_at(self.top)[0] - (1 if forward else 0)
+        if here is None and forward:
+            here = self._line_at(self.top)[0] - 1
+        elif here is None:
+            here = self._line_at(min(self.top + self.room, self.count()) - 1)[0] + 1
         hit = self.search.after(here) if forward else self.search.before(here)
         if hit is None:
             return

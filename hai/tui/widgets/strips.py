@@ -10,7 +10,11 @@ from hai.tui.widgets.lines import Lines
 
 
 class StripLine(Lines, can_focus=False):
-    """A line (or a few) made by `build(width)` whenever it is drawn."""
+    """A line (or a few) made by `build(width)` whenever it is renewed.
+
+    Not when it is drawn: the library may draw it out of its cache, and what was made then would be
+    taken for what is in sight.
+    """
 
     DEFAULT_CSS = "StripLine { height: 1; }"
 
@@ -34,7 +38,8 @@ class StripLine(Lines, can_focus=False):
         return self.size.height
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._made = (self.size.width, self._build(self.size.width))
+        if self._made is None or self._made[0] != self.size.width:
+            self._made = (self.size.width, self._build(self.size.width))
         return super().render_lines(crop)
 
     def line(self, index: int, width: int) -> tuple[Line, str]:
