@@ -5,7 +5,7 @@ worked out when somebody asks: most waiting tasks are looked at by nobody.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hai.core.plan import Claim, Plan, Reason
@@ -65,23 +65,36 @@ class Board:
         claim = state.claims.get(task_id) if state else None
         if state is None or claim is None or claim.held:  # new, or resumed since the last tick
             return Reason(WaitCode.NOT_PLANNED)
-        if task_id not in self._reasons:
-            self._find_reasons(state, claim)
-        return self._reasons[task_id]
+        self.consider([task_id])
+        return self._reasons.get(task_id) or Reason(WaitCode.NOT_PLANNED)
 
-    def _find_reasons(self, state: SchedulerState, claim: Claim) -> None:
-        """Of this claim; if its user was given nodes, which took room in the quota, of all of the
-        user's at once, since what the plan did has to be tried for that."""
-        positions = self.positions(claim.group)
-        if (claim.group, claim.user) not in self._served:
-            reason = reason_of(state, self.decided, claim.task_id, positions)
-            self._reasons[claim.task_id] = reason
+    def consider(self, task_ids: Iterable[TaskId]) -> None:
+        """Find the reasons of all these at once. Where a user was given nodes, which took room in
+        the quota, what the plan did has to be tried: once for all is much cheaper."""
+        state = self.state
+        if state is None:
             return
-        with applied(state, self.decided):
-            for mine in [claim, *state.group(claim.group).queue.claims()]:
-                if mine.user == claim.user:
-                    reason = reason_of(state, self.decided, mine.task_id, positions)
-                    self._reasons[mine.task_id] = reason
+        unknown = (
+            state.claims.get(task_id) for task_id in task_ids if task_id not in self._reasons
+        )
+        claims = [one for one in unknown if one and one.state.is_waiting and not one.held]
+        positions = {group: self.positions(group) for group in {one.group for one in claims}}
+
+        def find(claim: Claim) -> None:
+            places = positions[claim.group]
+            self._reasons[claim.task_id] = reason_of(state, self.decided, claim.task_id, places)
+
+        served = [claim for claim in claims if self._was_served(claim)]
+        for claim in claims:
+            if not self._was_served(claim):
+                find(claim)
+        if served:
+            with applied(state, self.decided):
+                for claim in served:
+                    find(claim)
+
+    def _was_served(self, claim: Claim) -> bool:
+        return (claim.group, claim.user) in self._served
 
     def positions(self, group: GroupName) -> Mapping[TaskId, int]:
         """Places in the group's order of service, from 1; a second old, or more in long lines."""

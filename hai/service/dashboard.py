@@ -7,15 +7,16 @@ Nothing is read for nobody: without readers the loop looks every few seconds, fo
 import asyncio
 import re
 import secrets
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hai import __version__
 from hai.core.identity import User
 from hai.core.quota import Quota
-from hai.core.task import Event, WorkerKey
+from hai.core.task import Event, Task, WorkerKey
 from hai.core.types import FINAL_STATES, TaskState
 from hai.ports import Bus, Clock, Store, TaskQuery
 from hai.schema.dashboard import DashboardView, HistoryView, TaskRow
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 SAMPLE_SECONDS = 30.0
 SAMPLES = 120  # an hour
 _LOOK_SECONDS = 10.0  # without readers
-_REASONS_SECONDS = 2.0  # at least, between two looks at what the planner said
+_REASONS_SECONDS = 2.0  # at least, from one look at what the planner said to the next,
+_REASONS_SHARE = 0.2  # and so many that the looks take no more of the time than this
+_AT_ONCE = 500  # rows, without serving others
 _LEAST_SECONDS = 0.25  # between two pieces for one reader
 _HINT_SECONDS = 2.0  # without a hint
 _USAGE_SECONDS = 5.0
@@ -97,7 +100,7 @@ class Dashboard:
         self._usage_at = float("-inf")
         self._usage_version = 0
         self._ticks = -1
-        self._reasons_at = float("-inf")
+        self._reasons_due = float("-inf")
         self._reading = asyncio.Lock()
 
     # keeping up
@@ -118,9 +121,12 @@ class Dashboard:
             if self._event < 0 or not await self._catch_up():
                 await self._load()
             now = self._clock.now()
-            if self._ticks != self._board.ticks and now - self._reasons_at >= _REASONS_SECONDS:
-                self._ticks, self._reasons_at = self._board.ticks, now
+            if self._ticks != self._board.ticks and now >= self._reasons_due:
+                self._ticks = self._board.ticks
+                began = time.perf_counter()
                 await self._reconsider()
+                took = time.perf_counter() - began
+                self._reasons_due = now + max(_REASONS_SECONDS, took / _REASONS_SHARE)
             self._mirror.arrange()
 
     async def _load(self) -> None:
@@ -133,11 +139,7 @@ class Dashboard:
         over = TaskQuery(states=FINAL_STATES, page_size=FINISHED_KEPT)
         finished = reversed((await self._store.list_tasks(over)).tasks)
         query = TaskQuery(states=_UNFINISHED, page_size=_ALL)
-        tasks = (*finished, *(await self._store.list_tasks(query)).tasks)
-        for count, task in enumerate(tasks):
-            mirror.put(task, self._views.task(task))
-            if count % 500 == 499:
-                await asyncio.sleep(0)  # let others be served in between
+        await self._put([*finished, *(await self._store.list_tasks(query)).tasks], mirror)
         await self._read_cluster()
         self._mirror, self._event = mirror, last
 
@@ -157,8 +159,7 @@ class Dashboard:
         return True
 
     async def _take(self, page: list[Event]) -> None:
-        for task in await self._store.tasks(ids_of(page)):
-            self._mirror.put(task, self._views.task(task))
+        await self._put(await self._store.tasks(ids_of(page)), self._mirror)
         if any(event.draft.task_id is None for event in page):
             await self._read_cluster()
         self._mirror.events.extend(page)
@@ -167,11 +168,15 @@ class Dashboard:
     async def _reconsider(self) -> None:
         """The planner has spoken: reasons, places and slices may be others."""
         self._mirror.version += 1
-        for count, kept in enumerate(list(self._mirror.tasks.values())):
-            if not kept.task.state.is_final:
-                self._mirror.put(kept.task, self._views.task(kept.task))
-            if count % 500 == 499:
-                await asyncio.sleep(0)
+        kept = [kept.task for kept in self._mirror.tasks.values() if not kept.task.state.is_final]
+        await self._put(kept, self._mirror)
+
+    async def _put(self, tasks: Sequence[Task], mirror: Mirror) -> None:
+        for first in range(0, len(tasks), _AT_ONCE):
+            some = tasks[first : first + _AT_ONCE]
+            for task, view in zip(some, self._views.tasks(some), strict=True):
+                mirror.put(task, view)
+            await asyncio.sleep(0)  # let others be served in between
 
     async def _read_cluster(self) -> None:
         nodes, quotas = await self._store.nodes(), await self._store.quotas()

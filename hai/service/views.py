@@ -81,6 +81,11 @@ class Views:
             **self._turn(task),
         }
 
+    def tasks(self, tasks: Sequence[Task]) -> list[TaskView]:
+        """Of many at once, which is cheaper."""
+        self._board.consider(task.id for task in tasks if task.state.is_waiting)
+        return [self.task(task) for task in tasks]
+
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
         attempt = task.attempt
@@ -128,7 +133,7 @@ class Views:
         page: TaskPage = await self._store.list_tasks(query)
         return {
             "schema_version": SCHEMA_VERSION,
-            "tasks": [self.task(task) for task in page.tasks],
+            "tasks": self.tasks(page.tasks),
             "total": page.total,
             "page": query.page,
             "page_size": query.page_size,
