@@ -1,0 +1,62 @@
+"""What the views read of the last tick: reasons on demand, of one task or of many at once."""
+
+import pytest
+
+from hai.core.plan import Reason
+from hai.core.planner import plan
+from hai.core.quota import EVERYONE, Quota
+from hai.core.types import Priority, TaskId, WaitCode
+from hai.service import board as module
+from hai.service.board import Board
+from tests.unit.core.clusters import GROUP, nodes, state_of, waiting
+
+NOW = 10_000.0
+WAITING = [TaskId(number) for number in range(3, 9)]
+
+
+@pytest.fixture
+def board() -> Board:
+    """Alice may have two nodes and gets them now, so her other six wait; bob gets two as well."""
+    claims = [
+        *(waiting(number, user="alice") for number in range(1, 9)),
+        waiting(9, 2, user="bob"),
+    ]
+    quotas = [Quota(EVERYONE, GROUP, Priority.NORMAL, 2)]
+    state = state_of(nodes(4), claims, quotas, now=NOW)
+    found = Board()
+    found.post(state, plan(state, NOW), now=NOW, seconds=0.01)
+    return found
+
+
+def test_what_the_plan_gave_counts_in_the_reasons_of_the_same_user(board: Board) -> None:
+    assert {board.reason(one, held=False).code for one in WAITING} == {WaitCode.QUOTA_EXCEEDED}
+
+
+def test_many_at_once_have_the_reasons_of_one_by_one(board: Board) -> None:
+    alone = {one: board.reason(one, held=False) for one in WAITING}
+    again = Board()
+    assert board.state is not None
+    again.post(board.state, board.decided, now=NOW, seconds=0.01)
+    again.consider(alone)
+    assert {one: again.reason(one, held=False) for one in alone} == alone
+
+
+def test_no_more_is_found_than_is_asked_for(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tasks the user has: a page of a list must not cost the whole line."""
+    found: list[TaskId] = []
+
+    def noted(state: object, decided: object, task_id: TaskId, places: object) -> Reason:
+        found.append(task_id)
+        return Reason(WaitCode.NOT_PLANNED)
+
+    monkeypatch.setattr(module, "reason_of", noted)
+    board.reason(WAITING[0], held=False)
+    board.reason(WAITING[0], held=False)
+    board.consider(WAITING[:3])
+    assert found == WAITING[:3]
+
+
+def test_a_board_without_a_tick_has_nothing_to_consider() -> None:
+    board = Board()
+    board.consider(WAITING)
+    assert board.reason(WAITING[0], held=False).code is WaitCode.NOT_PLANNED
