@@ -1,15 +1,19 @@
 """What routes get: the services of this server and the user who asks."""
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.responses import StreamingResponse
 
 from hai.core.identity import User
-from hai.errors import AuthRequired
+from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
+from hai.server.sse import event_stream
 from hai.service.board import Board
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
@@ -88,3 +92,24 @@ async def caller(token: Bearer, served: Served) -> User:
 
 
 Caller = Annotated[User, Depends(caller)]
+
+
+async def streaming(
+    token: Bearer, served: Served
+) -> Callable[[AsyncIterator[bytes]], StreamingResponse]:
+    """Makes the reply of a stream. Its reader is told to come again when the token is revoked or
+    has expired, and is refused then."""
+
+    async def is_welcome() -> bool:
+        try:
+            await served.users.authenticate(token)
+        except AuthRequired:
+            return False
+        except Unavailable:  # the database is away: nobody can tell
+            return True
+        return True
+
+    return partial(event_stream, may_go_on=is_welcome)
+
+
+Streaming = Annotated[Callable[[AsyncIterator[bytes]], StreamingResponse], Depends(streaming)]

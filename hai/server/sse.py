@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from starlette.responses import StreamingResponse
@@ -18,12 +18,20 @@ def sse(event: str, data: object, cursor: str | None = None) -> bytes:
     return f"{head}event: {event}\ndata: {text}\n\n".encode("utf-8", "replace")
 
 
-async def _kept_alive(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _kept_alive(
+    events: AsyncIterator[bytes], may_go_on: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
     """The events, with a comment whenever nothing was said for a while, so that proxies and
-    clients can tell a quiet stream from a dead one."""
+    clients can tell a quiet stream from a dead one. As often it is asked whether it may go on."""
     pending: asyncio.Task[bytes] | None = None
+    clock = asyncio.get_running_loop().time
+    asked_at = clock()
     try:
         while True:
+            if clock() - asked_at >= KEEP_ALIVE_SECONDS:
+                if not await may_go_on():
+                    return
+                asked_at = clock()
             if pending is None:
                 pending = asyncio.ensure_future(_next(events))
             done, _ = await asyncio.wait({pending}, timeout=KEEP_ALIVE_SECONDS)
@@ -50,7 +58,13 @@ async def _next(events: AsyncIterator[bytes]) -> bytes:
         return b""
 
 
-def event_stream(events: AsyncIterator[bytes]) -> StreamingResponse:
-    """A reply that is not cached and not buffered on its way."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_kept_alive(events), media_type="text/event-stream", headers=headers)
+def event_stream(
+    events: AsyncIterator[bytes], may_go_on: Callable[[], Awaitable[bool]]
+) -> StreamingResponse:
+    """A reply that is not cached and not buffered on its way; it ends early when it may not go
+    on any more, which is asked every KEEP_ALIVE_SECONDS."""
+    return StreamingResponse(
+        _kept_alive(events, may_go_on),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

@@ -205,6 +205,21 @@ async def test_tokens_can_be_made_expire_and_be_revoked(
     assert await store.user_of_token("0" * 64, clock.now()) is None
 
 
+@pytest.mark.parametrize("path", ["events?follow=true", "dashboard/stream"])
+async def test_a_stream_ends_with_its_token(
+    platform: Platform, alice: Client, admin: Client, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("hai.server.sse.KEEP_ALIVE_SECONDS", 0.02)
+    made = (await alice.post("/api/v1/users/alice/tokens", json={"label": "ci"})).json()
+    async with connect(platform, made["token"]) as other, asyncio.timeout(20):
+        assert (await other.get("/api/v1/whoami")).status_code == 200
+        stream = asyncio.create_task(other.get(f"/api/v1/{path}"))
+        await submit(alice, "meanwhile")
+        assert (await admin.delete(f"/api/v1/tokens/{made['id']}")).status_code == 204
+        assert (await stream).status_code == 200
+        assert (await other.get(f"/api/v1/{path}")).status_code == 401
+
+
 @pytest.mark.parametrize("name", ["all", "me"])
 async def test_no_user_is_called_like_a_word_for_users(admin: Client, name: str) -> None:
     refused = await admin.post("/api/v1/users", json={"name": name, "uid": 2000})

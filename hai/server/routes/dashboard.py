@@ -10,8 +10,8 @@ from starlette.responses import StreamingResponse
 
 from hai.errors import Unavailable
 from hai.schema.dashboard import DashboardView
-from hai.server.deps import Caller, Served
-from hai.server.sse import event_stream, sse
+from hai.server.deps import Caller, Served, Streaming
+from hai.server.sse import sse
 
 router = APIRouter(prefix="/dashboard", tags=["dashboard"])
 
@@ -24,7 +24,11 @@ async def dashboard(user: Caller, served: Served) -> JSONResponse:
 
 @router.get("/stream")
 async def stream(
-    user: Caller, served: Served, cursor: str = "", last_event_id: Annotated[str, Header()] = ""
+    user: Caller,
+    served: Served,
+    reply: Streaming,
+    cursor: str = "",
+    last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
     """The same in pieces, and then what changes, as it changes. Ids are cursors to resume from."""
 
@@ -34,4 +38,4 @@ async def stream(
             async for piece in served.dashboard.follow(user, start, served.logs.closing):
                 yield sse("dashboard", piece, piece["cursor"] or None)
 
-    return event_stream(pieces())
+    return reply(pieces())

@@ -13,8 +13,8 @@ from hai.core.task import Task
 from hai.core.types import UserName
 from hai.errors import InvalidInput
 from hai.schema.views import LogLine
-from hai.server.deps import Caller, Served, Services
-from hai.server.sse import event_stream, sse
+from hai.server.deps import Caller, Served, Services, Streaming
+from hai.server.sse import sse
 from hai.service.access import require_owner
 from hai.service.ledger import follow_events
 from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, StateNow
@@ -53,6 +53,7 @@ async def logs(
     ref: str,
     user: Caller,
     served: Served,
+    reply: Streaming,
     params: Annotated[LogParams, Query()],
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
@@ -62,7 +63,7 @@ async def logs(
     query = params.query(last_event_id)
     items = served.logs.stream(task, query)
     first = await anext(aiter(items), None)  # errors in the question become a reply, not a stream
-    return event_stream(_encode(served, first, items))
+    return reply(_encode(served, first, items))
 
 
 async def _encode(
@@ -120,10 +121,10 @@ class _States:
 
 
 @router.get("/tasks/{ref}/watch")
-async def watch(ref: str, user: Caller, served: Served) -> StreamingResponse:
+async def watch(ref: str, user: Caller, served: Served, reply: Streaming) -> StreamingResponse:
     """`state` now and after every change, `end` when the task has ended."""
     task = await served.tasks.find(user, ref)
-    return event_stream(_encode(served, None, served.logs.watch(task)))
+    return reply(_encode(served, None, served.logs.watch(task)))
 
 
 class EventParams(BaseModel):
@@ -149,6 +150,7 @@ class EventParams(BaseModel):
 async def events(
     caller: Caller,
     served: Served,
+    reply: Streaming,
     params: Annotated[EventParams, Query()],
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
@@ -169,7 +171,7 @@ async def events(
         async for line in found:
             yield sse("event", event_view(line), str(line.id))
 
-    return event_stream(lines())
+    return reply(lines())
 
 
 def parse_ranks(text: str) -> frozenset[int] | None:
