@@ -119,9 +119,12 @@ class Output:
             self._write(self.render([item], layout))
 
     def document(self, document: Any, *, as_json: bool = False) -> None:
-        """A nested document: YAML for people, JSON when asked for."""
-        as_json = as_json or self.format in (Format.JSON, Format.JSONL)
-        self._write(_json(document) if as_json else _yaml(document))
+        """A nested document: YAML for people, JSON when asked for, as one line for -o jsonl."""
+        if self.format is Format.JSONL:
+            self._write(_json_line(document))
+        else:
+            as_json = as_json or self.format is Format.JSON
+            self._write(_json(document) if as_json else _yaml(document))
 
     def text(self, text: str) -> None:
         """Plain lines for people."""
@@ -147,7 +150,7 @@ class Output:
                 return _yaml([self._chosen(item, layout) for item in items])
             case Format.JSONL:
                 chosen = (self._chosen(item, layout) for item in items)
-                return "".join(json.dumps(item, ensure_ascii=True) + "\n" for item in chosen)
+                return "".join(map(_json_line, chosen))
             case Format.CSV:
                 return self._csv(items, layout)
             case Format.TABLE | Format.WIDE:
@@ -285,6 +288,10 @@ def _sort_key(value: object) -> tuple[int, float, str]:
 def _json(document: Any) -> str:
     # ASCII escapes keep the text valid in every terminal encoding, and undecoded bytes lossless.
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _json_line(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=True) + "\n"
 
 
 def _yaml(document: Any) -> str:

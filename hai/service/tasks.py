@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from hai.core import lifecycle
+from hai.core import lifecycle, phrases
 from hai.core.identity import User
 from hai.core.quota import QuotaTable
 from hai.core.refusals import name_in_use
@@ -254,7 +254,8 @@ def _check_limit(
         limit, where = quotas.limit(user, group, priority), f"at {priority.name}"
     if nodes > limit:
         raise OverQuota(
-            f"{nodes} nodes are over the quota of {user}: {limit} in {group} {where}",
+            f"{phrases.nodes(nodes)} {phrases.are(nodes)} over the quota of {user}: "
+            f"{limit} in {group} {where}",
             hint="hai-cli whoami shows your quotas",
             details={"limit": limit, "nodes": nodes},
         )

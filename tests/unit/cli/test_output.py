@@ -58,6 +58,13 @@ def test_jsonl_is_one_object_per_line() -> None:
     assert [json.loads(line) for line in shown(Format.JSONL).splitlines()] == TASKS
 
 
+def test_a_nested_document_is_one_line_of_jsonl() -> None:
+    output = Output(format=Format.JSONL, stream=(stream := io.StringIO()))
+    output.document({"tasks": TASKS})
+    assert stream.getvalue().count("\n") == 1
+    assert json.loads(stream.getvalue()) == {"tasks": TASKS}
+
+
 def test_yaml_reads_back() -> None:
     import yaml
 
