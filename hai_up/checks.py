@@ -116,7 +116,9 @@ def _folder_problem(root: Path, nearest: Path) -> str:
         return f"{nearest} is not writable for you"
     if root.exists() and root.stat().st_uid != os.geteuid():
         return f"{root} belongs to another user"
-    if root.exists() and not Layout(root).state.exists() and any(root.iterdir()):
+    names = {path.name for path in root.iterdir()} if root.exists() else set()
+    # The lock comes first: another hai-up may just be making this folder a platform.
+    if names and not names & {Layout(root).lock.name, Layout(root).state.name}:
         return f"{root} holds other files and is not a data folder of HAI"
     return ""
 

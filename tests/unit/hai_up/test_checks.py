@@ -34,6 +34,13 @@ def test_a_new_folder_is_fine(tmp_path: Path) -> None:
     assert check_disk(options(tmp_path / "a")).status != FAIL
 
 
+@pytest.mark.parametrize("mark", ["hai-up.lock", "hai-up.json"])
+def test_a_folder_that_another_run_begins_to_fill_is_ours(tmp_path: Path, mark: str) -> None:
+    (tmp_path / mark).touch()
+    (tmp_path / "override.toml").touch()
+    assert check_folder(options(tmp_path)).status == OK
+
+
 def test_folders_that_will_not_do(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
