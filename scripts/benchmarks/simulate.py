@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "docs" / "examples" / "traces" / "venus_vcvGl_sept2020.csv.gz"
 TRACES = Path(os.environ.get("HAI_TRACES") or ROOT.parent / "shared" / "traces")
 SIX_MONTHS = TRACES / "helios_venus_2020_clamp48h.csv.gz"
-POOLS = (80, 96, 135)
+POOL = 135  # on fewer nodes the line grows for months; scripts.benchmarks.traces has those
 
 
 def simulation() -> list[Figure]:
@@ -37,11 +37,9 @@ def simulation() -> list[Figure]:
     if not SIX_MONTHS.is_file():
         print(f"{SIX_MONTHS.name} is not in {TRACES}: not measured", file=sys.stderr)
         return figures
-    for nodes in POOLS:
-        jobs = _jobs(SIX_MONTHS, nodes)
-        name = f"simulate {len(jobs):,} jobs on {nodes} nodes"
-        figures.append(figure(name, [_seconds(jobs, nodes)], "s", "<=", 300))
-    return figures
+    jobs = _jobs(SIX_MONTHS, POOL)
+    name = f"simulate {len(jobs):,} jobs on {POOL} nodes"
+    return [*figures, figure(name, [_seconds(jobs, POOL)], "s", "<=", 300)]
 
 
 def _jobs(path: Path, nodes: int) -> tuple[Job, ...]:
