@@ -31,6 +31,7 @@ def header_line(hai: "HaiTop", width: int) -> Line:
         ([*title, *server, *user, *badge], [*nodes, *state]),
         ([*title, *user, *badge], [*nodes, *state]),
         ([*title, *badge], [*nodes, *state]),
+        ([*title, *badge], state),
     ):
         blanks = width - line_width(left) - line_width(right)
         if blanks > 0:
