@@ -5,7 +5,8 @@ from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.queue import LevelOf, Queue
 from hai.core.quota import Account, Ledger, QuotaTable
-from hai.core.running import Running
+from hai.core.returning import Returning
+from hai.core.running import Hold, Running, standing
 from hai.core.share import Shares
 from hai.core.types import GroupName, Priority, UserName
 
@@ -18,6 +19,7 @@ class GroupState:
         self.ground = Ground()
         self.shares = Shares(policy, now)
         self.running = Running(policy)
+        self.returning = Returning(self.account)
         self.queue = Queue(self._room_of, self._turn_of)
         self._ledger = Ledger(quotas)
 
@@ -40,23 +42,34 @@ class GroupState:
         account.used[claim.level] += nodes
         if claim.state.is_leaving:
             account.leaving[claim.level] += nodes
+        self.returning.refresh(claim.user)
 
     def settle(self, claim: Claim, now: float) -> None:
         """An active claim's nodes are held in the grounds: it is a possible victim."""
         if len(self.ground.zones_of(claim.holds)) > 1:
             self.ground.spanning.add(claim.task_id)
         if not claim.state.is_leaving:
-            self.running.add(claim, self.ground.usable_in(claim.holds), now)
+            self._stand(claim, now)
 
     def unsettle(self, claim: Claim) -> None:
         self.ground.spanning.discard(claim.task_id)
-        self.running.remove(claim.task_id)
+        self._lift(claim)
 
     def renew(self, claim: Claim, now: float) -> None:
         """Time may have changed how firmly it holds its nodes, or what it costs."""
         if self.running.is_stale(claim, now):
-            self.running.remove(claim.task_id)
-            self.running.add(claim, self.ground.usable_in(claim.holds), now)
+            self._lift(claim)
+            self._stand(claim, now)
+
+    def _stand(self, claim: Claim, now: float) -> None:
+        gains = self.ground.usable_in(claim.holds)
+        is_firm = self.running.hold_of(claim, now) is not Hold.BACKFILL
+        self.running.add(claim, gains, now)
+        self.returning.add(claim, standing(claim), gains, is_firm=is_firm)
+
+    def _lift(self, claim: Claim) -> None:
+        self.running.remove(claim.task_id)
+        self.returning.remove(claim)
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it can not."""

@@ -165,28 +165,16 @@ class _Turn:
         if not self._policy.preemption:
             return None
         keeper = HIGHER
+        running = self._group.running
         for zones in self._ground.options(claim.nodes):
             short = self._ground.missing(claim.nodes, zones)
-            short -= self._group.running.reach_later(level, zones)
-            own = self._group.running.held_by(claim.user, level, zones)
-            if short + own + self._group.running.drift(level, zones) <= 0:
+            short -= running.reach_later(level, zones)
+            short += self._group.returning.nodes_above(claim.user, level, zones)
+            if short + running.held_by(claim.user, level, zones) <= 0:
                 return None
-            if short + own <= 0:
-                short += self._out_of_reach(claim, level, zones)
-                if short + own <= 0:
-                    return None
             if short <= 0:
                 keeper = OWN
         return keeper
-
-    def _out_of_reach(self, claim: Claim, level: Priority, zones: Zones) -> int:
-        """What is held by those who would come back above the claim: they are not asked to leave,
-        slice or not."""
-        return sum(
-            holds
-            for holder, holds in self._group.running.drifting(claim.user, level, zones)
-            if self._would_return(holder, level)
-        )
 
     def _victims(
         self, claim: Claim, level: Priority, zones: Zones, needed: int
@@ -209,18 +197,9 @@ class _Turn:
                     return False
                 if is_firm and not is_due and shares.key(victim.user) <= share:
                     return False
-            return not self._would_return(victim, level)
+            return not self._group.returning.is_above(victim, level)
 
         return self._group.running.victims(level, zones, needed, may_take)
-
-    def _would_return(self, victim: Claim, level: Priority) -> bool:
-        """Whether it would come back to the line above the claim that it left for: the user has
-        gained room at a higher level, or asked for one."""
-        if victim.priority is victim.level:
-            return False
-        account = self._group.account(victim.user)
-        later = account.level_later(victim.priority, victim.nodes)
-        return later is not None and later > level
 
     def _start(self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool) -> None:
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)

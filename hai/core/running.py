@@ -69,8 +69,6 @@ class Running:
         self._lines: dict[tuple[Priority, Hold], list[CostKey]] = {}
         self._totals: dict[tuple[Priority, Hold], dict[str, int]] = {}
         self._own: dict[tuple[UserName, Priority], dict[str, int]] = {}  # but for backfill
-        self._drifting: set[TaskId] = set()  # do not ask for the level that they are charged at
-        self._drift: dict[Priority, dict[str, int]] = {}  # what those hold, by level
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -83,11 +81,6 @@ class Running:
         place = _Place(standing(claim), self.hold_of(claim, now), self._cost(claim, now), gains)
         self._claims[claim.task_id] = claim
         self._places[claim.task_id] = place
-        if claim.priority is not claim.level:
-            self._drifting.add(claim.task_id)
-            drift = self._drift.setdefault(place.level, {})
-            for zone, count in gains.items():
-                drift[zone] = drift.get(zone, 0) + count
         at = (place.level, place.hold)
         insort(self._lines.setdefault(at, []), place.cost)
         totals = self._totals.setdefault(at, {})
@@ -104,11 +97,6 @@ class Running:
         if place is None:
             return
         claim = self._claims.pop(task_id)
-        if task_id in self._drifting:
-            self._drifting.discard(task_id)
-            drift = self._drift[place.level]
-            for zone, count in place.gains.items():
-                drift[zone] -= count
         at = (place.level, place.hold)
         line = self._lines[at]
         del line[bisect_left(line, place.cost)]
@@ -164,26 +152,6 @@ class Running:
             if standing_at <= level
             for zone in zones
         )
-
-    def drift(self, level: Priority, zones: Zones) -> int:
-        """No less than all that `drifting` tells of."""
-        return sum(
-            totals.get(zone, 0)
-            for at, totals in self._drift.items()
-            if at <= level
-            for zone in zones
-        )
-
-    def drifting(
-        self, user: UserName, level: Priority, zones: Zones
-    ) -> Iterator[tuple[Claim, int]]:
-        """Claims at this level or lower that do not ask for the level that they are charged at, and
-        what they hold in these zones; without those that `held_by` counts for the user."""
-        for task_id in self._drifting:
-            claim, place = self._claims[task_id], self._places[task_id]
-            is_own = claim.user == user and place.level is level
-            if place.level <= level and not (is_own and place.hold is not Hold.BACKFILL):
-                yield claim, sum(place.gains.get(zone, 0) for zone in zones)
 
     def held_by(self, user: UserName, level: Priority, zones: Zones) -> int:
         """What the user's own tasks at this level hold, which no other of theirs can take."""
