@@ -28,7 +28,7 @@ from hai.core.running import Hold, standing
 from hai.core.state import SchedulerState
 from hai.core.steps import leaving, starting
 from hai.core.trial import Trial, trial
-from hai.core.types import NodeName, Priority, TaskId, UserName, WaitCode
+from hai.core.types import NodeName, Priority, TaskId, WaitCode
 
 __all__ = ["plan"]
 
@@ -99,7 +99,7 @@ class _Turn:
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
-        self._queue.let_fall()
+        self._queue.let_fall(level)
         self._passed = set()
         self._widest = self._ground.widest
         for claim in self._in_order(level):
@@ -125,19 +125,12 @@ class _Turn:
             yield turn
 
     def _overdue(self, level: Priority) -> Iterator[Claim]:
-        served: set[UserName] = set()
-        passed = 0
-        while self._widest >= self._queue.narrowest(level):
-            user = self._queue.overdue(level, self._overdue_since, served, passed)
-            if user is None:
+        for user in self._queue.overdue(level, self._overdue_since):
+            if self._widest < self._queue.narrowest(level):
                 return
-            served.add(user)
             claim = self._queue.head_of(user, level)
             if claim is not None and self._may_stand(claim):
                 yield claim
-                if claim.task_id not in self._passed:
-                    continue
-            passed += 1
 
     def _may_stand(self, claim: Claim) -> bool:
         return claim.nodes <= self._widest and claim.task_id not in self._passed

@@ -46,10 +46,9 @@ class _Line:
                 yield self._serve(task_id)
         since = self._state.now - self._state.policy.patience_seconds
         served = set(self._used)  # whoever has just started something has not waited long
-        while (user := self._group.queue.overdue(self._level, since, served)) is not None:
-            served.add(user)
+        for user in self._group.queue.overdue(self._level, since):
             key = self._next_of(user)
-            if key is not None:
+            if key is not None and user not in served:
                 yield self._serve(key[3])
         yield from self._in_turn()
 

@@ -38,6 +38,7 @@ def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
             claim.task_id: vars_of(running, claim.task_id)
             for claim in sorted(running.claims(), key=lambda claim: claim.task_id)
         },
+        "returning": _returning(group),
         "used": _used(group),
     }
     if with_shares:
@@ -46,16 +47,27 @@ def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
         found["started"] = {user: group.shares.last_start(user) for user in users}
         found["orders"] = {
             level: {width: list(order) for width, order in sorted(widths.items())}
-            for level, widths in sorted(queue._orders.items())
+            for level, widths in sorted(queue._cells._orders.items())
             if widths
         }
-        found["waiters"] = {level: list(w) for level, w in sorted(queue._waiters.items()) if w}
+        waiters = sorted(queue._cells._waiters.items())
+        found["waiters"] = {level: list(waiting) for level, waiting in waiters if waiting}
     return found
 
 
 def vars_of(running: Any, task_id: int) -> tuple[Any, ...]:
     place = running._places[task_id]
     return place.level, place.hold, place.cost, {z: n for z, n in place.gains.items() if n}
+
+
+def _returning(group: GroupState) -> dict[Any, Any]:
+    returning = group.returning
+    returning._settle()
+    return {
+        at: {zone: count for zone, count in gains.items() if count}
+        for at, gains in sorted(returning._totals.items())
+        if any(gains.values())
+    }
 
 
 def _used(group: GroupState) -> dict[str, Any]:

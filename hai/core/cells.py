@@ -1,0 +1,125 @@
+"""Where waiting claims stand: cells of alike claims, in order by level and width.
+
+Claims of one user, one asked priority and one width form a cell: they are interchangeable but for
+their place in their user's line.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from hai.core.plan import Claim
+from hai.core.types import Priority, TaskId, UserName
+
+OwnKey = tuple[bool, float, float, TaskId]
+CellKey = tuple[Priority, int]  # asked priority and width
+Turn = tuple[float, float]  # the user's share (the lowest comes first) and last start
+Entry = tuple[float, float, UserName, OwnKey, Priority, int]
+Place = tuple[float, float, UserName]  # share, or waiting since; the tie of the entries; user
+
+LevelOf = Callable[[Priority, int], Priority | None]
+
+
+def own_key(claim: Claim) -> OwnKey:
+    """Orders the claims of one user: who lost a node, then the user's own ranks, then who joined
+    the line first. A suspended task joins it anew: what ran long lets the user's others by."""
+    return (not claim.first, claim.custom_rank, claim.line_since, claim.task_id)
+
+
+@dataclass(slots=True)
+class Cell:
+    """Claims of one user, asked priority and width, first come, first served."""
+
+    line: list[OwnKey] = field(default_factory=list)
+    level: Priority | None = None
+    entry: Entry | None = None
+
+
+@dataclass(slots=True)
+class Member:
+    """One user's cells, and since when the user waits at each level."""
+
+    cells: dict[CellKey, Cell] = field(default_factory=dict)
+    waits: dict[Priority, Place] = field(default_factory=dict)
+
+    def heads_at(self, level: Priority, level_of: LevelOf) -> Iterator[tuple[OwnKey, CellKey]]:
+        """The first of each cell that belongs to the level now."""
+        for key, cell in self.cells.items():
+            asked = key[0]
+            may_be = asked is level or asked is Priority.AUTO
+            if may_be and cell.line and level_of(asked, key[1]) is level:
+                yield cell.line[0], key
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A user's place at one level: the entries in order, and since when the user waits there."""
+
+    entries: list[Entry]
+    waiter: Place
+
+
+def standing_of(user: UserName, turn: Turn, heads: Iterable[tuple[OwnKey, CellKey]]) -> Standing:
+    """Where these heads of one level, one at least, put their user. Of two users with the same
+    share the one who has waited longer at the level comes first."""
+    heads = sorted(heads)
+    share, last_start = turn
+    tie = min(own[2] for own, _ in heads)
+    entries = [(share, tie, user, own, asked, width) for own, (asked, width) in heads]
+    return Standing(entries, (max(tie, last_start), tie, user))
+
+
+class Cells:
+    """The cells that stand at some level: by width in the order of their users' turns, and the
+    users by how long they have waited."""
+
+    def __init__(self) -> None:
+        self._orders: dict[Priority, dict[int, list[Entry]]] = {}
+        self._waiters: dict[Priority, list[Place]] = {}
+
+    def levels(self) -> list[Priority]:
+        """Levels at which some cell stands, highest first."""
+        return sorted((level for level, widths in self._orders.items() if widths), reverse=True)
+
+    def widths(self, level: Priority) -> dict[int, list[Entry]]:
+        """The level's entries in order, by width: to look at."""
+        return self._orders.get(level, {})
+
+    def waiters(self, level: Priority) -> list[Place]:
+        """The level's users, the one who waits longest first: to look at."""
+        return self._waiters.get(level, [])
+
+    def waits_after(self, after: float) -> float | None:
+        """The earliest time later than `after` since when a user waits."""
+        found = []
+        for waiters in self._waiters.values():
+            at = bisect_right(waiters, (after, float("inf")))
+            if at < len(waiters):
+                found.append(waiters[at][0])
+        return min(found, default=None)
+
+    def place(self, cell: Cell, level: Priority | None, entry: Entry | None) -> None:
+        """The cell stands there from now on; nowhere if these are None."""
+        if cell.entry == entry and cell.level is level:
+            return
+        if cell.entry is not None and cell.level is not None:
+            widths, width = self._orders[cell.level], cell.entry[5]
+            order = widths[width]
+            del order[bisect_left(order, cell.entry)]
+            if not order:
+                del widths[width]
+        if entry is not None and level is not None:
+            insort(self._orders.setdefault(level, {}).setdefault(entry[5], []), entry)
+        cell.entry = entry
+        cell.level = level
+
+    def set_waits(self, member: Member, waits: dict[Priority, Place]) -> None:
+        """Since when the member's user waits at each level."""
+        if waits == member.waits:
+            return
+        for level, waiter in member.waits.items():
+            waiters = self._waiters[level]
+            del waiters[bisect_left(waiters, waiter)]
+        for level, waiter in waits.items():
+            insort(self._waiters.setdefault(level, []), waiter)
+        member.waits = waits

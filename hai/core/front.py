@@ -1,0 +1,222 @@
+"""The front of a group's lines: who is served next, also while decisions are being tried.
+
+During a trial claims only leave their lines, and whoever gets nodes only moves back: less quota, a
+higher share, later claims. So the cells stay where they are, a user who has receded is looked at
+anew when met at the front of a level, and stands in an order of its own there until the trial ends.
+One who is not met costs nothing, as most of those do whose hand-over is under way; and to forget
+all that was tried costs nothing either.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hai.core.cells import (
+    Cells,
+    Entry,
+    LevelOf,
+    Member,
+    OwnKey,
+    Place,
+    Standing,
+    Turn,
+    standing_of,
+)
+from hai.core.types import Priority, TaskId, UserName
+
+_NOBODY = Member()
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """A receded user as found at a level."""
+
+    changes: int  # of the user, by then
+    standing: Standing | None
+
+
+@dataclass(slots=True)
+class _Receded:
+    """Those met at one level so far; their cells are passed over."""
+
+    users: dict[UserName, _Met] = field(default_factory=dict)
+    order: list[Place] = field(default_factory=list)
+    waiters: list[Place] = field(default_factory=list)
+    passed: dict[int, int] = field(default_factory=dict)  # entries in front, by width
+    narrowest: float = math.inf
+
+    def set(self, user: UserName, met: _Met) -> None:
+        old = self.users.get(user)
+        if old is not None and old.standing is not None:
+            _discard(self.order, old.standing.entries[0][:3])
+            _discard(self.waiters, old.standing.waiter)
+        self.users[user] = met
+        if met.standing is not None:
+            insort(self.order, met.standing.entries[0][:3])
+            insort(self.waiters, met.standing.waiter)
+            widths = (entry[5] for entry in met.standing.entries)
+            self.narrowest = min(self.narrowest, *widths)
+
+
+class Front:
+    """`room_of(user)` gives the function that says at which level a gang that asks for some level
+    has room now, `turn_of(user)` the user's share and last start."""
+
+    def __init__(
+        self,
+        cells: Cells,
+        members: Mapping[UserName, Member],
+        room_of: Callable[[UserName], LevelOf],
+        turn_of: Callable[[UserName], Turn],
+    ) -> None:
+        self._cells = cells
+        self._members = members
+        self._room_of = room_of
+        self._turn_of = turn_of
+        self._changes: dict[UserName, int] = {}  # of those who have receded
+        self._levels: dict[Priority, _Receded] = {}
+
+    def recede(self, user: UserName) -> None:
+        """The user's quota, share or line is another one until `forget`."""
+        self._changes[user] = self._changes.get(user, 0) + 1
+
+    def forget(self) -> None:
+        """All is as it was."""
+        self._changes.clear()
+        self._levels.clear()
+
+    def let_fall(self, level: Priority) -> None:
+        """Cells that ask for the highest level with room may now wait at this one, lower than
+        before: to be called before the level is served."""
+        for user in self._changes:
+            member = self._members.get(user)
+            if member is None or not _stands_above(member, level):
+                continue
+            level_of = self._room_of(user)
+            if any(key[0] is Priority.AUTO for _, key in member.heads_at(level, level_of)):
+                self._meet(user, level)
+
+    def waiter(self, user: UserName, level: Priority) -> Place | None:
+        """Since when the user waits at the level; None: nothing of theirs does."""
+        if user in self._changes:
+            standing = self._meet(user, level).standing
+            return None if standing is None else standing.waiter
+        return self._members.get(user, _NOBODY).waits.get(level)
+
+    def narrowest(self, level: Priority) -> float:
+        """No claim at the level needs fewer nodes than this."""
+        least: float = min(self._cells.widths(level), default=math.inf)
+        return min(least, self._receded_at(level).narrowest)
+
+    def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
+        """Who waits at the level since `before` or longer, the longest first, each user once. What
+        is decided meanwhile counts."""
+        waiters = self._cells.waiters(level)
+        receded = self._receded_at(level)
+        given: set[UserName] = set()
+        at = 0
+        while True:
+            while at < len(waiters) and (
+                waiters[at][2] in given or waiters[at][2] in receded.users
+            ):
+                at += 1
+            left = [waiter for waiter in receded.waiters if waiter[2] not in given][:1]
+            best = min([*waiters[at : at + 1], *left], default=None)
+            if best is None or best[0] > before:
+                return
+            if not self._is_met(best[2], level):
+                given.add(best[2])
+                yield best[2]
+
+    def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> OwnKey | None:
+        """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
+        skipped; of one cell only the first is looked at."""
+        receded = self._receded_at(level)
+        while True:
+            best = self._best(level, widest, skipped, receded)
+            best = self._best_receded(best, widest, skipped, receded)
+            if best is None:
+                return None
+            if not self._is_met(best[2], level):
+                return best[3]
+
+    def _best(
+        self, level: Priority, widest: int, skipped: Collection[TaskId], receded: _Receded
+    ) -> Entry | None:
+        best: Entry | None = None
+        met = receded.users
+        for width, order in self._cells.widths(level).items():
+            if width > widest:
+                continue
+            at = receded.passed.get(width, 0)
+            while at < len(order) and order[at][2] in met:
+                at += 1
+            receded.passed[width] = at
+            for place in range(at, len(order)):
+                entry = order[place]
+                if best is not None and entry > best:
+                    break
+                if entry[3][3] not in skipped and entry[2] not in met:
+                    best = entry
+                    break
+        return best
+
+    def _best_receded(
+        self,
+        best: Entry | None,
+        widest: int,
+        skipped: Collection[TaskId],
+        receded: _Receded,
+    ) -> Entry | None:
+        """`best`, or what stands before it among those who have receded."""
+        for place in receded.order:
+            if best is not None and place > best:
+                break
+            met = receded.users[place[2]]
+            is_open = met.changes != self._changes[place[2]]  # to be looked at anew
+            for entry in met.standing.entries if met.standing else ():
+                if is_open or (entry[5] <= widest and entry[3][3] not in skipped):
+                    return entry
+        return best
+
+    def _receded_at(self, level: Priority) -> _Receded:
+        receded = self._levels.get(level)
+        if receded is None:
+            receded = self._levels[level] = _Receded()
+        return receded
+
+    def _is_met(self, user: UserName, level: Priority) -> bool:
+        """Whether the user's place was still to be looked at anew, and now is."""
+        changes = self._changes.get(user)
+        if changes is None:
+            return False
+        met = self._receded_at(level).users.get(user)
+        if met is not None and met.changes == changes:
+            return False
+        self._meet(user, level)
+        return True
+
+    def _meet(self, user: UserName, level: Priority) -> _Met:
+        receded = self._receded_at(level)
+        changes = self._changes[user]
+        met = receded.users.get(user)
+        if met is None or met.changes != changes:
+            member = self._members.get(user, _NOBODY)
+            heads = list(member.heads_at(level, self._room_of(user)))
+            standing = standing_of(user, self._turn_of(user), heads) if heads else None
+            met = _Met(changes, standing)
+            receded.set(user, met)
+        return met
+
+
+def _stands_above(member: Member, level: Priority) -> bool:
+    """Whether a cell that may wait anywhere stood above the level before the trial."""
+    return any(
+        key[0] is Priority.AUTO and cell.level is not None and cell.level > level
+        for key, cell in member.cells.items()
+    )
+
+
+def _discard(order: list[Place], place: Place) -> None:
+    del order[bisect_left(order, place)]
