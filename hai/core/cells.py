@@ -4,6 +4,8 @@ Claims of one user, one asked priority and one width form a cell: they are inter
 their place in their user's line.
 """
 
+import math
+import sys
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -51,7 +53,7 @@ class Member:
                 yield cell.line[0], key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """A user's place at one level: the entries in order, and since when the user waits there."""
 
@@ -67,6 +69,14 @@ def standing_of(user: UserName, turn: Turn, heads: Iterable[tuple[OwnKey, CellKe
     tie = min(own[2] for own, _ in heads)
     entries = [(share, tie, user, own, asked, width) for own, (asked, width) in heads]
     return Standing(entries, (max(tie, last_start), tie, user))
+
+
+def at_best(user: UserName, turn: Turn) -> Standing:
+    """No standing of the user can come before this one, whatever the claims."""
+    share, last_start = turn
+    own = (False, -math.inf, -math.inf, TaskId(0))
+    entry = (share, -math.inf, user, own, Priority.AUTO, sys.maxsize)
+    return Standing([entry], (last_start, -math.inf, user))
 
 
 class Cells:

@@ -1,10 +1,10 @@
 """The front of a group's lines: who is served next, also while decisions are being tried.
 
 During a trial claims only leave their lines, and whoever gets nodes only moves back: less quota, a
-higher share, later claims. So the cells stay where they are, a user who has receded is looked at
-anew when met at the front of a level, and stands in an order of its own there until the trial ends.
-One who is not met costs nothing, as most of those do whose hand-over is under way; and to forget
-all that was tried costs nothing either.
+higher share, later claims. So the cells stay where they are, and a user who has receded stands in
+an order of its own from when it is met at the front of a level: at first where its new share alone
+would put it, and where its claims do when it is met there again, as few are. To forget all that was
+tried costs nothing.
 """
 
 import math
@@ -21,6 +21,7 @@ from hai.core.cells import (
     Place,
     Standing,
     Turn,
+    at_best,
     standing_of,
 )
 from hai.core.types import Priority, TaskId, UserName
@@ -28,11 +29,11 @@ from hai.core.types import Priority, TaskId, UserName
 _NOBODY = Member()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Met:
     """A receded user as found at a level."""
 
-    changes: int  # of the user, by then
+    changes: int  # of the user, by then; 0: not looked at yet
     standing: Standing | None
 
 
@@ -75,26 +76,31 @@ class Front:
         self._room_of = room_of
         self._turn_of = turn_of
         self._changes: dict[UserName, int] = {}  # of those who have receded
+        self._may_fall: dict[UserName, list[tuple[Priority, int]]] = {}  # from where, and width
         self._levels: dict[Priority, _Receded] = {}
 
     def recede(self, user: UserName) -> None:
         """The user's quota, share or line is another one until `forget`."""
-        self._changes[user] = self._changes.get(user, 0) + 1
+        changes = self._changes[user] = self._changes.get(user, 0) + 1
+        if changes == 1 and user in self._members:
+            falling = _may_fall(self._members[user])
+            if falling:
+                self._may_fall[user] = falling
 
     def forget(self) -> None:
         """All is as it was."""
         self._changes.clear()
+        self._may_fall.clear()
         self._levels.clear()
 
     def let_fall(self, level: Priority) -> None:
         """Cells that ask for the highest level with room may now wait at this one, lower than
         before: to be called before the level is served."""
-        for user in self._changes:
-            member = self._members.get(user)
-            if member is None or not _stands_above(member, level):
-                continue
+        for user, cells in self._may_fall.items():
             level_of = self._room_of(user)
-            if any(key[0] is Priority.AUTO for _, key in member.heads_at(level, level_of)):
+            if any(
+                above > level and level_of(Priority.AUTO, width) is level for above, width in cells
+            ):
                 self._meet(user, level)
 
     def waiter(self, user: UserName, level: Priority) -> Place | None:
@@ -191,10 +197,14 @@ class Front:
         changes = self._changes.get(user)
         if changes is None:
             return False
-        met = self._receded_at(level).users.get(user)
-        if met is not None and met.changes == changes:
+        receded = self._receded_at(level)
+        met = receded.users.get(user)
+        if met is None:
+            receded.set(user, _Met(0, at_best(user, self._turn_of(user))))
+        elif met.changes != changes:
+            self._meet(user, level)
+        else:
             return False
-        self._meet(user, level)
         return True
 
     def _meet(self, user: UserName, level: Priority) -> _Met:
@@ -210,12 +220,13 @@ class Front:
         return met
 
 
-def _stands_above(member: Member, level: Priority) -> bool:
-    """Whether a cell that may wait anywhere stood above the level before the trial."""
-    return any(
-        key[0] is Priority.AUTO and cell.level is not None and cell.level > level
-        for key, cell in member.cells.items()
-    )
+def _may_fall(member: Member) -> list[tuple[Priority, int]]:
+    """Where cells that may wait anywhere stand, and their widths."""
+    return [
+        (cell.level, width)
+        for (asked, width), cell in member.cells.items()
+        if asked is Priority.AUTO and cell.level is not None
+    ]
 
 
 def _discard(order: list[Place], place: Place) -> None:

@@ -24,6 +24,7 @@ class Ground:
         self.free: dict[str, Pool] = {}
         self.leaving: dict[str, Pool] = {}
         self.spanning: set[TaskId] = set()
+        self._pools: dict[NodeName, Pool] = {}  # where a node is to be had, if anywhere
         self._usable: dict[str, int] = {}
         self.widest = 0  # gang that could ever stand on the healthy nodes: two zones at the most
 
@@ -43,7 +44,7 @@ class Ground:
         node = self.nodes.pop(name, None)
         if node is None:
             return
-        self._lift(node)
+        self._move(node, None)
         if is_usable(node):
             self._count(node.zone, -1)
 
@@ -65,20 +66,25 @@ class Ground:
     def _resettle(self, name: NodeName) -> None:
         node = self.nodes.get(name)
         if node is not None and is_usable(node):
-            self._lift(node)
             self._settle(node)
-
-    def _lift(self, node: Node) -> None:
-        for pool in (self.free[node.zone], self.leaving[node.zone]):
-            if node.name in pool:
-                pool.remove(node.name)
 
     def _settle(self, node: Node) -> None:
         holders = self.holders.get(node.name)
+        pool: Pool | None = None
         if not holders:
-            self.free[node.zone].add(node)
+            pool = self.free[node.zone]
         elif all(holders.values()):
-            self.leaving[node.zone].add(node)
+            pool = self.leaving[node.zone]
+        if pool is not self._pools.get(node.name):
+            self._move(node, pool)
+
+    def _move(self, node: Node, pool: Pool | None) -> None:
+        old = self._pools.pop(node.name, None)
+        if old is not None:
+            old.remove(node.name)
+        if pool is not None:
+            self._pools[node.name] = pool
+            pool.add(node)
 
     # figures
 

@@ -84,6 +84,8 @@ class _Turn:
         self._queue = group.queue
         self._trial = attempt
         self._decisions = decisions
+        queue = group.queue
+        self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
         self._passed: set[TaskId] = set()  # kept out whatever their equals do: they hold up nobody
         self._widest = 0  # gang that higher levels leave room for
 
@@ -117,9 +119,9 @@ class _Turn:
 
     def _in_order(self, level: Priority) -> Iterator[Claim]:
         """The level's claims in the order of service; each was decided when the next is asked."""
-        for task_id in sorted(self._state.promised):
-            if self._queue.is_at(task_id, level):
-                yield self._queue.claim(task_id)
+        for claim in self._promised:
+            if claim.priority in (level, Priority.AUTO) and self._queue.is_at(claim.task_id, level):
+                yield claim
         yield from self._overdue(level)
         while (turn := self._queue.in_turn(level, self._widest, self._passed)) is not None:
             yield turn

@@ -66,10 +66,11 @@ class Account:
     `used` counts everything that is charged now, `leaving` the part of it that is on its way out.
     """
 
-    __slots__ = ("leaving", "limits", "used")
+    __slots__ = ("_levels", "leaving", "limits", "used")
 
     def __init__(self, limits: Mapping[Priority, int]) -> None:
         self.limits = limits
+        self._levels = tuple(level for level in LEVELS if limits[level] > 0)
         self.used = dict.fromkeys(LEVELS, 0)
         self.leaving = dict.fromkeys(LEVELS, 0)
 
@@ -79,16 +80,15 @@ class Account:
 
     def level_for(self, asked: Priority, nodes: int) -> Priority | None:
         """The level at which a gang of `nodes` can be charged now; for AUTO the highest one."""
-        if asked is not Priority.AUTO:
-            return asked if self.room(asked) >= nodes else None
-        for level in LEVELS:
-            if self.room(level) >= nodes:
+        limits, used = self.limits, self.used
+        for level in self._levels if asked is Priority.AUTO else (asked,):
+            if limits[level] - used[level] >= nodes:
                 return level
         return None
 
     def level_later(self, asked: Priority, nodes: int) -> Priority | None:
         """The same, once everything that leaves has left."""
-        levels = LEVELS if asked is Priority.AUTO else (asked,)
+        levels = self._levels if asked is Priority.AUTO else (asked,)
         return next((p for p in levels if self.room(p) + self.leaving[p] >= nodes), None)
 
     def level_to_blame(self, asked: Priority, nodes: int) -> Priority:

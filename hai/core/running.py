@@ -28,7 +28,7 @@ class Hold(IntEnum):
     SAFE = 2  # within its slice, or suspended not long ago
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
     level: Priority
     hold: Hold

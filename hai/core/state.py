@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from hai.core.ground import Ground
 from hai.core.group import GroupState
 from hai.core.lineup import Lineup
 from hai.core.node import Node
@@ -114,8 +115,11 @@ class SchedulerState:
     def put(self, claim: Claim) -> None:
         """A claim is new or has changed."""
         old = self.claims.get(claim.task_id)
-        if old == claim:
-            return
+        if old != claim:
+            self.change(old, claim)
+
+    def change(self, old: Claim | None, claim: Claim) -> None:
+        """The claim `old`, None if it is new, becomes another one."""
         if old is not None:
             self._leave(old)
         self.claims[claim.task_id] = claim
@@ -168,11 +172,10 @@ class SchedulerState:
 
     def _hold(self, claim: Claim) -> None:
         group = self.group(claim.group)
+        leaving = claim.state.is_leaving
         for name in claim.holds:
             self._holders.setdefault(name, set()).add(claim.task_id)
-            self._ground_of(name, group).ground.hold(
-                name, claim.task_id, leaving=claim.state.is_leaving
-            )
+            self._ground_of(name, group).hold(name, claim.task_id, leaving=leaving)
         group.settle(claim, self.now)
 
     def _release(self, claim: Claim) -> None:
@@ -182,12 +185,15 @@ class SchedulerState:
             holders.discard(claim.task_id)
             if not holders:
                 self._holders.pop(name, None)
-            self._ground_of(name, group).ground.release(name, claim.task_id)
+            self._ground_of(name, group).release(name, claim.task_id)
         group.unsettle(claim)
 
-    def _ground_of(self, name: NodeName, otherwise: GroupState) -> GroupState:
+    def _ground_of(self, name: NodeName, group: GroupState) -> Ground:
+        """Where the node is: mostly in the group of its holder."""
         node = self.nodes.get(name)
-        return otherwise if node is None else self.group(node.group)
+        if node is None or node.group == group.name:
+            return group.ground
+        return self.group(node.group).ground
 
     # time
 

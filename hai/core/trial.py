@@ -29,7 +29,7 @@ class Trial:
             self._mark(old)
         self._mark(claim)
         self._before.setdefault(claim.task_id, old)
-        self._state.put(claim)
+        self._state.change(old, claim)
 
     def remove(self, task_id: TaskId) -> None:
         """The claim is gone until the trial ends; harmless if it is not there."""
