@@ -110,6 +110,10 @@ class Front:
             return None if standing is None else standing.waiter
         return self._members.get(user, _NOBODY).waits.get(level)
 
+    def has_any(self, level: Priority) -> bool:
+        """Whether a claim may wait at the level; in a trial it may have left."""
+        return bool(self._cells.widths(level)) or level in self._levels
+
     def narrowest(self, level: Priority) -> float:
         """No claim at the level needs fewer nodes than this."""
         least: float = min(self._cells.widths(level), default=math.inf)

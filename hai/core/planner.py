@@ -24,7 +24,7 @@ from hai.core.ground import Zones
 from hai.core.group import GroupState
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
-from hai.core.running import Hold, standing
+from hai.core.running import Hold
 from hai.core.state import SchedulerState
 from hai.core.steps import leaving, starting
 from hai.core.trial import Trial, trial
@@ -42,6 +42,8 @@ def plan(state: SchedulerState, now: float) -> Plan:
     the number of waiting claims.
     """
     state.advance(now)
+    if not state.has_waiting and not state.demotable:
+        return Plan()
     decisions = _Decisions()
     decisions.demotions = [
         Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable)
@@ -91,6 +93,9 @@ class _Turn:
 
     def serve(self) -> None:
         for level in LEVELS:
+            self._queue.let_fall(level)
+            if not self._queue.has_any(level):
+                continue
             head = self._serve_level(level)
             if head is None:
                 continue
@@ -101,7 +106,6 @@ class _Turn:
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
-        self._queue.let_fall(level)
         self._passed = set()
         self._widest = self._ground.widest
         for claim in self._in_order(level):
@@ -185,12 +189,11 @@ class _Turn:
             claim.user, level, self._overdue_since
         )
 
-        def may_take(victim: Claim, hold: Hold) -> bool:
-            if standing(victim) is level:
-                is_firm = hold is not Hold.BACKFILL
-                if is_firm and victim.user == claim.user:
+        def may_take(victim: Claim, stands_at: Priority, hold: Hold) -> bool:
+            if stands_at is level and hold is not Hold.BACKFILL:
+                if victim.user == claim.user:
                     return False
-                if is_firm and not is_due and shares.key(victim.user) <= share:
+                if not is_due and shares.key(victim.user) <= share:
                     return False
             return not self._group.returning.is_above(victim, level)
 

@@ -204,6 +204,11 @@ class Queue:
                 lines[user] = sorted(keys)
         return lines
 
+    def has_any(self, level: Priority) -> bool:
+        """Whether a claim may wait at the level; in a trial it may have left."""
+        self._settle()
+        return self._front.has_any(level)
+
     def narrowest(self, level: Priority) -> float:
         """No claim at the level needs fewer nodes than this."""
         self._settle()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from heapq import merge
+from itertools import chain
 
 from hai.core.ground import Zones
 from hai.core.plan import Claim
@@ -18,6 +19,7 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, TaskId, UserName
 
 CostKey = tuple[bool, float, int, int, TaskId]
+MayTake = Callable[[Claim, Priority, "Hold"], bool]  # at this level, held as firmly
 
 
 class Hold(IntEnum):
@@ -159,7 +161,7 @@ class Running:
         return sum(own.get(zone, 0) for zone in zones)
 
     def victims(
-        self, level: Priority, zones: Zones, needed: int, may_take: Callable[[Claim, Hold], bool]
+        self, level: Priority, zones: Zones, needed: int, may_take: MayTake
     ) -> list[Claim] | None:
         """The cheapest claims that free `needed` nodes in these zones, none of which could stay;
         None if there are not enough. `may_take` has the last word on each."""
@@ -167,31 +169,26 @@ class Running:
             return None
         found: list[tuple[Claim, int]] = []
         gain = 0
-        for claim, hold in self._candidates(level):
-            gains = self._places[claim.task_id].gains
-            gives = sum(gains.get(zone, 0) for zone in zones)
-            if gives and may_take(claim, hold):
+        for task_id in self._candidates(level):
+            claim, place = self._claims[task_id], self._places[task_id]
+            gives = sum(place.gains.get(zone, 0) for zone in zones)
+            if gives and may_take(claim, place.level, place.hold):
                 found.append((claim, gives))
                 gain += gives
                 if gain >= needed:
                     return _no_more_than(found, gain, needed)
         return None
 
-    def _candidates(self, level: Priority) -> Iterator[tuple[Claim, Hold]]:
+    def _candidates(self, level: Priority) -> Iterator[TaskId]:
         """Lower levels first; in each, backfill first; then by cost."""
-        for lower in sorted({at for at, _ in self._lines if at < level}):
-            yield from self._line(lower, Hold.BACKFILL)
-            firm = merge(
-                self._lines.get((lower, Hold.EXPIRED), []), self._lines.get((lower, Hold.SAFE), [])
-            )
-            for cost in firm:
-                yield self._claims[cost[4]], self._places[cost[4]].hold
-        yield from self._line(level, Hold.BACKFILL)
-        yield from self._line(level, Hold.EXPIRED)
-
-    def _line(self, level: Priority, hold: Hold) -> Iterator[tuple[Claim, Hold]]:
-        for cost in self._lines.get((level, hold), []):
-            yield self._claims[cost[4]], hold
+        lines = self._lines
+        for lower in sorted({at for at, _ in lines if at < level}):
+            firm = merge(lines.get((lower, Hold.EXPIRED), ()), lines.get((lower, Hold.SAFE), ()))
+            for cost in chain(lines.get((lower, Hold.BACKFILL), ()), firm):
+                yield cost[4]
+        for hold in (Hold.BACKFILL, Hold.EXPIRED):
+            for cost in lines.get((level, hold), ()):
+                yield cost[4]
 
 
 def _no_more_than(found: list[tuple[Claim, int]], gain: int, needed: int) -> list[Claim]:

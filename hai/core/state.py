@@ -42,10 +42,11 @@ class SchedulerState:
         self.demotable: set[TaskId] = set()  # have run their time at their level
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
-        self.lineup = Lineup(self.group, self._remind)
+        self.lineup = Lineup(self.group, self._alarm)
         self.is_trial = False
         self._holders: dict[NodeName, set[TaskId]] = {}
         self._timers: list[tuple[float, TaskId]] = []
+        self._alarms: list[float] = []  # those that matter though nobody waits
         self.set_nodes(nodes)
 
     # the cluster
@@ -207,6 +208,8 @@ class SchedulerState:
         for group in self.groups.values():  # first: what is booked next has to be in range
             if group.shares.rebase(now):
                 group.queue.refresh_all()
+        while self._alarms and self._alarms[0] <= now:
+            heapq.heappop(self._alarms)
         while self._timers and self._timers[0][0] <= now:
             _, task_id = heapq.heappop(self._timers)
             claim = self.claims.get(task_id)
@@ -238,7 +241,7 @@ class SchedulerState:
                 self._remind(at, claim.task_id)
         demote_at = self._note_demotion(claim)
         if demote_at is not None:
-            self._remind(demote_at, claim.task_id)
+            self._alarm(demote_at, claim.task_id)
 
     def _note_demotion(self, claim: Claim) -> float | None:
         """When it falls to NORMAL, if that is to come."""
@@ -259,8 +262,16 @@ class SchedulerState:
         if at > self.now and not self.is_trial:
             heapq.heappush(self._timers, (at, task_id))
 
+    def _alarm(self, at: float, task_id: TaskId) -> None:
+        """A reminder of what changes a plan, whether anybody waits or not."""
+        if at > self.now and not self.is_trial:
+            heapq.heappush(self._alarms, at)
+            self._remind(at, task_id)
+
     def next_due(self) -> float | None:
         """The next time at which time alone may change a plan; None: never."""
+        if not self.has_waiting:
+            return self._alarms[0] if self._alarms else None
         due = [self._timers[0][0]] if self._timers else []
         patience = self.policy.patience_seconds
         for group in self.groups.values():

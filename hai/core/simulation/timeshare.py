@@ -52,7 +52,6 @@ class TimeShare:
         self._put(replace(self._claims[_task_id(progress.job)], saved_at=now))
 
     def decide(self, now: float) -> Decision:
-        self._state.advance(now)
         made = plan(self._state, now)
         if not made.decides:
             return Decision()

@@ -67,7 +67,7 @@ class Scheduling:
         return self._until_due(state, now)
 
     def _until_due(self, state: SchedulerState, now: float) -> float:
-        due = state.next_due() if state.has_waiting or state.lineup.parked else None
+        due = state.next_due()
         if due is None:
             return self._tick_seconds
         return min(self._tick_seconds, max(0.0, due - now))

@@ -25,7 +25,7 @@ def running(*claims: Claim, now: float = NOW) -> Running:
 
 
 def chosen(found: Running, level: Priority, needed: int) -> list[int] | None:
-    victims = found.victims(level, ("",), needed, lambda claim, hold: True)
+    victims = found.victims(level, ("",), needed, lambda claim, level, hold: True)
     return None if victims is None else [int(claim.task_id) for claim in victims]
 
 
@@ -107,15 +107,15 @@ def test_the_order_of_victims() -> None:
 
 def test_whoever_may_not_be_taken_is_passed_over() -> None:
     found = running(active(1, ["a"], LOW, since=NOW), active(2, ["b"], LOW, since=NOW - 9))
-    victims = found.victims(NORMAL, ("",), 1, lambda claim, hold: claim.task_id != 1)
+    victims = found.victims(NORMAL, ("",), 1, lambda claim, level, hold: claim.task_id != 1)
     assert [claim.task_id for claim in victims or []] == [2]
-    assert found.victims(NORMAL, ("",), 2, lambda claim, hold: claim.task_id != 1) is None
+    assert found.victims(NORMAL, ("",), 2, lambda claim, level, hold: claim.task_id != 1) is None
 
 
 def test_victims_give_only_what_lies_in_the_zones_asked_for() -> None:
     found = Running(POLICY)
     found.add(active(1, ["e0", "w0"], LOW, since=NOW), {"east": 1, "west": 1}, NOW)
     found.add(active(2, ["w1", "w2"], LOW, since=NOW - 5), {"west": 2}, NOW)
-    victims = found.victims(NORMAL, ("east",), 1, lambda claim, hold: True)
+    victims = found.victims(NORMAL, ("east",), 1, lambda claim, level, hold: True)
     assert [claim.task_id for claim in victims or []] == [1]
-    assert found.victims(NORMAL, ("east",), 2, lambda claim, hold: True) is None
+    assert found.victims(NORMAL, ("east",), 2, lambda claim, level, hold: True) is None
