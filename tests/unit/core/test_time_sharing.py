@@ -196,6 +196,23 @@ def test_above_normal_falls_after_its_running_time(
     assert decide(nodes(1), [claim], policy=Policy(demote_after_seconds=0)).demotions == ()
 
 
+def test_while_nobody_waits_time_brings_demotions_only() -> None:
+    """The end of a slice changes no plan then; that of the time at ABOVE_NORMAL does."""
+    claims = [active(1, ["n0"], **ran(MINUTE)), active(2, ["n1"], ABOVE, **ran(20 * MINUTE))]
+    state = state_of(nodes(2), claims, now=NOW)
+    assert state.next_due() == NOW + 10 * MINUTE
+    state.put(fresh(3))
+    state.advance(NOW + 1)
+    assert state.next_due() == NOW + 10 * MINUTE
+    state.remove(TaskId(2), NOW + 1)
+    state.put(active(4, ["n1"], **ran(25 * MINUTE)))
+    assert state.next_due() == NOW + 5 * MINUTE
+    state.remove(TaskId(3), NOW + 1)
+    state.advance(NOW + 15 * MINUTE)
+    assert state.next_due() is None
+    assert not plan(state, NOW + 15 * MINUTE).decides
+
+
 @pytest.mark.parametrize("level", [LOW, NORMAL, HIGH])
 def test_no_other_level_falls(level: Priority) -> None:
     assert decide(nodes(1), [active(1, ["n0"], level, **ran(9 * HOUR))]).demotions == ()
