@@ -12,7 +12,7 @@ from hai.core.plan import Claim, Plan, Reason
 from hai.core.planner import HIGHER
 from hai.core.running import slice_end, standing
 from hai.core.state import SchedulerState
-from hai.core.types import TaskId, WaitCode
+from hai.core.types import Priority, TaskId, WaitCode
 
 TASKS_NAMED = 8  # in one list of a reason; the rest is a number
 
@@ -117,22 +117,41 @@ def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason
     """Who holds the nodes that the head of a line waits for, until when each is safe."""
     if reason.code is not WaitCode.NO_FREE_NODES:
         return reason
-    holders = sorted(
-        (slice_end(holder, state.policy), holder.task_id) for holder in group.running.claims()
-    )
-    named = holders[:TASKS_NAMED]
+    level = Priority[str(reason.evidence["level"])]
+    others, own, higher = _holders(group, claim, level)
+    until = {
+        holder.task_id: slice_end(holder, state.policy)
+        for holder in others
+        if standing(holder) is level
+    }
+    order = sorted(others, key=lambda holder: (until.get(holder.task_id, 0.0), holder.task_id))
+    order += sorted((*own, *higher), key=lambda holder: holder.task_id)
+    named = [holder.task_id for holder in order[:TASKS_NAMED]]
     evidence = {
         **reason.evidence,
         "fitting": group.ground.widest_free,
-        "held_by": [task_id for _, task_id in named],
-        "held_by_more": len(holders) - len(named),
-        "safe_until": {str(task_id): until for until, task_id in named if until > state.now},
-        "own": sum(  # of its level; backfill yields to anybody
-            len(holder.holds)
-            for holder in group.running.claims()
-            if holder.user == claim.user
-            and not holder.backfill
-            and standing(holder).name == reason.evidence.get("level")
-        ),
+        "held_by": named,
+        "held_by_more": len(order) - len(named),
+        "safe_until": {str(one): until[one] for one in named if until.get(one, 0.0) > state.now},
+        "own": sum(len(holder.holds) for holder in own),
+        "higher": sum(len(holder.holds) for holder in higher),
     }
     return Reason(reason.code, evidence)
+
+
+def _holders(
+    group: GroupState, claim: Claim, level: Priority
+) -> tuple[list[Claim], list[Claim], list[Claim]]:
+    """Who holds nodes: those who give them up at the end of a slice or before, the user's own of
+    the level, and those who stand above it, or would if they left. The latter two never do."""
+    others: list[Claim] = []
+    own: list[Claim] = []
+    higher: list[Claim] = []
+    for holder in group.running.claims():
+        if standing(holder) > level or group.returning.is_above(holder, level):
+            higher.append(holder)
+        elif standing(holder) is level and holder.user == claim.user and not holder.backfill:
+            own.append(holder)
+        else:
+            others.append(holder)
+    return others, own, higher

@@ -127,12 +127,12 @@ def test_the_head_is_told_who_holds_its_nodes_and_until_when() -> None:
     assert reason.code is WaitCode.NO_FREE_NODES
     told = {"needed": 3, "nodes": 11, "healthy": 11, "free": 0, "leaving": 0, "preemptible": 1}
     assert evidence(reason, *told) == told
-    assert reason.evidence["held_by"] == [30, *range(19, 12, -1)]  # who is safe shortest
+    assert reason.evidence["held_by"] == [*range(19, 11, -1)]  # who is safe shortest
     assert reason.evidence["held_by_more"] == 3
     safe_until = reason.evidence["safe_until"]
     assert isinstance(safe_until, dict)
     assert safe_until["19"] == NOW - 9 * 60 + SLICE
-    assert "30" not in safe_until  # its slice is over
+    assert "30" not in safe_until  # ada's own does not leave for ada
     assert reason.evidence["own"] == 1
 
 
@@ -144,6 +144,21 @@ def test_only_own_tasks_of_its_level_are_told_as_such() -> None:
         waiting(1, 3, submitted_at=NOW - 5),
     ]
     assert why(nodes(3), claims)[TaskId(1)].evidence["own"] == 1
+
+
+def test_no_slice_frees_what_stands_above() -> None:
+    """Nor what would come back above if it left; what stands below is no question of slices."""
+    claims = [
+        active(7, ["n0"], HIGH, since=NOW - 60),
+        active(8, ["n1"], LOW, since=NOW - 120),
+        active(9, ["n2"], since=NOW - 30),
+        active(10, ["n3"], Priority.AUTO, charged=NORMAL, since=NOW - 90),
+        waiting(1, 4, submitted_at=NOW - 5),
+    ]
+    reason = why(nodes(4), claims)[TaskId(1)]
+    told = {"held_by": [8, 9, 7, 10], "own": 0, "higher": 2}
+    assert evidence(reason, *told) == told
+    assert reason.evidence["safe_until"] == {"9": NOW - 30 + SLICE}
 
 
 def test_zones_that_keep_free_nodes_apart_are_told() -> None:
