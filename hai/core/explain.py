@@ -128,7 +128,7 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     holders = phrases.tasks(evidence.items("held_by"), evidence.number("held_by_more"))
     keepers = evidence.items("kept_for")
     if busy and holders:
-        facts.append(f"{busy} {are(busy)} held by {holders}{_kept(evidence)}")
+        facts.append(f"{busy} {are(busy)} held by {holders}{_kept(evidence, busy)}")
     if evidence.number("leaving"):
         facts.append(f"{evidence.number('leaving')} will soon be free")
     if evidence.left("safe_until"):
@@ -140,9 +140,11 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     return f"{start}: {', '.join(facts)}"
 
 
-def _kept(evidence: _Evidence) -> str:
-    """How many of the nodes no slice frees."""
+def _kept(evidence: _Evidence, busy: int) -> str:
+    """How many of the busy nodes no slice frees."""
     own, higher = evidence.number("own"), evidence.number("higher")
+    if higher == busy:
+        return " at a higher priority"
     parts = [
         f"{own} by its user's own tasks, which are never interrupted for each other" if own else "",
         f"{higher} at a higher priority" if higher else "",

@@ -2,7 +2,7 @@
 once the names of the tasks in them are known, lines for people."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hai.core import phrases
@@ -10,7 +10,7 @@ from hai.core.foretold import Names
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.quota import LEVELS
 from hai.core.reasons import head_of
-from hai.core.running import slice_end
+from hai.core.running import slice_end, standing
 from hai.core.state import SchedulerState
 from hai.core.task import Attempt, Task
 from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
@@ -22,11 +22,13 @@ _MOST_HOLDERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An active task; `until` it is safe from its equals (None: it is backfill)."""
+    """An active task; `until` it is safe from its equals (None: it is backfill). `above`: where it
+    stands if that is above the one who waits."""
 
     task_id: TaskId
     nodes: int
     until: float | None
+    above: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,12 @@ def wait_facts(
     running = state.group(claim.group).running
     holders: list[Holder] = []
     if reason.code in (WaitCode.NO_FREE_NODES, WaitCode.BEHIND):
-        holders = [
-            Holder(one.task_id, len(one.holds), _safe_until(state, one))
-            for one in heapq.nsmallest(
-                _MOST_HOLDERS,
-                running.claims(),
-                key=lambda one: (slice_end(one, state.policy), one.task_id),
-            )
-        ]
+        holders = _holders(state, running.claims(), _level_of(reason) or LEVELS[0])
     spenders: list[TaskId] = []
     if reason.code is WaitCode.QUOTA_EXCEEDED:
-        levels = {level for level in LEVELS if level.name == reason.evidence.get("level")}
+        level = _level_of(reason)
         spenders = sorted(
-            one.task_id
-            for one in running.claims()
-            if one.user == claim.user and one.level in levels
+            one.task_id for one in running.claims() if one.user == claim.user and one.level is level
         )
     return WaitFacts(
         group=claim.group,
@@ -82,6 +75,29 @@ def wait_facts(
         more_holders=len(running) - len(holders) if holders else 0,
         spenders=tuple(spenders[:_MOST_HOLDERS]),
     )
+
+
+def _level_of(reason: Reason) -> Priority | None:
+    """The level that the reason tells of."""
+    return next((level for level in LEVELS if level.name == reason.evidence.get("level")), None)
+
+
+def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) -> list[Holder]:
+    """Whose nodes may come free first for one who waits at the level."""
+    first = heapq.nsmallest(
+        _MOST_HOLDERS,
+        active,
+        key=lambda one: (standing(one) > level, slice_end(one, state.policy), one.task_id),
+    )
+    return [
+        Holder(
+            one.task_id,
+            len(one.holds),
+            _safe_until(state, one),
+            standing(one) if standing(one) > level else None,
+        )
+        for one in first
+    ]
 
 
 def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
@@ -107,6 +123,8 @@ def waiting_lines(facts: WaitFacts, names: Names, now: float) -> list[str]:
 def _holder_line(holder: Holder, names: Names, now: float) -> str:
     name = names.get(holder.task_id, str(holder.task_id))
     holds = f"task {name} holds {phrases.nodes(holder.nodes)}"
+    if holder.above is not None:
+        return f"{holds} at {holder.above.name}"
     if holder.until is None:
         return f"{holds} as backfill, until the task that waits for them fits"
     if holder.until <= now:

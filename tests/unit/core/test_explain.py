@@ -81,6 +81,12 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
         ),
         (
             WaitCode.NO_FREE_NODES,
+            {**NODES, "free": 0, "held_by": [7], "higher": 4},
+            "waits for 2 nodes: 0 of 4 in training are free, 4 are held by task 7 at a higher "
+            "priority",
+        ),
+        (
+            WaitCode.NO_FREE_NODES,
             {**NODES, "held_by": [9], "safe_until": {"9": NOW + 720}},
             "waits for 2 nodes: 1 of 4 in training is free, 3 are held by task 9, the next slice "
             "ends in 12 min",

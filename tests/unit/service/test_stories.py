@@ -192,16 +192,18 @@ def test_where_a_waiting_task_stands() -> None:
     claims = [
         active(1, ["n0", "n1"], running_since=0.0),
         active(3, ["n2"], user="eve", backfill=True),
+        active(4, ["n3"], Priority.HIGH, user="eve"),
         *(waiting(number, 4) for number in range(10, 16)),
     ]
     state = state_of(nodes(4), claims, now=10 * MINUTE)
     order = {TaskId(number): number - 9 for number in range(10, 16)}
-    reason = Reason(WaitCode.BEHIND)
+    reason = Reason(WaitCode.BEHIND, {"level": "NORMAL"})
     facts = wait_facts(state, state.claims[TaskId(15)], reason, order)
     assert waiting_lines(facts, {TaskId(10): "10 a of ada"}, state.now) == [
         "place 6 in the order of service of training, behind tasks 10 a of ada, 11, 12 and 2 more",
         "task 3 holds 1 node as backfill, until the task that waits for them fits",
         "task 1 holds 2 nodes, safe for 20 min more",
+        "task 4 holds 1 node at HIGH",
     ]
     own = wait_facts(
         state,
