@@ -131,8 +131,9 @@ class Front:
                 waiters[at][2] in given or waiters[at][2] in receded.users
             ):
                 at += 1
-            left = [waiter for waiter in receded.waiters if waiter[2] not in given][:1]
-            best = min([*waiters[at : at + 1], *left], default=None)
+            best = next((waiter for waiter in receded.waiters if waiter[2] not in given), None)
+            if at < len(waiters) and (best is None or waiters[at] < best):
+                best = waiters[at]
             if best is None or best[0] > before:
                 return
             if not self._is_met(best[2], level):
