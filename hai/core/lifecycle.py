@@ -195,8 +195,9 @@ def condemn(
 def finish(task: Task, outcome: Outcome, now: float) -> Change:
     """The last worker has left: record the outcome; the task ends, or goes back in its line.
 
-    A task whose node was lost goes to the head of its line. A retry rule of its own decides about
-    failures, and then also about lost nodes.
+    A task whose node was lost goes to the head of its line, and one that ran as a backfill, which
+    was no turn, to where it was. A retry rule of its own decides about failures, and then also
+    about lost nodes.
     """
     attempt = replace(_attempt(task), outcome=outcome, ended_at=now)
     again = _next_try(task, attempt, outcome, now)
@@ -220,7 +221,8 @@ def finish(task: Task, outcome: Outcome, now: float) -> Change:
     else:
         count = task.suspend_count + 1
         lost = outcome is Outcome.NODE_LOST
-        done = replace(done, queued_at=now, suspend_count=count, first=lost)
+        since = task.queued_at if attempt.backfill else now
+        done = replace(done, queued_at=since, suspend_count=count, first=lost)
     data = {"attempt": attempt.number, "outcome": outcome.value, "exit_code": attempt.exit_code}
     events = [event(done, state.value, "gang", now, why=attempt.why, data=data)]
     if again is not None:

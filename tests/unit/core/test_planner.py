@@ -112,7 +112,8 @@ def test_gang_starts_whole_or_not_at_all() -> None:
     assert reason.code is WaitCode.NO_FREE_NODES
     assert reason.evidence["free"] == 0
     assert reason.evidence["held_by"] == [9, 1]
-    assert reason.evidence["safe_until"] == {"9": 1800.0, "1": 2800.0}
+    assert reason.evidence["own"] == 3
+    assert reason.evidence["safe_until"] == {"9": 1800.0}
 
 
 @pytest.mark.parametrize(
