@@ -6,6 +6,7 @@ import pytest
 
 from hai.core import lifecycle
 from hai.core.plan import Demotion, Start
+from hai.core.steps import back_in_line
 from hai.core.task import Change, Task
 from hai.core.types import (
     GroupName,
@@ -17,6 +18,7 @@ from hai.core.types import (
     UserName,
 )
 from hai.errors import Conflict
+from tests.unit.core.clusters import active
 
 NOW = 1000.0
 
@@ -239,6 +241,18 @@ def test_running_time_adds_up_and_a_line_is_joined_anew() -> None:
     assert (task.ran_seconds, task.queued_at, task.first) == (100.0, NOW + 100, False)
     assert task.ran(NOW + 1000) == 100.0
     assert task.suspend_count == 1
+
+
+@pytest.mark.parametrize("since", [None, NOW - 500])
+def test_after_a_backfill_run_a_task_is_where_it_was(since: float | None) -> None:
+    """In the platform's books and in the planner's alike."""
+    task = replace(started(), queued_at=since)
+    assert task.attempt is not None
+    task = replace(task, attempt=replace(task.attempt, backfill=True))
+    assert left(task, Outcome.SUSPENDED_CLEAN).task.queued_at == since
+    claim = active(7, ["a"], queued_at=since, backfill=True)
+    assert back_in_line(claim, NOW).queued_at == since
+    assert back_in_line(replace(claim, backfill=False), NOW).queued_at == NOW
 
 
 def test_a_lost_node_sends_the_task_to_the_head_of_its_line() -> None:

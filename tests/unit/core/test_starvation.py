@@ -246,6 +246,18 @@ def test_a_flood_of_new_users_does_not_pass_a_waiting_gang() -> None:
     assert len(run.waits) == 1
 
 
+def test_a_run_in_the_shadow_of_a_gang_costs_nobody_the_place_in_the_line() -> None:
+    """Endless gangs, and a small task before the victim in line. When that has its turn, the victim
+    runs beside it as backfill until the next gang fits, a second later."""
+    crowd = [Arrival(float(number), f"new{number}", WIDTH) for number in range(20)]
+    small = Arrival(60.0, "small", 1, NORMAL, 1.0)
+    run = Run([*crowd, small, Arrival(SLICE + 120.0, VICTIM, 1, NORMAL, SLICE)])
+    run.until(100 * SLICE)
+    run.check()
+    [(waited, _)] = run.waits
+    assert waited > 20 * SLICE  # everybody before it had a turn
+
+
 def test_equals_share_a_cluster_slice_by_slice() -> None:
     """Two endless gangs of two users: each is suspended once per slice and hand-over."""
     run = Run([Arrival(0.0, "ada", WIDTH), Arrival(0.0, "bob", WIDTH)])
