@@ -171,7 +171,7 @@ class Running:
         gain = 0
         for task_id in self._candidates(level):
             claim, place = self._claims[task_id], self._places[task_id]
-            gives = sum(place.gains.get(zone, 0) for zone in zones)
+            gives = sum([place.gains.get(zone, 0) for zone in zones])
             if gives and may_take(claim, place.level, place.hold):
                 found.append((claim, gives))
                 gain += gives

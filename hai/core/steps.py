@@ -29,8 +29,8 @@ def leaving(victim: Claim, for_task: TaskId, now: float) -> Claim:
 
 
 def back_in_line(claim: Claim, now: float, stopped_at: float | None = None) -> Claim:
-    """A suspended claim that has left its nodes; it ran until `stopped_at` (None: now). It joins its
-    line anew, but after a backfill, which was no turn, it is where it was."""
+    """A suspended claim that has left its nodes; it ran until `stopped_at` (None: now). It joins
+    its line anew, but after a backfill, which was no turn, it is where it was."""
     stopped = now if stopped_at is None else stopped_at
     return replace(
         claim,
