@@ -184,7 +184,9 @@ class Ground:
             pools += [self.leaving[zone] for zone in zones]
         chosen: tuple[NodeName, ...] = ()
         for pool in pools:
-            chosen += pool.choose(min(count - len(chosen), len(pool)), knows)
+            more = min(count - len(chosen), len(pool))
+            if more:
+                chosen += pool.choose(more, knows)
         return chosen
 
     def _known(self, knows: Sequence[NodeName]) -> dict[str, int]:
