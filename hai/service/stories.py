@@ -280,11 +280,11 @@ def _what_then(facts: ActiveFacts, names: Names, now: float) -> list[str]:
 
 
 def _at_risk(facts: ActiveFacts, now: float) -> str:
-    risk = phrases.span(facts.at_risk_seconds)
     if facts.saved_at is None:
+        risk = phrases.span(facts.at_risk_seconds)
         return f"it has told of no checkpoint yet: {risk} of work would be lost without one"
     ago = phrases.span(now - facts.saved_at)
-    return f"its last checkpoint was {ago} ago: {risk} of work would be lost without another"
+    return f"its last checkpoint was {ago} ago: the work since then would be lost without another"
 
 
 def ended_story(task: Task, now: float) -> Story:

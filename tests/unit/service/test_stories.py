@@ -132,14 +132,14 @@ def test_a_held_task_is_told_who_took_it_out_of_its_line() -> None:
             "its turn",
             [
                 "nobody waits who could take its nodes: it runs on",
-                "its last checkpoint was 60 s ago: 60 s of work would be lost without another",
+                "its last checkpoint was 60 s ago: the work since then would be lost without another",
             ],
         ),
         (
             ActiveFacts(backfill=True, shadow_of=TaskId(7), saved_at=NOW),
             "runs on 2 nodes at NORMAL as backfill, until task 7 train of bob, which waits for "
             "these nodes, fits",
-            ["its last checkpoint was 0 s ago: 0 s of work would be lost without another"],
+            ["its last checkpoint was 0 s ago: the work since then would be lost without another"],
         ),
     ],
 )
