@@ -132,7 +132,8 @@ def test_a_held_task_is_told_who_took_it_out_of_its_line() -> None:
             "its turn",
             [
                 "nobody waits who could take its nodes: it runs on",
-                "its last checkpoint was 60 s ago: the work since then would be lost without another",
+                "its last checkpoint was 60 s ago: the work since then would be lost without "
+                "another",
             ],
         ),
         (
