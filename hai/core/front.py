@@ -1,6 +1,6 @@
 """The front of a group's lines: who is served next, also while decisions are being tried.
 
-During a trial claims only leave their lines, and whoever gets nodes only moves back: less quota, a
+During a draft claims only leave their lines, and whoever gets nodes only moves back: less quota, a
 higher share, later claims. So the cells stay where they are, and a user who has receded stands in
 an order of its own from when it is met at the front of a level: at first where its new share alone
 would put it, and where its claims do when it is met there again, as few are. To forget all that was
@@ -111,7 +111,7 @@ class Front:
         return self._members.get(user, _NOBODY).waits.get(level)
 
     def has_any(self, level: Priority) -> bool:
-        """Whether a claim may wait at the level; in a trial it may have left."""
+        """Whether a claim may wait at the level; in a draft it may have left."""
         return bool(self._cells.widths(level)) or level in self._levels
 
     def narrowest(self, level: Priority) -> float:

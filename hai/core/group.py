@@ -1,7 +1,7 @@
 """What the scheduler knows of one group: its nodes, its line, its active claims, its users."""
 
 from hai.core.ground import Ground
-from hai.core.plan import Claim
+from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
 from hai.core.queue import LevelOf, Queue
 from hai.core.quota import Account, Ledger, QuotaTable
@@ -60,6 +60,47 @@ class GroupState:
         if self.running.is_stale(claim, now):
             self._lift(claim)
             self._stand(claim, now)
+
+    # decisions that are being tried
+
+    def lend(self, claim: Claim, start: Start, now: float) -> None:
+        """A waiting claim holds these nodes for the rest of a tick."""
+        nodes = len(start.nodes)
+        self.account(claim.user).used[start.priority] += nodes
+        self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
+        self.returning.refresh(claim.user)
+        for name in start.nodes:
+            self.ground.hold(name, claim.task_id, leaving=False)
+        gains = self.ground.usable_in(start.nodes)
+        if len(gains) > 1:
+            self.ground.spanning.add(claim.task_id)
+        if not start.backfill:  # whose nodes nobody asks for in the same tick
+            self.running.reserve(claim.user, start.priority, gains)
+            self.returning.add(claim, start.priority, gains, is_firm=True)
+        self.queue.refresh(claim.user)
+
+    def take_back(self, claim: Claim, start: Start) -> None:
+        """As it was before `lend`, but for the user's share."""
+        self.account(claim.user).used[start.priority] -= len(start.nodes)
+        self.returning.refresh(claim.user)
+        for name in start.nodes:
+            self.ground.release(name, claim.task_id)
+        self.ground.spanning.discard(claim.task_id)
+        if not start.backfill:
+            self.running.release(claim.user, start.priority, self.ground.usable_in(start.nodes))
+            self.returning.remove(claim)
+
+    def see_off(self, victim: Claim) -> None:
+        """An active claim leaves, and is not to be a victim again."""
+        self.account(victim.user).leaving[victim.level] += len(victim.holds)
+        self.returning.refresh(victim.user)
+        self._lift(victim)
+
+    def call_back(self, victim: Claim, now: float) -> None:
+        """As it was before `see_off`."""
+        self.account(victim.user).leaving[victim.level] -= len(victim.holds)
+        self.returning.refresh(victim.user)
+        self._stand(victim, now)
 
     def _stand(self, claim: Claim, now: float) -> None:
         gains = self.ground.usable_in(claim.holds)

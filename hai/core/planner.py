@@ -20,15 +20,14 @@ the state is as it was.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from hai.core.draft import Draft, draft
 from hai.core.ground import Zones
 from hai.core.group import GroupState
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold
 from hai.core.state import SchedulerState
-from hai.core.steps import leaving, starting
-from hai.core.trial import Trial, trial
-from hai.core.types import NodeName, Priority, TaskId, WaitCode
+from hai.core.types import Priority, TaskId, WaitCode
 
 __all__ = ["plan"]
 
@@ -49,11 +48,11 @@ def plan(state: SchedulerState, now: float) -> Plan:
         Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable)
     ]
     if state.has_waiting:
-        with trial(state, receding=True) as attempt:
+        with draft(state) as drafted:
             for name in sorted(state.groups):
                 group = state.groups[name]
                 if len(group.queue):
-                    _Turn(state, group, attempt, decisions).serve()
+                    _Turn(state, group, drafted, decisions).serve()
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),
@@ -76,7 +75,7 @@ class _Turn:
     """One group's turn within a tick."""
 
     def __init__(
-        self, state: SchedulerState, group: GroupState, attempt: Trial, decisions: _Decisions
+        self, state: SchedulerState, group: GroupState, drafted: Draft, decisions: _Decisions
     ) -> None:
         self._state = state
         self._policy = state.policy
@@ -84,7 +83,7 @@ class _Turn:
         self._group = group
         self._ground = group.ground
         self._queue = group.queue
-        self._trial = attempt
+        self._draft = drafted
         self._decisions = decisions
         queue = group.queue
         self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
@@ -201,26 +200,23 @@ class _Turn:
 
     def _start(self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool) -> None:
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)
-        self._decisions.starts.append(Start(claim.task_id, nodes, level, backfill))
-        self._occupy(claim, level, nodes, backfill=backfill)
-
-    def _occupy(
-        self, claim: Claim, level: Priority, nodes: tuple[NodeName, ...], *, backfill: bool
-    ) -> None:
-        self._trial.put(starting(claim, nodes, level, self._now, backfill=backfill))
+        start = Start(claim.task_id, nodes, level, backfill)
+        self._decisions.starts.append(start)
+        self._draft.start(claim, start)
 
     def _hand_over(self, claim: Claim, level: Priority, zones: Zones, victims: list[Claim]) -> None:
         for victim in victims:
             self._decisions.suspends.append(Suspend(victim.task_id, claim.task_id))
-            self._trial.put(leaving(victim, claim.task_id, self._now))
+            self._draft.leave(victim)
         nodes = self._ground.choose(claim.nodes, zones, claim.knows, with_leaving=True)
         holders = self._ground.holders
         leavers = {task_id for name in nodes for task_id in holders.get(name, ())}
         self._wait(
             claim, WaitCode.HANDOVER, level=level.name, nodes=sorted(nodes), tasks=sorted(leavers)
         )
-        self._decisions.handovers.append(Start(claim.task_id, nodes, level))
-        self._occupy(claim, level, nodes, backfill=False)
+        handover = Start(claim.task_id, nodes, level)
+        self._decisions.handovers.append(handover)
+        self._draft.start(claim, handover)
 
     def _backfill(self, level: Priority, head: Claim) -> None:
         """Others of the level on the nodes that the head does not need yet."""

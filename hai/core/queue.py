@@ -40,7 +40,7 @@ class Queue:
         self._room_of = room_of
         self._turn_of = turn_of
         self._stale: set[UserName] = set()  # to be put right before anything is asked
-        self._is_trial = False
+        self._is_draft = False
         self._claims: dict[TaskId, Claim] = {}
         self._members: dict[UserName, Member] = {}
         self._by_width: dict[int, dict[UserName, int]] = {}  # cells of each user
@@ -71,7 +71,7 @@ class Queue:
             cell = member.cells[key] = Cell()
             users = self._by_width.setdefault(claim.nodes, {})
             users[claim.user] = users.get(claim.user, 0) + 1
-            self._stale.add(claim.user)  # it has no place yet, trial or not
+            self._stale.add(claim.user)  # it has no place yet, draft or not
         insort(cell.line, own_key(claim))
 
     def remove(self, claim: Claim) -> None:
@@ -82,7 +82,7 @@ class Queue:
 
     def refresh(self, user: UserName) -> None:
         """The user's quota, share or line is another one."""
-        if self._is_trial:
+        if self._is_draft:
             self._front.recede(user)
         else:
             self._stale.add(user)
@@ -98,24 +98,24 @@ class Queue:
             for user in self._by_width[width]:
                 self.refresh(user)
 
-    def begin_trial(self) -> None:
-        """From now on claims only leave their lines, to be put back before `end_trial`."""
+    def begin_draft(self) -> None:
+        """From now on claims only leave their lines, to be put back before `end_draft`."""
         self._settle()
-        self._is_trial = True
+        self._is_draft = True
 
-    def end_trial(self) -> None:
+    def end_draft(self) -> None:
         """All is as it was."""
-        self._is_trial = False
+        self._is_draft = False
         self._front.forget()
 
     def let_fall(self, level: Priority) -> None:
         """Cells that ask for the highest level with room may now wait at this one, lower than
-        before: to be called before the level is served in a trial."""
+        before: to be called before the level is served in a draft."""
         self._front.let_fall(level)
 
     def _settle(self) -> None:
-        """Everybody is where they belong; in a trial, where they belong without it."""
-        while self._stale and not self._is_trial:
+        """Everybody is where they belong; in a draft, where they belong without it."""
+        while self._stale and not self._is_draft:
             user = self._stale.pop()
             member = self._members.get(user)
             if member is not None:
@@ -170,7 +170,7 @@ class Queue:
 
     def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
         """Who waits at the level since `before` or longer, the longest first, each user once. What
-        is decided meanwhile in a trial counts."""
+        is decided meanwhile in a draft counts."""
         self._settle()
         return self._front.overdue(level, before)
 
@@ -205,7 +205,7 @@ class Queue:
         return lines
 
     def has_any(self, level: Priority) -> bool:
-        """Whether a claim may wait at the level; in a trial it may have left."""
+        """Whether a claim may wait at the level; in a draft it may have left."""
         self._settle()
         return self._front.has_any(level)
 

@@ -39,7 +39,7 @@ class Returning:
 
     def add(self, claim: Claim, standing: Priority, gains: Gains, *, is_firm: bool) -> None:
         """`is_firm`: it is not a backfill."""
-        if claim.priority is claim.level:
+        if claim.priority is standing and standing is claim.level:
             return
         holder = _Holder(claim, standing, gains, is_firm)
         self._holders.setdefault(claim.user, {})[claim.task_id] = holder

@@ -19,6 +19,7 @@ from hai.core.policy import Policy
 from hai.core.types import Priority, TaskId, UserName
 
 CostKey = tuple[bool, float, int, int, TaskId]
+Gains = dict[str, int]  # nodes that somebody would free for others, by zone
 MayTake = Callable[[Claim, Priority, "Hold"], bool]  # at this level, held as firmly
 
 
@@ -35,7 +36,7 @@ class _Place:
     level: Priority
     hold: Hold
     cost: CostKey
-    gains: dict[str, int]  # nodes that it would free for others, by zone
+    gains: Gains
 
 
 def standing(claim: Claim) -> Priority:
@@ -78,20 +79,13 @@ class Running:
     def claims(self) -> Iterator[Claim]:
         return iter(self._claims.values())
 
-    def add(self, claim: Claim, gains: dict[str, int], now: float) -> None:
-        """`gains`: its usable nodes by zone."""
+    def add(self, claim: Claim, gains: Gains, now: float) -> None:
         place = _Place(standing(claim), self.hold_of(claim, now), self._cost(claim, now), gains)
         self._claims[claim.task_id] = claim
         self._places[claim.task_id] = place
         at = (place.level, place.hold)
         insort(self._lines.setdefault(at, []), place.cost)
-        totals = self._totals.setdefault(at, {})
-        for zone, count in gains.items():
-            totals[zone] = totals.get(zone, 0) + count
-        if place.hold is not Hold.BACKFILL:
-            own = self._own.setdefault((claim.user, place.level), {})
-            for zone, count in gains.items():
-                own[zone] = own.get(zone, 0) + count
+        self._count(claim.user, at, gains, 1)
 
     def remove(self, task_id: TaskId) -> None:
         """Harmless if it is not there."""
@@ -102,13 +96,25 @@ class Running:
         at = (place.level, place.hold)
         line = self._lines[at]
         del line[bisect_left(line, place.cost)]
-        totals = self._totals[at]
-        for zone, count in place.gains.items():
-            totals[zone] -= count
-        if place.hold is not Hold.BACKFILL:
-            own = self._own[claim.user, place.level]
-            for zone, count in place.gains.items():
-                own[zone] -= count
+        self._count(claim.user, at, place.gains, -1)
+
+    def reserve(self, user: UserName, level: Priority, gains: Gains) -> None:
+        """Somebody was just given these nodes at this level, by right: they count, but nobody can
+        have them before the slice is over."""
+        self._count(user, (level, Hold.SAFE), gains, 1)
+
+    def release(self, user: UserName, level: Priority, gains: Gains) -> None:
+        """As before `reserve`."""
+        self._count(user, (level, Hold.SAFE), gains, -1)
+
+    def _count(self, user: UserName, at: tuple[Priority, Hold], gains: Gains, sign: int) -> None:
+        totals = self._totals.setdefault(at, {})
+        for zone, count in gains.items():
+            totals[zone] = totals.get(zone, 0) + sign * count
+        if at[1] is not Hold.BACKFILL:
+            own = self._own.setdefault((user, at[0]), {})
+            for zone, count in gains.items():
+                own[zone] = own.get(zone, 0) + sign * count
 
     def is_stale(self, claim: Claim, now: float) -> bool:
         """Whether the claim's place is no longer what it would be now."""

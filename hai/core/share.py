@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from hai.core.plan import Claim
 from hai.core.policy import Policy
-from hai.core.types import TaskId, UserName
+from hai.core.types import Priority, TaskId, UserName
 
 _REBASE_HALF_LIVES = 256
 _UNIT = 2**40  # parts of a node-second; whole numbers add up alike in any order
@@ -122,6 +122,15 @@ class Shares:
             self._started(claim.user, claim.since)
         self._bookings[claim.task_id] = Booking(claim.user, nodes, claim.since, until)
         return until
+
+    def spend(
+        self, user: UserName, nodes: int, level: Priority, now: float, *, by_right: bool
+    ) -> None:
+        """What booking a start does to its user's share, without a booking."""
+        use = self.use_of(nodes, self._policy.slice_of(level), now)
+        self._usage[user] = self._usage.get(user, 0) + use
+        if by_right:
+            self._started(user, now)
 
     def end(self, task_id: TaskId, at: float) -> None:
         """The attempt ended at `at`: give back what it did not use; harmless without a booking."""

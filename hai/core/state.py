@@ -176,7 +176,7 @@ class SchedulerState:
         leaving = claim.state.is_leaving
         for name in claim.holds:
             self._holders.setdefault(name, set()).add(claim.task_id)
-            self._ground_of(name, group).hold(name, claim.task_id, leaving=leaving)
+            self.ground_of(name, group).hold(name, claim.task_id, leaving=leaving)
         group.settle(claim, self.now)
 
     def _release(self, claim: Claim) -> None:
@@ -186,10 +186,10 @@ class SchedulerState:
             holders.discard(claim.task_id)
             if not holders:
                 self._holders.pop(name, None)
-            self._ground_of(name, group).release(name, claim.task_id)
+            self.ground_of(name, group).release(name, claim.task_id)
         group.unsettle(claim)
 
-    def _ground_of(self, name: NodeName, group: GroupState) -> Ground:
+    def ground_of(self, name: NodeName, group: GroupState) -> Ground:
         """Where the node is: mostly in the group of its holder."""
         node = self.nodes.get(name)
         if node is None or node.group == group.name:
@@ -280,15 +280,15 @@ class SchedulerState:
                 due.append(_when_past(since, patience))
         return min(due, default=None)
 
-    def begin_receding(self) -> None:
-        """Until `end_receding` claims that wait only get nodes and others only leave, and all of it
+    def begin_draft(self) -> None:
+        """Until `end_draft` claims that wait only get nodes and others only leave, and all of it
         is undone before: the lines need to be right at their fronts only."""
         for group in self.groups.values():
-            group.queue.begin_trial()
+            group.queue.begin_draft()
 
-    def end_receding(self) -> None:
+    def end_draft(self) -> None:
         for group in self.groups.values():
-            group.queue.end_trial()
+            group.queue.end_draft()
 
     @property
     def has_waiting(self) -> bool:

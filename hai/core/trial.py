@@ -58,23 +58,15 @@ class Trial:
 
 
 @contextmanager
-def trial(state: SchedulerState, *, receding: bool = False) -> Iterator[Trial]:
-    """A trial that is undone however the context ends. Trials nest; the inner one ends first.
-
-    `receding`: waiting claims will only get nodes and active ones leave, which costs less; inside
-    of it there is no further trial.
-    """
+def trial(state: SchedulerState) -> Iterator[Trial]:
+    """A trial that is undone however the context ends. Trials nest; the inner one ends first."""
     attempt = Trial(state)
     is_inner = state.is_trial
     state.is_trial = True
-    if receding:
-        state.begin_receding()
     try:
         yield attempt
     finally:
         attempt.undo()
-        if receding:
-            state.end_receding()
         state.is_trial = is_inner
 
 

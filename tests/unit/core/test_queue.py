@@ -76,7 +76,7 @@ class Model:
 
 
 class Lines(RuleBasedStateMachine):
-    """Claims come and go, shares and quotas change; a trial only takes claims away, and rooms and
+    """Claims come and go, shares and quotas change; a draft only takes claims away, and rooms and
     turns with them, and puts all of it back."""
 
     def __init__(self) -> None:
@@ -87,10 +87,10 @@ class Lines(RuleBasedStateMachine):
         self.undo: list[Callable[[], None]] | None = None
 
     @property
-    def in_trial(self) -> bool:
+    def in_draft(self) -> bool:
         return self.undo is not None
 
-    @precondition(lambda self: not self.in_trial)
+    @precondition(lambda self: not self.in_draft)
     @rule(
         user=st.sampled_from(USERS),
         width=st.integers(1, WIDEST),
@@ -111,12 +111,12 @@ class Lines(RuleBasedStateMachine):
             )
         )
 
-    @precondition(lambda self: not self.in_trial and self.model.claims)
+    @precondition(lambda self: not self.in_draft and self.model.claims)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         self._remove(data.draw(st.sampled_from(sorted(self.model.claims))))
 
-    @precondition(lambda self: not self.in_trial)
+    @precondition(lambda self: not self.in_draft)
     @rule(
         user=st.sampled_from(USERS),
         level=st.sampled_from(LEVELS),
@@ -129,13 +129,13 @@ class Lines(RuleBasedStateMachine):
         self.model.turns[user] = (float(share), float(last))
         self.queue.refresh(user)
 
-    @precondition(lambda self: not self.in_trial)
+    @precondition(lambda self: not self.in_draft)
     @rule()
-    def begin_trial(self) -> None:
-        self.queue.begin_trial()
+    def begin_draft(self) -> None:
+        self.queue.begin_draft()
         self.undo = []
 
-    @precondition(lambda self: self.in_trial and self.model.claims)
+    @precondition(lambda self: self.in_draft and self.model.claims)
     @rule(data=st.data(), more=st.integers(0, 2))
     def give_nodes(self, data: st.DataObject, more: int) -> None:
         """As a start does: the claim leaves, its user has less room and a higher share."""
@@ -165,12 +165,12 @@ class Lines(RuleBasedStateMachine):
         self._add(claim)
         self.queue.refresh(claim.user)
 
-    @precondition(lambda self: self.in_trial)
+    @precondition(lambda self: self.in_draft)
     @rule()
-    def end_trial(self) -> None:
+    def end_draft(self) -> None:
         for step in reversed(self.undo or []):
             step()
-        self.queue.end_trial()
+        self.queue.end_draft()
         self.undo = None
 
     def _add(self, claim: Claim) -> None:
@@ -198,14 +198,14 @@ class Lines(RuleBasedStateMachine):
 
     @rule(level=st.sampled_from(LEVELS), before=st.integers(0, 7), data=st.data())
     def who_is_overdue(self, level: Priority, before: int, data: st.DataObject) -> None:
-        """In a trial some get nodes while the question is still open."""
+        """In a draft some get nodes while the question is still open."""
         given: set[UserName] = set()
         for user in self.queue.overdue(level, before):
             assert user == self._overdue(level, before, given)[0]
             given.add(user)
             head = self.queue.head_of(user, level)
             assert head is not None
-            if self.in_trial and data.draw(st.booleans()):
+            if self.in_draft and data.draw(st.booleans()):
                 self._give(head, more=data.draw(st.integers(0, 2)))
         assert not self._overdue(level, before, given)
         overdue = self._overdue(level, before, set())
@@ -219,10 +219,10 @@ class Lines(RuleBasedStateMachine):
 
     @rule(level=st.sampled_from(LEVELS))
     def how_narrow(self, level: Priority) -> None:
-        """In a trial the bound may be lower than what waits there yet."""
+        """In a draft the bound may be lower than what waits there yet."""
         widths = [claim.nodes for claim in self.model.at(level)]
         assert self.queue.narrowest(level) <= min(widths, default=math.inf)
-        if not self.in_trial:
+        if not self.in_draft:
             assert self.queue.narrowest(level) == min(widths, default=math.inf)
 
     @rule(level=st.sampled_from(LEVELS), user=st.sampled_from(USERS))
@@ -230,13 +230,13 @@ class Lines(RuleBasedStateMachine):
         own = [claim for claim in self.model.at(level) if claim.user == user]
         assert self.queue.head_of(user, level) == min(own, key=own_key, default=None)
 
-    @precondition(lambda self: not self.in_trial)
+    @precondition(lambda self: not self.in_draft)
     @rule(after=st.integers(0, 6))
     def who_is_next_to_lose_patience(self, after: int) -> None:
         since = [place[0] for level in LEVELS for place in self.model.waits(level)]
         assert self.queue.next_overdue(after) == min((s for s in since if s > after), default=None)
 
-    @precondition(lambda self: not self.in_trial)
+    @precondition(lambda self: not self.in_draft)
     @rule()
     def where_all_wait(self) -> None:
         there = {level for claim in self.model.cells() if (level := self.model.level(claim))}
