@@ -18,7 +18,7 @@ class Lineup:
     def __init__(
         self,
         group: Callable[[GroupName], GroupState],
-        remind: Callable[[float, TaskId], None],
+        remind: Callable[[float, Claim], None],
     ) -> None:
         self.parked: dict[TaskId, WaitCode] = {}
         self._group = group
@@ -31,7 +31,7 @@ class Lineup:
         if cause is not None:
             self.parked[claim.task_id] = cause
             if cause is WaitCode.BACKOFF and claim.not_before is not None:
-                self._remind(claim.not_before, claim.task_id)
+                self._remind(claim.not_before, claim)
         elif is_limited(claim):
             self.parked[claim.task_id] = WaitCode.ARRAY_LIMIT
             self._arrays.join(claim)

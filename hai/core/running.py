@@ -62,6 +62,11 @@ def lost_since(claim: Claim) -> float:
     return max(claim.slice_since, claim.saved_at or 0.0)
 
 
+def capped_at(claim: Claim, policy: Policy) -> float:
+    """When what an active claim would lose reaches the cap."""
+    return lost_since(claim) + policy.lost_work_cap_seconds
+
+
 class Running:
     """The claims that hold nodes and stay, by level, hold and cost."""
 
@@ -128,19 +133,10 @@ class Running:
             return Hold.SAFE
         return Hold.BACKFILL if claim.backfill else Hold.EXPIRED
 
-    def changes_at(self, claim: Claim, now: float) -> Iterator[float]:
-        """When time alone changes this claim's place."""
-        for at in (
-            slice_end(claim, self._policy),
-            lost_since(claim) + self._policy.lost_work_cap_seconds,
-        ):
-            if at > now:
-                yield at
-
     def _cost(self, claim: Claim, now: float) -> CostKey:
-        since = lost_since(claim)
-        is_capped = now - since >= self._policy.lost_work_cap_seconds
-        return (is_capped, 0.0 if is_capped else -since, claim.nodes, -claim.task_id, claim.task_id)
+        is_capped = now >= capped_at(claim, self._policy)
+        lost = 0.0 if is_capped else -lost_since(claim)
+        return (is_capped, lost, claim.nodes, -claim.task_id, claim.task_id)
 
     # victims
 

@@ -5,7 +5,6 @@ of the changes that led to it, as one that is built from the claims at once. Not
 anything: planner.py does.
 """
 
-import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,7 +15,8 @@ from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import QuotaTable
-from hai.core.running import standing
+from hai.core.running import capped_at, slice_end, standing
+from hai.core.timers import Matter, Timers
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 Usage = Mapping[tuple[GroupName, UserName], tuple[float, float | None]]
@@ -43,10 +43,9 @@ class SchedulerState:
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
         self.lineup = Lineup(self.group, self._alarm)
+        self._timers = Timers(self.claims.get)
         self.is_trial = False
         self._holders: dict[NodeName, set[TaskId]] = {}
-        self._timers: list[tuple[float, TaskId]] = []
-        self._alarms: list[float] = []  # those that matter though nobody waits
         self.set_nodes(nodes)
 
     # the cluster
@@ -208,14 +207,9 @@ class SchedulerState:
         for group in self.groups.values():  # first: what is booked next has to be in range
             if group.shares.rebase(now):
                 group.queue.refresh_all()
-        while self._alarms and self._alarms[0] <= now:
-            heapq.heappop(self._alarms)
-        while self._timers and self._timers[0][0] <= now:
-            _, task_id = heapq.heappop(self._timers)
-            claim = self.claims.get(task_id)
-            if claim is not None:
-                changed = True
-                self._renew(claim)
+        for claim, matter in self._timers.pop_due(now):
+            changed = changed or matter > Matter.NOBODY
+            self._renew(claim)
         return changed
 
     def _renew(self, claim: Claim) -> None:
@@ -231,17 +225,17 @@ class SchedulerState:
     def _book(self, claim: Claim) -> bool:
         until = self.group(claim.group).shares.book(claim, self.now)
         if until is not None:
-            self._remind(until, claim.task_id)
+            self._remind(until, claim, Matter.WAITING)
         return until is not None
 
     def _watch(self, claim: Claim) -> None:
         """Note when time alone changes what this active claim is."""
         if not claim.state.is_leaving:
-            for at in self.group(claim.group).running.changes_at(claim, self.now):
-                self._remind(at, claim.task_id)
+            self._remind(slice_end(claim, self.policy), claim, Matter.WAITING)
+            self._remind(capped_at(claim, self.policy), claim, Matter.NOBODY)
         demote_at = self._note_demotion(claim)
         if demote_at is not None:
-            self._alarm(demote_at, claim.task_id)
+            self._alarm(demote_at, claim)
 
     def _note_demotion(self, claim: Claim) -> float | None:
         """When it falls to NORMAL, if that is to come."""
@@ -258,21 +252,20 @@ class SchedulerState:
         self.demotable.add(claim.task_id)
         return None
 
-    def _remind(self, at: float, task_id: TaskId) -> None:
+    def _remind(self, at: float, claim: Claim, matter: Matter) -> None:
         if at > self.now and not self.is_trial:
-            heapq.heappush(self._timers, (at, task_id))
+            self._timers.set(at, claim, matter)
 
-    def _alarm(self, at: float, task_id: TaskId) -> None:
+    def _alarm(self, at: float, claim: Claim) -> None:
         """A reminder of what changes a plan, whether anybody waits or not."""
-        if at > self.now and not self.is_trial:
-            heapq.heappush(self._alarms, at)
-            self._remind(at, task_id)
+        self._remind(at, claim, Matter.ALWAYS)
 
     def next_due(self) -> float | None:
         """The next time at which time alone may change a plan; None: never."""
         if not self.has_waiting:
-            return self._alarms[0] if self._alarms else None
-        due = [self._timers[0][0]] if self._timers else []
+            return self._timers.first(Matter.ALWAYS)
+        first = self._timers.first(Matter.WAITING)
+        due = [] if first is None else [first]
         patience = self.policy.patience_seconds
         for group in self.groups.values():
             since = group.queue.next_overdue(self.now - patience)

@@ -319,6 +319,24 @@ def test_an_unchanging_cluster_comes_to_rest(cluster: Cluster, preemption: bool)
 
 
 @PROPERTY
+@given(clusters(), st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
+def test_time_alone_decides_nothing_before_it_is_due(
+    cluster: Cluster, parts: Sequence[float]
+) -> None:
+    """A cluster at rest may sleep until the time that its state names, and never longer."""
+    simulated = SimulatedCluster(cluster.state(), NOW)
+    state = simulated.state
+    for part in parts:
+        simulated.settle()
+        due = state.next_due()
+        latest = simulated.now + 10 * SLICE if due is None else due
+        between = simulated.now + part * max(0.0, latest - simulated.now)
+        if due is None or between < due:
+            assert not plan(state, between).decides
+        simulated.now = max(simulated.now, latest)
+
+
+@PROPERTY
 @given(clusters(asked=[Priority.NORMAL], leaving=False, least_limit=100))
 def test_who_others_left_for_does_start(cluster: Cluster) -> None:
     """Among equals, with room in every quota and array, and in one zone, the named task starts."""
