@@ -56,6 +56,10 @@ class Pool:
         smallest that fits, otherwise the fullest leaves until one fits.
         """
         chosen = [name for name in dict.fromkeys(knows) if name in self._leaf_of][:count]
+        if not chosen:  # mostly, and then mostly one leaf holds them all
+            at = bisect_left(self._sizes, (count, ""))
+            if at < len(self._sizes):
+                return tuple(self._leaves[self._sizes[at][1]][:count])
         known = set(chosen)
         taken = Counter(self._leaf_of[name] for name in chosen)
         near = list(taken)
