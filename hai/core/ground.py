@@ -56,6 +56,19 @@ class Ground:
         self.holders.setdefault(name, {})[task_id] = leaving
         self._resettle(name)
 
+    def lend(self, names: Iterable[NodeName], task_id: TaskId) -> dict[str, int]:
+        """Hold chosen nodes, which come free of whoever else still holds them; how many of each
+        zone. `release` gives them back."""
+        gains: dict[str, int] = {}
+        for name in names:
+            self.holders.setdefault(name, {})[task_id] = False
+            self._pools.pop(name).remove(name)
+            zone = self.nodes[name].zone
+            gains[zone] = gains.get(zone, 0) + 1
+        if len(gains) > 1:
+            self.spanning.add(task_id)
+        return gains
+
     def release(self, name: NodeName, task_id: TaskId) -> None:
         holders = self.holders.get(name, {})
         holders.pop(task_id, None)

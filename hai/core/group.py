@@ -69,11 +69,7 @@ class GroupState:
         self.account(claim.user).used[start.priority] += nodes
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
         self.returning.refresh(claim.user)
-        for name in start.nodes:
-            self.ground.hold(name, claim.task_id, leaving=False)
-        gains = self.ground.usable_in(start.nodes)
-        if len(gains) > 1:
-            self.ground.spanning.add(claim.task_id)
+        gains = self.ground.lend(start.nodes, claim.task_id)
         if not start.backfill:  # whose nodes nobody asks for in the same tick
             self.running.reserve(claim.user, start.priority, gains)
             self.returning.add(claim, start.priority, gains, is_firm=True)
