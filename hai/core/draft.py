@@ -14,7 +14,6 @@ from hai.core.state import SchedulerState
 
 if TYPE_CHECKING:
     from hai.core.share import Mark
-    from hai.core.types import GroupName, UserName
 
 
 class Draft:
@@ -22,21 +21,18 @@ class Draft:
 
     def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self._starts: list[tuple[Claim, Start]] = []
+        self._starts: list[tuple[Claim, Start, Mark]] = []
         self._leavers: list[Claim] = []
-        self._marks: dict[tuple[GroupName, UserName], Mark] = {}
 
     def start(self, claim: Claim, start: Start) -> None:
         """The claim leaves its line for these nodes, free ones of its group or leaving ones."""
         state = self._state
         group = state.group(claim.group)
-        whose = (claim.group, claim.user)
-        if whose not in self._marks:
-            self._marks[whose] = group.shares.mark(claim.user)
+        mark = group.shares.mark(claim.user)
         state.lineup.leave(claim)
         state.lineup.activate(claim)
         group.lend(claim, start, state.now)
-        self._starts.append((claim, start))
+        self._starts.append((claim, start, mark))
 
     def leave(self, victim: Claim) -> None:
         """The active claim's nodes are on their way to somebody else."""
@@ -46,15 +42,26 @@ class Draft:
             self._state.ground_of(name, group).hold(name, victim.task_id, leaving=True)
         self._leavers.append(victim)
 
+    def undo_start(self) -> None:
+        """The last start is not made."""
+        claim, _, _ = self._starts[-1]
+        self._take_back()
+        self._state.group(claim.group).queue.recover(claim.user)
+
+    def _take_back(self) -> None:
+        state = self._state
+        claim, start, mark = self._starts.pop()
+        group = state.group(claim.group)
+        group.shares.restore(claim.user, mark)
+        group.take_back(claim, start)
+        state.lineup.deactivate(claim)
+        state.lineup.join(claim, state.now)
+
     def undo(self) -> None:
         """All is as it was, but for the order of the lines."""
         state = self._state
-        for claim, start in self._starts:
-            state.group(claim.group).take_back(claim, start)
-            state.lineup.deactivate(claim)
-            state.lineup.join(claim, state.now)
-        for (group_name, user), mark in self._marks.items():
-            state.group(group_name).shares.restore(user, mark)
+        while self._starts:
+            self._take_back()
         for victim in self._leavers:
             group = state.group(victim.group)
             for name in victim.holds:

@@ -87,6 +87,13 @@ class Front:
             if falling:
                 self._may_fall[user] = falling
 
+    def recover(self, user: UserName) -> None:
+        """A change is undone: where the user was met it is looked at anew, and early enough."""
+        self.recede(user)
+        for receded in self._levels.values():
+            if user in receded.users:
+                receded.set(user, _Met(0, at_best(user, self._turn_of(user))))
+
     def forget(self) -> None:
         """All is as it was."""
         self._changes.clear()

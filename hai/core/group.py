@@ -8,6 +8,7 @@ from hai.core.quota import Account, Ledger, QuotaTable
 from hai.core.returning import Returning
 from hai.core.running import Hold, Running, standing
 from hai.core.share import Shares
+from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, UserName
 
 
@@ -70,7 +71,9 @@ class GroupState:
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
         self.returning.refresh(claim.user)
         gains = self.ground.lend(start.nodes, claim.task_id)
-        if not start.backfill:  # whose nodes nobody asks for in the same tick
+        if start.backfill:  # anybody may have its nodes
+            self._stand(starting(claim, start, now), now)
+        else:
             self.running.reserve(claim.user, start.priority, gains)
             self.returning.add(claim, start.priority, gains, is_firm=True)
         self.queue.refresh(claim.user)
@@ -82,7 +85,9 @@ class GroupState:
         for name in start.nodes:
             self.ground.release(name, claim.task_id)
         self.ground.spanning.discard(claim.task_id)
-        if not start.backfill:
+        if start.backfill:
+            self._lift(claim)
+        else:
             self.running.release(claim.user, start.priority, self.ground.usable_in(start.nodes))
             self.returning.remove(claim)
 

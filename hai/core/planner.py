@@ -221,15 +221,56 @@ class _Turn:
     def _backfill(self, level: Priority, head: Claim) -> None:
         """Others of the level on the nodes that the head does not need yet."""
         skipped = {head.task_id, *self._passed}
+        refused: set[TaskId] = set()  # for the head's sake, until somebody else has started
         while (widest := self._ground.widest_free) > 0:
-            claim = self._queue.in_turn(level, widest, skipped)
+            claim = self._queue.in_turn(level, widest, skipped | refused)
             if claim is None:
                 return
             zones = self._ground.zones_for(claim.nodes, claim.knows)
             if zones is None:
                 skipped.add(claim.task_id)
+            elif not self._may_fill(claim, level, zones, head):
+                refused.add(claim.task_id)
             else:
                 self._start(claim, level, zones, backfill=True)
+                refused.clear()
+
+    def _may_fill(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> bool:
+        """Whether the head is no worse off for it. A task of its own user may cost it the quota
+        that it needs, or its turn: then it must not be for somebody who fits, and would take these
+        very nodes."""
+        if claim.user != head.user:
+            return True
+        if self._group.account(head.user).room(level) - claim.nodes < head.nodes:
+            return False
+        nodes = self._ground.choose(claim.nodes, zones, claim.knows)
+        passed, self._passed = self._passed, set(self._passed)
+        self._draft.start(claim, Start(claim.task_id, nodes, level, backfill=True))
+        try:
+            return self._stays_first(head, level)
+        finally:
+            self._draft.undo_start()
+            self._passed = passed
+
+    def _stays_first(self, head: Claim, level: Priority) -> bool:
+        """Whether nobody who fits comes before the head. It passes over those who are kept out."""
+        order = (one for one in self._in_order(level) if one.task_id not in self._passed)
+        while (first := next(order, head)) != head:
+            if self._fits(first, level):
+                return False
+            if self._kept_out_by(first, level) is None:
+                return True  # the next head: another gang that waits for nodes
+            self._passed.add(first.task_id)
+        return True
+
+    def _fits(self, claim: Claim, level: Priority) -> bool:
+        """Whether it would get nodes if it were its turn."""
+        if self._ground.zones_for(claim.nodes, claim.knows) is not None:
+            return True
+        return any(
+            self._victims(claim, level, zones, self._ground.missing(claim.nodes, zones)) is not None
+            for zones in self._ground.options(claim.nodes)
+        )
 
     def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
         ground = self._ground

@@ -87,6 +87,10 @@ class Queue:
         else:
             self._stale.add(user)
 
+    def recover(self, user: UserName) -> None:
+        """In a draft: a change of the user is undone, so it may stand before where it was met."""
+        self._front.recover(user)
+
     def refresh_all(self) -> None:
         for user in self._members:
             self.refresh(user)

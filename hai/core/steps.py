@@ -2,22 +2,20 @@
 
 from dataclasses import replace
 
-from hai.core.plan import Claim
-from hai.core.types import NodeName, Priority, TaskId, TaskState
+from hai.core.plan import Claim, Start
+from hai.core.types import TaskId, TaskState
 
 
-def starting(
-    claim: Claim, nodes: tuple[NodeName, ...], level: Priority, now: float, *, backfill: bool
-) -> Claim:
-    """A waiting claim that was given these nodes."""
+def starting(claim: Claim, start: Start, now: float) -> Claim:
+    """A waiting claim that was given nodes."""
     return replace(
         claim,
         state=TaskState.STARTING,
-        holds=nodes,
-        charged=level,
+        holds=start.nodes,
+        charged=start.priority,
         since=now,
         running_since=None,
-        backfill=backfill,
+        backfill=start.backfill,
         first=False,
         for_task=None,
     )

@@ -88,6 +88,4 @@ def applied(state: SchedulerState, decided: Plan) -> Iterator[Trial]:
 def _occupy(state: SchedulerState, attempt: Trial, start: Start) -> None:
     claim = state.claims.get(start.task_id)
     if claim is not None and claim.state.is_waiting:
-        attempt.put(
-            starting(claim, start.nodes, start.priority, state.now, backfill=start.backfill)
-        )
+        attempt.put(starting(claim, start, state.now))

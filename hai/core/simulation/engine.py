@@ -1,7 +1,7 @@
 """The virtual clock: carries jobs through a policy's decisions, event by event.
 
 At one time jobs leave first (ended, or done with saving), then jobs are submitted in the order of
-the trace, and then the policy decides once, knowing all of it. Times are exact, not rounded.
+the trace, and then the policy decides, knowing all of it. Times are exact, not rounded.
 A suspended job keeps its nodes for the cost of a suspend, without progress; whoever is to have
 them starts when they are free. The engine refuses decisions that no cluster could carry out.
 """
@@ -138,7 +138,8 @@ class Engine:
                 self._suspend(progress, now)
             for progress, nodes in decision.starts:
                 self._start(progress, nodes, now)
-            if not decision.suspends or self._terms.suspend_cost_s:
+            frees_nodes = decision.suspends and not self._terms.suspend_cost_s
+            if not frees_nodes and not decision.again:
                 break
         due = self._scheduler.next_due()
         self._wake = math.inf if due is None or due <= now else self._round_up(due)

@@ -38,10 +38,12 @@ class Started(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Always carried out, the suspends first: whoever decides may book it at once."""
+    """Always carried out, the suspends first: whoever decides may book it at once. `again`: wants
+    to be asked once more at this time, for what was decided may allow more."""
 
     starts: Sequence[Started] = ()
     suspends: Sequence[Progress] = ()
+    again: bool = False
 
 
 class Scheduler(Protocol):

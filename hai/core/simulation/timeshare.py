@@ -60,6 +60,7 @@ class TimeShare:
         return Decision(
             [Started(progress[one.task_id], self._number(one.nodes)) for one in made.starts],
             [progress[one.task_id] for one in made.suspends],
+            again=True,  # the server hears of its own decisions as well
         )
 
     def next_due(self) -> float | None:

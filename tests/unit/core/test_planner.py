@@ -188,14 +188,30 @@ def test_others_run_in_the_shadow_of_a_head() -> None:
         4: WaitCode.NO_FREE_NODES,  # it is bob's turn now
         5: WaitCode.NO_FREE_NODES,
     }
+    claims[3] = waiting(4, 1, LOW, user="bob", submitted_at=9.0)
     decided = decide(nodes(4), claims)
     assert [(start.task_id, start.backfill) for start in decided.starts] == [(3, True)]
     assert codes(decided) == {
         2: WaitCode.NO_FREE_NODES,
-        4: WaitCode.BEHIND,
-        5: WaitCode.NO_FREE_NODES,
+        4: WaitCode.NO_FREE_NODES,
+        5: WaitCode.BEHIND,
     }
-    assert decided.reasons[TaskId(4)].evidence["head"] == 2
+    assert decided.reasons[TaskId(2)].evidence["free"] == 2
+
+
+def test_a_task_does_not_start_in_the_shadow_for_somebody_to_take_its_nodes_at_once() -> None:
+    """With 3 it would be bob's turn, and 4 would take a node of 3."""
+    claims = [
+        active(1, ["n0", "n1"], user="eve", since=900.0),
+        waiting(2, 3),
+        waiting(3, 2),
+        waiting(4, 1, user="bob", submitted_at=9.0),
+        waiting(5, 1, LOW),
+    ]
+    decided = decide(nodes(4), claims)
+    assert [(start.task_id, start.backfill) for start in decided.starts] == [(4, True), (5, False)]
+    assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
+    assert decided.reasons[TaskId(3)].evidence["head"] == 2
 
 
 def test_without_backfill_the_head_holds_back_its_level_only() -> None:

@@ -21,6 +21,7 @@ from hai.core.policy import Policy
 from hai.core.quota import LEVELS, Quota, QuotaTable
 from hai.core.running import standing
 from hai.core.state import SchedulerState, build_state
+from hai.core.trial import applied
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import SimulatedCluster, reasons
 from tests.unit.core.pictures import picture
@@ -168,6 +169,7 @@ def check(state: SchedulerState, decided: Plan) -> None:
     check_quota(state, decided)
     check_suspends(state, decided)
     check_arrays(state, decided)
+    check_heads(state, decided)
     started = [start.task_id for start in decided.starts]
     candidates = {claim.task_id for claim in state.claims.values() if claim.state.is_waiting}
     assert len(set(started)) == len(started)
@@ -239,6 +241,24 @@ def check_arrays(state: SchedulerState, decided: Plan) -> None:
         assert len(active) <= active[0].array_limit
 
 
+def heads(decided: Plan) -> set[TaskId]:
+    """Whom nodes are kept for."""
+    return {
+        task_id
+        for task_id, reason in decided.reasons.items()
+        if reason.code is WaitCode.NO_FREE_NODES and "kept_out_by" not in reason.evidence
+    }
+
+
+def check_heads(state: SchedulerState, decided: Plan) -> None:
+    """What runs in the shadow of a gang takes no quota that the gang will need."""
+    with applied(state, decided):
+        for task_id in heads(decided):
+            queue = state.group(state.claims[task_id].group).queue
+            level = decided.reasons[task_id].evidence["level"]
+            assert queue.level_of(task_id) is Priority[str(level)]
+
+
 def check_suspends(state: SchedulerState, decided: Plan) -> None:
     claims = state.claims
     victims = [suspend.task_id for suspend in decided.suspends]
@@ -299,6 +319,75 @@ def test_the_order_of_the_input_does_not_matter(cluster: Cluster, rng: random.Ra
     whole = cluster.state()
     assert picture(state) == picture(whole)
     assert plan(state, NOW) == plan(whole, NOW)
+
+
+@st.composite
+def gangs_that_wait(draw: st.DrawFn) -> Cluster:
+    """Some nodes are free, the others held by single tasks mostly within their slices; wide and
+    narrow tasks wait, and quotas are about as wide as the cluster."""
+    count = draw(st.integers(3, 8))
+    members = tuple(Node(NodeName(f"n{number}"), GROUPS[0], "hollow") for number in range(count))
+    levels = [Priority.LOW, Priority.NORMAL]
+    limits = st.integers(1, count + 2)
+    quotas = [Quota(user, GROUPS[0], level, draw(limits)) for user in USERS for level in levels]
+    holders = [
+        Claim(
+            task_id=TaskId(number + 1),
+            user=draw(st.sampled_from(USERS)),
+            group=GROUPS[0],
+            nodes=1,
+            priority=Priority.NORMAL,
+            state=TaskState.RUNNING,
+            submitted_at=NOW - 5000.0,
+            holds=(members[number].name,),
+            charged=Priority.NORMAL,
+            since=NOW - draw(st.sampled_from([0.0, 0.0, 900.0, 2700.0])),
+        )
+        for number in range(draw(st.integers(1, count - 1)))
+    ]
+    waiters = [
+        Claim(
+            task_id=TaskId(number),
+            user=draw(st.sampled_from(USERS)),
+            group=GROUPS[0],
+            nodes=draw(st.integers(1, count)),
+            priority=draw(st.sampled_from([Priority.NORMAL, Priority.NORMAL, Priority.AUTO])),
+            state=TaskState.QUEUED,
+            submitted_at=NOW - draw(st.sampled_from([100.0, 200.0, 3000.0])),
+        )
+        for number in range(11, 11 + draw(st.integers(2, 6)))
+    ]
+    return Cluster(members, (*holders, *waiters), QuotaTable.of(quotas))
+
+
+@PROPERTY
+@given(gangs_that_wait())
+def test_the_shadow_of_a_gang_is_no_burden_to_it(cluster: Cluster) -> None:
+    """Whoever runs there is suspended for the gang alone, which keeps its quota."""
+    simulated = SimulatedCluster(cluster.state(), NOW)
+    filled: set[TaskId] = set()
+    gangs: set[TaskId] = set()
+    for decided in (plans := simulated.settle()):
+        gangs |= heads(decided)
+        filled |= {start.task_id for start in decided.starts if start.backfill}
+        leave = [suspend for suspend in decided.suspends if suspend.task_id in filled]
+        assert {suspend.for_task for suspend in leave} <= gangs
+    event(f"backfills {bool(filled)}, suspends {any(decided.suspends for decided in plans)}")
+
+
+@PROPERTY
+@given(st.one_of(clusters(), gangs_that_wait()))
+def test_no_start_is_regretted_at_once(cluster: Cluster) -> None:
+    """What the next tick decides at the same time suspends none of those who were just started, but
+    for the gang in whose shadow they run: they may have used enough for it to be its turn."""
+    simulated = SimulatedCluster(cluster.state(), NOW)
+    first, second = simulated.tick(0.0), simulated.tick(0.0)
+    event(f"starts {bool(first.starts)}, suspends {bool(first.suspends)}, {bool(second.suspends)}")
+    begun = {start.task_id for start in first.starts}
+    leave = [suspend for suspend in second.suspends if suspend.task_id in begun]
+    assert {suspend.for_task for suspend in leave} <= heads(first)
+    if not first.suspends and not first.demotions:
+        assert {suspend.for_task for suspend in second.suspends} <= heads(first)
 
 
 @PROPERTY

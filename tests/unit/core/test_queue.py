@@ -84,7 +84,7 @@ class Lines(RuleBasedStateMachine):
         self.model = Model()
         self.queue = Queue(self.model.room_of, self.model.turn_of)
         self.last_id = 0
-        self.undo: list[Callable[[], None]] | None = None
+        self.undo: list[Callable[[], UserName]] | None = None
 
     @property
     def in_draft(self) -> bool:
@@ -160,10 +160,20 @@ class Lines(RuleBasedStateMachine):
         claim: Claim,
         room: dict[tuple[UserName, Priority], int],
         turns: dict[UserName, tuple[float, float]],
-    ) -> None:
+    ) -> UserName:
         self.model.room, self.model.turns = room, turns
         self._add(claim)
-        self.queue.refresh(claim.user)
+        return claim.user
+
+    @precondition(lambda self: self.undo)
+    @rule()
+    def take_back(self) -> None:
+        """The last start is not made after all."""
+        assert self.undo
+        user = self.undo.pop()()
+        self.queue.recover(user)
+        for lower in LEVELS[1:]:
+            self.queue.let_fall(lower)
 
     @precondition(lambda self: self.in_draft)
     @rule()
@@ -254,7 +264,7 @@ class Lines(RuleBasedStateMachine):
         assert {claim.task_id for claim in self.queue.claims()} == set(self.model.claims)
 
 
-Lines.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Lines.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 TestLines = Lines.TestCase
 
 

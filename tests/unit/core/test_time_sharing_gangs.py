@@ -53,6 +53,26 @@ def test_others_run_in_the_shadow_of_a_gang_and_yield_when_it_fits() -> None:
     assert started(cluster.tick()) == [2]
 
 
+@pytest.mark.parametrize(("limit", "filled"), [(4, [4]), (5, [3, 4])])
+def test_the_shadow_leaves_a_gang_the_quota_that_it_needs(limit: int, filled: list[int]) -> None:
+    """Its user's own tasks would take its place in the line with the quota, and then its nodes."""
+    quotas = [
+        Quota(EVERYONE, GROUP, NORMAL, 5),
+        Quota(UserName("ada"), GROUP, NORMAL, limit),
+    ]
+    claims = [
+        active(1, ["n0"], user="bob", **ran(0)),
+        fresh(2, 4, user="ada", submitted_at=NOW - 50),
+        fresh(3, 1, user="ada", submitted_at=NOW - 40),
+        fresh(4, 1, user="eve", submitted_at=NOW - 30),
+    ]
+    cluster = SimulatedCluster(state_of(nodes(4), claims, quotas, now=NOW), NOW)
+    assert sorted(backfilled(cluster.tick())) == filled
+    again = cluster.tick()
+    assert not again.decides
+    assert again.reasons[TaskId(2)].code is WaitCode.NO_FREE_NODES
+
+
 def test_backfill_yields_although_it_has_just_begun() -> None:
     claims = [
         active(1, ["n0"], user="eve", backfill=True, **ran(1)),
