@@ -6,6 +6,7 @@ from typing import Any
 from hai.core import phrases
 from hai.core.phrases import are
 from hai.core.plan import Reason
+from hai.core.planner import QUOTA, TURN
 from hai.core.types import WaitCode
 
 
@@ -153,11 +154,18 @@ def _kept(evidence: _Evidence, busy: int) -> str:
     return f" ({told})" if told else ""
 
 
+_PRICES = {
+    QUOTA: "and does not run meanwhile, for it would take the quota that that one needs",
+    TURN: "and does not run meanwhile, for others would then come first and take its nodes",
+}
+
+
 def _behind(evidence: _Evidence) -> str:
     place, head = evidence.number("position"), evidence.word("head", "")
     turn = f"is number {place} in its line" if place else "waits its turn"
     behind = f", behind task {head}" if head else ""
-    return f"{turn} in {evidence.group}{behind}"
+    price = _PRICES.get(evidence.word("spares", ""), "")
+    return f"{turn} in {evidence.group}{behind}{f' ({price})' if price else ''}"
 
 
 def _handover(evidence: _Evidence) -> str:

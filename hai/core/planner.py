@@ -32,6 +32,7 @@ from hai.core.types import Priority, TaskId, WaitCode
 __all__ = ["plan"]
 
 HIGHER, OWN = "higher", "own"  # who keeps a claim out
+QUOTA, TURN = "quota", "turn"  # what a claim would cost the gang in whose shadow it could run
 
 
 def plan(state: SchedulerState, now: float) -> Plan:
@@ -221,33 +222,36 @@ class _Turn:
     def _backfill(self, level: Priority, head: Claim) -> None:
         """Others of the level on the nodes that the head does not need yet."""
         skipped = {head.task_id, *self._passed}
-        refused: set[TaskId] = set()  # for the head's sake, until somebody else has started
+        refused: dict[TaskId, str] = {}  # for the head's sake, until somebody else has started
         while (widest := self._ground.widest_free) > 0:
-            claim = self._queue.in_turn(level, widest, skipped | refused)
+            claim = self._queue.in_turn(level, widest, skipped | refused.keys())
             if claim is None:
-                return
+                break
             zones = self._ground.zones_for(claim.nodes, claim.knows)
             if zones is None:
                 skipped.add(claim.task_id)
-            elif not self._may_fill(claim, level, zones, head):
-                refused.add(claim.task_id)
+            elif price := self._price(claim, level, zones, head):
+                refused[claim.task_id] = price
             else:
                 self._start(claim, level, zones, backfill=True)
                 refused.clear()
+        for task_id, price in refused.items():
+            claim = self._queue.claim(task_id)
+            self._wait(claim, WaitCode.BEHIND, level=level.name, needed=claim.nodes, spares=price)
 
-    def _may_fill(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> bool:
-        """Whether the head is no worse off for it. A task of its own user may cost it the quota
-        that it needs, or its turn: then it must not be for somebody who fits, and would take these
-        very nodes."""
+    def _price(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> str | None:
+        """What it would cost the head if the claim ran in its shadow. One of its own user may cost
+        it the quota that it needs, or its turn: that must not be for somebody who fits, and would
+        take these very nodes."""
         if claim.user != head.user:
-            return True
+            return None
         if self._group.account(head.user).room(level) - claim.nodes < head.nodes:
-            return False
+            return QUOTA
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)
         passed, self._passed = self._passed, set(self._passed)
         self._draft.start(claim, Start(claim.task_id, nodes, level, backfill=True))
         try:
-            return self._stays_first(head, level)
+            return None if self._stays_first(head, level) else TURN
         finally:
             self._draft.undo_start()
             self._passed = passed

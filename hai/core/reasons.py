@@ -27,7 +27,7 @@ def reason_of(
     got counts. `positions`: places in the order of service, from 1."""
     claim = state.claims.get(task_id)
     told = decided.reasons.get(task_id)
-    if claim is not None and told is not None:
+    if claim is not None and told is not None and told.code is not WaitCode.BEHIND:
         return _with_holders(state.group(claim.group), state, claim, told)
     if claim is None or not claim.state.is_waiting:
         return Reason(WaitCode.NOT_PLANNED)
@@ -92,6 +92,9 @@ def _behind(
     head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
+    told = decided.reasons.get(claim.task_id)
+    if told is not None and "spares" in told.evidence:
+        evidence["spares"] = told.evidence["spares"]
     return Reason(WaitCode.BEHIND, evidence)
 
 

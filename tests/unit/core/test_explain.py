@@ -60,6 +60,18 @@ NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}
         ),
         (WaitCode.BEHIND, {"group": "training"}, "waits its turn in training"),
         (
+            WaitCode.BEHIND,
+            {"group": "training", "head": 12, "spares": "quota"},
+            "waits its turn in training, behind task 12 (and does not run meanwhile, for it would "
+            "take the quota that that one needs)",
+        ),
+        (
+            WaitCode.BEHIND,
+            {"group": "training", "head": 12, "spares": "turn"},
+            "waits its turn in training, behind task 12 (and does not run meanwhile, for others "
+            "would then come first and take its nodes)",
+        ),
+        (
             WaitCode.NO_FREE_NODES,
             {
                 **NODES,

@@ -196,6 +196,23 @@ def test_who_stands_behind_is_told_the_head() -> None:
     }
 
 
+@pytest.mark.parametrize(("limit", "spares"), [(4, "quota"), (9, "turn")])
+def test_who_does_not_run_in_the_shadow_of_their_own_gang_is_told_why(
+    limit: int, spares: str
+) -> None:
+    claims = [
+        active(8, ["n0"], user="ada", since=NOW - SLICE),
+        active(9, ["n1", "n2"], user="eve", since=NOW),
+        waiting(1, 3, user="ada", submitted_at=NOW - 9),
+        waiting(2, 1, user="ada", submitted_at=NOW - 8),
+        waiting(3, 2, user="eve", submitted_at=NOW - 7),  # next, and would have n0 and n3
+    ]
+    quotas = [Quota(EVERYONE, GROUP, NORMAL, 9), Quota(UserName("ada"), GROUP, NORMAL, limit)]
+    found = why(nodes(4), claims, quotas)
+    assert found[TaskId(2)].code is WaitCode.BEHIND
+    assert evidence(found[TaskId(2)], "head", "spares") == {"head": 1, "spares": spares}
+
+
 def test_positions_are_told_when_they_are_known() -> None:
     claims = [active(9, ["n0"], since=NOW), waiting(1), waiting(2)]
     state = state_of(nodes(1), claims, now=NOW)
