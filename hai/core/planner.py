@@ -11,7 +11,8 @@ over and whose turn comes later) gets those nodes set aside and starts on a late
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
 that come free are reserved for it. (One that higher levels, those who would come back there, or its
 own user's tasks keep out whatever its equals do is passed over.) The rest of its level may run in
-its shadow, as backfill; lower levels may use the nodes too, and are its victims when it fits.
+its shadow, as backfill, where that costs the head neither its quota nor its turn; lower levels may
+use the nodes too, and are its victims when it fits.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.
@@ -259,7 +260,7 @@ class _Turn:
     def _stays_first(self, head: Claim, level: Priority) -> bool:
         """Whether nobody who fits comes before the head. It passes over those who are kept out."""
         order = (one for one in self._in_order(level) if one.task_id not in self._passed)
-        while (first := next(order, head)) != head:
+        while (first := next(order, head)).task_id != head.task_id:
             if self._fits(first, level):
                 return False
             if self._kept_out_by(first, level) is None:
