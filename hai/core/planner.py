@@ -231,42 +231,43 @@ class _Turn:
             zones = self._ground.zones_for(claim.nodes, claim.knows)
             if zones is None:
                 skipped.add(claim.task_id)
-            elif price := self._price(claim, level, zones, head):
-                refused[claim.task_id] = price
-            else:
+            elif isinstance(then := self._head_with(claim, level, zones, head), Claim):
                 self._start(claim, level, zones, backfill=True)
+                head = then
                 refused.clear()
+            else:
+                refused[claim.task_id] = then
         for task_id, price in refused.items():
             claim = self._queue.claim(task_id)
             self._wait(claim, WaitCode.BEHIND, level=level.name, needed=claim.nodes, spares=price)
 
-    def _price(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> str | None:
-        """What it would cost the head if the claim ran in its shadow. One of its own user may cost
-        it the quota that it needs, or its turn: that must not be for somebody who fits, and would
-        take these very nodes."""
+    def _head_with(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> Claim | str:
+        """Who is the head if the claim runs in its shadow; or what it must not cost the head. One
+        of its own user may take the quota that it needs, or its turn: that may be for another gang
+        that waits, but not for somebody who fits, and would take these very nodes."""
         if claim.user != head.user:
-            return None
+            return head
         if self._group.account(head.user).room(level) - claim.nodes < head.nodes:
             return QUOTA
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)
         passed, self._passed = self._passed, set(self._passed)
         self._draft.start(claim, Start(claim.task_id, nodes, level, backfill=True))
         try:
-            return None if self._stays_first(head, level) else TURN
+            return self._next_head(head, level) or TURN
         finally:
             self._draft.undo_start()
             self._passed = passed
 
-    def _stays_first(self, head: Claim, level: Priority) -> bool:
-        """Whether nobody who fits comes before the head. It passes over those who are kept out."""
+    def _next_head(self, head: Claim, level: Priority) -> Claim | None:
+        """The first of the level, but for those who are kept out; None if it fits."""
         order = (one for one in self._in_order(level) if one.task_id not in self._passed)
         while (first := next(order, head)).task_id != head.task_id:
             if self._fits(first, level):
-                return False
+                return None
             if self._kept_out_by(first, level) is None:
-                return True  # the next head: another gang that waits for nodes
+                return first
             self._passed.add(first.task_id)
-        return True
+        return head
 
     def _fits(self, claim: Claim, level: Priority) -> bool:
         """Whether it would get nodes if it were its turn."""
