@@ -225,7 +225,7 @@ class _Turn:
         skipped = {head.task_id, *self._passed}
         refused: dict[TaskId, str] = {}  # for the head's sake, until somebody else has started
         while (widest := self._ground.widest_free) > 0:
-            claim = self._queue.in_turn(level, widest, skipped | refused.keys())
+            claim = self._queue.in_turn(level, widest, skipped)
             if claim is None:
                 break
             zones = self._ground.zones_for(claim.nodes, claim.knows)
@@ -234,9 +234,11 @@ class _Turn:
             elif isinstance(then := self._head_with(claim, level, zones, head), Claim):
                 self._start(claim, level, zones, backfill=True)
                 head = then
+                skipped.difference_update(refused)
                 refused.clear()
             else:
                 refused[claim.task_id] = then
+                skipped.add(claim.task_id)
         for task_id, price in refused.items():
             claim = self._queue.claim(task_id)
             self._wait(claim, WaitCode.BEHIND, level=level.name, needed=claim.nodes, spares=price)

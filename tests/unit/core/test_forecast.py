@@ -16,8 +16,9 @@ from hai.core.turns import service_order
 from hai.core.types import Priority, TaskId, TaskState, UserName
 from tests.unit.core.clusters import GROUP, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture
-from tests.unit.core.test_planner_properties import PROPERTY, Cluster
-from tests.unit.core.test_planner_properties import clusters as random_clusters
+from tests.unit.core.random_clusters import Cluster
+from tests.unit.core.random_clusters import clusters as random_clusters
+from tests.unit.core.test_planner_properties import PROPERTY
 
 NOW = 5000.0
 SLICE = 1800.0

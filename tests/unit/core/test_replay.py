@@ -28,7 +28,7 @@ from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import InvalidInput
 from tests.unit.core.clusters import AMPLE, GROUP, active, nodes, started, suspended, waiting
 from tests.unit.core.pictures import picture
-from tests.unit.core.test_planner_properties import NOW, Cluster, clusters
+from tests.unit.core.random_clusters import NOW, Cluster, clusters
 
 POLICY = Policy(slices={Priority.HIGH: 60.0}, weights={UserName("ada"): 2.5}, patience_seconds=7.0)
 SOME = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
