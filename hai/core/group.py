@@ -65,7 +65,7 @@ class GroupState:
     # decisions that are being tried
 
     def lend(self, claim: Claim, start: Start, now: float) -> None:
-        """A waiting claim holds these nodes for the rest of a tick."""
+        """A claim that has just left its line holds these nodes for the rest of a tick."""
         nodes = len(start.nodes)
         self.account(claim.user).used[start.priority] += nodes
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
@@ -76,7 +76,6 @@ class GroupState:
         else:
             self.running.reserve(claim.user, start.priority, gains)
             self.returning.add(claim, start.priority, gains, is_firm=True)
-        self.queue.refresh(claim.user)
 
     def take_back(self, claim: Claim, start: Start) -> None:
         """As it was before `lend`, but for the user's share."""

@@ -151,13 +151,20 @@ class _Turn:
         if zones is not None:
             self._start(claim, level, zones, backfill=False)
             return True
+        found = self._room_by_leavers(claim, level)
+        if found is None:
+            return False
+        self._hand_over(claim, level, *found)
+        return True
+
+    def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
+        """Where it fits once those have left who do, and these victims; None if nowhere."""
         for zones in self._ground.options(claim.nodes):
             needed = self._ground.missing(claim.nodes, zones)
             victims = self._victims(claim, level, zones, needed)
             if victims is not None:
-                self._hand_over(claim, level, zones, victims)
-                return True
-        return False
+                return zones, victims
+        return None
 
     def _kept_out_by(self, claim: Claim, level: Priority) -> str | None:
         """Who would keep it out even if every slice were over. If such a claim were the head, the
@@ -275,10 +282,7 @@ class _Turn:
         """Whether it would get nodes if it were its turn."""
         if self._ground.zones_for(claim.nodes, claim.knows) is not None:
             return True
-        return any(
-            self._victims(claim, level, zones, self._ground.missing(claim.nodes, zones)) is not None
-            for zones in self._ground.options(claim.nodes)
-        )
+        return self._room_by_leavers(claim, level) is not None
 
     def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
         ground = self._ground

@@ -173,21 +173,24 @@ def test_auto_that_falls_is_ordered_among_its_new_level() -> None:
     assert started(decide(nodes(4), claims, quotas)) == [1, 3, 2, 4]  # ada has used, bob has not
 
 
+A_GANG_AND_OTHERS = (
+    active(1, ["n0", "n1"], user="eve", since=900.0),
+    waiting(2, 3),
+    waiting(3, 2),
+    waiting(4, 1, user="bob", submitted_at=9.0),
+    waiting(5, 1, LOW),
+)
+
+
 def test_others_run_in_the_shadow_of_a_head() -> None:
-    claims = [
-        active(1, ["n0", "n1"], user="eve", since=900.0),
-        waiting(2, 3),
-        waiting(3, 2),
-        waiting(4, 1, user="bob", submitted_at=9.0),
-        waiting(5, 1, LOW),
-    ]
-    decided = decide(nodes(5), claims)
+    decided = decide(nodes(5), A_GANG_AND_OTHERS)
     assert started(decided) == [2]
     assert codes(decided) == {
         3: WaitCode.BEHIND,
         4: WaitCode.NO_FREE_NODES,  # it is bob's turn now
         5: WaitCode.NO_FREE_NODES,
     }
+    claims = list(A_GANG_AND_OTHERS)
     claims[3] = waiting(4, 1, LOW, user="bob", submitted_at=9.0)
     decided = decide(nodes(4), claims)
     assert [(start.task_id, start.backfill) for start in decided.starts] == [(3, True)]
@@ -201,14 +204,7 @@ def test_others_run_in_the_shadow_of_a_head() -> None:
 
 def test_a_task_does_not_start_in_the_shadow_for_somebody_to_take_its_nodes_at_once() -> None:
     """With 3 it would be bob's turn, and 4 would take a node of 3."""
-    claims = [
-        active(1, ["n0", "n1"], user="eve", since=900.0),
-        waiting(2, 3),
-        waiting(3, 2),
-        waiting(4, 1, user="bob", submitted_at=9.0),
-        waiting(5, 1, LOW),
-    ]
-    decided = decide(nodes(4), claims)
+    decided = decide(nodes(4), A_GANG_AND_OTHERS)
     assert [(start.task_id, start.backfill) for start in decided.starts] == [(4, True), (5, False)]
     assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
     assert decided.reasons[TaskId(3)].evidence["head"] == 2
