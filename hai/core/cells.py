@@ -41,16 +41,38 @@ class Cell:
 class Member:
     """One user's cells, and since when the user waits at each level."""
 
-    cells: dict[CellKey, Cell] = field(default_factory=dict)
+    cells: dict[Priority, dict[int, Cell]] = field(default_factory=dict)  # by priority and width
     waits: dict[Priority, Place] = field(default_factory=dict)
 
-    def heads_at(self, level: Priority, level_of: LevelOf) -> Iterator[tuple[OwnKey, CellKey]]:
+    def all_cells(self) -> Iterator[tuple[CellKey, Cell]]:
+        for asked, by_width in self.cells.items():
+            for width, cell in by_width.items():
+                yield (asked, width), cell
+
+    def pop(self, key: CellKey) -> Cell:
+        """The cell is no longer one of the user's."""
+        asked, width = key
+        cell = self.cells[asked].pop(width)
+        if not self.cells[asked]:
+            del self.cells[asked]
+        return cell
+
+    def heads_at(self, level: Priority, level_of: LevelOf) -> list[tuple[OwnKey, CellKey]]:
         """The first of each cell that belongs to the level now."""
-        for key, cell in self.cells.items():
-            asked = key[0]
-            may_be = asked is level or asked is Priority.AUTO
-            if may_be and cell.line and level_of(asked, key[1]) is level:
-                yield cell.line[0], key
+        return [
+            (cell.line[0], (asked, width))
+            for asked in (level, Priority.AUTO)
+            if asked in self.cells
+            for width, cell in self.cells[asked].items()
+            if cell.line and level_of(asked, width) is level
+        ]
+
+    def falling(self) -> list[tuple[Priority, int]]:
+        """Where the cells stand that may wait at any level, and their widths."""
+        cells = self.cells.get(Priority.AUTO)
+        if not cells:
+            return []
+        return [(cell.level, width) for width, cell in cells.items() if cell.level is not None]
 
 
 @dataclass(slots=True)

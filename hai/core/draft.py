@@ -13,6 +13,7 @@ from hai.core.plan import Claim, Start
 from hai.core.state import SchedulerState
 
 if TYPE_CHECKING:
+    from hai.core.running import Gains
     from hai.core.share import Mark
 
 
@@ -21,7 +22,7 @@ class Draft:
 
     def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self._starts: list[tuple[Claim, Start, Mark]] = []
+        self._starts: list[tuple[Claim, Start, Mark, Gains]] = []
         self._leavers: list[Claim] = []
 
     def start(self, claim: Claim, start: Start) -> None:
@@ -31,8 +32,8 @@ class Draft:
         mark = group.shares.mark(claim.user)
         state.lineup.leave(claim)
         state.lineup.activate(claim)
-        group.lend(claim, start, state.now)
-        self._starts.append((claim, start, mark))
+        gains = group.lend(claim, start, state.now)
+        self._starts.append((claim, start, mark, gains))
 
     def leave(self, victim: Claim) -> None:
         """The active claim's nodes are on their way to somebody else."""
@@ -44,16 +45,16 @@ class Draft:
 
     def undo_start(self) -> None:
         """The last start is not made."""
-        claim, _, _ = self._starts[-1]
+        claim = self._starts[-1][0]
         self._take_back()
         self._state.group(claim.group).queue.recover(claim.user)
 
     def _take_back(self) -> None:
         state = self._state
-        claim, start, mark = self._starts.pop()
+        claim, start, mark, gains = self._starts.pop()
         group = state.group(claim.group)
         group.shares.restore(claim.user, mark)
-        group.take_back(claim, start)
+        group.take_back(claim, start, gains)
         state.lineup.deactivate(claim)
         state.lineup.join(claim, state.now)
 

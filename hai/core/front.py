@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heapreplace
 
 from hai.core.cells import (
     Cells,
@@ -38,6 +39,23 @@ class _Met:
 
 
 @dataclass(slots=True)
+class _Falling:
+    """A receded user's cells that may wait at any level: from where they fall, and their widths."""
+
+    cells: list[tuple[Priority, int]]
+    changes: int = 0  # of the user, when it was found where to
+    to: set[Priority] = field(default_factory=set)
+
+    def find(self, level_of: LevelOf) -> None:
+        """Where they wait now, if lower than before."""
+        self.to.clear()
+        for above, width in self.cells:
+            level = level_of(Priority.AUTO, width)
+            if level is not None and level < above:
+                self.to.add(level)
+
+
+@dataclass(slots=True)
 class _Receded:
     """Those met at one level so far; their cells are passed over."""
 
@@ -45,7 +63,32 @@ class _Receded:
     order: list[Place] = field(default_factory=list)
     waiters: list[Place] = field(default_factory=list)
     passed: dict[int, int] = field(default_factory=dict)  # entries in front, by width
+    fronts: list[Entry] | None = None  # a heap: of each width the first entry of the others
     narrowest: float = math.inf
+
+    def first_of_others(self, widths: Mapping[int, list[Entry]]) -> Entry | None:
+        """The first entry of somebody who was not met, as long as the cells stay."""
+        fronts = self.fronts
+        if fronts is None:
+            fronts = self.fronts = [order[0] for order in widths.values()]
+            heapify(fronts)
+        while fronts and fronts[0][2] in self.users:
+            width = fronts[0][5]
+            order = widths[width]
+            at = self.pass_over(width, order)
+            if at < len(order):
+                heapreplace(fronts, order[at])
+            else:
+                heappop(fronts)
+        return fronts[0] if fronts else None
+
+    def pass_over(self, width: int, order: list[Entry]) -> int:
+        """Where the entries of those who were met end at the front of this width."""
+        at = self.passed.get(width, 0)
+        while at < len(order) and order[at][2] in self.users:
+            at += 1
+        self.passed[width] = at
+        return at
 
     def set(self, user: UserName, met: _Met) -> None:
         old = self.users.get(user)
@@ -76,16 +119,14 @@ class Front:
         self._room_of = room_of
         self._turn_of = turn_of
         self._changes: dict[UserName, int] = {}  # of those who have receded
-        self._may_fall: dict[UserName, list[tuple[Priority, int]]] = {}  # from where, and width
+        self._may_fall: dict[UserName, _Falling] = {}
         self._levels: dict[Priority, _Receded] = {}
 
     def recede(self, user: UserName) -> None:
         """The user's quota, share or line is another one until `forget`."""
         changes = self._changes[user] = self._changes.get(user, 0) + 1
-        if changes == 1 and user in self._members:
-            falling = _may_fall(self._members[user])
-            if falling:
-                self._may_fall[user] = falling
+        if changes == 1 and (falling := self._members.get(user, _NOBODY).falling()):
+            self._may_fall[user] = _Falling(falling)
 
     def recover(self, user: UserName) -> None:
         """A change is undone: where the user was met it is looked at anew, and early enough."""
@@ -103,11 +144,11 @@ class Front:
     def let_fall(self, level: Priority) -> None:
         """Cells that ask for the highest level with room may now wait at this one, lower than
         before: to be called before the level is served."""
-        for user, cells in self._may_fall.items():
-            level_of = self._room_of(user)
-            if any(
-                above > level and level_of(Priority.AUTO, width) is level for above, width in cells
-            ):
+        for user, falling in self._may_fall.items():
+            if falling.changes != self._changes[user]:
+                falling.changes = self._changes[user]
+                falling.find(self._room_of(user))
+            if level in falling.to:
                 self._meet(user, level)
 
     def waiter(self, user: UserName, level: Priority) -> Place | None:
@@ -162,16 +203,17 @@ class Front:
     def _best(
         self, level: Priority, widest: int, skipped: Collection[TaskId], receded: _Receded
     ) -> Entry | None:
+        widths = self._cells.widths(level)
+        if self._changes:
+            first = receded.first_of_others(widths)
+            if first is None or (first[5] <= widest and first[3][3] not in skipped):
+                return first
         best: Entry | None = None
         met = receded.users
-        for width, order in self._cells.widths(level).items():
+        for width, order in widths.items():
             if width > widest:
                 continue
-            at = receded.passed.get(width, 0)
-            while at < len(order) and order[at][2] in met:
-                at += 1
-            receded.passed[width] = at
-            for place in range(at, len(order)):
+            for place in range(receded.pass_over(width, order), len(order)):
                 entry = order[place]
                 if best is not None and entry > best:
                     break
@@ -225,20 +267,11 @@ class Front:
         met = receded.users.get(user)
         if met is None or met.changes != changes:
             member = self._members.get(user, _NOBODY)
-            heads = list(member.heads_at(level, self._room_of(user)))
+            heads = member.heads_at(level, self._room_of(user))
             standing = standing_of(user, self._turn_of(user), heads) if heads else None
             met = _Met(changes, standing)
             receded.set(user, met)
         return met
-
-
-def _may_fall(member: Member) -> list[tuple[Priority, int]]:
-    """Where cells that may wait anywhere stand, and their widths."""
-    return [
-        (cell.level, width)
-        for (asked, width), cell in member.cells.items()
-        if asked is Priority.AUTO and cell.level is not None
-    ]
 
 
 def _discard(order: list[Place], place: Place) -> None:

@@ -4,7 +4,7 @@ A gang stands in one zone; at most one task of the group spans two zones at a ti
 between zones is what everybody shares.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from hai.core.node import Node, NodeHealth
@@ -58,7 +58,7 @@ class Ground:
 
     def lend(self, names: Iterable[NodeName], task_id: TaskId) -> dict[str, int]:
         """Hold chosen nodes, which come free of whoever else still holds them; how many of each
-        zone. `release` gives them back."""
+        zone. `take_back` undoes it."""
         gains: dict[str, int] = {}
         for name in names:
             self.holders.setdefault(name, {})[task_id] = False
@@ -68,6 +68,21 @@ class Ground:
         if len(gains) > 1:
             self.spanning.add(task_id)
         return gains
+
+    def take_back(self, names: Iterable[NodeName], task_id: TaskId) -> None:
+        """As it was before `lend`."""
+        for name in names:
+            holders = self.holders[name]
+            del holders[task_id]
+            node = self.nodes[name]
+            if holders:
+                pool = self.leaving[node.zone]
+            else:
+                del self.holders[name]
+                pool = self.free[node.zone]
+            self._pools[name] = pool
+            pool.add(node)
+        self.spanning.discard(task_id)
 
     def release(self, name: NodeName, task_id: TaskId) -> None:
         holders = self.holders.get(name, {})
@@ -140,47 +155,35 @@ class Ground:
     def zones_for(self, count: int, knows: Sequence[NodeName]) -> Zones | None:
         """Where a gang of `count` can start now: where it knows most nodes, then the tightest
         fit; None if nowhere."""
-        if len(self.free) == 1:
-            zone = next(iter(self.free))
-            return (zone,) if len(self.free[zone]) >= count else None
-        known = self._known(knows)
-        fitting = [
-            (-known.get(zone, 0), len(pool), zone)
-            for zone, pool in self.free.items()
-            if len(pool) >= count
-        ]
+        sizes = {zone: len(pool) for zone, pool in self.free.items()}
+        fitting = [zone for zone, size in sizes.items() if size >= count]
+        if len(fitting) > 1:
+            known = self.usable_in(knows)
+            return (min(fitting, key=lambda zone: (-known.get(zone, 0), sizes[zone], zone)),)
         if fitting:
-            return (min(fitting)[2],)
-        pairs = [
-            (len(self.free[a]) + len(self.free[b]), (a, b))
-            for a, b in self._pairs()
-            if len(self.free[a]) + len(self.free[b]) >= count
-        ]
-        return min(pairs)[1] if pairs else None
+            return (fitting[0],)
+        pairs = [(sizes[a] + sizes[b], (a, b)) for a, b in self._pairs()]
+        return min((pair for pair in pairs if pair[0] >= count), default=(0, None))[1]
 
-    def options(self, count: int) -> list[Zones]:
-        """Where a gang of `count` could stand if others left: where fewest have to, one zone
-        rather than two."""
-        if len(self.free) == 1:
-            return [tuple(self.free)]
-        single = [
-            (count - self._reach((zone,)), (zone,))
-            for zone in self.free
-            if self._usable[zone] >= count
-        ]
+    def options(self, count: int) -> Iterator[tuple[Zones, int]]:
+        """Where a gang of `count` could stand if others left, and how many nodes they have to give
+        there (it may be negative): where it is fewest first, one zone rather than two."""
+        missing = {
+            zone: count - len(pool) - len(self.leaving[zone]) for zone, pool in self.free.items()
+        }
+        if len(missing) == 1:
+            yield from (((zone,), short) for zone, short in missing.items())
+            return
+        usable = self._usable
+        for short, zone in sorted((short, z) for z, short in missing.items() if usable[z] >= count):
+            yield (zone,), short
         double = [
-            (count - self._reach(pair), pair)
-            for pair in self._pairs()
-            if sum(self._usable[zone] for zone in pair) >= count
+            (missing[a] + missing[b] - count, (a, b))
+            for a, b in self._pairs()
+            if usable[a] + usable[b] >= count
         ]
-        return [zones for _, zones in (*sorted(single), *sorted(double))]
-
-    def missing(self, count: int, zones: Zones) -> int:
-        """Nodes that victims have to give for a gang of `count` in these zones; may be negative."""
-        return count - self._reach(zones)
-
-    def _reach(self, zones: Zones) -> int:
-        return sum(len(self.free[zone]) + len(self.leaving[zone]) for zone in zones)
+        for short, pair in sorted(double):
+            yield pair, short
 
     def _pairs(self) -> Iterable[tuple[str, str]]:
         if self.spanning:
@@ -201,9 +204,6 @@ class Ground:
             if more:
                 chosen += pool.choose(more, knows)
         return chosen
-
-    def _known(self, knows: Sequence[NodeName]) -> dict[str, int]:
-        return self.usable_in(knows)
 
 
 def is_usable(node: Node) -> bool:

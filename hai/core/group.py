@@ -4,9 +4,9 @@ from hai.core.ground import Ground
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
 from hai.core.queue import LevelOf, Queue
-from hai.core.quota import Account, Ledger, QuotaTable
+from hai.core.quota import Ledger, QuotaTable
 from hai.core.returning import Returning
-from hai.core.running import Hold, Running, standing
+from hai.core.running import Gains, Hold, Running, standing
 from hai.core.share import Shares
 from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, UserName
@@ -20,16 +20,14 @@ class GroupState:
         self.ground = Ground()
         self.shares = Shares(policy, now)
         self.running = Running(policy)
+        self._ledger = Ledger(quotas, name)
+        self.account = self._ledger.account  # what a user may hold and holds
         self.returning = Returning(self.account)
         self.queue = Queue(self._room_of, self._turn_of)
-        self._ledger = Ledger(quotas)
-
-    def account(self, user: UserName) -> Account:
-        return self._ledger.account(user, self.name)
 
     def set_quotas(self, quotas: QuotaTable) -> None:
         """New limits; nothing is charged until `charge` says so again."""
-        self._ledger = Ledger(quotas)
+        self._ledger.reset(quotas)
 
     def charge(self, claim: Claim) -> None:
         """Count an active claim's nodes against its user's quota."""
@@ -64,8 +62,9 @@ class GroupState:
 
     # decisions that are being tried
 
-    def lend(self, claim: Claim, start: Start, now: float) -> None:
-        """A claim that has just left its line holds these nodes for the rest of a tick."""
+    def lend(self, claim: Claim, start: Start, now: float) -> Gains:
+        """A claim that has just left its line holds these nodes for the rest of a tick; how many of
+        each zone."""
         nodes = len(start.nodes)
         self.account(claim.user).used[start.priority] += nodes
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
@@ -76,18 +75,17 @@ class GroupState:
         else:
             self.running.reserve(claim.user, start.priority, gains)
             self.returning.add(claim, start.priority, gains, is_firm=True)
+        return gains
 
-    def take_back(self, claim: Claim, start: Start) -> None:
-        """As it was before `lend`, but for the user's share."""
+    def take_back(self, claim: Claim, start: Start, gains: Gains) -> None:
+        """As it was before `lend` gave it these, but for the user's share."""
         self.account(claim.user).used[start.priority] -= len(start.nodes)
         self.returning.refresh(claim.user)
-        for name in start.nodes:
-            self.ground.release(name, claim.task_id)
-        self.ground.spanning.discard(claim.task_id)
+        self.ground.take_back(start.nodes, claim.task_id)
         if start.backfill:
             self._lift(claim)
         else:
-            self.running.release(claim.user, start.priority, self.ground.usable_in(start.nodes))
+            self.running.release(claim.user, start.priority, gains)
             self.returning.remove(claim)
 
     def see_off(self, victim: Claim) -> None:

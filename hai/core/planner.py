@@ -159,8 +159,7 @@ class _Turn:
 
     def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
         """Where it fits once those have left who do, and these victims; None if nowhere."""
-        for zones in self._ground.options(claim.nodes):
-            needed = self._ground.missing(claim.nodes, zones)
+        for zones, needed in self._ground.options(claim.nodes):
             victims = self._victims(claim, level, zones, needed)
             if victims is not None:
                 return zones, victims
@@ -173,9 +172,8 @@ class _Turn:
             return None
         keeper = HIGHER
         running = self._group.running
-        for zones in self._ground.options(claim.nodes):
-            short = self._ground.missing(claim.nodes, zones)
-            short -= running.reach_later(level, zones)
+        for zones, missing in self._ground.options(claim.nodes):
+            short = missing - running.reach_later(level, zones)
             short += self._group.returning.nodes_above(claim.user, level, zones)
             if short + running.held_by(claim.user, level, zones) <= 0:
                 return None

@@ -65,10 +65,10 @@ class Queue:
         self._claims[claim.task_id] = claim
         self.refresh(claim.user)
         member = self._members.setdefault(claim.user, Member())
-        key = _cell_key(claim)
-        cell = member.cells.get(key)
+        by_width = member.cells.setdefault(claim.priority, {})
+        cell = by_width.get(claim.nodes)
         if cell is None:
-            cell = member.cells[key] = Cell()
+            cell = by_width[claim.nodes] = Cell()
             users = self._by_width.setdefault(claim.nodes, {})
             users[claim.user] = users.get(claim.user, 0) + 1
             self._stale.add(claim.user)  # it has no place yet, draft or not
@@ -77,7 +77,7 @@ class Queue:
     def remove(self, claim: Claim) -> None:
         self.refresh(claim.user)
         del self._claims[claim.task_id]
-        line = self._members[claim.user].cells[_cell_key(claim)].line
+        line = self._members[claim.user].cells[claim.priority][claim.nodes].line
         del line[bisect_left(line, own_key(claim))]
 
     def refresh(self, user: UserName) -> None:
@@ -127,12 +127,12 @@ class Queue:
 
     def _put_in_place(self, user: UserName, member: Member) -> None:
         """The user's cells go where quota, share and lines say now."""
-        for key in [key for key, cell in member.cells.items() if not cell.line]:
-            self._cells.place(member.cells.pop(key), None, None)
+        for key in [key for key, cell in member.all_cells() if not cell.line]:
+            self._cells.place(member.pop(key), None, None)
             self._forget_width(user, key[1])
         turn, level_of = self._turn_of(user), self._room_of(user)
         heads: dict[Priority, list[tuple[OwnKey, CellKey]]] = {}
-        for key, cell in member.cells.items():
+        for key, cell in member.all_cells():
             level = level_of(*key)
             if level is None:
                 self._cells.place(cell, None, None)
@@ -142,7 +142,7 @@ class Queue:
         for level, own in heads.items():
             standing = standing_of(user, turn, own)
             for entry in standing.entries:
-                self._cells.place(member.cells[entry[4], entry[5]], level, entry)
+                self._cells.place(member.cells[entry[4]][entry[5]], level, entry)
             waits[level] = standing.waiter
         self._cells.set_waits(member, waits)
         if not member.cells:
@@ -202,7 +202,7 @@ class Queue:
         lines: dict[UserName, list[OwnKey]] = {}
         for user, member in self._members.items():
             keys = [
-                key for cell in member.cells.values() if cell.level is level for key in cell.line
+                key for _, cell in member.all_cells() if cell.level is level for key in cell.line
             ]
             if keys:
                 lines[user] = sorted(keys)
@@ -224,7 +224,3 @@ class Queue:
         self._settle()
         own = self._front.in_turn(level, widest, skipped)
         return None if own is None else self._claims[own[3]]
-
-
-def _cell_key(claim: Claim) -> CellKey:
-    return (claim.priority, claim.nodes)

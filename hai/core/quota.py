@@ -101,15 +101,21 @@ class Account:
 
 
 class Ledger:
-    """Every user's accounts during one tick; decisions are booked as they are made."""
+    """Every user's account in one group."""
 
-    def __init__(self, quotas: QuotaTable) -> None:
+    def __init__(self, quotas: QuotaTable, group: GroupName) -> None:
         self._quotas = quotas
-        self._accounts: dict[tuple[UserName, GroupName], Account] = {}
+        self._group = group
+        self._accounts: dict[UserName, Account] = {}
 
-    def account(self, user: UserName, group: GroupName) -> Account:
-        account = self._accounts.get((user, group))
+    def reset(self, quotas: QuotaTable) -> None:
+        """New limits, and nothing is charged."""
+        self._quotas = quotas
+        self._accounts.clear()
+
+    def account(self, user: UserName) -> Account:
+        account = self._accounts.get(user)
         if account is None:
-            limits = {level: self._quotas.limit(user, group, level) for level in LEVELS}
-            account = self._accounts[user, group] = Account(limits)
+            limits = {level: self._quotas.limit(user, self._group, level) for level in LEVELS}
+            account = self._accounts[user] = Account(limits)
         return account

@@ -51,16 +51,16 @@ def test_bad_resource_names(text: str) -> None:
     ],
 )
 def test_level_for(asked: Priority, nodes: int, level: Priority | None) -> None:
-    account = Ledger(table(HIGH=2, NORMAL=4)).account(ADA, GROUP)
+    account = Ledger(table(HIGH=2, NORMAL=4), GROUP).account(ADA)
     assert account.level_for(asked, nodes) is level
 
 
 def test_used_room_is_back_only_later() -> None:
-    ledger = Ledger(table(HIGH=2, NORMAL=4))
-    account = ledger.account(ADA, GROUP)
+    ledger = Ledger(table(HIGH=2, NORMAL=4), GROUP)
+    account = ledger.account(ADA)
     account.used[HIGH] = account.leaving[HIGH] = 1
-    assert ledger.account(ADA, GROUP) is account
-    assert ledger.account(BOB, GROUP).room(HIGH) == 0
+    assert ledger.account(ADA) is account
+    assert ledger.account(BOB).room(HIGH) == 0
     assert account.room(HIGH) == 1
     assert account.level_for(AUTO, 2) is NORMAL
     assert account.level_later(AUTO, 2) is HIGH
@@ -76,5 +76,5 @@ def test_used_room_is_back_only_later() -> None:
     ],
 )
 def test_level_to_blame(asked: Priority, nodes: int, level: Priority) -> None:
-    account = Ledger(table(HIGH=2, NORMAL=4, LOW=4)).account(ADA, GROUP)
+    account = Ledger(table(HIGH=2, NORMAL=4, LOW=4), GROUP).account(ADA)
     assert account.level_to_blame(asked, nodes) is level
