@@ -30,8 +30,7 @@ class Draft:
         state = self._state
         group = state.group(claim.group)
         mark = group.shares.mark(claim.user)
-        state.lineup.leave(claim)
-        state.lineup.activate(claim)
+        state.lineup.lend(claim, group)
         gains = group.lend(claim, start, state.now)
         self._starts.append((claim, start, mark, gains))
 
@@ -55,8 +54,7 @@ class Draft:
         group = state.group(claim.group)
         group.shares.restore(claim.user, mark)
         group.take_back(claim, start, gains)
-        state.lineup.deactivate(claim)
-        state.lineup.join(claim, state.now)
+        state.lineup.take_back(claim, group)
 
     def undo(self) -> None:
         """All is as it was, but for the order of the lines."""

@@ -99,8 +99,9 @@ class _Receded:
         if met.standing is not None:
             insort(self.order, met.standing.entries[0][:3])
             insort(self.waiters, met.standing.waiter)
-            widths = (entry[5] for entry in met.standing.entries)
-            self.narrowest = min(self.narrowest, *widths)
+            for entry in met.standing.entries:
+                if entry[5] < self.narrowest:
+                    self.narrowest = entry[5]
 
 
 class Front:
@@ -192,22 +193,33 @@ class Front:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
         skipped; of one cell only the first is looked at."""
         receded = self._receded_at(level)
+        widths = self._cells.widths(level)
         while True:
-            best = self._best(level, widest, skipped, receded)
-            best = self._best_receded(best, widest, skipped, receded)
+            best = self._first_of_others(widths, receded) if self._changes else None
+            if best is None or best[5] > widest or best[3][3] in skipped:
+                best = self._best(widths, widest, skipped, receded)
+            if receded.order and (best is None or receded.order[0] < best):
+                best = self._best_receded(best, widest, skipped, receded)
             if best is None:
                 return None
-            if not self._is_met(best[2], level):
+            if best[2] not in self._changes or not self._is_met(best[2], level):
                 return best[3]
 
-    def _best(
-        self, level: Priority, widest: int, skipped: Collection[TaskId], receded: _Receded
+    def _first_of_others(
+        self, widths: Mapping[int, list[Entry]], receded: _Receded
     ) -> Entry | None:
-        widths = self._cells.widths(level)
-        if self._changes:
-            first = receded.first_of_others(widths)
-            if first is None or (first[5] <= widest and first[3][3] not in skipped):
-                return first
+        """The first entry of those who have not receded."""
+        while (first := receded.first_of_others(widths)) and first[2] in self._changes:
+            receded.set(first[2], _Met(0, at_best(first[2], self._turn_of(first[2]))))
+        return first
+
+    def _best(
+        self,
+        widths: Mapping[int, list[Entry]],
+        widest: int,
+        skipped: Collection[TaskId],
+        receded: _Receded,
+    ) -> Entry | None:
         best: Entry | None = None
         met = receded.users
         for width, order in widths.items():

@@ -168,22 +168,20 @@ class Ground:
     def options(self, count: int) -> Iterator[tuple[Zones, int]]:
         """Where a gang of `count` could stand if others left, and how many nodes they have to give
         there (it may be negative): where it is fewest first, one zone rather than two."""
-        missing = {
-            zone: count - len(pool) - len(self.leaving[zone]) for zone, pool in self.free.items()
-        }
-        if len(missing) == 1:
-            yield from (((zone,), short) for zone, short in missing.items())
-            return
         usable = self._usable
-        for short, zone in sorted((short, z) for z, short in missing.items() if usable[z] >= count):
-            yield (zone,), short
+        single = [(count - self._reach(zone), zone) for zone in self.free if usable[zone] >= count]
+        for missing, zone in sorted(single):
+            yield (zone,), missing
         double = [
-            (missing[a] + missing[b] - count, (a, b))
+            (count - self._reach(a) - self._reach(b), (a, b))
             for a, b in self._pairs()
             if usable[a] + usable[b] >= count
         ]
-        for short, pair in sorted(double):
-            yield pair, short
+        for missing, pair in sorted(double):
+            yield pair, missing
+
+    def _reach(self, zone: str) -> int:
+        return len(self.free[zone]) + len(self.leaving[zone])
 
     def _pairs(self) -> Iterable[tuple[str, str]]:
         if self.spanning:
@@ -195,14 +193,12 @@ class Ground:
     ) -> tuple[NodeName, ...]:
         """`count` nodes in these zones, rank 0 first; free ones first, then, if wanted, leaving
         ones."""
-        pools = [self.free[zone] for zone in zones]
-        if with_leaving:
-            pools += [self.leaving[zone] for zone in zones]
         chosen: tuple[NodeName, ...] = ()
-        for pool in pools:
-            more = min(count - len(chosen), len(pool))
-            if more:
-                chosen += pool.choose(more, knows)
+        for pools in (self.free, self.leaving) if with_leaving else (self.free,):
+            for zone in zones:
+                more = min(count - len(chosen), len(pools[zone]))
+                if more:
+                    chosen += pools[zone].choose(more, knows)
         return chosen
 
 

@@ -62,9 +62,14 @@ class Queue:
     # changing
 
     def add(self, claim: Claim) -> None:
+        """In a draft it was here before: if more than the end of the draft is to come, `recover`
+        its user next."""
         self._claims[claim.task_id] = claim
-        self.refresh(claim.user)
-        member = self._members.setdefault(claim.user, Member())
+        if not self._is_draft:
+            self._stale.add(claim.user)
+        member = self._members.get(claim.user)
+        if member is None:
+            member = self._members[claim.user] = Member()
         by_width = member.cells.setdefault(claim.priority, {})
         cell = by_width.get(claim.nodes)
         if cell is None:
