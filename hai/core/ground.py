@@ -156,6 +156,8 @@ class Ground:
         """Where a gang of `count` can start now: where it knows most nodes, then the tightest
         fit; None if nowhere."""
         sizes = {zone: len(pool) for zone, pool in self.free.items()}
+        if sum(sizes.values()) < count:
+            return None
         fitting = [zone for zone, size in sizes.items() if size >= count]
         if len(fitting) > 1:
             known = self.usable_in(knows)

@@ -216,8 +216,9 @@ class _Turn:
             self._decisions.suspends.append(Suspend(victim.task_id, claim.task_id))
             self._draft.leave(victim)
         nodes = self._ground.choose(claim.nodes, zones, claim.knows, with_leaving=True)
-        holders = self._ground.holders
-        leavers = {task_id for name in nodes for task_id in holders.get(name, ())}
+        leavers: set[TaskId] = set()
+        for name in nodes:
+            leavers.update(self._ground.holders.get(name, ()))
         self._wait(
             claim, WaitCode.HANDOVER, level=level.name, nodes=sorted(nodes), tasks=sorted(leavers)
         )

@@ -88,8 +88,11 @@ class Account:
 
     def level_later(self, asked: Priority, nodes: int) -> Priority | None:
         """The same, once everything that leaves has left."""
-        levels = self._levels if asked is Priority.AUTO else (asked,)
-        return next((p for p in levels if self.room(p) + self.leaving[p] >= nodes), None)
+        limits, used, leaving = self.limits, self.used, self.leaving
+        for level in self._levels if asked is Priority.AUTO else (asked,):
+            if limits[level] - used[level] + leaving[level] >= nodes:
+                return level
+        return None
 
     def level_to_blame(self, asked: Priority, nodes: int) -> Priority:
         """The level to name when there is no room: the highest that could ever hold the gang,
