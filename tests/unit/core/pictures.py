@@ -77,6 +77,6 @@ def _used(group: GroupState) -> dict[str, Any]:
             {level: n for level, n in account.used.items() if n},
             {level: n for level, n in account.leaving.items() if n},
         )
-        for (user, _), account in sorted(accounts.items())
+        for user, account in sorted(accounts.items())
         if any(account.used.values()) or any(account.leaving.values())
     }
