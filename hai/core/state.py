@@ -292,19 +292,19 @@ class SchedulerState:
         for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:
             if heir is None:
                 continue
-            if self._is_promised(heir):
+            if heir in self._victims and self._is_promised(heir):
                 self.promised.add(heir)
             else:
                 self.promised.discard(heir)
 
     def _is_promised(self, task_id: TaskId) -> bool:
         """Whether somebody was suspended for this waiting task since it joined its line."""
-        victims = self._victims.get(task_id)
         heir = self.claims.get(task_id)
-        if not victims or heir is None or not heir.state.is_waiting:
+        if heir is None or not heir.state.is_waiting:
             return False
         return any(
-            (self.claims[victim].suspended_at or 0.0) >= heir.line_since for victim in victims
+            (self.claims[victim].suspended_at or 0.0) >= heir.line_since
+            for victim in self._victims[task_id]
         )
 
 
