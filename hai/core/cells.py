@@ -19,6 +19,8 @@ Turn = tuple[float, float]  # the user's share (the lowest comes first) and last
 Entry = tuple[float, float, UserName, OwnKey, Priority, int]
 Place = tuple[float, float, UserName]  # share, or waiting since; the tie of the entries; user
 
+_FIRST: OwnKey = (False, -math.inf, -math.inf, TaskId(0))  # no claim comes before
+
 LevelOf = Callable[[Priority, int], Priority | None]
 
 
@@ -96,8 +98,7 @@ def standing_of(user: UserName, turn: Turn, heads: Iterable[tuple[OwnKey, CellKe
 def at_best(user: UserName, turn: Turn) -> Standing:
     """No standing of the user can come before this one, whatever the claims."""
     share, last_start = turn
-    own = (False, -math.inf, -math.inf, TaskId(0))
-    entry = (share, -math.inf, user, own, Priority.AUTO, sys.maxsize)
+    entry = (share, -math.inf, user, _FIRST, Priority.AUTO, sys.maxsize)
     return Standing([entry], (last_start, -math.inf, user))
 
 

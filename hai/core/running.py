@@ -7,6 +7,7 @@ the cap.
 """
 
 from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -75,8 +76,8 @@ class Running:
         self._claims: dict[TaskId, Claim] = {}
         self._places: dict[TaskId, _Place] = {}
         self._lines: dict[tuple[Priority, Hold], list[CostKey]] = {}
-        self._totals: dict[tuple[Priority, Hold], dict[str, int]] = {}
-        self._own: dict[tuple[UserName, Priority], dict[str, int]] = {}  # but for backfill
+        self._totals: dict[tuple[Priority, Hold], Gains] = defaultdict(_nothing)
+        self._own: dict[tuple[UserName, Priority], Gains] = defaultdict(_nothing)  # by right
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -113,13 +114,12 @@ class Running:
         self._count(user, (level, Hold.SAFE), gains, -1)
 
     def _count(self, user: UserName, at: tuple[Priority, Hold], gains: Gains, sign: int) -> None:
-        totals = self._totals.setdefault(at, {})
-        for zone, count in gains.items():
-            totals[zone] = totals.get(zone, 0) + sign * count
+        totals = [self._totals[at]]
         if at[1] is not Hold.BACKFILL:
-            own = self._own.setdefault((user, at[0]), {})
-            for zone, count in gains.items():
-                own[zone] = own.get(zone, 0) + sign * count
+            totals.append(self._own[user, at[0]])
+        for zone, count in gains.items():
+            for by_zone in totals:
+                by_zone[zone] += sign * count
 
     def is_stale(self, claim: Claim, now: float) -> bool:
         """Whether the claim's place is no longer what it would be now."""
@@ -191,6 +191,10 @@ class Running:
         for hold in (Hold.BACKFILL, Hold.EXPIRED):
             for cost in lines.get((level, hold), ()):
                 yield cost[4]
+
+
+def _nothing() -> Gains:
+    return defaultdict(int)
 
 
 def _no_more_than(found: list[tuple[Claim, int]], gain: int, needed: int) -> list[Claim]:
