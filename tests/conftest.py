@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,11 @@ hypothesis.settings.register_profile("same", derandomize=True)
 if os.environ.get("HYPOTHESIS_PROFILE") != "nightly":
     hypothesis.settings.load_profile("same")
 _database_numbers = itertools.count(1)
+
+# A shell has what it starts in the background ignore Ctrl-C; the programs that tests start must not
+# inherit that from a test run in the background.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def forget_settings(patch: pytest.MonkeyPatch) -> None:
