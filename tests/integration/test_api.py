@@ -172,6 +172,9 @@ async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client)
     assert (await admin.put("/api/v1/quotas", json=rows)).status_code == 200
     me = (await alice.get("/api/v1/whoami")).json()
     assert {q["resource"]: q["nodes"] for q in me["quotas"]}["node-hollow-HIGH"] == 99
+    every = (await alice.get("/api/v1/quotas")).json()["quotas"]  # and so may those of one user
+    theirs = (await alice.get("/api/v1/quotas", params={"user": "root"})).json()["quotas"]
+    assert theirs == [row for row in every if row["user"] in ("root", "*")]
     async with connect(platform) as nobody, connect(platform, "wrong") as wrong:
         for client in (nobody, wrong):
             reply = await client.get("/api/v1/whoami")
