@@ -29,7 +29,8 @@ def human_time(seconds: float) -> str:
     for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         count = seconds / length
         if count >= 2:
-            return f"{count:.0f} {unit}" if count >= 20 else f"{count:.1f} {unit}"
+            number = f"{count:.0f}" if count >= 20 else f"{count:.1f}".removesuffix(".0")
+            return f"{number} {unit}"
     return f"{seconds:.0f} s"
 
 

@@ -11,6 +11,8 @@ BINS = 240
 _WIDTH, _HEIGHT = 860, 420
 _LEFT, _RIGHT = 80, 840
 _PANELS = ((56, 186), (236, 366))  # top and bottom of each
+_STEPS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)  # s between times
+_DAY_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#d9822b"  # seen on white and on black alike
 
 
@@ -77,12 +79,18 @@ def _area(
 def _times(edges: Sequence[float]) -> list[str]:
     """Times since the first submission, below the lower panel."""
     span = edges[-1] - edges[0]
+    bottom = _PANELS[-1][1]
     parts = []
-    for quarter in range(5):
-        x = _LEFT + quarter / 4 * (_RIGHT - _LEFT)
-        bottom = _PANELS[-1][1]
+    for at in _round_times(span):
+        x = round(_LEFT + at / (span or 1.0) * (_RIGHT - _LEFT), 1)
         parts.append(_line(x, bottom, x, bottom + 5, 1))
-        anchor = "end" if quarter == 4 else "middle"
-        parts.append(_text(x, bottom + 20, human_time(span * quarter / 4), anchor=anchor))
+        parts.append(_text(x, bottom + 20, human_time(at), anchor="middle"))
     middle = (_LEFT + _RIGHT) / 2
     return [*parts, _text(middle, _HEIGHT - 12, "time since the first submission", anchor="middle")]
+
+
+def _round_times(span: float) -> list[float]:
+    """A few times from 0 on, of round numbers."""
+    steps = (*_STEPS, *(86400 * days for days in _DAY_STEPS))
+    step = next((step for step in steps if span / step <= 8), steps[-1])
+    return [float(step * number) for number in range(int(span / step) + 1)]

@@ -225,6 +225,25 @@ def test_an_svg_is_drawn(cli: Cli, trace: str, tmp_path: Path) -> None:
     assert "time since the first submission" in texts
 
 
+@pytest.mark.parametrize(
+    ("span", "texts"),
+    [
+        pytest.param(45.0, ["0 s", "15 s", "30 s", "45 s"], id="seconds"),
+        pytest.param(3.5 * 3600, ["0 s", "60 min", "2 h", "3 h"], id="hours"),
+        pytest.param(30.1 * 86400, ["0 s", *(f"{n} d" for n in range(5, 31, 5))], id="a month"),
+        pytest.param(
+            9000 * 86400.0, ["0 s", *(f"{n} d" for n in range(500, 9001, 500))], id="years"
+        ),
+    ],
+)
+def test_times_below_an_svg_are_round(span: float, texts: list[str]) -> None:
+    root = xml.fromstring(chart_svg(Series((0, span), (1.0,), (None,)), ""))  # noqa: S314
+    below = [
+        text for text in root.iter("{http://www.w3.org/2000/svg}text") if text.get("y") == "386"
+    ]
+    assert [text.text for text in below] == texts
+
+
 def test_names_are_escaped_in_an_svg() -> None:
     curves = Series((0, 1, 2), (0.5, 1.0), (None, 3.0))
     root = xml.fromstring(chart_svg(curves, "<a> & b"))  # noqa: S314 (we made it)
@@ -249,7 +268,7 @@ def test_charts_in_both_alphabets() -> None:
         "        | ▄██████",
         "        | ███████",
         "      0 | ███████",
-        "         0  8.0 h",
+        "         0    8 h",
     ]
     assert chart_text(curves, ASCII).isascii()
     assert can_show_blocks("utf-8")
@@ -263,7 +282,7 @@ def test_charts_in_both_alphabets() -> None:
         (0, "0 s"),
         (119, "119 s"),
         (150, "2.5 min"),
-        (7200, "2.0 h"),
+        (7200, "2 h"),
         (92100, "26 h"),
         (3e6, "35 d"),
     ],
