@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -73,13 +74,27 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
             }
         try:
             facts["version"] = api.whoami()["server_version"]
-            nodes = api.nodes()
-            free = sum(node["status"] == "free" for node in nodes)
-            facts["nodes"] = {"total": len(nodes), "free": free}
+            facts["nodes"] = _nodes(api.nodes())
             facts["tasks"] = {"active": api.count(*ACTIVE), "waiting": api.count(*WAITING)}
         except HaiError as error:
             return {**facts, "status": BROKEN, "why": error.message}
     return {**facts, "status": RUNNING}
+
+
+def _nodes(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts; where nodes take no work, as on a full disk, also how many, and what the first of
+    them says."""
+    facts: dict[str, Any] = {
+        "total": len(rows),
+        "free": sum(node["status"] == "free" for node in rows),
+    }
+    unused = [node for node in rows if node["health"] != "ready"]
+    if unused:
+        facts["out_of_use"] = len(unused)
+        facts["why"] = (
+            f"{unused[0]['name']} {unused[0]['health']}: {unused[0]['health_why']}".rstrip(": ")
+        )
+    return facts
 
 
 def _since(layout: Layout) -> str | None:
@@ -115,9 +130,14 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("server", pid + since),
         ("studio", " ".join(facts.get("studio", {}).values())),
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
-        ("nodes", "{total}, {free} free".format(**nodes) if nodes else ""),
+        ("nodes", _of_nodes(nodes) if nodes else ""),
         ("tasks", "{active} active, {waiting} waiting".format(**tasks) if tasks else ""),
         ("workers", str(facts.get("workers") or "")),
         ("data", facts["data_dir"]),
         ("log", facts["log"]),
     ]
+
+
+def _of_nodes(nodes: Mapping[str, Any]) -> str:
+    text = "{total}, {free} free".format(**nodes)
+    return text + (", {out_of_use} out of use ({why})".format(**nodes) if "why" in nodes else "")

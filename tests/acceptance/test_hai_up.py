@@ -162,6 +162,9 @@ def test_a_life(machine: Machine) -> None:
     assert (facts["status"], facts["nodes"]) == ("running", {"total": 2, "free": 2})
     assert [node["gpus"] for node in machine.ask("GET", "nodes")["nodes"]] == [3, 3]
     assert machine.ask("GET", "whoami")["user"]["role"] == "admin"
+    machine.ask("POST", "nodes/node-02/cordon", json={"why": "odd noises"})
+    assert "2, 1 free, 1 out of use (node-02 cordoned: odd noises)" in machine.do("status")[0]
+    machine.ask("POST", "nodes/node-02/resume", json={})
 
     said = machine.up("--nodes", "5")
     assert f"pid {facts['pid']}" in said
