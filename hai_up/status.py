@@ -90,10 +90,9 @@ def _nodes(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
     unused = [node for node in rows if node["health"] != "ready"]
     if unused:
+        said = [unused[0]["health"], unused[0]["health_why"]]
         facts["out_of_use"] = len(unused)
-        facts["why"] = (
-            f"{unused[0]['name']} {unused[0]['health']}: {unused[0]['health_why']}".rstrip(": ")
-        )
+        facts["why"] = f"{unused[0]['name']} {': '.join(filter(None, said))}"
     return facts
 
 
