@@ -153,8 +153,7 @@ def machine(public_dir: Path) -> Iterator[Machine]:
 
 def test_a_life(machine: Machine) -> None:
     """Up, again, a task, down and up, a killed server, other options, and away."""
-    said = machine.up("--nodes", "2", "--gpus-per-node", "3")
-    assert "HAI" in said
+    assert "HAI" in machine.up("--nodes", "2", "--gpus-per-node", "3")
     assert stat.S_IMODE(machine.profile.stat().st_mode) == 0o600
     for name in ("override.toml", "secret", "hai-up.json", "server.pid"):
         assert stat.S_IMODE((machine.data / name).stat().st_mode) == 0o600, name
@@ -174,8 +173,7 @@ def test_a_life(machine: Machine) -> None:
     machine.wait_for_state(task, "running")
     starts = machine.work / "starts"
     wait_until(lambda: starts.exists() and len(starts.read_text()) == 2)
-    said = machine.do("down")[1]
-    assert "suspending 1 task" in said
+    assert "suspending 1 task" in machine.do("down")[1]
     assert "it was not running" in machine.do("down")[1]
     assert machine.status(code=3)["workers"] == 0
     assert processes_of(machine.folder) == []
