@@ -11,8 +11,11 @@ BINS = 240
 _WIDTH, _HEIGHT = 860, 420
 _LEFT, _RIGHT = 80, 840
 _PANELS = ((56, 186), (236, 366))  # top and bottom of each
-_STEPS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)  # s between times
-_DAY_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_STEPS = (  # seconds between the times that are marked
+    *(1, 5, 15, 60, 300, 900),
+    *(3600 * hours for hours in (1, 3, 6, 12)),
+    *(86400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
+)
 _GREY, _BLUE, _ORANGE = "#808080", "#3b82c4", "#d9822b"  # seen on white and on black alike
 
 
@@ -91,6 +94,5 @@ def _times(edges: Sequence[float]) -> list[str]:
 
 def _round_times(span: float) -> list[float]:
     """A few times from 0 on, of round numbers."""
-    steps = (*_STEPS, *(86400 * days for days in _DAY_STEPS))
-    step = next((step for step in steps if span / step <= 8), steps[-1])
+    step = next((step for step in _STEPS if span / step <= 8), _STEPS[-1])
     return [float(step * number) for number in range(int(span / step) + 1)]

@@ -13,7 +13,7 @@ from hai.core.plan import Claim, Start
 from hai.core.state import SchedulerState
 
 if TYPE_CHECKING:
-    from hai.core.running import Gains
+    from hai.core.ground import Gains
     from hai.core.share import Mark
 
 
@@ -30,7 +30,8 @@ class Draft:
         state = self._state
         group = state.group(claim.group)
         mark = group.shares.mark(claim.user)
-        state.lineup.lend(claim, group)
+        state.lineup.leave(claim)
+        state.lineup.activate(claim)
         gains = group.lend(claim, start, state.now)
         self._starts.append((claim, start, mark, gains))
 
@@ -54,7 +55,8 @@ class Draft:
         group = state.group(claim.group)
         group.shares.restore(claim.user, mark)
         group.take_back(claim, start, gains)
-        state.lineup.take_back(claim, group)
+        state.lineup.deactivate(claim)
+        state.lineup.join(claim, state.now)
 
     def undo(self) -> None:
         """All is as it was, but for the order of the lines."""

@@ -12,6 +12,7 @@ from hai.core.placement import Pool
 from hai.core.types import NodeName, TaskId
 
 Zones = tuple[str, ...]
+Gains = dict[str, int]  # nodes that somebody would free for others, by zone
 
 
 class Ground:
@@ -56,10 +57,10 @@ class Ground:
         self.holders.setdefault(name, {})[task_id] = leaving
         self._resettle(name)
 
-    def lend(self, names: Iterable[NodeName], task_id: TaskId) -> dict[str, int]:
+    def lend(self, names: Iterable[NodeName], task_id: TaskId) -> Gains:
         """Hold chosen nodes, which come free of whoever else still holds them; how many of each
         zone. `take_back` undoes it."""
-        gains: dict[str, int] = {}
+        gains: Gains = {}
         for name in names:
             self.holders.setdefault(name, {})[task_id] = False
             self._pools.pop(name).remove(name)
@@ -70,18 +71,13 @@ class Ground:
         return gains
 
     def take_back(self, names: Iterable[NodeName], task_id: TaskId) -> None:
-        """As it was before `lend`."""
+        """As it was before `lend`: each node was free, or all its other holders leave."""
         for name in names:
-            holders = self.holders[name]
+            holders, node = self.holders[name], self.nodes[name]
             del holders[task_id]
-            node = self.nodes[name]
-            if holders:
-                pool = self.leaving[node.zone]
-            else:
+            if not holders:
                 del self.holders[name]
-                pool = self.free[node.zone]
-            self._pools[name] = pool
-            pool.add(node)
+            self._move(node, (self.leaving if holders else self.free)[node.zone])
         self.spanning.discard(task_id)
 
     def release(self, name: NodeName, task_id: TaskId) -> None:
@@ -138,9 +134,9 @@ class Ground:
         sizes = sorted(len(pool) for pool in self.free.values())
         return sum(sizes[-2:]) if not self.spanning else (sizes[-1] if sizes else 0)
 
-    def usable_in(self, names: Iterable[NodeName]) -> dict[str, int]:
+    def usable_in(self, names: Iterable[NodeName]) -> Gains:
         """How many of these nodes are healthy ones of this group, by zone."""
-        counts: dict[str, int] = {}
+        counts: Gains = {}
         for name in names:
             node = self.nodes.get(name)
             if node is not None and is_usable(node):

@@ -1,12 +1,12 @@
 """What the scheduler knows of one group: its nodes, its line, its active claims, its users."""
 
-from hai.core.ground import Ground
+from hai.core.ground import Gains, Ground
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
 from hai.core.queue import LevelOf, Queue
 from hai.core.quota import Ledger, QuotaTable
 from hai.core.returning import Returning
-from hai.core.running import Gains, Hold, Running, standing
+from hai.core.running import Hold, Running, standing
 from hai.core.share import Shares
 from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, UserName

@@ -60,24 +60,6 @@ class Lineup:
             self._arrays.deactivate(claim)
             self._sort(claim)
 
-    def lend(self, claim: Claim, group: GroupState) -> None:
-        """A claim that stands in its line gets nodes for the rest of a tick."""
-        group.queue.remove(claim)
-        if is_limited(claim):
-            self._arrays.leave(claim)
-            self._arrays.activate(claim)
-            self._sort(claim)
-
-    def take_back(self, claim: Claim, group: GroupState) -> None:
-        """As it was before `lend`."""
-        if is_limited(claim):
-            self._arrays.deactivate(claim)
-            self._arrays.join(claim)
-            self.parked[claim.task_id] = WaitCode.ARRAY_LIMIT
-            self._sort(claim)
-        else:
-            group.queue.add(claim)
-
     def renew(self, claim: Claim, now: float) -> None:
         """Time has passed: its backoff may be over."""
         if self.parked.get(claim.task_id) is WaitCode.BACKOFF and _cause(claim, now) is None:

@@ -55,9 +55,7 @@ class Pool:
         the rest comes from one leaf if one can hold it: a leaf of the known nodes, otherwise the
         smallest that fits, otherwise the fullest leaves until one fits.
         """
-        chosen = []
-        if knows:
-            chosen = [name for name in dict.fromkeys(knows) if name in self._leaf_of][:count]
+        chosen = [name for name in dict.fromkeys(knows) if name in self._leaf_of][:count]
         if not chosen:  # mostly, and then mostly one leaf holds them all
             at = bisect_left(self._sizes, (count, ""))
             if at < len(self._sizes):

@@ -8,11 +8,10 @@ nodes: they would be taken back at once.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hai.core.ground import Gains
 from hai.core.plan import Claim
 from hai.core.quota import Account
 from hai.core.types import Priority, TaskId, UserName
-
-Gains = dict[str, int]
 
 
 @dataclass(slots=True)

@@ -14,13 +14,12 @@ from enum import IntEnum
 from heapq import merge
 from itertools import chain
 
-from hai.core.ground import Zones
+from hai.core.ground import Gains, Zones
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.types import Priority, TaskId, UserName
 
 CostKey = tuple[bool, float, int, int, TaskId]
-Gains = dict[str, int]  # nodes that somebody would free for others, by zone
 MayTake = Callable[[Claim, Priority, "Hold"], bool]  # at this level, held as firmly
 
 

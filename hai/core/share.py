@@ -42,8 +42,6 @@ class Shares:
         self._usage: dict[UserName, int] = {}  # inflated: comparable with one another only
         self._last_start: dict[UserName, float] = {}
         self._bookings: dict[TaskId, Booking] = {}
-        self._uses: dict[tuple[int, Priority], int] = {}  # of starts at `_uses_at`
-        self._uses_at = now
 
     def key(self, user: UserName) -> float:
         """Orders users: the lowest comes first."""
@@ -129,13 +127,7 @@ class Shares:
         self, user: UserName, nodes: int, level: Priority, now: float, *, by_right: bool
     ) -> None:
         """What booking a start does to its user's share, without a booking."""
-        if self._uses_at != now:
-            self._uses_at = now
-            self._uses.clear()
-        use = self._uses.get((nodes, level))
-        if use is None:
-            use = self.use_of(nodes, self._policy.slice_of(level), now)
-            self._uses[nodes, level] = use
+        use = self.use_of(nodes, self._policy.slice_of(level), now)
         self._usage[user] = self._usage.get(user, 0) + use
         if by_right:
             self._started(user, now)
@@ -155,7 +147,6 @@ class Shares:
             return False
         half_lives = steps * _REBASE_HALF_LIVES
         self._base += half_lives * self._half_life
-        self._uses.clear()
         self._usage = {user: used >> half_lives for user, used in self._usage.items()}
         return True
 
