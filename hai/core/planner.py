@@ -1,8 +1,9 @@
 """plan(state, now) -> Plan: who starts where, who leaves for whom, why the first in line waits.
 
-Groups are independent. In each group the levels are served from the highest to the lowest. Within a
-level come first those for whom somebody was suspended already, then users who have waited for
-longer than the policy's patience, then users in the order of their shares; within a user, the
+Who has had its time at ABOVE_NORMAL falls first, so that nobody gets what another is owed a moment
+later. Groups are independent. In each group the levels are served from the highest to the lowest.
+Within a level come first those for whom somebody was suspended already, then users who have waited
+for longer than the policy's patience, then users in the order of their shares; within a user, the
 user's own order.
 
 A claim that fits the free nodes starts, with a slice. One that fits once others have left (they
@@ -28,6 +29,7 @@ from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold
 from hai.core.state import SchedulerState
+from hai.core.trial import demoted
 from hai.core.types import Priority, TaskId, WaitCode
 
 __all__ = ["plan"]
@@ -43,14 +45,10 @@ def plan(state: SchedulerState, now: float) -> Plan:
     the number of waiting claims.
     """
     state.advance(now)
-    if not state.has_waiting and not state.demotable:
-        return Plan()
+    demotions = tuple(Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable))
     decisions = _Decisions()
-    decisions.demotions = [
-        Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable)
-    ]
     if state.has_waiting:
-        with draft(state) as drafted:
+        with demoted(state, demotions), draft(state) as drafted:
             for name in sorted(state.groups):
                 group = state.groups[name]
                 if len(group.queue):
@@ -58,7 +56,7 @@ def plan(state: SchedulerState, now: float) -> Plan:
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),
-        demotions=tuple(decisions.demotions),
+        demotions=demotions,
         handovers=tuple(decisions.handovers),
         reasons=decisions.reasons,
     )
@@ -68,7 +66,6 @@ def plan(state: SchedulerState, now: float) -> Plan:
 class _Decisions:
     starts: list[Start] = field(default_factory=list)
     suspends: list[Suspend] = field(default_factory=list)
-    demotions: list[Demotion] = field(default_factory=list)
     handovers: list[Start] = field(default_factory=list)
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
 

@@ -1,10 +1,11 @@
 """Try decisions on the scheduler's state, see what follows, and leave the state as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hai.core.plan import Claim, Plan, Start
+from hai.core.plan import Claim, Demotion, Plan, Start
 from hai.core.state import SchedulerState
 from hai.core.steps import leaving, starting
 from hai.core.types import TaskId
@@ -71,9 +72,20 @@ def trial(state: SchedulerState) -> Iterator[Trial]:
 
 
 @contextmanager
+def demoted(state: SchedulerState, demotions: Iterable[Demotion]) -> Iterator[Trial]:
+    """The state in which these tasks, as far as they are still there, ask for less."""
+    with trial(state) as attempt:
+        for demotion in demotions:
+            claim = state.claims.get(demotion.task_id)
+            if claim is not None:
+                attempt.put(replace(claim, priority=demotion.priority))
+        yield attempt
+
+
+@contextmanager
 def applied(state: SchedulerState, decided: Plan) -> Iterator[Trial]:
     """The state as it will be when the plan is under way."""
-    with trial(state) as attempt:
+    with demoted(state, decided.demotions) as attempt:
         for suspend in decided.suspends:
             victim = state.claims.get(suspend.task_id)
             if victim is not None and victim.state.is_active:

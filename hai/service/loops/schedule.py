@@ -5,11 +5,12 @@ and the next tick sees the new state.
 """
 
 import time
+from collections.abc import Iterable
 
 import structlog
 
 from hai.core import lifecycle
-from hai.core.plan import Plan, Start
+from hai.core.plan import Demotion, Plan, Start
 from hai.core.planner import plan
 from hai.core.state import SchedulerState
 from hai.core.task import Change, Task
@@ -80,16 +81,35 @@ class Scheduling:
         if not ids:
             return
         tasks = {task.id: task for task in await self._store.tasks(ids)}
+        fallen = _demoted(tasks, decided.demotions, now)
+        tasks |= {task_id: change.task for task_id, change in fallen.items()}
         changes = [_begin(tasks.get(s.task_id), s, now) for s in starts]
         changes += [_leave(tasks, s.task_id, s.for_task, now) for s in decided.suspends]
-        for demotion in decided.demotions:
-            task = tasks.get(demotion.task_id)
-            changes.append(lifecycle.demote(task, demotion, now) if task else None)
-        saved = await self._store.save([change for change in changes if change is not None])
+        saved = await self._store.save(_one_of_each_task([*fallen.values(), *changes]))
         await announce(self._bus, saved)
         started = {start.task_id for start in starts}
         self._launching.launch_soon(task for task in saved if task.id in started)
         log.info("tick", starts=len(starts), suspends=len(decided.suspends), applied=len(saved))
+
+
+def _demoted(
+    tasks: dict[TaskId, Task], demotions: Iterable[Demotion], now: float
+) -> dict[TaskId, Change]:
+    """The changes of those that still run."""
+    there = [(tasks[one.task_id], one) for one in demotions if one.task_id in tasks]
+    changes = (lifecycle.demote(task, one, now) for task, one in there)
+    return {change.task.id: change for change in changes if change is not None}
+
+
+def _one_of_each_task(changes: Iterable[Change | None]) -> list[Change]:
+    """The store takes one change of a task at a time: who falls and leaves does both at once."""
+    merged: dict[TaskId, Change] = {}
+    for change in changes:
+        if change is not None:
+            before = merged.get(change.task.id)
+            events = (*before.events, *change.events) if before else change.events
+            merged[change.task.id] = Change(change.task, events)
+    return list(merged.values())
 
 
 def _begin(task: Task | None, start: Start, now: float) -> Change | None:

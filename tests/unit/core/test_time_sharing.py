@@ -230,3 +230,18 @@ def test_what_has_fallen_defends_its_nodes_as_a_normal_task() -> None:
     assert victims(decide(nodes(1), [fallen, fresh(2, user="ada")])) == [1]
     safe = active(1, ["n0"], NORMAL, charged=ABOVE, **ran(SLICE - 1))
     assert victims(decide(nodes(1), [safe, fresh(2, user="ada")])) == []
+
+
+def test_who_falls_is_an_equal_in_the_same_tick() -> None:
+    """Else the free nodes would go to LOW, and be taken away at once for the one at NORMAL, which
+    fits by them and by those of the fallen backfill."""
+    fallen = active(1, ["n0", "n1"], ABOVE, user="ada", backfill=True, **ran(30 * MINUTE))
+    claims = [fallen, fresh(2, 3, NORMAL, user="ada"), fresh(3, 1, LOW, user="ada")]
+    state = state_of(nodes(3), claims, now=NOW)
+    decided = plan(state, NOW)
+    assert decided.demotions == (Demotion(TaskId(1), NORMAL),)
+    assert victims(decided) == [1]
+    assert [one.task_id for one in decided.handovers] == [2]
+    assert started(decided) == []
+    assert state.claims[TaskId(1)] == fallen
+    assert plan(state, NOW) == decided

@@ -1,7 +1,7 @@
 """The schedule loop applies what still holds, and only that."""
 
 from hai.core import lifecycle
-from hai.core.types import Outcome, TaskId, TaskState
+from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.launcher.hollow import HollowLauncher
 from tests import factories
 from tests.unit.service.loop_bench import LoopBench, key_of
@@ -105,6 +105,19 @@ async def test_victims_leave_first_and_then_their_heir_starts(bench: LoopBench) 
     await bench.turn(bench.schedule)
     assert (await bench.state(heir)).is_active
     assert await bench.state(victim) is TaskState.SUSPENDED
+
+
+async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> None:
+    """It goes back in the line as the NORMAL task that it is now."""
+    victim = await bench.running(nodes=2, priority=Priority.ABOVE_NORMAL, seconds=1e6)
+    await bench.clock.advance(1800.0)
+    heir = await bench.submit(nodes=2, priority=Priority.HIGH)
+    await bench.turn(bench.schedule)
+    task = await bench.task(victim)
+    assert (task.state, task.priority) == (TaskState.SUSPENDING, Priority.NORMAL)
+    assert f"needed by task {heir}" in task.why
+    events = [event.draft.kind for event in await bench.store.events(0, task_id=victim)]
+    assert events[-2:] == ["task.demoted", "task.suspending"]
 
 
 async def test_a_launch_sees_what_an_admin_changed_at_the_node(bench: LoopBench) -> None:
