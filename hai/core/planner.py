@@ -12,8 +12,8 @@ over and whose turn comes later) gets those nodes set aside and starts on a late
 two-phase hand-over. The first claim of a level that does not fit even so is its head: the nodes
 that come free are reserved for it. (One that higher levels, those who would come back there, or its
 own user's tasks keep out whatever its equals do is passed over.) The rest of its level may run in
-its shadow, as backfill, where that costs the head neither its quota nor its turn; lower levels may
-use the nodes too, and are its victims when it fits.
+its shadow, as backfill; lower levels may use the nodes too, and are its victims when it fits. Tasks
+of its own user do so where that costs it neither its quota nor its turn.
 
 Every decision is tried on the state at once, so what one claim got no other one sees; in the end
 the state is as it was.
@@ -35,7 +35,7 @@ from hai.core.types import Priority, TaskId, WaitCode
 __all__ = ["plan"]
 
 HIGHER, OWN = "higher", "own"  # who keeps a claim out
-QUOTA, TURN = "quota", "turn"  # what a claim would cost the gang in whose shadow it could run
+QUOTA, TURN = "quota", "turn"  # what a claim may not cost a gang of its own user
 
 
 def plan(state: SchedulerState, now: float) -> Plan:
@@ -70,6 +70,25 @@ class _Decisions:
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Head:
+    """The first of a level that does not fit: nodes are kept for it. Those `passed` come before it
+    in the order and are kept out whatever it does, as is whoever is wider than `widest`."""
+
+    level: Priority
+    claim: Claim
+    passed: set[TaskId]
+    widest: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    """What a claim would cost the gang in whose shadow it could run."""
+
+    gang: TaskId
+    kind: str  # QUOTA or TURN
+
+
 class _Turn:
     """One group's turn within a tick."""
 
@@ -88,6 +107,7 @@ class _Turn:
         self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
         self._passed: set[TaskId] = set()  # kept out whatever their equals do: they hold up nobody
         self._widest = 0  # gang that higher levels leave room for
+        self._heads: list[_Head] = []  # of the levels served so far
 
     def serve(self) -> None:
         for level in LEVELS:
@@ -99,8 +119,9 @@ class _Turn:
                 continue
             if not self._policy.preemption:
                 return  # whoever started below would stand in its way for as long as it likes
+            self._heads.append(_Head(level, head, self._passed, self._widest))
             if self._policy.backfill:
-                self._backfill(level, head)
+                self._backfill(level)
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
@@ -144,9 +165,17 @@ class _Turn:
         return self._now - self._policy.patience_seconds
 
     def _try(self, claim: Claim, level: Priority) -> bool:
+        """False if it fits nowhere. One that would cost its user's gang above its turn stands back,
+        unless somebody was suspended for it."""
         zones = self._ground.zones_for(claim.nodes, claim.knows)
         if zones is not None:
-            self._start(claim, level, zones, backfill=False)
+            is_owed = claim.task_id in self._state.promised
+            price = None if is_owed else self._price(claim, level, zones, backfill=False)
+            if price is None:
+                self._start(claim, level, zones, backfill=False)
+            else:
+                self._passed.add(claim.task_id)
+                self._stand_back(claim, level, price)
             return True
         found = self._room_by_leavers(claim, level)
         if found is None:
@@ -223,10 +252,10 @@ class _Turn:
         self._decisions.handovers.append(handover)
         self._draft.start(claim, handover)
 
-    def _backfill(self, level: Priority, head: Claim) -> None:
-        """Others of the level on the nodes that the head does not need yet."""
-        skipped = {head.task_id, *self._passed}
-        refused: dict[TaskId, str] = {}  # for the head's sake, until somebody else has started
+    def _backfill(self, level: Priority) -> None:
+        """Others of the level on the nodes that its head does not need yet."""
+        skipped = {self._heads[-1].claim.task_id, *self._passed}
+        refused: list[tuple[Claim, _Price]] = []  # until somebody else has started
         while (widest := self._ground.widest_free) > 0:
             claim = self._queue.in_turn(level, widest, skipped)
             if claim is None:
@@ -234,45 +263,73 @@ class _Turn:
             zones = self._ground.zones_for(claim.nodes, claim.knows)
             if zones is None:
                 skipped.add(claim.task_id)
-            elif isinstance(then := self._head_with(claim, level, zones, head), Claim):
+            elif (price := self._price(claim, level, zones, backfill=True)) is None:
                 self._start(claim, level, zones, backfill=True)
-                head = then
-                skipped.difference_update(refused)
+                skipped.difference_update(one.task_id for one, _ in refused)
                 refused.clear()
             else:
-                refused[claim.task_id] = then
+                refused.append((claim, price))
                 skipped.add(claim.task_id)
-        for task_id, price in refused.items():
-            claim = self._queue.claim(task_id)
-            self._wait(claim, WaitCode.BEHIND, level=level.name, needed=claim.nodes, spares=price)
+        for claim, price in refused:
+            self._stand_back(claim, level, price)
 
-    def _head_with(self, claim: Claim, level: Priority, zones: Zones, head: Claim) -> Claim | str:
-        """Who is the head if the claim runs in its shadow; or what it must not cost the head. One
-        of its own user may take the quota that it needs, or its turn: that may be for another gang
-        that waits, but not for somebody who fits, and would take these very nodes."""
-        if claim.user != head.user:
-            return head
-        if self._group.account(head.user).room(level) - claim.nodes < head.nodes:
-            return QUOTA
+    def _price(
+        self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool
+    ) -> _Price | None:
+        """What it would cost a gang of its own user if the claim ran in the gang's shadow: the
+        quota that it needs, or its turn. That may be for another gang that waits, which is the head
+        then, but not for somebody who fits, and would take these very nodes."""
+        heads = [head for head in self._heads if head.claim.user == claim.user]
+        if not heads:
+            return None
+        room = self._group.account(claim.user).room(level)
+        for head in heads:
+            if head.level is level and room - claim.nodes < head.claim.nodes:
+                return _Price(head.claim.task_id, QUOTA)
+        heirs = self._heirs(heads, claim, level, zones, backfill=backfill)
+        for head, heir in zip(heads, heirs, strict=True):
+            if heir is None:
+                return _Price(head.claim.task_id, TURN)
+        for head, heir in zip(heads, heirs, strict=True):
+            head.claim = heir or head.claim
+        return None
+
+    def _heirs(
+        self, heads: list[_Head], claim: Claim, level: Priority, zones: Zones, *, backfill: bool
+    ) -> list[Claim | None]:
+        """Who comes first in place of these once the claim runs, as a victim for any of them."""
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)
-        passed, self._passed = self._passed, set(self._passed)
         self._draft.start(claim, Start(claim.task_id, nodes, level, backfill=True))
+        if not backfill:  # its user has not waited any more
+            self._group.shares.start(claim.user, self._now)
         try:
-            return self._next_head(head, level) or TURN
+            return [self._next_head(head) for head in heads]
         finally:
             self._draft.undo_start()
-            self._passed = passed
 
-    def _next_head(self, head: Claim, level: Priority) -> Claim | None:
+    def _stand_back(self, claim: Claim, level: Priority, price: _Price) -> None:
+        needed, head = claim.nodes, price.gang
+        why = WaitCode.BEHIND
+        self._wait(claim, why, level=level.name, needed=needed, head=head, spares=price.kind)
+
+    def _next_head(self, head: _Head) -> Claim | None:
         """The first of the level, but for those who are kept out; None if it fits."""
-        order = (one for one in self._in_order(level) if one.task_id not in self._passed)
-        while (first := next(order, head)).task_id != head.task_id:
-            if self._fits(first, level):
-                return None
-            if self._kept_out_by(first, level) is None:
-                return first
-            self._passed.add(first.task_id)
-        return head
+        now = self._passed, self._widest
+        self._passed, self._widest = set(head.passed), head.widest
+        try:
+            for first in self._in_order(head.level):
+                if first.task_id == head.claim.task_id:
+                    break
+                if first.task_id in self._passed:
+                    continue
+                if self._fits(first, head.level):
+                    return None
+                if self._kept_out_by(first, head.level) is None:
+                    return first
+                self._passed.add(first.task_id)
+            return head.claim
+        finally:
+            self._passed, self._widest = now
 
     def _fits(self, claim: Claim, level: Priority) -> bool:
         """Whether it would get nodes if it were its turn."""

@@ -89,12 +89,12 @@ def _behind(
     }
     if claim.task_id in positions:
         evidence["position"] = positions[claim.task_id]
+    told = decided.reasons.get(claim.task_id)
+    if told is not None:
+        return Reason(WaitCode.BEHIND, {**evidence, **told.evidence})
     head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
-    told = decided.reasons.get(claim.task_id)
-    if told is not None and "spares" in told.evidence:
-        evidence["spares"] = told.evidence["spares"]
     return Reason(WaitCode.BEHIND, evidence)
 
 

@@ -85,7 +85,7 @@ class Shares:
         amount = round(node_seconds * self._inflated(now) * _UNIT)
         self._usage[user] = self._usage.get(user, 0) + amount
         if last_start is not None:
-            self._started(user, last_start)
+            self.start(user, last_start)
 
     def mark(self, user: UserName) -> Mark:
         """What `restore` needs to undo everything that is booked for the user from now on."""
@@ -119,7 +119,7 @@ class Shares:
         nodes = len(claim.holds)
         self._add(claim.user, nodes, since, until)
         if booked is None and not claim.backfill:
-            self._started(claim.user, claim.since)
+            self.start(claim.user, claim.since)
         self._bookings[claim.task_id] = Booking(claim.user, nodes, claim.since, until)
         return until
 
@@ -130,7 +130,11 @@ class Shares:
         use = self.use_of(nodes, self._policy.slice_of(level), now)
         self._usage[user] = self._usage.get(user, 0) + use
         if by_right:
-            self._started(user, now)
+            self.start(user, now)
+
+    def start(self, user: UserName, at: float) -> None:
+        """The user got nodes by right."""
+        self._last_start[user] = max(at, self._last_start.get(user, at))
 
     def end(self, task_id: TaskId, at: float) -> None:
         """The attempt ended at `at`: give back what it did not use; harmless without a booking."""
@@ -154,9 +158,6 @@ class Shares:
         slice_seconds = self._policy.slice_of(claim.level)
         slices = max(0, math.floor((now - since) / slice_seconds)) + 1
         return since + slices * slice_seconds
-
-    def _started(self, user: UserName, at: float) -> None:
-        self._last_start[user] = max(at, self._last_start.get(user, at))
 
     def _add(self, user: UserName, nodes: int, since: float, until: float) -> None:
         self._usage[user] = self._usage.get(user, 0) + self._amount(nodes, since, until)

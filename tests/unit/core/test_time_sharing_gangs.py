@@ -73,6 +73,40 @@ def test_the_shadow_leaves_a_gang_the_quota_that_it_needs(limit: int, filled: li
     assert again.reasons[TaskId(2)].code is WaitCode.NO_FREE_NODES
 
 
+@pytest.mark.parametrize(("user", "fills"), [("ada", False), ("eve", True)])
+def test_low_tasks_of_its_user_do_not_cost_a_gang_its_turn(user: str, *, fills: bool) -> None:
+    """Else it would be bob's turn, and his gang fits by kim's node and the one just given."""
+    claims = [
+        active(1, ["n0"], user="uma", **ran(0)),
+        active(2, ["n1"], user="kim", **ran(2 * SLICE)),
+        fresh(3, 3, user="ada", submitted_at=NOW - 50),
+        fresh(4, 2, user="bob", submitted_at=NOW - 40),
+        fresh(5, 1, LOW, user=user, submitted_at=NOW - 30),
+    ]
+    cluster = SimulatedCluster(state_of(nodes(3), claims, now=NOW), NOW)
+    decided = cluster.tick()
+    assert started(decided) == ([5] if fills else [])
+    assert not cluster.tick().decides
+    if not fills:
+        evidence = decided.reasons[TaskId(5)].evidence
+        assert (evidence["head"], evidence["spares"]) == (3, "turn")
+
+
+def test_low_tasks_of_its_user_do_not_end_a_gangs_patience() -> None:
+    """Ada has used more than bob, and comes first because of her long wait alone."""
+    claims = [
+        active(1, ["n0"], user="uma", **ran(0)),
+        active(2, ["n1"], user="ada", **ran(2 * SLICE)),
+        active(6, ["n2"], user="kim", **ran(2 * SLICE)),
+        fresh(3, 3, user="ada", submitted_at=NOW - SLICE),
+        fresh(4, 2, user="bob", submitted_at=NOW - 40),
+        fresh(5, 1, LOW, user="ada", submitted_at=NOW - 30),
+    ]
+    decided = decide(nodes(4), claims)
+    assert not decided.decides
+    assert decided.reasons[TaskId(5)].evidence["spares"] == "turn"
+
+
 def test_backfill_yields_although_it_has_just_begun() -> None:
     claims = [
         active(1, ["n0"], user="eve", backfill=True, **ran(1)),
