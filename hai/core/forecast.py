@@ -19,7 +19,7 @@ from hai.core.planner import plan
 from hai.core.policy import DAY
 from hai.core.quota import LEVELS, Quota
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line
+from hai.core.steps import back_in_line, leaving, running
 from hai.core.types import GroupName, Priority, TaskId, TaskState
 
 MOST_PLANS = 300  # of one run; then the answer is "later than that"
@@ -295,29 +295,9 @@ class _Ahead:
         claims = self._state.claims
         self._suspends += len(decided.suspends)
         for suspend in decided.suspends:
-            leaver = replace(
-                claims[suspend.task_id],
-                state=TaskState.SUSPENDING,
-                suspended_at=now,
-                for_task=suspend.for_task,
-            )
-            self._leave(leaver, now)
+            self._leave(leaving(claims[suspend.task_id], suspend.for_task, now), now)
         for start in decided.starts:
-            self._begin(
-                replace(
-                    claims[start.task_id],
-                    state=TaskState.RUNNING,
-                    holds=start.nodes,
-                    knows=(),
-                    charged=start.priority,
-                    since=now,
-                    running_since=now,
-                    saved_at=None,
-                    backfill=start.backfill,
-                    for_task=None,
-                    first=False,
-                )
-            )
+            self._begin(running(claims[start.task_id], start, now))
         for demotion in decided.demotions:
             claim = claims[demotion.task_id]
             self._state.put(replace(claim, priority=demotion.priority))

@@ -8,13 +8,26 @@ from hai.core.types import TaskId, TaskState
 
 def starting(claim: Claim, start: Start, now: float) -> Claim:
     """A waiting claim that was given nodes."""
+    return _given(claim, start, now, TaskState.STARTING, None)
+
+
+def running(claim: Claim, start: Start, now: float) -> Claim:
+    """A waiting claim that was given nodes and runs there at once."""
+    return _given(claim, start, now, TaskState.RUNNING, now)
+
+
+def _given(
+    claim: Claim, start: Start, now: float, state: TaskState, running_since: float | None
+) -> Claim:
     return replace(
         claim,
-        state=TaskState.STARTING,
+        state=state,
         holds=start.nodes,
+        knows=(),
         charged=start.priority,
         since=now,
-        running_since=None,
+        running_since=running_since,
+        saved_at=None,
         backfill=start.backfill,
         first=False,
         for_task=None,

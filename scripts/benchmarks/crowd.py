@@ -15,7 +15,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line
+from hai.core.steps import back_in_line, leaving, starting
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 GROUP = GroupName("training")
@@ -181,28 +181,13 @@ class Life:
         for demotion in made.demotions:
             self._put(replace(claims[demotion.task_id], priority=demotion.priority))
         for suspend in made.suspends:
-            leaving = replace(
-                claims[suspend.task_id],
-                state=TaskState.SUSPENDING,
-                suspended_at=self.now,
-                for_task=suspend.for_task,
-            )
-            self._put(leaving)
-            self._later("left", self._rng.uniform(3, 20), partial(self._left, leaving))
+            leaver = leaving(claims[suspend.task_id], suspend.for_task, self.now)
+            self._put(leaver)
+            self._later("left", self._rng.uniform(3, 20), partial(self._left, leaver))
         for start in made.starts:
-            starting = replace(
-                claims[start.task_id],
-                state=TaskState.STARTING,
-                holds=start.nodes,
-                charged=start.priority,
-                backfill=start.backfill,
-                since=self.now,
-                running_since=None,
-                first=False,
-                for_task=None,
-            )
-            self._put(starting)
-            self._later("acknowledged", self._rng.uniform(1, 8), partial(self._began, starting))
+            begun = starting(claims[start.task_id], start, self.now)
+            self._put(begun)
+            self._later("acknowledged", self._rng.uniform(1, 8), partial(self._began, begun))
 
     # what is to come
 
@@ -255,15 +240,15 @@ class Life:
             return None
         return partial(self._put, replace(self.state.claims[task_id], saved_at=self.now))
 
-    def _began(self, starting: Claim) -> Event | None:
-        if self.state.claims.get(starting.task_id) is not starting:
+    def _began(self, begun: Claim) -> Event | None:
+        if self.state.claims.get(begun.task_id) is not begun:
             return None
-        running = replace(starting, state=TaskState.RUNNING, running_since=self.now)
+        running = replace(begun, state=TaskState.RUNNING, running_since=self.now)
         return partial(self._put, running)
 
-    def _left(self, leaving: Claim) -> Event | None:
-        claim = self.state.claims.get(leaving.task_id)
-        if claim is not leaving:
+    def _left(self, leaver: Claim) -> Event | None:
+        claim = self.state.claims.get(leaver.task_id)
+        if claim is not leaver:
             return None
         return partial(self._put, self._suspended(claim))
 

@@ -15,7 +15,7 @@ from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
 from hai.core.simulation.jobs import Job
 from hai.core.simulation.scheduler import Decision, Progress, Started
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line
+from hai.core.steps import back_in_line, leaving, running
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 POOL = GroupName("pool")
@@ -71,23 +71,9 @@ class TimeShare:
             claim = self._claims[demotion.task_id]
             self._put(replace(claim, priority=demotion.priority))
         for suspend in made.suspends:
-            claim = self._claims[suspend.task_id]
-            leaving = TaskState.SUSPENDING
-            self._put(replace(claim, state=leaving, suspended_at=now, for_task=suspend.for_task))
+            self._put(leaving(self._claims[suspend.task_id], suspend.for_task, now))
         for start in made.starts:
-            self._put(
-                replace(
-                    self._claims[start.task_id],
-                    state=TaskState.RUNNING,
-                    holds=start.nodes,
-                    charged=start.priority,
-                    backfill=start.backfill,
-                    since=now,
-                    running_since=now,
-                    first=False,
-                    for_task=None,
-                )
-            )
+            self._put(running(self._claims[start.task_id], start, now))
 
     def _put(self, claim: Claim) -> None:
         self._claims[claim.task_id] = claim
