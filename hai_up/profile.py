@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
 
 import yaml
@@ -42,16 +43,18 @@ def write_profile(
     """Make the profile point at this platform.
 
     A profile for the same url whose token `works` is kept as it is. One for another server is
-    kept as <name>.bak; returns that path, or "".
+    kept as <name>.bak; returns that path, or "". One with this very token is the platform's own,
+    from when it had another port.
     """
     old = read_profile(path)
-    if old.get("url", "").rstrip("/") == values["url"] and works(old.get("token", "")):
+    is_here = old.get("url", "").rstrip("/") == values["url"]
+    if is_here and works(old.get("token", "")):
         return ""
     backup = ""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.exists() and old.get("url", "").rstrip("/") != values["url"]:
-            kept = path.with_name(f"{path.name}.bak")
+        if path.exists() and not is_here and old.get("token") != values["token"]:
+            kept = _free_name(path)
             path.replace(kept)
             backup = os.fspath(kept)
             say(f"your profile for {old.get('url') or 'another server'} is kept as {kept}")
@@ -59,6 +62,13 @@ def write_profile(
         raise os_error(f"can not write {path}", error) from error
     write_private(path, yaml.safe_dump(values, sort_keys=False))
     return backup
+
+
+def _free_name(path: Path) -> Path:
+    """Where a backup overwrites none."""
+    names = chain(("bak",), (f"bak{number}" for number in count(2)))
+    candidates = (path.with_name(f"{path.name}.{name}") for name in names)
+    return next(candidate for candidate in candidates if not candidate.exists())
 
 
 def remove_profile(path: Path, url: str, backup: str) -> str:

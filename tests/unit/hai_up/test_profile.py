@@ -51,6 +51,30 @@ def test_another_servers_profile_is_put_aside(tmp_path: Path, text: str) -> None
     assert path.read_text() == text
 
 
+def test_our_own_profile_of_another_port_is_replaced(tmp_path: Path) -> None:
+    """The backup of the profile that was there first stays."""
+    path = tmp_path / "conf.yaml"
+    path.write_text("url: http://cluster\ntoken: t\n")
+    backup, _ = write(path)
+    path.write_text("url: http://127.0.0.1:9999\ntoken: new\nuser: ada\n")
+    assert write(path) == ("", [])
+    assert read_profile(path) == OURS
+    assert read_profile(Path(backup))["token"] == "t"  # noqa: S105
+
+
+def test_a_backup_overwrites_none(tmp_path: Path) -> None:
+    path = tmp_path / "conf.yaml"
+    backups = []
+    for name in ("one", "two", "three"):
+        path.write_text(f"url: http://{name}\n")
+        backups.append(Path(write(path)[0]))
+    assert [read_profile(backup)["url"] for backup in backups] == [
+        "http://one",
+        "http://two",
+        "http://three",
+    ]
+
+
 def test_only_our_own_profile_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "conf.yaml"
     assert remove_profile(path, OURS["url"], "") == ""
