@@ -7,6 +7,7 @@ there is nothing to change. gang.py folds what workers report into the same valu
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hai.core import phrases
 from hai.core.plan import Demotion, Start
 from hai.core.retry import NextTry, Retry, next_try
 from hai.core.task import Attempt, Change, EventDraft, Task, Worker
@@ -256,6 +257,18 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
     return Change(changed, (event(changed, "priority", actor, now, data=data),))
 
 
+def require_time_left(task: Task, priority: Priority, demote_after: float, now: float) -> None:
+    """Conflict if the task would fall from that priority at once: it has run for `demote_after`
+    seconds, in all attempts (0: nobody falls)."""
+    if priority is not Priority.ABOVE_NORMAL or not demote_after or task.ran(now) < demote_after:
+        return
+    raise Conflict(
+        f"task {task.id} has run for {phrases.span(task.ran(now))}: ABOVE_NORMAL is for a task's "
+        f"first {phrases.span(demote_after)} of running",
+        hint="give it another priority; hai-cli whoami shows those that you may use",
+    )
+
+
 def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | None:
     """Its place among its user's own tasks: the lowest first."""
     if task.state.is_final:
@@ -268,9 +281,9 @@ def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | Non
 
 
 def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
-    """It had its time at a high level: from now on it asks for this one. The running attempt stays
+    """It had its time at a high level: from now on it asks for this one. A running attempt stays
     charged where it is, for the user's quota there may have no room."""
-    if task.state is not S.RUNNING or task.priority <= demotion.priority:
+    if task.state.is_final or task.state.is_leaving or task.priority <= demotion.priority:
         return None
     lower = replace(task, priority=demotion.priority)
     data = {"from": task.priority.name, "to": demotion.priority.name}

@@ -155,6 +155,7 @@ class SchedulerState:
             self.lineup.activate(claim)
         elif claim.state.is_waiting:
             self.lineup.join(claim, self.now)
+            self._note_demotion(claim)
 
     def _leave(self, claim: Claim) -> None:
         if claim.for_task in self._victims:
@@ -162,10 +163,10 @@ class SchedulerState:
             victims.discard(claim.task_id)
             if not victims:
                 del self._victims[claim.for_task]
+        self.demotable.discard(claim.task_id)
         if claim.state.is_active:
             self.group(claim.group).discharge(claim)
             self._release(claim)
-            self.demotable.discard(claim.task_id)
             self.lineup.deactivate(claim)
         elif claim.state.is_waiting:
             self.lineup.leave(claim)
@@ -238,16 +239,17 @@ class SchedulerState:
             self._alarm(demote_at, claim)
 
     def _note_demotion(self, claim: Claim) -> float | None:
-        """When it falls to NORMAL, if that is to come."""
+        """When it falls to NORMAL, if that is known to come."""
         seconds = self.policy.demote_after_seconds
         if not seconds or claim.priority is not Priority.ABOVE_NORMAL:
             return None
         if standing(claim) is not Priority.ABOVE_NORMAL:  # its user asks for more than it holds
             return None
-        if claim.state is not TaskState.RUNNING:
+        left = seconds - claim.ran_seconds
+        if claim.state.is_leaving or (left > 0 and claim.state is not TaskState.RUNNING):
             return None
-        at = claim.slice_since + max(0.0, seconds - claim.ran_seconds)
-        if at > self.now:
+        at = claim.slice_since + left
+        if left > 0 and at > self.now:
             return at
         self.demotable.add(claim.task_id)
         return None

@@ -117,6 +117,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         cache,
         settings.scheduler.default_group,
         settings.scheduler.max_array_size,
+        settings.scheduler.demote_after_seconds,
     )
     workers = WorkerService(
         store,

@@ -34,6 +34,7 @@ class TaskService:
         cluster: ClusterCache,
         default_group: str,
         max_array_size: int = 10_000,
+        demote_after_seconds: float = 0.0,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -41,6 +42,7 @@ class TaskService:
         self._cluster = cluster
         self._default_group = default_group
         self._max_array_size = max_array_size
+        self._demote_after_seconds = demote_after_seconds
         self._batcher: Batcher[TaskDraft, Task | HaiError] = Batcher(self._add)
 
     async def submit(self, user: User, submission: Submission) -> Task:
@@ -182,9 +184,11 @@ class TaskService:
         return lambda task: lifecycle.resume(task, actor=user.name, why=why, now=self._clock.now())
 
     async def set_priority(self, user: User, ref: str, priority: Priority) -> Task:
-        """What the task asks for from now on; OverQuota if it could never run there."""
+        """What the task asks for from now on; OverQuota if it could never run there, Conflict if it
+        has had its time there."""
         task = await self.find(user, ref)
         require_owner(user, task)
+        lifecycle.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
         shape = await self._cluster.shape()
         _check_limit(shape.quotas, task.user, task.group, priority, task.nodes)
         return await self._change(

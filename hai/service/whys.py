@@ -6,7 +6,7 @@ two awaits, so that all of one answer is about one state; then the names are loo
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hai.core import explain
+from hai.core import explain, lifecycle
 from hai.core.array_spec import ArraySpec
 from hai.core.foretold import Names, change_text, prospect_text
 from hai.core.identity import User
@@ -131,6 +131,9 @@ class Whys:
         if claim is None:
             raise Conflict(f"task {task.id} has just ended")
         state = self._state()
+        if variant.priority is not None:
+            limit = state.policy.demote_after_seconds
+            lifecycle.require_time_left(task, variant.priority, limit, self._clock.now())
         if variant.group is not None and variant.group not in state.groups:
             known = ", ".join(sorted(state.groups))
             raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")

@@ -1,6 +1,7 @@
 """Talking to a whole server in one process."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import httpx2
@@ -56,9 +57,16 @@ async def submit(client: Client, *args: Any, **more: Any) -> int:
 
 async def until(client: Client, task_id: int, *states: str) -> dict[str, Any]:
     """The task's detail once it is in one of these states."""
+    return await until_one_of(client, task_id, "state", states)
+
+
+async def until_one_of(
+    client: Client, task_id: int, field: str, values: Collection[object]
+) -> dict[str, Any]:
+    """The task's detail once the field has one of these values."""
     async with asyncio.timeout(20):
         while True:
             detail: dict[str, Any] = (await client.get(f"/api/v1/tasks/{task_id}")).json()
-            if detail["state"] in states:
+            if detail[field] in values:
                 return detail
             await asyncio.sleep(0.02)

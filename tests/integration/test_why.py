@@ -10,7 +10,15 @@ import pytest
 from hai.server.compose import Platform, compose, opened
 from hai.service.bootstrap import Bootstrap
 from hai.settings import load_settings
-from tests.integration.api import Client, connect, document, first_document, submit, until
+from tests.integration.api import (
+    Client,
+    connect,
+    document,
+    first_document,
+    submit,
+    until,
+    until_one_of,
+)
 
 
 @pytest.fixture
@@ -19,6 +27,7 @@ async def platform(tmp_path: Path, postgres_url: str) -> AsyncIterator[Platform]
         server={"data_dir": tmp_path, "port": 1},
         store={"url": postgres_url},
         suspend={"notice_seconds": 0.2},
+        scheduler={"demote_after_seconds": 0.1},
     )
     made = compose(settings)
     async with opened(made):
@@ -185,6 +194,21 @@ async def test_who_may_ask_what(root: Client, alice: Client) -> None:
     await alice.post(f"/api/v1/tasks/{own}/suspend")
     path = f"/api/v1/tasks/{own}/what-if"
     assert (await alice.post(path, json={"group": "nowhere"})).status_code == 422
+
+
+async def test_a_task_has_its_time_at_above_normal_once(root: Client, alice: Client) -> None:
+    row = {"user": "*", "resource": "node-hollow-ABOVE_NORMAL", "nodes": 4}
+    assert (await root.put("/api/v1/quotas", json={"quotas": [row]})).status_code == 200
+    task_id = await submit(alice, "hasty", priority="ABOVE_NORMAL", seconds=60)
+    await until(alice, task_id, "running")
+    await until_one_of(alice, task_id, "priority", ["NORMAL"])
+    for action in ("priority", "what-if"):
+        path = f"/api/v1/tasks/{task_id}/{action}"
+        refused = await alice.post(path, json={"priority": "ABOVE_NORMAL"})
+        assert refused.status_code == 409
+        assert "ABOVE_NORMAL is for a task's first 1 s" in refused.text
+    path = f"/api/v1/tasks/{task_id}/priority"
+    assert (await alice.post(path, json={"priority": "HIGH"})).json()["priority"] == "HIGH"
 
 
 async def test_an_ended_task_tells_how(alice: Client) -> None:

@@ -89,6 +89,7 @@ def waiting_claims(draw: st.DrawFn, task_id: int, asked: Sequence[Priority]) -> 
         submitted_at=submitted_at,
         queued_at=draw(st.sampled_from([None, submitted_at + 500.0])) if suspended else None,
         suspended_at=draw(st.sampled_from([None, submitted_at + 400.0])) if suspended else None,
+        ran_seconds=draw(st.sampled_from([0.0, 0.0, 0.0, 3000.0])) if suspended else 0.0,
         held=draw(rare),
         first=draw(rare),
         waits_for=(TaskId(99),) if draw(rare) else (),

@@ -172,7 +172,26 @@ def test_demotion_changes_the_wish_for_good_and_no_charge() -> None:
     assert lower.priority is Priority.NORMAL
     assert lower.attempt == running.attempt
     assert lifecycle.demote(lower, fallen, NOW) is None
-    assert lifecycle.demote(queued(), fallen, NOW) is None
+
+
+def test_who_waits_is_demoted_too_and_who_leaves_is_not() -> None:
+    waiting = replace(queued(), priority=Priority.ABOVE_NORMAL)
+    fallen = Demotion(waiting.id, Priority.NORMAL)
+    assert the(lifecycle.demote(waiting, fallen, NOW)).task.priority is Priority.NORMAL
+    for state in (TaskState.SUSPENDING, TaskState.SUCCEEDED):
+        other = replace(in_state(state), priority=Priority.ABOVE_NORMAL)
+        assert lifecycle.demote(other, fallen, NOW) is None
+
+
+def test_nobody_is_raised_to_where_it_has_had_its_time() -> None:
+    spent = replace(queued(), ran_seconds=1800.0)
+    with pytest.raises(Conflict, match=r"has run for 30 min: ABOVE_NORMAL is for a task's first"):
+        lifecycle.require_time_left(spent, Priority.ABOVE_NORMAL, 1800.0, NOW)
+    lifecycle.require_time_left(spent, Priority.HIGH, 1800.0, NOW)
+    lifecycle.require_time_left(spent, Priority.ABOVE_NORMAL, 0.0, NOW)
+    lifecycle.require_time_left(
+        replace(spent, ran_seconds=1799.0), Priority.ABOVE_NORMAL, 1800.0, NOW
+    )
 
 
 def test_a_rank_changes_only_when_it_differs() -> None:

@@ -44,11 +44,15 @@ pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 240)
 
 def check(state: SchedulerState, decided: Plan) -> None:
     """Every invariant that one plan can be held to."""
+    with demoted(state, decided.demotions):  # who falls in this tick is an equal in it already
+        check_after_demotions(state, decided)
+
+
+def check_after_demotions(state: SchedulerState, decided: Plan) -> None:
     check_nodes(state, decided)
     check_zones(state, decided)
     check_quota(state, decided)
-    with demoted(state, decided.demotions):  # who falls in this tick is an equal in it already
-        check_suspends(state, decided)
+    check_suspends(state, decided)
     check_arrays(state, decided)
     check_heads(state, decided)
     started = [start.task_id for start in decided.starts]
@@ -322,7 +326,13 @@ def test_nobody_starts_past_a_better_claim_of_its_own_kind(cluster: Cluster) -> 
     """Of two claims of one user alike but for their place in the line, the later never starts
     alone."""
     state = cluster.state()
-    started = {start.task_id for start in plan(state, NOW).starts}
+    decided = plan(state, NOW)
+    with demoted(state, decided.demotions):
+        check_places(state, decided)
+
+
+def check_places(state: SchedulerState, decided: Plan) -> None:
+    started = {start.task_id for start in decided.starts}
     standing_there = [
         claim
         for claim in state.claims.values()

@@ -6,7 +6,7 @@ from hai.core.plan import Demotion, Suspend
 from hai.core.planner import plan
 from hai.core.policy import HOUR, MINUTE, Policy
 from hai.core.state import SchedulerState
-from hai.core.types import Priority, TaskId, UserName, WaitCode
+from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
     GROUP,
     active,
@@ -194,6 +194,21 @@ def test_above_normal_falls_after_its_running_time(
     decided = decide(nodes(1), [claim])
     assert decided.demotions == ((Demotion(TaskId(1), NORMAL),) if falls else ())
     assert decide(nodes(1), [claim], policy=Policy(demote_after_seconds=0)).demotions == ()
+
+
+@pytest.mark.parametrize(
+    ("ran_seconds", "level"), [(30 * MINUTE - 1, ABOVE), (30 * MINUTE, NORMAL)]
+)
+def test_who_waits_after_that_time_falls_before_it_starts(
+    ran_seconds: float, level: Priority
+) -> None:
+    """Else it would take nodes from NORMAL tasks, and be one of them a moment later."""
+    back = fresh(1, 1, ABOVE, state=TaskState.SUSPENDED, ran_seconds=ran_seconds)
+    decided = decide(nodes(1), [back])
+    assert [(start.task_id, start.priority) for start in decided.starts] == [(1, level)]
+    assert bool(decided.demotions) is (level is NORMAL)
+    held = [active(2, ["n0"], NORMAL, user="ada", **ran(0)), back]
+    assert victims(decide(nodes(1), held)) == ([2] if level is ABOVE else [])
 
 
 def test_while_nobody_waits_time_brings_demotions_only() -> None:
