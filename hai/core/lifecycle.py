@@ -260,7 +260,9 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
 def require_time_left(task: Task, priority: Priority, demote_after: float, now: float) -> None:
     """Conflict if the task would fall from that priority at once: it has run for `demote_after`
     seconds, in all attempts (0: nobody falls)."""
-    if priority is not Priority.ABOVE_NORMAL or not demote_after or task.ran(now) < demote_after:
+    if priority is not Priority.ABOVE_NORMAL or not demote_after or task.state.is_final:
+        return
+    if task.ran(now) < demote_after:
         return
     raise Conflict(
         f"task {task.id} has run for {phrases.span(task.ran(now))}: ABOVE_NORMAL is for a task's "

@@ -72,8 +72,8 @@ class _Decisions:
 
 @dataclass(slots=True)
 class _Head:
-    """The first of a level that does not fit: nodes are kept for it. Those `passed` come before it
-    in the order and are kept out whatever it does, as is whoever is wider than `widest`."""
+    """The first of a level that does not fit: nodes are kept for it. Others came before it and are
+    kept out whatever their equals do: those `passed`, and whoever is wider than `widest`."""
 
     level: Priority
     claim: Claim

@@ -77,7 +77,7 @@ def demoted(state: SchedulerState, demotions: Iterable[Demotion]) -> Iterator[Tr
     with trial(state) as attempt:
         for demotion in demotions:
             claim = state.claims.get(demotion.task_id)
-            if claim is not None:
+            if claim is not None and claim.priority > demotion.priority:
                 attempt.put(replace(claim, priority=demotion.priority))
         yield attempt
 

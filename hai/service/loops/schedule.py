@@ -95,7 +95,7 @@ class Scheduling:
 def _demoted(
     tasks: dict[TaskId, Task], demotions: Iterable[Demotion], now: float
 ) -> dict[TaskId, Change]:
-    """The changes of those that still run."""
+    """The changes of those that are still there and ask for more."""
     there = [(tasks[one.task_id], one) for one in demotions if one.task_id in tasks]
     changes = (lifecycle.demote(task, one, now) for task, one in there)
     return {change.task.id: change for change in changes if change is not None}
