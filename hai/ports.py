@@ -246,7 +246,9 @@ class WorkerLaunch:
 class WorkerPhase(StrEnum):
     """What a launcher sees of a worker from outside."""
 
+    PENDING = "pending"  # on its way, and something keeps it waiting: `detail` says what
     ALIVE = "alive"
+    UNKNOWN = "unknown"  # it may run or not; `detail` says why. Never taken for lost
     EXITED = "exited"  # it left a report: exit_code is set
     LOST = "lost"  # it is gone without a report
     NODE_LOST = "node_lost"  # so is the machine (or it was restarted)
@@ -254,7 +256,8 @@ class WorkerPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`exit_code`, `detail`, `acked` and `saved` are the words of the report that it left."""
+    """`exit_code`, `acked` and `saved` are the words of the report that it left, and so is
+    `detail`, unless the phase says otherwise."""
 
     key: WorkerKey
     phase: WorkerPhase
@@ -283,7 +286,8 @@ class Launcher(Protocol):
         key does nothing. Afterwards the worker is not observed as alive."""
 
     async def observe(self) -> list[Observation]:
-        """Every worker known here that was not forgotten."""
+        """Every worker known here that was not forgotten. Unavailable, or no answer at all, when
+        nothing can be said now: then all of its workers are unknown."""
 
     async def forget(self, key: WorkerKey) -> None:
         """Its attempt is over and recorded: remove what was kept for it (not its logs)."""

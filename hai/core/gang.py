@@ -29,6 +29,7 @@ class Timing:
     grace_seconds: float = 60.0
     grace_cap_seconds: float = 600.0
     start_timeout_seconds: float = 60.0
+    pending_timeout_seconds: float = 1800.0  # of a worker whose launcher says what keeps it
 
     def clock(self, began: float) -> float:
         """When the clock of something that began then started to count."""
@@ -178,8 +179,10 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
         # figures change all the time: they are stored with a step, and live on the bus otherwise
         usage=dict(report.usage) if moved and report.usage else worker.usage,
     )
+    if report.state is WorkerState.CREATED and report.detail:
+        return replace(told, detail=report.detail)  # what keeps it from coming up
     if not report.state.is_over:
-        return told
+        return replace(told, detail="") if worker.state is WorkerState.CREATED else told
     detail = NODE_LOST if report.node_lost else report.detail
     return replace(told, exit_code=report.exit_code, detail=detail, ended_at=now)
 
@@ -218,13 +221,9 @@ def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Chang
     if broken is not None:
         return _fail(task, broken, now)
     late = [worker for worker in attempt.workers if worker.state is WorkerState.CREATED]
-    if late and now - timing.clock(attempt.created_at) > timing.start_timeout_seconds:
-        first = late[0]
-        why = (
-            f"rank {first.rank} on {first.node} did not come up in "
-            f"{timing.start_timeout_seconds:.0f} s"
-        )
-        return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
+    overdue = _overdue(late, now - timing.clock(attempt.created_at), timing)
+    if overdue is not None:
+        return _not_up(task, overdue, now, timing)
     if late:
         return None
     running = replace(
@@ -234,6 +233,26 @@ def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Chang
     )
     data = {"attempt": attempt.number, "nodes": list(attempt.nodes)}
     return Change(running, (event(running, "running", "gang", now, data=data),))
+
+
+def _overdue(late: Sequence[Worker], seconds: float, timing: Timing) -> Worker | None:
+    """The first that has not come up in its time."""
+    for worker in late:
+        limit = timing.pending_timeout_seconds if worker.detail else timing.start_timeout_seconds
+        if seconds > limit:
+            return worker
+    return None
+
+
+def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> Change:
+    """Nobody knows why it did not come up: the attempt has failed. If its launcher said what kept
+    it, that is the node's trouble and not the task's, which goes back to its line."""
+    where = f"rank {worker.rank} on {worker.node} did not come up in"
+    if worker.detail:
+        limit = duration_text(timing.pending_timeout_seconds)
+        return _condemned(task, Outcome.NODE_LOST, f"{where} {limit}: {worker.detail}", now)
+    why = f"{where} {timing.start_timeout_seconds:.0f} s"
+    return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
 
 
 def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Change | None:
@@ -372,7 +391,10 @@ def deadline(task: Task, timing: Timing) -> float | None:
     if attempt is None or attempt.verdict is not None:
         return None
     if task.state is S.STARTING:
-        return timing.clock(attempt.created_at) + timing.start_timeout_seconds
+        late = [w for w in attempt.workers if w.state is WorkerState.CREATED]
+        is_known = bool(late) and all(worker.detail for worker in late)
+        limit = timing.pending_timeout_seconds if is_known else timing.start_timeout_seconds
+        return timing.clock(attempt.created_at) + limit
     if task.state is S.RUNNING and task.time_limit_seconds is not None:
         return (attempt.started_at or 0.0) + task.time_limit_seconds - task.ran_seconds
     if task.state is S.SUSPENDING and attempt.suspend_at is not None:

@@ -27,6 +27,7 @@ from hai.service.dashboard import Dashboard
 from hai.service.estimates import Estimates
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
+from hai.service.launchers import Launchers
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
 from hai.service.loops.health import HealthChecking, Patience
@@ -134,7 +135,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     launchers: dict[str, Launcher] = {local.name: local, hollow.name: hollow}
     launching = Launching(
         store,
-        launchers,
+        Launchers(launchers),
         workers,
         tokens,
         log_dir=settings.log_dir,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
 from hai.errors import HaiError, PlatformError, Unavailable
-from hai.ports import Launcher, Observation, Store, WorkerLaunch
+from hai.ports import Launcher, Store, WorkerLaunch
+from hai.service.launchers import Launchers, Sight
 from hai.service.workers import WorkerService, WorkerTokens
 
 log = structlog.get_logger("hai.launching")
@@ -27,7 +29,7 @@ class Launching:
     def __init__(
         self,
         store: Store,
-        launchers: Mapping[str, Launcher],
+        launchers: Launchers,
         workers: WorkerService,
         tokens: WorkerTokens,
         *,
@@ -141,25 +143,18 @@ class Launching:
         except KeyError:
             raise PlatformError(f"node {name} is not part of this platform") from None
 
-    async def observe(self) -> dict[WorkerKey, tuple[Launcher, Observation]]:
-        """Every worker that any launcher knows of, by key."""
-        seen: dict[WorkerKey, tuple[Launcher, Observation]] = {}
-        for launcher in self._launchers.values():
-            for observation in await launcher.observe():
-                seen[observation.key] = (launcher, observation)
-        return seen
+    async def look(self) -> Sight:
+        """Every worker that any launcher tells of, and what nobody can tell now."""
+        sight = await self._launchers.look()
+        if not sight.silent:
+            return sight
+        nodes = await self._store.nodes()
+        unknown = frozenset(node.name for node in nodes if node.launcher in sight.silent)
+        return replace(sight, unknown_nodes=unknown)
 
-    async def answers(self, node: Node) -> bool:
-        """Whether the launcher of this node can tell what runs there."""
-        launcher = self._launchers.get(node.launcher)
-        if launcher is None:
-            return False
-        try:
-            await launcher.observe()
-        except HaiError as error:
-            log.warning("launcher_silent", node=node.name, error=error.message)
-            return False
-        return True
+    async def silence_of(self, launcher: str) -> str:
+        """Why the launcher of that name does not tell what runs; empty when it does."""
+        return await self._launchers.silence_of(launcher)
 
     async def kill(self, key: WorkerKey, node: NodeName) -> bool:
         """SIGKILL one worker and whatever it left behind; False: ask again later."""
@@ -167,11 +162,16 @@ class Launching:
 
     async def kill_orphan(self, launcher: Launcher, key: WorkerKey) -> bool:
         """SIGKILL a worker that no task wants; False: ask again later."""
-        return await _succeeds("kill", key, launcher.kill(key))
+        return await _succeeds("kill", key, self._launchers.do("kill", launcher, key))
 
     async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
         """The end of this worker is recorded: remove what is left of it; False: ask again later."""
-        return await _succeeds("remove", key, _remove(launcher, key))
+        return await _succeeds("remove", key, self._remove(launcher, key))
+
+    async def _remove(self, launcher: Launcher, key: WorkerKey) -> None:
+        # first: an agent that died leaves its program's processes behind
+        await self._launchers.do("kill", launcher, key)
+        await self._launchers.do("forget", launcher, key)
 
     async def _kill_on(self, name: NodeName, key: WorkerKey) -> None:
         """By the node's launcher; by all of them if the node is no longer part of the platform."""
@@ -179,8 +179,8 @@ class Launching:
             launcher = self._launchers.get((await self._node(name)).launcher)
         except PlatformError:
             launcher = None
-        for one in self._launchers.values() if launcher is None else (launcher,):
-            await one.kill(key)
+        for one in self._launchers if launcher is None else (launcher,):
+            await self._launchers.do("kill", one, key)
 
 
 def _spec_of(task: Task) -> Mapping[str, object]:
@@ -200,11 +200,6 @@ def _spec_of(task: Task) -> Mapping[str, object]:
         **task.spec,
         "spec": {**program, "environments": {**program.get("environments", {}), **own}},
     }
-
-
-async def _remove(launcher: Launcher, key: WorkerKey) -> None:
-    await launcher.kill(key)  # first: an agent that died leaves its program's processes behind
-    await launcher.forget(key)
 
 
 async def _succeeds(what: str, key: WorkerKey, work: Awaitable[None]) -> bool:

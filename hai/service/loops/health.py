@@ -25,6 +25,7 @@ log = structlog.get_logger("hai.health")
 _TURN_SECONDS = 10.0
 _LEAST_FREE_BYTES = 100 * 2**20
 _DISK = "disk:"
+_SILENT = "silent:"
 _SILENT_TURNS = 2  # in a row, before a third one is the last
 
 
@@ -72,13 +73,14 @@ class HealthChecking:
             self._leads_since = self._clock.now()
         nodes = await self._store.nodes()
         await self._check_disk(nodes)
+        await self._check_launchers(nodes)
         due_seconds = await self._suspects.look(nodes, self._is_well)
         await self._nodes.clear_drained(actor="health")  # what a crash has left there
         await self._check_heartbeats(self._leads_since)
         return _TURN_SECONDS if due_seconds is None else min(due_seconds, _TURN_SECONDS)
 
     async def _is_well(self, node: Node) -> bool:
-        if not await self._launching.answers(node):
+        if await self._launching.silence_of(node.launcher):
             return False
         return node.launcher != "local" or not await asyncio.to_thread(self._disk_trouble)
 
@@ -86,7 +88,15 @@ class HealthChecking:
         why = await asyncio.to_thread(self._disk_trouble)  # a file server may let one wait
         for node in nodes:
             if node.launcher == "local":
-                await self._mark(node, why)
+                await self._mark(node, _DISK, why)
+
+    async def _check_launchers(self, nodes: Sequence[Node]) -> None:
+        """Nothing is started where nobody can tell what runs; what runs there goes on."""
+        for name in sorted({node.launcher for node in nodes}):
+            why = await self._launching.silence_of(name)
+            for node in nodes:
+                if node.launcher == name:
+                    await self._mark(node, _SILENT, why and f"{_SILENT} {why}")
 
     def _disk_trouble(self) -> str:
         try:
@@ -97,8 +107,8 @@ class HealthChecking:
             return f"{_DISK} {free_bytes // 2**20} MiB free under {self._log_dir}"
         return ""
 
-    async def _mark(self, node: Node, why: str) -> None:
-        ours = node.health is NodeHealth.SUSPECT and node.health_why.startswith(_DISK)
+    async def _mark(self, node: Node, kind: str, why: str) -> None:
+        ours = node.health is NodeHealth.SUSPECT and node.health_why.startswith(kind)
         if why and node.health is NodeHealth.READY:
             await self._set(node, NodeHealth.SUSPECT, why)
         elif ours and not why:

@@ -31,8 +31,9 @@ class Reaping:
         if not await self._store.lead():
             return _TURN_SECONDS
         # workers first, tasks second: a worker launched in between is wanted by then
-        seen = await self._launching.observe()
-        if not seen:
+        sight = await self._launching.look()
+        seen = sight.workers
+        if not seen and not sight.silent:
             self._unwanted_since.clear()
             return _TURN_SECONDS
         wanted = await self._wanted({key.task_id for key in seen})
@@ -42,7 +43,8 @@ class Reaping:
                 self._unwanted_since.pop(key, None)
             else:
                 await self._remove(key, launcher, observation, now)
-        self._unwanted_since = {k: t for k, t in self._unwanted_since.items() if k in seen}
+        if not sight.silent:  # else somebody whom nobody can see now may still be there
+            self._unwanted_since = {k: t for k, t in self._unwanted_since.items() if k in seen}
         return _TURN_SECONDS
 
     async def _wanted(self, ids: set[TaskId]) -> set[WorkerKey]:

@@ -7,15 +7,16 @@ not leave in time.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import structlog
 
 from hai.core import gang
 from hai.core.gang import Timing, WorkerReport
-from hai.core.task import Task, WorkerKey
+from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
-from hai.ports import Bus, Clock, Launcher, Observation, Store, WorkerPhase
+from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
+from hai.service.launchers import Sight
 from hai.service.launching import Launching, keys_of
 from hai.service.releasing import release_waiting
 from hai.service.suspects import mark_suspects
@@ -28,8 +29,6 @@ _IDLE_SECONDS = 5.0
 _SHORTEST_SECONDS = 0.05
 _LAUNCH_SECONDS = 2.0  # a launch that was asked for is not asked for again before
 _KILL_SLACK_SECONDS = 3.0  # beyond SIGTERM's own time, before the agent is bypassed
-
-Seen = Mapping[WorkerKey, tuple[Launcher, Observation]]
 
 
 class Reconciling:
@@ -66,21 +65,21 @@ class Reconciling:
             self._leads_since = self._clock.now()
         if not tasks:
             return _IDLE_SECONDS
-        seen = await self._launching.observe()
+        sight = await self._launching.look()
         now = self._clock.now()
-        missing = self._relaunch(tasks, seen, now)
+        missing = self._relaunch(tasks, sight, now)
         killed = await self._kill_late(tasks, now)
         reports: dict[TaskId, list[WorkerReport]] = defaultdict(list)
         for task in tasks:
-            reports[task.id] += self._deaths(task, seen, missing, killed)
+            reports[task.id] += self._news(task, sight, missing, killed)
         # first: once the loss is recorded, nobody would think of the node again
-        await mark_suspects(self._store, self._bus, self._clock, _losses(tasks, seen))
+        await mark_suspects(self._store, self._bus, self._clock, _losses(tasks, sight))
         due = [task for task in tasks if reports[task.id] or self._is_due(task, now)]
         if due:
             await self._workers.fold({task.id: reports[task.id] for task in due})
         return self._next(tasks, now)
 
-    def _relaunch(self, tasks: Sequence[Task], seen: Seen, now: float) -> set[WorkerKey]:
+    def _relaunch(self, tasks: Sequence[Task], sight: Sight, now: float) -> set[WorkerKey]:
         """Launch workers that nobody asked for since the server started; all that still miss."""
         missing: set[WorkerKey] = set()
         for task in tasks:
@@ -91,7 +90,7 @@ class Reconciling:
             is_old = now - task.attempt.created_at >= _LAUNCH_SECONDS
             if self._launching.is_underway(task):
                 continue
-            if keys and (is_old or any(key in seen for key in keys)):
+            if keys and (is_old or any(key in sight.workers for key in keys)):
                 log.info("relaunch", task=task.id, workers=[str(key) for key in sorted(keys)])
                 self._launching.launch_soon([task])
         return missing
@@ -111,19 +110,22 @@ class Reconciling:
         done = await asyncio.gather(*(self._launching.kill(*each) for each in late.items()))
         return {key for key, is_done in zip(late, done, strict=True) if is_done}
 
-    def _deaths(
+    def _news(
         self,
         task: Task,
-        seen: Seen,
+        sight: Sight,
         missing: Collection[WorkerKey],
         killed: Collection[WorkerKey],
     ) -> Sequence[WorkerReport]:
+        """What the launchers know of its workers that no agent has told, or will tell."""
         reports = []
         for key, worker in keys_of(task).items():
             if worker.state.is_over or key in missing:
                 continue
-            if key in seen:
-                report = _observed(seen[key][1])
+            if key in sight.workers:
+                report = _observed(sight.workers[key][1], worker)
+            elif worker.node in sight.unknown_nodes:
+                report = _held_up(key, worker, "its launcher does not answer")
             elif worker.state is not WorkerState.CREATED or key in killed:
                 report = _vanished(key)
             else:
@@ -142,11 +144,12 @@ class Reconciling:
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
 
 
-def _losses(tasks: Iterable[Task], seen: Seen) -> Iterator[tuple[NodeName, str]]:
+def _losses(tasks: Iterable[Task], sight: Sight) -> Iterator[tuple[NodeName, str]]:
     """Nodes that went away under a worker, and the worker that was lost with them."""
     for task in tasks:
         for key, worker in keys_of(task).items():
-            gone = key in seen and seen[key][1].phase is WorkerPhase.NODE_LOST
+            known = sight.workers.get(key)
+            gone = known is not None and known[1].phase is WorkerPhase.NODE_LOST
             if gone and not worker.state.is_over:
                 yield worker.node, f"worker {key} is gone"
 
@@ -165,9 +168,18 @@ def _vanished(key: WorkerKey) -> WorkerReport:
     return WorkerReport(rank=key.rank, attempt=key.attempt, state=WorkerState.LOST, node_lost=True)
 
 
-def _observed(observation: Observation) -> WorkerReport | None:
+def _held_up(key: WorkerKey, worker: Worker, why: str) -> WorkerReport | None:
+    """It is not up yet, for a reason that is news; None for who is up: that says nothing."""
+    if worker.state is not WorkerState.CREATED or worker.detail == why:
+        return None
+    return WorkerReport(rank=key.rank, attempt=key.attempt, state=WorkerState.CREATED, detail=why)
+
+
+def _observed(observation: Observation, worker: Worker) -> WorkerReport | None:
     if observation.phase is WorkerPhase.ALIVE:
         return None
+    if observation.phase in (WorkerPhase.PENDING, WorkerPhase.UNKNOWN):
+        return _held_up(observation.key, worker, observation.detail)
     exited = observation.phase is WorkerPhase.EXITED
     return WorkerReport(
         rank=observation.key.rank,

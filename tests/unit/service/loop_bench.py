@@ -22,6 +22,7 @@ from hai.service.board import Board
 from hai.service.cluster import ClusterCache
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
+from hai.service.launchers import Launchers
 from hai.service.launching import Launching
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
@@ -88,7 +89,7 @@ class LoopBench:
         launchers: dict[str, Launcher] = {"hollow": self.hollow, "local": self.local}
         self.launching = Launching(
             self.store,
-            launchers,
+            Launchers(launchers, patience_seconds=0.2),
             self.workers,
             WorkerTokens(b"secret"),
             log_dir=self.folder / "logs",

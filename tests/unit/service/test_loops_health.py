@@ -8,6 +8,7 @@ import pytest
 from hai.core.node import NodeHealth
 from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
+from hai.service.launchers import Launchers
 from hai.service.loops.health import HealthChecking, Patience
 from hai.service.signals import SCHEDULE, heard
 from hai.service.suspects import mark_suspects
@@ -187,7 +188,7 @@ async def test_a_suspect_whose_launcher_is_away_stays_one(bench: LoopBench) -> N
     lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
     await mark_suspects(bench.store, bench.bus, bench.clock, lost)
     await loop.turn()
-    launchers, bench.launching._launchers = bench.launching._launchers, {}
+    launchers, bench.launching._launchers = bench.launching._launchers, Launchers({})
     await bench.clock.advance(QUIET_SECONDS)
     await loop.turn()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT

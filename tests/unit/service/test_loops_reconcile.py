@@ -131,7 +131,6 @@ async def test_what_is_alive_is_left_alone(bench: LoopBench) -> None:
 
 async def test_a_worker_on_its_way_is_not_lost_but_has_to_come_up(bench: LoopBench) -> None:
     await bench.store.put_nodes([factories.node("node-0", launcher="elsewhere")])
-    bench.launching._launchers = {}  # the engine of that node does not know it yet
     task_id = await bench.submit()
     await bench.begin(task_id)
     bench.launching.launched.add(key_of(task_id))

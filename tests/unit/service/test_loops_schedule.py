@@ -3,6 +3,7 @@
 from hai.core import lifecycle
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.launcher.hollow import HollowLauncher
+from hai.service.launchers import Launchers
 from tests import factories
 from tests.unit.service.loop_bench import LoopBench, key_of
 
@@ -123,11 +124,12 @@ async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> N
 async def test_a_launch_sees_what_an_admin_changed_at_the_node(bench: LoopBench) -> None:
     await bench.submit(seconds=0)
     await bench.turn(bench.schedule)
-    bench.launching._launchers = {"other": HollowLauncher(bench.clock, bench.workers.report)}
+    other = HollowLauncher(bench.clock, bench.workers.report)
+    bench.launching._launchers = Launchers({"other": other})
     await bench.store.put_nodes([factories.node(f"node-{n}", launcher="other") for n in (0, 1)])
     task_id = await bench.submit()
     await bench.turn(bench.schedule)
-    assert set(await bench.launching.observe()) == {key_of(task_id)}
+    assert set((await bench.launching.look()).workers) == {key_of(task_id)}
 
 
 async def test_a_follower_plans_nothing(bench: LoopBench) -> None:
