@@ -11,14 +11,15 @@ from pathlib import Path
 
 from scripts.releasing.bases import PLATFORM_PACKAGES, base_archive
 from scripts.releasing.content import lay_platform, lay_runtime, platform_config
-from scripts.releasing.image import base_of, pythons_of, write_image
+from scripts.releasing.image import base_of, paths_of, pythons_of, write_image
 from scripts.releasing.layer import pack
 from scripts.releasing.source import Source, export, is_dirty
 from scripts.releasing.wheels import build_wheels
 
 _HELP = """\
-Builds the wheels of hai-platform, haienv and haiworkspace and the image that plays every role of
-the platform by its command (hai-server, hai-studio, postgres, redis-server), from what is committed.
+Builds, from what is committed, the wheels of hai-platform, haienv and haiworkspace and the image
+that plays every role of the platform by its command (hai-server, hai-studio, postgres,
+redis-server).
 
   IMAGE_REPO         name of the images without a tag (default: hai-platform)
   BASE_IMAGE         what the image stands on: an image of the engine, or a .tar; it has Python 3.11
@@ -75,14 +76,16 @@ def _platform_image(source: Source, wheel: Path, scratch: Path, out: Path) -> Bu
     root.mkdir(parents=True)
     archive = base_archive(os.environ.get("BASE_IMAGE", ""), PLATFORM_PACKAGES, scratch)
     base = base_of(archive, scratch)
-    pythons = pythons_of(base)
+    paths = paths_of(base)
+    pythons = pythons_of(paths)
     if not pythons:
-        raise SystemExit("error: the base has no Python >= 3.11\nhint: BASE_IMAGE=python:3.12-slim")
+        raise SystemExit("error: the base has no Python >= 3.11\nhint: see scripts/release --help")
     lay_platform(root, wheel, source, pythons[0])
     layer = pack(root, scratch / "layer.tar", source.epoch)
     name = f"{_repository()}:{source.revision}"
     path = out / f"hai-platform-{source.revision}.tar"
-    image_id = write_image(path, name, base, layer, platform_config(source), source.epoch)
+    config = platform_config(source, paths)
+    image_id = write_image(path, name, base, layer, config, source.epoch)
     return Built(name, image_id, path)
 
 
@@ -93,7 +96,7 @@ def _train_image(source: Source, scratch: Path, out: Path) -> Built:
     packages = (os.environ.get("TRAIN_PACKAGES") or _TRAIN_PACKAGES).split()
     archive = base_archive(os.environ.get("TRAIN_BASE_IMAGE", ""), packages, scratch)
     base = base_of(archive, scratch)
-    lay_runtime(root, next(iter(pythons_of(base)), "/usr/bin/python3"))
+    lay_runtime(root, next(iter(pythons_of(paths_of(base))), "/usr/bin/python3"))
     layer = pack(root, scratch / "layer.tar", source.epoch)
     tag = f"{source.revision}-{runtime}"
     path = out / f"hai-platform-{tag}.tar"

@@ -11,11 +11,12 @@ from scripts.releasing.wheels import pip
 USER = 10001  # nobody's uid: the platform's processes are not root's
 EXTRAS = "server,k8s,studio"
 _PREFIX = "opt/hai"
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _LIBC = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 
 
 def lay_platform(root: Path, wheel: Path, source: Source, python: str) -> None:
-    """HAI and what its servers need, for the base's `python` (a path such as /usr/bin/python3.11)."""
+    """HAI and what its servers need, for the base's `python`, such as /usr/bin/python3.11."""
     library = root / _PREFIX / "lib"
     version = python.rpartition("python")[2]
     pip(
@@ -39,8 +40,11 @@ def lay_runtime(root: Path, python: str) -> None:
     (bin_dir / "python").symlink_to(python)
 
 
-def platform_config(source: Source) -> dict[str, object]:
-    path = f"/{_PREFIX}/bin:/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+def platform_config(source: Source, paths: frozenset[str]) -> dict[str, object]:
+    """The image's configuration; `paths` are those of its base."""
+    servers = sorted(Path(p).parent.as_posix() for p in paths if p.endswith("/bin/postgres"))
+    folders = [f"/{_PREFIX}/bin", *servers[-1:], *_PATH]
+    path = ":".join(dict.fromkeys(folders))
     return {
         "Cmd": ["hai-server", "--help"],
         "Entrypoint": ["/usr/bin/tini", "--"],
@@ -74,7 +78,7 @@ def _forget_the_build(library: Path) -> None:
 
 
 def _compile(library: Path, source: Source, version: str) -> None:
-    """Bytecode that is used without a look at the sources' times; only this Python writes its own."""
+    """Bytecode that is used without a look at the sources' times, by this very Python."""
     if version != f"{sys.version_info[0]}.{sys.version_info[1]}":
         return
     code = (

@@ -66,14 +66,19 @@ def write_image(
     return f"sha256:{image_id}"
 
 
-def pythons_of(base: Base) -> list[str]:
-    """Paths of the interpreters python3.N in the base, the one that its users would get first."""
-    found = set()
+def paths_of(base: Base) -> frozenset[str]:
+    """Every path of its layers, from the root on."""
+    found: set[str] = set()
     for layer in base.layers:
         with tarfile.open(layer.path) as tar:
             found |= {f"/{name.removeprefix('./')}" for name in tar.getnames()}
+    return frozenset(found)
+
+
+def pythons_of(paths: frozenset[str]) -> list[str]:
+    """The interpreters python3.N, the one that its users would get first."""
     folders: Sequence[str] = ("/usr/local/bin/", "/usr/bin/")
-    known = [p for folder in folders for p in sorted(found) if _is_python(p, folder)]
+    known = [path for folder in folders for path in paths if _is_python(path, folder)]
     return sorted(known, key=lambda p: (not p.startswith("/usr/local"), -int(p.rpartition(".")[2])))
 
 
