@@ -1,6 +1,7 @@
 """The files that are laid on the base: HAI under /opt/hai, its commands, its user."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def lay_platform(root: Path, wheel: Path, source: Source, python: str) -> None:
         *("--python-version", version, "--implementation", "cp", f"{wheel}[{EXTRAS}]"),
         epoch=source.epoch,
     )
+    _agent(root / _PREFIX / "agent.pyz", source)
     _commands(root, library, python)
     _forget_the_build(library)
     _compile(library, source, version)
@@ -57,6 +59,15 @@ def platform_config(source: Source, paths: frozenset[str]) -> dict[str, object]:
         "User": f"{USER}:{USER}",
         "WorkingDir": "/",
     }
+
+
+def _agent(path: Path, source: Source) -> None:
+    """Where the pods of tasks copy their agent from: hai.kubernetes.manifests.IMAGE_AGENT."""
+    code = "import pathlib, sys; from hai.agent.build import build_agent as build;"
+    code += "print(build(pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(source.folder.parent / "agent")]
+    built = subprocess.check_output(command, cwd=source.folder, text=True)
+    shutil.copyfile(built.strip(), path)
 
 
 def _commands(root: Path, library: Path, python: str) -> None:
