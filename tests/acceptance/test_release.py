@@ -139,7 +139,7 @@ def test_three_lines_install_the_client_tools(built: Release, tmp_path: Path) ->
         install = [bin_dir / "python", "-m", "pip", "install", "--quiet", wheel]
         subprocess.run([str(word) for word in install], check=True, capture_output=True)
     version = subprocess.check_output([bin_dir / "hai-cli", "--version"], text=True)
-    assert version.split()[1] == built.wheels[0].split("-")[1]
+    assert version.split()[1] == Path(built.wheels[0]).name.split("-")[1]
     for tool in ("haienv", "haiworkspace", "hai-up"):
         assert (bin_dir / tool).is_file()
 
