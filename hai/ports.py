@@ -3,7 +3,7 @@
 Each port has one behavioural contract suite (tests/contract) that every implementation passes.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,12 +21,46 @@ from hai.errors import HaiError
 
 
 class Clock(Protocol):
-    """The only source of time."""
+    """The only source of time.
+
+    `now` is `base + steady()`: it runs evenly whatever becomes of the machine's clock, until
+    somebody calls `step_to` with what was `measured` (hai.service.timekeeping does, and moves the
+    stored times along). `steps` counts that: times of `now` from before and after a step can not be
+    compared.
+    """
+
+    steps: int
 
     def now(self) -> float:
-        """Unix seconds, UTC."""
+        """Unix seconds, UTC: what is stored and shown."""
+
+    def steady(self) -> float:
+        """Seconds that nobody can set: for how long ago something was in this process."""
+
+    @property
+    def boot(self) -> str:
+        """Names whose `steady` this is: of one boot of one machine; of one process where that is
+        not known."""
+
+    @property
+    def base(self) -> float:
+        """What `now` adds to `steady`."""
+
+    def measured(self) -> float:
+        """The `base` by which `now` would show the machine's clock."""
+
+    def step_to(self, base: float) -> None: ...
 
     async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timebase:
+    """By which clock the stored times of unfinished tasks count: `base` is that of `boot`'s steady
+    seconds; see Clock."""
+
+    boot: str
+    base: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +221,30 @@ class Store(Protocol):
         """Records with id > after up to the time `until`, from the last snapshot at or before
         `since` on (from the first record if there is none), oldest first."""
 
-    async def prune_journal(self, before: float) -> int:
-        """Forget records older than `before`, but for the last snapshot of them and what follows
-        it; how many."""
+    async def prune_journal(self, keep_seconds: float) -> int:
+        """Forget records of which younger ones tell for so long, but for the last snapshot of them
+        and what follows it; how many. From one snapshot to the next counts for a day at the most,
+        whatever clock they were written by."""
+
+    # by which clock
+    async def timebase(self) -> Timebase | None:
+        """None: nobody has led yet."""
+
+    async def last_event_at(self) -> float | None:
+        """The time of the newest ledger line."""
+
+    async def step(
+        self,
+        was: Timebase | None,
+        base: Timebase,
+        seconds: float,
+        events: Sequence[EventDraft],
+        then: Callable[[], None],
+    ) -> bool:
+        """Replace the time base and move every stored time of the unfinished tasks, of their latest
+        attempts and of those attempts' workers by `seconds` (0: none of them), which gives moved
+        tasks a new version. `then` is called before anybody in this process reads or writes again.
+        False, and nothing is done, if the time base is not `was` any more."""
 
     # who leads
     async def lead(self) -> bool:

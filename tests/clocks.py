@@ -12,12 +12,42 @@ class VirtualClock:
     everything that became ready run before the next one."""
 
     def __init__(self, now: float = 1_000_000.0) -> None:
-        self._now = now
+        self._now = 1000.0  # steady
+        self._base = self._measured = now - self._now
+        self.boot = "boot"
+        self.steps = 0
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def now(self) -> float:
+        return self._base + self._now
+
+    def steady(self) -> float:
         return self._now
+
+    @property
+    def base(self) -> float:
+        return self._base
+
+    def measured(self) -> float:
+        return self._measured
+
+    def step_to(self, base: float) -> None:
+        if base != self._base:
+            self._base = base
+            self.steps += 1
+
+    def jump(self, seconds: float) -> None:
+        """The machine's clock is set."""
+        self._measured += seconds
+
+    def reborn(self) -> "VirtualClock":
+        """The clock of another process on the same machine, which goes by what it finds."""
+        other = VirtualClock(self._measured + self._now)
+        other._now = self._now
+        other._base = other._measured = self._measured
+        other.boot = self.boot
+        return other
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:

@@ -78,7 +78,7 @@ class LocalBus:
                     self._inboxes.pop(topic, None)
 
     async def put_live(self, key: str, value: Mapping[str, object], ttl_seconds: float) -> None:
-        now = self._clock.now()
+        now = self._clock.steady()
         self._live[key] = (now + ttl_seconds, dict(value))
         self._until_sweep -= 1
         if self._until_sweep <= 0:
@@ -86,6 +86,6 @@ class LocalBus:
             self._until_sweep = max(_SWEEP_WRITES, len(self._live))
 
     async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        now = self._clock.now()
+        now = self._clock.steady()
         found = ((key, self._live.get(key)) for key in keys)
         return {key: kept[1] for key, kept in found if kept is not None and kept[0] > now}

@@ -264,7 +264,7 @@ class HollowLauncher:
             return
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._wake.wait())]
         if self._due:
-            seconds = self._due[0][0] - self._clock.now()
+            seconds = self._due[0][0] - self._clock.steady()
             waits.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -274,7 +274,7 @@ class HollowLauncher:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def _collect_due(self) -> None:
-        now = self._clock.now()
+        now = self._clock.steady()
         while self._due and self._due[0][0] <= now:
             _, key = heapq.heappop(self._due)
             worker = self._workers.get(key)
@@ -306,7 +306,7 @@ class HollowLauncher:
         """Obey one order; no order means that the server knows no such task."""
         if worker.over or self._workers.get(worker.key) is not worker:
             return
-        now = self._clock.now()
+        now = self._clock.steady()
         if order is None:
             worker.over = True
             worker.exit(_TERMINATED)

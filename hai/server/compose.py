@@ -38,6 +38,7 @@ from hai.service.loops.supervisor import Loop, Supervisor
 from hai.service.nodes import NodeService
 from hai.service.signals import RECONCILE, SCHEDULE, TASKS
 from hai.service.tasks import TaskService
+from hai.service.timekeeping import Timekeeping
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
@@ -60,6 +61,7 @@ class Platform:
     loops: tuple[Loop, ...]
     closing: asyncio.Event
     hollow: HollowLauncher
+    timekeeping: Timekeeping
 
 
 def open_settings_store(settings: Settings) -> Store:
@@ -165,7 +167,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         supervisor=supervisor,
     )
     loops = _loops(settings, services, launching, timing)
-    return Platform(settings, services, launching, launchers, loops, closing, hollow)
+    timekeeping = Timekeeping(store, bus, clock, board)
+    return Platform(settings, services, launching, launchers, loops, closing, hollow, timekeeping)
 
 
 def _local_launcher(settings: Settings) -> LocalLauncher:
@@ -226,7 +229,8 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
     await services.bus.open()
     for launcher in platform.launchers.values():
         await launcher.open()
-    for loop in platform.loops:
+    await platform.timekeeping.turn()  # first: the loops go by it
+    for loop in (Loop("clock", platform.timekeeping.turn), *platform.loops):
         services.supervisor.spawn(loop)
     poking = asyncio.create_task(_poke(services.bus, platform.hollow), name="poke-hollow")
     log.info("open", data_dir=str(platform.settings.data_dir))

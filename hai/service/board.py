@@ -30,6 +30,14 @@ class Turn:
     level: Priority | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """The machine's clock was set by so many seconds; `at` by the clock afterwards."""
+
+    at: float
+    seconds: float
+
+
 class Board:
     """Written by the schedule loop, read by the views."""
 
@@ -40,12 +48,15 @@ class Board:
         self.ticks: int = 0
         self.planned_at: float | None = None
         self.paused = False  # no further starts until the server starts anew
+        self.jump: Jump | None = None  # the last one since this server began
         self._reasons: dict[TaskId, Reason] = {}
         self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
         self._orders: dict[GroupName, tuple[float, Mapping[TaskId, int]]] = {}  # good until
 
     def post(self, state: SchedulerState, decided: Plan, *, now: float, seconds: float) -> None:
         """Take over a finished tick that took `seconds`."""
+        if state is not self.state:  # it may count by another clock
+            self._orders = {}
         self.state = state
         self.decided = decided
         self.planned_at = now

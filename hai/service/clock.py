@@ -1,7 +1,15 @@
-"""The wall clock: the only place of the server that asks the machine for the time."""
+"""The clock: the only place of the server that asks the machine for the time."""
 
 import asyncio
+import secrets
 import time
+from dataclasses import replace
+from pathlib import Path
+
+from hai.core.gang import Timing
+from hai.ports import Clock
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SystemClock:
@@ -10,11 +18,53 @@ class SystemClock:
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._began = time.time()  # noqa: TID251 - this is the Clock
+        self._base = time.time() - self.steady()  # noqa: TID251 - this is the Clock
+        self._boot = _boot_id() if speed == 1.0 else secrets.token_hex(8)
+        self.steps = 0
 
     def now(self) -> float:
-        now = time.time()  # noqa: TID251 - this is the Clock
-        return now if self._speed == 1.0 else self._began + (now - self._began) * self._speed
+        return self._base + self.steady()
+
+    def steady(self) -> float:
+        return time.monotonic() * self._speed
+
+    @property
+    def boot(self) -> str:
+        return self._boot
+
+    @property
+    def base(self) -> float:
+        return self._base
+
+    def measured(self) -> float:
+        if self._speed != 1.0:  # time is made here: nobody else can set it
+            return self._base
+        return time.time() - self.steady()  # noqa: TID251 - this is the Clock
+
+    def step_to(self, base: float) -> None:
+        if base != self._base:
+            self._base = base
+            self.steps += 1
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return secrets.token_hex(8)  # nobody else's, so that nothing is compared
+
+
+class SteadyTiming:
+    """A Timing whose `up_since` follows the clock's steps."""
+
+    def __init__(self, timing: Timing, clock: Clock) -> None:
+        self._timing = timing
+        self._clock = clock
+        self._up_steady = timing.up_since - clock.base
+
+    def now(self) -> Timing:
+        """By the clock of now."""
+        return replace(self._timing, up_since=self._up_steady + self._clock.base)

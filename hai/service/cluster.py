@@ -44,13 +44,13 @@ class ClusterCache:
             return self._shape
         async with self._reading:  # one reads, the others wait for it
             if self._shape is None or not self._is_fresh():
-                now = self._clock.now()
+                now = self._clock.steady()
                 self._shape = await self._read()
                 self._read_at = now
             return self._shape
 
     def _is_fresh(self) -> bool:
-        return 0 <= self._clock.now() - self._read_at < self._max_age_seconds
+        return self._clock.steady() - self._read_at < self._max_age_seconds
 
     async def _read(self) -> Shape:
         sizes = {group.name: 0 for group in await self._store.groups()}

@@ -90,7 +90,8 @@ class Dashboard:
         self._views = views
         self._mirror = Mirror()
         self._epoch = secrets.token_hex(4)  # of this process: versions of another mean nothing
-        self._event = -1  # the last ledger line taken over; -1: nothing is loaded
+        self._event = -1  # the last ledger line taken over
+        self._steps = -1  # of the clock when all was loaded; -1: nothing is loaded
         self._nodes: list[Node] = []
         self._quotas: list[Quota] = []
         self._cluster_version = 0
@@ -108,7 +109,7 @@ class Dashboard:
     async def turn(self) -> float:
         """Catch up and take a sample when it is due; seconds until the next turn."""
         await self.refresh()
-        now = self._clock.now()
+        now = self._clock.steady()
         if now - self._history.sampled_at >= SAMPLE_SECONDS:
             self._history.sampled_at = now
             await self._read_cluster()  # nodes may be replaced without a line in the ledger
@@ -118,9 +119,11 @@ class Dashboard:
     async def refresh(self) -> None:
         """Take over what happened since the last time."""
         async with self._reading:
-            if self._event < 0 or not await self._catch_up():
+            steps = self._clock.steps
+            if self._steps != steps or not await self._catch_up():
                 await self._load()
-            now = self._clock.now()
+                self._steps = steps
+            now = self._clock.steady()
             if self._ticks != self._board.ticks and now >= self._reasons_due:
                 self._ticks = self._board.ticks
                 began = time.perf_counter()
@@ -199,7 +202,7 @@ class Dashboard:
         self._history_version += 1
 
     async def _look_at_usage(self) -> None:
-        now = self._clock.now()
+        now = self._clock.steady()
         if now - self._usage_at < _USAGE_SECONDS:
             return
         self._usage_at = now

@@ -56,7 +56,7 @@ class Estimates:
         if claim.task_id != NEW and claim.task_id not in state.claims:
             return None  # the state is older than the task, and may be so than others
         at, known = self._made.get(claim, (-math.inf, None))
-        if self._clock.now() < at + _FORECAST_SECONDS:
+        if self._clock.steady() < at + _FORECAST_SECONDS:
             return known
         making = self._making.get(claim)
         if making is None:
@@ -81,7 +81,7 @@ class Estimates:
         self._made.pop(claim, None)
         while len(self._made) >= _MOST_KEPT:
             del self._made[next(iter(self._made))]
-        self._made[claim] = (self._clock.now(), found)
+        self._made[claim] = (self._clock.steady(), found)
         return found
 
     async def _forecast(self, claim: Claim) -> Forecast:
@@ -111,10 +111,10 @@ class Estimates:
         return times
 
     async def _history(self, group: GroupName) -> History:
-        now = self._clock.now()
+        now = self._clock.steady()
         known = self._histories.get(group)
         if known is None or now >= known[0] + _HISTORY_SECONDS:
-            rows = await self._store.durations(group, now - LOOK_BACK_SECONDS)
+            rows = await self._store.durations(group, self._clock.now() - LOOK_BACK_SECONDS)
             known = self._histories[group] = (now, History(rows))
         return known[1]
 

@@ -34,6 +34,7 @@ class StateFeed:
         self._recorder = recorder
         self._state: SchedulerState | None = None
         self._cursor = 0
+        self._steps = 0  # of the clock when the state was built
 
     def forget(self) -> None:
         """Build the state anew next time."""
@@ -41,12 +42,27 @@ class StateFeed:
 
     async def catch_up(self) -> SchedulerState:
         """The state as the store has it now, brought up to the clock's time."""
-        if self._state is None:
-            self._state = await self._build()
-            return self._state
-        state = self._state
+        while True:
+            state = self._state
+            if state is None or not self.is_current():
+                self._steps = self._clock.steps
+                state = self._state = await self._build()
+            else:
+                await self._read_changes(state)
+            if self.is_current():
+                return state
+
+    def is_current(self) -> bool:
+        """Whether the state counts by the clock of now; one that does not is built anew."""
+        return self._steps == self._clock.steps
+
+    async def _read_changes(self, state: SchedulerState) -> None:
         cursor, changed, kinds = await self._read_events()
         claims = await self._store.claims(list(changed)) if changed else []
+        nodes = tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None
+        quotas = tuple(await self._store.quotas()) if "quota" in kinds else None
+        if not self.is_current():
+            return
         alive = {claim.task_id for claim in claims}
         delta = Delta(
             now=self._clock.now(),
@@ -56,13 +72,12 @@ class StateFeed:
                 for task_id, at in sorted(changed.items())
                 if task_id not in alive and task_id in state.claims
             ),
-            nodes=tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None,
-            quotas=tuple(await self._store.quotas()) if "quota" in kinds else None,
+            nodes=nodes,
+            quotas=quotas,
         )
         self._cursor = cursor  # not earlier: what could not be read is read again
         if delta.apply(state):
             self._recorder.changed(delta)
-        return state
 
     async def _build(self) -> SchedulerState:
         self._cursor = await self._store.last_event_id()  # first: what comes later is read again

@@ -58,7 +58,7 @@ class Journal:
         self._digest = ""
         await self._append(SNAPSHOT, {"inputs": inputs}, snapshot.now)
         self._snapshot_at = snapshot.now
-        await self._store.prune_journal(snapshot.now - self._keep_seconds)
+        await self._store.prune_journal(self._keep_seconds)
 
     async def _append(self, kind: str, body: Mapping[str, Any], now: float) -> None:
         chained = digest(self._digest, body["inputs"])

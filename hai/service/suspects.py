@@ -48,7 +48,7 @@ class Suspects:
         self, nodes: Iterable[Node], is_well: Callable[[Node], Awaitable[bool]]
     ) -> float | None:
         """Give back who was quiet long enough; seconds until the next look, None: no suspects."""
-        now = self._clock.now()
+        now = self._clock.steady()
         ours = {node.name: node for node in nodes if is_ours(node)}
         self._since = {
             name: seen

@@ -20,6 +20,7 @@ from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound
 from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
+from hai.service.clock import SteadyTiming
 from hai.service.signals import announce, heard, task_topic, worker_key
 from hai.service.tasks import TaskService
 
@@ -65,7 +66,7 @@ class WorkerService:
         self._bus = bus
         self._clock = clock
         self._tasks = tasks
-        self._timing = timing
+        self._timing = SteadyTiming(timing, clock)
         self._heartbeat_seconds = heartbeat_seconds
         self._lost_after_seconds = lost_after_seconds
         self._batcher: Batcher[tuple[TaskId, WorkerReport], Task | None] = Batcher(self._fold_all)
@@ -81,9 +82,9 @@ class WorkerService:
             task = await self._batcher.put((key.task_id, worker_report(report)))
             replies = [await self._serve(key, request) for request in report["requests"]]
             answer = self._answer(task, key, replies)
-            until = self._clock.now() + min(report["wait_seconds"], self._heartbeat_seconds)
+            until = self._clock.steady() + min(report["wait_seconds"], self._heartbeat_seconds)
             while answer["digest"] == report["seen"] and not replies:
-                if not await heard(messages, until - self._clock.now()):
+                if not await heard(messages, until - self._clock.steady()):
                     break
                 answer = self._answer(await self._store.task(key.task_id), key, replies)
             return answer
@@ -109,9 +110,9 @@ class WorkerService:
             "master_addr": order.master_addr,
             "master_port": order.master_port,
             "suspend": order.suspend,
-            "grace_seconds": self._timing.grace(task),
+            "grace_seconds": self._timing.now().grace(task),
             "stop": order.stop,
-            "term_seconds": self._timing.term_seconds,
+            "term_seconds": self._timing.now().term_seconds,
             "over": order.over,
         }
 
@@ -152,8 +153,8 @@ class WorkerService:
                 return known
             loaded = await self._store.tasks(todo)
             known.update({task.id: task for task in loaded})
-            now = self._clock.now()
-            folded = (gang.fold(task, reports[task.id], now, self._timing) for task in loaded)
+            now, timing = self._clock.now(), self._timing.now()
+            folded = (gang.fold(task, reports[task.id], now, timing) for task in loaded)
             changes = [change for change in folded if change is not None]
             if not changes:
                 return known

@@ -7,7 +7,7 @@ nobody can know whether it was committed: the caller gets Unavailable and looks 
 """
 
 import select
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from hai.errors import InvalidInput, PlatformError, Unavailable
+from hai.store.gate import Gate
 from hai.store.queries import load_queries
 
 Rows = list[tuple[Any, ...]]
@@ -85,6 +86,7 @@ class Database:
     def __init__(self, url: str, pool_size: int) -> None:
         self.settings = connection_settings(url)
         self._queries = load_queries()
+        self._gate = Gate()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=self.settings,
             min_size=min(2, pool_size),
@@ -114,7 +116,7 @@ class Database:
 
         `prepare=False` plans anew for these parameters: for queries with optional filters.
         """
-        async with translated():
+        async with self._gate.passing(), translated():
             try:
                 return await self._run(name, parameters, prepare=prepare)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -124,8 +126,19 @@ class Database:
 
     async def write(self, name: str, parameters: Mapping[str, object]) -> Rows:
         """All rows of a query that changes something; see above for what is not repeated."""
-        async with translated():
+        async with self._gate.passing(), translated():
             return await self._run(name, parameters, prepare=True)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[Callable[[str, Mapping[str, object]], Awaitable[Rows]]]:
+        """Nobody reads or writes meanwhile but by what this gives."""
+
+        async def run(name: str, parameters: Mapping[str, object]) -> Rows:
+            async with translated():
+                return await self._run(name, parameters, prepare=True)
+
+        async with self._gate.alone():
+            yield run
 
     async def _run(
         self, name: str, parameters: Mapping[str, object] | None, *, prepare: bool

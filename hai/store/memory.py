@@ -5,7 +5,6 @@ transaction of the event loop.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -29,23 +28,21 @@ from hai.store.drafts import (
     nodes_changed,
     submitted,
 )
+from hai.store.memory_times import MemoryTimes, last_needed, used
 
 
-class MemoryStore:
+class MemoryStore(MemoryTimes):
     """hai.ports.Store in one process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._users: dict[UserName, User] = {}
         self._tokens: dict[str, Token] = {}
         self._groups: dict[GroupName, Group] = {}
         self._nodes: dict[NodeName, Node] = {}
         self._quotas: dict[tuple[UserName, GroupName, Priority], Quota] = {}
-        self._tasks: dict[TaskId, Task] = {}
-        self._attempts: dict[TaskId, dict[int, Attempt]] = {}
-        self._unfinished: set[TaskId] = set()
         self._named: dict[tuple[UserName, str], TaskId] = {}  # newest of that name
         self._requests: dict[tuple[UserName, str], TaskId] = {}
-        self._events: list[Event] = []
         self._journal: list[Record] = []
         self._journal_ids = 1
 
@@ -209,7 +206,7 @@ class MemoryStore:
                 if attempt.ended_at is None or attempt.ended_at > oldest:
                     key = (task.user, task.group)
                     sofar = found.get(key) or Usage(*key, 0.0)
-                    found[key] = _used(sofar, attempt, now, half_life_seconds)
+                    found[key] = used(sofar, attempt, now, half_life_seconds)
         return [found[key] for key in sorted(found)]
 
     async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
@@ -274,9 +271,6 @@ class MemoryStore:
         for event in events:
             self._log(event)
 
-    def _log(self, draft: EventDraft) -> None:
-        self._events.append(Event(len(self._events) + 1, draft))
-
     async def events(
         self,
         after: int,
@@ -306,15 +300,14 @@ class MemoryStore:
         self, since: float, until: float, *, after: int = 0, limit: int = 100
     ) -> list[Record]:
         first = self._snapshot_before(since)
+        last = max((record.id for record in self._journal if record.at <= until), default=0)
         matching = (
-            record
-            for record in self._journal
-            if record.id > after and record.id >= first and record.at <= until
+            record for record in self._journal if record.id > after and first <= record.id <= last
         )
         return list(islice(matching, limit))
 
-    async def prune_journal(self, before: float) -> int:
-        first = self._snapshot_before(before)
+    async def prune_journal(self, keep_seconds: float) -> int:
+        first = last_needed(self._journal, keep_seconds)
         kept = [record for record in self._journal if record.id >= first]
         gone = len(self._journal) - len(kept)
         self._journal = kept
@@ -359,24 +352,6 @@ def _claim(task: Task) -> Claim:
         waits_for=task.waits_for,
         array=task.array_id,
         array_limit=task.array_limit,
-    )
-
-
-def _used(sofar: Usage, attempt: Attempt, now: float, half_life_seconds: float) -> Usage:
-    """With one attempt more."""
-    node_seconds = 0.0
-    if attempt.ended_at is not None:
-        ended, created = (
-            2.0 ** ((at - now) / half_life_seconds) for at in (attempt.ended_at, attempt.created_at)
-        )
-        node_seconds = len(attempt.nodes) * half_life_seconds / math.log(2.0) * (ended - created)
-    starts = [] if attempt.backfill else [attempt.created_at]
-    if sofar.last_start is not None:
-        starts.append(sofar.last_start)
-    return replace(
-        sofar,
-        node_seconds=sofar.node_seconds + node_seconds,
-        last_start=max(starts, default=None),
     )
 
 

@@ -27,12 +27,13 @@ from hai.store.drafts import (
 )
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_times import PostgresTimes
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore:
+class PostgresStore(PostgresTimes):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int) -> None:
@@ -348,9 +349,8 @@ class PostgresStore:
         found = await self._database.read("journal", parameters)
         return await asyncio.to_thread(lambda: [journal_rows.record_of(row) for row in found])
 
-    async def prune_journal(self, before: float) -> int:
-        parameters = {"before": rows.timestamp(before)}
-        return len(await self._database.write("prune_journal", parameters))
+    async def prune_journal(self, keep_seconds: float) -> int:
+        return len(await self._database.write("prune_journal", {"keep": keep_seconds}))
 
     # who leads
     async def lead(self) -> bool:

@@ -70,7 +70,7 @@ class HealthChecking:
             self._silent = {}
             return _TURN_SECONDS
         if self._leads_since is None:
-            self._leads_since = self._clock.now()
+            self._leads_since = self._clock.steady()
         nodes = await self._store.nodes()
         await self._check_disk(nodes)
         await self._check_launchers(nodes)
@@ -130,20 +130,21 @@ class HealthChecking:
     async def _check_heartbeats(self, leads_since: float) -> None:
         """Kill agents that stay silent: two turns may be this machine's sleep and the poll that
         was under way when it began."""
-        if self._clock.now() - leads_since < self._lost_after_seconds:
+        if self._clock.steady() - leads_since < self._lost_after_seconds:
             return
         silent: dict[WorkerKey, int] = {}
-        for task in await self._store.active_tasks():
-            for key, node in await self._silent_workers(task):
+        tasks, now = await self._store.active_tasks(), self._clock.now()
+        for task in tasks:
+            for key, node in await self._silent_workers(task, now):
                 silent[key] = self._silent.get(key, 0) + 1
                 if silent[key] > _SILENT_TURNS:
                     log.warning("agent_silent", key=str(key))
                     await self._launching.kill(key, node)
         self._silent = silent
 
-    async def _silent_workers(self, task: Task) -> list[tuple[WorkerKey, NodeName]]:
+    async def _silent_workers(self, task: Task, now: float) -> list[tuple[WorkerKey, NodeName]]:
         attempt = task.attempt
-        if attempt is None or self._clock.now() - attempt.created_at < self._lost_after_seconds:
+        if attempt is None or now - attempt.created_at < self._lost_after_seconds:
             return []
         alive = [
             (key, worker.node)

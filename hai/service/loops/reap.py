@@ -37,7 +37,7 @@ class Reaping:
             self._unwanted_since.clear()
             return _TURN_SECONDS
         wanted = await self._wanted({key.task_id for key in seen})
-        now = self._clock.now()
+        now = self._clock.steady()
         for key, (launcher, observation) in seen.items():
             if key in wanted:
                 self._unwanted_since.pop(key, None)

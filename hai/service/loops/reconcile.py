@@ -16,6 +16,7 @@ from hai.core.gang import Timing, WorkerReport
 from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
 from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
+from hai.service.clock import SteadyTiming
 from hai.service.launchers import Sight
 from hai.service.launching import Launching, keys_of
 from hai.service.releasing import release_waiting
@@ -47,7 +48,7 @@ class Reconciling:
         self._clock = clock
         self._workers = workers
         self._launching = launching
-        self._timing = timing
+        self._timing = SteadyTiming(timing, clock)
         self._bus = bus
         self._leads_since: float | None = None
 
@@ -60,13 +61,13 @@ class Reconciling:
         before = frozenset(self._launching.launched)
         # tasks first, workers second: a worker launched in between is seen and not missed
         tasks = await self._store.active_tasks()
+        now = self._clock.now()  # at once: after a jump of the clock their times are others
         self._launching.launched -= before - _unheard(tasks)
         if self._leads_since is None:
-            self._leads_since = self._clock.now()
+            self._leads_since = self._clock.steady()
         if not tasks:
             return _IDLE_SECONDS
         sight = await self._launching.look()
-        now = self._clock.now()
         missing = self._relaunch(tasks, sight, now)
         killed = await self._kill_late(tasks, now)
         reports: dict[TaskId, list[WorkerReport]] = defaultdict(list)
@@ -97,12 +98,13 @@ class Reconciling:
 
     async def _kill_late(self, tasks: Sequence[Task], now: float) -> set[WorkerKey]:
         """Those that had their time to leave and are dead now, or never will be launched."""
-        allowed = self._timing.term_seconds + _KILL_SLACK_SECONDS
+        allowed = self._timing.now().term_seconds + _KILL_SLACK_SECONDS
+        leads_since = (self._leads_since or 0.0) + self._clock.base
         late: dict[WorkerKey, NodeName] = {}
         for task in tasks:
             ordered_at = task.attempt.terminate_at if task.attempt else None
             # what was ordered just before a crash, nobody has heard while there was no server
-            if ordered_at is None or now - max(ordered_at, self._leads_since or now) < allowed:
+            if ordered_at is None or now - max(ordered_at, leads_since) < allowed:
                 continue
             late |= {key: w.node for key, w in keys_of(task).items() if not w.state.is_over}
         for key, node in late.items():
@@ -135,11 +137,11 @@ class Reconciling:
         return reports
 
     def _is_due(self, task: Task, now: float) -> bool:
-        when = gang.deadline(task, self._timing)
+        when = gang.deadline(task, self._timing.now())
         return when is not None and when <= now
 
     def _next(self, tasks: Sequence[Task], now: float) -> float:
-        times = (gang.deadline(task, self._timing) for task in tasks)
+        times = (gang.deadline(task, self._timing.now()) for task in tasks)
         ahead = [when - now for when in times if when is not None and when > now]
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
 

@@ -81,6 +81,8 @@ class Scheduling:
         if not ids:
             return
         tasks = {task.id: task for task in await self._store.tasks(ids)}
+        if not self._feed.is_current():  # the clock was set: `now` is no time of theirs
+            return
         fallen = _demoted(tasks, decided.demotions, now)
         tasks |= {task_id: change.task for task_id, change in fallen.items()}
         changes = [_begin(tasks.get(s.task_id), s, now) for s in starts]

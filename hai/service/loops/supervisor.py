@@ -76,9 +76,9 @@ class Supervisor:
         async with self._bus.subscribe(*loop.topics) as messages:
             pause = _FIRST_PAUSE_SECONDS
             while True:
-                began = self._clock.now()
+                began = self._clock.steady()
                 due_seconds = await self._turn(loop)
-                took = self._clock.now() - began
+                took = self._clock.steady() - began
                 if due_seconds is None:
                     await self._clock.sleep(pause)
                     pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
@@ -90,7 +90,7 @@ class Supervisor:
     async def _turn(self, loop: Loop) -> float | None:
         """Seconds until the next turn, or None when this one failed."""
         figures = self.figures[loop.name]
-        began = self._clock.now()
+        began, began_at = self._clock.steady(), self._clock.now()
         try:
             due_seconds = await loop.turn()
         except Unavailable as error:
@@ -104,8 +104,8 @@ class Supervisor:
             log.exception("loop_failed", loop=loop.name)
             return None
         figures.turns += 1
-        figures.last_turn_at = began
-        figures.last_seconds = self._clock.now() - began
+        figures.last_turn_at = began_at
+        figures.last_seconds = self._clock.steady() - began
         return due_seconds
 
 

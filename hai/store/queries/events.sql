@@ -38,3 +38,7 @@ SELECT id, at, kind, actor, task_id, user_name, why, data
 -- name: last_event_id
 -- The newest ledger line's id; 0 for an empty ledger.
 SELECT coalesce(max(id), 0) FROM events;
+
+-- name: last_event_at
+-- The newest ledger line's time.
+SELECT extract(epoch FROM at)::float8 FROM events ORDER BY id DESC LIMIT 1;

@@ -5,17 +5,28 @@ VALUES (%(at)s::timestamptz, %(kind)s, %(policy)s, %(digest)s, %(body)s::bytea)
 RETURNING id;
 
 -- name: journal
--- Records after a cursor up to a time, from the last snapshot before the first time on.
+-- Records after a cursor up to the last one at or before a time, from the last snapshot before the
+-- first time on; in the order of writing, for the clock may have jumped meanwhile.
 SELECT id, at, kind, policy, digest, body
   FROM journal
- WHERE id > %(after)s::bigint AND at <= %(until)s::timestamptz
+ WHERE id > %(after)s::bigint
+   AND id <= (SELECT max(id) FROM journal WHERE at <= %(until)s::timestamptz)
    AND id >= coalesce(
-        (SELECT id FROM journal WHERE kind = 'snapshot' AND at <= %(since)s::timestamptz
-          ORDER BY at DESC, id DESC LIMIT 1), 0)
+        (SELECT max(id) FROM journal
+          WHERE kind = 'snapshot' AND at <= %(since)s::timestamptz), 0)
  ORDER BY id LIMIT %(limit)s::bigint;
 
 -- name: prune_journal
--- Forget what is older than a time, but for the snapshot that later records build on.
+-- Forget what younger records make unnecessary: those before the last snapshot from which they tell
+-- for long enough. What lies between two snapshots counts for a day at the most.
+WITH spans AS (
+    SELECT id, extract(epoch FROM lead(at, 1, (SELECT at FROM journal ORDER BY id DESC LIMIT 1))
+                                  OVER (ORDER BY id) - at) AS seconds
+      FROM journal WHERE kind = 'snapshot'
+), told AS (
+    SELECT id, sum(least(greatest(seconds, 0), 86400)) OVER (ORDER BY id DESC) AS seconds
+      FROM spans
+)
 DELETE FROM journal
- WHERE id < (SELECT max(id) FROM journal WHERE kind = 'snapshot' AND at <= %(before)s::timestamptz)
+ WHERE id < (SELECT max(id) FROM told WHERE seconds >= %(keep)s::float8)
 RETURNING id;

@@ -168,20 +168,21 @@ SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitte
 
 -- name: usage
 -- Node-seconds of attempts that have ended, each moment of them halved for every half-life since,
--- and the latest start that was no backfill; by user and group.
+-- and the latest start that was no backfill; by user and group. Nothing counts for more than now,
+-- whatever clock it was written by.
 SELECT t.user_name, t.group_name,
        sum(CASE WHEN a.ended_at IS NULL THEN 0.0
                 ELSE cardinality(a.nodes) * %(half_life)s::float8 / ln(2::float8)
                      * (power(2::float8, -h.ended) - power(2::float8, -least(h.created, 1000.0)))
            END),
-       max(a.created_at) FILTER (WHERE NOT a.backfill)
+       max(least(a.created_at, %(now)s::timestamptz)) FILTER (WHERE NOT a.backfill)
   FROM attempts a
   JOIN tasks t ON t.id = a.task_id
  CROSS JOIN LATERAL (
-    SELECT extract(epoch FROM %(now)s::timestamptz - a.created_at)::float8
-               / %(half_life)s::float8 AS created,
-           extract(epoch FROM %(now)s::timestamptz - a.ended_at)::float8
-               / %(half_life)s::float8 AS ended
+    SELECT greatest(0, extract(epoch FROM %(now)s::timestamptz - a.created_at)::float8
+                       / %(half_life)s::float8) AS created,
+           greatest(0, extract(epoch FROM %(now)s::timestamptz - a.ended_at)::float8
+                       / %(half_life)s::float8) AS ended
  ) AS h
  WHERE a.ended_at IS NULL OR a.ended_at > %(oldest)s::timestamptz
  GROUP BY t.user_name, t.group_name

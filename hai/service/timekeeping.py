@@ -1,0 +1,87 @@
+"""Notices that the machine's clock was set, and moves the platform's time along.
+
+`Clock.now` runs evenly, so a jump ends no deadline and makes none endless. The leader compares it
+with the machine's clock every second. After a jump it moves the stored times of all unfinished
+tasks in one transaction, and its own time with them: how long ago each thing was stays as it is,
+and all is told by the clock of now. docs/decisions/0014-clock-jumps.md says why.
+"""
+
+import structlog
+
+from hai.core import phrases
+from hai.core.task import EventDraft
+from hai.ports import Bus, Clock, Store, Timebase
+from hai.service.board import Board, Jump
+from hai.service.signals import EVENTS, RECONCILE, SCHEDULE
+
+log = structlog.get_logger("hai.clock")
+
+LEAST_JUMP_SECONDS = 1.0  # less is left alone: nothing that people read is so exact
+_TURN_SECONDS = 1.0
+
+
+class Timekeeping:
+    """One turn before the other loops begin makes a server's time that of the store."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._board = board
+
+    async def turn(self) -> float:
+        """Look at the machine's clock once; seconds until the next time."""
+        leads = await self._store.lead()
+        known = await self._store.timebase()
+        measured = self._clock.measured()
+        if known is not None and known.boot == self._clock.boot:
+            if abs(measured - known.base) < LEAST_JUMP_SECONDS or not leads:
+                self._clock.step_to(known.base)
+            else:
+                await self._step(known, measured, measured - known.base)
+        elif not leads:
+            if abs(measured - self._clock.base) >= LEAST_JUMP_SECONDS:
+                self._clock.step_to(measured)
+        else:
+            await self._begin(known, measured)
+        return _TURN_SECONDS
+
+    async def _begin(self, known: Timebase | None, measured: float) -> None:
+        """The first time after the machine's start: all that can be seen is a clock that is behind
+        what was written already."""
+        last = await self._store.last_event_at()
+        behind = 0.0 if last is None else last - (measured + self._clock.steady())
+        await self._step(known, measured, -behind if behind >= LEAST_JUMP_SECONDS else 0.0)
+
+    async def _step(self, known: Timebase | None, base: float, seconds: float) -> None:
+        jump = Jump(base + self._clock.steady(), seconds)
+        events = (_event(jump),) if seconds else ()
+
+        def then() -> None:
+            self._clock.step_to(base)
+            if seconds:
+                self._board.jump = jump
+
+        to = Timebase(self._clock.boot, base)
+        if not await self._store.step(known, to, seconds, events, then) or not seconds:
+            return
+        log.warning("clock_jumped", seconds=seconds)
+        for topic in (EVENTS, SCHEDULE, RECONCILE):
+            await self._bus.publish(topic)
+
+
+def jump_text(jump: Jump) -> str:
+    """For people, without a subject: "jumped ahead by 2 h"."""
+    where = "ahead" if jump.seconds > 0 else "back"
+    return f"jumped {where} by {phrases.span(abs(jump.seconds))}"
+
+
+def _event(jump: Jump) -> EventDraft:
+    return EventDraft(
+        kind="clock.jumped",
+        actor="platform",
+        at=jump.at,
+        why=f"the server's clock {jump_text(jump)}: deadlines and the times of unfinished tasks "
+        "were moved along",
+        data={"seconds": round(jump.seconds, 3)},
+    )
