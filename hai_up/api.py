@@ -48,20 +48,25 @@ class Api:
         """Everybody's tasks in these states."""
         return int(self._tasks(states, page_size=1)["total"])
 
-    def unfinished(self) -> list[int]:
-        """Ids of (at most 100 of) everybody's tasks that are not over."""
-        tasks = self._tasks((*ACTIVE, *WAITING), page_size=100)["tasks"]
-        return [int(task["id"]) for task in tasks]
-
     def _tasks(self, states: tuple[str, ...], page_size: int) -> dict[str, Any]:
         query = {"user": "all", "state": list(states), "page_size": page_size}
         return self._ask("GET", "tasks", params=query)
 
-    def stop(self, task_id: int, why: str) -> None:
-        self._ask("POST", f"tasks/{task_id}/stop", json={"why": why})
+    def stop_all(self) -> tuple[int, int]:
+        """Stop tasks of everybody; how many hold nodes and how many wait still."""
+        answer = self._ask("POST", "admin/stop-all")
+        return int(answer["active"]), int(answer["waiting"])
+
+    def go_on(self) -> bool:
+        """Start tasks again after `vacate`; False if they were."""
+        return bool(self._ask("POST", "admin/go-on")["was_paused"])
+
+    def platform(self) -> dict[str, Any]:
+        """What keeps it from its work, and what became of its clock."""
+        return self._ask("GET", "platform")
 
     def vacate(self) -> int:
-        """Suspend every active task and start no more; returns how many hold nodes still."""
+        """Suspend every active task and start none for some seconds; how many hold nodes still."""
         return int(self._ask("POST", "admin/vacate")["active"])
 
     def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:

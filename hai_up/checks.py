@@ -6,6 +6,7 @@ import shutil
 import socket
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -112,14 +113,25 @@ def check_folder(options: Options) -> Check:
 def _folder_problem(root: Path, nearest: Path) -> str:
     if not nearest.is_dir():
         return f"{nearest} is not a folder"
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} is not writable for you"
+    unwritable = _write_problem(nearest)
+    if unwritable:
+        return f"{nearest} is not writable for you: {unwritable}"
     if root.exists() and root.stat().st_uid != os.geteuid():
         return f"{root} belongs to another user"
     names = {path.name for path in root.iterdir()} if root.exists() else set()
     # The lock comes first: another hai-up may just be making this folder a platform.
     if names and not names & {Layout(root).lock.name, Layout(root).state.name}:
         return f"{root} holds other files and is not a data folder of HAI"
+    return ""
+
+
+def _write_problem(folder: Path) -> str:
+    """Why no file can be made there: the rights alone do not say so of a read-only disk."""
+    try:
+        with tempfile.TemporaryFile(prefix=".hai-check-", dir=folder) as file:
+            file.write(b"hai")
+    except OSError as error:
+        return error.strerror or str(error)
     return ""
 
 

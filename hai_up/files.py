@@ -1,10 +1,13 @@
 """Small files that hold the platform's facts: whole or not there, never world-readable."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
 
 from hai.errors import HaiError, PlatformError
+
+_NO_WRITING = (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
@@ -21,6 +24,26 @@ def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise os_error(f"can not write {path}", error) from error
+
+
+def open_lock(path: Path, flags: int = 0) -> int:
+    """A handle to lock by; the file is made if need be, and can be read-only. Raises OSError."""
+    common = os.O_CLOEXEC | flags
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | common, 0o600)
+    except OSError as error:
+        if error.errno not in _NO_WRITING:
+            raise
+    return os.open(path, os.O_RDONLY | common)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove a file that does no harm if it stays, as it must where nothing can be written."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno not in _NO_WRITING:
+            raise os_error(f"can not remove {path}", error) from error
 
 
 def read_text(path: Path) -> str | None:

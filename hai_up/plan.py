@@ -84,23 +84,33 @@ def with_kept_keys(settings: Mapping[str, Mapping[str, Any]], old: Mapping[str, 
 
 def differences(options: Options, running: Mapping[str, Any]) -> list[str]:
     """What a running platform would have to change to be as asked, in words."""
-    names: tuple[str, ...] = (
-        "host",
-        "port",
-        "nodes",
-        "gpus_per_node",
-        "hollow_nodes",
-        "user",
-        "group",
-    )
+    changed = changed_nodes(options, running)
+    lines = [f"{flag_of(name)} is {was}, not {wanted}" for name, was, wanted in changed]
+    return lines + fixed_differences(options, running)
+
+
+def changed_nodes(options: Options, running: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """What can be changed while it runs: each option, what it is and what it should be."""
+    return [
+        (name, running[name], getattr(options, name))
+        for name in ("nodes", "gpus_per_node", "hollow_nodes")
+        if getattr(options, name) != running[name]
+    ]
+
+
+def flag_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def fixed_differences(options: Options, running: Mapping[str, Any]) -> list[str]:
+    """What takes a new start."""
+    names: tuple[str, ...] = ("host", "port", "user", "group")
     lines = []
-    if options.studio:
-        names += ("studio_port",)
     for name in names:
         is_any_port = name.endswith("port") and getattr(options, name) == 0
         wanted = getattr(options, name)
         if wanted != running[name] and not is_any_port:
-            lines.append(f"--{name.replace('_', '-')} is {running[name]}, not {wanted}")
+            lines.append(f"{flag_of(name)} is {running[name]}, not {wanted}")
     if options.database_url != running["database_url"]:
         lines.append("it uses another database")
     return lines

@@ -29,6 +29,7 @@ from urllib.parse import quote
 
 from hai.errors import PlatformError
 from hai_up.account import Account, account_for
+from hai_up.files import open_lock
 from hai_up.postgres_binaries import Binaries, find_binaries
 from hai_up.postgres_files import (
     FORGETFUL,
@@ -251,7 +252,7 @@ class EmbeddedPostgres:
         """One process at a time starts or stops the server."""
         self._make_home()
         try:
-            handle = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            handle = open_lock(self.home / "lock", os.O_NOFOLLOW)
         except OSError as error:
             raise PlatformError(
                 f"the data folder {self.home} can not be used: {error.strerror}",

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hai.errors import Conflict, PlatformError
-from hai_up.files import os_error, read_text, write_private
+from hai_up.files import open_lock, os_error, read_text, write_private
 from hai_up.layout import Layout
 
 LOG_BYTES = 16 * 2**20
@@ -188,7 +188,7 @@ def locked(layout: Layout, say: Callable[[str], None], *, seconds: float = 120) 
 def _try_lock(path: Path) -> int | None:
     """A locked handle; None while another process has it (or has just removed the folder)."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = open_lock(path)
     except OSError as error:
         raise os_error(f"can not open {path}", error) from error
     try:

@@ -1,14 +1,15 @@
 """`hai-up down`: tasks are suspended and kept; `--purge` ends and removes everything."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from hai.errors import HaiError
 from hai.launcher.worker_dir import remove_tree
-from hai_up.api import ACTIVE, Api
+from hai_up.api import Api
 from hai_up.console import ask
 from hai_up.database import database_of
-from hai_up.files import os_error, read_text
+from hai_up.files import os_error, read_text, remove_stale
 from hai_up.layout import Layout
 from hai_up.plan import url_of
 from hai_up.process import Process, find_server, locked, stop_process, wait_until
@@ -91,7 +92,7 @@ def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> boo
     had_studio = stop_studio(layout)
     if server and not stop_process(server, seconds=SERVER_SECONDS):
         say(f"the server did not leave within {SERVER_SECONDS:.0f} s and was killed")
-    layout.pid.unlink(missing_ok=True)
+    remove_stale(layout.pid)
     database = database_of(layout, state.database_url)
     had_database = database.kind == "embedded" and database.is_running()
     if had_database:
@@ -100,32 +101,53 @@ def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> boo
 
 
 def _vacate(state: State, seconds: float, say: Say) -> None:
-    """Tasks save and go back to their line, as far as the server still answers."""
-    try:
-        with Api(url_of(state.host, state.port), state.token) as api:
+    """Tasks save and go back to their line, as far as the server still answers. Whoever interrupts
+    this gets a platform that goes on."""
+    with Api(url_of(state.host, state.port), state.token) as api:
+        try:
             active = api.vacate()
             if active:
                 say(f"suspending {_tasks(active)}, to go on at the next hai-up run")
             if active and not wait_until(lambda: api.vacate() == 0, seconds, step_seconds=0.2):
                 say(f"some tasks have not saved within {seconds:.0f} s")
+        except HaiError as error:
+            say(f"warning: tasks can not be suspended: {error.message}")
+        except KeyboardInterrupt:
+            _go_on(api, say)
+            raise
+
+
+def _go_on(api: Api, say: Say) -> None:
+    try:
+        api.go_on()
+        say("the platform goes on")
     except HaiError as error:
-        say(f"warning: tasks can not be suspended: {error.message}")
+        say(f"the platform goes on in some seconds: {error.message}")
 
 
 def _tasks(count: int) -> str:
-    return f"{count} task{'' if count == 1 else 's'}"
+    return f"{count:,} task{'' if count == 1 else 's'}"
 
 
 def _stop_tasks(state: State, say: Say) -> None:
+    """All tasks are stopped, with a line for each second of progress; gives up when there has been
+    none for STOP_SECONDS."""
     try:
-        with Api(url_of(state.host, state.port), state.token) as api:
-            ids = api.unfinished()
-            while ids:
-                say(f"stopping {_tasks(len(ids))}")
-                for task_id in ids:
-                    api.stop(task_id, "hai-up down --purge")
-                if not wait_until(lambda: api.count(*ACTIVE) == 0, STOP_SECONDS):
+        with Api(url_of(state.host, state.port), state.token, timeout_seconds=60) as api:
+            left = sum(api.stop_all())
+            if left:
+                say(f"stopping {_tasks(left)}")
+            while left:
+                stopped = partial(_fewer, api, left)
+                if not wait_until(stopped, STOP_SECONDS, step_seconds=0.2):
+                    say(f"{_tasks(left)} did not stop within {STOP_SECONDS:.0f} s")
                     return
-                ids = api.unfinished()
+                left = sum(api.stop_all())
+                if left:
+                    say(f"{_tasks(left)} to go")
     except HaiError as error:
         say(f"warning: tasks can not be stopped by the server: {error.message}")
+
+
+def _fewer(api: Api, before: int) -> bool:
+    return sum(api.stop_all()) < before

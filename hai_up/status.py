@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hai.core.phrases import span
 from hai.errors import HaiError, InvalidInput
 from hai_up.api import ACTIVE, WAITING, Api
 from hai_up.config import masked
@@ -75,10 +76,23 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
         try:
             facts["version"] = api.whoami()["server_version"]
             facts["nodes"] = _nodes(api.nodes())
+            facts |= _platform(api.platform())
             facts["tasks"] = {"active": api.count(*ACTIVE), "waiting": api.count(*WAITING)}
         except HaiError as error:
             return {**facts, "status": BROKEN, "why": error.message}
     return {**facts, "status": RUNNING}
+
+
+def _platform(told: Mapping[str, Any]) -> dict[str, Any]:
+    """`paused_seconds` while it starts nothing, `clock` once the machine's clock was set."""
+    facts: dict[str, Any] = {}
+    if told["paused_seconds"] > 0:
+        facts["paused_seconds"] = told["paused_seconds"]
+    jump = told["clock_jump"]
+    if jump is not None:
+        where = "ahead" if jump["seconds"] > 0 else "back"
+        facts["clock"] = f"jumped {where} by {span(abs(jump['seconds']))} at {jump['at'][:19]}Z"
+    return facts
 
 
 def _nodes(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -129,12 +143,21 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("server", pid + since),
         ("studio", " ".join(facts.get("studio", {}).values())),
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
+        ("paused", _of_pause(facts["paused_seconds"]) if "paused_seconds" in facts else ""),
+        ("clock", facts.get("clock", "")),
         ("nodes", _of_nodes(nodes) if nodes else ""),
         ("tasks", "{active} active, {waiting} waiting".format(**tasks) if tasks else ""),
         ("workers", str(facts.get("workers") or "")),
         ("data", facts["data_dir"]),
         ("log", facts["log"]),
     ]
+
+
+def _of_pause(seconds: float) -> str:
+    return (
+        f"starts nothing for {span(seconds)}: hai-up down is under way, or was interrupted "
+        "(hai-up run lets it go on)"
+    )
 
 
 def _of_nodes(nodes: Mapping[str, Any]) -> str:

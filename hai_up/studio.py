@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import httpx2
 
 from hai_up.config import Options
-from hai_up.files import last_lines, read_text, write_private
+from hai_up.files import last_lines, read_text, remove_stale, write_private
 from hai_up.layout import Layout
 from hai_up.plan import url_of
 from hai_up.process import (
@@ -82,7 +82,7 @@ def stop_studio(layout: Layout) -> bool:
     process = find_studio(layout)
     if process is not None:
         stop_process(process, seconds=STOP_SECONDS)
-    layout.studio_pid.unlink(missing_ok=True)
+    remove_stale(layout.studio_pid)
     return process is not None
 
 

@@ -175,6 +175,12 @@ def _handover(evidence: _Evidence) -> str:
     return f"starts on {nodes} of {evidence.group} once {phrases.tasks(leavers)} {have} left"
 
 
+def _paused(evidence: _Evidence) -> str:
+    left = evidence.number("seconds")
+    goes_on = f", and goes on in {phrases.span(left)} if it does not" if left else ""
+    return f"waits because the platform is going down (hai-up down){goes_on}"
+
+
 def _not_planned(_: _Evidence) -> str:
     return "waits for the next turn of the scheduler"
 
@@ -192,5 +198,6 @@ _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {
     WaitCode.NO_FREE_NODES: _no_free_nodes,
     WaitCode.BEHIND: _behind,
     WaitCode.HANDOVER: _handover,
+    WaitCode.PAUSED: _paused,
     WaitCode.NOT_PLANNED: _not_planned,
 }

@@ -124,4 +124,5 @@ class WaitCode(StrEnum):
     NO_FREE_NODES = "no_free_nodes"  # first in its line, and the gang does not fit
     BEHIND = "behind"  # others of the same group come first
     HANDOVER = "handover"  # its nodes are chosen; their holders are leaving
+    PAUSED = "paused"  # the platform is going down, or was about to
     NOT_PLANNED = "not_planned"  # no tick has looked at it yet

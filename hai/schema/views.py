@@ -216,3 +216,11 @@ class ErrorBody(TypedDict):
     hint: str
     request_id: str
     details: NotRequired[dict[str, Any]]
+
+
+class PlatformView(TypedDict):
+    """`paused_seconds`: nothing is started for so long, for the platform is going down.
+    `clock_jump`: the last one since the server began, None or {at, seconds}; below 0: back."""
+
+    paused_seconds: float
+    clock_jump: dict[str, object] | None

@@ -4,8 +4,9 @@ Kept in memory by the schedule loop and made anew by each tick. Reasons and plac
 worked out when somebody asks: most waiting tasks are looked at by nobody.
 """
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from hai.core.plan import Claim, Plan, Reason
@@ -47,7 +48,7 @@ class Board:
         self.tick_seconds: float = 0.0
         self.ticks: int = 0
         self.planned_at: float | None = None
-        self.paused = False  # no further starts until the server starts anew
+        self.pause_left: Callable[[], float] = lambda: 0.0  # seconds without starts
         self.jump: Jump | None = None  # the last one since this server began
         self._reasons: dict[TaskId, Reason] = {}
         self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
@@ -68,10 +69,17 @@ class Board:
         )
         self._served = {(claim.group, claim.user) for claim in claims if claim is not None}
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is started for now."""
+        return self.pause_left() > 0
+
     def reason(self, task_id: TaskId, *, held: bool) -> Reason:
         """Why this waiting task waits."""
         if held:
             return Reason(WaitCode.HELD)
+        if self.paused:
+            return Reason(WaitCode.PAUSED, {"seconds": math.ceil(self.pause_left())})
         state = self.state
         claim = state.claims.get(task_id) if state else None
         if state is None or claim is None or claim.held:  # new, or resumed since the last tick

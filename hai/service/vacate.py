@@ -1,42 +1,107 @@
-"""Empties the platform before it goes down: every running task is suspended and will resume."""
+"""Empties the platform before it goes down: what runs is suspended and will resume, or is stopped.
+
+Meanwhile nothing starts. That is a short lease, which whoever takes the platform down renews by
+asking again: if it dies on the way, the platform goes on by itself.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from hai.core import lifecycle
 from hai.core.identity import User
+from hai.core.task import Change, EventDraft, Task
 from hai.errors import Conflict
 from hai.ports import Bus, Clock, Store
 from hai.service.access import require_admin
 from hai.service.board import Board
-from hai.service.signals import announce
+from hai.service.signals import EVENTS, SCHEDULE, announce
+
+if TYPE_CHECKING:
+    from hai.core.types import TaskId
+
+PAUSE_SECONDS = 15.0
+_AT_ONCE = 1000  # tasks in one transaction
+_IN_ONE_CALL = 5000  # tasks that wait
 
 
 class Vacating:
-    """Pauses scheduling in this process and gives notice to all that runs."""
+    """Pauses scheduling in this process, and gives notice to all that runs."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._board = board
+        self._until = 0.0  # steady
+        board.pause_left = self._left
+
+    def _left(self) -> float:
+        return max(0.0, self._until - self._clock.steady())
 
     async def vacate(self, admin: User) -> int:
         """Tasks that still hold nodes; call it until it answers 0."""
-        require_admin(admin, "taking the platform down")
-        self._board.paused = True
+        await self._pause(admin)
         tasks = await self._store.active_tasks()
+
+        def leave(task: Task) -> Change | None:
+            why, now = "the platform is going down", self._clock.now()
+            return lifecycle.suspend(task, actor=admin.name, why=why, hold=False, now=now)
+
+        await self._change(tasks, leave)
+        return len(tasks)
+
+    async def stop_all(self, admin: User) -> tuple[int, int]:
+        """Stop everybody's tasks for good: first all that hold nodes, then some of those that wait.
+        How many hold nodes still, and how many wait; call it until both are 0."""
+        await self._pause(admin)
+        active = await self._store.active_tasks()
+        waiting = [claim.task_id for claim in await self._store.claims() if claim.state.is_waiting]
+        some: list[TaskId] = waiting[:_IN_ONE_CALL]
+
+        def end(task: Task) -> Change | None:
+            why, now = "the platform is removed", self._clock.now()
+            return lifecycle.stop(task, actor=admin.name, why=why, now=now)
+
+        await self._change(active, end)
+        ended = await self._change(await self._store.tasks(some), end)
+        return len(active), len(waiting) - ended
+
+    async def go_on(self, admin: User) -> bool:
+        """End the pause; False if there was none."""
+        require_admin(admin, "letting the platform go on")
+        was_paused = self._left() > 0
+        self._until = 0.0
+        if was_paused:
+            await self._tell(admin, "platform.resumed", "it starts tasks again")
+        return was_paused
+
+    async def _pause(self, admin: User) -> None:
+        require_admin(admin, "taking the platform down")
+        is_new = self._left() <= 0
+        self._until = self._clock.steady() + PAUSE_SECONDS
+        if is_new:
+            await self._tell(admin, "platform.paused", "it is going down: nothing starts")
+
+    async def _tell(self, admin: User, kind: str, why: str) -> None:
+        now = self._clock.now()
+        await self._store.append([EventDraft(kind=kind, actor=admin.name, at=now, why=why)])
+        for topic in (EVENTS, SCHEDULE):
+            await self._bus.publish(topic)
+
+    async def _change(
+        self, tasks: Iterable[Task], change_of: Callable[[Task], Change | None]
+    ) -> int:
+        """How many were changed; what changed meanwhile is for the next time."""
         changes = []
         for task in tasks:
             try:
-                change = lifecycle.suspend(
-                    task,
-                    actor=admin.name,
-                    why="the platform is going down",
-                    hold=False,
-                    now=self._clock.now(),
-                )
-            except Conflict:  # it is stopping, which frees its nodes as well
+                change = change_of(task)
+            except Conflict:  # it is on its way out, which frees its nodes as well
                 continue
             if change is not None:
                 changes.append(change)
-        if changes:
-            await announce(self._bus, await self._store.save(changes))
-        return len(tasks)
+        count = 0
+        for first in range(0, len(changes), _AT_ONCE):
+            saved = await self._store.save(changes[first : first + _AT_ONCE])
+            await announce(self._bus, saved)
+            count += len(saved)
+        return count

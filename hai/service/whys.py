@@ -46,6 +46,7 @@ from hai.service.stories import (
     wait_facts,
     waiting_lines,
 )
+from hai.service.timekeeping import jump_text
 from hai.service.views import estimate_view, reason_view
 
 Tasks = dict[TaskId, Task]
@@ -67,7 +68,8 @@ class Whys:
     async def why(self, task: Task) -> WhyView:
         """Of a task in any state."""
         if task.state.is_waiting:
-            return await self._waiting(task)
+            view = await self._waiting(task)
+            return {**view, "lines": [*view["lines"], *self._clock_lines(task)]}
         now = self._clock.now()
         if task.state.is_final:
             story = ended_story(task, now)
@@ -79,7 +81,14 @@ class Whys:
             others = await self._look_up(facts.mentioned | _heir(task))
             story = active_story(task, facts, _names(others.values()), now)
         text = f"task {task.id} {story.text}"
-        return _why_view(task.id, task.state, text, story.lines)
+        return _why_view(task.id, task.state, text, [*story.lines, *self._clock_lines(task)])
+
+    def _clock_lines(self, task: Task) -> list[str]:
+        """What explains times that somebody remembers otherwise."""
+        jump = self._board.jump
+        if jump is None or task.state.is_final or task.submitted_at > jump.at:
+            return []
+        return [f"the server's clock {jump_text(jump)}: its times are told by the clock of now"]
 
     async def _waiting(self, task: Task) -> WhyView:
         now = self._clock.now()

@@ -4,32 +4,40 @@ Every step can be repeated, so an interrupted run is mended by the next one; a r
 what it started.
 """
 
-import json
 import os
 import re
 import secrets
 import socket
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from hai import __version__
-from hai.errors import AuthRequired, HaiError, InvalidInput, PlatformError
+from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
 from hai_up.api import Api
+from hai_up.bootstrap import bootstrap, said_why, token_works
 from hai_up.checks import memory_bytes, preflight
 from hai_up.config import Given, Options, defaults, remembered, resolve
 from hai_up.database import Database, database_of
 from hai_up.files import last_lines, os_error, read_text, write_private
 from hai_up.layout import Layout, default_data_dir
-from hai_up.plan import Facts, Plan, differences, is_loopback, plan_local, url_of, with_kept_keys
+from hai_up.plan import (
+    Facts,
+    Plan,
+    changed_nodes,
+    differences,
+    fixed_differences,
+    flag_of,
+    is_loopback,
+    plan_local,
+    url_of,
+    with_kept_keys,
+)
 from hai_up.process import (
     Process,
     find_server,
     locked,
-    server_command,
-    server_environment,
     start_server,
     stop_process,
     wait_until,
@@ -37,7 +45,7 @@ from hai_up.process import (
 from hai_up.profile import home_folder, profile_path, write_profile
 from hai_up.render import render
 from hai_up.state import State, load_state, newer_folder, preparation, save_state
-from hai_up.studio import ensure_studio
+from hai_up.studio import ensure_studio, stop_studio
 
 READY_SECONDS = 60.0
 RECOVERY_SECONDS = 10.0
@@ -123,7 +131,8 @@ def run(given: Given, say: Say) -> None:
     state = readable_state(layout)
     options = options_of(given, layout, state)
     if state and _is_up(layout, state):
-        _report_running(layout, state, options, say)
+        with locked(layout, say):
+            _keep(layout, readable_state(layout) or state, given, say)
         return
     for warning in preflight(options, with_port=find_server(layout) is None):
         say(f"warning: {warning.text} ({warning.fix})")
@@ -131,7 +140,7 @@ def run(given: Given, say: Say) -> None:
     with locked(layout, say):
         state = readable_state(layout)  # another hai-up may just have finished
         if state and _is_up(layout, state):
-            _report_running(layout, state, options_of(given, layout, state), say)
+            _keep(layout, state, given, say)
             return
         options = options_of(given, layout, state)
         options = options if options.port else replace(options, port=_free_port(options.host))
@@ -157,17 +166,54 @@ def _is_up(layout: Layout, state: State) -> bool:
         return api.is_ready()
 
 
-def _report_running(layout: Layout, state: State, options: Options, say: Say) -> None:
+def _keep(layout: Layout, state: State, given: Given, say: Say) -> None:
+    """A platform that runs: changed to what is asked for, or a Conflict that says why not."""
+    options = options_of(given, layout, state)
     process = find_server(layout)
     pid = process.pid if process else "?"
+    fixed = fixed_differences(options, asdict(state))
+    if fixed:
+        raise Conflict(
+            f"HAI runs already (pid {pid}), and takes a new start for this: {'; '.join(fixed)}",
+            hint="hai-up down, then hai-up run again with these options",
+        )
     say(f"HAI {state.version} is running at {url_of(state.host, state.port)} (pid {pid})")
-    changes = differences(options, asdict(state))
-    for line in changes:
-        say(f"  {line}")
-    if changes:
-        say("to change that: hai-up down, then hai-up run again with these options")
+    state = _with_nodes(layout, state, options, say)
+    if options.studio_port not in (0, state.studio_port) and stop_studio(layout):
+        say(f"Studio leaves port {state.studio_port}")
+    _let_go_on(state, say)
     _write_profile(layout, state, say)
     _studio(layout, options, state, say)
+
+
+def _with_nodes(layout: Layout, state: State, options: Options, say: Say) -> State:
+    """The server goes by the nodes in the database. Those that a task holds can not be removed."""
+    changed = changed_nodes(options, asdict(state))
+    if not changed:
+        return state
+    plan = plan_of(options, layout, state, state.database_url)
+    bootstrap(layout, {**plan.bootstrap, "new_token": False})
+    state = replace(
+        state,
+        nodes=options.nodes,
+        gpus_per_node=options.gpus_per_node,
+        hollow_nodes=options.hollow_nodes,
+        prepared=preparation(options),
+    )
+    save_state(layout, state)
+    for name, was, wanted in changed:
+        say(f"  {flag_of(name)} was {was} and is {wanted} now")
+    return state
+
+
+def _let_go_on(state: State, say: Say) -> None:
+    """A hai-up down that was interrupted may have left it paused."""
+    with Api(url_of(state.host, state.port), state.token) as api:
+        try:
+            if api.go_on():
+                say("it had been about to go down; it starts tasks again")
+        except HaiError as error:
+            say(f"warning: whether it starts tasks is not known: {error.message}")
 
 
 def _studio(layout: Layout, options: Options, state: State, say: Say) -> None:
@@ -309,54 +355,6 @@ class _Start:
         if token_works(self._url, state.token):
             return state
         return self._bootstrap(plan, replace(state, token=""))
-
-
-def said_why(lines: list[str]) -> tuple[str, str]:
-    """Message and hint of the last error that hai-server printed; "" where there is none."""
-    why, hint = "", ""
-    for line in lines:
-        if line.startswith("hai-server: "):
-            why, hint = line.removeprefix("hai-server: ").strip(), ""
-        elif line.strip().startswith("hint: "):
-            hint = line.strip().removeprefix("hint: ")
-    return why, hint
-
-
-def bootstrap(layout: Layout, order: dict[str, object]) -> dict[str, str | None]:
-    """`hai-server bootstrap`: the order as JSON on its standard input, its answer from stdout."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        server_command("bootstrap", "--config", os.fspath(layout.config)),
-        input=json.dumps(order),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        env=server_environment(),
-        cwd=layout.root,
-        check=False,
-    )
-    if done.returncode:
-        why, hint = said_why(done.stderr.splitlines())
-        raise PlatformError(
-            f"the database can not be prepared: {why or f'exit {done.returncode}'}", hint=hint
-        )
-    try:
-        answer: dict[str, str | None] = json.loads(done.stdout.strip().splitlines()[-1])
-    except (ValueError, IndexError) as error:
-        raise PlatformError("hai-server bootstrap gave no answer") from error
-    return answer
-
-
-def token_works(url: str, token: str) -> bool:
-    if not token:
-        return False
-    with Api(url, token) as api:
-        try:
-            api.whoami()
-        except AuthRequired:
-            return False
-        except HaiError:
-            return True  # not the token's fault
-    return True
 
 
 def _write_profile(layout: Layout, state: State, say: Say) -> str:

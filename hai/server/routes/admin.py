@@ -9,7 +9,15 @@ from hai import __version__
 from hai.core.identity import Role
 from hai.core.types import UserName
 from hai.errors import NotFound
-from hai.schema.views import NodeChanged, NodeList, QuotaView, TokenView, UserView, WhoamiView
+from hai.schema.views import (
+    NodeChanged,
+    NodeList,
+    PlatformView,
+    QuotaView,
+    TokenView,
+    UserView,
+    WhoamiView,
+)
 from hai.server.deps import Caller, Served
 from hai.service.users import NewToken
 from hai.service.views import quota_view, rfc3339, user_view
@@ -155,5 +163,28 @@ async def set_quotas(body: QuotaRows, admin: Caller, served: Served) -> dict[str
 
 @router.post("/admin/vacate")
 async def vacate(admin: Caller, served: Served) -> dict[str, int]:
-    """Suspend all that runs and start nothing more until the server starts anew."""
+    """Suspend all that runs, and start nothing for some seconds: ask again to go on with it."""
     return {"active": await served.vacating.vacate(admin)}
+
+
+@router.post("/admin/stop-all")
+async def stop_all(admin: Caller, served: Served) -> dict[str, int]:
+    """Stop everybody's tasks, some of them at a time, and start nothing for some seconds."""
+    active, waiting = await served.vacating.stop_all(admin)
+    return {"active": active, "waiting": waiting}
+
+
+@router.post("/admin/go-on")
+async def go_on(admin: Caller, served: Served) -> dict[str, bool]:
+    """Start tasks again after the former two."""
+    return {"was_paused": await served.vacating.go_on(admin)}
+
+
+@router.get("/platform")
+async def platform(_: Caller, served: Served) -> PlatformView:
+    """What keeps the platform from its work, and what became of its clock."""
+    jump = served.board.jump
+    told: dict[str, object] | None = None
+    if jump is not None:
+        told = {"at": rfc3339(jump.at), "seconds": round(jump.seconds, 3)}
+    return {"paused_seconds": round(served.board.pause_left(), 1), "clock_jump": told}

@@ -29,6 +29,7 @@ from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
 from hai.service.signals import announce
 from hai.service.tasks import TaskService
+from hai.service.timekeeping import Timekeeping
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.store.memory import MemoryStore
 from tests import factories
@@ -110,6 +111,7 @@ class LoopBench:
             TIMING,
             self.bus,
         )
+        self.timekeeping = Timekeeping(self.store, self.bus, self.clock, self.board)
         self.reap = Reaping(self.store, self.clock, self.launching)
 
     async def restart_launching(self) -> None:
@@ -132,7 +134,7 @@ class LoopBench:
         await self.store.put_group(Group(GroupName("training")))
         await self.store.put_nodes([factories.node(f"node-{index}") for index in range(nodes)])
         quotas = [factories.quota(100, priority=level) for level in list(Priority)[1:]]
-        await self.store.put_quotas(quotas, factories.event())
+        await self.store.put_quotas(quotas, factories.event(at=self.clock.now()))
         await self.hollow.open()
 
     async def submit(self, *, nodes: int = 1, priority: int = 10, **simulate: Any) -> TaskId:
@@ -179,7 +181,7 @@ class LoopBench:
         report = WorkerReport(rank=rank, attempt=attempt, state=state, **more)
         await self.workers.fold({task_id: [report]})
 
-    async def turn(self, loop: Reconciling | Reaping | Scheduling) -> float:
+    async def turn(self, loop: Reconciling | Reaping | Scheduling | Timekeeping) -> float:
         """One turn, and what it began in the background."""
         due_seconds = await loop.turn()
         await settle()

@@ -26,11 +26,11 @@ async def test_a_paused_board_starts_nothing_and_nobody_leaves_for_it(bench: Loo
     await bench.running(first_node=0)
     victim = await bench.running(first_node=1)
     heir = await bench.submit(nodes=2, priority=30)
-    bench.board.paused = True
+    bench.board.pause_left = lambda: 5.0
     await bench.turn(bench.schedule)
     assert await bench.state(heir) is TaskState.QUEUED
     assert await bench.state(victim) is TaskState.RUNNING
-    bench.board.paused = False
+    bench.board.pause_left = lambda: 0.0
     await bench.turn(bench.schedule)
     assert await bench.state(victim) is TaskState.SUSPENDING
 
