@@ -17,6 +17,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -275,7 +276,7 @@ class EmbeddedPostgres:
         try:
             self.home.parent.mkdir(parents=True, exist_ok=True)
             self.home.mkdir(mode=0o700, exist_ok=True)
-            if os.geteuid() == 0:
+            if os.geteuid() == 0 and stat.S_IMODE(self.home.stat().st_mode) != 0o711:
                 self.home.chmod(0o711)
         except OSError as error:
             raise PlatformError(

@@ -92,6 +92,10 @@ def test_a_running_platform_gets_other_nodes_or_says_why_not(machine: Machine) -
     assert machine.status()["nodes"]["total"] == 502
     quotas = machine.ask("GET", "quotas")["quotas"]
     assert {q["nodes"] for q in quotas if "-hollow-" in q["resource"]} == {500}
+    said = machine.do("run", "--nodes", "3", "--port", "1", code=6)[1]
+    assert "--port is " in said
+    assert "hint: hai-up down, then" in said
+    assert machine.status()["nodes"]["total"] == 502
     task = machine.submit()
     machine.wait_for_state(task, "running")
     assert "held by task" in machine.do("run", "--nodes", "1", code=1)[1]

@@ -149,6 +149,8 @@ async def test_a_name_in_use_is_refused_until_the_task_ends(alice: Client) -> No
         ("GET", "/api/v1/tasks?state=happy", 422),
         ("POST", "/api/v1/users", 422),
         ("POST", "/api/v1/admin/vacate", 403),
+        ("POST", "/api/v1/admin/stop-all", 403),
+        ("POST", "/api/v1/admin/go-on", 403),
         ("PUT", "/api/v1/quotas", 422),
         ("DELETE", "/api/v1/tokens/x", 403),
         ("GET", f"/api/v1/events?cursor={2**63}", 422),
@@ -251,7 +253,23 @@ async def test_vacate_suspends_everything_and_starts_nothing(alice: Client, admi
     task = await until(alice, running, "suspended")
     assert not task["held"]
     waiting = await submit(alice, "waits")
-    assert (await alice.get(f"/api/v1/tasks/{waiting}")).json()["state"] == "queued"
+    detail = (await alice.get(f"/api/v1/tasks/{waiting}")).json()
+    assert (detail["state"], detail["reason"]["code"]) == ("queued", "paused")
+    assert (await alice.get("/api/v1/platform")).json()["paused_seconds"] > 0
+    assert (await admin.post("/api/v1/admin/go-on")).json() == {"was_paused": True}
+    await until(alice, waiting, "running", "succeeded")
+    assert (await admin.post("/api/v1/admin/go-on")).json() == {"was_paused": False}
+
+
+async def test_stop_all_ends_what_runs_and_what_waits(alice: Client, admin: Client) -> None:
+    running = await submit(alice, "runs", 2, seconds=30)
+    await until(alice, running, "running")
+    waiting = [await submit(alice, f"waits-{number}", 4, seconds=30) for number in range(3)]
+    first = (await admin.post("/api/v1/admin/stop-all")).json()
+    assert first == {"active": 1, "waiting": 0}
+    for task_id in (running, *waiting):
+        await until(alice, task_id, "stopped")
+    assert (await admin.post("/api/v1/admin/stop-all")).json() == {"active": 0, "waiting": 0}
 
 
 async def test_metrics_ready_and_the_description(alice: Client) -> None:
