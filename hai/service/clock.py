@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hai.core.gang import Timing
 from hai.ports import Clock
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MOST_TOLD = 50_000  # workers
 
 
 class SystemClock:
@@ -68,3 +70,22 @@ class SteadyTiming:
     def now(self) -> Timing:
         """By the clock of now."""
         return replace(self._timing, up_since=self._up_steady + self._clock.base)
+
+
+class ToldTimes:
+    """Times that agents tell by their own clocks, as ours, and not ahead of now. What is told again is
+    the same moment, whatever clock was set meanwhile."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()  # as told, and steady
+
+    def of(self, key: str, at: float) -> float:
+        """`key` names who tells it; of each the last time is known."""
+        known = self._known.get(key)
+        if known is None or known[0] != at:
+            known = self._known[key] = (at, min(at, self._clock.now()) - self._clock.base)
+            while len(self._known) > _MOST_TOLD:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return known[1] + self._clock.base

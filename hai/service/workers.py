@@ -20,7 +20,7 @@ from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound
 from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
-from hai.service.clock import SteadyTiming
+from hai.service.clock import SteadyTiming, ToldTimes
 from hai.service.signals import announce, heard, task_topic, worker_key
 from hai.service.tasks import TaskService
 
@@ -67,6 +67,7 @@ class WorkerService:
         self._clock = clock
         self._tasks = tasks
         self._timing = SteadyTiming(timing, clock)
+        self._told = ToldTimes(clock)
         self._heartbeat_seconds = heartbeat_seconds
         self._lost_after_seconds = lost_after_seconds
         self._batcher: Batcher[tuple[TaskId, WorkerReport], Task | None] = Batcher(self._fold_all)
@@ -79,7 +80,7 @@ class WorkerService:
         key = parse_key(report["key"])
         await self._note_alive(key, report)
         async with self._bus.subscribe(task_topic(key.task_id)) as messages:
-            task = await self._batcher.put((key.task_id, worker_report(report)))
+            task = await self._batcher.put((key.task_id, worker_report(report, self._told)))
             replies = [await self._serve(key, request) for request in report["requests"]]
             answer = self._answer(task, key, replies)
             until = self._clock.steady() + min(report["wait_seconds"], self._heartbeat_seconds)
@@ -124,7 +125,7 @@ class WorkerService:
         for report in reports:
             key = parse_key(report["key"])
             await self._note_alive(key, report)
-            items.append((key.task_id, worker_report(report)))
+            items.append((key.task_id, worker_report(report, self._told)))
         tasks = await self._fold_all(items)
         orders: dict[str, AgentOrder] = {}
         for report, task in zip(reports, tasks, strict=True):
@@ -218,8 +219,8 @@ def parse_key(text: str) -> WorkerKey:
         raise InvalidInput(f"{text!r} is no worker key") from None
 
 
-def worker_report(report: AgentReport) -> WorkerReport:
-    """The core's form of an agent's report."""
+def worker_report(report: AgentReport, told: ToldTimes) -> WorkerReport:
+    """The core's form of an agent's report, its times by the clock of now."""
     key = parse_key(report["key"])
     return WorkerReport(
         rank=key.rank,
@@ -231,16 +232,16 @@ def worker_report(report: AgentReport) -> WorkerReport:
         saved=report["saved"],
         address=report["address"],
         port=report["port"],
-        checkpoint=_checkpoint(report),
+        checkpoint=_checkpoint(report, told),
         usage=report["usage"],
     )
 
 
-def _checkpoint(report: AgentReport) -> Checkpoint | None:
+def _checkpoint(report: AgentReport, times: ToldTimes) -> Checkpoint | None:
     told = report.get("checkpoint")
     if told is None or not math.isfinite(told["at"]):
         return None
-    return Checkpoint(told["at"], told["step"], told["path"])
+    return Checkpoint(times.of(report["key"], told["at"]), told["step"], told["path"])
 
 
 def digest(order: AgentOrder) -> str:

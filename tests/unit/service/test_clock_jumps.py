@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hai.core import lifecycle
-from hai.core.task import Change, Task
+from hai.core.replay import replay
+from hai.core.task import Change, Task, WorkerKey
 from hai.core.types import Outcome, TaskId, TaskState
+from hai.schema.agent import AgentReport
 from hai.service.timekeeping import Timekeeping
 from tests import factories
-from tests.unit.service.loop_bench import LoopBench
+from tests.unit.service.loop_bench import LoopBench, key_of
 
 HOUR, DAY = 3600.0, 86400.0
 JUMPS = (2 * HOUR, -2 * HOUR, 400 * DAY, -400 * DAY, 90.0, -3.0)
@@ -27,6 +29,31 @@ async def pass_time(bench: LoopBench, seconds: float, step: float = 1.0) -> None
         await bench.clock.advance(step)
         for loop in (bench.timekeeping, bench.reconcile, bench.schedule):
             await bench.turn(loop)
+
+
+def agent_report(key: WorkerKey, at: float) -> AgentReport:
+    return {
+        "key": str(key),
+        "phase": "running",
+        "exit_code": None,
+        "detail": "",
+        "acked": False,
+        "saved": False,
+        "address": "",
+        "port": 0,
+        "usage": {},
+        "checkpoint": {"at": at, "step": 1, "path": ""},
+        "requests": [],
+        "seen": "",
+        "wait_seconds": 0.0,
+    }
+
+
+async def saved_at(bench: LoopBench, task_id: TaskId) -> float:
+    attempt = (await bench.task(task_id)).attempt
+    assert attempt is not None
+    assert attempt.saved_at is not None
+    return attempt.saved_at
 
 
 async def jumps(bench: LoopBench) -> list[float]:
@@ -142,6 +169,26 @@ async def test_a_server_that_does_not_lead_goes_by_the_store(bench: LoopBench) -
     assert bench.clock.steps == 1
 
 
+@both_ways
+async def test_a_checkpoint_that_is_told_again_is_no_new_one(bench: LoopBench, jump: float) -> None:
+    """Agents repeat what they know, by the clock of then."""
+    task_id = await bench.running()
+    await bench.turn(bench.timekeeping)
+    report = agent_report(key_of(task_id), at=bench.clock.now())
+    await bench.workers.report([report])
+    before = await saved_at(bench, task_id)
+    bench.clock.jump(jump)
+    for _ in range(5):
+        await pass_time(bench, 70, step=10)
+        await bench.workers.report([report])
+    assert await saved_at(bench, task_id) == pytest.approx(before + jump)
+    kinds = [e.draft.kind for e in await bench.store.events(0, limit=1000)]
+    assert kinds.count("task.checkpoint") == 1
+    new = agent_report(key_of(task_id), at=bench.clock.now() + 1e9)  # its machine is elsewhere
+    await bench.workers.report([new])
+    assert await saved_at(bench, task_id) == pytest.approx(bench.clock.now())
+
+
 async def test_less_than_a_second_is_left_alone(bench: LoopBench) -> None:
     await bench.turn(bench.timekeeping)
     bench.clock.jump(0.9)
@@ -188,6 +235,9 @@ async def play(folder: Path, course: Course, *, with_jumps: bool) -> list[tuple[
                     if event.draft.task_id is not None:
                         at = bench.clock.steady() - began
                         told.append((at, event.draft.kind, event.draft.task_id))
+        records = await bench.store.journal(0.0, 1e12, limit=100_000)
+        ticks = list(replay(records))
+        assert all(tick.is_intact and not tick.differences for tick in ticks)
     finally:
         await bench.launching.close()
         await bench.hollow.close()
