@@ -73,8 +73,8 @@ class SteadyTiming:
 
 
 class ToldTimes:
-    """Times that agents tell by their own clocks, as ours, and not ahead of now. What is told again is
-    the same moment, whatever clock was set meanwhile."""
+    """Times that agents tell by their own clocks, as ours, and not ahead of now. What is told again
+    is the same moment, whatever clock was set meanwhile."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
