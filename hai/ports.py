@@ -65,21 +65,58 @@ class Timebase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskQuery:
-    """Filters of a task listing; newest first; `page` counts from 1. Empty sets mean: any."""
+    """Filters of a task listing; newest first; `page` counts from 1. Empty sets mean: any.
+
+    `indices` are those of an array's members. With `before` the page is that of the tasks with
+    smaller ids, and nothing is counted: who reads all pages so gets each task once, whatever is
+    submitted meanwhile.
+    """
 
     user: UserName | None = None
     states: frozenset[TaskState] = frozenset()
     group: str | None = None
     name_contains: str = ""
     array: TaskId | None = None
+    indices: frozenset[int] = frozenset()
+    before: TaskId | None = None
     page: int = 1
     page_size: int = 12
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
+    """`total` is the number of all that match; None when nothing was counted."""
+
     tasks: tuple[Task, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Filters of the ledger: from `since` on and before `until` (Unix seconds). A kind that ends
+    with ".*" means all that begin so. An empty set means: any."""
+
+    task_id: TaskId | None = None
+    user: UserName | None = None
+    since: float | None = None
+    until: float | None = None
+    kinds: frozenset[str] = frozenset()
+
+    def has_kind(self, kind: str) -> bool:
+        return not self.kinds or any(
+            kind == one or (one.endswith(".*") and kind.startswith(one[:-1])) for one in self.kinds
+        )
+
+
+ALL_EVENTS = EventFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class EventCount:
+    """How many lines match, and the id behind which the wanted last of them begin."""
+
     total: int
+    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +237,12 @@ class Store(Protocol):
     async def append(self, events: Sequence[EventDraft]) -> None: ...
 
     async def events(
-        self,
-        after: int,
-        *,
-        limit: int = 1000,
-        task_id: TaskId | None = None,
-        user: UserName | None = None,
+        self, after: int, *, limit: int = 1000, where: EventFilter = ALL_EVENTS
     ) -> list[Event]:
         """Ledger lines with id > after, oldest first."""
+
+    async def count_events(self, where: EventFilter, last: int) -> EventCount:
+        """All lines that match, and where the last `last` of them begin."""
 
     async def last_event_id(self) -> int:
         """0 for an empty ledger."""

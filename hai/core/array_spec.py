@@ -7,7 +7,7 @@ from typing import Self
 LARGEST_INDEX = 10_000_000
 MOST_MEMBERS = 1_000_000  # that this notation may name; the server's own limit is lower
 _RANGE = re.compile(r"(\d{1,8})(?:-(\d{1,8})(?::(\d{1,8}))?)?", re.ASCII)
-_REF = re.compile(r"(\d{1,18})_\[\*\]", re.ASCII)
+_REF = re.compile(r"(\d{1,18})_\[(\*|[\d,:\- ]+)\]", re.ASCII)
 _HOW = "write 0-99, 1,3,5-9 or 0-10:2, with %10 behind it to run 10 at once"
 
 
@@ -64,7 +64,27 @@ def member_name(name: str, index: int) -> str:
     return f"{name}_[{index}]"
 
 
-def array_ref(ref: str) -> int | None:
-    """The array that "12_[*]" names; None for any other reference."""
-    match = _REF.fullmatch(ref)
-    return int(match[1]) if match else None
+@dataclass(frozen=True, slots=True)
+class ArrayRef:
+    """What "12_[*]", "12_[7]" and "12_[0-4,9]" name; no indices mean all members."""
+
+    array_id: int
+    indices: tuple[int, ...] = ()
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.indices) == 1
+
+    @classmethod
+    def parse(cls, ref: str) -> Self | None:
+        """None for a reference of another kind; ValueError for members that cannot be."""
+        match = _REF.fullmatch(ref)
+        if match is None:
+            return None
+        if match[2] == "*":
+            return cls(int(match[1]))
+        try:
+            spec = ArraySpec.parse(match[2])
+        except ValueError as error:
+            raise ValueError(str(error).replace("options.array", ref)) from None
+        return cls(int(match[1]), spec.indices)

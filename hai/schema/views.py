@@ -106,11 +106,14 @@ class TaskDetail(TaskView):
 
 
 class TaskList(TypedDict):
+    """`next` is the `before` of the page that follows; null on the last one."""
+
     schema_version: int
     tasks: list[TaskView]
-    total: int
+    total: int | None  # of all that match; null when asked with `before`
     page: int
     page_size: int
+    next: int | None
 
 
 class NodeRow(TypedDict):

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from hai.core.task import Event
-from hai.core.types import TaskId, UserName
-from hai.ports import Bus, Store
+from hai.ports import Bus, EventFilter, Store
 from hai.service.signals import EVENTS, heard
 
 _PAGE = 500
@@ -19,18 +18,19 @@ async def follow_events(
     *,
     after: int,
     follow: bool,
-    task_id: TaskId | None,
-    user: UserName | None,
-) -> AsyncIterator[Event]:
-    """Ledger lines with id > after, oldest first; with `follow` also those to come."""
+    where: EventFilter,
+) -> AsyncIterator[Event | None]:
+    """Ledger lines with id > after, oldest first; with `follow` also those to come, without it
+    None behind the last one: a platform that closes ends the lines without it."""
     async with bus.subscribe(EVENTS) as messages:
         while not closing.is_set():
-            page = await store.events(after, limit=_PAGE, task_id=task_id, user=user)
+            page = await store.events(after, limit=_PAGE, where=where)
             for event in page:
                 after = event.id
                 yield event
             if len(page) == _PAGE:
                 continue
             if not follow:
+                yield None
                 return
             await heard(messages, _LOOK_SECONDS)

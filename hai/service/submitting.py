@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hai.core.array_spec import ArraySpec, array_ref, member_name
+from hai.core.array_spec import ArrayRef, ArraySpec, member_name
 from hai.core.dependency import After, Dependency, parse_after
 from hai.core.duration import time_limit
 from hai.core.identity import User
@@ -110,7 +110,18 @@ def array_of(submission: Submission, most: int) -> ArraySpec | None:
     return spec
 
 
-def array_id_of(ref: str) -> TaskId | None:
-    """The array that "12_[*]" names."""
-    found = array_ref(ref)
-    return None if found is None else TaskId(found)
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Members of an array; no indices mean all of them."""
+
+    array_id: TaskId
+    indices: frozenset[int] = frozenset()
+
+
+def members_of(ref: str) -> Members | None:
+    """The members that "12_[*]" or "12_[0-4]" names; None for a reference of another kind."""
+    try:
+        found = ArrayRef.parse(ref)
+    except ValueError as error:
+        raise InvalidInput(str(error), hint="for example 12_[*], 12_[7] or 12_[0-9]") from None
+    return found and Members(TaskId(found.array_id), frozenset(found.indices))

@@ -15,7 +15,14 @@ from hai.service.access import require_owner
 from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache
 from hai.service.signals import EVENTS, SCHEDULE, announce
-from hai.service.submitting import array_id_of, array_of, draft_of, look_up, unfold
+from hai.service.submitting import (
+    Members,
+    array_of,
+    draft_of,
+    look_up,
+    members_of,
+    unfold,
+)
 
 _TRIES = 8
 _WHOLE_ARRAY = 1_000_000  # page size: all members
@@ -111,7 +118,11 @@ class TaskService:
     # finding
 
     async def find(self, user: User, ref: str) -> Task:
-        """A task by id, by the user's own name for it, or "@last" (the user's newest)."""
+        """A task by id, by the user's own name for it, as a member of an array ("12_[7]"), or
+        "@last" (the user's newest). InvalidInput if that names several tasks."""
+        members = members_of(ref)
+        if members is not None:
+            return await self._only(ref, members)
         task = await self._look_up(user, ref)
         if task is None:
             raise NotFound(
@@ -130,19 +141,62 @@ class TaskService:
             return None
         return await self._store.task_named(user.name, ref)
 
+    async def _only(self, ref: str, members: Members) -> Task:
+        page = await self._page_of(members, 2)
+        if len(page.tasks) > 1:
+            raise InvalidInput(
+                f"{ref} names {page.total:,} tasks, and one is wanted here",
+                hint=f"name one of them, as {page.tasks[-1].id} or "
+                f"{members.array_id}_[{page.tasks[-1].array_index}]",
+            )
+        return page.tasks[0]
+
     async def _find_all(self, user: User, ref: str) -> Sequence[Task]:
-        array_id = array_id_of(ref)
-        return [await self.find(user, ref)] if array_id is None else await self.array(array_id)
+        """What a reference names where several tasks are possible: "@last" is the whole array when
+        that was submitted last."""
+        members = members_of(ref)
+        if members is None:
+            task = await self.find(user, ref)
+            if ref != "@last" or task.array_id is None:
+                return [task]
+            members = Members(task.array_id)
+        page = await self._page_of(members, _WHOLE_ARRAY)
+        return sorted(page.tasks, key=lambda task: task.id)
+
+    async def members(self, user: User, ref: str) -> Members:
+        """The array of a task, or the members that "12_[0-4]" names; NotFound if there is none."""
+        members = members_of(ref)
+        if members is not None:
+            await self._page_of(members, 1)
+            return members
+        task = await self.find(user, ref)
+        if task.array_id is None:
+            raise NotFound(
+                f"task {task.id} is no member of an array",
+                hint="an array is named by any of its tasks; `hai-cli list -o wide` shows them",
+            )
+        return Members(task.array_id)
 
     async def array(self, array_id: TaskId) -> Sequence[Task]:
         """The members of an array by id; NotFound if there is no such array."""
-        page = await self._store.list_tasks(TaskQuery(array=array_id, page_size=_WHOLE_ARRAY))
-        if not page.tasks:
-            raise NotFound(
-                f"there is no array {array_id}",
-                hint="an array is named by the id of its first task; hai-cli list shows it",
-            )
+        page = await self._page_of(Members(array_id), _WHOLE_ARRAY)
         return sorted(page.tasks, key=lambda task: task.id)
+
+    async def _page_of(self, members: Members, size: int) -> TaskPage:
+        """The newest of the members; NotFound without any."""
+        query = TaskQuery(array=members.array_id, indices=members.indices, page_size=size)
+        page = await self._store.list_tasks(query)
+        if page.tasks:
+            return page
+        if members.indices and (await self._page_of(Members(members.array_id), 1)).tasks:
+            raise NotFound(
+                f"array {members.array_id} has no such member",
+                hint=f"hai-cli list --array {members.array_id} shows them",
+            )
+        raise NotFound(
+            f"there is no array {members.array_id}",
+            hint="an array is named by the id of its first task; hai-cli list shows it",
+        )
 
     async def list(self, query: TaskQuery) -> TaskPage:
         return await self._store.list_tasks(query)

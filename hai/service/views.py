@@ -137,6 +137,7 @@ class Views:
             "total": page.total,
             "page": query.page,
             "page_size": query.page_size,
+            "next": page.tasks[-1].id if len(page.tasks) == query.page_size else None,
         }
 
     async def nodes(self) -> NodeList:

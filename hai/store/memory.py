@@ -20,7 +20,7 @@ from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
-from hai.ports import TaskPage, TaskQuery, Usage
+from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
@@ -241,7 +241,8 @@ class MemoryStore(MemoryTimes):
     async def list_tasks(self, query: TaskQuery) -> TaskPage:
         matching = [task for task in reversed(self._tasks.values()) if _matches(task, query)]
         first = (query.page - 1) * query.page_size
-        return TaskPage(tuple(matching[first : first + query.page_size]), len(matching))
+        total = len(matching) if query.before is None else None
+        return TaskPage(tuple(matching[first : first + query.page_size]), total)
 
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         attempts = self._attempts.get(task_id, {})
@@ -272,20 +273,14 @@ class MemoryStore(MemoryTimes):
             self._log(event)
 
     async def events(
-        self,
-        after: int,
-        *,
-        limit: int = 1000,
-        task_id: TaskId | None = None,
-        user: UserName | None = None,
+        self, after: int, *, limit: int = 1000, where: EventFilter = ALL_EVENTS
     ) -> list[Event]:
         later = islice(self._events, max(after, 0), None)
-        matching = (
-            event
-            for event in later
-            if task_id in (None, event.draft.task_id) and user in (None, event.draft.user)
-        )
-        return list(islice(matching, limit))
+        return list(islice((event for event in later if _passes(event, where)), limit))
+
+    async def count_events(self, where: EventFilter, last: int) -> EventCount:
+        ids = [event.id for event in self._events if _passes(event, where)]
+        return EventCount(len(ids), ids[-last - 1] if len(ids) > last else 0)
 
     async def last_event_id(self) -> int:
         return len(self._events)
@@ -361,5 +356,18 @@ def _matches(task: Task, query: TaskQuery) -> bool:
         and (not query.states or task.state in query.states)
         and query.group in (None, task.group)
         and query.array in (None, task.array_id)
+        and (not query.indices or task.array_index in query.indices)
+        and (query.before is None or task.id < query.before)
         and query.name_contains in task.name
+    )
+
+
+def _passes(event: Event, where: EventFilter) -> bool:
+    draft = event.draft
+    return (
+        where.task_id in (None, draft.task_id)
+        and where.user in (None, draft.user)
+        and (where.since is None or draft.at >= where.since)
+        and (where.until is None or draft.at < where.until)
+        and where.has_kind(draft.kind)
     )

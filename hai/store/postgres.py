@@ -14,7 +14,7 @@ from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
-from hai.ports import TaskPage, TaskQuery, Usage
+from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store import journal_rows, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database
@@ -273,6 +273,8 @@ class PostgresStore(PostgresTimes):
             "group": query.group,
             "name_contains": query.name_contains,
             "array": query.array,
+            "indices": sorted(query.indices) or None,
+            "before": query.before,
             "limit": query.page_size,
             "offset": (query.page - 1) * query.page_size,
         }
@@ -313,20 +315,17 @@ class PostgresStore(PostgresTimes):
             await self._database.write("append_events", {"events": rows.events_json(events)})
 
     async def events(
-        self,
-        after: int,
-        *,
-        limit: int = 1000,
-        task_id: TaskId | None = None,
-        user: UserName | None = None,
+        self, after: int, *, limit: int = 1000, where: EventFilter = ALL_EVENTS
     ) -> list[Event]:
-        query = "events"
-        if task_id is not None:
-            query = "events_of_task" if user is None else "events_of_task_and_user"
-        elif user is not None:
-            query = "events_of_user"
-        parameters = {"after": after, "limit": limit, "task_id": task_id, "user": user}
-        return [rows.event_of(row) for row in await self._database.read(query, parameters)]
+        query = "events" if where == ALL_EVENTS else "matching_events"
+        parameters = {"after": after, "limit": limit, **rows.filter_parameters(where)}
+        found = await self._database.read(query, parameters, prepare=where == ALL_EVENTS)
+        return [rows.event_of(row) for row in found]
+
+    async def count_events(self, where: EventFilter, last: int) -> EventCount:
+        parameters = {"last": last, **rows.filter_parameters(where)}
+        found = await self._database.read("count_events", parameters, prepare=False)
+        return EventCount(*found[0])
 
     async def last_event_id(self) -> int:
         found = await self._database.read("last_event_id")

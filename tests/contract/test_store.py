@@ -8,7 +8,7 @@ from hai.core.identity import Role
 from hai.core.node import NodeHealth
 from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
 from hai.errors import Conflict, InvalidInput, NotFound
-from hai.ports import Store
+from hai.ports import EventCount, EventFilter, Store
 from hai.store.memory import MemoryStore
 from hai.store.open import open_store
 from hai.store.postgres import PostgresStore
@@ -156,8 +156,9 @@ async def test_the_ledger_can_be_filtered(store: Store) -> None:
         ]
     )
 
-    async def found(**filters: object) -> str:
-        events = await store.events(0, **filters)  # type: ignore[arg-type]
+    async def found(limit: int = 1000, **filters: object) -> str:
+        where = EventFilter(**filters)  # type: ignore[arg-type]
+        events = await store.events(0, limit=limit, where=where)
         return "".join(event.draft.kind for event in events)
 
     assert await found() == "abcd"
@@ -166,6 +167,39 @@ async def test_the_ledger_can_be_filtered(store: Store) -> None:
     assert await found(user=ALICE) == "acd"
     assert await found(user=BOB, task_id=seven) == ""
     assert await found(user=ALICE, task_id=seven, limit=1) == "a"
+
+
+async def test_lines_of_a_time_and_of_kinds(store: Store) -> None:
+    kinds = ["task.submitted", "task.running", "task_running", "taskxrunning", "node.drained"]
+    await store.append([make.event(kind, at=100.0 + at) for at, kind in enumerate(kinds)])
+
+    async def found(**filters: object) -> list[str]:
+        where = EventFilter(**filters)  # type: ignore[arg-type]
+        return [event.draft.kind for event in await store.events(0, where=where)]
+
+    assert await found(since=103.0) == kinds[3:]
+    assert await found(until=102.0) == kinds[:2]
+    assert await found(since=101.0, until=102.0) == kinds[1:2]
+    assert await found(since=102.0, until=102.0) == []
+    assert await found(kinds=frozenset({"task.running"})) == ["task.running"]
+    assert await found(kinds=frozenset({"task_running"})) == ["task_running"]
+    assert await found(kinds=frozenset({"task.*"})) == kinds[:2]
+    assert await found(kinds=frozenset({"task.*", "node.drained"})) == [*kinds[:2], kinds[4]]
+    assert await found(kinds=frozenset({"%"})) == []
+    assert await found(kinds=frozenset({"task\\"})) == []
+
+
+async def test_how_many_lines_match_and_where_the_last_ones_begin(store: Store) -> None:
+    await store.append([make.event(kind) for kind in "abababa"])
+    ids = [event.id for event in await store.events(0)]
+    only_b = EventFilter(kinds=frozenset("b"))
+    assert await store.count_events(EventFilter(), 2) == EventCount(7, ids[4])
+    assert await store.count_events(EventFilter(), 7) == EventCount(7, 0)
+    assert await store.count_events(EventFilter(), 100) == EventCount(7, 0)
+    assert await store.count_events(only_b, 2) == EventCount(3, ids[1])
+    last = await store.events(ids[1], where=only_b)
+    assert [event.id for event in last] == [ids[3], ids[5]]
+    assert await store.count_events(EventFilter(kinds=frozenset("z")), 2) == EventCount(0, 0)
 
 
 async def test_the_first_one_leads(store: Store) -> None:

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from hai.core.task import Task
-from hai.core.types import UserName
+from hai.core.task import Event, Task
+from hai.core.types import TaskId, UserName
 from hai.errors import InvalidInput
+from hai.ports import EventCount, EventFilter
 from hai.schema.views import LogLine
 from hai.server.deps import Caller, Served, Services, Streaming
 from hai.server.sse import sse
@@ -128,17 +129,31 @@ async def watch(ref: str, user: Caller, served: Served, reply: Streaming) -> Str
 
 
 class EventParams(BaseModel):
-    """`cursor`: the id of the last line that is known already."""
+    """`cursor`: the id of the last line that is known already. `since`, `until`: RFC 3339. `kind`:
+    as task.running, or task.* for all that begin so. `last`: only so many, the newest ones."""
 
     cursor: int = Field(default=0, ge=0, lt=2**63)
     follow: bool = False
     task: str | None = None
     user: str | None = Field(default=None, max_length=63)
+    since: str | None = None
+    until: str | None = None
+    kind: list[Annotated[str, Field(max_length=63)]] = Field(default_factory=list, max_length=100)
+    last: int | None = Field(default=None, ge=0, lt=2**63)
+
+    def where(self, task_id: TaskId | None) -> EventFilter:
+        if any("\0" in text for text in (self.user or "", *self.kind)):
+            raise InvalidInput("a NUL byte cannot be part of a name")
+        return EventFilter(
+            task_id=task_id,
+            user=UserName(self.user) if self.user else None,
+            since=parse_time(self.since),
+            until=parse_time(self.until),
+            kinds=frozenset(self.kind),
+        )
 
     def after(self, last_event_id: str) -> int:
-        """The line to go on behind. The errors of a question come before its stream begins."""
-        if self.user and "\0" in self.user:
-            raise InvalidInput("a NUL byte can not be part of a name")
+        """The line to go on behind."""
         if not last_event_id:
             return self.cursor
         if not re.fullmatch(r"[0-9]{1,18}", last_event_id):
@@ -154,24 +169,35 @@ async def events(
     params: Annotated[EventParams, Query()],
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
-    """The ledger from `cursor` on; each line's id is the cursor behind it."""
+    """The ledger from `cursor` on; each line's id is the cursor behind it. With `last` the number
+    of all lines that match comes first (`total`). Without `follow` an `end` closes the stream: one
+    that closes without it is not whole."""
+    # the errors of a question come before its stream begins
     after = params.after(last_event_id)
     task_id = (await served.tasks.find(caller, params.task)).id if params.task else None
+    where = params.where(task_id)
+    count = None if params.last is None else await served.store.count_events(where, params.last)
+    found = follow_events(
+        served.store,
+        served.bus,
+        served.logs.closing,
+        after=after if count is None else max(after, count.after),
+        follow=params.follow,
+        where=where,
+    )
+    return reply(_ledger(found, count))
 
-    async def lines() -> AsyncIterator[bytes]:
-        found = follow_events(
-            served.store,
-            served.bus,
-            served.logs.closing,
-            after=after,
-            follow=params.follow,
-            task_id=task_id,
-            user=UserName(params.user) if params.user else None,
-        )
-        async for line in found:
+
+async def _ledger(
+    found: AsyncIterator[Event | None], count: EventCount | None
+) -> AsyncIterator[bytes]:
+    if count is not None:
+        yield sse("total", {"total": count.total})
+    async for line in found:
+        if line is None:
+            yield sse("end", {})
+        else:
             yield sse("event", event_view(line), str(line.id))
-
-    return reply(lines())
 
 
 def parse_ranks(text: str) -> frozenset[int] | None:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from hai.core.types import Priority, TaskId, TaskState, UserName
 from hai.errors import InvalidInput
-from hai.ports import TaskQuery
-from hai.schema.submission import Submission, priority_level
+from hai.ports import EventFilter, TaskQuery
+from hai.schema.submission import MAX_NAME, Submission, priority_level
 from hai.schema.views import EventView, TaskDetail, TaskList, TaskView
 from hai.schema.why import DryRunView
 from hai.server.deps import Caller, Served
 from hai.service.access import owns
+from hai.service.submitting import Members
 from hai.service.views import event_view
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -67,18 +68,22 @@ async def submit(
 
 
 class ListParams(BaseModel):
-    """`user` is a name, "me" or "all"; `name` matches a part of the name; `array` is the id of an
-    array's first task."""
+    """`user` is a name, "me" or "all"; `name` matches a part of the name; `array` names an array by
+    any of its tasks (id, own name, @last), or members of it, as 12_[*] or 12_[0-9].
+
+    To read all of them give `page_size` and, from the second page on, the `next` of the page
+    before as `before`: tasks that are submitted meanwhile shift nothing."""
 
     user: str = "me"
     state: list[str] = Field(default_factory=list)
     group: str | None = None
     name: str = ""
-    array: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+    array: str | None = Field(default=None, max_length=MAX_NAME)
+    before: int | None = Field(default=None, ge=1, lt=2**63)
     page: int = Field(default=1, ge=1, le=1_000_000)
-    page_size: int = Field(default=12, ge=1, le=100)
+    page_size: int = Field(default=12, ge=1, le=500)
 
-    def query(self, caller: UserName) -> TaskQuery:
+    def query(self, caller: UserName, members: Members | None) -> TaskQuery:
         if any("\0" in text for text in (self.name, self.user, self.group or "")):
             raise InvalidInput("a NUL byte can not be part of a name")
         user = {"all": None, "me": caller}.get(self.user, UserName(self.user))
@@ -87,7 +92,9 @@ class ListParams(BaseModel):
             states=frozenset(_state(text) for text in self.state),
             group=self.group,
             name_contains=self.name,
-            array=None if self.array is None else TaskId(self.array),
+            array=members.array_id if members else None,
+            indices=members.indices if members else frozenset(),
+            before=None if self.before is None else TaskId(self.before),
             page=self.page,
             page_size=self.page_size,
         )
@@ -98,7 +105,9 @@ async def list_tasks(
     caller: Caller, served: Served, params: Annotated[ListParams, Query()]
 ) -> TaskList:
     """Tasks, newest first."""
-    return await served.views.page(params.query(caller.name))
+    named = params.array
+    members = None if named is None else await served.tasks.members(caller, named)
+    return await served.views.page(params.query(caller.name, members))
 
 
 def _state(text: str) -> TaskState:
@@ -160,5 +169,5 @@ async def events(
 ) -> dict[str, list[EventView]]:
     """Its lines of the ledger, oldest first."""
     task = await served.tasks.find(user, ref)
-    lines = await served.store.events(after, limit=limit, task_id=task.id)
+    lines = await served.store.events(after, limit=limit, where=EventFilter(task_id=task.id))
     return {"events": [event_view(line) for line in lines]}

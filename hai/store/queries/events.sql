@@ -16,24 +16,32 @@ RETURNING id;
 SELECT id, at, kind, actor, task_id, user_name, why, data
   FROM events WHERE id > %(after)s::bigint ORDER BY id LIMIT %(limit)s::bigint;
 
--- name: events_of_task
--- Ledger lines of one task after a cursor.
+-- name: matching_events
+-- Ledger lines after a cursor that pass a filter.
 SELECT id, at, kind, actor, task_id, user_name, why, data
-  FROM events WHERE task_id = %(task_id)s::bigint AND id > %(after)s::bigint
+  FROM events
+ WHERE id > %(after)s::bigint
+   AND (%(task_id)s::bigint IS NULL OR task_id = %(task_id)s)
+   AND (%(user)s::text IS NULL OR user_name = %(user)s)
+   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+   AND (%(kinds)s::text[] IS NULL OR kind LIKE ANY(%(kinds)s))
  ORDER BY id LIMIT %(limit)s::bigint;
 
--- name: events_of_user
--- Ledger lines about one user after a cursor.
-SELECT id, at, kind, actor, task_id, user_name, why, data
-  FROM events WHERE user_name = %(user)s AND id > %(after)s::bigint
- ORDER BY id LIMIT %(limit)s::bigint;
-
--- name: events_of_task_and_user
--- Ledger lines of one task about one user after a cursor.
-SELECT id, at, kind, actor, task_id, user_name, why, data
-  FROM events WHERE task_id = %(task_id)s::bigint AND user_name = %(user)s
-                AND id > %(after)s::bigint
- ORDER BY id LIMIT %(limit)s::bigint;
+-- name: count_events
+-- How many lines pass a filter, and the id of the one before the last so many of them.
+WITH matching AS (
+    SELECT id
+      FROM events
+     WHERE (%(task_id)s::bigint IS NULL OR task_id = %(task_id)s)
+       AND (%(user)s::text IS NULL OR user_name = %(user)s)
+       AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+       AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+       AND (%(kinds)s::text[] IS NULL OR kind LIKE ANY(%(kinds)s))
+)
+SELECT (SELECT count(*) FROM matching),
+       coalesce((SELECT id FROM matching ORDER BY id DESC
+                 OFFSET %(last)s::bigint LIMIT 1), 0);
 
 -- name: last_event_id
 -- The newest ledger line's id; 0 for an empty ledger.

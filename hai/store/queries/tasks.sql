@@ -217,7 +217,8 @@ SELECT v.*
  LIMIT 10000;
 
 -- name: list_tasks
--- One page of the matching tasks, newest first, with the number of all that match.
+-- One page of the matching tasks, newest first, with the number of all that match (null with
+-- `before`, which is asked page by page).
 WITH matching AS (
     SELECT t.id
       FROM tasks t
@@ -225,12 +226,14 @@ WITH matching AS (
        AND (%(states)s::text[] IS NULL OR t.state = ANY(%(states)s))
        AND (%(group)s::text IS NULL OR t.group_name = %(group)s)
        AND (%(array)s::bigint IS NULL OR t.array_id = %(array)s)
+       AND (%(indices)s::bigint[] IS NULL OR t.array_index = ANY(%(indices)s))
+       AND (%(before)s::bigint IS NULL OR t.id < %(before)s)
        AND (%(name_contains)s::text = '' OR position(%(name_contains)s IN t.name) > 0)
 ), page AS (
     SELECT id FROM matching ORDER BY id DESC
      LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT (SELECT count(*) FROM matching), v.*
+SELECT CASE WHEN %(before)s::bigint IS NULL THEN (SELECT count(*) FROM matching) END, v.*
   FROM (SELECT 1) AS always
   LEFT JOIN (page JOIN tasks_with_attempt AS v USING (id)) ON true
  ORDER BY v.id DESC;

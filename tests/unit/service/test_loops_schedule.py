@@ -3,6 +3,7 @@
 from hai.core import lifecycle
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.launcher.hollow import HollowLauncher
+from hai.ports import EventFilter
 from hai.service.launchers import Launchers
 from tests import factories
 from tests.unit.service.loop_bench import LoopBench, key_of
@@ -117,7 +118,7 @@ async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> N
     task = await bench.task(victim)
     assert (task.state, task.priority) == (TaskState.SUSPENDING, Priority.NORMAL)
     assert f"needed by task {heir}" in task.why
-    events = [event.draft.kind for event in await bench.store.events(0, task_id=victim)]
+    events = [event.draft.kind for event in await bench.store.events(0, where=EventFilter(task_id=victim))]
     assert events[-2:] == ["task.demoted", "task.suspending"]
 
 
