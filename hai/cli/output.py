@@ -4,16 +4,24 @@ A command gives items (the server's views) and columns; everything else is the r
 -o table|wide|json|yaml|jsonl|name|csv, --fields, --sort, --no-headers, --no-trunc.
 """
 
-import csv
-import io
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TextIO
 
+from hai.cli.formats import (
+    csv_pieces,
+    json_line,
+    json_of,
+    json_pieces,
+    text_of,
+    yaml_of,
+    yaml_pieces,
+)
+from hai.cli.ordering import ordered
 from hai.cli.terminal import Palette, cut_to, output_width, printable, safe_stream, text_width
 from hai.errors import InvalidInput
 
@@ -102,12 +110,22 @@ class Output:
         if self.width is None:
             self.width = output_width(self.stream)
 
-    def rows(self, items: Sequence[Item], layout: Layout) -> None:
-        """A list of things. An empty one is no error."""
+    def rows(
+        self, items: Iterable[Item], layout: Layout, *, first: int = 0, count: int | None = None
+    ) -> None:
+        """A list of things, or `count` of them behind the `first` in their order here. An empty one
+        is no error. Programs get each item as soon as it is there; wrong fields are refused before
+        the first is asked for."""
         if self.fields == ("help",):
             self._field_help(layout)
             return
-        self._write(self.render(self._sorted(items, layout), layout))
+        self._check(layout)
+        chosen = self._sorted(items, layout)
+        if first or count is not None:
+            chosen = islice(chosen, first, None if count is None else first + count)
+        for piece in self._pieces(chosen, layout):
+            self.raw(piece)
+        self.flush()
 
     def item(self, item: Item, layout: Layout) -> None:
         """One thing: JSON and YAML show it without a list around it."""
@@ -121,10 +139,10 @@ class Output:
     def document(self, document: Any, *, as_json: bool = False) -> None:
         """A nested document: YAML for people, JSON when asked for, as one line for -o jsonl."""
         if self.format is Format.JSONL:
-            self._write(_json_line(document))
+            self._write(json_line(document))
         else:
             as_json = as_json or self.format is Format.JSON
-            self._write(_json(document) if as_json else _yaml(document))
+            self._write(json_of(document) if as_json else yaml_of(document))
 
     def text(self, text: str) -> None:
         """Plain lines for people."""
@@ -139,28 +157,36 @@ class Output:
         with _reader_watched():
             self.stream.flush()
 
-    def render(self, items: Sequence[Item], layout: Layout) -> str:
-        """What `rows` prints, with line ends."""
+    def render(self, items: Iterable[Item], layout: Layout) -> str:
+        """What `rows` prints, with line ends, as it comes."""
+        return "".join(self._pieces(items, layout))
+
+    def _pieces(self, items: Iterable[Item], layout: Layout) -> Iterator[str]:
+        chosen = (self._chosen(item, layout) for item in items)
         match self.format:
             case Format.NAME:
-                return "".join(f"{printable(_text(item[layout.name]))}\n" for item in items)
+                return (f"{printable(text_of(item[layout.name]))}\n" for item in items)
             case Format.JSON:
-                return _json([self._chosen(item, layout) for item in items])
+                return json_pieces(chosen)
             case Format.YAML:
-                return _yaml([self._chosen(item, layout) for item in items])
+                return yaml_pieces(chosen)
             case Format.JSONL:
-                chosen = (self._chosen(item, layout) for item in items)
-                return "".join(map(_json_line, chosen))
+                return map(json_line, chosen)
             case Format.CSV:
-                return self._csv(items, layout)
+                return csv_pieces(items, self._keys(layout), headers=self.headers)
             case Format.TABLE | Format.WIDE:
-                return self._table(items, self._columns(layout))
+                return iter([self._table(list(items), self._columns(layout))])
 
-    def _sorted(self, items: Sequence[Item], layout: Layout) -> Sequence[Item]:
+    def _check(self, layout: Layout) -> None:
+        """InvalidInput for fields that this list does not have."""
+        for name in (*self.fields, *([self.sort.lstrip("-")] if self.sort else ())):
+            self._known(name, layout)
+
+    def _sorted(self, items: Iterable[Item], layout: Layout) -> Iterable[Item]:
         if not self.sort:
             return items
         key = self._known(self.sort.lstrip("-"), layout)
-        return sorted(items, key=lambda item: _sort_key(item.get(key)), reverse=self.sort[0] == "-")
+        return ordered(items, key, reverse=self.sort[0] == "-")
 
     def _known(self, name: str, layout: Layout) -> str:
         by_header = {column.header.lower(): column.key for column in layout.columns}
@@ -188,15 +214,9 @@ class Output:
         wide = self.format is Format.WIDE
         return [c for c in layout.columns if not (c.narrow if wide else c.wide)]
 
-    def _csv(self, items: Sequence[Item], layout: Layout) -> str:
+    def _keys(self, layout: Layout) -> list[str]:
         keys = [self._known(name, layout) for name in self.fields]
-        keys = keys or list(dict.fromkeys(column.key for column in layout.columns))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if self.headers:
-            writer.writerow(keys)
-        writer.writerows([_text(item.get(key)) for key in keys] for item in items)
-        return text.getvalue()
+        return keys or list(dict.fromkeys(column.key for column in layout.columns))
 
     def _table(self, items: Sequence[Item], columns: Sequence[Column]) -> str:
         cells = [[_cell(item, column) for column in columns] for item in items]
@@ -234,7 +254,7 @@ class Output:
         self._write("".join(f"{name}\n" for name in layout.fields))
 
     def _document(self, document: Any) -> str:
-        return _json(document) if self.format is Format.JSON else _yaml(document)
+        return json_of(document) if self.format is Format.JSON else yaml_of(document)
 
     def _write(self, text: str) -> None:
         self.raw(text)
@@ -260,42 +280,5 @@ def _fit(widths: Sequence[int], columns: Sequence[Column], total: int) -> list[i
 
 
 def _cell(item: Item, column: Column) -> str:
-    shown = column.show(item) if column.show else _text(item.get(column.key))
+    shown = column.show(item) if column.show else text_of(item.get(column.key))
     return printable(shown.replace("\n", " "))
-
-
-def _text(value: object) -> str:
-    """One value as text: nothing is empty, lists are joined by commas, mappings are JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return json.dumps(value)
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return ",".join(_text(part) for part in value)
-    return str(value)
-
-
-def _sort_key(value: object) -> tuple[int, float, str]:
-    if value is None:
-        return (2, 0.0, "")
-    if isinstance(value, int | float):
-        return (0, float(value), "")
-    return (1, 0.0, _text(value))
-
-
-def _json(document: Any) -> str:
-    # ASCII escapes keep the text valid in every terminal encoding, and undecoded bytes lossless.
-    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
-
-
-def _json_line(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=True) + "\n"
-
-
-def _yaml(document: Any) -> str:
-    import yaml
-
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
-    return text

@@ -10,8 +10,11 @@ from hai.cli.complete import complete_groups, complete_priorities, complete_task
 from hai.cli.framework import option
 from hai.errors import InvalidInput, NotFound
 
-_EXP_HELP = "id, name, @last, or a .yml/.yaml file (its name)."
-_EXPS_HELP = "id, name, @last, 12_[*] (all of array 12), or a .yml/.yaml file (its name)."
+_EXP_HELP = "id, name, 12_[7] (of array 12), @last, or a .yml/.yaml file (its name)."
+_EXPS_HELP = (
+    "id, name, 12_[7], 12_[0-9] or 12_[*] (of array 12), @last (or its array), or a .yml/.yaml "
+    "file (its name)."
+)
 Exp = Annotated[str, typer.Argument(metavar="EXP", help=_EXP_HELP, autocompletion=complete_tasks)]
 Exps = Annotated[
     list[str], typer.Argument(metavar="EXP...", help=_EXPS_HELP, autocompletion=complete_tasks)
@@ -28,8 +31,13 @@ ExpType = Annotated[
     ),
 ]
 ArrayFilter = Annotated[
-    int | None,
-    option("--array", metavar="ID", help="Of this array (the id of its first task)."),
+    str | None,
+    option(
+        "--array",
+        metavar="EXP",
+        help="Of the array of this task (id, name, @last), or 12_[0-9] of it.",
+        autocompletion=complete_tasks,
+    ),
 ]
 Group = Annotated[
     str | None,

@@ -7,15 +7,17 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
 from hai.cli.errors import INTERRUPTED
 from hai.cli.follow import Ending, Follower, end_line
+from hai.cli.formats import json_line
 from hai.cli.output import Format
 from hai.cli.session import Session
-from hai.client.events import Resume, ServerEvent
+from hai.client.events import Resume
 from hai.errors import TimedOut
 
 
@@ -32,12 +34,13 @@ class LogRequest:
     last: int | None = None  # only so many of each rank, counted after `pattern`
     narrates_states: bool = True
     is_accepted: bool = False  # the task exists for sure: worth waiting for the server
+    member: str = ""  # as 12_[7]: shown before each line, for one of several tasks
 
 
-def read_logs(session: Session, wanted: LogRequest) -> Ending:
-    """Shows the lines; returns at the end of the task (or of what there is, without follow)."""
+def read_logs(session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]) -> Ending:
+    """Shows the lines, or collects them for a document; returns at the end of the task (or of what
+    there is, without follow)."""
     output = session.output
-    collected: list[Mapping[str, Any]] = []
     show = _sink(session, wanted, collected)
     last = _Last(wanted.last)
     follower = Follower(
@@ -49,13 +52,25 @@ def read_logs(session: Session, wanted: LogRequest) -> Ending:
     resume = following(session, patient=wanted.is_accepted) if wanted.follow else bounded(session)
     query = {**wanted.query, "follow": 1 if wanted.follow else None}
     events = session.client.events("logs", resume, params=query, ref=wanted.ref)
-    ending = follower.run(within_limit(session, events) if wanted.follow else events)
+    ending = follower.run(events)
     for line in last.lines():
         show(line)
-    if _as_objects(session) and output.format is not Format.JSONL:
-        output.document(collected)
     output.flush()
     return ending or Ending()
+
+
+def read_log(session: Session, wanted: LogRequest) -> Ending:
+    """The lines of one task, as a whole document where the format asks for one."""
+    collected: list[Mapping[str, Any]] = []
+    ending = read_logs(session, wanted, collected)
+    show_collected(session, collected)
+    return ending
+
+
+def show_collected(session: Session, collected: list[Mapping[str, Any]]) -> None:
+    if _as_objects(session) and session.output.format is not Format.JSONL:
+        session.output.document(collected)
+    session.output.flush()
 
 
 class _Last:
@@ -84,7 +99,7 @@ def follow_task(session: Session, task: Mapping[str, Any]) -> int:
 
 def tell_end(session: Session, task_id: object, wanted: LogRequest) -> int:
     """Follows to the end and says how it was."""
-    ending = read_logs(session, wanted)
+    ending = read_log(session, wanted)
     if ending.state:
         session.stderr.say(end_line(task_id, ending))
     return ending.code
@@ -94,7 +109,8 @@ def detaching(session: Session, task_id: object, follow: Callable[[], int]) -> i
     """Ctrl-C stops following only, says how to go on, and exits with 130. A second one within the
     time that takes quits at once."""
     try:
-        return follow()
+        with limited(session):
+            return follow()
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
         session.stderr.say("")
@@ -114,16 +130,17 @@ def following(session: Session, *, patient: bool = False) -> Resume:
     )
 
 
-def bounded(session: Session, *, ends_on_close: bool = False) -> Resume:
-    """For reading what is there: a few tries."""
-    return Resume(wait=time.sleep, ends_on_close=ends_on_close, tries=3)
+def bounded(session: Session) -> Resume:
+    """For reading what is there, to its end: a few tries."""
+    return Resume(wait=time.sleep, tries=3)
 
 
-def within_limit(session: Session, events: Iterator[ServerEvent]) -> Iterator[ServerEvent]:
-    """The same events; TimedOut once --timeout has passed, even in silence."""
+@contextmanager
+def limited(session: Session) -> Iterator[None]:
+    """TimedOut once --timeout has passed over all that is done in it, even in silence."""
     limit = session.limit_seconds
     if limit is None:
-        yield from events
+        yield
         return
 
     def expire(*_: object) -> None:
@@ -134,7 +151,7 @@ def within_limit(session: Session, events: Iterator[ServerEvent]) -> Iterator[Se
     previous = signal.signal(signal.SIGALRM, expire)
     signal.setitimer(signal.ITIMER_REAL, limit)
     try:
-        yield from events
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -159,21 +176,24 @@ def _sink(
     """Where a line goes: to people as it is, to programs as an object."""
     if not _as_objects(session):
         return _printer(session.output.raw, wanted)
-    return _collector(session, collected)
+    return _collector(session, wanted, collected)
 
 
 def _printer(write: Callable[[str], object], wanted: LogRequest) -> Callable[..., object]:
+    member = f"{wanted.member} " if wanted.member else ""
+
     def show(line: Mapping[str, Any]) -> None:
         rank = f"[{line['rank']}] " if wanted.ranks_shown else ""
         at = f"{line['at']} " if wanted.timestamps else ""
-        write(f"{rank}{at}{line['text']}\n")
+        write(f"{member}{rank}{at}{line['text']}\n")
 
     return show
 
 
-def _collector(session: Session, collected: list[Mapping[str, Any]]) -> Callable[..., object]:
+def _collector(
+    session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
+) -> Callable[..., object]:
+    of = {"member": wanted.member} if wanted.member else {}
     if session.output.format is not Format.JSONL:
-        return collected.append
-    import json
-
-    return lambda line: session.output.raw(json.dumps(line) + "\n")
+        return lambda line: collected.append({**of, **line})
+    return lambda line: session.output.raw(json_line({**of, **line}))

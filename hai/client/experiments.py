@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Document = str | os.PathLike[str] | io.TextIOBase | Mapping[str, Any]
 
-PAGE_SIZE = 100  # the most that the server gives at once
+PAGE_SIZE = 100
 # The original's names for what the view calls otherwise.
 ALIASES = {
     "nb_name": "name",
@@ -255,17 +255,16 @@ def _reference(positional: Any, named: Mapping[str, Any]) -> Any:
 
 
 def _find_chain(client: PlainClient, chain_id: str) -> dict[str, Any] | None:
-    page, seen = 1, 0
+    before = None
     while True:
-        params = {"user": "all", "page": page, "page_size": PAGE_SIZE}
+        params = {"user": "all", "before": before, "page_size": PAGE_SIZE}
         answer = client.call("tasks", params=params)
         for view in answer["tasks"]:
             if view["chain_id"] == chain_id:
                 return dict(view)
-        seen += len(answer["tasks"])
-        if not answer["tasks"] or seen >= answer["total"]:
+        before = answer.get("next")
+        if before is None:
             return None
-        page += 1
 
 
 def _read_log(client: PlainClient, ref: int, params: Mapping[str, Any]) -> str:

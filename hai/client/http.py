@@ -122,7 +122,7 @@ class HaiClient:
         def connect(cursor: str) -> Iterator[Iterable[bytes]]:
             query = dict(params or {})
             if cursor:  # what was asked for at first lies behind the cursor
-                query = {k: v for k, v in query.items() if k not in ("tail", "since")}
+                query = {k: v for k, v in query.items() if k not in ("tail", "since", "last")}
                 query["cursor"] = cursor
             with self._stream(path + query_string(query), cursor) as chunks:
                 yield chunks

@@ -6,6 +6,7 @@ from typing import Self
 
 LARGEST_INDEX = 10_000_000
 MOST_MEMBERS = 1_000_000  # that this notation may name; the server's own limit is lower
+MOST_NAMED = 100_000  # by one reference
 _RANGE = re.compile(r"(\d{1,8})(?:-(\d{1,8})(?::(\d{1,8}))?)?", re.ASCII)
 _REF = re.compile(r"(\d{1,18})_\[(\*|[\d,:\- ]+)\]", re.ASCII)
 _HOW = "write 0-99, 1,3,5-9 or 0-10:2, with %10 behind it to run 10 at once"
@@ -87,4 +88,6 @@ class ArrayRef:
             spec = ArraySpec.parse(match[2])
         except ValueError as error:
             raise ValueError(str(error).replace("options.array", ref)) from None
+        if spec.size > MOST_NAMED:
+            raise ValueError(f"{ref} names more than {MOST_NAMED:,} members")
         return cls(int(match[1]), spec.indices)

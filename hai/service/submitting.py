@@ -124,4 +124,6 @@ def members_of(ref: str) -> Members | None:
         found = ArrayRef.parse(ref)
     except ValueError as error:
         raise InvalidInput(str(error), hint="for example 12_[*], 12_[7] or 12_[0-9]") from None
-    return found and Members(TaskId(found.array_id), frozenset(found.indices))
+    if found is None:
+        return None
+    return Members(TaskId(found.array_id), frozenset(found.indices))

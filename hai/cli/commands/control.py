@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +10,12 @@ from hai.cli.complete import complete_priorities
 from hai.cli.framework import UsageError, new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
+from hai.cli.listing import UNFINISHED, array_ref, members, widened
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.terminal import printable
-from hai.core.array_spec import array_ref
 from hai.core.types import Priority
-from hai.errors import HaiError, InvalidInput, NotFound
+from hai.errors import HaiError, InvalidInput
 
 app = new_app()
 Why = Annotated[str, option("--why", metavar="TEXT", help="A reason, for the record.")]
@@ -47,14 +46,14 @@ def stop(
     exp_type: ExpType = "auto",
 ) -> int:
     """End tasks for good. Asks before it stops several tasks, or a task of somebody else."""
-    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    refs = _targets(session, exps, exp_type)
     tasks = _look_up(session, refs)
     if dry_run:
         return _pretend(session, "stop", tasks)
     if not yes and not _agreed(session, tasks):
         session.stderr.say("nothing was stopped")
         return 1
-    arrays = [ref for ref in refs if array_ref(ref) is not None]
+    arrays = [ref for ref in refs if _whole_array(ref) is not None]
     inside = {t["id"] for t in tasks if f"{t.get('array_id')}_[*]" in arrays}
     return _each(
         session, "stop", [*arrays, *(t["id"] for t in tasks if t["id"] not in inside)], why
@@ -72,7 +71,7 @@ def suspend(
     yes: AssumeYes = False,
 ) -> int:
     """Give tasks notice: they save, leave their nodes, and stay suspended until `resume`."""
-    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    refs = _targets(session, exps, exp_type)
     if dry_run:
         return _pretend(session, "suspend", _look_up(session, refs))
     return _each(session, "suspend", refs, why)
@@ -89,7 +88,7 @@ def resume(
     yes: AssumeYes = False,
 ) -> int:
     """Put suspended tasks back in the queue."""
-    refs = [resolve_ref(exp, exp_type) for exp in exps]
+    refs = _targets(session, exps, exp_type)
     if dry_run:
         return _pretend(session, "resume", _look_up(session, refs))
     return _each(session, "resume", refs, why)
@@ -137,32 +136,36 @@ def priority(
     return 0
 
 
+def _targets(session: Session, exps: Sequence[str], exp_type: str) -> list[str]:
+    """What is to be changed: whole arrays as 12_[*], some members of one each by its id."""
+    refs: list[str] = []
+    for exp in exps:
+        ref = widened(session, resolve_ref(exp, exp_type))
+        some = array_ref(ref) is not None and _whole_array(ref) is None
+        refs += [str(task["id"]) for task in _unfinished(session, ref)] if some else [ref]
+    return refs
+
+
+def _whole_array(ref: object) -> int | None:
+    """The array that "12_[*]" names; None for any other reference."""
+    found = array_ref(str(ref))
+    return found.array_id if found is not None and not found.indices else None
+
+
 def _look_up(session: Session, refs: Sequence[str]) -> list[Mapping[str, Any]]:
     """Every task, each once; fails before anything is changed."""
     tasks: list[Mapping[str, Any]] = []
     for ref in refs:
-        array_id = array_ref(ref)
-        if array_id is None:
+        if array_ref(ref) is None:
             tasks.append(session.client.call("task", ref=ref))
         else:
-            tasks += _unfinished_members(session, array_id)
+            tasks += _unfinished(session, ref)
     return list({task["id"]: task for task in tasks}.values())
 
 
-def _unfinished_members(session: Session, array_id: int) -> list[Mapping[str, Any]]:
-    """The tasks of an array that have not ended; NotFound when there is no such array."""
-    members: list[Mapping[str, Any]] = []
-    for page in count(1):
-        params = {"user": "all", "array": array_id, "page": page, "page_size": 100}
-        answer = session.client.call("tasks", params=params)
-        members += answer["tasks"]
-        if not answer["tasks"] or len(members) >= answer["total"]:
-            break
-    if not members:
-        raise NotFound(
-            f"there is no array {array_id}", hint="an array is named by the id of its first task"
-        )
-    return [task for task in reversed(members) if task["ended_at"] is None]
+def _unfinished(session: Session, ref: str) -> list[Mapping[str, Any]]:
+    """The members that have not ended, by id; NotFound when there is no such array."""
+    return list(members(session, ref, UNFINISHED))[::-1]
 
 
 def _pretend(session: Session, what: str, tasks: Sequence[Mapping[str, Any]]) -> int:
@@ -218,7 +221,7 @@ def _each(session: Session, action: str, refs: Sequence[object], why: str) -> in
     done: list[Mapping[str, Any]] = []
     code = 0
     for ref in refs:
-        array_id = array_ref(str(ref))
+        array_id = _whole_array(ref)
         if array_id is not None:
             changed, failure = _change_array(session, action, array_id, why)
             done += changed
@@ -231,7 +234,7 @@ def _each(session: Session, action: str, refs: Sequence[object], why: str) -> in
             continue
         done.append(outcome)
         session.stderr.say(_done_line(action, outcome))
-    if len(done) == 1 and len(refs) == 1 and array_ref(str(refs[0])) is None:
+    if len(done) == 1 and len(refs) == 1 and _whole_array(refs[0]) is None:
         session.output.item(done[0], tasks_layout(session.now))
     elif done:
         session.output.rows(done, tasks_layout(session.now))

@@ -1,14 +1,25 @@
 """hai-cli logs."""
 
 import re
-from typing import Annotated
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
 
 from hai.cli.errors import INTERRUPTED
+from hai.cli.follow import end_line
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_ranks, parse_since, several_ranks
+from hai.cli.listing import array_ref, members
 from hai.cli.refs import Exp, resolve_ref
 from hai.cli.session import Session, verb
-from hai.cli.stream import LogRequest, detaching, read_logs, tell_end
+from hai.cli.stream import (
+    LogRequest,
+    detaching,
+    read_log,
+    read_logs,
+    show_collected,
+    tell_end,
+)
 from hai.errors import InvalidInput
 
 app = new_app()
@@ -73,6 +84,7 @@ LongExpType = Annotated[
     hai-cli logs 12 -r all --tail 20         the last lines of every rank
     hai-cli logs 12 --grep 'loss=' --since 10m
     hai-cli logs 12 --prev                   before the last suspend
+    hai-cli logs '12_[7]'                    a task of array 12; '12_[*]' is all of them
     """,
 )
 def logs(  # noqa: PLR0913 (one parameter per option)
@@ -91,8 +103,10 @@ def logs(  # noqa: PLR0913 (one parameter per option)
     exp_type: LongExpType = "auto",
 ) -> int:
     """Show what a task wrote (stdout and stderr together), every attempt in order, or follow it.
-    With several ranks each line begins with its rank, as in `[3] `."""
+    With several ranks each line begins with its rank, as in `[3] `. Of an array, as 12_[*] or
+    12_[0-9]: one task after the other, each line with its task, as in `12_[7] `."""
     ref = resolve_ref(exp, exp_type)
+    array = array_ref(ref)
     _check(tail=tail, prev=prev, attempt=attempt)
     ranks = parse_ranks(rank)
     pattern = _pattern(grep)
@@ -113,11 +127,30 @@ def logs(  # noqa: PLR0913 (one parameter per option)
         pattern=pattern,
         last=tail if counts_here else None,
     )
-    if follow:
-        code = detaching(session, ref, lambda: tell_end(session, ref, wanted))
-        return code if exit_code or code == INTERRUPTED else 0
-    ending = read_logs(session, wanted)
-    return ending.code if exit_code else 0
+    if array is not None:
+        show = partial(_show_members, session, wanted, array.array_id)
+    elif follow:
+        show = partial(tell_end, session, ref, wanted)
+    else:
+        ending = read_log(session, wanted)
+        return ending.code if exit_code else 0
+    code = detaching(session, ref, show)
+    return code if exit_code or code == INTERRUPTED else 0
+
+
+def _show_members(session: Session, wanted: LogRequest, array_id: int) -> int:
+    """The output of one member after the other; the exit code of the first that failed."""
+    found = [(task["id"], task["array_index"]) for task in members(session, wanted.ref)]
+    collected: list[Any] = []
+    code = 0
+    for task_id, index in reversed(found):
+        member = f"{array_id}_[{index}]"
+        ending = read_logs(session, replace(wanted, ref=str(task_id), member=member), collected)
+        if wanted.follow and ending.state:
+            session.stderr.say(end_line(member, ending))
+        code = code or ending.code
+    show_collected(session, collected)
+    return code
 
 
 def _check(*, tail: int | None, prev: bool, attempt: int | None) -> None:

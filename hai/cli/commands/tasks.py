@@ -1,18 +1,22 @@
 """hai-cli list | status | describe."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from hai.cli.foretelling import estimate_text
 from hai.cli.framework import new_app, option
 from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
+from hai.cli.listing import Counted, all_tasks, array_ref, members, states_line
 from hai.cli.output import Format
 from hai.cli.refs import ArrayFilter, Exp, ExpType, Group, UserFilter, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
+from hai.errors import InvalidInput
 
 app = new_app()
+PEOPLES_PAGE = 12
 _WHOLE = (Format.JSON, Format.JSONL, Format.YAML)  # formats that show every field
 
 
@@ -22,16 +26,19 @@ States = Annotated[
     option("--state", metavar="STATE", help="queued, running, suspended, ...; repeatable."),
 ]
 Name = Annotated[str | None, option("--name", metavar="NAME", help="Of this name.")]
-Page = Annotated[int, option("-p", "--page", metavar="N", help="Page.", show_default=True)]
+Page = Annotated[
+    int | None,
+    option("-p", "--page", metavar="N", help="Page; formats for programs give all without it."),
+]
 PageSize = Annotated[
-    int,
+    int | None,
     option(
         "-ps",
         "--page_size",
         "--page-size",
         metavar="N",
-        help="Tasks per page, at most 100.",
-        show_default=True,
+        help="Tasks per page, at most 500.",
+        show_default=str(PEOPLES_PAGE),
     ),
 ]
 
@@ -42,9 +49,10 @@ PageSize = Annotated[
     """
     hai-cli list                         your tasks, newest first
     hai-cli list -a --state running      everybody's that run
-    hai-cli list -o json | jq '.[].id'   for programs
+    hai-cli list -o json | jq '.[].id'   all of them, for programs
+    hai-cli list --sort -nodes           the widest of all tasks first
     hai-cli list --fields id,name,why    chosen columns
-    hai-cli list --array 12              the tasks of an array
+    hai-cli list --array @last           the tasks of the array submitted last
     hai-cli list -w                      keep watching
     """,
     lists=True,
@@ -58,40 +66,71 @@ def list_tasks(  # noqa: PLR0913 (one parameter per option)
     group: Group = None,
     name: Name = None,
     array: ArrayFilter = None,
-    page: Page = 1,
-    page_size: PageSize = 12,
+    page: Page = None,
+    page_size: PageSize = None,
     watch: Watch = False,
 ) -> None:
-    """List tasks, newest first."""
-    params = {
+    """List tasks, newest first. People get a page and the number of all; the formats for programs
+    (-o json, jsonl, yaml, csv, name, and -q) give all, or the page that is asked for. Filters and
+    --sort work on all tasks."""
+    filters = {
         "user": user or ("all" if everyone else None),
         "state": [part for text in state or () for part in text.split(",")],
         "group": group,
         "name": name,
         "array": array,
-        "page": page,
-        "page_size": page_size,
     }
+    paged = session.output.format.is_for_people or (page, page_size) != (None, None)
+    place = Place(page or 1, page_size or PEOPLES_PAGE) if paged else None
+    if page == 0 or page_size == 0:
+        raise InvalidInput("pages and their sizes begin with 1", hint="-p 1 is the first page")
 
     def show() -> None:
-        answer = session.client.call("tasks", params=params)
-        session.output.rows(answer["tasks"], tasks_layout(session.now))
-        if not watch:
-            _tell_rest(session, answer)
+        if session.output.fields == ("help",):
+            session.output.rows((), tasks_layout(session.now))
+        elif place is None:
+            session.output.rows(all_tasks(session, filters), tasks_layout(session.now))
+        else:
+            _show_page(session, filters, place, quiet=watch)
 
     watching(session, show, watch=watch)
 
 
-def _tell_rest(session: Session, answer: Mapping[str, Any]) -> None:
-    if not session.output.format.is_for_people:
-        return
-    shown, total = len(answer["tasks"]), int(answer["total"])
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of a list; `page` counts from 1."""
+
+    page: int
+    size: int
+
+
+def _show_page(
+    session: Session, filters: Mapping[str, Any], place: Place, *, quiet: bool = False
+) -> None:
+    """A page of all tasks in their order, and the number of all for people."""
+    layout = tasks_layout(session.now)
+    if session.output.sort:
+        counted = Counted(all_tasks(session, filters))
+        first = (place.page - 1) * place.size
+        session.output.rows(counted, layout, first=first, count=place.size)
+        total, shown = counted.count, max(0, min(place.size, counted.count - first))
+    else:
+        params = {**filters, "page": place.page, "page_size": place.size}
+        answer = session.client.call("tasks", params=params)
+        session.output.rows(answer["tasks"], layout)
+        total, shown = int(answer["total"]), len(answer["tasks"])
+    if session.output.format.is_for_people and not quiet:
+        _tell_rest(session, place, shown, total)
+
+
+def _tell_rest(session: Session, place: Place, shown: int, total: int) -> None:
     if total == 0:
         session.stderr.say("no tasks")
     elif shown < total:
-        page, size = int(answer["page"]), int(answer["page_size"])
-        pages = -(-total // size)
-        session.stderr.say(f"{shown} of {total} tasks, page {page} of {pages} (-p N for another)")
+        pages = -(-total // place.size)
+        session.stderr.say(
+            f"{shown:,} of {total:,} tasks, page {place.page:,} of {pages:,} (-p N for another)"
+        )
 
 
 @verb(
@@ -101,12 +140,18 @@ def _tell_rest(session: Session, answer: Mapping[str, Any]) -> None:
     hai-cli status 12
     hai-cli status train.py -o json
     hai-cli status @last -w
+    hai-cli status '12_[7]'              a task of array 12
+    hai-cli status '12_[*]'              how many of them are in which state
     """,
     lists=True,
 )
 def status(session: Session, exp: Exp, *, exp_type: ExpType = "auto", watch: Watch = False) -> None:
-    """One task and its workers, rank by rank. JSON and YAML hold the whole task."""
+    """One task and its workers, rank by rank. JSON and YAML hold the whole task. Of an array, as
+    12_[*] or 12_[0-9]: how many are in which state, and its tasks as `list` shows them."""
     ref = resolve_ref(exp, exp_type)
+    if array_ref(ref) is not None:
+        watching(session, lambda: _show_array(session, ref), watch=watch)
+        return
 
     def show() -> None:
         task = session.client.call("task", ref=ref)
@@ -119,6 +164,14 @@ def status(session: Session, exp: Exp, *, exp_type: ExpType = "auto", watch: Wat
             _show_rest(session, task)
 
     watching(session, show, watch=watch)
+
+
+def _show_array(session: Session, ref: str) -> None:
+    if not session.output.format.is_for_people:
+        session.output.rows(members(session, ref), tasks_layout(session.now))
+        return
+    session.output.text(f"{ref}: {states_line(session, ref)}\n\n")
+    _show_page(session, {"user": "all", "array": ref}, Place(1, PEOPLES_PAGE))
 
 
 def _show_rest(session: Session, task: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from hai.client.experiments import (
 )
 from hai.client.profile import Profile, save_profile
 from hai.errors import InvalidInput, NotFound
-from tests.unit.cli.peer import Peer, Reply, sse, task_view
+from tests.unit.cli.peer import Peer, Reply, Request, sse, task_view
 
 API = "/api/v1"
 ROOT = Path(__file__).parents[3]
@@ -73,11 +73,16 @@ async def test_attributes_have_both_names(peer: Peer) -> None:
 
 
 async def test_by_chain_id(peer: Peer) -> None:
-    def page(*tasks: object) -> Reply:
-        return Reply(body={"tasks": list(tasks), "total": 2, "page": 1, "page_size": 1})
+    views = {3: task_view(id=3, chain_id="c-1"), 2: task_view(id=2, chain_id="c-2")}
 
-    views = [task_view(id=1, chain_id="c-1"), task_view(id=2, chain_id="c-2")]
-    peer.on("GET", f"{API}/tasks", lambda request: page(views[int(request.query["page"][0]) - 1]))
+    def page(request: Request) -> Reply:
+        before = int(request.query.get("before", ["4"])[0])
+        page = request.query.get("page", ["1"])[0]
+        task_id = 2 if before == 3 or page == "2" else 3
+        after = 3 if task_id == 3 else None
+        return Reply(body={"tasks": [views[task_id]], "total": 2, "next": after})
+
+    peer.on("GET", f"{API}/tasks", page)
     assert (await get_experiment("c-2")).id == 2
     with pytest.raises(NotFound):
         await get_experiment("c-3")

@@ -1,10 +1,12 @@
 """The notation of arrays."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core.array_spec import ArraySpec, array_ref, member_name
+from hai.core.array_spec import ArrayRef, ArraySpec, member_name
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,22 @@ def test_any_text_is_an_array_or_refused_in_words(text: str) -> None:
 
 
 def test_references_to_a_whole_array() -> None:
-    assert array_ref("12_[*]") == 12
-    assert [array_ref(text) for text in ("12", "x_[*]", "12_[3]", "12_[*]x")] == [None] * 4
+    assert ArrayRef.parse("12_[*]") == ArrayRef(12)
+    assert ArrayRef.parse("12_[3]") == ArrayRef(12, (3,))
+    assert ArrayRef.parse("12_[0-2,9]") == ArrayRef(12, (0, 1, 2, 9))
+    assert ArrayRef.parse("12_[0-4:2]") == ArrayRef(12, (0, 2, 4))
+    others = ("12", "x_[*]", "12_[*]x", "12_[]", "12_[a]", "12_[%1]", "@last", "", "_[1]", "12_1")
+    assert [ArrayRef.parse(text) for text in others] == [None] * len(others)
+
+
+@pytest.mark.parametrize("ref", ["12_[3-1]", "12_[1,1]", "12_[,]", "12_[-]", "12_[0-9:0]"])
+def test_members_that_cannot_be(ref: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(ref)):
+        ArrayRef.parse(ref)
+
+
+def test_a_reference_names_no_more_members_than_can_be_asked_for() -> None:
+    assert ArrayRef.parse("1_[0-99999]") is not None
+    with pytest.raises(ValueError, match="100,000"):
+        ArrayRef.parse("1_[0-100000]")
     assert member_name("train.py", 3) == "train.py_[3]"

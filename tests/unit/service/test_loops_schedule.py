@@ -118,7 +118,9 @@ async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> N
     task = await bench.task(victim)
     assert (task.state, task.priority) == (TaskState.SUSPENDING, Priority.NORMAL)
     assert f"needed by task {heir}" in task.why
-    events = [event.draft.kind for event in await bench.store.events(0, where=EventFilter(task_id=victim))]
+    events = [
+        event.draft.kind for event in await bench.store.events(0, where=EventFilter(task_id=victim))
+    ]
     assert events[-2:] == ["task.demoted", "task.suspending"]
 
 
