@@ -131,22 +131,13 @@ def _environments(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _options(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
+    from hai.client.document import parse_option
+
     options: dict[str, Any] = {}
     venv = inherited_venv(environ) if wishes.inherit else None
     if venv:
         options["py_venv"] = venv
     for pair in wishes.options:
         key, value = parse_pair(pair, "option", "--options a.b.c=value")
-        set_path(options, key, _yaml_value(value, pair))
+        set_path(options, key, parse_option(value, key, f"--options {pair}"))
     return {**options, **wishes.turn}
-
-
-def _yaml_value(text: str, pair: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InvalidInput(
-            f"the value in --options {pair!r} is no YAML", hint="put quotes around it"
-        ) from None

@@ -87,7 +87,7 @@ def resolve_ref(text: str, kind: str = "auto") -> str:
 
 
 def _name_in(path: str) -> str:
-    from hai.client.experiments import load_document
+    from hai.client.document import load_document
 
     if not Path(path).is_file():
         raise NotFound(f"no file {path!r}", hint="give an existing run document, or a task's name")

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import io
 import json
 import uuid
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hai.client.document import load_document
 from hai.client.events import decode_events
 from hai.client.plain import PlainClient, error_from_body
 from hai.client.profile import load_profile
 from hai.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    Document = str | os.PathLike[str] | io.TextIOBase | Mapping[str, Any]
+    from hai.client.document import Document
 
 PAGE_SIZE = 100
 # The original's names for what the view calls otherwise.
@@ -191,59 +188,6 @@ def _original_states(filters: Mapping[str, Any]) -> list[str] | None:
     if chosen == []:
         raise InvalidInput("no task can be in both lists of states", hint="give one of the lists")
     return chosen
-
-
-def load_document(document: Document) -> dict[str, Any]:
-    """The run document as a mapping; InvalidInput when it is none, NotFound when there is no file.
-
-    Text with a line break or a brace is the document itself, other text is a path.
-    """
-    if isinstance(document, Mapping):
-        return dict(document)
-    if isinstance(document, io.TextIOBase):
-        return parse_document(document.read(), "the given stream")
-    if isinstance(document, str) and ("\n" in document or "{" in document):
-        return parse_document(document, "the given text")
-    try:
-        text = Path(document).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFound(f"no file {str(document)!r}", hint="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(
-            f"can not read {str(document)!r}: {why}", hint="check the path"
-        ) from None
-    return parse_document(text, str(document))
-
-
-def parse_document(text: str, source: str) -> dict[str, Any]:
-    """JSON always, YAML when pyyaml is there. InvalidInput names `source`."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = _parse_yaml(text, source)
-    if not isinstance(found, dict):
-        raise InvalidInput(
-            f"{source} is no run document", hint="it starts with `version: 2` and has a `spec:`"
-        )
-    return found
-
-
-def _parse_yaml(text: str, source: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise InvalidInput(
-            f"{source} is not JSON, and reading YAML needs pyyaml here",
-            hint="pass a mapping or JSON, or install pyyaml in this environment",
-        ) from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it can not be parsed"
-        raise InvalidInput(f"{source}{where}: {problem}", hint="it must be YAML or JSON") from None
 
 
 def _reference(positional: Any, named: Mapping[str, Any]) -> Any:

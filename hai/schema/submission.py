@@ -1,5 +1,6 @@
 """What a user submits: the run yaml, schema version 2, as the original's users write it."""
 
+import math
 import re
 import shlex
 from typing import Any, Literal, Self
@@ -15,6 +16,7 @@ from hai.core.types import Priority
 MAX_NAME = 511
 MAX_COMMAND = 2047
 MAX_NODES = 100_000
+_MEMBER = re.compile(r"\d{1,18}_\[.*\]", re.ASCII)
 _BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
 
 
@@ -135,13 +137,16 @@ class Submission(BaseModel):
     def _name(cls, value: str) -> str:
         if _BAD_NAME.search(value):
             raise ValueError("a name has no ( ) / and no control characters")
-        if value.isdigit() or value.startswith("@"):
-            raise ValueError("a name must not look like an id: digits only, or a leading @")
+        if value.isdigit() or value.startswith("@") or _MEMBER.fullmatch(value):
+            raise ValueError(
+                "a name must not look like an id: digits only, a leading @, or as 12_[7]"
+            )
         return value
 
     @field_validator("options", mode="before")
     @classmethod
     def _options(cls, value: Any) -> Any:
+        _require_finite(value, "options")
         return {} if value is None else value
 
     @model_validator(mode="after")
@@ -182,6 +187,18 @@ def priority_level(value: object) -> Priority:
         return Priority(value)
     levels = ", ".join(f"{level.name} ({level.value})" for level in Priority)
     raise ValueError(f"{value!r} is no priority; choose one of {levels}")
+
+
+def _require_finite(value: Any, key: str) -> None:
+    """ValueError names the number that JSON, in which the document is kept, does not know."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key} is {value}, which is no number that can be kept")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _require_finite(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_finite(item, f"{key}[{index}]")
 
 
 def _number(options: dict[str, Any], key: str, least: float) -> None:

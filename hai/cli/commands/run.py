@@ -83,7 +83,7 @@ def _override(document: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 def _read(file: str) -> dict[str, Any]:
-    from hai.client.experiments import load_document, parse_document
+    from hai.client.document import load_document, parse_document
 
     if file != "-":
         return load_document(Path(file))
