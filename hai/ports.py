@@ -361,6 +361,7 @@ class Launcher(Protocol):
     """Starts and ends workers on nodes. Everything is idempotent under the worker's key."""
 
     name: str  # matches Node.launcher
+    takes_images: bool  # whether it starts a worker in the image that its task names
 
     async def open(self) -> None: ...
 

@@ -21,17 +21,18 @@ def parse_duration(text: str) -> float:
 
 def parse_since(text: str, now: float) -> str:
     """RFC 3339 of a duration before `now` (Unix seconds) or of a date and time as given."""
-    if is_duration(text):
-        return rfc3339(now - parse_duration(text))
     try:
-        moment = datetime.fromisoformat(text.strip())
+        if is_duration(text):
+            return rfc3339(now - parse_duration(text))
+        # A time without a zone is the reader's own.
+        return rfc3339(datetime.fromisoformat(text.strip()).astimezone(UTC).timestamp())
+    except OverflowError:
+        raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None
     except ValueError:
         raise InvalidInput(
             f"{text!r} is neither a duration nor a time",
             hint="write 10m, or 2030-01-31T12:00:00Z",
         ) from None
-    # A time without a zone is the reader's own.
-    return rfc3339(moment.astimezone(UTC).timestamp())
 
 
 def rfc3339(at: float) -> str:

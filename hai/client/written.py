@@ -105,7 +105,7 @@ def _from_yaml(text: str, source: str) -> Written:
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
             if kind is yaml.ScalarNode and implicit[0]:
                 return _PLAIN
-            return super().resolve(kind, value, implicit)
+            return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
     try:
         root = yaml.compose(text, Loader=Loader)

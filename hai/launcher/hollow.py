@@ -175,6 +175,7 @@ class HollowLauncher:
     """hai.ports.Launcher without any process behind it."""
 
     name = "hollow"
+    takes_images = False
 
     def __init__(
         self, clock: Clock, report: Report, heartbeat_seconds: float = HEARTBEAT_SECONDS

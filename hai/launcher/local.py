@@ -53,6 +53,7 @@ class LocalLauncher:
     """
 
     name = "local"
+    takes_images = False
 
     def __init__(
         self,

@@ -112,7 +112,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     board = Board()
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
-    cache = ClusterCache(store, clock)
+    launchers: dict[str, Launcher] = {}  # filled below: the hollow one reports to a service
+    cache = ClusterCache(store, clock, launchers)
     tasks = TaskService(
         store,
         bus,
@@ -134,7 +135,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     tokens = WorkerTokens(read_secret(settings))
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
-    launchers: dict[str, Launcher] = {local.name: local, hollow.name: hollow}
+    launchers.update({local.name: local, hollow.name: hollow})
     launching = Launching(
         store,
         Launchers(launchers),

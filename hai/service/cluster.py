@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hai.core.identity import User
 from hai.core.node import Group, Node
@@ -10,25 +10,35 @@ from hai.core.quota import EVERYONE, Quota, QuotaTable, parse_resource
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Launcher, Store
 from hai.service.access import require_admin
+from hai.service.imaging import imageless
 from hai.service.signals import EVENTS, SCHEDULE
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a submit is checked against: nodes per group (of any health) and quotas."""
+    """What a submit is checked against: nodes per group (of any health), quotas, and for each group
+    the launchers that know no images."""
 
     group_sizes: Mapping[GroupName, int]
     quotas: QuotaTable
+    imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
 
 
 class ClusterCache:
     """The shape of the cluster, read anew when older than `max_age_seconds` or dropped."""
 
-    def __init__(self, store: Store, clock: Clock, max_age_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        launchers: Mapping[str, Launcher] | None = None,
+        max_age_seconds: float = 2.0,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._launchers = {} if launchers is None else launchers
         self._max_age_seconds = max_age_seconds
         self._shape: Shape | None = None
         self._read_at = 0.0
@@ -54,9 +64,11 @@ class ClusterCache:
 
     async def _read(self) -> Shape:
         sizes = {group.name: 0 for group in await self._store.groups()}
-        for node in await self._store.nodes():
+        nodes = await self._store.nodes()
+        for node in nodes:
             sizes[node.group] = sizes.get(node.group, 0) + 1
-        return Shape(sizes, QuotaTable.of(await self._store.quotas()))
+        quotas = QuotaTable.of(await self._store.quotas())
+        return Shape(sizes, quotas, imageless(nodes, self._launchers))
 
 
 class ClusterService:

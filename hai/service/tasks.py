@@ -14,6 +14,7 @@ from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache
+from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submitting import (
     Members,
@@ -76,7 +77,7 @@ class TaskService:
         array = array_of(submission, self._max_array_size)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
         draft = draft_of(user, submission, self._group_of(submission), waits)
-        await self._check(draft)
+        await self._check(draft, submission.resource.image)
         return [draft] if array is None else unfold(draft, array)
 
     async def _add(self, drafts: Sequence[TaskDraft]) -> list[Task | HaiError]:
@@ -101,8 +102,9 @@ class TaskService:
         group, _, _zone = submission.resource.group.partition("#")
         return self._default_group if group in ("", "default") else group
 
-    async def _check(self, draft: TaskDraft) -> None:
-        """Refuse at once what can never run: unknown group, wider than the group or the quota."""
+    async def _check(self, draft: TaskDraft, image: str) -> None:
+        """Refuse at once what can never run: unknown group, wider than the group or the quota, an
+        image that its nodes cannot use."""
         shape = await self._cluster.shape()
         size = shape.group_sizes.get(draft.group)
         if size is None:
@@ -113,6 +115,7 @@ class TaskService:
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",
                 hint="ask for fewer nodes with -n; hai-cli nodes lists them",
             )
+        check_image(image, draft.group, shape.imageless.get(draft.group, ()))
         _check_quota(draft, shape.quotas)
 
     # finding

@@ -1,6 +1,8 @@
 """The dashboard: holds the model, keeps the feed running, carries out what belongs to no screen."""
 
+import asyncio
 import gc
+import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +77,7 @@ class HaiTop(Desk):
         self.history: dict[str, list[str]] = {}
         self.lost = ""
         self.failure: HaiError | None = None
+        self.ended_by: signal.Signals | None = None
         self._facts = Facts.of(self.model)
         self._notice: tuple[str, str, float] | None = None
         self._relay = Relay()
@@ -130,6 +133,17 @@ class HaiTop(Desk):
         self.say(f"{error.message}{' - ' + error.hint if error.hint else ''}", "bad")
 
     # life
+
+    def on_load(self) -> None:
+        """Before the terminal is taken over: who ends us from outside gets it back as it was."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._end_by, number)
+
+    def _end_by(self, number: signal.Signals) -> None:
+        asyncio.get_running_loop().remove_signal_handler(number)  # a second one ends us at once
+        self.ended_by = number
+        self.exit()
 
     def on_mount(self) -> None:
         self.run_command(self.start.view)

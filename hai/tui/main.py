@@ -65,7 +65,13 @@ def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
 def _run(profile: Profile, start: Start, *, mouse: bool) -> None:
     app = HaiTop(HaiClient(profile), start)
     app.connect()
-    app.run(mouse=mouse)
+    try:
+        app.run(mouse=mouse)
+    except OSError:
+        if app.ended_by is None:  # else the terminal itself went away
+            raise
+    if app.ended_by is not None:
+        raise SystemExit(128 + app.ended_by)
     if app.failure is not None and app.model.received_at is None:
         raise app.failure
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -231,4 +231,7 @@ def parse_time(text: str | None) -> float | None:
         ) from None
     if at.tzinfo is None:
         raise InvalidInput(f"{text!r} has no time zone", hint="end it with Z for UTC")
-    return at.timestamp()
+    try:
+        return at.astimezone(UTC).timestamp()
+    except OverflowError:
+        raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None

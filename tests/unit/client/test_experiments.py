@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from hai.client.document import load_document
 from hai.client.experiments import (
     create_experiment,
     create_experiment_v2,
     get_experiment,
     get_experiments,
-    load_document,
 )
 from hai.client.profile import Profile, save_profile
 from hai.errors import InvalidInput, NotFound
@@ -149,7 +149,8 @@ async def test_methods(peer: Peer) -> None:
 SCRIPT = """
 import asyncio, sys
 sys.modules["yaml"] = None
-from hai.client.experiments import create_experiment, load_document
+from hai.client.document import load_document
+from hai.client.experiments import create_experiment
 print(asyncio.run(create_experiment({"version": 2})).id)
 try:
     load_document("a: 1\\n")

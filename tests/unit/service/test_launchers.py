@@ -24,6 +24,7 @@ class Moody:
     """A launcher that hangs, refuses or answers, as the test says."""
 
     name = "moody"
+    takes_images = False
 
     def __init__(self) -> None:
         self.answer = asyncio.Event()
