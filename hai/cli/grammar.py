@@ -7,6 +7,7 @@ from hai.core.duration import is_duration, parse_seconds
 from hai.core.types import Priority
 from hai.errors import InvalidInput
 
+_EARLIEST = 0.0  # Unix seconds; a duration that reaches further back means everything
 _RANKS = re.compile(r"\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*")
 
 
@@ -23,7 +24,7 @@ def parse_since(text: str, now: float) -> str:
     """RFC 3339 of a duration before `now` (Unix seconds) or of a date and time as given."""
     try:
         if is_duration(text):
-            return rfc3339(now - parse_duration(text))
+            return rfc3339(max(now - parse_duration(text), _EARLIEST))
         # A time without a zone is the reader's own.
         return rfc3339(datetime.fromisoformat(text.strip()).astimezone(UTC).timestamp())
     except OverflowError:

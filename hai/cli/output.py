@@ -119,7 +119,7 @@ class Output:
         if self.fields == ("help",):
             self._field_help(layout)
             return
-        self._check(layout)
+        self.require_known(layout)
         chosen = self._sorted(items, layout)
         if first or count is not None:
             chosen = islice(chosen, first, None if count is None else first + count)
@@ -177,7 +177,7 @@ class Output:
             case Format.TABLE | Format.WIDE:
                 return iter([self._table(list(items), self._columns(layout))])
 
-    def _check(self, layout: Layout) -> None:
+    def require_known(self, layout: Layout) -> None:
         """InvalidInput for fields that this list does not have."""
         for name in (*self.fields, *([self.sort.lstrip("-")] if self.sort else ())):
             self._known(name, layout)

@@ -364,3 +364,17 @@ async def test_listing_is_filtered(store: Store) -> None:
     assert await found(TaskQuery(name_contains="%_")) == [a]
     assert await found(TaskQuery(name_contains="py", user=BOB)) == [c]
     assert await found(TaskQuery(user=UserName("nobody"))) == []
+
+
+async def test_reading_on_behind_an_id_shifts_nothing(store: Store) -> None:
+    tasks = await add(store, *(make.task_draft() for _ in range(5)))
+    first = await store.list_tasks(TaskQuery(page_size=2))
+    later = await add(store, *(make.task_draft() for _ in range(2)))
+    found, before = list(first.tasks), first.tasks[-1].id
+    while page := (await store.list_tasks(TaskQuery(page_size=2, before=before))).tasks:
+        found += page
+        before = page[-1].id
+    assert found == tasks[::-1]
+    behind = await store.list_tasks(TaskQuery(page_size=2, before=tasks[2].id))
+    assert behind.total is None
+    assert (await store.list_tasks(TaskQuery(page_size=1))).tasks == (later[-1],)

@@ -196,6 +196,8 @@ async def test_an_array_is_named_by_its_first_member(store: Store) -> None:
     assert await store.tasks([task.id for task in array]) == array
     page = await store.list_tasks(TaskQuery(array=array[0].id))
     assert list(page.tasks) == array[::-1]
+    some = TaskQuery(array=array[0].id, indices=frozenset({20, 0, 5}))
+    assert list((await store.list_tasks(some)).tasks) == [array[2], array[0]]
     assert [(c.array, c.array_limit) for c in await store.claims([array[1].id])] == [
         (array[0].id, 2)
     ]

@@ -109,6 +109,7 @@ def _show_page(
 ) -> None:
     """A page of all tasks in their order, and the number of all for people."""
     layout = tasks_layout(session.now)
+    session.output.require_known(layout)
     if session.output.sort:
         counted = Counted(all_tasks(session, filters))
         first = (place.page - 1) * place.size
