@@ -17,7 +17,7 @@ from hai import __version__
 ARCHIVE_NAME = "agent.pyz"
 SDK_MODULES = (
     *("__init__", "training", "control", "health"),
-    *("experiments", "events", "plain", "profile", "routes"),
+    *("experiments", "document", "written", "events", "plain", "profile", "routes"),
 )
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first moment
 _BUILD_ONLY = frozenset({"build.py", "__main__.py"})
