@@ -68,7 +68,7 @@ def _run_on(site: LocalSite, order: Order, result: Result, say: Say) -> None:
     try:
         _inject_all(Scene(site, load, chance), order, result, say)
         load.stop()
-        say(f"{len(load.asked)} tasks; waiting for their end")
+        say(f"{len(load.asked)} tasks; waiting for their end, then checking")
         result.violations += check(site, load)
     except Violation as error:
         result.violations.append(str(error))

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from scripts.chaos_driver.load import UNFINISHED, Asked, Load
+from scripts.chaos_driver.load import UNFINISHED, Asked, Load, Query
 from scripts.chaos_driver.programs import Mark, held_locks, read_marks
 from scripts.chaos_driver.site import LocalSite, wait_for
 
@@ -21,7 +21,7 @@ def page_through(client: httpx2.Client, *states: str) -> list[dict[str, Any]]:
     """Everybody's tasks in these states (all of them: none given)."""
     tasks: list[dict[str, Any]] = []
     for page in range(1, 10_000):
-        query = {"user": "all", "state": states, "page": page, "page_size": 100}
+        query: Query = {"user": "all", "state": states, "page": page, "page_size": 100}
         found = client.get("/tasks", params=query).raise_for_status().json()["tasks"]
         tasks += found
         if len(found) < 100:

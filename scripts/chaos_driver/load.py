@@ -19,6 +19,7 @@ LIMIT_SECONDS = 3  # of the tasks with --time
 KILLED = ("failed", 137)
 STOPPED = ("stopped", None)
 UNFINISHED = ("queued", "starting", "running", "suspending", "suspended", "stopping")
+Query = dict[str, str | int | tuple[str, ...]]
 Outcome = tuple[str, int | None]
 
 
@@ -145,7 +146,7 @@ class Load:
         return None
 
     def _is_full(self, client: httpx2.Client) -> bool:
-        query = {"user": "all", "state": UNFINISHED, "page_size": 1}
+        query: Query = {"user": "all", "state": UNFINISHED, "page_size": 1}
         reply = self._ask(lambda: client.get("/tasks", params=query))
         return reply is None or int(reply.json()["total"]) >= MOST_UNFINISHED
 
