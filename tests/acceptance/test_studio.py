@@ -52,7 +52,7 @@ class Studio:
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
                 start_new_session=True,
             )
-        wait_until(lambda: "listening" in self.log.read_text(), 40, what="Studio")
+        wait_until(lambda: "listening" in self.log.read_text(), what="Studio")
 
     def dashboards(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -180,14 +180,14 @@ async def test_a_wrong_token_is_refused(page: Page, studio: Studio) -> None:
 
 
 async def test_log_out_ends_the_dashboard(page: Page, studio: Studio) -> None:
-    await async_wait_until(lambda: not studio.dashboards(), 20, what="the end of earlier ones")
+    await async_wait_until(lambda: not studio.dashboards(), what="the end of earlier ones")
     await log_in(page, studio, "bob", studio.live.tokens["bob"])
     await page.has("#desk")
     await page.shows("nodes free")
     assert len(studio.dashboards()) == 1
     await page.click("#bar button")
     await page.has("input[name=token]")
-    await async_wait_until(lambda: not studio.dashboards(), 20, what="its end")
+    await async_wait_until(lambda: not studio.dashboards(), what="its end")
 
 
 # with requests of one's own
@@ -337,7 +337,7 @@ async def test_limits_of_visitors_and_idle_time(
         async with asyncio.timeout(40):
             while not socket.closed:
                 await socket.receive()
-        await async_wait_until(lambda: not studio.dashboards(), 20, what="the dashboard's end")
+        await async_wait_until(lambda: not studio.dashboards(), what="the dashboard's end")
         page = await client.get(studio.url, headers={"Cookie": f"hai_studio={root}"})
         assert "Log in" in await page.text()
 
