@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 from hai.core.types import TaskId, WorkerState
 from hai.ports import WorkerPhase
 from tests.unit.service.loop_bench import LoopBench, key_of
-from tests.waiting import PATIENCE_SECONDS
+
+PATIENCE_SECONDS = 10.0
 
 
 async def test_what_is_wanted_stays(bench: LoopBench) -> None:
