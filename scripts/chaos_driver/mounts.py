@@ -79,8 +79,12 @@ class Disk:
         _run("mount", "-o", "remount,bind,rw", str(self.folder))
         _run("umount", "--lazy", str(self.folder))
 
-    def remove(self) -> None:
+    def remove(self, *, keep: bool) -> None:
+        """Unmount it; `keep`: what it held stays in `data-kept` beside it."""
         if not self.trouble:
+            self.empty()
+            if keep:
+                _run("cp", "-a", str(self.folder), str(self.folder.with_name("data-kept")))
             _run("umount", "--lazy", str(self.folder))
         with suppress(OSError):
             self.image.unlink(missing_ok=True)

@@ -203,10 +203,12 @@ def local_site(nodes: int) -> Iterator[LocalSite]:
     disk = Disk(folder / "data")
     site = LocalSite(folder, disk, JumpingClock(folder / "clock"), nodes)
     disk.prepare()
+    is_good = False
     try:
         site.run()
         yield site
+        is_good = True
     finally:
         site.kill()
-        disk.remove()
+        disk.remove(keep=not is_good)
     shutil.rmtree(folder, ignore_errors=True)

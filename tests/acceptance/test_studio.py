@@ -20,7 +20,7 @@ from hai.studio.front import Door, Front
 from tests.acceptance.browser import Page, chromium, tab
 from tests.acceptance.person import Person
 from tests.live import REPOSITORY, Live, free_port
-from tests.waiting import async_wait_until, wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
@@ -232,7 +232,7 @@ def cookie_of(reply: aiohttp.ClientResponse) -> str:
 
 async def hears(socket: aiohttp.ClientWebSocketResponse, text: bytes) -> None:
     seen = b""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for message in socket:
             seen += message.data if isinstance(message.data, bytes) else b""
             if text in seen:
@@ -283,7 +283,7 @@ async def test_the_second_page_of_a_visitor_takes_over(visitor: Visitor) -> None
     await hears(first, b"HAI")
     second = await visitor.socket(cookie_of(reply))
     await hears(second, b"HAI")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not first.closed:
             await first.receive()
     await second.send_str('["stdin"]')  # what is no message is passed over
@@ -295,7 +295,7 @@ async def test_the_second_page_of_a_visitor_takes_over(visitor: Visitor) -> None
 
 
 async def hears_pong(socket: aiohttp.ClientWebSocketResponse) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT and "pong" in message.data:
                 return
@@ -334,7 +334,7 @@ async def test_limits_of_visitors_and_idle_time(
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await visitor.socket(other)
         assert refused.value.status == 503
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not socket.closed:
                 await socket.receive()
         await async_wait_until(lambda: not studio.dashboards(), what="the dashboard's end")
