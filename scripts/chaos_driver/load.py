@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from scripts.chaos_driver.programs import has_control_groups
 from scripts.chaos_driver.site import LocalSite
 
 USERS = ("ada", "bob", "eve")
@@ -66,6 +67,7 @@ KINDS: Mapping[str, Kind] = {
     "stubborn": Kind("stubborn", (10, 30), levels=("LOW",)),
     "shell": Kind("plain", (5, 20), codes=(0, 4), entrypoint="wrap.sh", weight=2),
     "child": Kind("child", (5, 15), weight=2),
+    "hidden": Kind("hidden", (5, 15)),
     "urgent": Kind("plain", (5, 15), nodes=(1, 2, 3), levels=("HIGH",), weight=4),
     "array": Kind("plain", (1, 8), options={"array": "0-3%2"}),
     "retry": Kind("tries", (5, 20), options=_AGAIN, outcome=("succeeded", 0), weight=2),
@@ -86,6 +88,9 @@ class Load:
         self._is_abandoned = threading.Event()
         self._thread = threading.Thread(target=self._go, name="load")
         self._count = 0
+        self.kinds = dict(KINDS)
+        if not has_control_groups():
+            del self.kinds["hidden"]
         self.tokens: dict[str, str] = {}
         self.asked: dict[int, Asked] = {}
         self.refused: list[str] = []  # what was refused though it was right
@@ -151,8 +156,8 @@ class Load:
         return reply is None or int(reply.json()["total"]) >= MOST_UNFINISHED
 
     def _submit_one(self, client: httpx2.Client, user: str) -> None:
-        name = self._chance.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
-        kind = KINDS[name]
+        name = self._chance.choices(list(self.kinds), [k.weight for k in self.kinds.values()])[0]
+        kind = self.kinds[name]
         nodes, code = self._chance.choice(kind.nodes), self._chance.choice(kind.codes)
         self._count += 1
         document = {

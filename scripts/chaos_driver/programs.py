@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,21 @@ sys.exit(code)
 WRAP = """set -o pipefail
 ./work.py "$@" | cat
 """
+
+
+def has_control_groups() -> bool:
+    """Whether a group can be made beside our own: only there is a child found that has left its
+    session, its parent and its environment behind once its agent is dead."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        mounts = [name for name in names.split(",") if name in ("freezer", "pids")]
+        for mount in mounts or ([] if names else ["", "unified"]):
+            probe = Path("/sys/fs/cgroup", mount, path.lstrip("/"), f"hai-chaos-{os.getpid()}")
+            with suppress(OSError):
+                probe.mkdir()
+                probe.rmdir()
+                return True
+    return False
 
 
 def write_programs(folder: Path, nodes: list[str]) -> None:
