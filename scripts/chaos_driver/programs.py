@@ -64,10 +64,16 @@ def leave(signum, frame):
     os._exit(128 + signum)
 
 
-if mode in ("term", "usr1"):
+def note_signal(signum, frame):
+    global is_asked
+    is_asked = True
+
+
+is_asked = False
+if mode == "term":
     signal.signal(signal.SIGTERM, leave)
 if mode == "usr1":
-    signal.signal(signal.SIGUSR1, leave)
+    signal.signal(signal.SIGUSR1, note_signal)
 if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if mode == "child":
@@ -79,7 +85,9 @@ is_acknowledged = False
 while step < steps:
     time.sleep(0.1)
     step += 1
-    if mode == "saver" and os.path.exists(env["HAI_SUSPEND_FILE"]):
+    if mode == "saver":
+        is_asked = os.path.exists(env["HAI_SUSPEND_FILE"])
+    if is_asked:
         is_acknowledged = is_acknowledged or tell("ack")
         save(step)
         while is_acknowledged and not tell("saved"):
