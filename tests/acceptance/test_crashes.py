@@ -77,7 +77,7 @@ def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
         assert starts == 1, f"{mark.name} was started {starts} times"
     assert len({mark.name.split(".")[0] for mark in marks.iterdir()}) == len(expected)
     wait_until(lambda: not live.programs(), what="no program left over")
-    wait_until(lambda: not live.agents(), what="no agent left over")
+    wait_until(lambda: not live.agents(), 30, what="no agent left over")
 
 
 def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
@@ -108,7 +108,7 @@ def test_a_killed_agent_fails_its_attempt_and_the_gang_is_stopped(live: Live) ->
     assert "rank 1 on training-1" in done["why"]
     assert "agent" in done["why"]
     wait_until(lambda: not live.programs(), what="no program left over")
-    wait_until(lambda: not live.agents(), what="no agent left over")
+    wait_until(lambda: not live.agents(), 30, what="no agent left over")
     again = live.submit(name="sleep.py", nodes=4)
     live.wait(again, "running")
 
@@ -151,7 +151,7 @@ def _restart_under_load(live: Live, postgres: EmbeddedPostgres) -> None:
                 wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
                 postgres.stop("immediate")
                 postgres.start()
-                wait_until(live.is_ready, what="the server is ready again")
+                wait_until(live.is_ready, 30, what="the server is ready again")
         finally:
             is_over.set()
         more = submitter.result()
