@@ -14,11 +14,16 @@ import pytest
 _CHECK = "import sys, ssl, zlib; sys.exit(sys.version_info[:2] != (3, 8))"
 
 
-def _candidates() -> Iterator[str]:
-    roots = [os.environ.get("PYENV_ROOT", ""), os.path.expanduser("~/.pyenv")]  # noqa: PTH111
+def _roots() -> list[str]:
+    """Folders of pyenv; HOME may be another one than that of whoever runs the tests."""
+    roots = [os.environ.get("PYENV_ROOT", ""), f"{Path.home()}/.pyenv"]
     with suppress(KeyError):
-        roots.append(f"{pwd.getpwuid(os.getuid()).pw_dir}/.pyenv")  # HOME may be another one
-    for root in filter(None, roots):
+        roots.append(f"{pwd.getpwuid(os.getuid()).pw_dir}/.pyenv")
+    return [root for root in roots if root]
+
+
+def _candidates() -> Iterator[str]:
+    for root in _roots():
         yield from map(str, sorted(Path(root, "versions").glob("3.8.*/bin/python"), reverse=True))
     for folder in os.get_exec_path():
         if found := shutil.which("python3.8", path=folder):
@@ -34,14 +39,16 @@ def _runs(python: str) -> bool:
     return done.returncode == 0
 
 
-@functools.cache
-def _found() -> tuple[str, str]:
+def find() -> tuple[str, str]:
     """The interpreter, or "" and why there is none."""
     tried = list(dict.fromkeys(_candidates()))
     for python in tried:
         if _runs(python):
             return python, ""
     return "", f"cannot run: {', '.join(tried)}" if tried else "none is installed"
+
+
+_found = functools.cache(find)
 
 
 def python_3_8() -> str:

@@ -12,7 +12,8 @@ from scripts.chaos_driver.checks import check
 from scripts.chaos_driver.faults import LOCAL, Fault, Scene
 from scripts.chaos_driver.load import Load
 from scripts.chaos_driver.programs import write_programs
-from scripts.chaos_driver.site import LocalSite, Violation, local_site
+from scripts.chaos_driver.site import LocalSite, local_site
+from scripts.chaos_driver.waiting import Violation
 
 NODES = 4
 LONGEST_PAUSE_SECONDS = 1.5  # between two faults

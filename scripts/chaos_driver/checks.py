@@ -10,7 +10,8 @@ import httpx2
 
 from scripts.chaos_driver.load import UNFINISHED, Asked, Load, Query
 from scripts.chaos_driver.programs import Mark, held_locks, read_marks
-from scripts.chaos_driver.site import LocalSite, wait_for
+from scripts.chaos_driver.site import LocalSite
+from scripts.chaos_driver.waiting import wait_for
 
 STILL_SECONDS = 240.0  # nothing changes for so long: it is stuck
 QUIET_SECONDS = 90.0  # for processes and nodes after the last task

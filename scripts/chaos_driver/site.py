@@ -6,12 +6,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import psutil
@@ -19,6 +17,7 @@ import yaml
 
 from scripts.chaos_driver.clock import JumpingClock
 from scripts.chaos_driver.mounts import Disk
+from scripts.chaos_driver.waiting import Violation, wait_for
 
 _BIN = Path(sys.executable).parent
 RECOVERY_SECONDS = 180.0  # of a machine that is busy with other things
@@ -32,18 +31,6 @@ SETTINGS = {
     "HAI_SUSPEND__TERM_SECONDS": "2",
     "HAI_SUSPEND__GRACE_SECONDS": "10",
 }
-
-
-class Violation(Exception):
-    """A promise was not kept."""
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, step_seconds: float = 0.05) -> Any:
-    """The first true value; the last one when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < deadline:
-        time.sleep(step_seconds)
-    return value
 
 
 class LocalSite:

@@ -7,8 +7,9 @@ from contextlib import suppress
 import psutil
 
 from scripts.chaos_driver.faults import Scene, local
-from scripts.chaos_driver.load import KILLED
-from scripts.chaos_driver.site import LocalSite, wait_for
+from scripts.chaos_driver.kinds import KILLED
+from scripts.chaos_driver.site import LocalSite
+from scripts.chaos_driver.waiting import wait_for
 
 LOST_AFTER_SECONDS = 15.0
 

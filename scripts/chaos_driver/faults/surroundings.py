@@ -10,7 +10,8 @@ import psycopg
 
 from scripts.chaos_driver.faults import Scene, local
 from scripts.chaos_driver.faults.processes import hold, pause
-from scripts.chaos_driver.site import LocalSite, wait_for
+from scripts.chaos_driver.site import LocalSite
+from scripts.chaos_driver.waiting import wait_for
 
 JUMPS = {
     "+2 h": 7200.0,

@@ -14,7 +14,8 @@ import scripts.chaos_driver.campaign  # noqa: F401 - registers all faults
 from scripts.chaos_driver.checks import check_task
 from scripts.chaos_driver.clock import JumpingClock
 from scripts.chaos_driver.faults import LOCAL
-from scripts.chaos_driver.load import KILLED, KINDS, STOPPED, Asked
+from scripts.chaos_driver.kinds import KILLED, KINDS, STOPPED
+from scripts.chaos_driver.load import Asked
 from scripts.chaos_driver.programs import WORK, Mark, held_locks, read_marks, write_programs
 
 GOOD = {"state": "succeeded", "exit_code": 0, "attempts": 1, "why": ""}
