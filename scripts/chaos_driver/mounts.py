@@ -19,7 +19,7 @@ def _run(*command: str) -> str:
 
 
 class Disk:
-    """The data folder; on a file system of its own where that can be had."""
+    """What the data folder lies on; a file system of its own where that can be had."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,10 +41,7 @@ class Disk:
         with self.image.open("wb") as image:
             image.truncate(DISK_BYTES)
         made = _run("mkfs.ext4", "-q", "-m", "0", str(self.image))
-        mounted = made or _run("mount", "-o", "loop", str(self.image), str(self.folder))
-        if not mounted:
-            (self.folder / "lost+found").rmdir()  # hai-up takes an empty folder only
-        return mounted
+        return made or _run("mount", "-o", "loop", str(self.image), str(self.folder))
 
     def fill(self, left_bytes: int) -> None:
         """Leave no more than this to anybody."""
@@ -80,11 +77,11 @@ class Disk:
         _run("umount", "--lazy", str(self.folder))
 
     def remove(self, *, keep: bool) -> None:
-        """Unmount it; `keep`: what it held stays in `data-kept` beside it."""
+        """Unmount it; `keep`: what it held stays in `disk-kept` beside it."""
         if not self.trouble:
             self.empty()
             if keep:
-                _run("cp", "-a", str(self.folder), str(self.folder.with_name("data-kept")))
+                _run("cp", "-a", str(self.folder), str(self.folder.with_name("disk-kept")))
             _run("umount", "--lazy", str(self.folder))
         with suppress(OSError):
             self.image.unlink(missing_ok=True)

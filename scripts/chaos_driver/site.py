@@ -43,7 +43,7 @@ class LocalSite:
         self.disk = disk
         self._size = nodes
         self.work = folder / "work"
-        self.data = disk.folder
+        self.data = disk.folder / "data"  # removable, unlike a mount point
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("HAI_", "MARSV2_"))}
         self.clock = clock
         self.environment = {**kept, "HOME": str(folder), **SETTINGS, **clock.variables}
@@ -187,7 +187,7 @@ def local_site(nodes: int) -> Iterator[LocalSite]:
     """A running site; its folder is removed unless the body raises."""
     folder = Path(tempfile.mkdtemp(prefix="hai-chaos-", dir="/tmp"))
     folder.chmod(0o711)
-    disk = Disk(folder / "data")
+    disk = Disk(folder / "disk")
     site = LocalSite(folder, disk, JumpingClock(folder / "clock"), nodes)
     disk.prepare()
     is_good = False
