@@ -107,7 +107,7 @@ class Live:
                 env=self.environment(),
                 start_new_session=True,
             )
-        wait_until(self.is_ready, 30, what="the server")
+        wait_until(self.is_ready, what="the server")
 
     def is_ready(self) -> bool:
         assert self.process is not None

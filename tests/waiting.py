@@ -7,11 +7,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# How long something may take that takes a moment on a quiet machine. It bounds how long a failing
+# test takes, never how quick the machine has to be.
+PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition"
+    condition: Callable[[], T], timeout: float = PATIENCE_SECONDS, *, what: str = "the condition"
 ) -> T:
     """The first true value of `condition`; AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
@@ -25,7 +28,7 @@ def wait_until(
 
 async def async_wait_until(
     condition: Callable[[], object],
-    timeout: float = 10.0,  # noqa: ASYNC109 (a deadline for many short awaits)
+    timeout: float = PATIENCE_SECONDS,  # noqa: ASYNC109 (a deadline for many short awaits)
     *,
     what: str = "the condition",
 ) -> None:

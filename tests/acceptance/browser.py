@@ -16,11 +16,10 @@ from typing import Any
 
 import aiohttp
 
-from tests.waiting import async_wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _STYLE = re.compile(rb"\x1b\[[0-9;:?]*[ -/]*[@-~]")
-_DEADLINE_SECONDS = 40.0
 
 
 def chromium() -> str | None:
@@ -73,7 +72,7 @@ class Page:
         if self.session_id:
             order["sessionId"] = self.session_id
         await self.socket.send_json(order)
-        async with asyncio.timeout(_DEADLINE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await future
         assert "error" not in answer, (method, answer)
         return answer.get("result", {})
@@ -89,7 +88,7 @@ class Page:
 
     async def loads(self) -> None:
         await async_wait_until(
-            lambda: self._is("document.readyState === 'complete'"), _DEADLINE_SECONDS, what="page"
+            lambda: self._is("document.readyState === 'complete'"), PATIENCE_SECONDS, what="page"
         )
 
     async def _is(self, script: str) -> bool:
@@ -98,7 +97,7 @@ class Page:
     async def has(self, selector: str) -> None:
         await async_wait_until(
             lambda: self._is(f"document.querySelector({selector!r}) !== null"),
-            _DEADLINE_SECONDS,
+            PATIENCE_SECONDS,
             what=selector,
         )
 
@@ -124,7 +123,7 @@ class Page:
         wanted = text.encode()
         await async_wait_until(
             lambda: wanted in _STYLE.sub(b"", bytes(self.received)),
-            _DEADLINE_SECONDS,
+            PATIENCE_SECONDS,
             what=f"{text!r} in the terminal",
         )
 

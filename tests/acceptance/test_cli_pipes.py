@@ -222,7 +222,7 @@ def test_logs_of_an_earlier_attempt(hai: Person) -> None:
     hai.submit("twice.sh", 'echo "attempt $HAI_ATTEMPT"\n[ "$HAI_ATTEMPT" = 2 ] || sleep 300\n')
     wait_until(lambda: hai("logs", "twice.sh").out == "attempt 1\n", what="the first attempt")
     assert hai("suspend", "twice.sh").code == 0
-    wait_until(lambda: state(hai, "twice.sh") == "suspended", 30, what="suspended")
+    wait_until(lambda: state(hai, "twice.sh") == "suspended", what="suspended")
     assert hai("resume", "twice.sh").code == 0
     assert hai("wait", "twice.sh").code == 0
     assert "attempt 2" in hai("logs", "twice.sh", "--attempt", "2").out

@@ -20,7 +20,7 @@ from hai.studio.front import Door, Front
 from tests.acceptance.browser import Page, chromium, tab
 from tests.acceptance.person import Person
 from tests.live import REPOSITORY, Live, free_port
-from tests.waiting import async_wait_until, wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
@@ -52,7 +52,7 @@ class Studio:
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
                 start_new_session=True,
             )
-        wait_until(lambda: "listening" in self.log.read_text(), 40, what="Studio")
+        wait_until(lambda: "listening" in self.log.read_text(), what="Studio")
 
     def dashboards(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -180,14 +180,14 @@ async def test_a_wrong_token_is_refused(page: Page, studio: Studio) -> None:
 
 
 async def test_log_out_ends_the_dashboard(page: Page, studio: Studio) -> None:
-    await async_wait_until(lambda: not studio.dashboards(), 20, what="the end of earlier ones")
+    await async_wait_until(lambda: not studio.dashboards(), what="the end of earlier ones")
     await log_in(page, studio, "bob", studio.live.tokens["bob"])
     await page.has("#desk")
     await page.shows("nodes free")
     assert len(studio.dashboards()) == 1
     await page.click("#bar button")
     await page.has("input[name=token]")
-    await async_wait_until(lambda: not studio.dashboards(), 20, what="its end")
+    await async_wait_until(lambda: not studio.dashboards(), what="its end")
 
 
 # with requests of one's own
@@ -232,7 +232,7 @@ def cookie_of(reply: aiohttp.ClientResponse) -> str:
 
 async def hears(socket: aiohttp.ClientWebSocketResponse, text: bytes) -> None:
     seen = b""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for message in socket:
             seen += message.data if isinstance(message.data, bytes) else b""
             if text in seen:
@@ -283,7 +283,7 @@ async def test_the_second_page_of_a_visitor_takes_over(visitor: Visitor) -> None
     await hears(first, b"HAI")
     second = await visitor.socket(cookie_of(reply))
     await hears(second, b"HAI")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not first.closed:
             await first.receive()
     await second.send_str('["stdin"]')  # what is no message is passed over
@@ -295,7 +295,7 @@ async def test_the_second_page_of_a_visitor_takes_over(visitor: Visitor) -> None
 
 
 async def hears_pong(socket: aiohttp.ClientWebSocketResponse) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT and "pong" in message.data:
                 return
@@ -334,10 +334,10 @@ async def test_limits_of_visitors_and_idle_time(
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await visitor.socket(other)
         assert refused.value.status == 503
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not socket.closed:
                 await socket.receive()
-        await async_wait_until(lambda: not studio.dashboards(), 20, what="the dashboard's end")
+        await async_wait_until(lambda: not studio.dashboards(), what="the dashboard's end")
         page = await client.get(studio.url, headers={"Cookie": f"hai_studio={root}"})
         assert "Log in" in await page.text()
 

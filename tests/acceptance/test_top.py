@@ -136,7 +136,7 @@ def test_a_hang_up_leaves_nothing_behind(hai: Person) -> None:
     with window([*PROGRAM, "top"], hai.environ()) as tmux:
         tmux.sees("live")
         assert top_processes(hai)
-    wait_until(lambda: not top_processes(hai), 20, what="the dashboard's end")
+    wait_until(lambda: not top_processes(hai), what="the dashboard's end")
 
 
 def test_no_colour_no_mouse_and_ascii(hai: Person) -> None:
@@ -149,7 +149,7 @@ def test_no_colour_no_mouse_and_ascii(hai: Person) -> None:
         assert tmux.screen.isascii()
         assert tmux.mode("mouse_any_flag") == "0"
         tmux.types("F2")
-        wait_until(lambda: tmux.mode("mouse_any_flag") == "1", 20, what="the mouse")
+        wait_until(lambda: tmux.mode("mouse_any_flag") == "1", what="the mouse")
         tmux.types("q")
         tmux.sees("ended with 0")
 
@@ -174,7 +174,7 @@ def test_the_pager_is_the_users_own(hai: Person, tmp_path: Path) -> None:
     with window([*PROGRAM, "top", "logs", str(task_id)], environ) as tmux:
         tmux.sees("marvellous")
         tmux.types("o")
-        wait_until(lambda: any(tmp_path.iterdir()), 20, what="the pager")
+        wait_until(lambda: any(tmp_path.iterdir()), what="the pager")
         tmux.sees("marvellous")
         tmux.types("q")
         tmux.sees("ended with 0")

@@ -52,7 +52,7 @@ class Tmux:
         return text in self.screen
 
     def misses(self, text: str) -> None:
-        wait_until(lambda: text not in self.screen, 40, what=f"{text!r} gone")
+        wait_until(lambda: text not in self.screen, what=f"{text!r} gone")
 
     def resize(self, width: int, height: int) -> None:
         self.run("resize-window", "-x", str(width), "-y", str(height))

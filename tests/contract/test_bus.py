@@ -22,8 +22,8 @@ from hai.bus.redis import RedisBus
 from hai.errors import InvalidInput
 from hai.ports import Bus, Message
 from tests.clocks import VirtualClock
+from tests.waiting import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 15.0
 NEVER_EXPIRES = 1000.0
 
 

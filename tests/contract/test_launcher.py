@@ -21,9 +21,9 @@ from hai.ports import Launcher, Observation, WorkerLaunch, WorkerPhase
 from hai.schema.agent import AgentOrder, AgentReport
 from hai.service.clock import SystemClock
 from tests.integration.agent_peer import Site, site
-from tests.waiting import async_wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
-WITHIN_SECONDS = 15.0
+WITHIN_SECONDS = PATIENCE_SECONDS
 
 
 class Harness(Protocol):

@@ -177,7 +177,7 @@ async def test_a_server_that_is_down_is_unavailable_and_comes_back(
                 return False
             return await store.lead()
 
-        await async_wait_until(works, timeout=20)
+        await async_wait_until(works)
 
 
 async def test_nothing_is_lost_or_doubled_by_restarts_under_load(
@@ -204,7 +204,7 @@ async def test_nothing_is_lost_or_doubled_by_restarts_under_load(
 
         async def progress() -> None:
             reached = len(confirmed) + 20
-            await async_wait_until(lambda: len(confirmed) >= reached, timeout=30)
+            await async_wait_until(lambda: len(confirmed) >= reached)
 
         for _ in range(2):
             await progress()
@@ -267,7 +267,7 @@ async def test_the_lease_ends_with_its_holder(postgres_url: str) -> None:
         async with opened(postgres_url) as store:
             assert not await store.lead()
             leader.send_signal(signal.SIGKILL)
-            await async_wait_until(store.lead, timeout=5)
+            await async_wait_until(store.lead)
     finally:
         with contextlib.suppress(ProcessLookupError):
             leader.kill()

@@ -19,6 +19,7 @@ from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
 from hai.launcher.local import AgentOptions, LocalLauncher
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
+from tests.waiting import PATIENCE_SECONDS
 
 T = TypeVar("T")
 TOKEN = "worker-secret-token"  # noqa: S105 - of the test's own peer
@@ -34,7 +35,9 @@ NO_ORDER: dict[str, Any] = {
 }
 
 
-def eventually(look: Callable[[], T], within_seconds: float = 15.0, what: str = "") -> T:
+def eventually(
+    look: Callable[[], T], within_seconds: float = PATIENCE_SECONDS, what: str = ""
+) -> T:
     """The first truthy value of `look`; AssertionError after the deadline."""
     deadline = time.monotonic() + within_seconds
     while True:
@@ -136,7 +139,9 @@ class Peer:
         with self.changed:
             return list(self.reports.get(key, []))
 
-    def wait_for(self, key: str, within_seconds: float = 15.0, **values: Any) -> dict[str, Any]:
+    def wait_for(
+        self, key: str, within_seconds: float = PATIENCE_SECONDS, **values: Any
+    ) -> dict[str, Any]:
         """The first report that holds all `values`."""
 
         def look() -> dict[str, Any] | None:
@@ -149,7 +154,7 @@ class Peer:
         assert found is not None
         return found
 
-    def end_of(self, key: str, within_seconds: float = 20.0) -> dict[str, Any]:
+    def end_of(self, key: str, within_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         return self.wait_for(key, within_seconds, phase="exited")
 
     def _digest(self, key: str) -> str:
@@ -251,7 +256,7 @@ class Site:
         return next((o for o in await self.launcher.observe() if str(o.key) == key), None)
 
     async def until(self, key: str, phase: WorkerPhase) -> Observation:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             seen = await self.seen(key)
             if seen is not None and seen.phase is phase:

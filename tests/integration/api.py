@@ -8,6 +8,7 @@ import httpx2
 
 from hai.server.app import build_app
 from hai.server.compose import Platform
+from tests.waiting import PATIENCE_SECONDS
 
 Client = httpx2.AsyncClient
 
@@ -64,7 +65,7 @@ async def until_one_of(
     client: Client, task_id: int, field: str, values: Collection[object]
 ) -> dict[str, Any]:
     """The task's detail once the field has one of these values."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             detail: dict[str, Any] = (await client.get(f"/api/v1/tasks/{task_id}")).json()
             if detail[field] in values:

@@ -20,6 +20,7 @@ from tests.integration.agent_peer import (
     searchable_folder,
     site,
 )
+from tests.pythons import python_3_8
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as other users")
@@ -312,12 +313,13 @@ async def test_usage_is_reported(tmp_path: Path) -> None:
 
 
 async def test_start_is_quick(tmp_path: Path) -> None:
-    """Process start to program start: 150 ms on a quiet machine; tests share theirs."""
+    """Process start to program start: 150 ms on a quiet machine. Tests share theirs: one quick
+    start is enough, and what is slow by itself is never quick."""
     async with site(tmp_path) as here:
         code = "import time; print(time.clock_gettime(time.CLOCK_MONOTONIC))"
         here.script("a.py", code)
         seconds = []
-        for number in range(5):
+        for number in range(30):
             worker = here.worker("a.py", task_id=100 + number)
             here.launched.append(worker.key)
             here.peer.order(str(worker.key), go=True)
@@ -325,15 +327,13 @@ async def test_start_is_quick(tmp_path: Path) -> None:
             await here.launcher.launch(worker)
             await asyncio.to_thread(here.peer.end_of, str(worker.key))
             seconds.append(float(here.log_lines()[-1]) - before)
+            if seconds[-1] < 1.0:
+                break
         assert min(seconds) < 1.0, seconds
 
 
 async def test_agent_and_program_under_python_3_8(tmp_path: Path) -> None:
-    found = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python"))
-    python = str(found[-1]) if found else shutil.which("python3.8")
-    if python is None:
-        pytest.skip("no Python 3.8 here")
-    async with site(tmp_path, python=python) as here:
+    async with site(tmp_path, python=python_3_8()) as here:
         code = "import sys\nfrom hfai import client\nprint(sys.version_info[:2], client.nb_name())"
         end = await here.run(here.script("a.py", code))
         assert end["exit_code"] == 0, here.log_lines()

@@ -58,7 +58,7 @@ class Reader:
                 self.model.apply(json.loads(json.dumps(piece)), 0.0)
 
     async def until(self, condition: Any) -> None:
-        await async_wait_until(lambda: self._task.done() or condition(self.model), 20)
+        await async_wait_until(lambda: self._task.done() or condition(self.model))
         if self._task.done():
             self._task.result()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import hai_up
 from hai.errors import PlatformError
 from hai_up.postgres import EmbeddedPostgres
 from hai_up.postgres_binaries import find_binaries
@@ -227,16 +228,22 @@ def test_the_folder_of_another_user(server: Servers, public_dir: Path) -> None:
     python = shutil.which("python3", path=os.defpath)  # the tests' own may be in root's home
     if python is None:
         pytest.skip("no python3 that everybody can run")
-    shown = subprocess.run(
-        [python, "-c", code, str(public_dir), *sys.path],
-        capture_output=True,
-        text=True,
-        check=False,
-        user=nobody.pw_uid,
-        group=nobody.pw_gid,
-        extra_groups=[],
-        cwd="/",
-    )
+
+    def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=nobody.pw_uid,
+            group=nobody.pw_gid,
+            extra_groups=[],
+            cwd="/",
+        )
+
+    if as_nobody("test", "-r", hai_up.__file__).returncode:
+        pytest.skip(f"others cannot read this checkout: {hai_up.__file__}")
+    shown = as_nobody(python, "-c", code, str(public_dir), *sys.path)
     assert "can not be used" in shown.stdout, shown.stderr
     assert postgres.status().ready
 

@@ -76,7 +76,7 @@ class Driver:
             return condition()
 
         try:
-            await async_wait_until(met, 20, what=what)
+            await async_wait_until(met, what=what)
         except AssertionError as error:
             raise AssertionError(f"{error}; the screen:\n{self.text}") from None
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from hai.agent.build import build_agent
+from tests.pythons import python_3_8
 
-PYENV_38 = sorted(Path("~/.pyenv/versions").expanduser().glob("3.8.*/bin/python"))
-OLD_PYTHON = str(PYENV_38[-1]) if PYENV_38 else shutil.which("python3.8")
 SDK_CODE = """
 import sys
 import hai.client as client
@@ -67,20 +66,18 @@ def test_agent_needs_nothing_of_ours(tmp_path: Path) -> None:
     assert "hai/agent/build.py" not in names
 
 
-@pytest.mark.parametrize("python", [sys.executable, OLD_PYTHON], ids=["this", "3.8"])
-def test_agent_says_how_to_use_it(tmp_path: Path, python: str | None) -> None:
-    if python is None:
-        pytest.skip("no Python 3.8 here")
+@pytest.mark.parametrize("version", ["this", "3.8"])
+def test_agent_says_how_to_use_it(tmp_path: Path, version: str) -> None:
+    python = sys.executable if version == "this" else python_3_8()
     command = [python, "-I", "-S", str(build_agent(tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "usage:" in done.stderr
 
 
-@pytest.mark.parametrize("python", [sys.executable, OLD_PYTHON], ids=["this", "3.8"])
-def test_sdk_without_hai(tmp_path: Path, python: str | None) -> None:
-    if python is None:
-        pytest.skip("no Python 3.8 here")
+@pytest.mark.parametrize("version", ["this", "3.8"])
+def test_sdk_without_hai(tmp_path: Path, version: str) -> None:
+    python = sys.executable if version == "this" else python_3_8()
     archive = build_agent(tmp_path)
     done = run_sdk(python, archive, SDK_CODE)
     assert (done.returncode, done.stderr) == (0, "")

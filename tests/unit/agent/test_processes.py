@@ -6,6 +6,7 @@ import time
 
 from hai.agent import processes
 from hai.agent.usage import cpu_and_memory
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_own_process_is_known() -> None:
@@ -30,7 +31,7 @@ def test_descendants_and_marker() -> None:
     marker = processes.marker_of(environment["HAI_CONTROL_DIR"])
     child = subprocess.Popen([sys.executable, "-c", code], env=environment)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(processes.marked(marker)) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -46,7 +47,7 @@ def test_descendants_and_marker() -> None:
         processes.signal_all(processes.marked(marker), signal.SIGKILL)
         child.wait()
     while processes.marked(marker):  # killed, not yet gone
-        assert time.monotonic() < deadline + 10
+        assert time.monotonic() < deadline + PATIENCE_SECONDS
         time.sleep(0.01)
 
 

@@ -22,6 +22,7 @@ from hai.client.health import (
     parse_gpu_faults,
     parse_gpu_memory_errors,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 
@@ -104,7 +105,7 @@ def test_go_suspend_marks_saved_and_waits_for_the_end(control_dir: Path) -> None
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE
     )
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (control_dir / "saved").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
