@@ -3,13 +3,13 @@
 from hai.core.ground import Gains, Ground
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
-from hai.core.queue import LevelOf, Queue
+from hai.core.queue import LevelOf, Queue, own_key
 from hai.core.quota import Ledger, QuotaTable
 from hai.core.returning import Returning
 from hai.core.running import Hold, Running, standing
 from hai.core.share import Shares
 from hai.core.steps import starting
-from hai.core.types import GroupName, Priority, UserName
+from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
 class GroupState:
@@ -59,6 +59,17 @@ class GroupState:
         if self.running.is_stale(claim, now):
             self._lift(claim)
             self._stand(claim, now)
+
+    def short_of_quota(self, claim: Claim, level: Priority) -> TaskId | None:
+        """Which waiting claim of its user has a rank before this one's and no room at the level
+        now, but would if the user's own tasks had ended."""
+        account = self.account(claim.user)
+        room, limit = account.room(level), account.limits[level]
+        most = min(limit, self.ground.widest)
+        first = self.queue.first_between(claim.user, level, room, most)
+        if first is None or first[1] >= claim.custom_rank:
+            return None
+        return first[3] if first < own_key(claim) else None
 
     # decisions that are being tried
 

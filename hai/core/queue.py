@@ -201,6 +201,24 @@ class Queue:
         own = min(member.heads_at(level, self._room_of(user)), default=None)
         return None if own is None else self._claims[own[0][3]]
 
+    def first_between(
+        self, user: UserName, level: Priority, above: int, most: int
+    ) -> OwnKey | None:
+        """The first of the user's own that asks for the level, or the highest with room, and for
+        more than `above` nodes, `most` at the most; wherever it waits."""
+        member = self._members.get(user)
+        if member is None or above >= most:
+            return None
+        return min(
+            (
+                cell.line[0]
+                for asked in (level, Priority.AUTO)
+                for width, cell in member.cells.get(asked, {}).items()
+                if above < width <= most and cell.line
+            ),
+            default=None,
+        )
+
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""
         self._settle()
