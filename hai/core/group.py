@@ -1,9 +1,11 @@
 """What the scheduler knows of one group: its nodes, its line, its active claims, its users."""
 
+import math
+
 from hai.core.ground import Gains, Ground
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
-from hai.core.queue import LevelOf, Queue, own_key
+from hai.core.queue import LevelOf, Queue
 from hai.core.quota import Ledger, QuotaTable
 from hai.core.returning import Returning
 from hai.core.running import Hold, Running, standing
@@ -64,12 +66,16 @@ class GroupState:
         """Which waiting claim of its user has a rank before this one's and no room at the level
         now, but would if the user's own tasks had ended."""
         account = self.account(claim.user)
-        room, limit = account.room(level), account.limits[level]
-        most = min(limit, self.ground.widest)
-        first = self.queue.first_between(claim.user, level, room, most)
-        if first is None or first[1] >= claim.custom_rank:
+        limit, room = account.limits[level], account.room(level)
+        if limit >= self.ground.size or room >= self.ground.widest:
             return None
-        return first[3] if first < own_key(claim) else None
+        return self.queue.ranked_before(claim, level, room, min(limit, self.ground.widest))
+
+    def room_in_line(self, claim: Claim, level: Priority) -> float:
+        """How many nodes the claim's user may ask for at the level now."""
+        account = self.account(claim.user)
+        is_open = account.limits[level] >= self.ground.size
+        return math.inf if is_open else account.room(level)
 
     # decisions that are being tried
 
@@ -123,11 +129,11 @@ class GroupState:
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it can not."""
-        widest = self.ground.widest
+        widest, size = self.ground.widest, self.ground.size
         account = self.account(user)
 
         def level_of(asked: Priority, width: int) -> Priority | None:
-            return account.level_for(asked, width) if width <= widest else None
+            return account.level_for(asked, width, size) if width <= widest else None
 
         return level_of
 

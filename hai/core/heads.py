@@ -23,9 +23,13 @@ class KeptOut:
     def copy(self) -> "KeptOut":
         return KeptOut(self.widest, set(self.passed), set(self.settled), dict(self.firsts))
 
-    def add(self, claim: Claim, keeper: str) -> None:
+    def settle(self, claim: Claim) -> None:
+        """It does not start in this tick."""
         self.passed.add(claim.task_id)
         self.settled.add(claim.task_id)
+
+    def add(self, claim: Claim, keeper: str) -> None:
+        self.settle(claim)
         if keeper == HIGHER:
             self.widest = min(self.widest, claim.nodes - 1)
         else:

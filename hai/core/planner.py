@@ -146,6 +146,8 @@ class _Turn:
             price = self._turn_price(claim, level, zones, backfill=False)
         if price is not None:
             self._stay(claim, level, price)
+        elif zones is not None and self._exceeds_quota(claim, level):
+            self._kept_out.settle(claim)
         elif zones is not None:
             self._start(claim, level, zones, backfill=False)
         elif (found := self._room_by_leavers(claim, level)) is not None:
@@ -165,11 +167,22 @@ class _Turn:
 
     def _stay(self, claim: Claim, level: Priority, price: Price) -> None:
         """It does not start by right."""
-        self._kept_out.passed.add(claim.task_id)
         if price.kind == NODES and self._policy.backfill:
-            return  # it may run as backfill
-        self._kept_out.settled.add(claim.task_id)
+            self._kept_out.passed.add(claim.task_id)  # it may run as backfill
+            return
+        self._kept_out.settle(claim)
         self._stand_back(claim, level, price)
+
+    def _exceeds_quota(self, claim: Claim, level: Priority) -> bool:
+        """Nodes are free, and there is no room: its user's others hold nodes that are no longer the
+        group's."""
+        account = self._group.account(claim.user)
+        limit, used, needed = account.limits[level], account.used[level], claim.nodes
+        if used + needed <= limit:
+            return False
+        why = WaitCode.QUOTA_EXCEEDED
+        self._wait(claim, why, level=level.name, needed=needed, limit=limit, used=used)
+        return True
 
     def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
         """Where it fits once those have left who do, and these victims; None if nowhere."""
@@ -252,7 +265,7 @@ class _Turn:
             if claim is None:
                 break
             zones = self._ground.zones_for(claim.nodes, claim.knows)
-            if zones is None:
+            if zones is None or self._exceeds_quota(claim, level):
                 skipped.add(claim.task_id)
             elif (price := self._price(claim, level, zones)) is None:
                 self._start(claim, level, zones, backfill=True)
@@ -267,10 +280,11 @@ class _Turn:
     def _price(self, claim: Claim, level: Priority, zones: Zones) -> Price | None:
         """What it would cost its user's own that come before it if it ran as backfill: the quota
         that they need, or a gang its turn."""
-        room = self._group.account(claim.user).room(level)
-        for first in self._own_firsts(claim, level):
-            if room - claim.nodes < first.nodes:
-                return Price(first.task_id, QUOTA)
+        room = self._group.room_in_line(claim, level) - claim.nodes
+        if room < self._ground.widest:
+            for first in self._own_firsts(claim, level):
+                if room < first.nodes:
+                    return Price(first.task_id, QUOTA)
         short = self._group.short_of_quota(claim, level)
         if short is not None:
             return Price(short, QUOTA)

@@ -72,7 +72,9 @@ class SchedulerState:
         holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
         for task_id in sorted(holders):
             self._release(self.claims[task_id])
-        widest = {group.name: group.ground.widest for group in self.groups.values()}
+        sizes = {
+            group.name: (group.ground.widest, group.ground.size) for group in self.groups.values()
+        }
         for name in (*gone, *changed):
             old = self.nodes.pop(name, None)
             if old is not None:
@@ -83,8 +85,12 @@ class SchedulerState:
         for task_id in sorted(holders):
             self._hold(self.claims[task_id])
         for group in self.groups.values():
-            before, after = widest.get(group.name, 0), group.ground.widest
+            (before, size), after = sizes.get(group.name, (0, 0)), group.ground.widest
             group.queue.refresh_widths(min(before, after), max(before, after))
+            if (
+                size != group.ground.size
+            ):  # a quota may be as wide as the group now, or not any more
+                group.queue.refresh_all()
 
     def holders_of(self, name: NodeName) -> list[Claim]:
         """Who holds the node: one claim, or a leaver and its heir."""
