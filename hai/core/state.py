@@ -6,7 +6,7 @@ anything: planner.py does.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from hai.core.ground import Ground
 from hai.core.group import GroupState
@@ -58,16 +58,9 @@ class SchedulerState:
         return group
 
     def set_nodes(self, nodes: Iterable[Node]) -> None:
-        """These are all the nodes from now on."""
+        """These are all the nodes from now on. O(nodes), and what the changed ones hold."""
         present = {node.name: node for node in nodes}
         gone = sorted(name for name in self.nodes if name not in present)
-        self._change_nodes(gone, present)
-
-    def set_node(self, node: Node) -> None:
-        """This one node is new or has changed. O(its holders)."""
-        self._change_nodes((), {node.name: node})
-
-    def _change_nodes(self, gone: Sequence[NodeName], present: Mapping[NodeName, Node]) -> None:
         changed = sorted(name for name, node in present.items() if self.nodes.get(name) != node)
         holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
         for task_id in sorted(holders):
