@@ -155,7 +155,7 @@ class Store(Protocol):
         """The active user whose unexpired token has this hash."""
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
-        """False if there is none."""
+        """False if there is none. The event tells whose it was: " of USER" ends its `why`."""
 
     # where
     # These three append "nodes.changed" (actor "platform", `now` None: the store's own clock) when

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hai.core import phrases
+from hai.core.heads import NODES, QUOTA, TURN
 from hai.core.phrases import are
 from hai.core.plan import Reason
-from hai.core.planner import QUOTA, TURN
 from hai.core.types import WaitCode
 
 
@@ -157,7 +157,9 @@ def _kept(evidence: _Evidence, busy: int) -> str:
 _PRICES = {
     QUOTA: "and does not run meanwhile, for it would take the quota that that one needs",
     TURN: "and does not run meanwhile, for others would then come first and take its nodes",
+    NODES: "and does not run meanwhile, for it would take the nodes that that one needs",
 }
+_ONLY_BACKFILL = "and runs meanwhile as backfill at most, which ends when that one fits"
 
 
 def _behind(evidence: _Evidence) -> str:
@@ -165,6 +167,8 @@ def _behind(evidence: _Evidence) -> str:
     turn = f"is number {place} in its line" if place else "waits its turn"
     behind = f", behind task {head}" if head else ""
     price = _PRICES.get(evidence.word("spares", ""), "")
+    if "as_backfill" in evidence:
+        price = _ONLY_BACKFILL
     return f"{turn} in {evidence.group}{behind}{f' ({price})' if price else ''}"
 
 

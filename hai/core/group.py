@@ -1,5 +1,7 @@
 """What the scheduler knows of one group: its nodes, its line, its active claims, its users."""
 
+import math
+
 from hai.core.ground import Gains, Ground
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
@@ -9,7 +11,7 @@ from hai.core.returning import Returning
 from hai.core.running import Hold, Running, standing
 from hai.core.share import Shares
 from hai.core.steps import starting
-from hai.core.types import GroupName, Priority, UserName
+from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
 class GroupState:
@@ -59,6 +61,21 @@ class GroupState:
         if self.running.is_stale(claim, now):
             self._lift(claim)
             self._stand(claim, now)
+
+    def short_of_quota(self, claim: Claim, level: Priority) -> TaskId | None:
+        """Which waiting claim of its user has a rank before this one's and no room at the level
+        now, but would if the user's own tasks had ended."""
+        account = self.account(claim.user)
+        limit, room = account.limits[level], account.room(level)
+        if limit >= self.ground.size or room >= self.ground.widest:
+            return None
+        return self.queue.ranked_before(claim, level, room, min(limit, self.ground.widest))
+
+    def room_in_line(self, claim: Claim, level: Priority) -> float:
+        """How many nodes the claim's user may ask for at the level now."""
+        account = self.account(claim.user)
+        is_open = account.limits[level] >= self.ground.size
+        return math.inf if is_open else account.room(level)
 
     # decisions that are being tried
 
@@ -112,11 +129,11 @@ class GroupState:
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it can not."""
-        widest = self.ground.widest
+        widest, size = self.ground.widest, self.ground.size
         account = self.account(user)
 
         def level_of(asked: Priority, width: int) -> Priority | None:
-            return account.level_for(asked, width) if width <= widest else None
+            return account.level_for(asked, width, size) if width <= widest else None
 
         return level_of
 

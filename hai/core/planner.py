@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from hai.core.draft import Draft, draft
 from hai.core.ground import Zones
 from hai.core.group import GroupState
+from hai.core.heads import HIGHER, NODES, OWN, QUOTA, TURN, Head, KeptOut, Price
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold
@@ -33,9 +34,6 @@ from hai.core.trial import demoted
 from hai.core.types import Priority, TaskId, WaitCode
 
 __all__ = ["plan"]
-
-HIGHER, OWN = "higher", "own"  # who keeps a claim out
-QUOTA, TURN = "quota", "turn"  # what a claim may not cost a gang of its own user
 
 
 def plan(state: SchedulerState, now: float) -> Plan:
@@ -70,25 +68,6 @@ class _Decisions:
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Head:
-    """The first of a level that does not fit: nodes are kept for it. Others came before it and are
-    kept out whatever their equals do: those `passed`, and whoever is wider than `widest`."""
-
-    level: Priority
-    claim: Claim
-    passed: set[TaskId]
-    widest: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Price:
-    """What a claim would cost the gang in whose shadow it could run."""
-
-    gang: TaskId
-    kind: str  # QUOTA or TURN
-
-
 class _Turn:
     """One group's turn within a tick."""
 
@@ -105,9 +84,8 @@ class _Turn:
         self._decisions = decisions
         queue = group.queue
         self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
-        self._passed: set[TaskId] = set()  # kept out whatever their equals do: they hold up nobody
-        self._widest = 0  # gang that higher levels leave room for
-        self._heads: list[_Head] = []  # of the levels served so far
+        self._kept_out = KeptOut()
+        self._heads: list[Head] = []  # of the levels served so far
 
     def serve(self) -> None:
         for level in LEVELS:
@@ -115,18 +93,16 @@ class _Turn:
             if not self._queue.has_any(level):
                 continue
             head = self._serve_level(level)
-            if head is None:
-                continue
-            if not self._policy.preemption:
+            if head is not None and not self._policy.preemption:
                 return  # whoever started below would stand in its way for as long as it likes
-            self._heads.append(_Head(level, head, self._passed, self._widest))
-            if self._policy.backfill:
-                self._backfill(level)
+            if head is not None:
+                self._heads.append(Head(level, head, self._kept_out))
+            if self._policy.backfill and (head is not None or self._kept_out.firsts):
+                self._backfill(level, head)
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
-        self._passed = set()
-        self._widest = self._ground.widest
+        kept_out = self._kept_out = KeptOut(self._ground.widest)
         for claim in self._in_order(level):
             if self._try(claim, level):
                 continue
@@ -135,9 +111,7 @@ class _Turn:
                 self._wait_for_nodes(claim, level)
                 return claim
             self._wait_for_nodes(claim, level, kept_out_by=keeper)
-            self._passed.add(claim.task_id)
-            if keeper == HIGHER:
-                self._widest = min(self._widest, claim.nodes - 1)
+            kept_out.add(claim, keeper)
         return None
 
     def _in_order(self, level: Priority) -> Iterator[Claim]:
@@ -146,41 +120,68 @@ class _Turn:
             if claim.priority in (level, Priority.AUTO) and self._queue.is_at(claim.task_id, level):
                 yield claim
         yield from self._overdue(level)
-        while (turn := self._queue.in_turn(level, self._widest, self._passed)) is not None:
+        kept_out = self._kept_out
+        while (turn := self._queue.in_turn(level, kept_out.widest, kept_out.passed)) is not None:
             yield turn
 
     def _overdue(self, level: Priority) -> Iterator[Claim]:
         for user in self._queue.overdue(level, self._overdue_since):
-            if self._widest < self._queue.narrowest(level):
+            if self._kept_out.widest < self._queue.narrowest(level):
                 return
             claim = self._queue.head_of(user, level)
-            if claim is not None and self._may_stand(claim):
+            if claim is not None and self._kept_out.lets_stand(claim):
                 yield claim
-
-    def _may_stand(self, claim: Claim) -> bool:
-        return claim.nodes <= self._widest and claim.task_id not in self._passed
 
     @property
     def _overdue_since(self) -> float:
         return self._now - self._policy.patience_seconds
 
     def _try(self, claim: Claim, level: Priority) -> bool:
-        """False if it fits nowhere. One that would cost its user's gang above its turn stands back,
-        unless somebody was suspended for it."""
+        """False if it fits nowhere. One that would cost its user's own what comes before it stands
+        back, unless somebody was suspended for it."""
+        is_owed = claim.task_id in self._state.promised
+        price = None if is_owed else self._own_before(claim, level)
         zones = self._ground.zones_for(claim.nodes, claim.knows)
-        if zones is not None:
-            is_owed = claim.task_id in self._state.promised
-            price = None if is_owed else self._price(claim, level, zones, backfill=False)
-            if price is None:
-                self._start(claim, level, zones, backfill=False)
-            else:
-                self._passed.add(claim.task_id)
-                self._stand_back(claim, level, price)
-            return True
-        found = self._room_by_leavers(claim, level)
-        if found is None:
+        if price is None and zones is not None and not is_owed:
+            price = self._turn_price(claim, level, zones, backfill=False)
+        if price is not None:
+            self._stay(claim, level, price)
+        elif zones is not None and self._exceeds_quota(claim, level):
+            self._kept_out.settle(claim)
+        elif zones is not None:
+            self._start(claim, level, zones, backfill=False)
+        elif (found := self._room_by_leavers(claim, level)) is not None:
+            self._hand_over(claim, level, *found)
+        else:
             return False
-        self._hand_over(claim, level, *found)
+        return True
+
+    def _own_before(self, claim: Claim, level: Priority) -> Price | None:
+        """What of its user's own comes before it and waits for the user's own tasks: for their
+        nodes, or for their quota."""
+        first = self._kept_out.firsts.get(claim.user)
+        if first is not None:
+            return Price(first.task_id, NODES)
+        short = self._group.short_of_quota(claim, level)
+        return None if short is None else Price(short, QUOTA)
+
+    def _stay(self, claim: Claim, level: Priority, price: Price) -> None:
+        """It does not start by right."""
+        if price.kind == NODES and self._policy.backfill:
+            self._kept_out.passed.add(claim.task_id)  # it may run as backfill
+            return
+        self._kept_out.settle(claim)
+        self._stand_back(claim, level, price)
+
+    def _exceeds_quota(self, claim: Claim, level: Priority) -> bool:
+        """Nodes are free, and there is no room: its user's others hold nodes that are no longer the
+        group's."""
+        account = self._group.account(claim.user)
+        limit, used, needed = account.limits[level], account.used[level], claim.nodes
+        if used + needed <= limit:
+            return False
+        why = WaitCode.QUOTA_EXCEEDED
+        self._wait(claim, why, level=level.name, needed=needed, limit=limit, used=used)
         return True
 
     def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
@@ -252,18 +253,21 @@ class _Turn:
         self._decisions.handovers.append(handover)
         self._draft.start(claim, handover)
 
-    def _backfill(self, level: Priority) -> None:
-        """Others of the level on the nodes that its head does not need yet."""
-        skipped = {self._heads[-1].claim.task_id, *self._passed}
-        refused: list[tuple[Claim, _Price]] = []  # until somebody else has started
+    def _backfill(self, level: Priority, head: Claim | None) -> None:
+        """Others of the level on the nodes that its head, or one whose user's own tasks keep it
+        out, does not need yet."""
+        skipped = set(self._kept_out.settled)
+        if head is not None:
+            skipped.add(head.task_id)
+        refused: list[tuple[Claim, Price]] = []  # until somebody else has started
         while (widest := self._ground.widest_free) > 0:
             claim = self._queue.in_turn(level, widest, skipped)
             if claim is None:
                 break
             zones = self._ground.zones_for(claim.nodes, claim.knows)
-            if zones is None:
+            if zones is None or self._exceeds_quota(claim, level):
                 skipped.add(claim.task_id)
-            elif (price := self._price(claim, level, zones, backfill=True)) is None:
+            elif (price := self._price(claim, level, zones)) is None:
                 self._start(claim, level, zones, backfill=True)
                 skipped.difference_update(one.task_id for one, _ in refused)
                 refused.clear()
@@ -273,29 +277,50 @@ class _Turn:
         for claim, price in refused:
             self._stand_back(claim, level, price)
 
-    def _price(
+    def _price(self, claim: Claim, level: Priority, zones: Zones) -> Price | None:
+        """What it would cost its user's own that come before it if it ran as backfill: the quota
+        that they need, or a gang its turn."""
+        room = self._group.room_in_line(claim, level) - claim.nodes
+        if room < self._ground.widest:
+            for first in self._own_firsts(claim, level):
+                if room < first.nodes:
+                    return Price(first.task_id, QUOTA)
+        short = self._group.short_of_quota(claim, level)
+        if short is not None:
+            return Price(short, QUOTA)
+        return self._turn_price(claim, level, zones, backfill=True)
+
+    def _own_firsts(self, claim: Claim, level: Priority) -> Iterator[Claim]:
+        """Those of its user's in the level's line that come before it and are to start next."""
+        for head in self._heads:
+            if head.level is level and head.claim.user == claim.user:
+                yield head.claim
+        kept_out = self._kept_out
+        if claim.user in kept_out.firsts:
+            yield kept_out.firsts[claim.user]
+        first = self._queue.head_of(claim.user, level)
+        if first is not None and first.task_id not in {claim.task_id, *kept_out.settled}:
+            yield first
+
+    def _turn_price(
         self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool
-    ) -> _Price | None:
-        """What it would cost a gang of its own user if the claim ran in the gang's shadow: the
-        quota that it needs, or its turn. That may be for another gang that waits, which is the head
-        then, but not for somebody who fits, and would take these very nodes."""
+    ) -> Price | None:
+        """Whether a gang of its own user would lose its turn if it ran in the gang's shadow. That
+        may be for another gang that waits, which is the head then, but not for somebody who fits,
+        and would take these very nodes."""
         heads = [head for head in self._heads if head.claim.user == claim.user]
         if not heads:
             return None
-        room = self._group.account(claim.user).room(level)
-        for head in heads:
-            if head.level is level and room - claim.nodes < head.claim.nodes:
-                return _Price(head.claim.task_id, QUOTA)
         heirs = self._heirs(heads, claim, level, zones, backfill=backfill)
         for head, heir in zip(heads, heirs, strict=True):
             if heir is None:
-                return _Price(head.claim.task_id, TURN)
+                return Price(head.claim.task_id, TURN)
         for head, heir in zip(heads, heirs, strict=True):
             head.claim = heir or head.claim
         return None
 
     def _heirs(
-        self, heads: list[_Head], claim: Claim, level: Priority, zones: Zones, *, backfill: bool
+        self, heads: list[Head], claim: Claim, level: Priority, zones: Zones, *, backfill: bool
     ) -> list[Claim | None]:
         """Who comes first in place of these once the claim runs, as a victim for any of them."""
         nodes = self._ground.choose(claim.nodes, zones, claim.knows)
@@ -307,29 +332,31 @@ class _Turn:
         finally:
             self._draft.undo_start()
 
-    def _stand_back(self, claim: Claim, level: Priority, price: _Price) -> None:
-        needed, head = claim.nodes, price.gang
+    def _stand_back(self, claim: Claim, level: Priority, price: Price) -> None:
+        needed, head = claim.nodes, price.first
         why = WaitCode.BEHIND
         self._wait(claim, why, level=level.name, needed=needed, head=head, spares=price.kind)
 
-    def _next_head(self, head: _Head) -> Claim | None:
+    def _next_head(self, head: Head) -> Claim | None:
         """The first of the level, but for those who are kept out; None if it fits."""
-        now = self._passed, self._widest
-        self._passed, self._widest = set(head.passed), head.widest
+        now, self._kept_out = self._kept_out, head.kept_out.copy()
         try:
             for first in self._in_order(head.level):
                 if first.task_id == head.claim.task_id:
                     break
-                if first.task_id in self._passed:
+                if first.task_id in self._kept_out.passed:
+                    continue
+                if self._own_before(first, head.level) is not None:
+                    self._kept_out.passed.add(first.task_id)
                     continue
                 if self._fits(first, head.level):
                     return None
                 if self._kept_out_by(first, head.level) is None:
                     return first
-                self._passed.add(first.task_id)
+                self._kept_out.passed.add(first.task_id)
             return head.claim
         finally:
-            self._passed, self._widest = now
+            self._kept_out = now
 
     def _fits(self, claim: Claim, level: Priority) -> bool:
         """Whether it would get nodes if it were its turn."""

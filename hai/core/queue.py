@@ -5,7 +5,7 @@ none. front.py finds who is next.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from hai.core.cells import (
     Cell,
@@ -23,6 +23,8 @@ from hai.core.plan import Claim
 from hai.core.types import Priority, TaskId, UserName
 
 __all__ = ["LevelOf", "OwnKey", "Queue", "own_key"]
+
+_NO_CELLS: Mapping[int, Cell] = {}
 
 
 class Queue:
@@ -200,6 +202,21 @@ class Queue:
             return None
         own = min(member.heads_at(level, self._room_of(user)), default=None)
         return None if own is None else self._claims[own[0][3]]
+
+    def ranked_before(
+        self, claim: Claim, level: Priority, above: float, most: int
+    ) -> TaskId | None:
+        """The first of the user's own with a rank before the claim's that asks for the level, or
+        the highest with room, and for more than `above` nodes, `most` at the most."""
+        best: OwnKey | None = None
+        cells = self._members[claim.user].cells
+        for asked in (level, Priority.AUTO):
+            for width, cell in cells.get(asked, _NO_CELLS).items():
+                if above < width <= most and cell.line:
+                    key = cell.line[0]
+                    if key[1] < claim.custom_rank and (best is None or key < best):
+                        best = key
+        return best[3] if best is not None and best < own_key(claim) else None
 
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""

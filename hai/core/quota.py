@@ -4,6 +4,7 @@ A row for the user wins over the row for everybody (`EVERYONE`); without a row t
 On the wire and in the original's tables the same thing is spelled `node-<group>-<PRIORITY>`.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -78,11 +79,16 @@ class Account:
         """Nodes that may be charged at `level` now; negative when a limit was lowered."""
         return self.limits[level] - self.used[level]
 
-    def level_for(self, asked: Priority, nodes: int) -> Priority | None:
-        """The level at which a gang of `nodes` can be charged now; for AUTO the highest one."""
+    def level_for(
+        self, asked: Priority, nodes: int, group_size: float = math.inf
+    ) -> Priority | None:
+        """The level at which a gang of `nodes` can be charged now; for AUTO the highest one. A
+        limit of no fewer nodes than the group has keeps nobody out: where the nodes are to be had,
+        there is room."""
         limits, used = self.limits, self.used
         for level in self._levels if asked is Priority.AUTO else (asked,):
-            if limits[level] - used[level] >= nodes:
+            limit = limits[level]
+            if limit - used[level] >= nodes or limit >= group_size:
                 return level
         return None
 

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 
 from hai.core.group import GroupState
+from hai.core.heads import HIGHER, OWN
 from hai.core.plan import Claim, Plan, Reason
-from hai.core.planner import HIGHER
 from hai.core.running import slice_end, standing
 from hai.core.state import SchedulerState
 from hai.core.types import Priority, TaskId, WaitCode
@@ -92,10 +92,31 @@ def _behind(
     told = decided.reasons.get(claim.task_id)
     if told is not None:
         return Reason(WaitCode.BEHIND, {**evidence, **told.evidence})
+    own = own_first(state, decided, claim)
+    if own is not None:
+        return Reason(WaitCode.BEHIND, {**evidence, "head": own, "as_backfill": True})
     head = head_of(state, decided, claim)
     if head is not None:
         evidence["head"] = head
     return Reason(WaitCode.BEHIND, evidence)
+
+
+def own_first(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
+    """The task of the same user that comes before this one and is kept out by the user's own:
+    meanwhile this one runs as backfill only."""
+    for task_id, reason in decided.reasons.items():
+        if reason.evidence.get("kept_out_by") != OWN:
+            continue
+        other = state.claims.get(task_id)
+        if other is None or (other.user, other.group) != (claim.user, claim.group):
+            continue
+        if other.task_id != claim.task_id and _asks_for(claim, str(reason.evidence["level"])):
+            return task_id
+    return None
+
+
+def _asks_for(claim: Claim, level: str) -> bool:
+    return claim.priority is Priority.AUTO or claim.priority.name == level
 
 
 def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:

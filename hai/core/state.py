@@ -6,7 +6,7 @@ anything: planner.py does.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from hai.core.ground import Ground
 from hai.core.group import GroupState
@@ -58,21 +58,16 @@ class SchedulerState:
         return group
 
     def set_nodes(self, nodes: Iterable[Node]) -> None:
-        """These are all the nodes from now on."""
+        """These are all the nodes from now on. O(nodes), and what the changed ones hold."""
         present = {node.name: node for node in nodes}
         gone = sorted(name for name in self.nodes if name not in present)
-        self._change_nodes(gone, present)
-
-    def set_node(self, node: Node) -> None:
-        """This one node is new or has changed. O(its holders)."""
-        self._change_nodes((), {node.name: node})
-
-    def _change_nodes(self, gone: Sequence[NodeName], present: Mapping[NodeName, Node]) -> None:
         changed = sorted(name for name, node in present.items() if self.nodes.get(name) != node)
         holders = {task_id for name in (*gone, *changed) for task_id in self._holders.get(name, ())}
         for task_id in sorted(holders):
             self._release(self.claims[task_id])
-        widest = {group.name: group.ground.widest for group in self.groups.values()}
+        sizes = {
+            group.name: (group.ground.widest, group.ground.size) for group in self.groups.values()
+        }
         for name in (*gone, *changed):
             old = self.nodes.pop(name, None)
             if old is not None:
@@ -83,8 +78,12 @@ class SchedulerState:
         for task_id in sorted(holders):
             self._hold(self.claims[task_id])
         for group in self.groups.values():
-            before, after = widest.get(group.name, 0), group.ground.widest
+            (before, size), after = sizes.get(group.name, (0, 0)), group.ground.widest
             group.queue.refresh_widths(min(before, after), max(before, after))
+            if (
+                size != group.ground.size
+            ):  # a quota may be as wide as the group now, or not any more
+                group.queue.refresh_all()
 
     def holders_of(self, name: NodeName) -> list[Claim]:
         """Who holds the node: one claim, or a leaver and its heir."""

@@ -57,7 +57,7 @@ class TurnView(TypedDict):
     safe_until: str | None  # no equal takes its nodes before
     backfill: bool  # it runs in the shadow of a gang and yields when that fits
     level: str | None  # the priority that its nodes are charged at
-    estimate: dict[str, Any] | None  # when it may start
+    estimate: dict[str, Any] | None  # when it may start; in lists of the first of a line only
     array_id: int | None  # the id of its array's first task
     array_index: int | None
     array_size: int | None
@@ -175,7 +175,7 @@ class QuotaView(TypedDict):
     group: str
     priority: str
     nodes: int
-    used: NotRequired[int]  # nodes that the asking user holds now
+    used: NotRequired[int]  # nodes held now by its user, or of everybody's rows by who is asked for
 
 
 class UserView(TypedDict):

@@ -218,6 +218,7 @@ def _loops(
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
         Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
+        Loop("estimates", services.estimates.turn),
     )
 
 

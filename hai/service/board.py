@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.reasons import reason_of
@@ -16,6 +17,9 @@ from hai.core.state import SchedulerState
 from hai.core.trial import applied
 from hai.core.turns import service_order
 from hai.core.types import GroupName, Priority, TaskId, UserName, WaitCode
+
+if TYPE_CHECKING:
+    from hai.core.forecast import Forecast
 
 _ORDER_SECONDS = 1.0  # an order of service is good for at least that long,
 _ORDER_SHARE = 0.05  # and for so long that making it anew takes no more of the time than this
@@ -50,6 +54,8 @@ class Board:
         self.planned_at: float | None = None
         self.pause_left: Callable[[], float] = lambda: 0.0  # seconds without starts
         self.jump: Jump | None = None  # the last one since this server began
+        self.estimates: Mapping[TaskId, Forecast] = {}  # of the first of each line, now and then
+        self.watched_at = -math.inf  # steady; when somebody last looked at it
         self._reasons: dict[TaskId, Reason] = {}
         self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
         self._orders: dict[GroupName, tuple[float, Mapping[TaskId, int]]] = {}  # good until

@@ -11,7 +11,8 @@ from hai.core.task import EventDraft
 from hai.core.types import GroupName, NodeName, UserName
 from hai.errors import Conflict, InvalidInput
 from hai.ports import Clock, Store
-from hai.service.users import UserService, make_token
+from hai.service.cluster import quota_event
+from hai.service.users import UserService, make_token, token_text, user_text
 
 _ACTOR = "bootstrap"
 _NODE_KEYS = {field.name for field in fields(Node)} - {"health", "health_why"}
@@ -45,7 +46,8 @@ class Bootstrap:
         if nodes:
             await self._store.put_nodes(nodes, self._clock.now())
         if quotas:
-            event = self._event("quota.set", {"rows": len(quotas)})
+            before, now = await self._store.quotas(), self._clock.now()
+            event = quota_event(quotas, before, _ACTOR, now)
             await self._store.put_quotas(quotas, event)
         secret = None
         if user is not None:
@@ -84,18 +86,20 @@ class Bootstrap:
 
     async def _first_token(self, user: User, *, renew: bool) -> str | None:
         if await self._store.user(user.name) is None:
-            await self._store.add_user(user, self._event("user.added", {}, user.name))
+            await self._store.add_user(
+                user, self._event("user.added", {}, user.name, user_text(user))
+            )
         elif not renew:
             return None
         made = make_token(user.name, _ACTOR, self._clock.now())
         data = {"id": made.token.id, "label": _ACTOR}
-        await self._store.add_token(made.token, self._event("token.made", data, user.name))
+        event = self._event("token.made", data, user.name, token_text(made.token))
+        await self._store.add_token(made.token, event)
         return made.secret
 
-    def _event(
-        self, kind: str, data: Mapping[str, object], user: UserName | None = None
-    ) -> EventDraft:
-        return EventDraft(kind=kind, actor=_ACTOR, at=self._clock.now(), user=user, data=data)
+    def _event(self, kind: str, data: Mapping[str, object], user: UserName, why: str) -> EventDraft:
+        now = self._clock.now()
+        return EventDraft(kind=kind, actor=_ACTOR, at=now, user=user, why=why, data=data)
 
 
 def _rows(document: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:

@@ -15,6 +15,8 @@ from hai.service.access import require_admin
 from hai.service.imaging import imageless
 from hai.service.signals import EVENTS, SCHEDULE
 
+_MOST_TOLD = 4  # limits in one line of the event log; its data has all
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -98,8 +100,7 @@ class ClusterService:
         written."""
         require_admin(admin, "changing quotas")
         quotas = [await self._quota(*row) for row in rows]
-        data = {f"{q.user} {q.resource}": q.nodes for q in quotas}
-        event = EventDraft(kind="quota.set", actor=admin.name, at=self._clock.now(), data=data)
+        event = quota_event(quotas, await self._store.quotas(), admin.name, self._clock.now())
         await self._store.put_quotas(quotas, event)
         self._cache.drop()
         await self._bus.publish(SCHEDULE)
@@ -119,3 +120,30 @@ class ClusterService:
         if name != EVERYONE and await self._store.user(name) is None:
             raise NotFound(f"there is no user {user!r}", hint="hai-cli users list")
         return Quota(name, group, priority, nodes)
+
+
+def quota_event(
+    quotas: Sequence[Quota], before: Sequence[Quota], actor: str, now: float
+) -> EventDraft:
+    """The ledger line of new limits: whose, of what, and what they were."""
+    was = QuotaTable.of(before).limits
+    told = []
+    for one in quotas[:_MOST_TOLD]:
+        limit = was.get((one.user, one.group, one.priority))
+        whose = "everybody" if one.user == EVERYONE else one.user
+        told.append(f"{whose} {one.resource}={one.nodes} ({_was(limit)})")
+    if len(quotas) > _MOST_TOLD:
+        told.append(f"and {len(quotas) - _MOST_TOLD} more")
+    users = {one.user for one in quotas}
+    return EventDraft(
+        kind="quota.set",
+        actor=actor,
+        at=now,
+        user=next(iter(users)) if len(users) == 1 and EVERYONE not in users else None,
+        why=", ".join(told),
+        data={f"{one.user} {one.resource}": one.nodes for one in quotas},
+    )
+
+
+def _was(limit: int | None) -> str:
+    return "new" if limit is None else f"was {limit}"

@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from hai import __version__
 from hai.core.identity import User
 from hai.core.quota import Quota
 from hai.core.task import Event, Task, WorkerKey
-from hai.core.types import FINAL_STATES, TaskState
+from hai.core.types import FINAL_STATES, TaskId, TaskState
 from hai.ports import Bus, Clock, Store, TaskQuery
 from hai.schema.dashboard import DashboardView, HistoryView, TaskRow
 from hai.schema.views import SCHEMA_VERSION, QuotaView
@@ -27,6 +27,7 @@ from hai.service.signals import EVENTS, heard, worker_key
 from hai.service.views import Views, event_view, node_row, quota_view, rfc3339
 
 if TYPE_CHECKING:
+    from hai.core.forecast import Forecast
     from hai.core.node import Node
 
 SAMPLE_SECONDS = 30.0
@@ -100,7 +101,7 @@ class Dashboard:
         self._usage: dict[str, dict[str, float]] = {}
         self._usage_at = float("-inf")
         self._usage_version = 0
-        self._ticks = -1
+        self._spoken: tuple[int, Mapping[TaskId, Forecast]] = (-1, {})
         self._reasons_due = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -124,8 +125,9 @@ class Dashboard:
                 await self._load()
                 self._steps = steps
             now = self._clock.steady()
-            if self._ticks != self._board.ticks and now >= self._reasons_due:
-                self._ticks = self._board.ticks
+            spoken = (self._board.ticks, self._board.estimates)
+            if self._spoken != spoken and now >= self._reasons_due:
+                self._spoken = spoken
                 began = time.perf_counter()
                 await self._reconsider()
                 took = time.perf_counter() - began
@@ -254,6 +256,7 @@ class Dashboard:
         self, user: User, seen: _Seen, size: int = _FIRST_PIECE
     ) -> AsyncIterator[DashboardView]:
         """What changed since `seen`; nothing at all when nothing did."""
+        self._board.watched_at = self._clock.steady()
         await self._look_at_usage()
         await self.refresh()  # from here to the first piece nothing may be awaited
         if not self._mirror.knows(seen.rows):  # loaded anew meanwhile

@@ -6,6 +6,7 @@ before ten seconds have passed. Nobody waits long for one.
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -28,6 +29,10 @@ _HISTORY_SECONDS = 60.0
 _MOST_NAMES = 500  # tasks that are looked up for one forecast; others go by their users' runs
 _MOST_KEPT = 1000
 _MOST_IN_LINE = 16  # forecasts that wait to be made; who asks for more gets none
+_MOST_LINES = 16  # groups whose first task is told on the dashboard
+_WATCHED_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
+_SHARE = 0.05  # of the time that the dashboard's estimates may take
 _PATIENCE_SECONDS = 3.0  # then the answer is not waited for; it is there for the next one who asks
 
 
@@ -67,6 +72,24 @@ class Estimates:
             making.add_done_callback(lambda _: self._making.pop(claim, None))
         done, _ = await asyncio.wait({making}, timeout=_PATIENCE_SECONDS)
         return making.result() if done else None
+
+    async def turn(self) -> float:
+        """Work out when the first of each line may start, while somebody looks at the dashboard;
+        seconds until the next time, so that this takes a small part of the time."""
+        state = self._board.state
+        if state is None or self._clock.steady() > self._board.watched_at + _WATCHED_SECONDS:
+            return _LOOK_SECONDS
+        began = time.perf_counter()
+        told: dict[TaskId, Forecast] = {}
+        for group in sorted(state.groups)[:_MOST_LINES]:
+            first = next(iter(self._board.positions(group)), None)
+            claim = None if first is None else state.claims.get(first)
+            found = None if claim is None else await self.of(claim)
+            if first is not None and found is not None:
+                told[first] = found
+        if told != self._board.estimates:
+            self._board.estimates = told
+        return max(_FORECAST_SECONDS, (time.perf_counter() - began) / _SHARE)
 
     async def close(self) -> None:
         """Let go of what is being worked out."""

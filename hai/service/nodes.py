@@ -45,7 +45,7 @@ class NodeService:
             kind=f"node.{health.value}",
             actor=admin.name,
             at=self._clock.now(),
-            why=why,
+            why=health_text(node, health, why),
             data={"node": node.name, "was": node.health.value},
         )
         if not await self._store.set_node_health(node.name, health, kept_why, event):
@@ -89,3 +89,9 @@ def _first(task: Task, nodes: dict[NodeName, Node]) -> list[Node]:
     """The first of these nodes that the task holds, or nothing."""
     held = task.attempt.nodes if task.attempt is not None else ()
     return [nodes[name] for name in held if name in nodes][:1]
+
+
+def health_text(node: Node, health: NodeHealth, why: str) -> str:
+    """Which node is what now, for the event log."""
+    told = f"node {node.name}: {health.value}, was {node.health.value}"
+    return f"{told}: {why}" if why else told

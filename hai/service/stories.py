@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hai.core import phrases
 from hai.core.foretold import Names
+from hai.core.heads import HIGHER, OWN, QUOTA
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.quota import LEVELS
 from hai.core.reasons import head_of
@@ -41,6 +42,7 @@ class WaitFacts:
     holders: tuple[Holder, ...] = ()
     more_holders: int = 0
     spenders: tuple[TaskId, ...] = ()  # the user's own tasks that use its quota up
+    kept_out_by: str = ""  # who lets it wait although it is the first
 
     @property
     def mentioned(self) -> set[TaskId]:
@@ -74,7 +76,14 @@ def wait_facts(
         holders=tuple(holders),
         more_holders=len(running) - len(holders) if holders else 0,
         spenders=tuple(spenders[:_MOST_HOLDERS]),
+        kept_out_by=_kept_out_by(reason),
     )
+
+
+def _kept_out_by(reason: Reason) -> str:
+    """Who keeps the first of a line out; "" if nobody in particular does."""
+    keeper = reason.evidence.get("kept_out_by") or reason.evidence.get("spares")
+    return str(keeper) if keeper in _NEXT else ""
 
 
 def _level_of(reason: Reason) -> Priority | None:
@@ -104,13 +113,22 @@ def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
     return None if claim.backfill else slice_end(claim, state.policy)
 
 
+_NEXT = {
+    "": "it is next",
+    OWN: "it is next once enough of its user's own tasks have ended; those of others pass it",
+    HIGHER: "it is next once higher priorities leave it room; others pass it meanwhile",
+    QUOTA: "it comes after another task of its user, which waits for the quota",
+}
+
+
 def waiting_lines(facts: WaitFacts, names: Names, now: float) -> list[str]:
     lines = []
     if facts.position is not None:
         place = f"place {facts.position} in the order of service of {facts.group}"
         rest = facts.position - 1 - len(facts.ahead)
         ahead = phrases.tasks((names.get(one, str(one)) for one in facts.ahead), rest)
-        lines.append(f"{place}, behind {ahead}" if ahead else f"{place}: it is next")
+        alone = f"{place}: {_NEXT[facts.kept_out_by]}"
+        lines.append(f"{place}, behind {ahead}" if ahead else alone)
     lines += [_holder_line(holder, names, now) for holder in facts.holders]
     if facts.more_holders:
         lines.append(f"{facts.more_holders} more tasks hold nodes of {facts.group}")

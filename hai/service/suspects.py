@@ -8,6 +8,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.task import EventDraft
 from hai.core.types import NodeName
 from hai.ports import Bus, Clock, Store
+from hai.service.nodes import health_text
 from hai.service.signals import EVENTS, SCHEDULE
 
 log = structlog.get_logger("hai.suspects")
@@ -79,7 +80,8 @@ class Suspects:
 def _event(node: Node, health: NodeHealth, now: float, why: str) -> EventDraft:
     log.warning("node_health", node=node.name, health=health.value, why=why)
     data = {"node": node.name, "was": node.health.value}
-    return EventDraft(kind=f"node.{health.value}", actor="health", at=now, why=why, data=data)
+    told = health_text(node, health, why)
+    return EventDraft(kind=f"node.{health.value}", actor="health", at=now, why=told, data=data)
 
 
 def is_ours(node: Node) -> bool:

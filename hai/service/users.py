@@ -11,6 +11,7 @@ from hai.core.types import UserName
 from hai.errors import AuthRequired, InvalidInput, NotFound
 from hai.ports import Clock, Store
 from hai.service.access import require_admin, require_self
+from hai.service.views import rfc3339
 
 _LEAST_UID = 1000  # of people, as Debian and most others have it
 _NOBODY = 65534
@@ -78,7 +79,9 @@ class UserService:
                 f"uid {uid} is a system account's",
                 hint=f"give {name} the uid of a person: {_LEAST_UID} or more",
             )
-        await self._store.add_user(user, self._event("user.added", admin, user.name))
+        await self._store.add_user(
+            user, self._event("user.added", admin, user.name, user_text(user))
+        )
         return user, await self._new_token(admin, user.name, "first", None)
 
     def checked(self, name: str, role: Role, uid: int | None) -> User:
@@ -117,7 +120,8 @@ class UserService:
 
     async def revoke(self, asker: User, token_id: str) -> None:
         require_admin(asker, "revoking a token")
-        event = self._event("token.revoked", asker, None, {"id": token_id})
+        why = f"token {token_id}"
+        event = self._event("token.revoked", asker, None, why, {"id": token_id})
         if not await self._store.remove_token(token_id, event):
             raise NotFound(
                 f"there is no token {token_id!r}",
@@ -129,7 +133,8 @@ class UserService:
         self, asker: User, name: UserName, label: str, expires_at: float | None
     ) -> NewToken:
         made = make_token(name, label, self._clock.now(), expires_at)
-        event = self._event("token.made", asker, name, {"id": made.token.id, "label": label})
+        data: dict[str, object] = {"id": made.token.id, "label": label}
+        event = self._event("token.made", asker, name, token_text(made.token), data)
         await self._store.add_token(made.token, event)
         return made
 
@@ -138,11 +143,23 @@ class UserService:
         kind: str,
         actor: User,
         user: UserName | None,
+        why: str,
         data: dict[str, object] | None = None,
     ) -> EventDraft:
-        return EventDraft(
-            kind=kind, actor=actor.name, at=self._clock.now(), user=user, data=data or {}
-        )
+        now = self._clock.now()
+        return EventDraft(kind=kind, actor=actor.name, at=now, user=user, why=why, data=data or {})
+
+
+def user_text(user: User) -> str:
+    """Who was added, for the event log."""
+    uid = "" if user.uid is None else f", uid {user.uid}"
+    return f"{user.name}: {user.role.value}{uid}"
+
+
+def token_text(token: Token) -> str:
+    """Whose token, for the event log: never the secret."""
+    until = "" if token.expires_at is None else f", until {rfc3339(token.expires_at)}"
+    return f"token {token.id} ({token.label}) of {token.user}{until}"
 
 
 def make_token(user: UserName, label: str, now: float, expires_at: float | None = None) -> NewToken:

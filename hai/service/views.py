@@ -1,16 +1,17 @@
 """The one read model: what CLI, TUI, API and metrics show of tasks, nodes, events and quotas."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from hai.core import explain
 from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim, Reason
-from hai.core.quota import Quota, QuotaTable
+from hai.core.plan import Reason
+from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
 from hai.ports import Bus, Store, TaskPage, TaskQuery
@@ -95,7 +96,7 @@ class Views:
             "safe_until": _time(turn.safe_until),
             "backfill": turn.backfill,
             "level": turn.level.name if turn.level is not None else None,
-            "estimate": None,
+            "estimate": self._estimate(task, turn.position),
             "array_id": task.array_id,
             "array_index": task.array_index,
             "array_size": _array_size(task),
@@ -106,6 +107,13 @@ class Views:
             "failures": task.failures,
             "saved_at": _time(attempt.saved_at) if attempt is not None else None,
         }
+
+    def _estimate(self, task: Task, position: int | None) -> dict[str, Any] | None:
+        """When it may start, of the first in a line: the others would cost as much each."""
+        told = self._board.estimates.get(task.id)
+        if told is None or position != 1 or not task.state.is_waiting:
+            return None
+        return {**estimate_view(told)}
 
     def _reason(self, task: Task) -> ReasonView | None:
         if not task.state.is_waiting:
@@ -152,23 +160,29 @@ class Views:
             "nodes": [_node(node, holders.get(node.name)) for node in nodes],
         }
 
-    async def quotas(self, rows: Sequence[Quota], user: User | None) -> list[QuotaView]:
-        """Rows with what `user` (when given) uses of each now."""
-        if user is None:
-            return [quota_view(row) for row in _sorted(rows)]
-        used = used_nodes(await self._store.claims(), user.name)
+    async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
+        """Rows with what is used of each now: by its user, and of everybody's rows by the user who
+        is `asked` for, unless an own row counts for that one."""
+        used = used_nodes(await self._store.active_tasks())
+        own = {(row.group, row.priority) for row in rows if row.user == asked}
+        views = []
+        for row in _sorted(rows):
+            view = quota_view(row)
+            if row.user != EVERYONE:
+                view["used"] = used[row.user, row.group, row.priority]
+            elif (row.group, row.priority) not in own:
+                view["used"] = used[asked, row.group, row.priority]
+            views.append(view)
+        return views
+
+    async def quotas_of(self, rows: Sequence[Quota], user: UserName) -> list[QuotaView]:
+        """What counts for the user, one row for each group and level that `rows` name."""
         table = QuotaTable.of(rows)
         levels = {(row.group, row.priority) for row in rows}
         mine = [
-            Quota(user.name, group, level, table.limit(user.name, group, level))
-            for group, level in levels
+            Quota(user, group, level, table.limit(user, group, level)) for group, level in levels
         ]
-        views = []
-        for row in _sorted(mine):
-            view = quota_view(row)
-            view["used"] = used[row.group, row.priority]
-            views.append(view)
-        return views
+        return await self.quotas(mine, user)
 
 
 def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
@@ -185,12 +199,12 @@ def estimate_view(told: Forecast) -> EstimateView:
     return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
 
 
-def used_nodes(claims: Sequence[Claim], user: UserName) -> Counter[tuple[GroupName, Priority]]:
-    """Nodes that the user holds now, by group and charged level."""
-    used: Counter[tuple[GroupName, Priority]] = Counter()
-    for claim in claims:
-        if claim.user == user and claim.charged is not None and claim.state.is_active:
-            used[claim.group, claim.charged] += claim.nodes
+def used_nodes(active: Iterable[Task]) -> Counter[tuple[UserName, GroupName, Priority]]:
+    """Nodes that are held now, by user, group and charged level."""
+    used: Counter[tuple[UserName, GroupName, Priority]] = Counter()
+    for task in active:
+        if task.attempt is not None:
+            used[task.user, task.group, task.attempt.priority] += len(task.attempt.nodes)
     return used
 
 

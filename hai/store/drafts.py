@@ -31,9 +31,13 @@ def new_task(draft: TaskDraft, task_id: TaskId, now: float, array_id: TaskId | N
     )
 
 
+_CHANGES = {"group": "group {}", "put": "nodes put: {}", "removed": "nodes removed: {}"}
+
+
 def nodes_changed(now: float, data: Mapping[str, object]) -> EventDraft:
     """The ledger line that tells readers to look at nodes and groups again."""
-    return EventDraft(kind="nodes.changed", actor="platform", at=now, data=data)
+    told = ", ".join(_CHANGES[key].format(value) for key, value in data.items())
+    return EventDraft(kind="nodes.changed", actor="platform", at=now, why=told, data=data)
 
 
 def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> EventDraft:

@@ -84,9 +84,10 @@ class MemoryStore(MemoryTimes):
         return None
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
-        if self._tokens.pop(token_id, None) is None:
+        token = self._tokens.pop(token_id, None)
+        if token is None:
             return False
-        self._log(event)
+        self._log(replace(event, user=token.user, why=f"{event.why} of {token.user}"))
         return True
 
     # where

@@ -259,16 +259,23 @@ class Life:
         """With all that runs there; it is back a few minutes later."""
         node = self._rng.choice(list(self.state.nodes.values()))
         self._later("node up", self._rng.uniform(60, 600), partial(self._node_up, node.name))
-        return partial(self._lose, node)
+        return partial(self._lose, node, self._nodes_with(replace(node, health=NodeHealth.DOWN)))
 
-    def _lose(self, node: Node) -> None:
-        self.state.set_node(replace(node, health=NodeHealth.DOWN))
+    def _nodes_with(self, changed: Node) -> list[Node]:
+        """All nodes as the store would tell them after the change: values of their own."""
+        return [
+            changed if node.name == changed.name else replace(node)
+            for node in self.state.nodes.values()
+        ]
+
+    def _lose(self, node: Node, told: list[Node]) -> None:
+        self.state.set_nodes(told)
         for claim in self.state.holders_of(node.name):
             self._put(replace(self._suspended(claim), first=True, for_task=None))
 
     def _node_up(self, name: NodeName) -> Event:
         node = replace(self.state.nodes[name], health=NodeHealth.READY)
-        return partial(self.state.set_node, node)
+        return partial(self.state.set_nodes, self._nodes_with(node))
 
 
 def _nothing() -> None:

@@ -62,7 +62,7 @@ async def whoami(user: Caller, served: Served) -> WhoamiView:
     rows = await served.cluster.quotas(user.name)
     return {
         "user": user_view(user),
-        "quotas": await served.views.quotas(rows, user),
+        "quotas": await served.views.quotas_of(rows, user.name),
         "server_version": __version__,
     }
 
@@ -147,11 +147,12 @@ async def change_node(
 
 @router.get("/quotas")
 async def quotas(
-    _: Caller, served: Served, user: Annotated[str | None, Query(max_length=63)] = None
+    caller: Caller, served: Served, user: Annotated[str | None, Query(max_length=63)] = None
 ) -> dict[str, list[QuotaView]]:
-    """All rows; with `user` those that count for that user. For everybody: reasons name quotas."""
+    """All rows; with `user` those that count for that user. For everybody: reasons name quotas.
+    `used` of everybody's rows is what `user`, or else the caller, holds."""
     rows = await served.cluster.quotas(UserName(user) if user else None)
-    return {"quotas": await served.views.quotas(rows, None)}
+    return {"quotas": await served.views.quotas(rows, UserName(user) if user else caller.name)}
 
 
 @router.put("/quotas")

@@ -16,7 +16,7 @@ from hai.core.task import EventDraft, Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
 from hai.ports import Bus, Clock, Store
 from hai.service.launching import Launching, keys_of
-from hai.service.nodes import NodeService
+from hai.service.nodes import NodeService, health_text
 from hai.service.signals import EVENTS, SCHEDULE, worker_key
 from hai.service.suspects import Suspects
 
@@ -120,7 +120,7 @@ class HealthChecking:
             kind=f"node.{health.value}",
             actor="health",
             at=self._clock.now(),
-            why=why,
+            why=health_text(node, health, why),
             data={"node": node.name},
         )
         await self._store.set_node_health(node.name, health, why, event, was=node.health)

@@ -51,14 +51,15 @@ SELECT u.name, u.role, u.uid, u.active, u.created_at
    AND (t.expires_at IS NULL OR t.expires_at > %(now)s::timestamptz);
 
 -- name: remove_token
--- Forget a token, with a ledger line; no row when there is none.
+-- Forget a token, with a ledger line that tells whose it was; no row when there is none.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
-    DELETE FROM tokens USING locked WHERE id = %(id)s RETURNING id
+    DELETE FROM tokens USING locked WHERE id = %(id)s RETURNING id, tokens.user_name
 ), logged AS (
     INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
-    SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
+    SELECT e.at, e.kind, e.actor, e.task_id, removed.user_name,
+           e.why || ' of ' || removed.user_name, e.data
       FROM removed CROSS JOIN json_populate_recordset(NULL::events, %(events)s::json) AS e
 )
 SELECT id FROM removed;

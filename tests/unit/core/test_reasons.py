@@ -208,7 +208,7 @@ def test_who_does_not_run_in_the_shadow_of_their_own_gang_is_told_why(
         waiting(3, 2, user="eve", submitted_at=NOW - 7),  # next, and would have n0 and n3
     ]
     quotas = [Quota(EVERYONE, GROUP, NORMAL, 9), Quota(UserName("ada"), GROUP, NORMAL, limit)]
-    found = why(nodes(4), claims, quotas)
+    found = why((*nodes(4), node("n4", ready=False)), claims, quotas)
     assert found[TaskId(2)].code is WaitCode.BEHIND
     assert evidence(found[TaskId(2)], "head", "spares") == {"head": 1, "spares": spares}
 

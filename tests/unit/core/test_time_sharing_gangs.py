@@ -11,6 +11,7 @@ from tests.unit.core.clusters import (
     GROUP,
     SimulatedCluster,
     active,
+    node,
     nodes,
     state_of,
     waiting,
@@ -55,7 +56,8 @@ def test_others_run_in_the_shadow_of_a_gang_and_yield_when_it_fits() -> None:
 
 @pytest.mark.parametrize(("limit", "filled"), [(4, [4]), (5, [3, 4])])
 def test_the_shadow_leaves_a_gang_the_quota_that_it_needs(limit: int, filled: list[int]) -> None:
-    """Its user's own tasks would take its place in the line with the quota, and then its nodes."""
+    """Its user's own tasks would take its place in the line with the quota, and then its nodes. (A
+    quota as wide as the group would be no limit.)"""
     quotas = [
         Quota(EVERYONE, GROUP, NORMAL, 5),
         Quota(UserName("ada"), GROUP, NORMAL, limit),
@@ -66,7 +68,9 @@ def test_the_shadow_leaves_a_gang_the_quota_that_it_needs(limit: int, filled: li
         fresh(3, 1, user="ada", submitted_at=NOW - 40),
         fresh(4, 1, user="eve", submitted_at=NOW - 30),
     ]
-    cluster = SimulatedCluster(state_of(nodes(4), claims, quotas, now=NOW), NOW)
+    cluster = SimulatedCluster(
+        state_of((*nodes(4), node("n4", ready=False)), claims, quotas, now=NOW), NOW
+    )
     assert sorted(backfilled(cluster.tick())) == filled
     again = cluster.tick()
     assert not again.decides

@@ -91,10 +91,9 @@ def test_a_node_may_change_alone() -> None:
     claims = [active(1, ["n0"], LOW, **ran(0)), fresh(2, 2)]
     state = state_of(nodes(2), claims, now=NOW)
     assert plan(state, NOW).suspends
-    state.set_node(replace(state.nodes[NodeName("n1")], health=NodeHealth.DOWN))
+    state.set_nodes([node("n0"), node("n1", ready=False)])
     assert not plan(state, NOW).suspends
-    state.set_node(node("n1"))
-    state.set_node(node("n2"))
+    state.set_nodes(nodes(3))
     assert plan(state, NOW).starts[0].nodes == ("n1", "n2")
     assert [claim.task_id for claim in state.holders_of(NodeName("n0"))] == [1]
 

@@ -261,3 +261,24 @@ async def test_the_last_estimate_counts_when_the_task_starts() -> None:
         "later": 1,
         "median_error_seconds": 30.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("keeper", "told"),
+    [
+        ({}, "it is next"),
+        ({"kept_out_by": "own"}, "it is next once enough of its user's own tasks have ended"),
+        ({"kept_out_by": "higher"}, "it is next once higher priorities leave it room"),
+        ({"spares": "quota"}, "it comes after another task of its user"),
+        ({"spares": "turn"}, "it is next"),
+    ],
+)
+def test_the_first_of_a_line_is_told_for_whom_it_waits(
+    keeper: dict[str, object], told: str
+) -> None:
+    state = state_of(nodes(1), [active(1, ["n0"]), waiting(2)])
+    reason = Reason(WaitCode.NO_FREE_NODES, {"level": "NORMAL", **keeper})
+    facts = wait_facts(state, state.claims[TaskId(2)], reason, {TaskId(2): 1})
+    assert waiting_lines(facts, {}, 0.0)[0].startswith(
+        f"place 1 in the order of service of training: {told}"
+    )
