@@ -33,6 +33,13 @@ class Account:
         known = (path for path in (home, workspace) if os.path.isdir(path))
         self.home = next(known, "/tmp")  # noqa: S108 - the last resort for HOME
 
+    def become(self) -> None:
+        """Give up the agent's rights for the account's, in a child process; OSError if it fails."""
+        if self.drops:
+            os.setgroups(self.groups)
+            os.setresgid(self.gid, self.gid, self.gid)
+            os.setresuid(self.uid, self.uid, self.uid)
+
 
 def venv_python(py_venv: str) -> str:
     return os.path.join(py_venv, "bin", "python")

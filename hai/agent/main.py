@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from hai.agent import files, processes
+from hai.agent import cgroups, files, processes
 from hai.agent.logs import wall_time
 
 TYPE_CHECKING = False
@@ -34,23 +34,29 @@ def main(arguments: list[str]) -> int:
         return 1
     if not _lock(lock):
         return 0
+    cgroup = cgroups.enter(os.path.abspath(arguments[0]))
     own = {
         "pid": os.getpid(),
         "pid_start": processes.start_time(os.getpid()),
         "boot_id": processes.boot_id(),
+        "cgroup": cgroup,
     }
-    files.write_json("agent.pid", own, folder)
+    try:
+        files.write_json("agent.pid", own, folder)
+    except OSError as error:
+        files.complain(f"agent.pid: {error.strerror}")
+        return 1
     # The order matters: a killer writes `cancelled` first and reads agent.pid then.
     if any(files.exists(name, folder) for name in ("cancelled", "started", "exit.json")):
         return 0
-    return _serve(arguments[0], folder)
+    return _serve(arguments[0], folder, cgroup)
 
 
-def _serve(worker_dir: str, folder: int) -> int:
+def _serve(worker_dir: str, folder: int, cgroup: str) -> int:
     from hai.agent.session import NotOurs, Session
     from hai.agent.wakeup import Wakeup
 
-    spec = _spec(worker_dir, folder)
+    spec = _spec(worker_dir, folder, cgroup)
     if spec is None:
         return 1
     try:
@@ -59,18 +65,18 @@ def _serve(worker_dir: str, folder: int) -> int:
         return 0
     except Exception:  # noqa: BLE001 - the boundary: a broken agent still leaves a report
         files.complain(traceback.format_exc())
-        _give_up(spec.control_dir, folder)
+        _give_up(spec, folder)
         return 1
     return 0
 
 
-def _spec(worker_dir: str, folder: int) -> WorkerSpec | None:
+def _spec(worker_dir: str, folder: int, cgroup: str) -> WorkerSpec | None:
     from hai.agent.spec import WorkerSpec
 
     try:
         data = files.read_json("spec.json", folder)
         # as the launcher spells it, even with "..": both mark the program's processes with it
-        return WorkerSpec(data, os.path.join(os.getcwd(), worker_dir))
+        return WorkerSpec(data, os.path.join(os.getcwd(), worker_dir), cgroup)
     except (KeyError, TypeError, ValueError) as error:
         detail = f"cannot start: spec.json: {type(error).__name__} {error}"
         files.complain(detail)
@@ -78,19 +84,23 @@ def _spec(worker_dir: str, folder: int) -> WorkerSpec | None:
         return None
 
 
-def _give_up(control_dir: str, folder: int) -> None:
-    """Nothing of the program may outlive its agent."""
+def _give_up(spec: WorkerSpec, folder: int) -> None:
+    """Nothing of the program may outlive its agent, whose failure is not the program's."""
     own = os.getpid()
-    kin = [*processes.descendants(own), *processes.marked(processes.marker_of(control_dir))]
+    kin = [*processes.descendants(own), *processes.marked(processes.marker_of(spec.control_dir))]
+    kin += cgroups.members(spec.cgroup)
     processes.signal_all([pid for pid in kin if pid != own], 9)
     error = sys.exc_info()[1]
-    _leave_report(f"the agent failed: {type(error).__name__}: {error}", folder)
+    detail = f"the agent failed: {type(error).__name__}: {error}"
+    if not files.exists("started", folder):
+        detail = f"not started: {detail}"
+    _leave_report(detail, folder, is_lost=True)
 
 
-def _leave_report(detail: str, folder: int) -> None:
+def _leave_report(detail: str, folder: int, *, is_lost: bool = False) -> None:
     end = {"exit_code": _BROKEN, "detail": detail, "ended_at": wall_time(), "usage": {}}
     try:
-        files.write_json("exit.json", dict(end, acked=False, saved=False), folder)
+        files.write_json("exit.json", dict(end, acked=False, saved=False, lost=is_lost), folder)
     except OSError as error:
         files.complain(f"exit.json: {error.strerror}")
 

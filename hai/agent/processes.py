@@ -129,12 +129,33 @@ def signal_group(pgid: int, number: int) -> None:
         return
 
 
-def kill_exactly(pid: int, started: int) -> bool:
-    """SIGKILL the process that had this pid and start time; False if it is gone."""
+def signal_exactly(pid: int, started: int, number: int) -> bool:
+    """Signal the process that had this pid and start time; False if it is gone or another's."""
     if not started or start_time(pid) != started:
         return False
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def kill_exactly(pid: int, started: int) -> bool:
+    """SIGKILL the process that had this pid and start time; False if it is gone."""
+    return signal_exactly(pid, started, signal.SIGKILL)
+
+
+def resume_stopped(pids: list[int]) -> None:
+    """SIGCONT to those that are stopped: they would not see another signal before."""
+    for pid in pids:
+        if stat_fields(pid)[:1] == [b"T"]:
+            signal_all([pid], signal.SIGCONT)
+
+
+def ticks_since_boot() -> int:
+    """Now, on the scale of `start_time`. 0 where the kernel does not say."""
+    try:
+        with open("/proc/uptime", encoding="ascii") as file:
+            return int(float(file.read().split()[0]) * os.sysconf("SC_CLK_TCK"))
+    except OSError:
+        return 0

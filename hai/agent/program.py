@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 
-from hai.agent import processes
+from hai.agent import cgroups, processes
 from hai.agent.environment import Account, venv_python
 
 TYPE_CHECKING = False
@@ -85,19 +85,25 @@ def _python(spec: WorkerSpec) -> str:
 class Program:
     """The user's process and its kin. `output` is the read end of its stdout and stderr."""
 
-    def __init__(self, pid: int, output: int, control_dir: str) -> None:
+    def __init__(self, pid: int, output: int, spec: WorkerSpec) -> None:
         self.pid = pid
         self.output = output
-        self._marker = processes.marker_of(control_dir)
+        self._marker = processes.marker_of(spec.control_dir)
+        self._cgroup = spec.cgroup
 
-    def signal_group(self, number: int) -> None:
-        processes.signal_group(self.pid, number)
+    def kill(self, kin: list[int]) -> None:
+        """SIGKILL for its process group, all at once, and for each of `kin`."""
+        if any(processes.in_group(pid, self.pid) for pid in kin):
+            processes.signal_group(self.pid, signal.SIGKILL)
+        processes.signal_all(kin, signal.SIGKILL)
 
     def kin(self) -> list[int]:
         """All that came of the program and still runs, whatever group or session it moved to."""
         own = os.getpid()
         found = {p for p in processes.descendants(own) if processes.is_running(p)}
-        found.update(pid for pid in processes.marked(self._marker) if pid != own)
+        found.update(processes.marked(self._marker))
+        found.update(cgroups.members(self._cgroup))
+        found.discard(own)
         return sorted(found)
 
 
@@ -135,7 +141,7 @@ def start(
         failure = CannotStart("", int(code))
         failure.detail = detail
         raise failure
-    return Program(pid, output, spec.control_dir)
+    return Program(pid, output, spec)
 
 
 def _widen(output: int) -> None:
@@ -176,10 +182,7 @@ def _become(account: Account, output_end: int) -> None:
             except (OSError, ValueError):
                 continue
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    if account.drops:
-        os.setgroups(account.groups)
-        os.setresgid(account.gid, account.gid, account.gid)
-        os.setresuid(account.uid, account.uid, account.uid)
+    account.become()
 
 
 def _exec(spec: WorkerSpec, argv: list[str], environment: dict[str, str]) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import time
 
-from hai.agent import files, processes, program
+from hai.agent import files, program
 from hai.agent.control import Control
+from hai.agent.dialogue import Dialogue
+from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
 from hai.agent.environment import Account, program_environment
+from hai.agent.leaving import Leaving
 from hai.agent.logs import LogWriter, wall_time
+from hai.agent.notice import Notice
 from hai.agent.segments import Segments
 from hai.agent.sync import Link
 from hai.agent.usage import UsageMeter
@@ -27,34 +30,17 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.1
 NOTICE_TICK_SECONDS = 0.025  # while a suspended program is about to answer
 WAIT_SECONDS = 0.5
-LEFTOVER_SECONDS = 2.0  # from SIGTERM to SIGKILL for what the program left behind
-KILL_SECONDS = 10.0  # the longest wait for killed processes to go
+TERM_SECONDS = 5.0  # from SIGTERM to SIGKILL, before the server's first word
+QUICK_LOOKS = 10  # for what outlives the program, before they come with every tick
 PIPE_SECONDS = 1.0  # of silence on a pipe that somebody else still holds open
 LOG_SECONDS = 5.0  # for a disk that refuses, at the end
-CHECKPOINT_SECONDS = 5.0  # checkpoints that follow each other sooner go out with the heartbeat
 READ_BYTES = 256 * 1024
 READS_PER_TURN = 8
-_TERMINATED = 128 + signal.SIGTERM
-_KILLED = 128 + signal.SIGKILL
+_TAKEN_AWAY = "the agent was told to stop, and not by the server"
 
 
 class NotOurs(Exception):
     """Another agent has this worker, or nobody is to have it: leave without a word."""
-
-
-class Ending:
-    """How the worker ended; `exit_code` by the shell's convention."""
-
-    def __init__(self, exit_code: int, detail: str = "") -> None:
-        self.exit_code = exit_code
-        self.detail = detail
-
-
-def shell_code(status: int) -> int:
-    """The shell's exit code of a wait status."""
-    if os.WIFSIGNALED(status):
-        return 128 + os.WTERMSIG(status)
-    return os.WEXITSTATUS(status)
 
 
 class Session:
@@ -72,15 +58,14 @@ class Session:
         self._log = LogWriter(segments)
         self._port_holder = _hold_port(spec)
         self._link = Link(spec.server_url, spec.token, self._first_report(), wakeup.wake)
-        self._requests: dict[str, dict[str, Any]] = {}
-        self._acked = self._saved = False
-        self._checkpoint_at: float | None = None
-        self._checkpoint_told = -CHECKPOINT_SECONDS  # monotonic
+        self._dialogue = Dialogue(self._control, self._link, self._log.say)
+        self._notice = Notice(spec, self._control, self._log.say)
         self._program: program.Program | None = None
+        self._leaving: Leaving | None = None
         self._ending: Ending | None = None  # decided before the program has left
         self._status: int | None = None  # wait status of the program
-        self._noticed_at: float | None = None
-        self._kill_at: float | None = None
+        self._is_taken_away = False  # told to stop, and not by the server
+        self._looks = 0  # for what outlives the program
         self._watchdog = Watchdog(spec.watchdog_seconds, time.monotonic())
         self._meter = UsageMeter(spec.gpu_indices, lambda figures: self._link.note(usage=figures))
 
@@ -102,6 +87,7 @@ class Session:
             "detail": "",
             "acked": False,
             "saved": False,
+            "lost": False,
             "address": self._spec.address,
             "port": self._port_holder.getsockname()[1] if self._port_holder else 0,
             "usage": {},
@@ -113,11 +99,11 @@ class Session:
         while True:
             order = self._link.order()
             if order.get("stop") or order.get("over"):
-                return Ending(_TERMINATED, "stopped before start")
+                return Ending(TERMINATED, "stopped before start")
             if self._link.is_orphaned():
-                return Ending(_TERMINATED, "orphaned")
+                return Ending(TERMINATED, "orphaned")
             if self._wakeup.is_terminated:
-                return Ending(_TERMINATED, "the agent was told to stop before start")
+                return Ending(TERMINATED, f"{NOT_STARTED}: {_TAKEN_AWAY}", is_lost=True)
             if order.get("go"):
                 return None
             self._wakeup.wait(WAIT_SECONDS)
@@ -129,21 +115,21 @@ class Session:
         except program.CannotStart as error:
             self._log.say(error.detail)
             return Ending(error.exit_code, error.detail)
-        except OSError as error:  # no space, no more processes
-            detail = f"cannot start: {error}"
+        except OSError as error:  # no space, no more processes: the machine's trouble
+            detail = f"{NOT_STARTED}: {error}"
             self._log.say(detail)
-            return Ending(program.NOT_EXECUTABLE, detail)
+            return Ending(program.NOT_EXECUTABLE, detail, is_lost=True)
+        self._leaving = Leaving(self._program, self._log.say)
         running = {"pid": self._program.pid, "pgid": self._program.pid, "at": wall_time()}
         self._record("started", running)
         self._wakeup.watch(self._program.output)
         self._link.tell(phase="running")
         self._meter.start()
         self._watchdog.reset(time.monotonic())
-        self._attend()
-        self._end_leftovers()
+        self._attend(self._leaving)
         self._drain()
         os.close(self._program.output)
-        return self._ending_of(self._status)
+        return self._ending_now(self._leaving)
 
     def _claim(self) -> None:
         """From here on no other agent will ever start this program."""
@@ -167,16 +153,27 @@ class Session:
         environment = program_environment(spec, self._link.order(), self._account, sdk_path)
         return program.start(spec, self._account, environment, kernel)
 
-    def _attend(self) -> None:
-        """Until the program's main process has ended."""
+    def _attend(self, leaving: Leaving) -> None:
+        """Until nothing of the program lives."""
         next_tick = 0.0
-        while self._status is None:
+        while True:
             now = time.monotonic()
             if now >= next_tick:
-                self._tick(now)
-                is_close = self._noticed_at is not None and not self._saved
-                next_tick = now + (NOTICE_TICK_SECONDS if is_close else TICK_SECONDS)
+                self._tick(now, leaving)
+                if leaving.is_done:
+                    return
+                next_tick = now + self._pace()
+            was_running = self._status is None
             self._turn(max(0.0, next_tick - time.monotonic()))
+            if was_running and self._status is not None:
+                next_tick = 0.0
+
+    def _pace(self) -> float:
+        if self._status is not None:
+            self._looks += 1
+            return NOTICE_TICK_SECONDS if self._looks <= QUICK_LOOKS else TICK_SECONDS
+        is_close = self._notice.is_given and not self._dialogue.is_saved
+        return NOTICE_TICK_SECONDS if is_close else TICK_SECONDS
 
     def _turn(self, timeout_seconds: float) -> bool:
         """Wait for output, an ended child or news; True if there was output."""
@@ -212,114 +209,55 @@ class Session:
             if self._program is not None and pid == self._program.pid:
                 self._status = status
 
-    def _tick(self, now: float) -> None:
-        self._read_control()
-        self._obey(now)
+    def _tick(self, now: float, leaving: Leaving) -> None:
+        self._dialogue.turn()
+        self._obey(now, leaving)
+        leaving.second_look()
+        if self._link.is_orphaned():
+            self._kill(now, leaving, Ending(KILLED, "orphaned"))
+        if self._status is None:
+            self._watch(now, leaving)
+        else:
+            leaving.look_after(now, self._term_seconds())
+
+    def _watch(self, now: float, leaving: Leaving) -> None:
         self._watchdog.limit_seconds = (
             self._control.watchdog_seconds() or self._spec.watchdog_seconds
         )
-        if self._saved:
+        if self._dialogue.is_saved:
             self._watchdog.reset(now)
-        if self._watchdog.is_expired(now) and self._ending is None:
+        if self._watchdog.is_expired(now):
             limit = f"{self._watchdog.limit_seconds:g}"
-            self._kill(Ending(_KILLED, f"watchdog: no output for {limit} s"))
-        elif self._kill_at is not None and now >= self._kill_at and self._ending is None:
-            self._kill(Ending(_KILLED, "killed: still running after SIGTERM"))
-        elif self._link.is_orphaned() and self._ending is None:
-            self._kill(Ending(_KILLED, "orphaned"))
+            self._kill(now, leaving, Ending(KILLED, f"watchdog: no output for {limit} s"))
+        elif leaving.is_due(now):
+            self._kill(now, leaving, Ending(KILLED, CUT_OFF))
 
-    def _obey(self, now: float) -> None:
+    def _obey(self, now: float, leaving: Leaving) -> None:
         assert self._program is not None  # noqa: S101 - for the type checker
         order = self._link.order()
-        if order.get("suspend") and self._noticed_at is None:
-            self._noticed_at = now
-            self._give_notice(float(order.get("grace_seconds") or 0.0))
-        if (order.get("stop") or self._wakeup.is_terminated) and self._kill_at is None:
-            term_seconds = float(order.get("term_seconds") or 5.0)
-            self._kill_at = now + term_seconds
-            self._log.say(f"stop: SIGTERM now, SIGKILL in {term_seconds:g} s")
-            self._program.signal_group(signal.SIGTERM)
-        if order.get("over") and self._ending is None:
-            self._kill(Ending(_KILLED, "over"))
+        if order.get("suspend") and not self._notice.is_given:
+            self._notice.give(float(order.get("grace_seconds") or 0.0))
+        is_heard = self._dialogue.is_acked or leaving.has_begun
+        if self._notice.is_given and not is_heard:
+            self._notice.signal_handlers(self._program, now)
+        if self._status is None and not leaving.has_begun:
+            self._is_taken_away = self._wakeup.is_terminated and not order.get("stop")
+            if order.get("stop") or self._is_taken_away:
+                leaving.order(now, self._term_seconds())
+        if order.get("over"):
+            self._kill(now, leaving, Ending(KILLED, "over"))
 
-    def _give_notice(self, grace_seconds: float) -> None:
-        assert self._program is not None  # noqa: S101 - for the type checker
-        self._log.say("suspend notice")
-        try:
-            self._control.give_notice(grace_seconds)
-        except OSError as error:
-            self._log.say(f"the suspend notice could not be written: {error.strerror}")
-        number = getattr(signal, self._spec.suspend_signal, None)
-        if number in (signal.SIGUSR1, signal.SIGUSR2):
-            self._program.signal_group(number)
+    def _term_seconds(self) -> float:
+        return float(self._link.order().get("term_seconds") or TERM_SECONDS)
 
-    def _kill(self, ending: Ending) -> None:
-        assert self._program is not None  # noqa: S101 - for the type checker
-        self._ending = ending
+    def _kill(self, now: float, leaving: Leaving, ending: Ending) -> None:
+        """Once; a program that has ended already keeps its own exit code."""
+        if leaving.has_killed:
+            return
+        if self._status is None:
+            self._ending = ending
         self._log.say(ending.detail + ": SIGKILL")
-        self._program.signal_group(signal.SIGKILL)
-
-    def _read_control(self) -> None:
-        acked, saved = self._control.is_acked, self._control.is_saved
-        acked = acked or saved
-        if (acked, saved) != (self._acked, self._saved):
-            self._acked, self._saved = acked, saved
-            self._link.tell(acked=acked, saved=saved)
-        self._read_checkpoint()
-        for reply in self._link.take_replies():
-            self._answer(reply)
-        new = self._control.requests(self._requests)
-        if new:
-            self._requests.update((request["id"], request) for request in new)
-            self._link.tell(requests=list(self._requests.values()))
-
-    def _read_checkpoint(self) -> None:
-        checkpoint = self._control.checkpoint(self._checkpoint_at)
-        if checkpoint is None:
-            return
-        self._checkpoint_at = checkpoint["at"]
-        now = time.monotonic()
-        if now - self._checkpoint_told >= CHECKPOINT_SECONDS:
-            self._checkpoint_told = now
-            self._link.tell(checkpoint=checkpoint)
-        else:
-            self._link.note(checkpoint=checkpoint)
-
-    def _answer(self, reply: dict[str, Any]) -> None:
-        request = self._requests.pop(str(reply.get("id")), None)
-        if request is None:
-            return
-        self._link.note(requests=list(self._requests.values()))
-        ok = bool(reply.get("ok"))
-        try:
-            if ok and request["op"] == "set_whole_life_state":
-                self._control.put_whole_life_state(int(request["value"]))
-            self._control.reply(request["id"], ok, str(reply.get("error") or ""))
-        except (OSError, TypeError, ValueError) as error:
-            self._log.say(f"an answer to the program could not be written: {error}")
-
-    def _end_leftovers(self) -> None:
-        """SIGTERM, then SIGKILL, for everything that came of the program."""
-        assert self._program is not None  # noqa: S101 - for the type checker
-        term_until = time.monotonic() + LEFTOVER_SECONDS
-        if self._ending is not None:
-            term_until = 0.0
-        give_up_at = time.monotonic() + LEFTOVER_SECONDS + KILL_SECONDS
-        warned: set[int] = set()
-        while True:
-            kin = self._program.kin()
-            now = time.monotonic()
-            if not kin:
-                return
-            if now >= give_up_at:
-                self._log.say(f"{len(kin)} processes could not be killed")
-                return
-            if now >= term_until:
-                processes.signal_all(kin, signal.SIGKILL)
-            else:
-                processes.signal_all([pid for pid in kin if pid not in warned], signal.SIGTERM)
-                warned.update(kin)
-            self._turn(0.02)
+        leaving.kill(now)
 
     def _drain(self) -> None:
         """The rest of the output; a pipe that somebody else holds open is not waited for."""
@@ -329,15 +267,27 @@ class Session:
                 silent_since = time.monotonic()
         self._wakeup.unwatch()
 
-    def _ending_of(self, status: int | None) -> Ending:
-        if self._ending is not None:
-            return self._ending
-        return Ending(_KILLED if status is None else shell_code(status))
+    def _ending_now(self, leaving: Leaving) -> Ending:
+        if self._is_taken_away:
+            return Ending(KILLED, _TAKEN_AWAY, is_lost=True)
+        is_cut_off = leaving.is_ordered and leaving.has_killed
+        return self._ending or ending_of(self._status, is_cut_off=is_cut_off)
+
+    def _has_proof(self, ending: Ending) -> bool:
+        """A program that was sent SIGTERM has saved before it left."""
+        leaving = self._leaving
+        if leaving is None or not leaving.is_ordered or ending.detail:
+            return False
+        path = self._notice.proof(self._account)
+        if path:
+            self._log.say(f"saved after the notice: {path}")
+        return bool(path)
 
     def _finish(self, ending: Ending) -> None:
         usage = self._meter.stop() if self._program is not None else {}
-        acked, saved = self._control.is_acked, self._control.is_saved
-        self._read_checkpoint()
+        acked, saved = self._dialogue.words()
+        self._dialogue.read_checkpoint()
+        saved = saved or self._has_proof(ending)
         if not self._log.close(LOG_SECONDS):
             files.complain("the end of the log could not be written")
         end: dict[str, Any] = {
@@ -346,6 +296,7 @@ class Session:
             "usage": usage,
             "acked": acked or saved,
             "saved": saved,
+            "lost": ending.is_lost,
         }
         is_recorded = self._record("exit.json", dict(end, ended_at=wall_time()))
         self._link.tell(phase="exited", requests=[], **end)

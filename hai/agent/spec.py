@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 class WorkerSpec:
     """One worker to run. Raises KeyError, TypeError or ValueError on an incomplete document."""
 
-    def __init__(self, data: dict[str, Any], worker_dir: str) -> None:
+    def __init__(self, data: dict[str, Any], worker_dir: str, cgroup: str = "") -> None:
         self.worker_dir = worker_dir
+        self.cgroup = cgroup  # the folder of the worker's control group
         self.control_dir = os.path.join(worker_dir, "control")
         self.key = str(data["key"])
         task_id, attempt, rank = (int(part) for part in self.key.split("."))
@@ -51,4 +52,5 @@ class WorkerSpec:
         self.image = str((document.get("resource") or {}).get("image") or "default")
         self.py_venv = str(options.get("py_venv") or "")
         self.suspend_signal = str(options.get("suspend_signal") or "")
+        self.checkpoint = str(options.get("checkpoint") or "")
         self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)

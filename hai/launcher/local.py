@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hai.agent import processes
+from hai.agent import cgroups, processes
 from hai.agent.build import build_agent
 from hai.core.task import WorkerKey
 from hai.errors import PlatformError, Unavailable
@@ -28,6 +28,8 @@ from hai.ports import Observation, WorkerLaunch, WorkerPhase
 START_SECONDS = 10.0  # for a new agent to take its lock
 LEAVE_SECONDS = 2.0  # for an agent whose report is recorded
 KILL_SECONDS = 5.0  # for killed processes to go
+LOOK_SECONDS = 0.5  # the same while everybody waits for a look at all workers
+NOT_STARTED = "not started"  # what a lost worker says whose program never ran
 _POLL_SECONDS = 0.01
 _ALL_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 _PASSED_ON = ("PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -230,7 +232,7 @@ class LocalLauncher:
     def _lost(self, key: WorkerKey, directory: WorkerDir) -> Observation:
         """Gone without a report. Reported only once nothing of it runs any more."""
         if key not in self._swept:
-            if not self._sweep(directory):
+            if not self._sweep(directory, seconds=LOOK_SECONDS):
                 return Observation(key, WorkerPhase.ALIVE)
             self._swept.add(key)
         self._reap()  # it may have died since the last time, and how is worth telling
@@ -238,9 +240,17 @@ class LocalLauncher:
             return Observation(key, WorkerPhase.ALIVE)  # its lock is gone a moment before it is
         if directory.has("cancelled"):
             return Observation(key, WorkerPhase.LOST, detail="killed")
+        return Observation(key, WorkerPhase.LOST, detail=self._how(key, directory))
+
+    def _how(self, key: WorkerKey, directory: WorkerDir) -> str:
+        """In what way a worker was lost, and whether its program ran."""
+        end = directory.end()
+        if end is not None:
+            return end.detail
         how = self._ends.get(key, "the agent is gone without a report")
         note = directory.agent_note()
-        return Observation(key, WorkerPhase.LOST, detail=f"{how}: {note}" if note else how)
+        how = f"{how}: {note}" if note else how
+        return how if directory.has("started") else f"{NOT_STARTED}: {how}"
 
     def _reap(self) -> None:
         """Collect ended agents that this process started."""
@@ -269,29 +279,36 @@ class LocalLauncher:
                 raise Unavailable(f"processes of worker {key} do not go away after SIGKILL")
         self._reap()
 
-    def _sweep(self, directory: WorkerDir, children: Sequence[int] = ()) -> bool:
+    def _sweep(
+        self, directory: WorkerDir, children: Sequence[int] = (), seconds: float = KILL_SECONDS
+    ) -> bool:
         """SIGKILL the agent and everything that came of it; False if something stays.
 
-        Who came of it is asked before the agent dies: afterwards nobody could tell.
+        Where there are no control groups, who came of it is asked before the agent dies: afterwards
+        nobody could tell.
         """
         marker = processes.marker_of(str(directory.path / "control"))
-        deadline = time.monotonic() + KILL_SECONDS
+        deadline = time.monotonic() + seconds
         kin: dict[int, int] = {}  # pid -> start time: also those that hide their environment
         for child in children:
             below = [child, *processes.descendants(child)]
             kin.update((pid, processes.start_time(pid)) for pid in below)
         while True:
             agent = directory.agent()
+            cgroup = ""
             if agent is not None and agent.boot_id == processes.boot_id():
+                cgroup = agent.cgroup
                 if processes.start_time(agent.pid) == agent.pid_start:
                     below = processes.descendants(agent.pid)
                     kin.update((pid, processes.start_time(pid)) for pid in below)
                 processes.kill_exactly(agent.pid, agent.pid_start)
             kin.update((pid, processes.start_time(pid)) for pid in processes.marked(marker))
+            cgroups.kill(cgroup)
             for pid, started in kin.items():
                 processes.kill_exactly(pid, started)
             kin = {pid: started for pid, started in kin.items() if _is_same(pid, started)}
-            if not kin and not directory.is_locked():
+            if not kin and not cgroups.members(cgroup) and not directory.is_locked():
+                cgroups.remove(cgroup)
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -303,8 +320,10 @@ class LocalLauncher:
             deadline = time.monotonic() + LEAVE_SECONDS
             while directory.is_locked() and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
+            agent = directory.agent()
             if directory.is_locked() or directory.end() is None:
                 self._sweep(directory)
+            cgroups.remove(agent.cgroup if agent is not None else "")
             directory.remove()
         self._reap()
         for known in (self._launched_at, self._ends):
@@ -320,7 +339,10 @@ def _alive_or_ended(key: WorkerKey, directory: WorkerDir) -> Observation | None:
     if directory.is_locked():
         return Observation(key, WorkerPhase.ALIVE)
     end = directory.end()
-    return None if end is None else Observation(key, WorkerPhase.EXITED, *end)
+    if end is None or end.is_lost:
+        return None
+    words = end.exit_code, end.detail, end.acked, end.saved
+    return Observation(key, WorkerPhase.EXITED, *words)
 
 
 def count_gpus() -> int:

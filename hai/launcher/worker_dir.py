@@ -2,9 +2,9 @@
 
 spec.json    launcher  the order, with the token (0600)
 agent.lock   agent     flock held for its whole life
-agent.pid    agent     {pid, pid_start, boot_id}
+agent.pid    agent     {pid, pid_start, boot_id, cgroup}
 started      agent     the program was started; no agent will ever start it again
-exit.json    agent     {exit_code, detail, ended_at, usage, acked, saved}
+exit.json    agent     {exit_code, detail, ended_at, usage, acked, saved, lost}
 cancelled    launcher  killed; no agent will ever start it
 agent.err    launcher  stderr of the agent itself
 control/     agent     where the agent and the program meet
@@ -25,11 +25,24 @@ MAX_NOTE_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class AgentProcess:
-    """Who holds (or held) the lock; `boot_id` says in which life of the machine."""
+    """Who holds (or held) the lock; `boot_id` says in which life of the machine. `cgroup` is the
+    folder of the control group that holds the agent and all that came of it ("": it has none)."""
 
     pid: int
     pid_start: int
     boot_id: str
+    cgroup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnd:
+    """The agent's report. `is_lost`: the worker was taken from its program, or never started it."""
+
+    exit_code: int
+    detail: str
+    acked: bool
+    saved: bool
+    is_lost: bool = False
 
 
 class WorkerDir:
@@ -90,18 +103,18 @@ class WorkerDir:
         if data is None:
             return None
         try:
-            return AgentProcess(int(data["pid"]), int(data["pid_start"]), str(data["boot_id"]))
+            who = int(data["pid"]), int(data["pid_start"]), str(data["boot_id"])
+            return AgentProcess(*who, cgroup=str(data.get("cgroup") or ""))
         except (KeyError, TypeError, ValueError):
             return None
 
-    def end(self) -> tuple[int, str, bool, bool] | None:
-        """The agent's report: exit code, detail, acked, saved."""
+    def end(self) -> WorkerEnd | None:
         data = self._object("exit.json")
         if data is None:
             return None
         try:
-            words = bool(data.get("acked")), bool(data.get("saved"))
-            return int(data["exit_code"]), str(data.get("detail") or ""), *words
+            words = [bool(data.get(name)) for name in ("acked", "saved", "lost")]
+            return WorkerEnd(int(data["exit_code"]), str(data.get("detail") or ""), *words)
         except (KeyError, TypeError, ValueError):
             return None
 

@@ -37,14 +37,17 @@ class Checkpoint(TypedDict):
 
 class AgentReport(TypedDict):
     """`seen` is the digest of the order that the agent obeys already: the server answers at once
-    when its order differs, otherwise after `wait_seconds` at most."""
+    when its order differs, otherwise after `wait_seconds` at most. `saved`: by the program's word,
+    or by a file under options.checkpoint that was written after the notice. `lost`: the program did
+    not come to its end; it could not be started here, or its worker was taken from it."""
 
     key: str  # task.attempt.rank
     phase: Literal["ready", "running", "exited"]
     exit_code: int | None  # shell convention: 128 + signal number
-    detail: str  # "", "watchdog", "cannot start: ..."
+    detail: str  # "", "watchdog", "cannot start: ...", "not started: ..."
     acked: bool
     saved: bool
+    lost: NotRequired[bool]
     address: str
     port: int
     usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpu_percent, gpu_memory_bytes
@@ -58,7 +61,8 @@ class AgentOrder(TypedDict):
     """What the worker should do now.
 
     go: start the program (the gang is complete); suspend: give the program notice; stop: SIGTERM to
-    its process group, SIGKILL after `term_seconds`; over: the end is recorded, the agent may leave.
+    all its processes, SIGKILL to what lives after `term_seconds`; over: the end is recorded, the
+    agent may leave.
     """
 
     go: bool

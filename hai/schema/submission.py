@@ -17,6 +17,7 @@ MAX_NAME = 511
 MAX_COMMAND = 2047
 MAX_NODES = 100_000
 _MEMBER = re.compile(r"\d{1,18}_\[.*\]", re.ASCII)
+MAX_PATTERN = 1000
 _BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
 
 
@@ -160,6 +161,7 @@ class Submission(BaseModel):
         signal = self.options.get("suspend_signal", "")
         if signal not in ("", "SIGUSR1", "SIGUSR2"):
             raise ValueError("options.suspend_signal must be SIGUSR1 or SIGUSR2")
+        _pattern(self.options, "checkpoint")
         time_limit(self.options)
         if self.options.get("retry") is not None:
             Retry.parse(self.options["retry"])
@@ -205,6 +207,16 @@ def _number(options: dict[str, Any], key: str, least: float) -> None:
     value = options.get(key, least)
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
         raise ValueError(f"options.{key} must be a number of seconds, at least {least}")
+
+
+def _pattern(options: dict[str, Any], key: str) -> None:
+    value = options.get(key)
+    if value is None:
+        return
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_PATTERN:
+        raise ValueError(f"options.{key} must be a pattern of file names, such as ckpt/*.pt")
+    if any(ord(character) < ord(" ") for character in value):
+        raise ValueError(f"options.{key} contains a control character")
 
 
 def _text(value: Any) -> Any:

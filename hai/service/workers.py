@@ -225,7 +225,7 @@ def worker_report(report: AgentReport, told: ToldTimes) -> WorkerReport:
     return WorkerReport(
         rank=key.rank,
         attempt=key.attempt,
-        state=_STATES[report["phase"]],
+        state=WorkerState.LOST if report.get("lost") else _STATES[report["phase"]],
         exit_code=report["exit_code"],
         detail=report["detail"],
         acked=report["acked"],

@@ -71,7 +71,10 @@ async def test_exit_codes(tmp_path: Path, code: str, exit_code: int) -> None:
         seen = await here.until("7.1.0", WorkerPhase.EXITED)
         assert seen.exit_code == exit_code
         report = json.loads((here.dir("7.1.0") / "exit.json").read_text())
-        assert set(report) == {"exit_code", "detail", "ended_at", "usage", "acked", "saved"}
+        assert set(report) == {
+            *("exit_code", "detail", "ended_at", "usage"),
+            *("acked", "saved", "lost"),
+        }
         assert report["usage"]["cpu_seconds"] > 0
 
 
