@@ -34,8 +34,8 @@ def has_handler(status: bytes, number: int) -> bool:
 
 
 def is_held_back(statuses: Iterable[bytes], number: int) -> bool:
-    """Every thread blocks it: somebody takes it with sigwait or signalfd, or nobody does; either
-    way it ends nothing."""
+    """Every thread blocks it: somebody takes it from a signalfd, or nobody does; either way it ends
+    nothing. (Who is inside sigwait does not look like this, and is not sent it.)"""
     bit = number - 1
     all_masks = [masks(status) for status in statuses]
     return bool(all_masks) and all(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from hai.core.duration import duration_text
 from hai.core.lifecycle import condemn, event, finish, move
+from hai.core.losses import NODE_LOST, NOT_STARTED, TIME_IS_UP, final, first_broken, loss_text
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 
@@ -89,8 +90,6 @@ _RANK_OF_STATE = {
     WorkerState.EXITED: 3,
 }
 
-NODE_LOST = "node lost"
-TIME_IS_UP = 124  # exit code of a task whose time limit is over, as timeout(1) has it
 CHECKPOINT_SECONDS = 60.0  # checkpoints that follow each other sooner are not recorded
 
 
@@ -209,7 +208,8 @@ def settle(task: Task, now: float, timing: Timing) -> Change | None:
 def _leave(task: Task, attempt: Attempt, now: float) -> Change | None:
     if attempt.verdict is None or not _all_over(attempt):
         return None
-    return finish(task, attempt.verdict, now)
+    end = final(attempt, attempt.verdict)
+    return finish(replace(task, attempt=replace(attempt, why=end.why)), end.outcome, now)
 
 
 def _all_over(attempt: Attempt) -> bool:
@@ -217,7 +217,7 @@ def _all_over(attempt: Attempt) -> bool:
 
 
 def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
-    broken = _broken(attempt)
+    broken = first_broken(attempt)
     if broken is not None:
         return _fail(task, broken, now)
     late = [worker for worker in attempt.workers if worker.state is WorkerState.CREATED]
@@ -238,10 +238,15 @@ def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Chang
 def _overdue(late: Sequence[Worker], seconds: float, timing: Timing) -> Worker | None:
     """The first that has not come up in its time."""
     for worker in late:
-        limit = timing.pending_timeout_seconds if worker.detail else timing.start_timeout_seconds
-        if seconds > limit:
+        if seconds > _patience(worker, timing):
             return worker
     return None
+
+
+def _patience(worker: Worker, timing: Timing) -> float:
+    """Longer for who is on its way; a start that was refused for now is tried elsewhere."""
+    is_pending = worker.detail and not worker.detail.startswith(NOT_STARTED)
+    return timing.pending_timeout_seconds if is_pending else timing.start_timeout_seconds
 
 
 def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> Change:
@@ -249,14 +254,14 @@ def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> Change:
     it, that is the node's trouble and not the task's, which goes back to its line."""
     where = f"rank {worker.rank} on {worker.node} did not come up in"
     if worker.detail:
-        limit = duration_text(timing.pending_timeout_seconds)
+        limit = duration_text(_patience(worker, timing))
         return _condemned(task, Outcome.NODE_LOST, f"{where} {limit}: {worker.detail}", now)
     why = f"{where} {timing.start_timeout_seconds:.0f} s"
     return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
 
 
 def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Change | None:
-    broken = _broken(attempt)
+    broken = first_broken(attempt)
     if broken is not None:
         return _fail(task, broken, now)
     if _all_over(attempt):
@@ -270,7 +275,7 @@ def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Chang
 
 def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
     lost = next((w for w in attempt.workers if w.state is WorkerState.LOST), None)
-    broken = _broken(attempt)
+    broken = first_broken(attempt)
     acked = any(worker.acked for worker in attempt.workers)
     if lost is not None or (broken is not None and not acked):
         return _fail(task, lost or broken, now)
@@ -321,26 +326,12 @@ def _is_saved(attempt: Attempt, *, noticed: bool) -> bool:
     return noticed or first.saved or first.state.is_over
 
 
-def _broken(attempt: Attempt) -> Worker | None:
-    """The first worker, by time and then rank, that ended badly."""
-    bad = [
-        worker
-        for worker in attempt.workers
-        if worker.state is WorkerState.LOST
-        or (worker.state is WorkerState.EXITED and worker.exit_code != 0)
-    ]
-    return min(bad, key=lambda worker: (worker.ended_at or 0.0, worker.rank), default=None)
-
-
 def _fail(task: Task, worker: Worker | None, now: float) -> Change:
     if worker is None:
         return _condemned(task, Outcome.FAILED, "failed", now, exit_code=1)
     where = f"rank {worker.rank} on {worker.node}"
     if worker.state is WorkerState.LOST:
-        if worker.detail == NODE_LOST:
-            return _condemned(task, Outcome.NODE_LOST, f"{where}: node lost", now)
-        why = f"{where}: {worker.detail or 'agent died'}"
-        return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
+        return _condemned(task, Outcome.NODE_LOST, loss_text(worker), now)
     why = f"{where} exited with code {worker.exit_code}"
     if worker.detail:
         why = f"{where}: {worker.detail}"
@@ -392,9 +383,8 @@ def deadline(task: Task, timing: Timing) -> float | None:
         return None
     if task.state is S.STARTING:
         late = [w for w in attempt.workers if w.state is WorkerState.CREATED]
-        is_known = bool(late) and all(worker.detail for worker in late)
-        limit = timing.pending_timeout_seconds if is_known else timing.start_timeout_seconds
-        return timing.clock(attempt.created_at) + limit
+        limits = (_patience(worker, timing) for worker in late)
+        return timing.clock(attempt.created_at) + min(limits, default=timing.start_timeout_seconds)
     if task.state is S.RUNNING and task.time_limit_seconds is not None:
         return (attempt.started_at or 0.0) + task.time_limit_seconds - task.ran_seconds
     if task.state is S.SUSPENDING and attempt.suspend_at is not None:

@@ -7,9 +7,9 @@ there is nothing to change. gang.py folds what workers report into the same valu
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hai.core import phrases
+from hai.core import losses, phrases
 from hai.core.plan import Demotion, Start
-from hai.core.retry import NextTry, Retry, next_try
+from hai.core.retry import NextTry, next_try
 from hai.core.task import Attempt, Change, EventDraft, Task, Worker
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.errors import Conflict
@@ -196,18 +196,19 @@ def condemn(
 def finish(task: Task, outcome: Outcome, now: float) -> Change:
     """The last worker has left: record the outcome; the task ends, or goes back in its line.
 
-    A task whose node was lost goes to the head of its line, and one that ran as a backfill, which
+    A task that lost a worker goes to the head of its line, and one that ran as a backfill, which
     was no turn, to where it was. A retry rule of its own decides about failures, and then also
-    about lost nodes.
+    about lost workers; see losses.py for who has none.
     """
     attempt = replace(_attempt(task), outcome=outcome, ended_at=now)
     again = _next_try(task, attempt, outcome, now)
     state = FINAL_OF[outcome]
+    lost = outcome is Outcome.NODE_LOST
     if again is not None:
         state = S.SUSPENDED
-    elif outcome is Outcome.NODE_LOST and Retry.of(task.options) is not None:
+    elif lost and losses.rule_of(task, attempt, outcome) is not None:
         state = S.FAILED
-        attempt = replace(attempt, exit_code=1)
+        attempt = replace(attempt, exit_code=1, why=_last_loss(task, attempt))
     done = replace(move(task, state), attempt=attempt, why=attempt.why, ran_seconds=task.ran(now))
     if state.is_final:
         done = replace(done, ended_at=now, exit_code=attempt.exit_code, held=False)
@@ -217,11 +218,12 @@ def finish(task: Task, outcome: Outcome, now: float) -> Change:
             queued_at=now,
             failures=task.failures + 1,
             not_before=again.not_before,
-            first=outcome is Outcome.NODE_LOST,
+            first=lost,
         )
+    elif lost and losses.is_postponed(attempt):
+        done = replace(done, not_before=now + losses.POSTPONE_SECONDS, first=True)
     else:
         count = task.suspend_count + 1
-        lost = outcome is Outcome.NODE_LOST
         since = task.queued_at if attempt.backfill else now
         done = replace(done, queued_at=since, suspend_count=count, first=lost)
     data = {"attempt": attempt.number, "outcome": outcome.value, "exit_code": attempt.exit_code}
@@ -232,13 +234,19 @@ def finish(task: Task, outcome: Outcome, now: float) -> Change:
     return Change(done, tuple(events))
 
 
+def _last_loss(task: Task, attempt: Attempt) -> str:
+    if not task.failures:
+        return attempt.why
+    return f"{attempt.why}; it is not tried again after {task.failures} failed tries"
+
+
 def _next_try(task: Task, attempt: Attempt, outcome: Outcome, now: float) -> NextTry | None:
     """The next try that the task's own rule allows; never when its time is over."""
     limit = task.time_limit_seconds
     if limit is not None and task.ran(now) >= limit:
         return None
     return next_try(
-        Retry.of(task.options),
+        losses.rule_of(task, attempt, outcome),
         outcome=outcome,
         exit_code=attempt.exit_code,
         failures=task.failures,

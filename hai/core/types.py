@@ -92,7 +92,7 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     SUSPENDED_CLEAN = "suspended-clean"  # the program saved and said so
     SUSPENDED_DIRTY = "suspended-dirty"  # it did not: work since its last checkpoint is lost
-    NODE_LOST = "node-lost"  # the machine went away: the task goes back to its line
+    NODE_LOST = "node-lost"  # a worker was lost, or could not start: the task goes back to its line
 
 
 class WorkerState(StrEnum):

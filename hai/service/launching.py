@@ -10,6 +10,7 @@ import structlog
 
 from hai.core.array_spec import ArraySpec
 from hai.core.gang import WorkerReport
+from hai.core.losses import NOT_STARTED
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
@@ -46,6 +47,7 @@ class Launching:
         self._reading_nodes = asyncio.Lock()
         self._underway: dict[tuple[TaskId, int], asyncio.Task[None]] = {}  # by task and attempt
         self.launched: set[WorkerKey] = set()  # by this process, and not heard of yet
+        self.reasons: dict[WorkerKey, str] = {}  # why workers were killed, until they are removed
 
     def launch_soon(self, tasks: Iterable[Task]) -> None:
         """Launch in the background, once at a time; what fails is tried again by the reconcile
@@ -101,6 +103,13 @@ class Launching:
             self.launched.add(key)
         except Unavailable as error:
             log.warning("launch_postponed", key=str(key), error=error.message)
+            held_up = WorkerReport(
+                rank=key.rank,
+                attempt=key.attempt,
+                state=WorkerState.CREATED,
+                detail=f"{NOT_STARTED}: {error.message}",
+            )
+            await self._workers.fold({task.id: [held_up]})
         except HaiError as error:
             log.warning("launch_refused", key=str(key), error=error.message)
             report = WorkerReport(
@@ -156,8 +165,11 @@ class Launching:
         """Why the launcher of that name does not tell what runs; empty when it does."""
         return await self._launchers.silence_of(launcher)
 
-    async def kill(self, key: WorkerKey, node: NodeName) -> bool:
-        """SIGKILL one worker and whatever it left behind; False: ask again later."""
+    async def kill(self, key: WorkerKey, node: NodeName, why: str = "") -> bool:
+        """SIGKILL one worker and whatever it left behind; False: ask again later. `why`: what is
+        to be said of its end, if it is not the end of an order to leave."""
+        if why:
+            self.reasons[key] = why
         return await _succeeds("kill", key, self._kill_on(node, key))
 
     async def kill_orphan(self, launcher: Launcher, key: WorkerKey) -> bool:
@@ -166,6 +178,7 @@ class Launching:
 
     async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
         """The end of this worker is recorded: remove what is left of it; False: ask again later."""
+        self.reasons.pop(key, None)
         return await _succeeds("remove", key, self._remove(launcher, key))
 
     async def _remove(self, launcher: Launcher, key: WorkerKey) -> None:

@@ -171,7 +171,7 @@ def _left_lines(attempt: Attempt, heir: Task | None, now: float) -> list[str]:
     ended_at = attempt.ended_at or now
     ago = f"{phrases.span(now - ended_at)} ago"
     if attempt.outcome is Outcome.NODE_LOST:
-        return [f"its node was lost {ago}; {_lost(attempt, ended_at)}"]
+        return [_loss_line(attempt, ago, ended_at)]
     if attempt.outcome is Outcome.FAILED:
         return [f"its last try failed {ago}: {attempt.why or 'for no known reason'}"]
     if attempt.for_task is not None:
@@ -183,6 +183,14 @@ def _left_lines(attempt: Attempt, heir: Task | None, now: float) -> list[str]:
     else:
         lines.append(f"it did not save in time: {_lost(attempt, ended_at)}")
     return lines
+
+
+def _loss_line(attempt: Attempt, ago: str, ended_at: float) -> str:
+    if attempt.started_at is None:
+        return f"it could not be started {ago}: {attempt.why or 'for no known reason'}"
+    what = f"a worker was lost {ago}"
+    what = f"{what} ({attempt.why})" if attempt.why else what
+    return f"{what}; {_lost(attempt, ended_at)}"
 
 
 def _heir(attempt: Attempt, heir: Task | None) -> str:

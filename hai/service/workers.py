@@ -22,6 +22,7 @@ from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, Sdk
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
 from hai.service.signals import announce, heard, task_topic, worker_key
+from hai.service.suspects import mark_suspects
 from hai.service.tasks import TaskService
 
 _TRIES = 20
@@ -79,6 +80,8 @@ class WorkerService:
         cut to the heartbeat: the next report is the sign of life."""
         key = parse_key(report["key"])
         await self._note_alive(key, report)
+        if report.get("lost"):
+            await self._suspect(key, report["detail"])
         async with self._bus.subscribe(task_topic(key.task_id)) as messages:
             task = await self._batcher.put((key.task_id, worker_report(report, self._told)))
             replies = [await self._serve(key, request) for request in report["requests"]]
@@ -89,6 +92,18 @@ class WorkerService:
                     break
                 answer = self._answer(await self._store.task(key.task_id), key, replies)
             return answer
+
+    async def _suspect(self, key: WorkerKey, why: str) -> None:
+        """The node of a worker that was lost before it was over; first, as in the reconcile loop:
+        once the loss is recorded, nobody would think of the node again."""
+        task = await self._store.task(key.task_id)
+        attempt = task.attempt if task is not None else None
+        if attempt is None or attempt.number != key.attempt or attempt.verdict is not None:
+            return
+        for worker in attempt.workers:
+            if worker.rank == key.rank and not worker.state.is_over:
+                lost = [(worker.node, f"worker {key} is gone: {why}")]
+                await mark_suspects(self._store, self._bus, self._clock, lost)
 
     async def _note_alive(self, key: WorkerKey, report: AgentReport) -> None:
         """Live figures; their absence is what the health loop takes for silence."""

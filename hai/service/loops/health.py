@@ -139,7 +139,8 @@ class HealthChecking:
                 silent[key] = self._silent.get(key, 0) + 1
                 if silent[key] > _SILENT_TURNS:
                     log.warning("agent_silent", key=str(key))
-                    await self._launching.kill(key, node)
+                    why = f"silent for {self._lost_after_seconds:g} s"
+                    await self._launching.kill(key, node, why)
         self._silent = silent
 
     async def _silent_workers(self, task: Task, now: float) -> list[tuple[WorkerKey, NodeName]]:

@@ -8,6 +8,7 @@ not leave in time.
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -29,7 +30,7 @@ _ACTIVE_SECONDS = 1.0  # between turns while something is active
 _IDLE_SECONDS = 5.0
 _SHORTEST_SECONDS = 0.05
 _LAUNCH_SECONDS = 2.0  # a launch that was asked for is not asked for again before
-_KILL_SLACK_SECONDS = 3.0  # beyond SIGTERM's own time, before the agent is bypassed
+_KILL_SLACK_SECONDS = 5.0  # beyond SIGTERM's own time, before the agent is bypassed
 
 
 class Reconciling:
@@ -125,7 +126,7 @@ class Reconciling:
             if worker.state.is_over or key in missing:
                 continue
             if key in sight.workers:
-                report = _observed(sight.workers[key][1], worker)
+                report = self._with_reason(_observed(sight.workers[key][1], worker), key)
             elif worker.node in sight.unknown_nodes:
                 report = _held_up(key, worker, "its launcher does not answer")
             elif worker.state is not WorkerState.CREATED or key in killed:
@@ -135,6 +136,13 @@ class Reconciling:
             if report is not None:
                 reports.append(report)
         return reports
+
+    def _with_reason(self, report: WorkerReport | None, key: WorkerKey) -> WorkerReport | None:
+        """What was lost because the platform killed it says why it did."""
+        why = self._launching.reasons.get(key, "")
+        if report is None or report.state is not WorkerState.LOST or not why:
+            return report
+        return replace(report, detail=why)
 
     def _is_due(self, task: Task, now: float) -> bool:
         when = gang.deadline(task, self._timing.now())
@@ -147,12 +155,15 @@ class Reconciling:
 
 
 def _losses(tasks: Iterable[Task], sight: Sight) -> Iterator[tuple[NodeName, str]]:
-    """Nodes that went away under a worker, and the worker that was lost with them."""
+    """Nodes that lost a worker, and which one. Who was told to leave is no loss."""
     for task in tasks:
+        is_leaving = task.attempt is None or task.attempt.verdict is not None
         for key, worker in keys_of(task).items():
             known = sight.workers.get(key)
-            gone = known is not None and known[1].phase is WorkerPhase.NODE_LOST
-            if gone and not worker.state.is_over:
+            if known is None or worker.state.is_over:
+                continue
+            phase = known[1].phase
+            if phase is WorkerPhase.NODE_LOST or (phase is WorkerPhase.LOST and not is_leaving):
                 yield worker.node, f"worker {key} is gone"
 
 

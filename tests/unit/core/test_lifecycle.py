@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hai.core import lifecycle
+from hai.core.losses import MOST_LOSSES, NODE_LOST
 from hai.core.plan import Demotion, Start
 from hai.core.steps import back_in_line
 from hai.core.task import Change, Task
@@ -16,6 +17,7 @@ from hai.core.types import (
     TaskId,
     TaskState,
     UserName,
+    WorkerState,
 )
 from hai.errors import Conflict
 from tests.unit.core.clusters import active
@@ -312,6 +314,66 @@ def test_a_rule_decides_about_lost_nodes_too() -> None:
     assert kinds(again) == ["task.suspended", "task.retry"]
     over = left(with_retry(max=1, on=[75]), Outcome.NODE_LOST)
     assert (over.task.state, over.task.exit_code) == (TaskState.FAILED, 1)
+
+
+def losing(task: Task, detail: str, *, started: bool = True) -> Task:
+    """With a worker that was lost, as `left` will find it."""
+    attempt = task.attempt
+    assert attempt is not None
+    workers = (
+        replace(attempt.workers[0], state=WorkerState.LOST, detail=detail),
+        *attempt.workers[1:],
+    )
+    attempt = replace(attempt, workers=workers, why=f"rank 0: {detail}")
+    return replace(task, attempt=attempt if started else replace(attempt, started_at=None))
+
+
+AGENT_DIED = "the agent was killed by signal 9"
+
+
+def test_a_lost_agent_sends_the_task_to_the_head_of_its_line_so_often() -> None:
+    task = losing(started(), AGENT_DIED)
+    change = left(task, Outcome.NODE_LOST)
+    assert (change.task.state, change.task.first) == (TaskState.SUSPENDED, True)
+    assert (change.task.failures, change.task.not_before) == (1, None)
+    assert change.events[1].data == {"rule": "node_lost", "try": 1, "max": MOST_LOSSES}
+    over = left(replace(task, failures=MOST_LOSSES), Outcome.NODE_LOST).task
+    assert (over.state, over.exit_code) == (TaskState.FAILED, 1)
+    assert over.why == f"rank 0: {AGENT_DIED}; it is not tried again after 10 failed tries"
+
+
+def test_a_lost_machine_is_counted_by_nobody_but_the_rule_of_the_task() -> None:
+    task = replace(losing(started(), NODE_LOST), failures=MOST_LOSSES)
+    assert left(task, Outcome.NODE_LOST).task.state is TaskState.SUSPENDED
+    ruled = replace(losing(with_retry(max=1), NODE_LOST), failures=1)
+    assert left(ruled, Outcome.NODE_LOST).task.state is TaskState.FAILED
+
+
+def test_the_rule_of_the_task_bounds_its_lost_agents() -> None:
+    for rule, failures, state in (
+        ({"max": 2, "on": ["node_lost"]}, 1, TaskState.SUSPENDED),
+        ({"max": 2, "on": ["node_lost"]}, 2, TaskState.FAILED),
+        ({"max": 20}, MOST_LOSSES, TaskState.SUSPENDED),
+        ({"max": 2, "on": [75]}, 0, TaskState.FAILED),
+    ):
+        task = replace(losing(with_retry(**rule), AGENT_DIED), failures=failures)
+        assert left(task, Outcome.NODE_LOST).task.state is state
+
+
+@pytest.mark.parametrize("rule", [None, {"max": 1}, {"max": 1, "on": [75]}])
+@pytest.mark.parametrize("was_started", [True, False])
+def test_a_program_that_could_not_be_started_is_put_off(
+    rule: dict[str, object] | None, was_started: bool
+) -> None:
+    """Its rank could not, or the gang never went: no try was made, so none is counted."""
+    task = started() if rule is None else with_retry(**rule)
+    task = losing(task, "not started: No space left on device", started=was_started)
+    for failures in (0, 1, MOST_LOSSES):
+        change = left(replace(task, failures=failures), Outcome.NODE_LOST)
+        back = change.task
+        assert (back.state, back.first, back.failures) == (TaskState.SUSPENDED, True, failures)
+        assert (back.not_before, back.suspend_count) == (NOW + 110, 0)
+        assert kinds(change) == ["task.suspended"]
 
 
 def test_a_stop_is_final_even_between_failure_and_retry() -> None:

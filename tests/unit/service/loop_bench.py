@@ -36,7 +36,7 @@ from tests import factories
 from tests.clocks import VirtualClock, settle
 
 TIMING = Timing()
-LATE_SECONDS = TIMING.term_seconds + 3.5  # an agent that has not left by then is bypassed
+LATE_SECONDS = TIMING.term_seconds + 5.5  # an agent that has not left by then is bypassed
 LOST_AFTER_SECONDS = 45.0
 
 

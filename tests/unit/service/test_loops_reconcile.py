@@ -80,7 +80,9 @@ async def test_an_end_that_could_not_be_reported_is_found(bench: LoopBench) -> N
     assert (task.state, task.exit_code) == (TaskState.FAILED, 7)
 
 
-async def test_a_worker_that_died_without_a_word_fails_its_gang(bench: LoopBench) -> None:
+async def test_a_worker_that_died_without_a_word_costs_the_attempt_and_not_the_task(
+    bench: LoopBench,
+) -> None:
     task_id = await bench.running(nodes=2)
     await bench.hollow.kill(key_of(task_id, 1))
     await bench.turn(bench.reconcile)
@@ -88,8 +90,14 @@ async def test_a_worker_that_died_without_a_word_fails_its_gang(bench: LoopBench
     bench.hollow.poke(task_id)  # rank 0 hears it
     await bench.clock.advance(0.2)
     task = await bench.task(task_id)
-    assert task.state is TaskState.FAILED
+    assert (task.state, task.first) == (TaskState.SUSPENDED, True)
+    assert await bench.outcome(task_id) is Outcome.NODE_LOST
     assert "rank 1 on node-1" in task.why
+    health = {node.name: node.health for node in await bench.store.nodes()}
+    assert (health[NodeName("node-0")], health[NodeName("node-1")]) == (
+        NodeHealth.READY,
+        NodeHealth.SUSPECT,
+    )
 
 
 async def test_a_restarted_machine_costs_the_attempt_and_not_the_task(bench: LoopBench) -> None:

@@ -83,8 +83,15 @@ def held(**attempt: Any) -> Task:
             ],
         ),
         (
-            {"outcome": Outcome.NODE_LOST},
-            ["its node was lost 60 s ago; the work of 9 min is lost"],
+            {"outcome": Outcome.NODE_LOST, "why": "rank 0 on a: silent for 45 s"},
+            [
+                "a worker was lost 60 s ago (rank 0 on a: silent for 45 s); the work of 9 min is "
+                "lost"
+            ],
+        ),
+        (
+            {"outcome": Outcome.NODE_LOST, "started_at": None, "why": "rank 0 on a: no space"},
+            ["it could not be started 60 s ago: rank 0 on a: no space"],
         ),
         (
             {"outcome": Outcome.FAILED, "why": "rank 0 on a exited with code 7"},
