@@ -1,7 +1,8 @@
 """The end of a program and of all that came of it: one SIGTERM for each process, the promised
 time, then SIGKILL until nothing lives.
 
-A process that is started after the SIGTERM gets none: it is what a handler uses to save.
+A process that is started after the SIGTERM gets none: it is what a handler uses to save. Nor does
+one that only reads, through a pipe, what a handler's process prints.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import signal
 
 from hai.agent import processes
+from hai.agent.signals import readers_of_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Leaving:
             self._say(f"the program left {count} behind: SIGTERM now, SIGKILL in {seconds:g} s")
             self._terminate(now, seconds, kin)
         elif self.is_due(now):
-            self._say(f"{_count(len(kin))} still run after SIGTERM: SIGKILL")
+            self._say(f"still running after SIGTERM: {_count(len(kin))}: SIGKILL")
             self.kill(now, kin)
         elif self._killed_at is not None:
             self._kill_again(now, self._killed_at, kin)
@@ -95,7 +97,10 @@ class Leaving:
 
     def _warn(self, kin: list[int], before_ticks: int | None = None) -> None:
         warned = []
+        spared = readers_of_handlers(kin, signal.SIGTERM)
         for pid in kin:
+            if pid in spared:
+                continue
             who = (pid, processes.start_time(pid))
             if who in self._warned or (before_ticks is not None and who[1] >= before_ticks):
                 continue

@@ -96,3 +96,28 @@ def _thread_statuses(pid: int) -> list[bytes]:
     except OSError:
         return []
     return [_read(f"/proc/{pid}/task/{thread}/status") for thread in threads]
+
+
+def readers_of_handlers(pids: Iterable[int], number: int) -> set[int]:
+    """Those without a handler that read what a handler's process writes, at any remove: tee, cat
+    or grep behind a pipe. Without them its next line of output would fail, and its save with it;
+    they end by themselves when it does."""
+    statuses = {pid: _read(f"/proc/{pid}/status") for pid in pids}
+    writers = {pid for pid, status in statuses.items() if has_handler(status, number)}
+    spared: set[int] = set()
+    todo = writers
+    while todo:
+        written = {_pipe_at(pid, fd) for pid in todo for fd in (1, 2)} - {""}
+        unseen = statuses.keys() - writers - spared
+        todo = {pid for pid in unseen if _pipe_at(pid, 0) in written}
+        spared |= todo
+    return spared
+
+
+def _pipe_at(pid: int, fd: int) -> str:
+    """The name of the pipe that is this descriptor; "" if it is none."""
+    try:
+        name = os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return ""
+    return name if name.startswith("pipe:") else ""
