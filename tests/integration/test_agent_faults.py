@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hai.agent import processes, sync
+from hai.agent import cgroups, processes, sync
 from hai.core.task import WorkerKey
 from hai.errors import Unavailable
 from hai.ports import WorkerPhase
 from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
+from tests.waiting import async_wait_until
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 # A grandchild in a session of its own, with an empty environment and the output pipe in its hands.
@@ -42,6 +45,27 @@ async def start(here: Site, code: str, **more: Any) -> str:
     here.peer.order(key, go=True)
     await asyncio.to_thread(here.peer.wait_for, key, phase="running")
     return key
+
+
+@contextlib.contextmanager
+def full_disk(data: Path) -> Iterator[Callable[[int], None]]:
+    """A small disk at `data`; call what it gives to leave only so many bytes free."""
+    data.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(data)])
+    if mounted.returncode != 0:
+        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+
+    def fill(gap_bytes: int) -> None:
+        path = data / "ballast"
+        with contextlib.suppress(OSError), path.open("wb", 0) as ballast:
+            while ballast.write(b"0" * 4096):
+                continue
+        os.truncate(path, max(0, path.stat().st_size - gap_bytes))
+
+    try:
+        yield fill
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=True)
 
 
 def hidden_pids(here: Site) -> list[int]:
@@ -88,6 +112,92 @@ time.sleep(600)
         assert all(is_gone(pid) for pid in hidden_pids(here))  # when it is said, it is so
         await here.launcher.launch(here.worker("a.py"))  # started once: never again
         assert await here.phase(key) is WorkerPhase.LOST
+
+
+HIDDEN = """
+import subprocess, time
+child = subprocess.Popen(["env", "-i", "setsid", "sleep", "600"])
+print("child", child.pid, flush=True)
+print("daemon", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await start(here, HIDDEN)
+        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        note = json.loads((here.dir(key) / "agent.pid").read_text())
+        if not note["cgroup"]:
+            pytest.skip("no control group can be made here (not root, or not mounted writable)")
+        pid = hidden_pids(here)[0]
+        environ = Path(f"/proc/{pid}/environ")
+        await asyncio.to_thread(eventually, lambda: environ.read_bytes() == b"")
+        os.kill(here.agent_pid(key), signal.SIGKILL)
+        seen = await here.until(key, WorkerPhase.LOST)
+        assert seen.detail == "the agent was killed by signal 9"
+        assert is_gone(pid)  # when it is said, it is so
+        await here.launcher.forget(WorkerKey.parse(key))
+        assert not Path(note["cgroup"]).exists()
+
+
+async def test_the_node_is_not_free_while_something_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent is gone, and what it leaves cannot be killed for a while."""
+    async with site(tmp_path) as here:
+        key = await start(here, HIDDEN)
+        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        if not json.loads((here.dir(key) / "agent.pid").read_text())["cgroup"]:
+            pytest.skip("no control group can be made here (not root, or not mounted writable)")
+        environ = Path(f"/proc/{hidden_pids(here)[0]}/environ")
+        await asyncio.to_thread(eventually, lambda: environ.read_bytes() == b"")
+        agent = here.agent_pid(key)
+        with monkeypatch.context() as patch:
+            patch.setattr(cgroups, "kill", lambda path: None)
+            os.kill(agent, signal.SIGKILL)
+            await asyncio.to_thread(eventually, lambda: is_gone(agent))
+            for _ in range(2):
+                assert await here.phase(key) is WorkerPhase.ALIVE
+            with pytest.raises(Unavailable, match="do not go away"):
+                await here.launcher.kill(WorkerKey.parse(key))
+        await here.until(key, WorkerPhase.LOST)
+        assert is_gone(hidden_pids(here)[0])
+
+
+async def test_an_agent_that_somebody_else_tells_to_stop_is_a_lost_worker(tmp_path: Path) -> None:
+    """As when its machine is shut down: whatever the program's exit code then says."""
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("up", flush=True)
+time.sleep(600)
+"""
+    async with site(tmp_path) as here:
+        key = await start(here, code)
+        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+        os.kill(here.agent_pid(key), signal.SIGTERM)
+        end = await asyncio.to_thread(here.peer.end_of, key)
+        assert (end["lost"], end["detail"]) == (
+            True,
+            "the agent was told to stop, and not by the server",
+        )
+        seen = await here.until(key, WorkerPhase.LOST)
+        assert seen.detail == end["detail"]
+
+
+async def test_an_agent_that_stops_before_the_start_has_started_nothing(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await here.launch(here.script("a.py", "print('never')"))
+        await asyncio.to_thread(here.peer.wait_for, key, phase="ready")
+        os.kill(here.agent_pid(key), signal.SIGKILL)
+        seen = await here.until(key, WorkerPhase.LOST)
+        assert seen.detail == "not started: the agent was killed by signal 9"
+        second = await here.launch("a.py", task_id=8)
+        await asyncio.to_thread(here.peer.wait_for, second, phase="ready")
+        os.kill(here.agent_pid(second), signal.SIGTERM)
+        seen = await here.until(second, WorkerPhase.LOST)
+        assert seen.detail.startswith("not started: the agent was told to stop")
 
 
 async def test_server_away_while_the_program_ends(tmp_path: Path) -> None:
@@ -216,26 +326,47 @@ async def test_idle_agent_costs_little(tmp_path: Path) -> None:
         assert (ticks() - before) / os.sysconf("SC_CLK_TCK") < 0.1
 
 
+@pytest.mark.parametrize("gap_bytes", [0, 4096, 8192, 16384, 65536])
+async def test_a_disk_that_is_full_while_an_agent_starts_fails_nothing(
+    tmp_path: Path, gap_bytes: int
+) -> None:
+    """However far it comes, its program has not run and it says so."""
+    with full_disk(tmp_path / "data") as fill:
+        async with site(tmp_path) as here:
+            fill(gap_bytes)
+            try:
+                key = await here.launch(here.script("a.py", "print('never')"))
+            except Unavailable:
+                return  # postponed by the launcher
+            here.peer.order(key, go=True)
+
+            async def is_over() -> bool:
+                told = here.peer.report(key).get("phase") == "exited"
+                return told or await here.phase(key) is WorkerPhase.LOST
+
+            await async_wait_until(is_over, 30)
+            end = here.peer.report(key)
+            if end.get("phase") != "exited":
+                seen = await here.until(key, WorkerPhase.LOST)
+                assert seen.detail.startswith("not started: ")
+            elif end["lost"]:
+                assert end["detail"].startswith("not started: ")
+            else:
+                assert end["exit_code"] == 0
+
+
 async def test_no_space_to_record_the_start(tmp_path: Path) -> None:
     """Without its record a program might be started twice: it is not started at all."""
-    data = tmp_path / "data"
-    data.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(data)])
-    if mounted.returncode != 0:
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
-    try:
+    with full_disk(tmp_path / "data") as fill:
         async with site(tmp_path) as here:
             key = await here.launch(here.script("a.py", "print('never')"))
             await asyncio.to_thread(here.peer.wait_for, key, phase="ready")
-            with contextlib.suppress(OSError), (data / "ballast").open("wb", 0) as ballast:
-                while ballast.write(b"0" * 4096):
-                    continue
+            fill(0)
             here.peer.order(key, go=True)
             end = await asyncio.to_thread(here.peer.end_of, key)
-            assert end["exit_code"] == 126
+            assert (end["exit_code"], end["lost"]) == (126, True)
+            assert end["detail"].startswith("not started: ")
             assert end["detail"].endswith("No space left on device")
             assert here.log_lines() == []
             with pytest.raises(Unavailable, match="No space left"):
                 await here.launcher.launch(here.worker("a.py", task_id=8))
-    finally:
-        subprocess.run(["umount", "-l", str(data)], check=True)

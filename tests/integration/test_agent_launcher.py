@@ -61,7 +61,10 @@ async def test_agent_that_can_not_even_start_is_lost_with_its_last_words(tmp_pat
         here.launcher = LocalLauncher(here.data_dir, str(broken), gpu_count=0)
         await here.launch("a.py")
         seen = await here.until("7.1.0", WorkerPhase.LOST)
-        assert seen.detail == "the agent ended with status 1: Fatal Python error: no stdlib"
+        assert (
+            seen.detail
+            == "not started: the agent ended with status 1: Fatal Python error: no stdlib"
+        )
 
 
 async def test_machine_that_was_restarted(tmp_path: Path) -> None:
