@@ -1,7 +1,9 @@
 """Any process may die at any moment: nothing is lost, nothing runs twice, nothing is left over."""
 
+import json
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hai.agent import processes
 from hai_up.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import MakeLive
 from tests.live import Live
@@ -97,20 +100,51 @@ def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
     check_all(live, marks, expected)
 
 
-def test_a_killed_agent_fails_its_attempt_and_the_gang_is_stopped(live: Live) -> None:
-    live.script("sleep.py", "import time; print('up', flush=True); time.sleep(300)")
+HIDES = """
+import os, subprocess, time
+if os.environ["HAI_ATTEMPT"] == "1":
+    child = subprocess.Popen(["env", "-i", "setsid", "sleep", "3600"])
+    print("child", child.pid, flush=True)
+    print("up", flush=True)
+    time.sleep(300)
+"""
+
+
+def test_a_killed_agent_costs_the_attempt_and_not_the_task(live: Live) -> None:
+    live.script("sleep.py", HIDES)
     task_id = live.submit(name="sleep.py", nodes=2)
     live.wait(task_id, "running")
     wait_until(lambda: live.text(task_id).count("up") == 2, what="both ranks")
     victim = next(p for p in live.agents() if p.cmdline()[-1].endswith(f"{task_id}.1.1"))
+    hidden = [int(pid) for pid in re.findall(r"child (\d+)", live.text(task_id))]
+    assert len(hidden) == 2
+    has_group = bool(json.loads(Path(victim.cmdline()[-1], "agent.pid").read_text())["cgroup"])
     victim.kill()
-    done = live.wait(task_id, "failed")
-    assert "rank 1 on training-1" in done["why"]
-    assert "agent" in done["why"]
+    done = live.wait(task_id, "succeeded")
+    first, second = done["attempt_list"]
+    assert (first["outcome"], done["failures"]) == ("node-lost", 1)
+    assert first["why"] == "rank 1 on training-1: the agent was killed by signal 9"
+    assert "training-1" not in [worker["node"] for worker in second["workers"]]
+    with live.client() as client:
+        nodes = {node["name"]: node for node in client.get("/nodes").json()["nodes"]}
+    assert nodes["training-1"]["health"] == "suspect"
+    assert live.events(task_id).count("retry") == 1
     wait_until(lambda: not live.programs(), what="no program left over")
     wait_until(lambda: not live.agents(), 30, what="no agent left over")
-    again = live.submit(name="sleep.py", nodes=4)
-    live.wait(again, "running")
+    if has_group:
+        assert not [pid for pid in hidden if processes.is_running(pid)]
+
+
+def test_a_program_that_kills_its_agent_comes_back_only_as_often_as_its_rule_says(
+    make_live: MakeLive,
+) -> None:
+    live = make_live(settings={"HAI_AGENT__SUSPECT_SECONDS": "1"})
+    live.script("murder.sh", "kill -9 $PPID; sleep 60\n")
+    rule = {"max": 2, "on": ["node_lost"]}
+    task_id = live.submit(name="murder.sh", options={"retry": rule})
+    done = live.wait(task_id, "failed")
+    assert (done["attempts"], done["exit_code"]) == (3, 1)
+    assert "the agent was killed by signal 9; it is not tried again" in done["why"]
 
 
 @pytest.fixture
@@ -198,8 +232,8 @@ def test_an_agent_that_hangs_is_killed_after_its_silence(make_live: MakeLive) ->
     live.wait(task_id, "running")
     [agent] = live.agents()
     agent.send_signal(signal.SIGSTOP)
-    done = live.wait(task_id, "failed", timeout=60)
-    assert "rank 0 on training-0" in done["why"]
+    why = "rank 0 on training-0: silent for 2 s"
+    wait_until(lambda: live.detail(task_id)["attempt_list"][0]["why"] == why, 60, what="the loss")
     wait_until(lambda: not psutil.pid_exists(agent.pid) or _is_gone(agent), what="the agent")
     wait_until(lambda: not live.programs(), what="no program left over")
 
