@@ -6,10 +6,10 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from hai.agent import processes
+from hai.agent import cgroups, processes, signals
 from hai_up.files import read_text
 from hai_up.layout import Layout
-from hai_up.process import Process, process_of, wait_until
+from hai_up.process import Process, wait_until
 
 
 def live_agents(layout: Layout) -> list[Process]:
@@ -27,47 +27,49 @@ def live_agents(layout: Layout) -> list[Process]:
 def end_workers(layout: Layout, *, seconds: float) -> int:
     """End every worker: SIGTERM to the programs, SIGKILL to what is left after `seconds`.
 
-    Agents would wait for a server to report to; nobody needs their reports any more. Returns how
-    many agents there were.
+    An agent that is told to stop sends its program's processes one SIGTERM each. Then it would wait
+    for a server to report to; nobody needs its report any more. Returns how many agents there were.
     """
     agents = live_agents(layout)
-    _signal_programs(layout, signal.SIGTERM)
-    wait_until(lambda: not _programs(layout), seconds)
+    pids = {agent.pid for agent in agents}
+    told = {pid for pid in pids if signals.handles(pid, signal.SIGTERM)}
+    looked_after = {kin for pid in told for kin in processes.descendants(pid)}
+    alone = _kin(layout, agents) - pids - looked_after
+    processes.signal_all(sorted(told | alone), signal.SIGTERM)
+    wait_until(lambda: not _kin(layout, agents) - pids, seconds)
     wait_until(lambda: not _kill_all(layout, agents), 10, step_seconds=0.02)
     return len(agents)
 
 
 def _kill_all(layout: Layout, agents: list[Process]) -> bool:
-    """SIGKILL everything that descends from an agent or carries a worker's mark; False when there
-    was nothing left."""
+    """SIGKILL everything that came of a worker; False when there was nothing left."""
+    running = _kin(layout, agents)
+    processes.signal_all(sorted(running), signal.SIGKILL)
+    if not running:
+        for path in layout.workers.glob("*/agent.pid"):
+            cgroups.remove(_cgroup_of(path))
+    return bool(running)
+
+
+def _kin(layout: Layout, agents: list[Process]) -> set[int]:
+    """Everything that runs, and is an agent, descends from one, carries a worker's mark or is in a
+    worker's control group."""
     kin: set[int] = set()
     for agent in agents:
         if agent.is_alive():
             kin.update([*processes.descendants(agent.pid), agent.pid])
     for path in layout.workers.glob("*.*.*"):
         kin.update(processes.marked(processes.marker_of(os.fspath(path / "control"))))
+        kin.update(cgroups.members(_cgroup_of(path / "agent.pid")))
     kin.discard(os.getpid())
-    running = [pid for pid in kin if processes.is_running(pid)]
-    processes.signal_all(running, signal.SIGKILL)
-    return bool(running)
+    return {pid for pid in kin if processes.is_running(pid)}
 
 
-def _signal_programs(layout: Layout, number: signal.Signals) -> None:
-    for group in _programs(layout):
-        with suppress(ProcessLookupError):
-            os.killpg(group, number)
-
-
-def _programs(layout: Layout) -> list[int]:
-    """Process groups of users' programs that run now.
-
-    A leader's pid may be another program's by now; ours has its worker folder in its environment.
-    """
-    found = []
-    for path in layout.workers.glob("*/started"):
-        with suppress(ValueError, KeyError, TypeError, OSError):
-            leader = process_of(int(json.loads(path.read_text())["pgid"]))
-            mark = os.fsencode(path.parent)
-            if leader and mark in Path(f"/proc/{leader.pid}/environ").read_bytes():
-                found.append(leader.pid)
-    return found
+def _cgroup_of(path: Path) -> str:
+    """The control group that an agent wrote down; "" if it has none, or of another boot."""
+    try:
+        values = json.loads(read_text(path) or "{}")
+        is_current = values.get("boot_id") == processes.boot_id()
+        return str(values.get("cgroup") or "") if is_current else ""
+    except (ValueError, AttributeError):
+        return ""

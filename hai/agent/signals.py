@@ -33,6 +33,10 @@ def has_handler(status: bytes, number: int) -> bool:
     return bool(masks(status).get(_CAUGHT, 0) >> (number - 1) & 1)
 
 
+def handles(pid: int, number: int) -> bool:
+    return has_handler(_read(f"/proc/{pid}/status"), number)
+
+
 def is_held_back(statuses: Iterable[bytes], number: int) -> bool:
     """Every thread blocks it: somebody takes it from a signalfd, or nobody does; either way it ends
     nothing. (Who is inside sigwait does not look like this, and is not sent it.)"""
@@ -78,7 +82,7 @@ class HandlerSignal:
             who = (pid, processes.start_time(pid))
             if who in self._sent or _age_seconds(pid) < SETTLED_SECONDS:
                 continue
-            if not has_handler(_read(f"/proc/{pid}/status"), self._number):
+            if not handles(pid, self._number):
                 if not is_held_back(_thread_statuses(pid), self._number):
                     continue
                 held_back.add(who)
@@ -102,13 +106,13 @@ def readers_of_handlers(pids: Iterable[int], number: int) -> set[int]:
     """Those without a handler that read what a handler's process writes, at any remove: tee, cat
     or grep behind a pipe. Without them its next line of output would fail, and its save with it;
     they end by themselves when it does."""
-    statuses = {pid: _read(f"/proc/{pid}/status") for pid in pids}
-    writers = {pid for pid, status in statuses.items() if has_handler(status, number)}
+    kin = set(pids)
+    writers = {pid for pid in kin if handles(pid, number)}
     spared: set[int] = set()
     todo = writers
     while todo:
         written = {_pipe_at(pid, fd) for pid in todo for fd in (1, 2)} - {""}
-        unseen = statuses.keys() - writers - spared
+        unseen = kin - writers - spared
         todo = {pid for pid in unseen if _pipe_at(pid, 0) in written}
         spared |= todo
     return spared

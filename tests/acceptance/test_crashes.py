@@ -1,10 +1,12 @@
 """Any process may die at any moment: nothing is lost, nothing runs twice, nothing is left over."""
 
+import contextlib
 import json
 import os
 import random
 import re
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -243,3 +245,35 @@ def _is_gone(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@pytest.mark.parametrize("gap_bytes", [0, 8192, 16384])
+def test_a_disk_that_is_full_while_agents_start_costs_time_and_no_task(
+    make_live: MakeLive, gap_bytes: int
+) -> None:
+    live = make_live(settings={"HAI_AGENT__SUSPECT_SECONDS": "1"})
+    live.script("quick.sh", "echo done\n")
+    workers = live.data_dir / "workers"
+    options = "size=1m,mode=0711"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", workers]).returncode:
+        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+    try:
+        ballast = workers / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", 0) as file:
+            while file.write(b"0" * 4096):
+                continue
+        os.truncate(ballast, ballast.stat().st_size - gap_bytes)
+        tasks = [live.submit(name=f"quick-{i}.sh", entrypoint="quick.sh") for i in range(4)]
+
+        def has_met_it() -> bool:
+            said = [str(live.detail(task_id)["attempt_list"]) for task_id in tasks]
+            return any("not started: " in one for one in said)
+
+        wait_until(has_met_it, 60, what="the full disk")
+        ballast.unlink()
+        for task_id in tasks:
+            done = live.wait(task_id, "succeeded", timeout=120)
+            assert (done["failures"], live.text(task_id)) == (0, "done")
+    finally:
+        live.stop()
+        subprocess.run(["umount", "-l", workers], check=True)

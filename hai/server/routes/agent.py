@@ -42,6 +42,7 @@ class ReportBody(BaseModel):
     detail: str = ""
     acked: bool = False
     saved: bool = False
+    lost: bool = False
     address: str = Field(default="", max_length=255)
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     usage: dict[str, float] = Field(default_factory=dict, max_length=32)
@@ -62,6 +63,7 @@ class ReportBody(BaseModel):
             "detail": self.detail.replace("\0", "?")[:2000],
             "acked": self.acked,
             "saved": self.saved,
+            "lost": self.lost,
             "address": self.address,
             "port": self.port,
             "usage": self.usage,

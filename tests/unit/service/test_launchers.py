@@ -14,7 +14,7 @@ from hai.errors import HaiError, Unavailable
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 from hai.service.launchers import Launchers
 from tests import factories
-from tests.unit.service.loop_bench import LoopBench, key_of
+from tests.unit.service.loop_bench import LATE_SECONDS, TIMING, LoopBench, key_of
 from tests.unit.service.test_loops_health import checking, health_of
 
 PATIENCE_SECONDS = 0.05
@@ -196,3 +196,29 @@ async def test_a_kill_that_hangs_is_asked_for_once(moody: Moody, bench: LoopBenc
         moody.trouble = None
         assert await bench.launching.kill(key, NodeName("node-0"))
     assert moody.killed == [key, key]
+
+
+async def test_a_launch_that_is_refused_for_now_is_put_off_and_fails_nothing(
+    bench: LoopBench,
+) -> None:
+    """As by a full disk: it holds its nodes no longer than a start may take, and comes back."""
+    task_id = await bench.submit()
+    moody = Moody()
+    moody.answer.set()
+    moody.trouble = Unavailable("/data cannot be used: No space left on device")
+    bench.launching._launchers = Launchers({"hollow": moody})
+    await bench.begin(task_id)
+    await bench.launching.launch(await bench.task(task_id))
+    [worker] = (await bench.task(task_id)).attempt.workers  # type: ignore[union-attr]
+    assert worker.detail == "not started: /data cannot be used: No space left on device"
+    moody.trouble = None
+    await bench.clock.advance(TIMING.start_timeout_seconds + 1)
+    await bench.turn(bench.reconcile)
+    await bench.clock.advance(LATE_SECONDS)
+    await bench.turn(bench.reconcile)
+    task = await bench.task(task_id)
+    assert (task.state, task.failures) == (TaskState.SUSPENDED, 0)
+    assert await bench.outcome(task_id) is Outcome.NODE_LOST
+    assert task.not_before is not None
+    assert "did not come up" in task.why
+    assert "No space left on device" in task.why
