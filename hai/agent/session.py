@@ -268,10 +268,11 @@ class Session:
         self._wakeup.unwatch()
 
     def _ending_now(self, leaving: Leaving) -> Ending:
-        if self._is_taken_away:
-            return Ending(KILLED, _TAKEN_AWAY, is_lost=True)
         is_cut_off = leaving.is_ordered and leaving.has_killed
-        return self._ending or ending_of(self._status, is_cut_off=is_cut_off)
+        ending = self._ending or ending_of(self._status, is_cut_off=is_cut_off)
+        if self._is_taken_away:
+            return Ending(ending.exit_code, _TAKEN_AWAY, is_lost=True)
+        return ending
 
     def _has_proof(self, ending: Ending) -> bool:
         """A program that was sent SIGTERM has saved before it left."""
