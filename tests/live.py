@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
 
+from hai.agent import cgroups
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parent.parent
@@ -265,6 +267,10 @@ class Live:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
+        for path in self.data_dir.glob("workers/*/agent.pid"):
+            group = str(json.loads(path.read_text()).get("cgroup") or "")
+            cgroups.kill(group)
+            wait_until(partial(cgroups.remove, group), what="an empty control group")
 
 
 def free_port() -> int:

@@ -80,6 +80,20 @@ def enter(worker_dir: str) -> str:
     return ""
 
 
+def leave(path: str) -> None:
+    """Go back to where this process came from, and take the group away if nobody else is in it."""
+    if not path:
+        return
+    with contextlib.suppress(OSError):
+        _move_to(os.path.dirname(path))
+    remove(path)
+
+
+def _move_to(path: str) -> None:
+    with open(os.path.join(path, "cgroup.procs"), "wb", buffering=0) as file:
+        file.write(b"%d" % os.getpid())
+
+
 def _name_of(worker_dir: str) -> str:
     """No two workers of a machine share a directory."""
     mark = hashlib.sha256(os.fsencode(worker_dir)).hexdigest()[:12]
@@ -90,8 +104,7 @@ def _join(path: str) -> bool:
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o755)
-        with open(os.path.join(path, "cgroup.procs"), "wb", buffering=0) as file:
-            file.write(b"%d" % os.getpid())
+        _move_to(path)
     except OSError:
         remove(path)
         return False
@@ -135,10 +148,11 @@ def kill(path: str) -> None:
         processes.signal_all(members(path), signal.SIGKILL)
 
 
-def remove(path: str) -> None:
-    """Take the empty group away, and those that the program made below it."""
+def remove(path: str) -> bool:
+    """Take the empty group away, and those that the program made below it; False: not empty yet."""
     if not path or os.path.basename(path)[: len(_PREFIX)] != _PREFIX:
-        return
+        return True
     for group in reversed(list(_groups(path))):
         with contextlib.suppress(OSError):
             os.rmdir(group)
+    return not os.path.exists(path)

@@ -48,8 +48,12 @@ def main(arguments: list[str]) -> int:
         return 1
     # The order matters: a killer writes `cancelled` first and reads agent.pid then.
     if any(files.exists(name, folder) for name in ("cancelled", "started", "exit.json")):
+        cgroups.leave(cgroup)
         return 0
-    return _serve(arguments[0], folder, cgroup)
+    try:
+        return _serve(arguments[0], folder, cgroup)
+    finally:
+        cgroups.leave(cgroup)
 
 
 def _serve(worker_dir: str, folder: int, cgroup: str) -> int:

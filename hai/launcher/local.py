@@ -323,7 +323,9 @@ class LocalLauncher:
             agent = directory.agent()
             if directory.is_locked() or directory.end() is None:
                 self._sweep(directory)
-            cgroups.remove(agent.cgroup if agent is not None else "")
+            cgroup = agent.cgroup if agent is not None else ""
+            while not cgroups.remove(cgroup) and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)  # who has let go of the lock may be there for a moment
             directory.remove()
         self._reap()
         for known in (self._launched_at, self._ends):

@@ -123,6 +123,13 @@ time.sleep(600)
 """
 
 
+def is_hidden(pid: int) -> bool:
+    """It runs its last command, with nothing in its environment."""
+    process = Path(f"/proc/{pid}")
+    is_last = (process / "cmdline").read_bytes().startswith(b"sleep\0")
+    return is_last and (process / "environ").read_bytes() == b""
+
+
 async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         key = await start(here, HIDDEN)
@@ -131,8 +138,7 @@ async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_pa
         if not note["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
         pid = hidden_pids(here)[0]
-        environ = Path(f"/proc/{pid}/environ")
-        await asyncio.to_thread(eventually, lambda: environ.read_bytes() == b"")
+        await asyncio.to_thread(eventually, lambda: is_hidden(pid))
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
         assert seen.detail == "the agent was killed by signal 9"
@@ -150,13 +156,13 @@ async def test_the_node_is_not_free_while_something_lives(
         await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
         if not json.loads((here.dir(key) / "agent.pid").read_text())["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
-        environ = Path(f"/proc/{hidden_pids(here)[0]}/environ")
-        await asyncio.to_thread(eventually, lambda: environ.read_bytes() == b"")
+        await asyncio.to_thread(eventually, lambda: is_hidden(hidden_pids(here)[0]))
         agent = here.agent_pid(key)
         with monkeypatch.context() as patch:
             patch.setattr(cgroups, "kill", lambda path: None)
             os.kill(agent, signal.SIGKILL)
-            await asyncio.to_thread(eventually, lambda: is_gone(agent))
+            # its last thread: until then it still has its children
+            await asyncio.to_thread(eventually, lambda: not processes.descendants(agent))
             for _ in range(2):
                 assert await here.phase(key) is WorkerPhase.ALIVE
             with pytest.raises(Unavailable, match="do not go away"):

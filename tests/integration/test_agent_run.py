@@ -75,6 +75,8 @@ async def test_exit_codes(tmp_path: Path, code: str, exit_code: int) -> None:
             *("exit_code", "detail", "ended_at", "usage"),
             *("acked", "saved", "lost"),
         }
+        group = json.loads((here.dir("7.1.0") / "agent.pid").read_text())["cgroup"]
+        assert not group or not Path(group).exists()  # it took its control group away
         assert report["usage"]["cpu_seconds"] > 0
 
 

@@ -53,11 +53,6 @@ def candidates() -> list[str]:
     return [home for home in cgroups.homes(mounts, own) if os.access(home, os.W_OK)]
 
 
-def is_removed(path: str) -> bool:
-    cgroups.remove(path)
-    return not Path(path).exists()
-
-
 ENTERS = """
 import os, subprocess, sys
 from hai.agent import cgroups
@@ -90,7 +85,7 @@ def test_a_group_holds_what_left_everything_else_behind(home: str) -> None:
         assert len(cgroups.members(path)) == 3
         cgroups.kill(path)
         wait_until(lambda: not cgroups.members(path), 10)
-        wait_until(lambda: is_removed(path), 10)
+        wait_until(lambda: cgroups.remove(path), 10)
     finally:
         process.kill()
         process.communicate()
