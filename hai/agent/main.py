@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
         files.write_json("agent.pid", own, folder)
     except OSError as error:
         files.complain(f"agent.pid: {error.strerror}")
+        cgroups.leave(cgroup)
         return 1
     # The order matters: a killer writes `cancelled` first and reads agent.pid then.
     if any(files.exists(name, folder) for name in ("cancelled", "started", "exit.json")):
