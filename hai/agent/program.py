@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
+# the machine's trouble, not the program's
+_MACHINE = (errno.EROFS, errno.ENOSPC, errno.ENOMEM, errno.EAGAIN, errno.ENFILE, errno.EIO)
 _PIPE_BYTES = 2**20
 _SET_PIPE_SIZE = 1031  # fcntl F_SETPIPE_SZ; the fcntl module names it from Python 3.10 on
 _SET_DEATH_SIGNAL = 1  # prctl PR_SET_PDEATHSIG
@@ -110,7 +112,8 @@ class Program:
 def start(
     spec: WorkerSpec, account: Account, environment: dict[str, str], kernel: Kernel
 ) -> Program:
-    """Fork and exec; CannotStart if the program could not be brought to run."""
+    """Fork and exec. CannotStart if the program could not be brought to run, OSError if the machine
+    is what kept it: its disk, its memory."""
     output, output_end = os.pipe()
     if account.drops:  # so that it may open its own /dev/stdout and /dev/stderr
         os.fchown(output_end, account.uid, account.gid)
@@ -127,8 +130,11 @@ def start(
         except CannotStart as error:
             _report(trouble_end, error.exit_code, error.detail)
         except (OSError, ValueError) as error:  # ValueError: no name of a variable, a NUL
-            detail = f"cannot start: {getattr(error, 'strerror', None) or error}"
-            _report(trouble_end, NOT_EXECUTABLE, detail)
+            why = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) in _MACHINE:
+                _report(trouble_end, 0, why)
+            else:
+                _report(trouble_end, NOT_EXECUTABLE, f"cannot start: {why}")
         finally:
             os._exit(NOT_EXECUTABLE)
     os.close(output_end)
@@ -138,6 +144,8 @@ def start(
         os.close(output)
         os.waitpid(pid, 0)
         code, _, detail = told.decode("utf-8", "replace").partition(" ")
+        if not int(code):
+            raise OSError(detail)
         failure = CannotStart("", int(code))
         failure.detail = detail
         raise failure
@@ -223,10 +231,19 @@ def _check_file(entrypoint: str, folder: str) -> None:
 def _check_reach(spec: WorkerSpec) -> None:
     """Without its control directory a program could neither be suspended nor ask for anything."""
     if not os.access(spec.control_dir, os.W_OK | os.X_OK):
+        if _is_read_only(spec.control_dir):
+            raise OSError(errno.EROFS, f"{spec.control_dir}: {os.strerror(errno.EROFS)}")
         raise CannotStart(
             f"uid {os.getuid()} can not reach {spec.control_dir}: every folder above it must be "
             "searchable (chmod o+x), or server.data_dir must lie elsewhere"
         )
+
+
+def _is_read_only(folder: str) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _code_of(error: OSError) -> int:

@@ -361,6 +361,24 @@ async def test_a_disk_that_is_full_while_an_agent_starts_fails_nothing(
                 assert end["exit_code"] == 0
 
 
+async def test_a_disk_that_becomes_read_only_before_the_start_fails_nothing(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        key = await here.launch(here.script("a.py", "print('never')"))
+        await asyncio.to_thread(here.peer.wait_for, key, phase="ready")
+        control = str(here.dir(key) / "control")
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", control]).returncode:
+            pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        try:
+            here.peer.order(key, go=True)
+            end = await asyncio.to_thread(here.peer.end_of, key)
+        finally:
+            subprocess.run(["umount", "-l", control], check=True)
+        assert (end["exit_code"], end["lost"]) == (126, True)
+        assert end["detail"].startswith("not started: ")
+        assert end["detail"].endswith("Read-only file system")
+        assert here.log_lines() == []
+
+
 async def test_no_space_to_record_the_start(tmp_path: Path) -> None:
     """Without its record a program might be started twice: it is not started at all."""
     with full_disk(tmp_path / "data") as fill:
