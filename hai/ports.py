@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from hai.core.identity import Token, User
+from hai.core.images import Image
+from hai.core.mounts import Mount
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
@@ -314,7 +316,10 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLaunch:
-    """All that a launcher needs to start one worker. `token` lets its agent talk to the server."""
+    """All that a launcher needs to start one worker. `token` lets its agent talk to the server.
+
+    From `gid` on: what only launchers with containers can give; the others ignore it.
+    """
 
     key: WorkerKey
     node: Node
@@ -331,6 +336,12 @@ class WorkerLaunch:
     server_url: str
     token: str
     nodes: tuple[NodeName, ...] = ()  # of the whole gang, by rank
+    gid: int | None = None  # the user's first group; None: the same number as `uid`
+    groups: tuple[int, ...] = ()  # the user's further Unix groups, ascending
+    image: Image | None = None  # None: the task names none and the platform has none
+    mounts: tuple[Mount, ...] = ()  # in order: a later one may lie within an earlier one
+    capabilities: frozenset[str] = frozenset()  # by quota (cap:IPC_LOCK), without CAP_
+    privileges: frozenset[str] = frozenset()  # by quota: of privileged, host_ipc, host_network, ...
 
 
 class WorkerPhase(StrEnum):
