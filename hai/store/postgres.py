@@ -27,13 +27,14 @@ from hai.store.drafts import (
 )
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes):
+class PostgresStore(PostgresTimes, PostgresRows):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int) -> None:
@@ -58,14 +59,7 @@ class PostgresStore(PostgresTimes):
 
     # who
     async def add_user(self, user: User, event: EventDraft) -> None:
-        parameters = {
-            "name": user.name,
-            "role": user.role.value,
-            "uid": user.uid,
-            "active": user.active,
-            "created_at": rows.timestamp(user.created_at),
-            "events": rows.events_json([event]),
-        }
+        parameters = {**rows.user_record(user), "events": rows.events_json([event])}
         if not await self._database.write("add_user", parameters):
             raise Conflict(f"there is a user {user.name} already")
 

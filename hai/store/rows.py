@@ -350,9 +350,33 @@ def event_of(row: Row) -> Event:
     return Event(id_, draft)
 
 
+def user_record(user: User) -> Record:
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "uid": user.uid,
+        "active": user.active,
+        "created_at": timestamp(user.created_at),
+        "gid": user.gid,
+        "nick_name": user.nick_name,
+        "team": user.team,
+    }
+
+
 def user_of(row: Row) -> User:
-    name, role, uid, active, created_at = row
-    return User(UserName(name), Role(role), uid, active, created_at.timestamp())
+    """A row of view users_with_groups."""
+    name, role, uid, active, created_at, gid, nick_name, team, groups = row
+    return User(
+        UserName(name),
+        Role(role),
+        uid,
+        active,
+        created_at.timestamp(),
+        gid,
+        nick_name,
+        team,
+        tuple(groups),
+    )
 
 
 def node_of(row: Row) -> Node:

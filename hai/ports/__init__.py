@@ -20,6 +20,7 @@ from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
+from hai.ports.rows import Rows
 
 
 class Clock(Protocol):
@@ -132,7 +133,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Protocol):
+class Store(Rows, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:
