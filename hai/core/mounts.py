@@ -39,3 +39,24 @@ class Mount:
     read_only: bool = False
     host_path_type: HostPathType = HostPathType.ANY
     sub_path: str = ""
+
+
+HOST_PATH_WORD = MountKind.HOST_PATH.value
+
+
+def parse_mount_type(word: str) -> tuple[MountKind, HostPathType]:
+    """Of the original's `mount_type`: a host path type ("" or "hostPath" for any), pvc or
+    configmap. ValueError names the words."""
+    if word in ("", HOST_PATH_WORD):
+        return MountKind.HOST_PATH, HostPathType.ANY
+    if word.lower() in (MountKind.PVC, MountKind.CONFIG_MAP):
+        return MountKind(word.lower()), HostPathType.ANY
+    if word in set(HostPathType):
+        return MountKind.HOST_PATH, HostPathType(word)
+    known = [one.value for one in HostPathType if one] + [kind.value for kind in MountKind]
+    raise ValueError(f"{word!r} is no type of a mount; there are {', '.join(known)}")
+
+
+def mount_type(kind: MountKind, host_path_type: HostPathType) -> str:
+    """The word for it."""
+    return host_path_type.value or kind.value

@@ -20,12 +20,15 @@ from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import AgentOptions, LocalLauncher
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
+from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
+from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
 from hai.service.feed import StateFeed
+from hai.service.images import ImageService
 from hai.service.journal import Journal
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
@@ -35,7 +38,9 @@ from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
 from hai.service.loops.supervisor import Loop, Supervisor
+from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
+from hai.service.rowbook import RowBook
 from hai.service.signals import RECONCILE, SCHEDULE, TASKS
 from hai.service.tasks import TaskService
 from hai.service.timekeeping import Timekeeping
@@ -132,6 +137,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         heartbeat_seconds=settings.agent.heartbeat_seconds,
         lost_after_seconds=settings.agent.lost_after_seconds,
     )
+    rows = RowBook(store, bus, clock)
     tokens = WorkerTokens(read_secret(settings))
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
@@ -143,6 +149,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         tokens,
         log_dir=settings.log_dir,
         server_url=settings.server_url,
+        equipment=Equipment(rows),
     )
     supervisor = Supervisor(clock, bus)
     views = Views(store, bus, board)
@@ -157,6 +164,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         users=UserService(store, clock, needs_uid=os.geteuid() == 0),
         cluster=ClusterService(store, bus, clock, cache),
         nodes=NodeService(store, bus, clock),
+        images=ImageService(rows),
+        mounts=MountService(rows),
+        allowances=AllowanceService(rows),
         workers=workers,
         tokens=tokens,
         views=views,

@@ -131,15 +131,11 @@ async def test_what_cannot_be_kept_changes_nothing(store: Store) -> None:
 async def test_what_is_removed_is_gone_and_removed_once(store: Store) -> None:
     await store.put_rows(ROWS, EVENT)
     gone = EventDraft(kind="rows.removed", actor="root", at=6.0)
-    removals = (
-        lambda: store.remove_image("hai_base", gone),
-        lambda: store.remove_storage("ws", gone),
-        lambda: store.remove_allowance("alice", "cap:IPC_LOCK", gone),
-        lambda: store.remove_membership("vision", "gpu", gone),
-    )
-    for remove in removals:
-        assert await remove() is True
-        assert await remove() is False
+    for first in (True, False):
+        assert await store.remove_image("hai_base", gone) is first
+        assert await store.remove_storage("ws", gone) is first
+        assert await store.remove_allowance("alice", "cap:IPC_LOCK", gone) is first
+        assert await store.remove_membership("vision", "gpu", gone) is first
     assert [image.name for image in await store.images()] == ["bare"]
     assert [row.name for row in await store.storage()] == ["conf"]
     assert await store.allowances() == []  # the image's went with it

@@ -1,0 +1,68 @@
+"""A short-lived copy of the rows that admins write: each launch and each submit looks at them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from hai.core.allowance import Allowance, allowed
+from hai.core.identity import User
+from hai.core.images import Image
+from hai.core.rowset import RowSet
+from hai.core.storage import Storage
+from hai.core.task import EventDraft
+from hai.ports import Bus, Clock, Store
+from hai.service.signals import EVENTS
+
+_MAX_AGE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is written now."""
+
+    images: tuple[Image, ...]
+    storage: tuple[Storage, ...]
+    allowances: tuple[Allowance, ...]
+
+    def amounts(self, user: User, now: float) -> dict[str, int]:
+        """What the user may use besides nodes, by resource."""
+        return allowed(self.allowances, user.name, user.owns_as, now)
+
+
+class RowBook:
+    """Reads rows, at most two seconds old, and writes them with their ledger line."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+        self.store = store
+        self._bus = bus
+        self._clock = clock
+        self._written: Written | None = None
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def written(self) -> Written:
+        async with self._reading:  # one reads, the others wait for it
+            now = self._clock.now()
+            if self._written is None or not 0 <= now - self._read_at < _MAX_AGE_SECONDS:
+                self._written = Written(
+                    tuple(await self.store.images()),
+                    tuple(await self.store.storage()),
+                    tuple(await self.store.allowances()),
+                )
+                self._read_at = now
+            return self._written
+
+    async def put(self, admin: User, kind: str, rows: RowSet, data: dict[str, object]) -> None:
+        """Write rows with the ledger line `kind`, which `data` says more about."""
+        await self.store.put_rows(rows, self.event(admin, kind, data))
+        await self.changed()
+
+    def event(self, admin: User, kind: str, data: dict[str, object]) -> EventDraft:
+        return EventDraft(kind=kind, actor=admin.name, at=self._clock.now(), data=data)
+
+    async def changed(self) -> None:
+        """Forget the copy and tell who listens."""
+        self._written = None
+        await self._bus.publish(EVENTS)
