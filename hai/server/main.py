@@ -110,5 +110,56 @@ async def _bootstrap(settings: Any, document: Any) -> str | None:
         await store.close()
 
 
+@app.command("import")
+def import_rows(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="init.sql; - for stdin.")],
+    config: ConfigFile = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, change nothing.")
+    ] = False,
+) -> None:
+    """Import rows that the original platform's admins wrote: the INSERTs of an init.sql.
+
+    They are read as data: no SQL of the file is run. Importing twice is importing once.
+    """
+    from hai.server.logging import setup_logging
+    from hai.service.import_sql.text import MOST_BYTES, decoded
+    from hai.settings import load_settings
+
+    settings = load_settings(config)
+    setup_logging("warning", json_format=False)
+    try:
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
+            source = decoded(
+                "stdin" if str(file) == "-" else file.name, stream.read(MOST_BYTES + 1)
+            )
+    except OSError as error:
+        raise InvalidInput(f"{file}: {error.strerror}") from None
+    done = asyncio.run(_import(settings, source, dry_run=dry_run))
+    for line in done.changes:
+        typer.echo(line)
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
+    verb = "would change" if dry_run else "changed"
+    typer.echo(f"{verb} {len(done.changes)} rows; {done.unchanged} were so already", err=True)
+
+
+async def _import(settings: Any, source: Any, *, dry_run: bool) -> Any:
+    from hai.server.compose import open_settings_store
+    from hai.service.clock import SystemClock
+    from hai.service.import_sql.importing import Importer
+    from hai.service.users import UserService
+
+    clock = SystemClock()
+    store = open_settings_store(settings)
+    await store.open()
+    try:
+        users = UserService(store, clock, needs_uid=os.geteuid() == 0)
+        return await Importer(store, users, clock).run(source, dry_run=dry_run)
+    finally:
+        await store.close()
+
+
 if __name__ == "__main__":
     main()

@@ -73,16 +73,20 @@ class UserService:
         """A new user with a first token."""
         require_admin(admin, "adding users")
         user = self.checked(name, role, uid)
-        if self.needs_uid and uid is not None and (uid < _LEAST_UID or uid == _NOBODY):
-            # root, the database's account: whoever has those has the platform
-            raise InvalidInput(
-                f"uid {uid} is a system account's",
-                hint=f"give {name} the uid of a person: {_LEAST_UID} or more",
-            )
+        self.check_uid(name, uid)
         await self._store.add_user(
             user, self._event("user.added", admin, user.name, user_text(user))
         )
         return user, await self._new_token(admin, user.name, "first", None)
+
+    def check_uid(self, name: str, uid: int | None) -> None:
+        """InvalidInput for a system account's: root, the database's. Whoever has those has the
+        platform."""
+        if self.needs_uid and uid is not None and (uid < _LEAST_UID or uid == _NOBODY):
+            raise InvalidInput(
+                f"uid {uid} is a system account's",
+                hint=f"give {name} the uid of a person: {_LEAST_UID} or more",
+            )
 
     def checked(self, name: str, role: Role, uid: int | None) -> User:
         """A user value whose name and uid make sense here; InvalidInput otherwise."""
