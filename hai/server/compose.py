@@ -13,6 +13,7 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
+from hai.core.logdirs import common_dir
 from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
@@ -219,7 +220,7 @@ def _loops(
             lost_after_seconds=settings.agent.lost_after_seconds,
             quiet_seconds=settings.agent.suspect_seconds,
         ),
-        log_dir=settings.log_dir,
+        log_dir=common_dir(settings.log_dir),
     )
     busy = settings.scheduler.busy_fraction
     return (
@@ -236,7 +237,7 @@ def _loops(
 async def opened(platform: Platform) -> AsyncIterator[None]:
     """Everything open and the loops running, until the context ends."""
     services = platform.services
-    platform.settings.log_dir.mkdir(parents=True, exist_ok=True)
+    common_dir(platform.settings.log_dir).mkdir(parents=True, exist_ok=True)
     await services.store.open()
     await services.bus.open()
     for launcher in platform.launchers.values():

@@ -56,12 +56,16 @@ def _root(
 def run(config: ConfigFile = None) -> None:
     """Serve in the foreground until SIGTERM or SIGINT; workers outlive the server."""
     os.umask(os.umask(0o022) | 0o022)  # nobody else writes what the server and its agents write
+    import structlog
+
     from hai.server.daemon import serve
     from hai.server.logging import setup_logging
     from hai.settings import load_settings
 
     settings = load_settings(config)
     setup_logging(settings.logs.level, json_format=settings.logs.json_format)
+    for note in settings.notes:
+        structlog.get_logger("hai.server").warning("setting_without_effect", note=note)
     serve(settings)
 
 
@@ -70,7 +74,10 @@ def check(config: ConfigFile = None) -> None:
     """Check the configuration; print it without secrets."""
     from hai.settings import load_settings
 
-    typer.echo(load_settings(config).model_dump_json(indent=2))
+    settings = load_settings(config)
+    for note in settings.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(settings.model_dump_json(indent=2))
 
 
 @app.command()

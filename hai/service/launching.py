@@ -11,6 +11,7 @@ import structlog
 from hai.core.array_spec import ArraySpec
 from hai.core.gang import WorkerReport
 from hai.core.identity import User
+from hai.core.logdirs import attempt_dir
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
@@ -131,7 +132,7 @@ class Launching:
             world_size=task.nodes,
             spec=_spec_of(task),
             whole_life_state=task.whole_life_state,
-            log_dir=str(self._log_dir / str(task.id) / str(attempt.number)),
+            log_dir=str(attempt_dir(self._log_dir, task.user, task.id, attempt.number)),
             server_url=self._server_url,
             token=self._tokens.token(key),
             nodes=attempt.nodes,

@@ -1,10 +1,11 @@
 """Server settings: one class per section, read once from override.toml and the environment."""
 
 from hai.settings.kubernetes import KubernetesSection
-from hai.settings.load import Settings, load_settings, log_dir_of
+from hai.settings.load import Settings, load_settings
 from hai.settings.sections import (
     AgentSection,
     BusSection,
+    JupyterSection,
     LogSection,
     SchedulerSection,
     Section,
@@ -16,6 +17,7 @@ from hai.settings.sections import (
 __all__ = [
     "AgentSection",
     "BusSection",
+    "JupyterSection",
     "KubernetesSection",
     "LogSection",
     "SchedulerSection",
@@ -25,5 +27,4 @@ __all__ = [
     "StoreSection",
     "SuspendSection",
     "load_settings",
-    "log_dir_of",
 ]

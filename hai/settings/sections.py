@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from hai.core.logdirs import check_log_dir
 from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
@@ -105,9 +106,20 @@ class AgentSection(Section):
         return self
 
 
+class JupyterSection(Section):
+    shared_node_group_prefix: str = ""  # of groups whose nodes dev containers share; "": none
+
+
 class LogSection(Section):
-    dir: Path | None = None  # default: data_dir/logs
+    dir: Path | None = None  # default: data_dir/logs; may have a folder for each {user_name}
     segment_bytes: int = Field(default=16 * 2**20, ge=4096)
     segments: int = Field(default=8, ge=2)  # kept per rank and attempt
     level: str = "info"
     json_format: bool = True
+
+    @field_validator("dir")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_log_dir(value)
+        return value

@@ -56,7 +56,7 @@ class Merge:
         wanted = self._folded(User, old, lambda one: one.name)
         admins = {one.member for one in memberships if one.group == ROOT}
         for user in old.values():
-            if user.name in admins:
+            if user.name in admins and user.role is not Role.ADMIN:
                 wanted.setdefault(user.name, user)
         for user in list(wanted.values()):
             name = user.name
