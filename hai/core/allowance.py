@@ -25,7 +25,7 @@ _FORMS = tuple(
         r"custom_service:(?:http|tcp|local):(?:\d{1,5}|\*)",
         r"port:[^\s:]+:[^:]+:\d+:\d{1,5}",
         r"node_(?:role_)?limit[^\s:]{0,200}",
-        r"[a-z_][a-z0-9_-]{0,31}:x:\d{1,9}",
+        r"[a-z_][a-z0-9_-]{0,31}:x:[1-9]\d{0,8}",
     )
 )
 LARGEST = 2**63 - 1
