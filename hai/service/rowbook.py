@@ -44,7 +44,7 @@ class RowBook:
 
     async def written(self) -> Written:
         async with self._reading:  # one reads, the others wait for it
-            now = self._clock.now()
+            now = self._clock.steady()
             if self._written is None or not 0 <= now - self._read_at < _MAX_AGE_SECONDS:
                 self._written = Written(
                     tuple(await self.store.images()),
