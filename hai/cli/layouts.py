@@ -148,6 +148,9 @@ def users_layout(now: float) -> Layout:
         Column("role", "ROLE"),
         Column("uid", "UID", _dash("uid"), right=True),
         Column("active", "ACTIVE"),
+        Column("team", "TEAM", wide=True),
+        Column("groups", "GROUPS", _joined("groups"), wide=True),
+        Column("gid", "GID", _dash("gid"), right=True, wide=True),
         Column("created_at", "AGE", _age("created_at", now), right=True, narrow=True),
         Column("created_at", "CREATED_AT", wide=True),
     )

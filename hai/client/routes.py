@@ -29,6 +29,7 @@ ROUTES = {
     "whoami": _get("/whoami"),
     "users": _get("/users"),
     "add_user": Route("POST", API + "/users"),
+    "change_user": Route("PATCH", API + "/users/{name}", repeatable=True),
     "add_token": Route("POST", API + "/users/{name}/tokens"),
     "revoke_token": Route("DELETE", API + "/tokens/{id}"),
     "quotas": _get("/quotas"),
