@@ -1,10 +1,11 @@
 """Everything that admins write as rows, in one value: what is read and written in one go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hai.core.allowance import Allowance, Membership
 from hai.core.identity import Token, User
 from hai.core.images import Image
+from hai.core.node import Node
 from hai.core.quota import Quota
 from hai.core.storage import Storage
 
@@ -34,3 +35,11 @@ class RowSet:
     images: tuple[Image, ...] = ()
     storage: tuple[Storage, ...] = ()
     hosts: tuple[Host, ...] = ()
+
+
+def with_host(node: Node, host: Host | None) -> Node:
+    """The node of a cluster with the zone (else the room) that a row tells, where its labels tell
+    none. What a cluster tells itself wins."""
+    if host is None or node.zone:
+        return node
+    return replace(node, zone=host.zone or host.room)
