@@ -5,8 +5,6 @@ from enum import StrEnum
 
 from hai.core.types import GroupName, NodeName
 
-CONTAINER_LAUNCHERS = frozenset({"docker", "kubernetes"})
-
 
 class NodeHealth(StrEnum):
     """Whether the planner may give the node to a task."""
@@ -44,8 +42,3 @@ class Node:
     zone: str = ""
     health: NodeHealth = NodeHealth.READY
     health_why: str = ""
-
-    @property
-    def has_containers(self) -> bool:
-        """Whether its launcher gives workers images and mounts."""
-        return self.launcher in CONTAINER_LAUNCHERS

@@ -119,7 +119,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
     launchers: dict[str, Launcher] = {}  # filled below: the hollow one reports to a service
-    cache = ClusterCache(store, clock, launchers)
+    rows = RowBook(store, bus, clock)
+    images = ImageService(rows)
+    cache = ClusterCache(store, clock, launchers, images=images)
     tasks = TaskService(
         store,
         bus,
@@ -138,7 +140,6 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         heartbeat_seconds=settings.agent.heartbeat_seconds,
         lost_after_seconds=settings.agent.lost_after_seconds,
     )
-    rows = RowBook(store, bus, clock)
     tokens = WorkerTokens(read_secret(settings))
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
@@ -165,7 +166,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         users=UserService(store, clock, needs_uid=os.geteuid() == 0),
         cluster=ClusterService(store, bus, clock, cache),
         nodes=NodeService(store, bus, clock),
-        images=ImageService(rows),
+        images=images,
         mounts=MountService(rows),
         allowances=AllowanceService(rows),
         workers=workers,

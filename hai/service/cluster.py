@@ -12,6 +12,7 @@ from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.service.access import require_admin
+from hai.service.images import ImageService
 from hai.service.imaging import imageless
 from hai.service.signals import EVENTS, SCHEDULE
 
@@ -37,9 +38,13 @@ class ClusterCache:
         clock: Clock,
         launchers: Mapping[str, Launcher] | None = None,
         max_age_seconds: float = 2.0,
+        *,
+        images: ImageService | None = None,
     ) -> None:
+        """`images` says what a user may name; None: whatever is named is taken."""
         self._store = store
         self._clock = clock
+        self.images = images
         self._launchers = {} if launchers is None else launchers
         self._max_age_seconds = max_age_seconds
         self._shape: Shape | None = None

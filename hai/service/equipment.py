@@ -27,15 +27,15 @@ class Given:
 
 
 class Equipment:
-    """Resolves rows for workers on nodes that have containers."""
+    """Resolves rows for workers whose launcher takes images."""
 
     def __init__(self, rows: RowBook) -> None:
         self._rows = rows
 
     async def of(self, task: Task, user: User | None, node: Node, rank: int) -> Given:
         """PlatformError when a row cannot be had for this worker: it can never start."""
-        if user is None or not node.has_containers:
-            return Given(gid=user.gid if user is not None else None)
+        if user is None:
+            return Given()
         written = await self._rows.written()
         amounts = written.amounts(user, self._rows.now())
         facts = facts_of(user, task, node, rank)

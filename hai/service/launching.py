@@ -46,7 +46,7 @@ class Launching:
         self._tokens = tokens
         self._log_dir = log_dir
         self._server_url = server_url
-        self._equipment = equipment  # None: no launcher here has containers
+        self._equipment = equipment  # None: no launcher here takes images
         self._nodes: dict[NodeName, Node] = {}
         self._reading_nodes = asyncio.Lock()
         self._underway: dict[tuple[TaskId, int], asyncio.Task[None]] = {}  # by task and attempt
@@ -102,7 +102,9 @@ class Launching:
             if launcher is None:
                 raise PlatformError(f"node {node.name} needs the launcher {node.launcher!r}")
             order = self._order(task, attempt, key, node, user)
-            await launcher.launch(await self._equipped(order, task, user))
+            if launcher.takes_images:
+                order = await self._equipped(order, task, user)
+            await launcher.launch(order)
             self.launched.add(key)
         except Unavailable as error:
             log.warning("launch_postponed", key=str(key), error=error.message)

@@ -12,7 +12,7 @@ from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
 from hai.ports import Observation, WorkerLaunch
 from hai.server.compose import Platform
-from tests.integration.api import Client, submit
+from tests.integration.api import Client, document, submit
 from tests.waiting import async_wait_until
 
 API = "/api/v1"
@@ -22,6 +22,7 @@ class Noting:
     """A launcher with containers that starts nothing and keeps what it was asked for."""
 
     name = "kubernetes"
+    takes_images = True
 
     def __init__(self) -> None:
         self.launches: list[WorkerLaunch] = []
@@ -189,6 +190,12 @@ async def test_a_worker_is_given_its_rows(platform: Platform, admin: Client, ali
     await platform.services.store.remove_nodes([NodeName(f"hollow-{i}") for i in range(4)])
     await platform.services.store.put_nodes([node])
     await put(admin, "images", name="base", ref="r.example/base:1", variables={"A": "1"})
+    await put(admin, "images", name="theirs", ref="r.example/x:1", owners=["others"])
+    for image, why in (("bse", "not known; usable: base"), ("theirs", "not open to this user")):
+        wanted = document("refused", resource={"group": "hollow", "image": image})
+        refused = await alice.post(f"{API}/tasks", json=wanted)
+        assert refused.status_code == 422
+        assert why in refused.text
     await put(
         admin,
         "mounts",
