@@ -1,11 +1,12 @@
 """Between values and the columns of the rows that admins write."""
 
 from hai.core.allowance import Allowance
-from hai.core.identity import Token
+from hai.core.identity import Role, Token, User
 from hai.core.images import Image
 from hai.core.mounts import HostPathType, MountKind
 from hai.core.rowset import Host, RowSet
 from hai.core.storage import Storage
+from hai.core.types import UserName
 from hai.store.rows import (
     Record,
     Row,
@@ -13,7 +14,6 @@ from hai.store.rows import (
     seconds_of,
     storable_json_of,
     timestamp,
-    user_record,
 )
 
 
@@ -32,6 +32,35 @@ def parameters(rows: RowSet) -> dict[str, str]:
         "hosts": {one.node: host_record(one) for one in rows.hosts},
     }
     return {name: storable_json_of(list(records.values())) for name, records in kinds.items()}
+
+
+def user_record(user: User) -> Record:
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "uid": user.uid,
+        "active": user.active,
+        "created_at": timestamp(user.created_at),
+        "gid": user.gid,
+        "nick_name": user.nick_name,
+        "team": user.team,
+    }
+
+
+def user_of(row: Row) -> User:
+    """A row of view users_with_groups."""
+    name, role, uid, active, created_at, gid, nick_name, team, groups = row
+    return User(
+        UserName(name),
+        Role(role),
+        uid,
+        active,
+        created_at.timestamp(),
+        gid,
+        nick_name,
+        team,
+        tuple(groups),
+    )
 
 
 def token_record(token: Token) -> Record:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
@@ -348,35 +347,6 @@ def event_of(row: Row) -> Event:
         kind=kind, actor=actor, at=at.timestamp(), task_id=task_id, user=user, why=why, data=data
     )
     return Event(id_, draft)
-
-
-def user_record(user: User) -> Record:
-    return {
-        "name": user.name,
-        "role": user.role.value,
-        "uid": user.uid,
-        "active": user.active,
-        "created_at": timestamp(user.created_at),
-        "gid": user.gid,
-        "nick_name": user.nick_name,
-        "team": user.team,
-    }
-
-
-def user_of(row: Row) -> User:
-    """A row of view users_with_groups."""
-    name, role, uid, active, created_at, gid, nick_name, team, groups = row
-    return User(
-        UserName(name),
-        Role(role),
-        uid,
-        active,
-        created_at.timestamp(),
-        gid,
-        nick_name,
-        team,
-        tuple(groups),
-    )
 
 
 def node_of(row: Row) -> Node:
