@@ -60,9 +60,16 @@ class RowBook:
         await self.changed()
 
     def event(self, admin: User, kind: str, data: dict[str, object]) -> EventDraft:
-        return EventDraft(kind=kind, actor=admin.name, at=self._clock.now(), data=data)
+        parts = (f"{key} {_shown(value)}" for key, value in data.items())
+        return EventDraft(
+            kind=kind, actor=admin.name, at=self._clock.now(), why=", ".join(parts), data=data
+        )
 
     async def changed(self) -> None:
         """Forget the copy and tell who listens."""
         self._written = None
         await self._bus.publish(EVENTS)
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

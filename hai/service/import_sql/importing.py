@@ -49,7 +49,8 @@ class Importer:
         changes = merged.changes + tuple(f"add a token of {token.user}" for token in tokens)
         if changes and not dry_run:
             data = {"file": source.name, "changes": len(changes)}
-            event = EventDraft(kind="rows.imported", actor=_ACTOR, at=now, data=data)
+            why = f"{source.name}: {len(changes)} rows"
+            event = EventDraft(kind="rows.imported", actor=_ACTOR, at=now, why=why, data=data)
             await self._store.put_rows(replace(merged.rows, tokens=tuple(tokens)), event)
         return Imported(changes, (*document.notes, *notes), merged.unchanged)
 
