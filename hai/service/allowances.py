@@ -19,7 +19,7 @@ class AllowanceService:
 
     async def all(self, admin: User) -> list[Allowance]:
         require_admin(admin, "listing what everybody may use")
-        return list((await self._rows.written()).allowances)
+        return list((await self._rows.fresh()).allowances)
 
     async def of(self, asker: User, name: str) -> list[Allowance]:
         """What counts for one user now."""
@@ -27,7 +27,7 @@ class AllowanceService:
         user = await self._rows.store.user(UserName(name))
         if user is None:
             raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
-        amounts = (await self._rows.written()).amounts(user, self._rows.now())
+        amounts = (await self._rows.fresh()).amounts(user, self._rows.now())
         return [Allowance(name, resource, amounts[resource]) for resource in sorted(amounts)]
 
     async def put(self, admin: User, rows: Sequence[Allowance]) -> None:

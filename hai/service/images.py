@@ -35,7 +35,7 @@ class ImageService:
 
     async def of(self, user: User) -> list[Offered]:
         """What the user may use, the preferred one first."""
-        written = await self._rows.written()
+        written = await self._rows.fresh()
         mine = usable(written.images, written.amounts(user, self._rows.now()))
         return [
             Offered(image, self._owners(image, written.allowances), place == 0)
@@ -44,7 +44,7 @@ class ImageService:
 
     async def all(self) -> list[Offered]:
         """Everything, by name."""
-        written = await self._rows.written()
+        written = await self._rows.fresh()
         return [Offered(one, self._owners(one, written.allowances)) for one in written.images]
 
     async def check(self, user: User, wanted: str) -> Image | None:

@@ -22,11 +22,11 @@ class MountService:
 
     async def of(self, user: User) -> list[Storage]:
         """Active rows that name the user; their conditions depend on the task."""
-        rows = (await self._rows.written()).storage
+        rows = (await self._rows.fresh()).storage
         return [row for row in rows if row.active and user.owns_as.intersection(row.owners)]
 
     async def all(self) -> list[Storage]:
-        return list((await self._rows.written()).storage)
+        return list((await self._rows.fresh()).storage)
 
     async def add(self, admin: User, row: Storage) -> Storage:
         """Add a row, or replace the one of its name; without a name it gets one."""

@@ -42,7 +42,13 @@ class RowBook:
     def now(self) -> float:
         return self._clock.now()
 
+    async def fresh(self) -> Written:
+        """As it is now: another process may have written, such as an import."""
+        self._written = None
+        return await self.written()
+
     async def written(self) -> Written:
+        """At most two seconds old."""
         async with self._reading:  # one reads, the others wait for it
             now = self._clock.steady()
             if self._written is None or not 0 <= now - self._read_at < _MAX_AGE_SECONDS:
