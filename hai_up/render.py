@@ -1,6 +1,7 @@
 """Templates to text. A name that a template uses and nobody gives is an error."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,16 @@ from hai.errors import PlatformError
 
 
 def toml_value(value: object) -> str:
-    """One TOML value: text, number, truth, or a list of them."""
+    """One TOML value: text, number, truth, or a list or a table of them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list):
         return f"[{', '.join(toml_value(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        pairs = (f"{toml_value(str(key))} = {toml_value(item)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
     # A JSON string is a TOML basic string but for DEL, which TOML wants escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
 

@@ -40,6 +40,8 @@ CATALOG = {
         "nodes", _CLUSTER, "List nodes and who works on them; cordon, drain, resume (admin)"
     ),
     "quota": Entry("quota", _CLUSTER, "Show or set how many nodes users may hold"),
+    "images": Entry("images", _CLUSTER, "Images that tasks may run in; add, remove (admin)"),
+    "mounts": Entry("mounts", _CLUSTER, "Files that tasks find mounted; add, remove (admin)"),
     "users": Entry("users", _CLUSTER, "List and add users and their tokens (admin)"),
     "sim": Entry("sim", _CLUSTER, "Replay a trace of jobs under a scheduling policy"),
     "init": Entry("init", _SETUP, "Store server and token, after checking them"),

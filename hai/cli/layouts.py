@@ -8,6 +8,7 @@ from hai.cli.grammar import human_bytes, parse_time, short_age
 from hai.cli.output import Column, Layout
 from hai.core.types import WaitCode
 from hai.schema import views
+from hai.schema.rows import AllowanceView, ImageView, MountView
 
 NOT_PLANNED = WaitCode.NOT_PLANNED.value
 STATE_COLOURS = {
@@ -41,6 +42,10 @@ def _age(key: str, now: float) -> Any:
 
 def _dash(key: str) -> Any:
     return lambda item: "-" if item.get(key) is None else str(item[key])
+
+
+def _joined(key: str) -> Any:
+    return lambda item: ", ".join(map(str, item.get(key) or ()))
 
 
 def _fields(view: type) -> tuple[str, ...]:
@@ -143,6 +148,9 @@ def users_layout(now: float) -> Layout:
         Column("role", "ROLE"),
         Column("uid", "UID", _dash("uid"), right=True),
         Column("active", "ACTIVE"),
+        Column("team", "TEAM", wide=True),
+        Column("groups", "GROUPS", _joined("groups"), wide=True),
+        Column("gid", "GID", _dash("gid"), right=True, wide=True),
         Column("created_at", "AGE", _age("created_at", now), right=True, narrow=True),
         Column("created_at", "CREATED_AT", wide=True),
     )
@@ -158,6 +166,44 @@ def tokens_layout() -> Layout:
         Column("token", "TOKEN"),
     )
     return Layout(columns, "token", _fields(views.TokenView))
+
+
+def images_layout() -> Layout:
+    columns = (
+        Column("name", "NAME"),
+        Column("ref", "IMAGE"),
+        Column("default", "DEFAULT", lambda item: "default" if item.get("default") else ""),
+        Column("owners", "FOR", _joined("owners")),
+        Column("python", "PYTHON", wide=True),
+        Column("variables", "ENVIRONMENTS", wide=True),
+    )
+    return Layout(columns, "name", _fields(ImageView))
+
+
+def mounts_layout() -> Layout:
+    columns = (
+        Column("name", "NAME"),
+        Column("source", "SOURCE"),
+        Column("sub_path", "SUB_PATH", wide=True),
+        Column("mount_path", "PATH"),
+        Column("type", "TYPE"),
+        Column("read_only", "ACCESS", lambda item: "ro" if item.get("read_only") else "rw"),
+        Column("owners", "FOR", _joined("owners")),
+        Column("conditions", "IF", _joined("conditions")),
+        Column("removes", "REMOVES", wide=True),
+        Column("active", "ACTIVE", wide=True),
+    )
+    return Layout(columns, "name", _fields(MountView))
+
+
+def allowances_layout() -> Layout:
+    columns = (
+        Column("owner", "FOR"),
+        Column("resource", "RESOURCE"),
+        Column("amount", "AMOUNT", right=True),
+        Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
+    )
+    return Layout(columns, "resource", _fields(AllowanceView))
 
 
 def quotas_layout() -> Layout:

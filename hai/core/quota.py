@@ -5,9 +5,10 @@ On the wire and in the original's tables the same thing is spelled `node-<group>
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hai.core.identity import User
 from hai.core.types import GroupName, Priority, UserName
 
 EVERYONE = UserName("*")
@@ -38,6 +39,24 @@ def parse_resource(resource: str) -> tuple[GroupName, Priority]:
     if kind != "node" or not group or level not in Priority.__members__ or level == "AUTO":
         raise ValueError(f"{resource!r} is not of the form node-<group>-<PRIORITY>")
     return GroupName(group), Priority[level]
+
+
+def effective(quotas: Sequence[Quota], users: Iterable[User]) -> list[Quota]:
+    """The rows of users and of everybody, and what rows of groups mean: for each member without a
+    row of its own, the largest of its groups' rows and everybody's. Ordered as a store's rows."""
+    own = {(q.user, q.group, q.priority): q for q in quotas}
+    by_owner: dict[str, list[Quota]] = {}
+    for row in quotas:
+        by_owner.setdefault(row.user, []).append(row)
+    found = dict(own)
+    for user in users:
+        for name in user.owns_as - {user.name}:
+            for row in by_owner.get(name, ()):
+                key = (user.name, row.group, row.priority)
+                if key not in own:
+                    sofar = found.get(key) or own.get((EVERYONE, row.group, row.priority))
+                    found[key] = Quota(*key, max(row.nodes, sofar.nodes if sofar else 0))
+    return [found[key] for key in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True)

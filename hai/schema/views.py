@@ -184,6 +184,10 @@ class UserView(TypedDict):
     uid: int | None
     active: bool
     created_at: str
+    gid: int | None
+    nick_name: str
+    team: str
+    groups: list[str]  # the user's own and the team's
 
 
 class WhoamiView(TypedDict):

@@ -13,6 +13,7 @@ from hai.server.routes import (
     dashboard,
     description,
     health,
+    rows,
     scheduler,
     streams,
     tasks,
@@ -36,6 +37,6 @@ def build_app(services: Services) -> FastAPI:
     errors.install(app)
     app.include_router(health.router)
     app.include_router(description.router)
-    for module in (tasks, why, arrays, streams, dashboard, admin, scheduler, agent):
+    for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

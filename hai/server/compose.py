@@ -13,6 +13,7 @@ import structlog
 
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
+from hai.core.logdirs import common_dir
 from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
@@ -20,12 +21,15 @@ from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import AgentOptions, LocalLauncher
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
+from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
+from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
 from hai.service.feed import StateFeed
+from hai.service.images import ImageService
 from hai.service.journal import Journal
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
@@ -35,7 +39,9 @@ from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
 from hai.service.loops.supervisor import Loop, Supervisor
+from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
+from hai.service.rowbook import RowBook
 from hai.service.signals import RECONCILE, SCHEDULE, TASKS
 from hai.service.tasks import TaskService
 from hai.service.timekeeping import Timekeeping
@@ -113,7 +119,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
     launchers: dict[str, Launcher] = {}  # filled below: the hollow one reports to a service
-    cache = ClusterCache(store, clock, launchers)
+    rows = RowBook(store, bus, clock)
+    images = ImageService(rows)
+    cache = ClusterCache(store, clock, launchers, images=images)
     tasks = TaskService(
         store,
         bus,
@@ -143,6 +151,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         tokens,
         log_dir=settings.log_dir,
         server_url=settings.server_url,
+        equipment=Equipment(rows),
     )
     supervisor = Supervisor(clock, bus)
     views = Views(store, bus, board)
@@ -157,6 +166,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         users=UserService(store, clock, needs_uid=os.geteuid() == 0),
         cluster=ClusterService(store, bus, clock, cache),
         nodes=NodeService(store, bus, clock),
+        images=images,
+        mounts=MountService(rows),
+        allowances=AllowanceService(rows),
         workers=workers,
         tokens=tokens,
         views=views,
@@ -209,7 +221,7 @@ def _loops(
             lost_after_seconds=settings.agent.lost_after_seconds,
             quiet_seconds=settings.agent.suspect_seconds,
         ),
-        log_dir=settings.log_dir,
+        log_dir=common_dir(settings.log_dir),
     )
     busy = settings.scheduler.busy_fraction
     return (
@@ -226,7 +238,7 @@ def _loops(
 async def opened(platform: Platform) -> AsyncIterator[None]:
     """Everything open and the loops running, until the context ends."""
     services = platform.services
-    platform.settings.log_dir.mkdir(parents=True, exist_ok=True)
+    common_dir(platform.settings.log_dir).mkdir(parents=True, exist_ok=True)
     await services.store.open()
     await services.bus.open()
     for launcher in platform.launchers.values():

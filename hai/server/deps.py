@@ -14,12 +14,15 @@ from hai.core.identity import User
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.server.sse import event_stream
+from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
 from hai.service.estimates import Estimates
+from hai.service.images import ImageService
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
+from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.tasks import TaskService
 from hai.service.users import UserService
@@ -41,6 +44,9 @@ class Services:
     users: UserService
     cluster: ClusterService
     nodes: NodeService
+    images: ImageService
+    mounts: MountService
+    allowances: AllowanceService
     workers: WorkerService
     tokens: WorkerTokens
     views: Views

@@ -56,12 +56,16 @@ def _root(
 def run(config: ConfigFile = None) -> None:
     """Serve in the foreground until SIGTERM or SIGINT; workers outlive the server."""
     os.umask(os.umask(0o022) | 0o022)  # nobody else writes what the server and its agents write
+    import structlog
+
     from hai.server.daemon import serve
     from hai.server.logging import setup_logging
     from hai.settings import load_settings
 
     settings = load_settings(config)
     setup_logging(settings.logs.level, json_format=settings.logs.json_format)
+    for note in settings.notes:
+        structlog.get_logger("hai.server").warning("setting_without_effect", note=note)
     serve(settings)
 
 
@@ -70,7 +74,10 @@ def check(config: ConfigFile = None) -> None:
     """Check the configuration; print it without secrets."""
     from hai.settings import load_settings
 
-    typer.echo(load_settings(config).model_dump_json(indent=2))
+    settings = load_settings(config)
+    for note in settings.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(settings.model_dump_json(indent=2))
 
 
 @app.command()
@@ -106,6 +113,57 @@ async def _bootstrap(settings: Any, document: Any) -> str | None:
     try:
         users = UserService(store, clock, needs_uid=os.geteuid() == 0)
         return (await Bootstrap(store, users, clock).apply(document)).secret
+    finally:
+        await store.close()
+
+
+@app.command("import")
+def import_rows(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="init.sql; - for stdin.")],
+    config: ConfigFile = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, change nothing.")
+    ] = False,
+) -> None:
+    """Import rows that the original platform's admins wrote: the INSERTs of an init.sql.
+
+    They are read as data: no SQL of the file is run. Importing twice is importing once.
+    """
+    from hai.server.logging import setup_logging
+    from hai.service.import_sql.text import MOST_BYTES, decoded
+    from hai.settings import load_settings
+
+    settings = load_settings(config)
+    setup_logging("warning", json_format=False)
+    try:
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
+            source = decoded(
+                "stdin" if str(file) == "-" else file.name, stream.read(MOST_BYTES + 1)
+            )
+    except OSError as error:
+        raise InvalidInput(f"{file}: {error.strerror}") from None
+    done = asyncio.run(_import(settings, source, dry_run=dry_run))
+    for line in done.changes:
+        typer.echo(line)
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
+    verb = "would change" if dry_run else "changed"
+    typer.echo(f"{verb} {len(done.changes)} rows; {done.unchanged} were so already", err=True)
+
+
+async def _import(settings: Any, source: Any, *, dry_run: bool) -> Any:
+    from hai.server.compose import open_settings_store
+    from hai.service.clock import SystemClock
+    from hai.service.import_sql.importing import Importer
+    from hai.service.users import UserService
+
+    clock = SystemClock()
+    store = open_settings_store(settings)
+    await store.open()
+    try:
+        users = UserService(store, clock, needs_uid=os.geteuid() == 0)
+        return await Importer(store, users, clock).run(source, dry_run=dry_run)
     finally:
         await store.close()
 

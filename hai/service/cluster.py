@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from hai.core.identity import User
 from hai.core.node import Group, Node
-from hai.core.quota import EVERYONE, Quota, QuotaTable, parse_resource
+from hai.core.quota import EVERYONE, Quota, QuotaTable, effective, parse_resource
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.service.access import require_admin
+from hai.service.images import ImageService
 from hai.service.imaging import imageless
 from hai.service.signals import EVENTS, SCHEDULE
 
@@ -37,9 +38,13 @@ class ClusterCache:
         clock: Clock,
         launchers: Mapping[str, Launcher] | None = None,
         max_age_seconds: float = 2.0,
+        *,
+        images: ImageService | None = None,
     ) -> None:
+        """`images` says what a user may name; None: whatever is named is taken."""
         self._store = store
         self._clock = clock
+        self.images = images
         self._launchers = {} if launchers is None else launchers
         self._max_age_seconds = max_age_seconds
         self._shape: Shape | None = None
@@ -69,8 +74,8 @@ class ClusterCache:
         nodes = await self._store.nodes()
         for node in nodes:
             sizes[node.group] = sizes.get(node.group, 0) + 1
-        quotas = QuotaTable.of(await self._store.quotas())
-        return Shape(sizes, quotas, imageless(nodes, self._launchers))
+        quotas = effective(await self._store.quotas(), await self._store.users())
+        return Shape(sizes, QuotaTable.of(quotas), imageless(nodes, self._launchers))
 
 
 class ClusterService:
@@ -91,9 +96,14 @@ class ClusterService:
         return await self._store.nodes()
 
     async def quotas(self, user: UserName | None) -> list[Quota]:
-        """All rows, or those that count for one user (own rows and everybody's)."""
+        """All rows as written, or those that count for one user (own rows, with what the rows of
+        groups mean for the user, and everybody's)."""
         rows = await self._store.quotas()
-        return [row for row in rows if user is None or row.user in (user, EVERYONE)]
+        if user is None:
+            return rows
+        known = await self._store.user(user)
+        rows = effective(rows, [known] if known is not None else [])
+        return [row for row in rows if row.user in (user, EVERYONE)]
 
     async def set_quotas(self, admin: User, rows: Sequence[tuple[str, str, int]]) -> list[Quota]:
         """Rows of (user or "*", node-<group>-<PRIORITY>, nodes). All are checked before any is
@@ -117,9 +127,15 @@ class ClusterService:
         if not 0 <= nodes <= 1_000_000:
             raise InvalidInput(f"{nodes} is no number of nodes (0 to 1,000,000)")
         name = UserName(user)
-        if name != EVERYONE and await self._store.user(name) is None:
-            raise NotFound(f"there is no user {user!r}", hint="hai-cli users list")
+        if name != EVERYONE and not await self._is_owner(name):
+            raise NotFound(f"there is no user or group {user!r}", hint="hai-cli users list")
         return Quota(name, group, priority, nodes)
+
+    async def _is_owner(self, name: UserName) -> bool:
+        """Whether it is a user, or a group or team of one."""
+        if await self._store.user(name) is not None:
+            return True
+        return any(name in user.owns_as for user in await self._store.users())
 
 
 def quota_event(

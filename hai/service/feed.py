@@ -9,11 +9,13 @@ from typing import Protocol
 
 from hai.core.inputs import Delta, Snapshot
 from hai.core.policy import Policy
+from hai.core.quota import Quota, effective
 from hai.core.state import SchedulerState
 from hai.core.types import TaskId
 from hai.ports import Clock, Store
 
 _PAGE = 1000
+_OF_QUOTAS = {"quota", "rows", "user"}  # kinds of events that may change who may hold what
 
 
 class Recorder(Protocol):
@@ -60,7 +62,7 @@ class StateFeed:
         cursor, changed, kinds = await self._read_events()
         claims = await self._store.claims(list(changed)) if changed else []
         nodes = tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None
-        quotas = tuple(await self._store.quotas()) if "quota" in kinds else None
+        quotas = await self._quotas() if kinds & _OF_QUOTAS else None
         if not self.is_current():
             return
         alive = {claim.task_id for claim in claims}
@@ -82,7 +84,7 @@ class StateFeed:
     async def _build(self) -> SchedulerState:
         self._cursor = await self._store.last_event_id()  # first: what comes later is read again
         nodes = tuple(await self._store.nodes())
-        quotas = tuple(await self._store.quotas())
+        quotas = await self._quotas()
         claims = tuple(await self._store.claims())
         now = self._clock.now()
         used = await self._store.usage(now, self._policy.half_life_seconds)
@@ -90,6 +92,10 @@ class StateFeed:
         snapshot = Snapshot(now, self._policy, nodes, quotas, claims, usage)
         self._recorder.began(snapshot)
         return snapshot.state()
+
+    async def _quotas(self) -> tuple[Quota, ...]:
+        """With what the rows of groups mean for their members."""
+        return tuple(effective(await self._store.quotas(), await self._store.users()))
 
     async def _read_events(self) -> tuple[int, dict[TaskId, float], set[str]]:
         """The new cursor; tasks with a new ledger line, and the time of their last one; what else

@@ -10,12 +10,15 @@ import structlog
 
 from hai.core.array_spec import ArraySpec
 from hai.core.gang import WorkerReport
+from hai.core.identity import User
+from hai.core.logdirs import attempt_dir
 from hai.core.losses import NOT_STARTED
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
 from hai.errors import HaiError, PlatformError, Unavailable
 from hai.ports import Launcher, Store, WorkerLaunch
+from hai.service.equipment import Equipment
 from hai.service.launchers import Launchers, Sight
 from hai.service.workers import WorkerService, WorkerTokens
 
@@ -36,6 +39,7 @@ class Launching:
         *,
         log_dir: Path,
         server_url: str,
+        equipment: Equipment | None = None,
     ) -> None:
         self._store = store
         self._launchers = launchers
@@ -43,6 +47,7 @@ class Launching:
         self._tokens = tokens
         self._log_dir = log_dir
         self._server_url = server_url
+        self._equipment = equipment  # None: no launcher here takes images
         self._nodes: dict[NodeName, Node] = {}
         self._reading_nodes = asyncio.Lock()
         self._underway: dict[tuple[TaskId, int], asyncio.Task[None]] = {}  # by task and attempt
@@ -86,12 +91,11 @@ class Launching:
         if attempt is None:
             return
         user = await self._store.user(task.user)
-        uid = user.uid if user else None
         created = [w for w in attempt.workers if w.state is WorkerState.CREATED]
-        await asyncio.gather(*(self._launch_worker(task, attempt, w, uid) for w in created))
+        await asyncio.gather(*(self._launch_worker(task, attempt, w, user) for w in created))
 
     async def _launch_worker(
-        self, task: Task, attempt: Attempt, worker: Worker, uid: int | None
+        self, task: Task, attempt: Attempt, worker: Worker, user: User | None
     ) -> None:
         key = WorkerKey(task.id, attempt.number, worker.rank)
         try:
@@ -99,7 +103,10 @@ class Launching:
             launcher = self._launchers.get(node.launcher)
             if launcher is None:
                 raise PlatformError(f"node {node.name} needs the launcher {node.launcher!r}")
-            await launcher.launch(self._order(task, attempt, key, node, uid))
+            order = self._order(task, attempt, key, node, user)
+            if launcher.takes_images:
+                order = await self._equipped(order, task, user)
+            await launcher.launch(order)
             self.launched.add(key)
         except Unavailable as error:
             log.warning("launch_postponed", key=str(key), error=error.message)
@@ -122,13 +129,13 @@ class Launching:
             await self._workers.fold({task.id: [report]})
 
     def _order(
-        self, task: Task, attempt: Attempt, key: WorkerKey, node: Node, uid: int | None
+        self, task: Task, attempt: Attempt, key: WorkerKey, node: Node, user: User | None
     ) -> WorkerLaunch:
         return WorkerLaunch(
             key=key,
             node=node,
             user=task.user,
-            uid=uid,
+            uid=user.uid if user else None,
             task_name=task.name,
             chain_id=task.chain_id,
             group=task.group,
@@ -136,10 +143,24 @@ class Launching:
             world_size=task.nodes,
             spec=_spec_of(task),
             whole_life_state=task.whole_life_state,
-            log_dir=str(self._log_dir / str(task.id) / str(attempt.number)),
+            log_dir=str(attempt_dir(self._log_dir, task.user, task.id, attempt.number)),
             server_url=self._server_url,
             token=self._tokens.token(key),
             nodes=attempt.nodes,
+        )
+
+    async def _equipped(self, order: WorkerLaunch, task: Task, user: User | None) -> WorkerLaunch:
+        if self._equipment is None:
+            return order
+        given = await self._equipment.of(task, user, order.node, order.key.rank)
+        return replace(
+            order,
+            gid=given.gid,
+            groups=given.groups,
+            image=given.image,
+            mounts=given.mounts,
+            capabilities=given.capabilities,
+            privileges=given.privileges,
         )
 
     async def _node(self, name: NodeName) -> Node:

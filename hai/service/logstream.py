@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hai.core.logdirs import attempt_dir
 from hai.core.task import Task
-from hai.core.types import TaskId
 from hai.errors import InvalidInput, NotFound
 from hai.ports import Bus, Message, Store
 from hai.service.logfiles import Line, RankTail, merge, segments, tail_position
@@ -116,7 +116,7 @@ class LogReader:
         _check_ranks(task, query)
         numbers = self._numbers(task, query, start)
         if query.tail is not None and not query.cursor:
-            start = await asyncio.to_thread(self._tail, task.id, numbers, query)
+            start = await asyncio.to_thread(self._tail, task, numbers, query)
             numbers = [number for number in numbers if number >= start.attempt]
         return numbers, start
 
@@ -146,12 +146,12 @@ class LogReader:
             return [number]
         return list(range(max(1, start.attempt), task.attempts + 1))
 
-    def _tail(self, task_id: TaskId, numbers: Sequence[int], query: LogQuery) -> _Position:
+    def _tail(self, task: Task, numbers: Sequence[int], query: LogQuery) -> _Position:
         """Walk back over the attempts until each rank has its lines."""
         missing = query.tail or 0
         position = _Position(numbers[-1] if numbers else 0)
         for number in reversed(numbers):
-            directory = self._directory(task_id, number)
+            directory = self._directory(task, number)
             offsets, least = {}, missing
             for rank in segments(directory):
                 if query.ranks is None or rank in query.ranks:
@@ -163,8 +163,8 @@ class LogReader:
                 break
         return position
 
-    def _directory(self, task_id: TaskId, number: int) -> Path:
-        return self._log_dir / str(task_id) / str(number)
+    def _directory(self, task: Task, number: int) -> Path:
+        return attempt_dir(self._log_dir, task.user, task.id, number)
 
     async def _attempt(
         self,
@@ -175,7 +175,7 @@ class LogReader:
         messages: AsyncIterator[Message],
     ) -> AsyncIterator[Item]:
         """The lines of one attempt; when following, until it is over."""
-        reading = _Attempt(self._directory(task.id, number), number, offsets, query)
+        reading = _Attempt(self._directory(task, number), number, offsets, query)
         while not self.closing.is_set():
             over = _is_over(task, number)
             async for item in reading.read(final=over):

@@ -77,7 +77,7 @@ class TaskService:
         array = array_of(submission, self._max_array_size)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
         draft = draft_of(user, submission, self._group_of(submission), waits)
-        await self._check(draft, submission.resource.image)
+        await self._check(user, draft, submission.resource.image)
         return [draft] if array is None else unfold(draft, array)
 
     async def _add(self, drafts: Sequence[TaskDraft]) -> list[Task | HaiError]:
@@ -102,9 +102,9 @@ class TaskService:
         group, _, _zone = submission.resource.group.partition("#")
         return self._default_group if group in ("", "default") else group
 
-    async def _check(self, draft: TaskDraft, image: str) -> None:
+    async def _check(self, user: User, draft: TaskDraft, image: str) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota, an
-        image that its nodes cannot use."""
+        image that its nodes cannot use or that the user may not."""
         shape = await self._cluster.shape()
         size = shape.group_sizes.get(draft.group)
         if size is None:
@@ -115,7 +115,10 @@ class TaskService:
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",
                 hint="ask for fewer nodes with -n; hai-cli nodes lists them",
             )
-        check_image(image, draft.group, shape.imageless.get(draft.group, ()))
+        without = shape.imageless.get(draft.group, ())
+        check_image(image, draft.group, without)
+        if self._cluster.images is not None and not without:
+            await self._cluster.images.check(user, image)
         _check_quota(draft, shape.quotas)
 
     # finding

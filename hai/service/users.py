@@ -3,18 +3,22 @@
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
+from hai.core.allowance import Membership
 from hai.core.identity import Role, Token, User
+from hai.core.rowset import RowSet
 from hai.core.task import EventDraft
 from hai.core.types import UserName
-from hai.errors import AuthRequired, InvalidInput, NotFound
+from hai.errors import AuthRequired, Conflict, InvalidInput, NotFound
 from hai.ports import Clock, Store
 from hai.service.access import require_admin, require_self
 from hai.service.views import rfc3339
 
 _LEAST_UID = 1000  # of people, as Debian and most others have it
 _NOBODY = 65534
+_LEAST_GID = 100  # of groups for people, as Debian has it
 _WORDS = ("all", "me")  # in the API's and the CLI's --user
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
@@ -25,6 +29,23 @@ class NewToken:
 
     token: Token
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """What admins may say of a user; None: as it is. `groups` are the user's own alone."""
+
+    role: Role | None = None
+    active: bool | None = None
+    uid: int | None = None
+    gid: int | None = None
+    nick_name: str | None = None
+    team: str | None = None
+    groups: tuple[str, ...] | None = None
+
+
+def _memberships(user: User, groups: Iterable[str]) -> tuple[Membership, ...]:
+    return tuple(Membership(user.name, group) for group in groups)
 
 
 def token_hash(secret: str) -> str:
@@ -68,21 +89,73 @@ class UserService:
         return await self._store.users()
 
     async def add(
-        self, admin: User, name: str, role: Role, uid: int | None
+        self,
+        admin: User,
+        name: str,
+        role: Role,
+        uid: int | None,
+        more: UserDetails | None = None,
     ) -> tuple[User, NewToken]:
         """A new user with a first token."""
         require_admin(admin, "adding users")
         user = self.checked(name, role, uid)
+        self.check_uid(name, uid)
+        if more is not None:
+            user = self._detailed(user, more)
+        await self._store.add_user(
+            user, self._event("user.added", admin, user.name, user_text(user))
+        )
+        if user.groups:
+            why = f"{user.name}: groups {', '.join(user.groups)}"
+            event = self._event("user.changed", admin, user.name, why)
+            await self._store.put_rows(RowSet(memberships=_memberships(user, user.groups)), event)
+        return user, await self._new_token(admin, user.name, "first", None)
+
+    async def change(self, admin: User, name: str, more: UserDetails) -> User:
+        """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
+        nothing."""
+        require_admin(admin, "changing users")
+        old = await self._store.user(UserName(name))
+        if old is None:
+            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+        new = self._detailed(old, more)
+        self.checked(new.name, new.role, new.uid)
+        self.check_uid(new.name, more.uid)
+        if new.name == admin.name and (new.role, new.active) != (Role.ADMIN, True):
+            raise Conflict("this would leave you without your rights", hint="ask another admin")
+        own = {m.group for m in await self._store.memberships() if m.member == name}
+        wanted = own if more.groups is None else set(more.groups)
+        data: dict[str, object] = {
+            key: value for key, value in asdict(more).items() if value is not None
+        }
+        why = f"{new.name}: " + ", ".join(f"{key} {_shown(value)}" for key, value in data.items())
+        event = self._event("user.changed", admin, new.name, why, data)
+        rows = RowSet(users=(new,), memberships=_memberships(new, sorted(wanted - own)))
+        await self._store.put_rows(rows, event)
+        for group in sorted(own - wanted):
+            await self._store.remove_membership(name, group, event)
+        self._seen.clear()
+        return await self._store.user(new.name) or new
+
+    def _detailed(self, user: User, more: UserDetails) -> User:
+        given = {key: value for key, value in asdict(more).items() if value is not None}
+        for word in (*filter(None, (more.team,)), *(more.groups or ())):
+            if not _NAME.fullmatch(word):
+                raise InvalidInput(f"{word!r} is no name of a group")
+        if more.gid is not None and not (_LEAST_GID if self.needs_uid else 0) <= more.gid < 2**31:
+            raise InvalidInput(f"gid {more.gid} is a system group's, or none")
+        if more.nick_name is not None and not more.nick_name.isprintable():
+            raise InvalidInput("a nick name is one line of text")
+        return replace(user, **given)
+
+    def check_uid(self, name: str, uid: int | None) -> None:
+        """InvalidInput for a system account's: root, the database's. Whoever has those has the
+        platform."""
         if self.needs_uid and uid is not None and (uid < _LEAST_UID or uid == _NOBODY):
-            # root, the database's account: whoever has those has the platform
             raise InvalidInput(
                 f"uid {uid} is a system account's",
                 hint=f"give {name} the uid of a person: {_LEAST_UID} or more",
             )
-        await self._store.add_user(
-            user, self._event("user.added", admin, user.name, user_text(user))
-        )
-        return user, await self._new_token(admin, user.name, "first", None)
 
     def checked(self, name: str, role: Role, uid: int | None) -> User:
         """A user value whose name and uid make sense here; InvalidInput otherwise."""
@@ -148,6 +221,10 @@ class UserService:
     ) -> EventDraft:
         now = self._clock.now()
         return EventDraft(kind=kind, actor=actor.name, at=now, user=user, why=why, data=data or {})
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def user_text(user: User) -> str:

@@ -321,4 +321,8 @@ def user_view(user: User) -> UserView:
         "uid": user.uid,
         "active": user.active,
         "created_at": rfc3339(user.created_at),
+        "gid": user.gid,
+        "nick_name": user.nick_name,
+        "team": user.team,
+        "groups": list(user.groups),
     }

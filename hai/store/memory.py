@@ -18,7 +18,7 @@ from hai.core.quota import Quota
 from hai.core.refusals import name_in_use
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
-from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
+from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
@@ -28,19 +28,17 @@ from hai.store.drafts import (
     nodes_changed,
     submitted,
 )
-from hai.store.memory_times import MemoryTimes, last_needed, used
+from hai.store.memory_rows import MemoryRows
+from hai.store.memory_times import last_needed, used
 
 
-class MemoryStore(MemoryTimes):
+class MemoryStore(MemoryRows):
     """hai.ports.Store in one process."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._users: dict[UserName, User] = {}
-        self._tokens: dict[str, Token] = {}
         self._groups: dict[GroupName, Group] = {}
         self._nodes: dict[NodeName, Node] = {}
-        self._quotas: dict[tuple[UserName, GroupName, Priority], Quota] = {}
         self._named: dict[tuple[UserName, str], TaskId] = {}  # newest of that name
         self._requests: dict[tuple[UserName, str], TaskId] = {}
         self._journal: list[Record] = []
@@ -63,10 +61,11 @@ class MemoryStore(MemoryTimes):
         self._log(event)
 
     async def user(self, name: UserName) -> User | None:
-        return self._users.get(name)
+        found = self._users.get(name)
+        return None if found is None else self._with_groups(found)
 
     async def users(self) -> list[User]:
-        return [self._users[name] for name in sorted(self._users)]
+        return [self._with_groups(self._users[name]) for name in sorted(self._users)]
 
     async def add_token(self, token: Token, event: EventDraft) -> None:
         if token.user not in self._users:
@@ -80,7 +79,7 @@ class MemoryStore(MemoryTimes):
         for token in self._tokens.values():
             if token.hash == token_hash and (token.expires_at is None or token.expires_at > now):
                 user = self._users[token.user]
-                return user if user.active else None
+                return self._with_groups(user) if user.active else None
         return None
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:

@@ -15,7 +15,7 @@ from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
-from hai.store import journal_rows, rows
+from hai.store import journal_rows, row_records, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database
 from hai.store.drafts import (
@@ -27,13 +27,14 @@ from hai.store.drafts import (
 )
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes):
+class PostgresStore(PostgresTimes, PostgresRows):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int) -> None:
@@ -58,23 +59,16 @@ class PostgresStore(PostgresTimes):
 
     # who
     async def add_user(self, user: User, event: EventDraft) -> None:
-        parameters = {
-            "name": user.name,
-            "role": user.role.value,
-            "uid": user.uid,
-            "active": user.active,
-            "created_at": rows.timestamp(user.created_at),
-            "events": rows.events_json([event]),
-        }
+        parameters = {**row_records.user_record(user), "events": rows.events_json([event])}
         if not await self._database.write("add_user", parameters):
             raise Conflict(f"there is a user {user.name} already")
 
     async def user(self, name: UserName) -> User | None:
         found = await self._database.read("user", {"name": name})
-        return rows.user_of(found[0]) if found else None
+        return row_records.user_of(found[0]) if found else None
 
     async def users(self) -> list[User]:
-        return [rows.user_of(row) for row in await self._database.read("users")]
+        return [row_records.user_of(row) for row in await self._database.read("users")]
 
     async def add_token(self, token: Token, event: EventDraft) -> None:
         parameters = {
@@ -95,7 +89,7 @@ class PostgresStore(PostgresTimes):
     async def user_of_token(self, token_hash: str, now: float) -> User | None:
         parameters = {"hash": token_hash, "now": rows.timestamp(now)}
         found = await self._database.read("user_of_token", parameters)
-        return rows.user_of(found[0]) if found else None
+        return row_records.user_of(found[0]) if found else None
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
         parameters = {"id": token_id, "events": rows.events_json([event])}

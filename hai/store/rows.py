@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from hai.core.identity import Role, User
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import Quota
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
@@ -348,11 +347,6 @@ def event_of(row: Row) -> Event:
         kind=kind, actor=actor, at=at.timestamp(), task_id=task_id, user=user, why=why, data=data
     )
     return Event(id_, draft)
-
-
-def user_of(row: Row) -> User:
-    name, role, uid, active, created_at = row
-    return User(UserName(name), Role(role), uid, active, created_at.timestamp())
 
 
 def node_of(row: Row) -> Node:

@@ -1,4 +1,4 @@
-"""hai-cli quota list | set."""
+"""hai-cli quota list | allowances | set."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,10 @@ import typer
 
 from hai.cli.complete import complete_users
 from hai.cli.framework import new_app
-from hai.cli.layouts import quotas_layout
+from hai.cli.layouts import allowances_layout, quotas_layout
 from hai.cli.refs import DryRun, UserFilter
 from hai.cli.session import Session, verb
+from hai.core.allowance import check_resource
 from hai.core.quota import parse_resource
 from hai.errors import InvalidInput
 
@@ -16,6 +17,7 @@ app = new_app(
     epilog="""
     hai-cli quota list
     hai-cli quota set alice node-training-HIGH=4
+    hai-cli quota set vision train_environment:torch=1 cap:IPC_LOCK=1
     """
 )
 
@@ -32,6 +34,14 @@ def list_quotas(session: Session, *, user: UserFilter = None) -> None:
     session.output.rows(answer["quotas"], quotas_layout())
 
 
+@verb(app, "allowances", "hai-cli quota allowances\nhai-cli quota allowances -u alice", lists=True)
+def list_allowances(session: Session, *, user: UserFilter = None) -> None:
+    """What you may use besides nodes: images, capabilities, Unix groups, ... (-u all: every
+    row)."""
+    answer = session.client.call("allowances", params={"user": user})
+    session.output.rows(answer["allowances"], allowances_layout())
+
+
 @verb(
     app,
     "set",
@@ -46,34 +56,65 @@ def set_quotas(
     user: Annotated[
         str,
         typer.Argument(
-            metavar="USER", help="A user, or '*' for everybody.", autocompletion=complete_users
+            metavar="USER",
+            help="A user; '*' (or public) for everybody.",
+            autocompletion=complete_users,
         ),
     ],
     limits: Annotated[
-        list[str], typer.Argument(metavar="RESOURCE=NODES...", help="node-<group>-<PRIORITY>=N")
+        list[str],
+        typer.Argument(
+            metavar="RESOURCE=N...", help="node-<group>-<PRIORITY>=N, or as in `quota allowances`."
+        ),
     ],
     *,
     dry_run: DryRun = False,
 ) -> None:
     """Set limits (admins). A user's own limit wins over everybody's."""
-    rows = [_row(user, text) for text in limits]
+    everybody = {word: word if user in ("*", "public") else user for word in ("*", "public")}
+    limits_of = [_limit(text) for text in limits]
+    nodes = [
+        {"user": everybody["*"], "resource": name, "nodes": n}
+        for name, n in limits_of
+        if _is_nodes(name)
+    ]
+    others = [
+        {"owner": everybody["public"], "resource": name, "amount": n}
+        for name, n in limits_of
+        if not _is_nodes(name)
+    ]
     if dry_run:
         session.stderr.say("dry run: nothing was changed")
-        shown = [_shown(row) for row in rows]
+        shown, allowed = [_shown(row) for row in nodes], others
     else:
-        shown = session.client.call("set_quotas", body={"quotas": rows})["quotas"]
-    session.output.rows(shown, quotas_layout())
+        call = session.client.call
+        allowed = (
+            call("put_allowances", body={"allowances": others})["allowances"] if others else []
+        )
+        shown = call("set_quotas", body={"quotas": nodes})["quotas"] if nodes else []
+    if shown:
+        session.output.rows(shown, quotas_layout())
+    if allowed:
+        session.output.rows(allowed, allowances_layout())
 
 
-def _row(user: str, text: str) -> dict[str, Any]:
+def _limit(text: str) -> tuple[str, int]:
+    """Resource and number of RESOURCE=N."""
     resource, equals, count = text.partition("=")
-    if not equals or not count.isdigit():
+    if not equals or not (count.isascii() and count.isdigit()):
         raise InvalidInput(f"{text!r} sets no limit", hint="write node-training-HIGH=4")
     try:
-        parse_resource(resource)
+        if _is_nodes(resource):
+            parse_resource(resource)
+        else:
+            check_resource(resource)
     except ValueError as error:
         raise InvalidInput(str(error), hint="write node-training-HIGH=4") from None
-    return {"user": user, "resource": resource, "nodes": int(count)}
+    return resource, int(count)
+
+
+def _is_nodes(resource: str) -> bool:
+    return resource.startswith("node-")
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""hai-cli users list | add | token | revoke."""
+"""hai-cli users list | add | set | token | revoke."""
 
 from typing import Annotated
 
@@ -11,16 +11,37 @@ from hai.cli.layouts import tokens_layout, users_layout
 from hai.cli.output import Format
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
+from hai.errors import InvalidInput
 
 app = new_app(
     epilog="""
     hai-cli users list
-    hai-cli users add alice --uid 1001
+    hai-cli users add alice --uid 1001 --team vision
+    hai-cli users set alice --group ops
     hai-cli users token alice --expires 30d
     """
 )
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="User name.", autocompletion=complete_users)
+]
+
+Uid = Annotated[
+    int | None,
+    option(
+        "--uid",
+        metavar="UID",
+        help="Unix user that the programs run as.",
+        show_default="the server's own",
+    ),
+]
+Gid = Annotated[
+    int | None,
+    option("--gid", metavar="GID", help="Unix group of them.", show_default="as the uid"),
+]
+Team = Annotated[str | None, option("--team", metavar="TEAM", help="Shares groups and quotas.")]
+Groups = Annotated[
+    list[str] | None,
+    option("--group", metavar="GROUP", help="Gets what its rows give; again for more."),
 ]
 
 
@@ -36,30 +57,68 @@ def list_users(session: Session) -> None:
 
 
 @verb(app, "add", "hai-cli users add alice --uid 1001\nhai-cli users add bob --admin")
-def add_user(
+def add_user(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     name: Name,
     *,
     admin: Annotated[bool, option("--admin", help="May act on everything.")] = False,
-    uid: Annotated[
-        int | None,
-        option(
-            "--uid",
-            metavar="UID",
-            help="Unix user that the programs run as.",
-            show_default="the server's own",
-        ),
-    ] = None,
+    uid: Uid = None,
+    gid: Gid = None,
+    team: Team = None,
+    groups: Groups = None,
     dry_run: DryRun = False,
 ) -> None:
     """Add a user. The first token goes to stdout, once: it is not kept."""
-    body = {"name": name, "role": "admin" if admin else "user", "uid": uid}
+    role = "admin" if admin else "user"
+    body = {"name": name, "role": role, "uid": uid, **_given(gid=gid, team=team, groups=groups)}
     if dry_run:
         session.stderr.say(f"would add the {body['role']} {name!r}; nothing was changed")
         return
     answer = session.client.call("add_user", body=body)
     session.stderr.say(f"{body['role']} {name!r} added; this token is shown only now:")
     _show_token(session, answer["token"])
+
+
+@verb(
+    app,
+    "set",
+    """
+    hai-cli users set alice --team vision --group ops --group big
+    hai-cli users set bob --no-active
+    """,
+)
+def set_user(  # noqa: PLR0913 (one parameter per option)
+    session: Session,
+    name: Name,
+    *,
+    admin: Annotated[
+        bool | None, option("--admin/--no-admin", help="May act on everything.")
+    ] = None,
+    active: Annotated[
+        bool | None, option("--active/--no-active", help="May do anything at all.")
+    ] = None,
+    uid: Uid = None,
+    gid: Gid = None,
+    team: Team = None,
+    groups: Groups = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Change a user (admins); what is not named stays. --group replaces all of the user's own
+    groups; --group '' takes them away."""
+    role = None if admin is None else "admin" if admin else "user"
+    own = None if groups is None else [group for group in groups if group]
+    body = _given(role=role, active=active, uid=uid, gid=gid, team=team, groups=own)
+    if not body:
+        raise InvalidInput("nothing was said to change", hint="for example --team vision")
+    if dry_run:
+        session.stderr.say(f"would change the user {name!r}; nothing was changed")
+        return
+    answer = session.client.call("change_user", body=body, name=name)
+    session.output.item(answer["user"], users_layout(session.now))
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 @verb(app, "token", "hai-cli users token alice --label laptop --expires 30d")

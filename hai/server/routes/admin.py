@@ -19,7 +19,7 @@ from hai.schema.views import (
     WhoamiView,
 )
 from hai.server.deps import Caller, Served
-from hai.service.users import NewToken
+from hai.service.users import NewToken, UserDetails
 from hai.service.views import quota_view, rfc3339, user_view
 
 router = APIRouter(tags=["platform"])
@@ -31,12 +31,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NewUser(_Body):
-    """`uid`: the Unix user that runs the user's programs."""
+class UserChange(_Body):
+    """What is left out stays. `uid` and `gid`: the Unix user and group that run the user's
+    programs; `groups` are the user's own, beside the team's."""
 
-    name: str
-    role: Role = Role.USER
+    role: Role | None = None
+    active: bool | None = None
     uid: int | None = None
+    gid: int | None = None
+    nick_name: str | None = Field(default=None, max_length=100)
+    team: str | None = None
+    groups: tuple[str, ...] | None = Field(default=None, max_length=1000)
+
+    def details(self) -> UserDetails:
+        return UserDetails(**{name: getattr(self, name) for name in UserChange.model_fields})
+
+
+class NewUser(UserChange):
+    name: str
 
 
 class NewTokenBody(_Body):
@@ -75,8 +87,18 @@ async def users(_: Caller, served: Served) -> dict[str, list[UserView]]:
 @router.post("/users", status_code=201)
 async def add_user(body: NewUser, admin: Caller, served: Served) -> dict[str, Any]:
     """A new user with a first token (admins only)."""
-    user, made = await served.users.add(admin, body.name, body.role, body.uid)
+    user, made = await served.users.add(
+        admin, body.name, body.role or Role.USER, body.uid, body.details()
+    )
     return {"user": user_view(user), "token": _token(made)}
+
+
+@router.patch("/users/{name}")
+async def change_user(
+    name: str, body: UserChange, admin: Caller, served: Served
+) -> dict[str, UserView]:
+    """Change what is named (admins only). Whoever is not active can do nothing at all."""
+    return {"user": user_view(await served.users.change(admin, name, body.details()))}
 
 
 @router.post("/users/{name}/tokens", status_code=201)

@@ -3,9 +3,9 @@
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), added AS (
-    INSERT INTO users (name, role, uid, active, created_at)
+    INSERT INTO users (name, role, uid, active, created_at, gid, nick_name, team)
     SELECT %(name)s, %(role)s, %(uid)s::bigint, %(active)s::boolean,
-           %(created_at)s::timestamptz
+           %(created_at)s::timestamptz, %(gid)s::bigint, %(nick_name)s, %(team)s
       FROM locked
         ON CONFLICT DO NOTHING
     RETURNING name
@@ -18,11 +18,13 @@ SELECT name FROM added;
 
 -- name: user
 -- One user.
-SELECT name, role, uid, active, created_at FROM users WHERE name = %(name)s;
+SELECT name, role, uid, active, created_at, gid, nick_name, team, groups
+  FROM users_with_groups WHERE name = %(name)s;
 
 -- name: users
 -- All users by name.
-SELECT name, role, uid, active, created_at FROM users ORDER BY name;
+SELECT name, role, uid, active, created_at, gid, nick_name, team, groups
+  FROM users_with_groups ORDER BY name;
 
 -- name: add_token
 -- A new token of an existing user with a ledger line; no row when it breaks a rule.
@@ -45,8 +47,8 @@ SELECT id FROM added;
 
 -- name: user_of_token
 -- The active user whose unexpired token has this hash.
-SELECT u.name, u.role, u.uid, u.active, u.created_at
-  FROM tokens t JOIN users u ON u.name = t.user_name
+SELECT u.name, u.role, u.uid, u.active, u.created_at, u.gid, u.nick_name, u.team, u.groups
+  FROM tokens t JOIN users_with_groups u ON u.name = t.user_name
  WHERE t.hash = %(hash)s AND u.active
    AND (t.expires_at IS NULL OR t.expires_at > %(now)s::timestamptz);
 

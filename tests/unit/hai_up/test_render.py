@@ -16,7 +16,23 @@ OPTIONS = Options(Path("/d"), "127.0.0.1", 7420, 4, 8, 0, user="ada", group="tra
 
 @pytest.mark.parametrize(
     "value",
-    ["plain", 'quo"te', "back\\slash", "ü 🎓", "\x7f\x01\n", True, False, 3, 0.25, ["a", 1], ""],
+    [
+        *(
+            "plain",
+            'quo"te',
+            "back\\slash",
+            "ü 🎓",
+            "\x7f\x01\n",
+            True,
+            False,
+            3,
+            0.25,
+            ["a", 1],
+            "",
+        ),
+        {},
+        {"a b": {"c.d": [{"e": 1}, {}], 'q"': "x"}, "": False},
+    ],
 )
 def test_toml_values_come_back(value: object) -> None:
     assert tomllib.loads(f"x = {toml_value(value)}") == {"x": value}

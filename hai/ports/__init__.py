@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from hai.core.identity import Token, User
+from hai.core.images import Image
+from hai.core.mounts import Mount
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
@@ -18,6 +20,7 @@ from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
+from hai.ports.rows import Rows
 
 
 class Clock(Protocol):
@@ -130,7 +133,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Protocol):
+class Store(Rows, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:
@@ -314,7 +317,10 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLaunch:
-    """All that a launcher needs to start one worker. `token` lets its agent talk to the server."""
+    """All that a launcher needs to start one worker. `token` lets its agent talk to the server.
+
+    From `gid` on: what only launchers with containers can give; the others ignore it.
+    """
 
     key: WorkerKey
     node: Node
@@ -331,6 +337,12 @@ class WorkerLaunch:
     server_url: str
     token: str
     nodes: tuple[NodeName, ...] = ()  # of the whole gang, by rank
+    gid: int | None = None  # the user's first group; None: the same number as `uid`
+    groups: tuple[int, ...] = ()  # the user's further Unix groups, ascending
+    image: Image | None = None  # None: the task names none and the platform has none
+    mounts: tuple[Mount, ...] = ()  # in order: a later one may lie within an earlier one
+    capabilities: frozenset[str] = frozenset()  # by quota (cap:IPC_LOCK), without CAP_
+    privileges: frozenset[str] = frozenset()  # by quota: of privileged, host_ipc, host_network, ...
 
 
 class WorkerPhase(StrEnum):

@@ -1,29 +1,11 @@
-"""Server settings: override.toml, then HAI_* environment, one class per section; built once.
+"""The sections of override.toml, one class each. A wrong or unknown key is an error."""
 
-`HAI_SERVER__PORT=8000` sets [server] port. hai-up writes the file; every default works without it.
-"""
-
-import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from hai.core.logdirs import check_log_dir
 from hai.core.policy import Policy
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
@@ -31,11 +13,11 @@ from hai.errors import InvalidInput
 _POLICY = Policy()  # the defaults
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ServerSection(_Section):
+class ServerSection(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=7420, ge=0, le=65535)
     data_dir: Path = Path("~/.local/share/hai")
@@ -44,16 +26,16 @@ class ServerSection(_Section):
     clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 
-class StoreSection(_Section):
+class StoreSection(Section):
     url: SecretStr = SecretStr("")  # postgresql://...; "memory:" keeps nothing
     pool_size: int = Field(default=8, ge=2, le=200)
 
 
-class BusSection(_Section):
+class BusSection(Section):
     url: SecretStr = SecretStr("")  # redis://...; empty: in-process
 
 
-class SchedulerSection(_Section):
+class SchedulerSection(Section):
     default_group: str = "training"
     tick_seconds: float = Field(default=5.0, gt=0)  # a tick happens at least this often
     busy_fraction: float = Field(default=0.25, gt=0, le=1)  # share of one core for ticks
@@ -102,14 +84,14 @@ class SchedulerSection(_Section):
         )
 
 
-class SuspendSection(_Section):
+class SuspendSection(Section):
     notice_seconds: float = Field(default=5.0, gt=0)  # to acknowledge
     term_seconds: float = Field(default=5.0, gt=0)  # from SIGTERM to SIGKILL
     grace_seconds: float = Field(default=60.0, gt=0)  # to save, once acknowledged
     grace_cap_seconds: float = Field(default=600.0, gt=0)  # the most that a task may ask for
 
 
-class AgentSection(_Section):
+class AgentSection(Section):
     heartbeat_seconds: float = Field(default=10.0, gt=0)  # longest silence of a healthy agent
     lost_after_seconds: float = Field(default=45.0, gt=0)  # of silence: the agent is killed
     start_timeout_seconds: float = Field(default=60.0, gt=0)
@@ -124,87 +106,20 @@ class AgentSection(_Section):
         return self
 
 
-class LogSection(_Section):
-    dir: Path | None = None  # default: data_dir/logs
+class JupyterSection(Section):
+    shared_node_group_prefix: str = ""  # of groups whose nodes dev containers share; "": none
+
+
+class LogSection(Section):
+    dir: Path | None = None  # default: data_dir/logs; may have a folder for each {user_name}
     segment_bytes: int = Field(default=16 * 2**20, ge=4096)
     segments: int = Field(default=8, ge=2)  # kept per rank and attempt
     level: str = "info"
     json_format: bool = True
 
-
-class Settings(BaseSettings):
-    """The whole configuration; immutable."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="HAI_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
-
-    server: ServerSection = ServerSection()
-    store: StoreSection = StoreSection()
-    bus: BusSection = BusSection()
-    scheduler: SchedulerSection = SchedulerSection()
-    suspend: SuspendSection = SuspendSection()
-    agent: AgentSection = AgentSection()
-    logs: LogSection = LogSection()
-
-    @property
-    def data_dir(self) -> Path:
-        return self.server.data_dir.expanduser()
-
-    @property
-    def log_dir(self) -> Path:
-        return (self.logs.dir or self.data_dir / "logs").expanduser()
-
-    @property
-    def server_url(self) -> str:
-        return self.server.url or f"http://{self.server.host}:{self.server.port}"
-
-
-def _sections_only(source: PydanticBaseSettingsSource) -> PydanticBaseSettingsSource:
-    """Leaves out names without a section, such as HAI_SERVER, which is the client's."""
-    if isinstance(source, EnvSettingsSource):
-        source.env_vars = {k: v for k, v in source.env_vars.items() if "__" in k}
-    return source
-
-
-def load_settings(path: Path | None = None, **values: Any) -> Settings:
-    """Settings from `path` (TOML), overridden by HAI_* environment and then by `values`.
-
-    Raises InvalidInput naming the first wrong key.
-    """
-
-    class _FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            files = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
-            return (init_settings, _sections_only(env_settings), *files)
-
-    if path is not None and not path.is_file():
-        raise InvalidInput(f"no configuration file {path}", hint="hai-up run writes one")
-    try:
-        return _FromFile(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        keys = [str(part) for part in first["loc"]]
-        where, variable = ".".join(keys), f"HAI_{'__'.join(keys).upper()}"
-        source = variable if variable in os.environ else path or "the environment (HAI_*)"
-        is_unknown = first["type"] == "extra_forbidden"
-        what = "no such key" if is_unknown else first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(
-            f"{source}: {where or 'settings'}: {what}",
-            hint="see docs/configuration.md for every key",
-        ) from None
-    except ValueError as error:
-        raise InvalidInput(f"{path}: {error}", hint="the file must be valid TOML") from error
-
-
-def log_dir_of(settings: Settings, task_id: int, attempt: int) -> Path:
-    """Where the agents of one attempt write: <log_dir>/<task>/<attempt>."""
-    return Path(os.fspath(settings.log_dir)) / str(task_id) / str(attempt)
+    @field_validator("dir")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_log_dir(value)
+        return value

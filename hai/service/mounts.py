@@ -1,0 +1,73 @@
+"""Mounts: rows of storage that admins write, and what of them a user's tasks get."""
+
+import hashlib
+import re
+from dataclasses import replace
+
+from hai.core.identity import User
+from hai.core.rowset import RowSet
+from hai.core.storage import Storage, check_storage
+from hai.errors import InvalidInput, NotFound
+from hai.service.access import require_admin
+from hai.service.rowbook import RowBook
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class MountService:
+    """Every change is a line of the ledger."""
+
+    def __init__(self, rows: RowBook) -> None:
+        self._rows = rows
+
+    async def of(self, user: User) -> list[Storage]:
+        """Active rows that name the user; their conditions depend on the task."""
+        rows = (await self._rows.fresh()).storage
+        return [row for row in rows if row.active and user.owns_as.intersection(row.owners)]
+
+    async def all(self) -> list[Storage]:
+        return list((await self._rows.fresh()).storage)
+
+    async def add(self, admin: User, row: Storage) -> Storage:
+        """Add a row, or replace the one of its name; without a name it gets one."""
+        require_admin(admin, "adding mounts")
+        row = named(row)
+        check_row(row)
+        data: dict[str, object] = {
+            "mount": row.name,
+            "source": row.source,
+            "mount_path": row.mount_path,
+            "owners": list(row.owners),
+        }
+        await self._rows.put(admin, "mount.put", RowSet(storage=(row,)), data)
+        return row
+
+    async def remove(self, admin: User, name: str) -> None:
+        """Workers that have it mounted keep it."""
+        require_admin(admin, "removing mounts")
+        event = self._rows.event(admin, "mount.removed", {"mount": name})
+        if not await self._rows.store.remove_storage(name, event):
+            raise NotFound(f"there is no mount {name!r}", hint="hai-cli mounts list -a names them")
+        await self._rows.changed()
+
+
+def check_row(row: Storage) -> None:
+    """InvalidInput says what makes no sense."""
+    if not _NAME.fullmatch(row.name):
+        raise InvalidInput(
+            f"{row.name!r} is no name of a mount", hint="small letters, digits and dashes, up to 63"
+        )
+    try:
+        check_storage(row)
+    except ValueError as error:
+        raise InvalidInput(f"mount {row.name}: {error}") from None
+
+
+def named(row: Storage) -> Storage:
+    """The row with a name made of its place and its content: the same row, the same name."""
+    if row.name:
+        return row
+    identity = (row.source, row.mount_path, row.owners, row.conditions, row.removes)
+    digest = hashlib.sha256(repr(identity).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    words = re.sub(r"[^a-z0-9]+", "-", row.mount_path.lower()).strip("-")[:40].strip("-")
+    return replace(row, name=f"{words or 'mount'}-{digest}")

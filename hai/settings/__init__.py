@@ -1,0 +1,30 @@
+"""Server settings: one class per section, read once from override.toml and the environment."""
+
+from hai.settings.kubernetes import KubernetesSection
+from hai.settings.load import Settings, load_settings
+from hai.settings.sections import (
+    AgentSection,
+    BusSection,
+    JupyterSection,
+    LogSection,
+    SchedulerSection,
+    Section,
+    ServerSection,
+    StoreSection,
+    SuspendSection,
+)
+
+__all__ = [
+    "AgentSection",
+    "BusSection",
+    "JupyterSection",
+    "KubernetesSection",
+    "LogSection",
+    "SchedulerSection",
+    "Section",
+    "ServerSection",
+    "Settings",
+    "StoreSection",
+    "SuspendSection",
+    "load_settings",
+]
