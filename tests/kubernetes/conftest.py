@@ -1,0 +1,72 @@
+"""One cluster for all tests of a run, a namespace for each test."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from hai.kubernetes.client import KubernetesClient
+from tests.kubernetes import testbed
+from tests.kubernetes.testbed import Cluster, own_cluster, wait_gone, what_is_missing
+
+_NODES = 2
+_TIMEOUT_SECONDS = 900  # of the first test, which waits for the cluster
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that use the cluster run in one worker of pytest-xdist: there is one cluster."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "cluster" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("kubernetes"))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes, or the cluster of HAI_TEST_KUBECONFIG."""
+    if testbed.KUBECONFIG:
+        yield Cluster(Path(testbed.KUBECONFIG), testbed.IMAGE)
+        return
+    missing = what_is_missing()
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    with own_cluster(_NODES) as started:
+        yield started
+
+
+@pytest.fixture
+def own(cluster: Cluster) -> Cluster:
+    """A cluster that the test may break for a while."""
+    if not cluster.is_ours:
+        pytest.skip("only a cluster of scripts/testbed may be broken")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def _namespaces(cluster: Cluster) -> Iterator[list[str]]:
+    """Names of those that were deleted; at the end none may be left."""
+    deleted: list[str] = []
+    yield deleted
+    wait_gone(cluster, deleted)
+
+
+@pytest.fixture
+async def client(cluster: Cluster) -> AsyncIterator[KubernetesClient]:
+    async with await KubernetesClient.open(cluster.kubeconfig) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def namespace(client: KubernetesClient, _namespaces: list[str]) -> AsyncIterator[str]:
+    """An empty one of the test's own."""
+    name = f"hai-test-{secrets.token_hex(4)}"
+    await client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    await client.delete(f"/api/v1/namespaces/{name}")
+    _namespaces.append(name)
