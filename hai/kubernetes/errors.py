@@ -62,6 +62,8 @@ def refusal(
     if status == 403:
         return _denied(_VERBS.get(verb, verb.lower()), target, told, details)
     if status == 429 or status >= 500:
+        if retry_after is not None:
+            details["retry_after_seconds"] = seconds_of(retry_after)
         return Unavailable(
             f"the Kubernetes API server cannot {_VERBS.get(verb, verb.lower())} {target}: {told}",
             hint="the same request may work later",

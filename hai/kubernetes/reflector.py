@@ -177,12 +177,22 @@ class Reflector:
                 self._at.version = None
                 await self._back_off(0.0)
             except HaiError as error:
-                self.counters.failures += 1
-                self.counters.last_failure = error.message
-                log.warning("watch_broke", path=self.path, reason=error.message)
-                await self._back_off(getattr(error, "retry_after_seconds", 0.0))
+                self._note_failure(error.message)
+                asked = error.details.get("retry_after_seconds", 0.0)  # by the server
+                await self._back_off(asked if isinstance(asked, float) else 0.0)
 
-    async def _back_off(self, at_least_seconds: float) -> None:
+            except Exception as error:  # the boundary: a mistake must not end the copy in silence
+                self._note_failure(repr(error))
+                log.exception("reflector_failed", path=self.path)
+                self._at.version = None
+                await self._back_off(0.0)
+
+    def _note_failure(self, reason: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_failure = reason
+        log.warning("watch_broke", path=self.path, reason=reason)
+
+    async def _back_off(self, asked_seconds: float) -> None:
         """A random pause, longer after each failure: many clients must not come back at once."""
         pace = self._pace
         longest = min(
@@ -190,7 +200,7 @@ class Reflector:
         )
         self._at.failures += 1
         seconds = longest * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
-        await asyncio.sleep(max(at_least_seconds, seconds))
+        await asyncio.sleep(asked_seconds + seconds)
 
     async def _list(self) -> None:
         """Read the whole list, and tell how it differs from the copy."""
@@ -236,12 +246,13 @@ class Reflector:
                     self._hear()
                     for event in batch:
                         self._take(event)
+                    if self.counters.events > seen:
+                        self._at.failures = 0  # it gets on, even if it is cut now and then
                     self._wake()
             finally:
                 self._at.is_watching = False
-        if time.monotonic() - began < min(self._pace.steady_seconds, seconds / 2) and (
-            seen == self.counters.events
-        ):
+        is_short = time.monotonic() - began < min(self._pace.steady_seconds, seconds / 2)
+        if is_short and self.counters.events == seen:
             raise Unavailable(f"the server ended the watch of {self.path} at once")
         self._at.failures = 0
 
@@ -308,8 +319,12 @@ class Reflector:
 
 
 def _key_of(item: Json) -> Key:
-    metadata = item["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if isinstance(metadata, dict):
+        key = metadata.get("namespace", ""), metadata.get("name")
+        if isinstance(key[0], str) and isinstance(key[1], str):
+            return key[0], key[1]
+    raise Unavailable("the Kubernetes API server sent an object without a name")
 
 
 def _uid(item: Json) -> object:

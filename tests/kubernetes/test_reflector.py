@@ -82,6 +82,11 @@ async def drop(client: KubernetesClient, namespace: str, name: str) -> None:
     await client.delete(core("configmaps", namespace, name))
 
 
+async def until_more(reflector: Reflector, counter: str) -> None:
+    before = getattr(reflector.counters, counter)
+    await async_wait_until(lambda: getattr(reflector.counters, counter) > before, 30, what=counter)
+
+
 async def until_equal(
     client: KubernetesClient, namespace: str, reflector: Reflector, seconds: float = 30
 ) -> None:
@@ -138,15 +143,16 @@ async def test_a_cut_connection_loses_and_repeats_nothing(
     ):
         changing = asyncio.create_task(change_for_ever(client, namespace))
         for size in range(20):
-            seen = reflector.counters.watches
+            await until_more(reflector, "events")
             proxy.bytes_left = 1 + size * 211
-            await async_wait_until(lambda seen=seen: reflector.counters.watches > seen, 30)
+            await until_more(reflector, "failures")
         changing.cancel()
         await asyncio.gather(changing, return_exceptions=True)
         await until_equal(client, namespace, reflector)
         assert story.agrees_with(reflector)
         assert reflector.counters.lists == 1, "nothing was expired: it goes on where it was"
         assert reflector.counters.failures >= 20
+        assert reflector.counters.events > 20
 
 
 async def change_for_ever(client: KubernetesClient, namespace: str) -> None:
@@ -234,9 +240,8 @@ async def test_a_silent_server_is_noticed_and_an_idle_one_is_not(
         await KubernetesClient.open(kubeconfig, timeout_seconds=2) as client,
         reflecting(client, namespace, story, pace) as reflector,
     ):
-        for _ in range(3):  # nothing changes, and yet it is heard of
-            asked = client.requests["GET", "/version"]
-            await async_wait_until(lambda asked=asked: client.requests["GET", "/version"] > asked)
+        # Nothing changes, and yet it is heard of.
+        await async_wait_until(lambda: client.requests["GET", "/version"] >= 3)
         await async_wait_until(lambda: reflector.seconds_since_heard < 0.5)
         proxy.freeze()
         await async_wait_until(lambda: reflector.seconds_since_heard > 5, 30)
