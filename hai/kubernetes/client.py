@@ -21,6 +21,7 @@ import structlog
 from hai.errors import AuthRequired, HaiError, NotFound, Unavailable
 from hai.kubernetes.access import Access, load_access
 from hai.kubernetes.errors import refusal
+from hai.kubernetes.keeping import decoded
 from hai.kubernetes.paths import target_of
 from hai.kubernetes.sockets import keepalive_socket
 
@@ -193,7 +194,7 @@ class KubernetesClient:
             verb, path, params=params, body=body, content_type=content_type
         )
         try:
-            answer = json.loads(raw)
+            answer = decoded(raw)
         except ValueError as error:
             raise Unavailable(
                 f"{self.host}{path} answered with something else than JSON"

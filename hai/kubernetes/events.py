@@ -1,10 +1,10 @@
 """The stream of a watch: one JSON object a line."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 from hai.errors import Unavailable
+from hai.kubernetes.keeping import decoded
 
 WatchEvent = tuple[str, dict[str, Any]]  # ADDED, MODIFIED, DELETED, BOOKMARK or ERROR; the object
 
@@ -26,15 +26,28 @@ async def events_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[WatchEve
             continue
         lines = b"".join((*rest, head)).split(b"\n")
         rest, size = [tail], len(tail)
-        yield [_event_of(line) for line in lines if line.strip()]
+        lines = [line for line in lines if line.strip()]
+        if lines:
+            yield _decoded(lines)
 
 
-def _event_of(line: bytes) -> WatchEvent:
+def _decoded(lines: list[bytes]) -> list[WatchEvent]:
     try:
-        event = json.loads(line)
-        kind, item = event["type"], event["object"]
+        # At once, because equal keys of one document are one object, which saves memory.
+        return [_event_of(event) for event in _array(lines)]
+    except ValueError as error:
+        raise Unavailable("the Kubernetes API server sent something else than events") from error
+
+
+def _array(lines: list[bytes]) -> list[object]:
+    array = decoded(b"[" + b",".join(lines) + b"]")
+    assert isinstance(array, list)  # noqa: S101 (the brackets are ours)
+    return array
+
+
+def _event_of(event: object) -> WatchEvent:
+    if isinstance(event, dict):
+        kind, item = event.get("type"), event.get("object")
         if isinstance(kind, str) and isinstance(item, dict):
             return kind, item
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise Unavailable("the Kubernetes API server sent something else than an event")
+    raise ValueError("no event")

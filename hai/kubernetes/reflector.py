@@ -20,6 +20,7 @@ from hai.errors import HaiError, Unavailable
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.errors import Expired, refusal
 from hai.kubernetes.events import WatchEvent, events_of
+from hai.kubernetes.keeping import keep_for
 
 Json = dict[str, Any]
 Key = tuple[str, str]  # namespace (empty for nodes and the like) and name
@@ -66,17 +67,6 @@ class Counters:
     last_failure: str = ""
 
 
-def without_bookkeeping(item: Json) -> Json:
-    """Drop what only appliers need: half of most objects."""
-    metadata = item.get("metadata")
-    if isinstance(metadata, dict):
-        metadata.pop("managedFields", None)
-        annotations = metadata.get("annotations")
-        if annotations:
-            annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
-    return item
-
-
 @dataclass(slots=True)
 class _Progress:
     """Where the reflector is."""
@@ -93,7 +83,8 @@ class Reflector:
     """Follow one list, such as /api/v1/namespaces/research/pods.
 
     on_change: told of every change, in order, after `items` has it; it must be quick.
-    keep: what of an object is kept; it may change its argument. By default all but bookkeeping.
+    keep: what of an object is kept; it may change its argument. By default that of keep_for: pods
+    and nodes without what they are started with, all others without bookkeeping.
     """
 
     def __init__(
@@ -104,14 +95,14 @@ class Reflector:
         label_selector: str = "",
         field_selector: str = "",
         on_change: Callable[[Change], None] | None = None,
-        keep: Callable[[Json], Json] = without_bookkeeping,
+        keep: Callable[[Json], Json] | None = None,
         pace: Pace | None = None,
     ) -> None:
         self.counters = Counters()
         self.path = path
         self._client = client
         self._on_change = on_change
-        self._keep = keep
+        self._keep = keep or keep_for(path)
         self._pace = pace or Pace()
         self._items: dict[Key, Json] = {}
         self._at = _Progress()

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
+from scripts.benchmarks.kubernetes import reflector
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.planner import planner
 from scripts.benchmarks.simulate import simulation
@@ -26,6 +27,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "simulation": simulation,
     "top": top,
     "planner": planner,
+    "kubernetes": reflector,
 }
 
 

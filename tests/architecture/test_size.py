@@ -39,6 +39,19 @@ def test_scripts_are_short_and_sound(name: str) -> None:
     assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts" / "testbed").iterdir()))
+def test_scripts_of_the_testbed_are_sound(path: Path) -> None:
+    if path.suffix in (".py", ".c"):
+        return
+    lines = path.read_text().splitlines()
+    assert len(lines) <= MOST_LINES / 2
+    if path.suffix != ".sh":  # those are sourced
+        assert path.stat().st_mode & 0o111
+        assert lines[0] == "#!/bin/bash"
+        assert any(line.startswith("set -") and "uo pipefail" in line for line in lines)
+    assert subprocess.run(["bash", "-n", path], check=False).returncode == 0
+
+
 def test_continuous_integration_runs_what_the_readme_says() -> None:
     text = (ROOT / ".ci" / "run").read_text()
     assert "scripts/check" in text
