@@ -45,11 +45,13 @@ def _uid(number: int) -> str:
 
 
 def _managed(labels: list[str]) -> list[Json]:
-    container = {f"f:{key}": {} for key in ("image", "name", "env", "resources", "volumeMounts")}
-    variables = {f'k:{{"name":"VARIABLE_{n}"}}': {".": {}, "f:value": {}} for n in range(12)}
+    container: Json = {
+        f"f:{key}": {} for key in ("image", "name", "env", "resources", "volumeMounts")
+    }
+    variables: Json = {f'k:{{"name":"VARIABLE_{n}"}}': {".": {}, "f:value": {}} for n in range(12)}
     spec = {"f:containers": {'k:{"name":"task"}': {**container, "f:env": variables}}}
     fields = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}, "f:spec": spec}
-    conditions = {f'k:{{"type":"{kind}"}}': {".": {}, "f:status": {}} for kind in _CONDITIONS}
+    conditions: Json = {f'k:{{"type":"{kind}"}}': {".": {}, "f:status": {}} for kind in _CONDITIONS}
     status = {"f:status": {"f:conditions": conditions, "f:phase": {}, "f:podIP": {}}}
     return [
         {"manager": manager, "operation": "Apply", "time": _TIME, "fieldsV1": owned}
@@ -169,11 +171,11 @@ class Api:
         first, limit = int(request.query.get("continue", "0")), int(request.query["limit"])
         total = self.pods if is_pods else self.nodes
         last = min(first + limit, total)
-        make = (lambda n: pod(n, n + 1, "Pending")) if is_pods else (lambda n: node(n, n + 1))
         metadata: Json = {"resourceVersion": str(total + 1)}
         if last < total:
             metadata |= {"continue": str(last), "remainingItemCount": total - last}
-        items = [make(number) for number in range(first, last)]
+        numbers = range(first, last)
+        items = [pod(n, n + 1, "Pending") if is_pods else node(n, n + 1) for n in numbers]
         return web.Response(
             body=_compact({"kind": "List", "metadata": metadata, "items": items}),
             content_type="application/json",

@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from kubernetes.aio.config import incluster_config
 
-from hai.errors import AuthRequired, HaiError, InvalidInput
+from hai.errors import AuthRequired, Denied, HaiError, InvalidInput, Unavailable
 from hai.kubernetes import access as access_module
 from hai.kubernetes import client as client_module
 from hai.kubernetes.access import load_access
 from hai.kubernetes.client import KubernetesClient
+from hai.kubernetes.paths import core
 from tests.kubernetes.recorded import (
     RecordedApi,
     WatchScript,
@@ -25,6 +28,8 @@ from tests.kubernetes.recorded import (
     refused,
     serving,
 )
+from tests.kubernetes.testbed import Cluster
+from tests.waiting import async_wait_until
 
 SERVER = "http://127.0.0.1:1"
 PATH = "/api/v1/pods"
@@ -285,3 +290,39 @@ async def test_the_proxy_of_the_environment_is_used_as_kubectl_does(
     assert (await load_access(written(tmp_path, {"token": "t"}, server), None)).proxy == proxy
     path = written(tmp_path, {"token": "t"}, server, **{"proxy-url": "http://own:1"})
     assert (await load_access(path, None)).proxy == "http://own:1"
+
+
+async def test_a_pod_finds_its_server_and_checks_its_certificate(
+    cluster: Cluster, client: KubernetesClient, namespace: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """With the token and certificate that a pod of the namespace would have."""
+    account = core("serviceaccounts", namespace, "default", "token")
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    await async_wait_until(
+        lambda: client.get_or_none(core("serviceaccounts", namespace, "default"))
+    )
+    token = (await client.create(account, body))["status"]["token"]
+    root = core("configmaps", namespace, "kube-root-ca.crt")
+    await async_wait_until(lambda: client.get_or_none(root))
+    (tmp_path / "token").write_text(token + "\n")
+    (tmp_path / "ca.crt").write_text((await client.get(root))["data"]["ca.crt"])
+    place = urlsplit(client.host)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", place.hostname or "")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(place.port or 443))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    async with await KubernetesClient.open() as pod:
+        assert (await pod.get("/version"))["major"]
+        with pytest.raises(Denied, match="list secrets"):  # known, and without rights
+            await pod.list(core("secrets", namespace))
+    (tmp_path / "ca.crt").write_text(self_signed_text(tmp_path))
+    async with await KubernetesClient.open() as pod:
+        with pytest.raises(Unavailable, match="certificate"):
+            await pod.get("/version")
+
+
+def self_signed_text(folder: Path) -> str:
+    return base64.b64decode(self_signed(folder)[0]).decode()
