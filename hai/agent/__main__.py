@@ -1,4 +1,4 @@
-"""`python -I -S agent.pyz <worker_dir>`, or `python -m hai.agent <worker_dir>`."""
+"""`python -I -S agent.pyz <worker_dir> [<spec file>]`, or `python -m hai.agent ...`."""
 
 import sys
 

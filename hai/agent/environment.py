@@ -6,6 +6,7 @@ import os
 import pwd
 
 from hai.agent.segments import segment_name
+from hai.agent.spec import POD_IP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ _KEPT = ("LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 class Account:
     """Who the program runs as. `drops` says that the agent must give up its own uid first."""
 
-    def __init__(self, uid: int | None, workspace: str) -> None:
+    def __init__(
+        self,
+        uid: int | None,
+        workspace: str,
+        gid: int | None = None,
+        groups: list[int] | None = None,
+    ) -> None:
         self.drops = uid is not None and os.geteuid() == 0 and uid != 0
         self.uid = uid if uid is not None and self.drops else os.getuid()
         try:
@@ -30,6 +37,8 @@ class Account:
         except KeyError:
             self.name, self.gid, home = "", self.uid, ""
             self.groups = [self.gid]
+        if gid is not None:  # the platform knows better than a container's image
+            self.gid, self.groups = gid, [gid, *(groups or [])]
         known = (path for path in (home, workspace) if os.path.isdir(path))
         self.home = next(known, "/tmp")  # noqa: S108 - the last resort for HOME
 
@@ -61,9 +70,7 @@ def program_environment(
 
 
 def _system(spec: WorkerSpec, account: Account) -> dict[str, str]:
-    values = {
-        name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("LC_")
-    }
+    values = {name: value for name, value in os.environ.items() if _is_kept(name, spec)}
     values.setdefault("LANG", "C.UTF-8")
     user = account.name or spec.user
     python_dir = os.path.dirname(spec.python)
@@ -75,6 +82,12 @@ def _system(spec: WorkerSpec, account: Account) -> dict[str, str]:
     values.update(HOME=account.home, USER=user, LOGNAME=user, PYTHONUNBUFFERED="1")
     values["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in spec.gpu_indices)
     return values
+
+
+def _is_kept(name: str, spec: WorkerSpec) -> bool:
+    if spec.in_container:  # an image's own variables are meant for its programs
+        return name != POD_IP and not name.startswith("KUBERNETES_")
+    return name in _KEPT or name.startswith("LC_")
 
 
 def _hai(spec: WorkerSpec) -> dict[str, str]:

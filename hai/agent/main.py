@@ -22,8 +22,12 @@ _BROKEN = 126
 
 def main(arguments: list[str]) -> int:
     """Exit status: 0 when there is nothing (more) to do, 2 for wrong usage, 1 for own failure."""
-    if len(arguments) != 1:
-        files.complain("usage: python -I -S agent.pyz <worker_dir>")
+    if len(arguments) == 2 and arguments[0] == "prepare":
+        from hai.agent.prepare import prepare
+
+        return prepare(arguments[1])
+    if len(arguments) not in (1, 2):
+        files.complain("usage: python -I -S agent.pyz <worker_dir> [<spec file>]")
         return 2
     _detach()
     try:
@@ -51,19 +55,21 @@ def main(arguments: list[str]) -> int:
     if any(files.exists(name, folder) for name in ("cancelled", "started", "exit.json")):
         cgroups.leave(cgroup)
         return 0
+    spec_file = arguments[1] if len(arguments) == 2 else ""
     try:
-        return _serve(arguments[0], folder, cgroup)
+        return _serve(arguments[0], folder, cgroup, spec_file)
     finally:
         cgroups.leave(cgroup)
 
 
-def _serve(worker_dir: str, folder: int, cgroup: str) -> int:
+def _serve(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> int:
     from hai.agent.session import NotOurs, Session
     from hai.agent.wakeup import Wakeup
 
-    spec = _spec(worker_dir, folder, cgroup)
+    spec = _spec(worker_dir, folder, cgroup, spec_file)
     if spec is None:
         return 1
+    files.guard(spec.end_file)
     try:
         Session(spec, folder, Wakeup()).run()
     except NotOurs:
@@ -75,11 +81,11 @@ def _serve(worker_dir: str, folder: int, cgroup: str) -> int:
     return 0
 
 
-def _spec(worker_dir: str, folder: int, cgroup: str) -> WorkerSpec | None:
+def _spec(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> WorkerSpec | None:
     from hai.agent.spec import WorkerSpec
 
     try:
-        data = files.read_json("spec.json", folder)
+        data = files.read_spec(spec_file) if spec_file else files.read_json("spec.json", folder)
         # as the launcher spells it, even with "..": both mark the program's processes with it
         return WorkerSpec(data, os.path.join(os.getcwd(), worker_dir), cgroup)
     except (KeyError, TypeError, ValueError) as error:
@@ -99,13 +105,15 @@ def _give_up(spec: WorkerSpec, folder: int) -> None:
     detail = f"the agent failed: {type(error).__name__}: {error}"
     if not files.exists("started", folder):
         detail = f"not started: {detail}"
-    _leave_report(detail, folder, is_lost=True)
+    _leave_report(detail, folder, spec.end_file, is_lost=True)
 
 
-def _leave_report(detail: str, folder: int, *, is_lost: bool = False) -> None:
+def _leave_report(detail: str, folder: int, end_file: str = "", *, is_lost: bool = False) -> None:
     end = {"exit_code": _BROKEN, "detail": detail, "ended_at": wall_time(), "usage": {}}
+    end.update(acked=False, saved=False, lost=is_lost)
     try:
-        files.write_json("exit.json", dict(end, acked=False, saved=False, lost=is_lost), folder)
+        files.write_json("exit.json", end, folder)
+        files.tell_end(end_file, end)
     except OSError as error:
         files.complain(f"exit.json: {error.strerror}")
 

@@ -102,6 +102,8 @@ class Program:
     def kin(self) -> list[int]:
         """All that came of the program and still runs, whatever group or session it moved to."""
         own = os.getpid()
+        if own == 1:  # a container is ours alone
+            return sorted(p for p in processes.all_pids() if p != own and processes.is_running(p))
         found = {p for p in processes.descendants(own) if processes.is_running(p)}
         found.update(processes.marked(self._marker))
         found.update(cgroups.members(self._cgroup))

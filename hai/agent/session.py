@@ -12,6 +12,7 @@ from hai.agent.control import Control
 from hai.agent.dialogue import Dialogue
 from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
 from hai.agent.environment import Account, program_environment
+from hai.agent.eviction import Eviction
 from hai.agent.leaving import Leaving
 from hai.agent.logs import LogWriter, wall_time
 from hai.agent.notice import Notice
@@ -50,7 +51,7 @@ class Session:
         self._spec = spec
         self._folder = folder
         self._wakeup = wakeup
-        self._account = Account(spec.uid, spec.workspace)
+        self._account = Account(spec.uid, spec.workspace, spec.gid, spec.groups)
         control_uid = self._account.uid if self._account.drops else None
         self._control = Control(spec.control_dir, control_uid)
         self._control.put_whole_life_state(spec.whole_life_state)
@@ -60,6 +61,7 @@ class Session:
         self._link = Link(spec.server_url, spec.token, self._first_report(), wakeup.wake)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
+        self._eviction = Eviction(spec.leave_seconds, self._log.say)
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
         self._ending: Ending | None = None  # decided before the program has left
@@ -102,7 +104,7 @@ class Session:
                 return Ending(TERMINATED, "stopped before start")
             if self._link.is_orphaned():
                 return Ending(TERMINATED, "orphaned")
-            if self._wakeup.is_terminated:
+            if self._wakeup.is_terminated and self._eviction.is_over(time.monotonic(), 0.0):
                 return Ending(TERMINATED, f"{NOT_STARTED}: {_TAKEN_AWAY}", is_lost=True)
             if order.get("go"):
                 return None
@@ -235,13 +237,17 @@ class Session:
     def _obey(self, now: float, leaving: Leaving) -> None:
         assert self._program is not None  # noqa: S101 - for the type checker
         order = self._link.order()
-        if order.get("suspend") and not self._notice.is_given:
-            self._notice.give(float(order.get("grace_seconds") or 0.0))
+        is_told = self._wakeup.is_terminated
+        is_cut_short = is_told and self._eviction.is_over(now, self._term_seconds())
+        is_asked = order.get("suspend") or (is_told and not is_cut_short)
+        if is_asked and not self._notice.is_given:
+            seconds = order.get("grace_seconds") if order.get("suspend") else None
+            self._notice.give(float(seconds or self._spec.leave_seconds))
         is_heard = self._dialogue.is_acked or leaving.has_begun
         if self._notice.is_given and not is_heard:
             self._notice.signal_handlers(self._program, now)
         if self._status is None and not leaving.has_begun:
-            self._is_taken_away = self._wakeup.is_terminated and not order.get("stop")
+            self._is_taken_away = is_cut_short and not order.get("stop")
             if order.get("stop") or self._is_taken_away:
                 leaving.order(now, self._term_seconds())
         if order.get("over"):
@@ -314,6 +320,8 @@ class Session:
     def _record(self, name: str, value: dict[str, Any]) -> bool:
         try:
             files.write_json(name, value, self._folder)
+            if name == "exit.json":
+                files.tell_end(self._spec.end_file, value)
         except OSError as error:
             files.complain(f"{name}: {error.strerror}")
             return False
@@ -331,7 +339,8 @@ def _hold_port(spec: WorkerSpec) -> socket.socket | None:
     if spec.rank:
         return None
     try:
-        holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in spec.address else socket.AF_INET
+        holder = socket.socket(family, socket.SOCK_STREAM)
         holder.bind(("", 0))
     except OSError:
         return None

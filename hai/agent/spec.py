@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+POD_IP = "HAI_POD_IP"  # where a pod's agent finds its address
+
+
 class WorkerSpec:
     """One worker to run. Raises KeyError, TypeError or ValueError on an incomplete document."""
 
@@ -33,11 +36,20 @@ class WorkerSpec:
         self.server_url = str(data["server_url"])
         self.token = str(data["token"])
         self.python = str(data["python"])
-        self.address = str(data.get("address") or "127.0.0.1")
+        self.address = str(data.get("address") or os.environ.get(POD_IP) or "127.0.0.1")
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
+        self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
+
+    def _read_container(self, data: dict[str, Any]) -> None:
+        """What only a worker in a container has."""
+        self.in_container = bool(data.get("in_container"))
+        self.end_file = str(data.get("end_file") or "")
+        self.leave_seconds = float(data.get("leave_seconds") or 0.0)
+        self.gid: int | None = data.get("gid")
+        self.groups = [int(group) for group in data.get("groups") or []]
 
     def _read_document(self, document: dict[str, Any], watchdog_seconds: float) -> None:
         """What the user wrote: run yaml, version 2."""

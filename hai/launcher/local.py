@@ -14,7 +14,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from hai.agent import cgroups, processes
 from hai.agent.build import build_agent
 from hai.core.task import WorkerKey
 from hai.errors import PlatformError, Unavailable
+from hai.launcher.worker import AgentOptions, agent_spec
 from hai.launcher.worker_dir import WorkerDir, remove_tree
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
@@ -33,16 +33,6 @@ NOT_STARTED = "not started"  # what a lost worker says whose program never ran
 _POLL_SECONDS = 0.01
 _ALL_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 _PASSED_ON = ("PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
-    """What every agent is told: see [agent] and [logs] of the settings."""
-
-    watchdog_seconds: float = 1800.0
-    segment_bytes: int = 16 * 2**20
-    segments: int = 8
-    address: str = "127.0.0.1"  # where the ranks of this machine reach each other
 
 
 class LocalLauncher:
@@ -136,27 +126,13 @@ class LocalLauncher:
             self._spawn(worker.key, directory, python, archive)
 
     def _spec(self, worker: WorkerLaunch, directory: WorkerDir, python: str) -> dict[str, Any]:
-        return {
-            "key": str(worker.key),
-            "node": asdict(worker.node),
-            "user": worker.user,
-            "uid": worker.uid,
-            "task_name": worker.task_name,
-            "chain_id": worker.chain_id,
-            "group": worker.group,
-            "priority": worker.priority.name,
-            "world_size": worker.world_size,
-            "spec": dict(worker.spec),
-            "whole_life_state": worker.whole_life_state,
-            "log_dir": worker.log_dir,
-            "server_url": worker.server_url,
-            "token": worker.token,
-            "nodes": list(worker.nodes),
-            "worker_dir": str(directory.path),
-            "python": python,
-            "gpu_indices": self._choose_gpus(worker.node.gpus),
-            **asdict(self._options),
-        }
+        return agent_spec(
+            worker,
+            self._options,
+            worker_dir=str(directory.path),
+            python=python,
+            gpu_indices=self._choose_gpus(worker.node.gpus),
+        )
 
     def _spawn(self, key: WorkerKey, directory: WorkerDir, python: str, archive: Path) -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -18,8 +18,10 @@ from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
-from hai.launcher.local import AgentOptions, LocalLauncher
+from hai.launcher.local import LocalLauncher
+from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
+from hai.server.cluster import KubernetesParts, kubernetes_parts
 from hai.server.deps import Services
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
@@ -35,6 +37,7 @@ from hai.service.launchers import Launchers
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
 from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.membership import Membership
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
@@ -144,6 +147,10 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
     launchers.update({local.name: local, hollow.name: hollow})
+    cluster: KubernetesParts | None = None
+    if settings.kubernetes.is_enabled:
+        cluster = kubernetes_parts(settings, bus, _agent_options(settings))
+        launchers[cluster.launcher.name] = cluster.launcher
     launching = Launching(
         store,
         Launchers(launchers),
@@ -180,6 +187,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         supervisor=supervisor,
     )
     loops = _loops(settings, services, launching, timing)
+    if cluster is not None:
+        loops += (Loop("membership", Membership(store, bus, clock, cluster.nodes).turn),)
     timekeeping = Timekeeping(store, bus, clock, board)
     return Platform(settings, services, launching, launchers, loops, closing, hollow, timekeeping)
 
@@ -188,11 +197,15 @@ def _local_launcher(settings: Settings) -> LocalLauncher:
     return LocalLauncher(
         settings.data_dir,
         python=settings.agent.python or sys.executable,
-        options=AgentOptions(
-            watchdog_seconds=settings.agent.watchdog_seconds,
-            segment_bytes=settings.logs.segment_bytes,
-            segments=settings.logs.segments,
-        ),
+        options=_agent_options(settings),
+    )
+
+
+def _agent_options(settings: Settings) -> AgentOptions:
+    return AgentOptions(
+        watchdog_seconds=settings.agent.watchdog_seconds,
+        segment_bytes=settings.logs.segment_bytes,
+        segments=settings.logs.segments,
     )
 
 

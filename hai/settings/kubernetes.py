@@ -20,7 +20,16 @@ class KubernetesSection(Section):
     in_cluster: bool = False  # with the ServiceAccount of the server's own pod
     api_server: str = ""  # wins over the kubeconfig's server
     namespace: str = "hai-platform"  # of the tasks' pods
-    agent_image: str = ""  # the platform's image, which brings the agent
+    agent_image: str = ""  # the platform's image, which brings the agent; empty: the server does
+    image: str = ""  # of tasks that name none
+    as_user: bool = False  # pods run as the user from the start, without a root step (root_squash)
+    reserve_cpus: float = Field(default=0.1, ge=0)  # of every node, for what comes later
+    reserve_memory_mib: int = Field(default=256, ge=0)
+    leaf_labels: tuple[str, ...] = ("hai/leaf", "network.topology.nvidia.com/leaf")  # first found
+    zone_labels: tuple[str, ...] = (
+        "topology.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/zone",
+    )
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     label_prefix: str = "hai"  # of the label <prefix>_mars_group, which puts a node into a group

@@ -51,7 +51,8 @@ def eventually(
 class Peer:
     """Answers agents; `order` sets what a worker should do, `report` is the last that it said."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.changed = threading.Condition()
         self.orders: dict[str, dict[str, Any]] = {}
         self.reports: dict[str, list[tuple[float, dict[str, Any]]]] = {}
@@ -63,7 +64,7 @@ class Peer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
         peer = self
@@ -96,7 +97,7 @@ class Peer:
             def handle_error(self, request: object, client_address: object) -> None:
                 pass  # agents may be killed in the middle of a call
 
-        self._server = Server(("127.0.0.1", self.port), Handler)
+        self._server = Server((self.host, self.port), Handler)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -1,0 +1,1 @@
+"""Workers as pods of a Kubernetes cluster, and nodes that come from it."""

@@ -1,0 +1,80 @@
+"""The parts of a server that talk to a Kubernetes cluster, from the settings."""
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from hai.core.images import Image
+from hai.core.logdirs import common_dir
+from hai.core.mounts import Mount, MountKind
+from hai.core.task import WorkerKey
+from hai.launcher.kubernetes.agents import AgentStore
+from hai.launcher.kubernetes.cluster import Cluster, Place
+from hai.launcher.kubernetes.launcher import KubernetesLauncher
+from hai.launcher.kubernetes.nodes import KubernetesNodes, NodeLabels
+from hai.launcher.kubernetes.orders import PodOptions
+from hai.launcher.worker import AgentOptions
+from hai.ports import Bus
+from hai.service.signals import worker_key
+from hai.settings import KubernetesSection, Settings
+from hai.settings.kubernetes import split_mount
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesParts:
+    launcher: KubernetesLauncher
+    nodes: KubernetesNodes
+
+
+def kubernetes_parts(settings: Settings, bus: Bus, agent: AgentOptions) -> KubernetesParts:
+    """Nothing is opened; the settings name a cluster."""
+    section = settings.kubernetes
+    cluster = Cluster(Place(section.kubeconfig, section.context or None, section.namespace))
+    agents = AgentStore(cluster, settings.data_dir, section.agent_image)
+
+    async def heard(keys: Sequence[WorkerKey]) -> Collection[WorkerKey]:
+        live = await bus.get_live([worker_key(key) for key in keys])
+        return [key for key in keys if worker_key(key) in live]
+
+    launcher = KubernetesLauncher(cluster, agents, _options(settings, agent), heard)
+    labels = NodeLabels(
+        group=f"{section.label_prefix}_mars_group",
+        zone=section.zone_labels,
+        leaf=section.leaf_labels,
+        gpu_resource=section.gpu_resource,
+    )
+    return KubernetesParts(launcher, KubernetesNodes(cluster, labels))
+
+
+def _options(settings: Settings, agent: AgentOptions) -> PodOptions:
+    section = settings.kubernetes
+    return PodOptions(
+        namespace=section.namespace,
+        log_root=str(common_dir(settings.log_dir)),
+        log_gid=os.getgid(),
+        image=Image("default", section.image) if section.image else None,
+        agent=agent,
+        pull_policy=section.pull_policy,
+        pull_secrets=section.pull_secrets,
+        gpu_resource=section.gpu_resource,
+        rdma_resource=section.rdma_resource,
+        variables=section.variables,
+        mounts=_mounts(section),
+        reserve_cpus=section.reserve_cpus,
+        reserve_memory_bytes=section.reserve_memory_mib * 2**20,
+        as_user=section.as_user,
+        notice_seconds=settings.suspend.notice_seconds,
+        term_seconds=settings.suspend.term_seconds,
+        grace_seconds=settings.suspend.grace_seconds,
+        grace_cap_seconds=settings.suspend.grace_cap_seconds,
+        lost_after_seconds=settings.agent.lost_after_seconds,
+    )
+
+
+def _mounts(section: KubernetesSection) -> tuple[Mount, ...]:
+    found = []
+    for name, text in section.mounts.items():
+        host, path, read_only = split_mount(text)
+        label = name.replace("_", "-")
+        found.append(Mount(label, MountKind.HOST_PATH, host, path, read_only=read_only))
+    return tuple(found)
