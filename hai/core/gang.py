@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from hai.core.duration import duration_text
 from hai.core.lifecycle import condemn, event, finish, move
-from hai.core.losses import NODE_LOST, NOT_STARTED, TIME_IS_UP, final, first_broken, loss_text
+from hai.core.losses import (
+    NOT_STARTED,
+    TIME_IS_UP,
+    final,
+    first_broken,
+    loss_text,
+    lost_with_its_node,
+)
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 
@@ -182,7 +189,7 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
         return replace(told, detail=report.detail)  # what keeps it from coming up
     if not report.state.is_over:
         return replace(told, detail="") if worker.state is WorkerState.CREATED else told
-    detail = NODE_LOST if report.node_lost else report.detail
+    detail = lost_with_its_node(report.detail) if report.node_lost else report.detail
     return replace(told, exit_code=report.exit_code, detail=detail, ended_at=now)
 
 

@@ -13,7 +13,7 @@ from hai.core.retry import Retry
 from hai.core.task import Attempt, Task, Worker
 from hai.core.types import Outcome, WorkerState
 
-NODE_LOST = "node lost"  # detail of a worker whose machine went away
+NODE_LOST = "node lost"  # how the detail of a worker begins whose machine went away
 KILLED = "killed"  # detail of a worker that did not leave in time
 CUT_OFF = "killed: still running after SIGTERM"  # the agent's word for that
 NOT_STARTED = "not started"  # how the agent and the launcher begin
@@ -53,12 +53,17 @@ def rule_of(task: Task, attempt: Attempt, outcome: Outcome) -> Retry | None:
     if is_postponed(attempt):
         return None
     worker = _first_lost(attempt)
-    is_machine = worker is None or worker.detail == NODE_LOST
+    is_machine = worker is None or worker.detail.startswith(NODE_LOST)
     return own if is_machine else own or _LOSS_RULE
 
 
 def _first_lost(attempt: Attempt) -> Worker | None:
     return first_of(w for w in attempt.workers if w.state is WorkerState.LOST)
+
+
+def lost_with_its_node(why: str) -> str:
+    """The detail of such a worker; `why` is what its launcher says, if anything."""
+    return f"{NODE_LOST}: {why}" if why else NODE_LOST
 
 
 def loss_text(worker: Worker) -> str:

@@ -52,6 +52,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """The step before the worker; as root it makes the log folders, for which its image has to be
+    trusted."""
+
+    image: str
+    python: str
+    as_root: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogPlace:
     """`volume` holds all logs; the worker sees `sub_path` of it, as `path`."""
 
@@ -73,6 +83,7 @@ class PodOrder:
     python: str
     agent: AgentSource
     account: Account
+    preparation: Preparation | None
     logs: LogPlace
     resources: Mapping[str, float]  # cores, bytes, pieces
     leave_seconds: float
@@ -103,7 +114,7 @@ def pod(order: PodOrder) -> Json:
         "imagePullSecrets": [{"name": name} for name in order.pull_secrets],
         "securityContext": _pod_security(order),
         "volumes": _volumes(order),
-        "initContainers": [_prepare(order)] if _has_root_step(order) else [],
+        "initContainers": [_prepare(order, order.preparation)] if order.preparation else [],
         "containers": [_worker(order)],
         **_place(order),
     }
@@ -202,12 +213,7 @@ def _pod_security(order: PodOrder) -> Json:
     return context
 
 
-def _has_root_step(order: PodOrder) -> bool:
-    """As the user there is nothing to do for root, unless the agent is to be copied."""
-    return not order.account.as_user or bool(order.agent.image and not order.agent.is_volume)
-
-
-def _prepare(order: PodOrder) -> Json:
+def _prepare(order: PodOrder, step: Preparation) -> Json:
     source = order.agent
     archive = IMAGE_AGENT if source.image and not source.is_volume else AGENT
     mounts = [
@@ -215,14 +221,14 @@ def _prepare(order: PodOrder) -> Json:
         {"name": "hai-spec", "mountPath": SPEC_DIR, "readOnly": True},
         {"name": "hai-worker", "mountPath": WORKER_DIR},
     ]
-    if not order.account.as_user:
+    if step.as_root:
         mounts.append({"name": "hai-logs", "mountPath": LOG_ROOT, **_sub_path(order.logs.volume)})
     return {
         "name": PREPARE,
-        "image": source.image or order.image,
+        "image": step.image,
         "imagePullPolicy": order.pull_policy,
         "command": [
-            "python3" if source.image else order.python,
+            step.python,
             "-I",
             "-S",
             archive,
@@ -231,7 +237,7 @@ def _prepare(order: PodOrder) -> Json:
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": _resources(order),
-        "securityContext": _container_security(order, _ROOT_STEP),
+        "securityContext": _container_security(order, _ROOT_STEP, as_root=step.as_root),
         "volumeMounts": mounts,
     }
 
@@ -249,7 +255,7 @@ def _worker(order: PodOrder) -> Json:
         ],
         "terminationMessagePath": END_FILE,
         "resources": _resources(order),
-        "securityContext": _container_security(order, added),
+        "securityContext": _container_security(order, added, as_root=not order.account.as_user),
         "volumeMounts": [
             *map(_volume_mount, order.mounts),
             {"name": "hai-logs", "mountPath": order.logs.path, "subPath": order.logs.sub_path},
@@ -266,7 +272,7 @@ def _worker(order: PodOrder) -> Json:
     }
 
 
-def _container_security(order: PodOrder, capabilities: Sequence[str]) -> Json:
+def _container_security(order: PodOrder, capabilities: Sequence[str], *, as_root: bool) -> Json:
     if "privileged" in order.privileges:
         return {"privileged": True}
     added = sorted(order.capabilities) if order.account.as_user else sorted({*capabilities})
@@ -275,8 +281,8 @@ def _container_security(order: PodOrder, capabilities: Sequence[str]) -> Json:
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"], "add": added},
     }
-    if not order.account.as_user:
-        context |= {"runAsUser": 0, "runAsGroup": 0}
+    if as_root:
+        context |= {"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False}
     return context
 
 

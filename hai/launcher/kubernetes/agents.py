@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hai.agent.build import build_agent
 from hai.errors import Conflict
+from hai.kubernetes.discovery import Discovery
 from hai.kubernetes.manifests import AgentSource, agent_config_map
 from hai.launcher.kubernetes.cluster import Cluster
 from hai.launcher.kubernetes.names import MANAGED
@@ -24,12 +25,17 @@ class AgentStore:
         self._making = asyncio.Lock()
 
     async def source(self) -> AgentSource:
-        if self._image:
-            return AgentSource(image=self._image, is_volume=False)
         async with self._making:
             if self._source is None:
-                self._source = AgentSource(config_map=await self._make_config_map())
+                self._source = await self._find()
             return self._source
+
+    async def _find(self) -> AgentSource:
+        if not self._image:
+            return AgentSource(config_map=await self._make_config_map())
+        discovery = Discovery(self._cluster.client)
+        is_volume = await discovery.has_image_volumes(self._cluster.namespace, self._image)
+        return AgentSource(image=self._image, is_volume=is_volume)
 
     async def _make_config_map(self) -> str:
         archive = await asyncio.to_thread(self._archive)

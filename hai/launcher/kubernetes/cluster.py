@@ -11,7 +11,7 @@ from typing import Any
 from hai.errors import Unavailable
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
-from hai.kubernetes.reflector import Change, Reflector, without_bookkeeping
+from hai.kubernetes.reflector import Change, Reflector
 from hai.launcher.kubernetes.names import SELECTOR
 
 Json = Mapping[str, Any]
@@ -65,7 +65,7 @@ class Cluster:
                 return
             client = await KubernetesClient.open(self._place.kubeconfig, self._place.context)
             self._client = client
-            self._nodes = Reflector(client, paths.core("nodes"), keep=_node_without_images)
+            self._nodes = Reflector(client, paths.core("nodes"))
             self._pods = Reflector(
                 client, self.path("pods"), label_selector=SELECTOR, on_change=self._tell
             )
@@ -161,9 +161,3 @@ def node_view(item: Json) -> NodeView:
         allocatable=status.get("allocatable") or {},
         boot_id=str((status.get("nodeInfo") or {}).get("bootID") or ""),
     )
-
-
-def _node_without_images(item: dict[str, Any]) -> dict[str, Any]:
-    """Every node lists all of its images, every ten seconds or so; nobody here needs them."""
-    (item.get("status") or {}).pop("images", None)
-    return without_bookkeeping(item)

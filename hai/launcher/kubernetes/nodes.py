@@ -17,7 +17,7 @@ from hai.kubernetes.reflector import Change
 from hai.launcher.kubernetes.cluster import Cluster, node_view
 from hai.launcher.kubernetes.names import key_of
 from hai.launcher.kubernetes.sights import departure
-from hai.ports import SourceNode
+from hai.ports.nodes import SourceNode
 
 log = structlog.get_logger("hai.nodes")
 

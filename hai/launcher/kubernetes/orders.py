@@ -19,6 +19,7 @@ from hai.kubernetes.manifests import (
     AgentSource,
     LogPlace,
     PodOrder,
+    Preparation,
 )
 from hai.launcher.kubernetes.names import attempt_name, worker_labels, worker_name
 from hai.launcher.worker import AgentOptions, agent_spec, grace_of, log_folders
@@ -65,6 +66,8 @@ def order_of(
 ) -> PodOrder:
     """The pod of this worker. PlatformError when it has no image."""
     image = worker.image or options.image
+    # what a user names by its own reference may bring any python3: nothing of it runs as root
+    is_foreign = worker.image is not None and worker.image.name == worker.image.ref
     if image is None:
         raise PlatformError(
             "the task names no image and the platform has no default",
@@ -83,7 +86,8 @@ def order_of(
         image=image.ref,
         python=image.python or "python3",
         agent=agent,
-        account=account_of(worker, as_user=options.as_user),
+        account=account_of(worker, as_user=options.as_user or is_foreign),
+        preparation=_preparation(options, agent, None if is_foreign else image),
         logs=LogPlace(volume=logs.volume, sub_path=logs.sub_path, path=worker.log_dir),
         resources=resources,
         leave_seconds=options.leave_seconds(worker),
@@ -94,6 +98,24 @@ def order_of(
         capabilities=worker.capabilities,
         privileges=worker.privileges,
     )
+
+
+def _preparation(
+    options: PodOptions, agent: AgentSource, image: Image | None
+) -> Preparation | None:
+    """`image` is the task's own if it is trusted. PlatformError when none is."""
+    copies = bool(agent.image) and not agent.is_volume
+    if options.as_user and not copies:
+        return None
+    if agent.image:
+        return Preparation(image=agent.image, python="python3", as_root=not options.as_user)
+    trusted = image or options.image
+    if trusted is None:
+        raise PlatformError(
+            "the log folder of a task with an image of its own cannot be made",
+            hint="an admin sets [kubernetes] agent_image or image",
+        )
+    return Preparation(image=trusted.ref, python=trusted.python or "python3", as_root=True)
 
 
 def account_of(worker: WorkerLaunch, *, as_user: bool) -> Account:
@@ -120,11 +142,12 @@ def spec_of(worker: WorkerLaunch, options: PodOptions, order: PodOrder) -> dict[
     account = order.account
     folders = log_folders(options.log_root, worker.log_dir, order.mounts).folders
     copies = bool(order.agent.image) and not order.agent.is_volume
+    as_root = order.preparation is not None and order.preparation.as_root
     prepare = {
         "agent_dir": AGENT_DIR if copies else "",
         "worker_dir": "" if account.as_user else WORKER_DIR,
         "worker_dir_mode": 0o711,
-        "log_root": "" if account.as_user else LOG_ROOT,
+        "log_root": LOG_ROOT if as_root else "",
         "log_folders": list(folders),
         "uid": account.uid,
         "log_gid": options.log_gid,

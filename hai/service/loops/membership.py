@@ -15,7 +15,8 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.task import EventDraft, WorkerKey
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
-from hai.ports import Bus, Clock, NodeSource, SourceNode, Store
+from hai.ports import Bus, Clock, Store
+from hai.ports.nodes import NodeSource, SourceNode
 from hai.service.signals import EVENTS, SCHEDULE, announce
 
 log = structlog.get_logger("hai.membership")
