@@ -275,7 +275,7 @@ def _worker(order: PodOrder) -> Json:
 def _container_security(order: PodOrder, capabilities: Sequence[str], *, as_root: bool) -> Json:
     if "privileged" in order.privileges:
         return {"privileged": True}
-    added = sorted(order.capabilities) if order.account.as_user else sorted({*capabilities})
+    added = sorted(capabilities if as_root else order.capabilities)
     context: Json = {
         # a set-uid program of the image would make the user root among everybody's files
         "allowPrivilegeEscalation": False,

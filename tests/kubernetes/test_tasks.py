@@ -1,0 +1,125 @@
+"""Tasks as pods, the whole way: CLI's API, planner, pods on real nodes, logs, and nothing left."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.platform import PodPlatform, start_platform
+from tests.kubernetes.testbed import Cluster
+from tests.live import BOB_UID
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+_FINAL = ("succeeded", "failed", "stopped")
+_LONG = 180
+
+
+@pytest.fixture
+def platform(
+    public_dir: Path, postgres_url: str, cluster: Cluster, namespace: str
+) -> Iterator[PodPlatform]:
+    (public_dir / "site").mkdir(mode=0o755)
+    made = start_platform(public_dir / "site", postgres_url, cluster, namespace)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def digits(platform: PodPlatform, out: str, **more: object) -> int:
+    parameters = f"--epochs 12 --step-seconds 0.002 --checkpoint {out}.npz --out {out}.npy"
+    return platform.submit("bob", name="digits.py", nodes=2, parameters=parameters, **more)
+
+
+def test_digits_on_two_nodes_is_preempted_and_ends_bit_equal(platform: PodPlatform) -> None:
+    alone = digits(platform, "alone")
+    platform.wait(alone, "succeeded", timeout=_LONG)
+    first = digits(platform, "disturbed", priority="LOW")
+    platform.wait_text(first, "epoch   2")
+    assert len(set(platform.detail(first)["assigned_nodes"])) == 2
+    quick = platform.script_of("quick.py", "print('quick')")
+    urgent = platform.submit(name=quick, nodes=2, priority="HIGH")
+    platform.wait(urgent, "succeeded", timeout=_LONG)
+    platform.wait(first, "succeeded", timeout=_LONG)
+    assert "suspended" in platform.events(first)
+    assert "resumed from" in platform.text(first)
+    one, two = (platform.work_dir / f"{name}.npy" for name in ("alone", "disturbed"))
+    assert one.read_bytes() == two.read_bytes()
+    platform.wait_clean()
+
+
+def test_users_cannot_read_each_others_files_secrets_or_logs(platform: PodPlatform) -> None:
+    spy = platform.script_of(
+        "spy.py",
+        "import os, glob, subprocess\n"
+        "print('uid', os.getuid(), os.getgid(), os.getgroups())\n"
+        "for path in ('/hai/spec/spec.json', '/dev/termination-log', '/hai/worker/exit.json'):\n"
+        "    try:\n"
+        "        open(path, 'r+').close()\n"
+        "        print('OPEN', path)\n"
+        "    except OSError as error:\n"
+        "        print('closed', path, error.strerror)\n"
+        "print('caps', [l for l in open('/proc/self/status') if l.startswith('CapEff')])\n"
+        f"print('logs', os.path.exists('{platform.data_dir}/logs/1'))\n"
+        "print('account', os.path.exists('/var/run/secrets/kubernetes.io'))\n"
+        "print('environ', sorted(k for k in os.environ if 'TOKEN' in k or 'SECRET' in k))\n",
+    )
+    mine = platform.submit(name=platform.script_of("mine.py", "print('mine')"))
+    platform.wait(mine, "succeeded", timeout=_LONG)
+    task = platform.submit("bob", name=spy)
+    platform.wait(task, "succeeded", timeout=_LONG)
+    said = platform.text(task)
+    assert f"uid {BOB_UID} {BOB_UID}" in said
+    assert "OPEN" not in said, said
+    assert said.count("closed") == 3
+    assert "logs False" in said
+    assert "account False" in said
+    assert "environ []" in said
+    assert "CapEff:\\t0000000000000000" in said
+    folder = platform.data_dir / "logs" / str(task)
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o7777) == (BOB_UID, 0o2750)
+    pods = platform.kubectl("get", "pods,events", "-o", "yaml")
+    assert "haiw_" not in pods
+
+
+def test_logs_go_on_through_a_restart_of_the_server(platform: PodPlatform) -> None:
+    name = platform.script_of(
+        "count.py",
+        "import time\nfor i in range(400): print('line', i, flush=True); time.sleep(.05)",
+    )
+    task = platform.submit(name=name)
+    platform.wait_text(task, "line 20")
+    platform.kill()
+    platform.start()
+    platform.wait(task, "succeeded", timeout=_LONG)
+    lines = [line for line in platform.text(task).splitlines() if line.startswith("line ")]
+    assert lines == [f"line {i}" for i in range(400)]
+    assert platform.events(task).count("starting") == 1
+    platform.wait_clean()
+
+
+def test_a_drain_becomes_a_suspension(platform: PodPlatform) -> None:
+    task = platform.submit(
+        "bob",
+        name="digits.py",
+        parameters="--epochs 40 --step-seconds 0.004 --checkpoint d.npz",
+    )
+    platform.wait_text(task, "epoch   1")
+    node = platform.detail(task)["assigned_nodes"][0]
+    platform.cluster.kubectl("cordon", node)
+    try:
+        platform.kubectl("delete", "pod", f"hai-{task}-1-0", "--wait=false")  # as a drain does
+        wait_until(lambda: "suspended" in platform.events(task), _LONG, what="the suspension")
+        wait_until(lambda: platform.detail(task)["attempts"] == 2, _LONG, what="the next attempt")
+        platform.wait_text(task, "resumed from")
+        assert platform.detail(task)["assigned_nodes"][0] != node
+        assert platform.nodes_now()[node]["health"] == "cordoned"
+    finally:
+        platform.cluster.kubectl("uncordon", node)
+    wait_until(lambda: platform.nodes_now()[node]["health"] == "ready", _LONG, what="the uncordon")
+    with platform.client() as admin:
+        admin.post(f"/tasks/{task}/stop").raise_for_status()
+    platform.wait(task, "stopped", timeout=_LONG)
+    platform.wait_clean()
