@@ -17,7 +17,8 @@ from hai.agent import processes
 from hai.core.node import Node
 from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
-from hai.launcher.local import AgentOptions, LocalLauncher
+from hai.launcher.local import LocalLauncher
+from hai.launcher.worker import AgentOptions
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 from tests.waiting import PATIENCE_SECONDS
 

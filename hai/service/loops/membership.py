@@ -12,6 +12,7 @@ import structlog
 
 from hai.core import lifecycle
 from hai.core.node import Group, Node, NodeHealth
+from hai.core.rowset import with_host
 from hai.core.task import EventDraft, WorkerKey
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
@@ -44,7 +45,11 @@ class Membership:
         if not await self._store.lead():
             return _TURN_SECONDS
         try:
-            there = {one.node.name: one for one in await self._source.nodes()}
+            hosts = {host.node: host for host in await self._store.hosts()}
+            there = {
+                one.node.name: replace(one, node=with_host(one.node, hosts.get(one.node.name)))
+                for one in await self._source.nodes()
+            }
             leaving = await self._source.departures()
         except Unavailable:
             return _TURN_SECONDS  # nothing is known, so nothing changes; the health loop tells
