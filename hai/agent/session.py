@@ -15,6 +15,7 @@ from hai.agent.environment import Account, program_environment
 from hai.agent.eviction import Eviction
 from hai.agent.leaving import Leaving
 from hai.agent.logs import LogWriter, wall_time
+from hai.agent.memory import shortage
 from hai.agent.notice import Notice
 from hai.agent.segments import Segments
 from hai.agent.sync import Link
@@ -278,6 +279,8 @@ class Session:
         ending = self._ending or ending_of(self._status, is_cut_off=is_cut_off)
         if self._is_taken_away:
             return Ending(ending.exit_code, _TAKEN_AWAY, is_lost=True)
+        if self._spec.in_container and ending.exit_code == KILLED and not ending.detail:
+            ending.detail = shortage()
         return ending
 
     def _has_proof(self, ending: Ending) -> bool:

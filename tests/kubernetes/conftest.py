@@ -16,8 +16,11 @@ _TIMEOUT_SECONDS = 900  # of the first test, which waits for the cluster
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that use the cluster run in one worker of pytest-xdist: there is one cluster."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All that use the cluster run in one worker of pytest-xdist: there is one cluster. The long
+    ones run when they are asked for: -m campaign."""
+    if "campaign" not in config.option.markexpr:
+        items[:] = [item for item in items if item.get_closest_marker("campaign") is None]
     for item in items:
         if isinstance(item, pytest.Function) and "cluster" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("kubernetes"))

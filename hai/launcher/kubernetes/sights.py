@@ -91,6 +91,8 @@ def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
     if report is not None:
         words = bool(report.get("acked")), bool(report.get("saved"))
         detail = str(report.get("detail") or "")
+        if report.get("lost"):
+            return Observation(key, WorkerPhase.LOST, detail=detail)
         return Observation(key, WorkerPhase.EXITED, report["exit_code"], detail, *words)
     infrastructure = _cluster_reason(pod, status)
     if infrastructure:

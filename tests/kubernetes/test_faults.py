@@ -1,0 +1,184 @@
+"""What goes wrong on a cluster, and what users are told: no task is lost, none runs twice."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.platform import PodPlatform, start_platform
+from tests.kubernetes.testbed import Cluster
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.campaign]
+
+_LONG = 240
+_TICKS = (
+    "import os, time\n"
+    "open(f'{os.environ[\"HAI_TASK_ID\"]}.starts', 'a').write(os.environ['HAI_ATTEMPT'] + '\\n')\n"
+    "for i in range({seconds} * 10): print('tick', i, flush=True); time.sleep(.1)\n"
+)
+
+
+@pytest.fixture
+def platform(
+    public_dir: Path, postgres_url: str, cluster: Cluster, namespace: str
+) -> Iterator[PodPlatform]:
+    (public_dir / "site").mkdir(mode=0o755)
+    settings = {
+        "HAI_AGENT__LOST_AFTER_SECONDS": "8",
+        "HAI_AGENT__HEARTBEAT_SECONDS": "3",
+        "HAI_AGENT__SUSPECT_SECONDS": "5",
+    }
+    site = public_dir / "site"
+    made = start_platform(site, postgres_url, cluster, namespace, **settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def ticks(platform: PodPlatform, seconds: int) -> str:
+    return platform.script_of("ticks.py", _TICKS.replace("{seconds}", str(seconds)))
+
+
+def starts(platform: PodPlatform, task: int) -> list[str]:
+    return (platform.work_dir / f"{task}.starts").read_text().split()
+
+
+def wait_why(platform: PodPlatform, task: int, words: str) -> None:
+    wait_until(lambda: words in platform.why(task), _LONG, what=f"{words!r}: {platform.why(task)}")
+
+
+def test_pod_deleted_by_hand(platform: PodPlatform) -> None:
+    task = platform.submit("bob", name=ticks(platform, 12))
+    platform.wait_text(task, "tick 3")
+    platform.kubectl("delete", "pod", f"hai-{task}-1-0", "--grace-period=0", "--force")
+    platform.wait(task, "succeeded", timeout=_LONG)
+    assert starts(platform, task) == ["1", "2"]
+    assert "somebody deleted its pod" in platform.why(task)
+    platform.wait_clean()
+
+
+def test_image_that_does_not_exist(platform: PodPlatform) -> None:
+    image = "localhost:1/nothing/here:1"
+    task = platform.submit(
+        "bob",
+        name=ticks(platform, 1),
+        resource={"group": "training", "node_count": 1, "image": image},
+    )
+    wait_why(platform, task, f"image {image} cannot be pulled")
+    assert platform.detail(task)["state"] == "starting"
+    with platform.client() as admin:
+        admin.post(f"/tasks/{task}/stop").raise_for_status()
+    platform.wait(task, "stopped", timeout=_LONG)
+    platform.wait_clean()
+
+
+def test_out_of_memory_is_said(platform: PodPlatform) -> None:
+    name = platform.script_of(
+        "eat.py", "data = []\nwhile True: data.append(bytearray(b'x') * 2**24)\n"
+    )
+    node = platform.all_nodes()[0]
+    for other in platform.all_nodes()[1:]:
+        platform.unlabel(other)
+    free = 400 * 2**20
+    total = platform.nodes_now()[node]["memory_bytes"]
+    filler = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "filler"},
+        "spec": {
+            "nodeName": node,
+            "containers": [
+                {
+                    "name": "filler",
+                    "image": platform.cluster.image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["sleep", "600"],
+                    "resources": {"requests": {"memory": str(total - free - 256 * 2**20)}},
+                }
+            ],
+        },
+    }
+    path = platform.directory / "filler.json"
+    path.write_text(json.dumps(filler))
+    platform.kubectl("apply", "-f", str(path))
+    task = platform.submit("bob", name=name)
+    platform.wait(task, "failed", timeout=_LONG)
+    assert "out of memory" in platform.why(task)
+    assert platform.detail(task)["exit_code"] == 137
+
+
+def test_exhausted_quota_of_the_namespace_holds_a_task_up(platform: PodPlatform) -> None:
+    platform.kubectl("create", "quota", "none", "--hard=pods=0")
+    task = platform.submit("bob", name=ticks(platform, 1))
+    wait_why(platform, task, "exceeded quota")
+    assert platform.detail(task)["state"] in ("starting", "queued", "suspended")
+    platform.kubectl("delete", "quota", "none")
+    platform.wait(task, "succeeded", timeout=_LONG)
+    assert starts(platform, task) == ["1"]
+    platform.wait_clean()
+
+
+def test_program_that_ignores_the_notice_leaves_its_nodes(platform: PodPlatform) -> None:
+    name = platform.script_of(
+        "deaf.py",
+        "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
+        "print('deaf', os.environ['HAI_ATTEMPT'], flush=True)\ntime.sleep(600)\n",
+    )
+    deaf = platform.submit("bob", name=name, nodes=2, priority="LOW")
+    platform.wait_text(deaf, "deaf 1")
+    urgent = platform.submit(name=ticks(platform, 1), nodes=2, priority="HIGH")
+    platform.wait(urgent, "succeeded", timeout=_LONG)
+    platform.wait_text(deaf, "deaf 2")
+    assert "no answer to the notice" in " ".join(
+        attempt["why"] for attempt in platform.detail(deaf)["attempt_list"]
+    )
+    with platform.client() as admin:
+        admin.post(f"/tasks/{deaf}/stop").raise_for_status()
+    platform.wait(deaf, "stopped", timeout=_LONG)
+    platform.wait_clean()
+
+
+def test_array_retry_and_time_limit(platform: PodPlatform) -> None:
+    name = platform.script_of(
+        "member.py", "import os\nprint('member', os.environ['HAI_ARRAY_INDEX'])\n"
+    )
+    document = platform.task(name=name, options={"array": "0-19"})
+    with platform.client("bob") as client:
+        reply = client.post("/tasks", json=document)
+    assert reply.status_code == 201, reply.text
+    first = reply.json()["id"]
+    flaky = platform.submit(
+        name=platform.script_of(
+            "flaky.py", "import os, sys\nsys.exit(int(os.environ['HAI_ATTEMPT']) < 2)\n"
+        ),
+        options={"retry": 2},
+    )
+    slow = platform.submit(name=ticks(platform, 600), options={"time_limit": "4s"})
+    for member in range(first, first + 20):
+        platform.wait(member, "succeeded", timeout=_LONG)
+    platform.wait(flaky, "succeeded", timeout=_LONG)
+    assert platform.detail(flaky)["attempts"] == 2
+    platform.wait(slow, "failed", timeout=_LONG)
+    assert platform.detail(slow)["exit_code"] == 124
+    platform.wait_clean()
+
+
+def test_cut_link_of_a_node(platform: PodPlatform, own: Cluster) -> None:
+    task = platform.submit("bob", name=ticks(platform, 60), nodes=2)
+    platform.wait_text(task, "tick 3")
+    node = platform.detail(task)["assigned_nodes"][1]
+    own.link(int(node.removeprefix("node")), "down")
+    try:
+        platform.wait(task, "suspended", "queued", timeout=_LONG)
+        assert "was not ready for" in platform.why(task)
+        assert platform.nodes_now()[node]["health"] in ("down", "suspect")
+    finally:
+        own.link(int(node.removeprefix("node")), "up")
+    wait_until(lambda: platform.detail(task)["attempts"] == 2, _LONG, what="the next attempt")
+    with platform.client() as admin:
+        admin.post(f"/tasks/{task}/stop").raise_for_status()
+    platform.wait(task, "stopped", timeout=_LONG)
+    platform.wait_clean()

@@ -1,0 +1,144 @@
+"""What pods say of their workers, in plain words."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hai.core.task import WorkerKey
+from hai.core.types import TaskId
+from hai.launcher.kubernetes.sights import Sight, departure, sight
+from hai.ports import WorkerPhase as Phase
+
+KEY = WorkerKey(TaskId(7), 1, 0)
+
+
+def pod(phase: str = "Running", worker: Any = None, prepare: Any = None, **status: Any) -> Any:
+    limits = {"memory": str(2 * 2**30)}
+    return {
+        "metadata": {"name": "hai-7-1-0"},
+        "spec": {
+            "nodeName": "node1",
+            "containers": [{"name": "worker", "image": "train:1", "resources": {"limits": limits}}],
+            "initContainers": [{"name": "prepare", "image": "hai:1"}],
+        },
+        "status": {
+            "phase": phase,
+            "containerStatuses": [{"name": "worker", "state": worker or {}}],
+            "initContainerStatuses": [{"name": "prepare", "state": prepare or {}}],
+            **status,
+        },
+    }
+
+
+def seen(item: Any) -> Sight:
+    return sight(KEY, item)
+
+
+def ended(message: str = "", **terminated: Any) -> Any:
+    state = {"terminated": {"exitCode": 1, "message": message, **terminated}}
+    return pod("Failed", state)
+
+
+def test_report_of_the_agent_is_the_end() -> None:
+    words = {"exit_code": 3, "acked": True, "saved": True, "detail": "watchdog"}
+    found = seen(ended(json.dumps(words))).observation
+    assert (found.phase, found.exit_code, found.detail) == (Phase.EXITED, 3, "watchdog")
+    assert (found.acked, found.saved) == (True, True)
+
+
+def test_report_of_a_worker_that_was_taken_away_is_a_loss() -> None:
+    words = {"exit_code": 137, "acked": False, "saved": False, "lost": True, "detail": "told"}
+    found = seen(ended(json.dumps(words))).observation
+    assert (found.phase, found.detail) == (Phase.LOST, "told")
+
+
+@pytest.mark.parametrize("message", ["", "{", "[]", '{"exit_code": "1"}', '{"exit_code": true}'])
+def test_what_is_no_report_is_none(message: str) -> None:
+    found = seen(ended(message)).observation
+    assert found.phase is Phase.LOST
+    assert "ended with status 1" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "words"),
+    [
+        ("Evicted", "The node was low on resource: memory.", "was evicted from node1: The node"),
+        ("OutOfcpu", "Pod Node didn't have enough resource: cpu", "was refused by node1: Pod"),
+        ("OutOfnvidia.com/gpu", "x", "was refused by node1"),
+        ("UnexpectedAdmissionError", "Allocate failed", "was refused by node1: Allocate"),
+        ("NodeShutdown", "Pod was terminated", "was ended by the shutdown of node1"),
+        ("Preempting", "", "was preempted on node1"),
+    ],
+)
+def test_what_the_cluster_does_is_no_failure_of_the_task(
+    reason: str, message: str, words: str
+) -> None:
+    found = seen(pod("Failed", reason=reason, message=message)).observation
+    assert found.phase is Phase.NODE_LOST
+    assert words in found.detail
+
+
+def test_memory_is_named() -> None:
+    found = seen(ended(reason="OOMKilled", exitCode=137)).observation
+    assert (found.phase, found.exit_code) == (Phase.EXITED, 137)
+    assert found.detail == "out of memory: its limit is 2.0 GiB"
+
+
+def test_image_without_python() -> None:
+    text = 'exec: "python3": executable file not found in $PATH'
+    found = seen(ended(text, reason="StartError", exitCode=128)).observation
+    assert (found.phase, found.exit_code) == (Phase.EXITED, 126)
+    assert text in found.detail
+
+
+def test_root_step_that_failed() -> None:
+    state = {"terminated": {"exitCode": 1, "reason": "Error", "message": "no space left"}}
+    found = seen(pod("Failed", {"waiting": {"reason": "PodInitializing"}}, state)).observation
+    assert (found.phase, found.exit_code) == (Phase.EXITED, 126)
+    assert "no space left" in found.detail
+
+
+def waiting(reason: str, message: str = "") -> Sight:
+    return seen(pod("Pending", {"waiting": {"reason": reason, "message": message}}))
+
+
+def test_image_that_does_not_exist_is_hopeless_and_one_that_may_come_is_not() -> None:
+    gone = waiting("ErrImagePull", 'failed to resolve "x": docker.io/x:latest: not found')
+    assert gone.observation.phase is Phase.PENDING
+    assert gone.hopeless.startswith("image train:1 cannot be pulled")
+    away = waiting("ImagePullBackOff", "dial tcp 10.0.0.1:443: i/o timeout")
+    assert away.observation.phase is Phase.PENDING
+    assert away.hopeless == ""
+    assert waiting("InvalidImageName").hopeless
+    assert waiting("CreateContainerConfigError", 'configmap "x" not found').hopeless
+
+
+def test_a_container_that_is_made_is_as_usual() -> None:
+    for reason in ("ContainerCreating", "PodInitializing"):
+        assert waiting(reason).usual
+    assert seen(pod("Pending", containerStatuses=[])).usual
+
+
+def test_unschedulable() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}
+    found = seen(pod("Pending", conditions=[condition]))
+    assert found.observation.phase is Phase.PENDING
+    assert "0/2 nodes are available" in found.observation.detail
+    assert not found.usual
+
+
+def test_running_is_alive_also_while_it_is_deleted() -> None:
+    item = pod("Running", {"running": {}})
+    assert seen(item).observation.phase is Phase.ALIVE
+    assert departure(item) == ""
+    item["metadata"]["deletionTimestamp"] = "2026-11-28T17:00:00Z"
+    assert seen(item).observation.phase is Phase.ALIVE
+    assert "asked its pod hai-7-1-0 to leave" in departure(item)
+    text = {"type": "DisruptionTarget", "status": "True", "message": "Eviction API: evicting"}
+    item["status"]["conditions"] = [text]
+    assert "Eviction API" in departure(item)
+
+
+def test_what_the_cluster_says_is_bounded() -> None:
+    assert len(waiting("ImagePullBackOff", "x" * 100_000).observation.detail) < 600
