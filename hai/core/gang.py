@@ -10,14 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from hai.core.duration import duration_text
 from hai.core.lifecycle import condemn, event, finish, move
-from hai.core.losses import (
-    NOT_STARTED,
-    TIME_IS_UP,
-    final,
-    first_broken,
-    loss_text,
-    lost_with_its_node,
-)
+from hai.core.losses import NOT_STARTED, TIME_IS_UP, final, first_broken, loss_text, node_loss
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 
@@ -185,11 +178,9 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
         # figures change all the time: they are stored with a step, and live on the bus otherwise
         usage=dict(report.usage) if moved and report.usage else worker.usage,
     )
-    if report.state is WorkerState.CREATED and report.detail:
-        return replace(told, detail=report.detail)  # what keeps it from coming up
     if not report.state.is_over:
-        return replace(told, detail="") if worker.state is WorkerState.CREATED else told
-    detail = lost_with_its_node(report.detail) if report.node_lost else report.detail
+        return replace(told, detail=report.detail)  # what keeps it from coming up, or out of sight
+    detail = node_loss(report.detail) if report.node_lost else report.detail
     return replace(told, exit_code=report.exit_code, detail=detail, ended_at=now)
 
 

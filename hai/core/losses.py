@@ -61,7 +61,7 @@ def _first_lost(attempt: Attempt) -> Worker | None:
     return first_of(w for w in attempt.workers if w.state is WorkerState.LOST)
 
 
-def lost_with_its_node(why: str) -> str:
+def node_loss(why: str) -> str:
     """The detail of such a worker; `why` is what its launcher says, if anything."""
     return f"{NODE_LOST}: {why}" if why else NODE_LOST
 

@@ -52,6 +52,7 @@ from hai.service.views import estimate_view, reason_view
 Tasks = dict[TaskId, Task]
 
 _STILL_SECONDS = 0.25  # for one answer
+_MOST_WORKERS = 5  # of a gang are named
 
 
 class Whys:
@@ -81,7 +82,8 @@ class Whys:
             others = await self._look_up(facts.mentioned | _heir(task))
             story = active_story(task, facts, _names(others.values()), now)
         text = f"task {task.id} {story.text}"
-        return _why_view(task.id, task.state, text, [*story.lines, *self._clock_lines(task)])
+        lines = [*_worker_lines(task), *story.lines, *self._clock_lines(task)]
+        return _why_view(task.id, task.state, text, lines)
 
     def _clock_lines(self, task: Task) -> list[str]:
         """What explains times that somebody remembers otherwise."""
@@ -229,6 +231,13 @@ def claim_of(draft: TaskDraft, now: float) -> Claim:
         submitted_at=now,
         waits_for=draft.waits_ok + draft.waits_any,
     )
+
+
+def _worker_lines(task: Task) -> list[str]:
+    """What keeps workers from coming up, or hides them: a pull, a quota, a node that is silent."""
+    workers = task.attempt.workers if task.attempt is not None and task.state.is_active else ()
+    told = [w for w in workers if w.detail and not w.state.is_over]
+    return [f"rank {w.rank} on {w.node}: {w.detail}" for w in told[:_MOST_WORKERS]]
 
 
 def _array_lines(draft: TaskDraft) -> list[str]:

@@ -46,6 +46,13 @@ def starts(platform: PodPlatform, task: int) -> list[str]:
     return (platform.work_dir / f"{task}.starts").read_text().split()
 
 
+def explained(platform: PodPlatform, task: int) -> str:
+    """What `hai-cli why` prints."""
+    with platform.client() as client:
+        reply = client.get(f"/tasks/{task}/why")
+    return json.dumps(reply.json())
+
+
 def wait_why(platform: PodPlatform, task: int, words: str) -> None:
     wait_until(lambda: words in platform.why(task), _LONG, what=f"{words!r}: {platform.why(task)}")
 
@@ -172,6 +179,8 @@ def test_cut_link_of_a_node(platform: PodPlatform, own: Cluster) -> None:
     node = platform.detail(task)["assigned_nodes"][1]
     own.link(int(node.removeprefix("node")), "down")
     try:
+        said = f"rank 1 on {node}: {node} is not ready"
+        wait_until(lambda: said in explained(platform, task), _LONG, what=said)
         platform.wait(task, "suspended", "queued", timeout=_LONG)
         assert "was not ready for" in platform.why(task)
         assert platform.nodes_now()[node]["health"] in ("down", "suspect")

@@ -69,6 +69,5 @@ class NodeClocks:
         if seconds >= limit:
             why = f"{node} was not ready for {limit:.0f} s: {view.why}"
             return WorkerPhase.NODE_LOST, None, why
-        left = limit - seconds
-        why = f"{node} is not ready ({view.why}); it counts as lost in {left:.0f} s"
+        why = f"{node} is not ready ({view.why}); it counts as lost after {limit:.0f} s of that"
         return WorkerPhase.UNKNOWN, None, why

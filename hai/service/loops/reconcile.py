@@ -182,10 +182,10 @@ def _vanished(key: WorkerKey) -> WorkerReport:
 
 
 def _held_up(key: WorkerKey, worker: Worker, why: str) -> WorkerReport | None:
-    """It is not up yet, for a reason that is news; None for who is up: that says nothing."""
-    if worker.state is not WorkerState.CREATED or worker.detail == why:
+    """It is not up yet, or nobody can tell whether it is, for a reason that is news."""
+    if worker.state.is_over or worker.detail == why:
         return None
-    return WorkerReport(rank=key.rank, attempt=key.attempt, state=WorkerState.CREATED, detail=why)
+    return WorkerReport(rank=key.rank, attempt=key.attempt, state=worker.state, detail=why)
 
 
 def _observed(observation: Observation, worker: Worker) -> WorkerReport | None:

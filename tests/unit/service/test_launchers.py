@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -124,7 +125,12 @@ async def test_unknown_is_never_lost(moody: Moody, bench: LoopBench, state: Work
             await bench.clock.advance(3600.0)
             await bench.turn(bench.reconcile)
             await bench.turn(bench.reap)
-    assert await bench.task(task_id) == before
+    after = await bench.task(task_id)
+    assert after.attempt is not None
+    assert before.attempt is not None
+    [worker], [was] = after.attempt.workers, before.attempt.workers
+    assert worker.detail == "its launcher does not answer"
+    assert (after.state, replace(worker, detail="")) == (before.state, was)
     moody.answer.set()  # it is back, and does not know the worker
     await bench.turn(bench.reconcile)
     assert await bench.outcome(task_id) is Outcome.NODE_LOST

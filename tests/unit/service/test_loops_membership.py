@@ -90,7 +90,11 @@ async def test_nodes_join_change_and_leave(bench: LoopBench) -> None:
     known = {one.name: one for one in await bench.store.nodes()}
     assert "here" in known
     assert "n1" not in known
-    assert (known["n2"].gpus, known["n2"].leaf, known["n2"].zone) == (4, "l1", "z")
+    assert (known[NodeName("n2")].gpus, known[NodeName("n2")].leaf, known[NodeName("n2")].zone) == (
+        4,
+        "l1",
+        "z",
+    )
 
 
 async def test_a_silent_cluster_changes_nothing(bench: LoopBench) -> None:
@@ -143,17 +147,14 @@ async def test_a_cordon_here_counts_there_and_is_lifted_on_either_side(
 ) -> None:
     source = Source("n1")
     await settle(bench, source)
-    for side in ("here", "there"):
+    for lift in (say(bench, H.READY), lifted_there(source)):
         await say(bench, closed)
         await settle(bench, source)
-        assert source.there["n1"].is_cordoned
+        assert [one.is_cordoned for one in source.there.values()] == [True]
         assert await health(bench) == {"n1": closed}
-        if side == "here":
-            await say(bench, H.READY)
-        else:
-            source.change("n1", is_cordoned=False)
+        await lift
         await settle(bench, source)
-        assert not source.there["n1"].is_cordoned
+        assert [one.is_cordoned for one in source.there.values()] == [False]
         assert await health(bench) == {"n1": H.READY}
 
 
@@ -202,6 +203,10 @@ async def test_an_attempt_that_is_over_asks_nobody(bench: LoopBench) -> None:
     after = await bench.store.task(task.id)
     assert after is not None
     assert after.state is TaskState.RUNNING
+
+
+async def lifted_there(source: Source) -> None:
+    source.change("n1", is_cordoned=False)
 
 
 async def running(bench: LoopBench) -> Task:
