@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,7 +22,6 @@ from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import LocalLauncher
 from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
-from hai.server.cluster import KubernetesParts, kubernetes_parts
 from hai.server.deps import Services
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
@@ -55,6 +55,9 @@ from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.settings import Settings
 from hai.store.open import open_store
+
+if TYPE_CHECKING:
+    from hai.server.cluster import KubernetesParts
 
 log = structlog.get_logger("hai.server")
 
@@ -147,9 +150,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
     launchers.update({local.name: local, hollow.name: hollow})
-    cluster: KubernetesParts | None = None
-    if settings.kubernetes.is_enabled:
-        cluster = kubernetes_parts(settings, bus, _agent_options(settings))
+    cluster = _cluster_of(settings, bus)
+    if cluster is not None:
         launchers[cluster.launcher.name] = cluster.launcher
     launching = Launching(
         store,
@@ -191,6 +193,20 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         loops += (Loop("membership", Membership(store, bus, clock, cluster.nodes).turn),)
     timekeeping = Timekeeping(store, bus, clock, board)
     return Platform(settings, services, launching, launchers, loops, closing, hollow, timekeeping)
+
+
+def _cluster_of(settings: Settings, bus: Bus) -> "KubernetesParts | None":
+    """Imported late: a server without a cluster needs no library for one."""
+    if not settings.kubernetes.is_enabled:
+        return None
+    try:
+        from hai.server.cluster import kubernetes_parts
+    except ImportError as error:
+        raise PlatformError(
+            f"[kubernetes] is set, and {error.name} is not installed",
+            hint="pip install 'hai-platform[server,k8s]'",
+        ) from None
+    return kubernetes_parts(settings, bus, _agent_options(settings))
 
 
 def _local_launcher(settings: Settings) -> LocalLauncher:

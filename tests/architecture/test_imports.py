@@ -69,6 +69,11 @@ def test_every_command_explains_itself(module: str) -> None:
     assert "Usage" in done.stdout or "usage" in done.stdout
 
 
+def test_a_server_without_a_cluster_needs_no_library_for_one() -> None:
+    loaded = loaded_by("import hai.server.main, hai.server.compose, hai.server.app")
+    assert loaded & {"kubernetes", "aiohttp"} == set()
+
+
 def test_the_dashboard_for_scripts_draws_without_textual() -> None:
     assert "textual" not in loaded_by("import hai.tui.once, hai.cli.commands.top")
 
