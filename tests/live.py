@@ -217,6 +217,12 @@ class Live:
             reply = client.get(f"/tasks/{task_id}/events")
         return [event["kind"].removeprefix("task.") for event in reply.json()["events"]]
 
+    def reasons(self, task_id: int) -> list[str]:
+        """Kind and reason of every event."""
+        with self.client() as client:
+            reply = client.get(f"/tasks/{task_id}/events")
+        return [f"{event['kind']}: {event['why']}" for event in reply.json()["events"]]
+
     def text(self, task_id: int, rank: str = "all") -> str:
         """All log lines that exist now, without their times."""
         lines = []

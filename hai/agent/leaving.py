@@ -72,8 +72,12 @@ class Leaving:
             self._kill_again(now, self._killed_at, kin)
 
     def second_look(self) -> None:
-        """SIGTERM for those that were being started when the others got theirs."""
-        if self.has_begun and self._has_second_look and not self.has_killed:
+        """SIGTERM for those that were being started when the others got theirs. Those that were
+        just being stopped then (a SIGSTOP takes its time) are resumed, whenever that shows."""
+        if not self.has_begun or self.has_killed:
+            return
+        processes.resume_stopped([pid for pid, _ in self._warned])
+        if self._has_second_look:
             self._has_second_look = False
             self._warn(self._program.kin(), before_ticks=self._began_ticks)
 

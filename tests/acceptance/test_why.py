@@ -50,7 +50,7 @@ def test_waiting_suspended_running_and_ended(make_live: MakeLive) -> None:
     words = ("--", "-g", "hollow", "-n", "1", "-p", "NORMAL", "--dry-run")
     small = bob("python", "hollow.py", *words)
     assert small.code == 0, small.err
-    assert "would take the quota that that one needs" in small.err
+    assert "the task starts now as backfill on hollow-3" in small.err, "behind wide, for as long"
     small = hai("python", "hollow.py", *words)
     assert small.code == 0, small.err
     assert "the task starts now as backfill on hollow-3" in small.err
