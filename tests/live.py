@@ -17,6 +17,7 @@ import httpx2
 import psutil
 
 from hai.agent import cgroups
+from hai.client.loglines import WholeLines
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parent.parent
@@ -225,13 +226,15 @@ class Live:
 
     def text(self, task_id: int, rank: str = "all") -> str:
         """All log lines that exist now, without their times."""
+        whole = WholeLines()
         lines = []
         with self.client() as client:
             reply = client.get(f"/tasks/{task_id}/logs", params={"rank": rank})
         for line in reply.text.splitlines():
             if line.startswith("data: "):
-                lines += [entry["text"] for entry in json.loads(line[6:]).get("lines", ())]
-        return "\n".join(lines)
+                for entry in json.loads(line[6:]).get("lines", ()):
+                    lines += whole.add(entry)
+        return "\n".join(line["text"] for line in [*lines, *whole.rest()])
 
     # its processes
 

@@ -37,6 +37,10 @@ class LineStamper:
         """A line without an end is held back (see flush)."""
         return bool(self._partial)
 
+    def partial_seconds(self, now: float) -> float:
+        """How long what is held back has been so (Unix seconds; a clock may jump back)."""
+        return abs(now - self._partial_at) if self._partial else 0.0
+
     def feed(self, chunk: bytes, at: float) -> bytes:
         """Output that arrived at `at` (Unix seconds)."""
         if self._was_cut:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 8 * 2**20
 ITEM_BYTES = 160  # what one item costs beside its text: output may come byte by byte
-PARTIAL_SECONDS = 0.2  # of silence before the beginning of a line is written
+PARTIAL_SECONDS = 0.2  # before the beginning of a line is written: bars may never end theirs
 RETRY_SECONDS = 0.5  # between attempts on a disk that refuses
 
 _OUTPUT, _OWN, _DROPPED = 0, 1, 2
@@ -108,13 +108,15 @@ class LogWriter:
         while True:
             item = self._next()
             if item is None:
-                self._write(self._stamper.end_line())
-                self._tell_trouble()
+                self._write(self._stamper.flush())  # and no line end that nobody wrote
+                self._tell_trouble(at_end=True)
                 self._segments.close()
                 return
             kind, data, at = item
             if kind == _OUTPUT:
                 self._write(self._stamper.feed(data, at) if data else self._stamper.flush())
+                if self._stamper.partial_seconds(at) >= PARTIAL_SECONDS:
+                    self._write(self._stamper.flush())
             else:
                 self._write(self._stamper.say(data.decode("utf-8", "replace"), at))
             self._tell_trouble()
@@ -147,7 +149,7 @@ class LogWriter:
             seconds = time.monotonic() - failed_at + RETRY_SECONDS
             self._trouble = f"the log could not be written for {seconds:.1f} s: {problem}"
 
-    def _tell_trouble(self) -> None:
-        if self._trouble and self._stamper.is_line_start:
+    def _tell_trouble(self, *, at_end: bool = False) -> None:
+        if self._trouble and (at_end or self._stamper.is_line_start):
             trouble, self._trouble = self._trouble, ""
             self._write(self._stamper.say(trouble, wall_time()))

@@ -104,6 +104,7 @@ class Output:
     stream: TextIO = field(default_factory=lambda: sys.stdout)
     palette: Palette = field(default_factory=lambda: Palette(enabled=False))
     width: int | None = None
+    _has_text: bool = field(default=False, init=False)  # unflushed, maybe
 
     def __post_init__(self) -> None:
         self.stream = safe_stream(self.stream)
@@ -151,7 +152,25 @@ class Output:
     def raw(self, text: str) -> None:
         """A program's own words, undecoded bytes and control characters included; not flushed."""
         with _reader_watched():
+            self._has_text = True
             self.stream.write(text)
+
+    def program(self, data: bytes) -> None:
+        """A program's bytes: a terminal gets stand-ins for what is no text, all others get them as
+        they are; not flushed."""
+        with _reader_watched():
+            buffer = getattr(self.stream, "buffer", None)
+            if buffer is None or self.is_terminal:
+                self.stream.write(data.decode("utf-8", "replace"))
+            else:
+                if self._has_text:
+                    self.stream.flush()
+                    self._has_text = False
+                buffer.write(data)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.stream.isatty()
 
     def flush(self) -> None:
         with _reader_watched():

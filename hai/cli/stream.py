@@ -8,13 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from hai.cli.errors import INTERRUPTED
 from hai.cli.follow import Ending, Follower, end_line
-from hai.cli.formats import json_line
+from hai.cli.logprint import Lines, Passing, Sink, collector, matching, printer
 from hai.cli.output import Format
 from hai.cli.session import Session
 from hai.client.events import Resume
@@ -40,23 +41,42 @@ class LogRequest:
 def read_logs(session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]) -> Ending:
     """Shows the lines, or collects them for a document; returns at the end of the task (or of what
     there is, without follow)."""
-    output = session.output
-    show = _sink(session, wanted, collected)
     last = _Last(wanted.last)
+    sink = _sink(session, wanted, collected, last)
+
+    def say(text: str) -> None:
+        sink.interrupt()
+        session.stderr.say(text)
+
     follower = Follower(
-        line=_matching(show if wanted.last is None else last.add, wanted.pattern),
-        flush=output.flush,
-        say=session.stderr.say,
+        line=sink.line,
+        flush=sink.flush,
+        say=say,
         narrates_states=wanted.follow and wanted.narrates_states,
     )
     resume = following(session, patient=wanted.is_accepted) if wanted.follow else bounded(session)
+    resume = replace(resume, lost=_after(sink.interrupt, resume.lost))
     query = {**wanted.query, "follow": 1 if wanted.follow else None}
     events = session.client.events("logs", resume, params=query, ref=wanted.ref)
-    ending = follower.run(events)
+    try:
+        ending = follower.run(events)
+    except BaseException:  # Ctrl-C: what is said now begins a line
+        sink.interrupt()
+        raise
+    sink.close()
+    show = _shower(session, wanted, collected)
     for line in last.lines():
         show(line)
-    output.flush()
+    session.output.flush()
     return ending or Ending()
+
+
+def _after(first: Callable[[], object], then: Callable[[], object]) -> Callable[[], object]:
+    def both() -> None:
+        first()
+        then()
+
+    return both
 
 
 def read_log(session: Session, wanted: LogRequest) -> Ending:
@@ -162,38 +182,40 @@ def _as_objects(session: Session) -> bool:
     return session.output.format in (Format.JSON, Format.JSONL, Format.YAML)
 
 
-def _matching(
-    show: Callable[[Mapping[str, Any]], object], pattern: re.Pattern[str] | None
-) -> Callable[[Mapping[str, Any]], object]:
-    if pattern is None:
-        return show
-    return lambda line: show(line) if pattern.search(line["text"]) else None
-
-
 def _sink(
+    session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]], last: "_Last"
+) -> Sink:
+    """Where pieces of lines go: to people as they are, to programs as objects."""
+    if not (_as_objects(session) or _is_edited(wanted)):
+        return Passing(session.output)
+    show = _shower(session, wanted, collected) if wanted.last is None else last.add
+    # A line that may not match, or not be among the last, is not shown before it is whole.
+    shows_open = wanted.follow and wanted.pattern is None and not _as_objects(session)
+    head = partial(_head, wanted) if shows_open else None
+    return Lines(session.output, matching(show, wanted.pattern), head)
+
+
+def _is_edited(wanted: LogRequest) -> bool:
+    """Something is put before the lines, or only some are wanted."""
+    return bool(
+        wanted.ranks_shown
+        or wanted.timestamps
+        or wanted.member
+        or wanted.pattern is not None
+        or wanted.last is not None
+    )
+
+
+def _shower(
     session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
 ) -> Callable[[Mapping[str, Any]], object]:
-    """Where a line goes: to people as it is, to programs as an object."""
-    if not _as_objects(session):
-        return _printer(session.output.raw, wanted)
-    return _collector(session, wanted, collected)
+    if _as_objects(session):
+        return collector(session.output, wanted.member, collected)
+    return printer(session.output, partial(_head, wanted))
 
 
-def _printer(write: Callable[[str], object], wanted: LogRequest) -> Callable[..., object]:
+def _head(wanted: LogRequest, line: Mapping[str, Any]) -> str:
     member = f"{wanted.member} " if wanted.member else ""
-
-    def show(line: Mapping[str, Any]) -> None:
-        rank = f"[{line['rank']}] " if wanted.ranks_shown else ""
-        at = f"{line['at']} " if wanted.timestamps else ""
-        write(f"{member}{rank}{at}{line['text']}\n")
-
-    return show
-
-
-def _collector(
-    session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
-) -> Callable[..., object]:
-    of = {"member": wanted.member} if wanted.member else {}
-    if session.output.format is not Format.JSONL:
-        return lambda line: collected.append({**of, **line})
-    return lambda line: session.output.raw(json_line({**of, **line}))
+    rank = f"[{line['rank']}] " if wanted.ranks_shown else ""
+    at = f"{line['at']} " if wanted.timestamps else ""
+    return f"{member}{rank}{at}"

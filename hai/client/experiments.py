@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hai.client.document import load_document
 from hai.client.events import decode_events
+from hai.client.loglines import written_by
 from hai.client.plain import PlainClient, error_from_body
 from hai.client.profile import load_profile
 from hai.errors import InvalidInput, NotFound
@@ -215,11 +216,11 @@ def _read_log(client: PlainClient, ref: int, params: Mapping[str, Any]) -> str:
     status, raw = client.exchange("logs", params=params, ref=ref)
     if status != 200:
         raise error_from_body(status, json.loads(raw), "the server")
-    lines: list[str] = []
+    written: list[bytes] = []
     for event in decode_events([raw]):
         if event.name == "lines":
-            lines.extend(line["text"] + "\n" for line in event.data["lines"])
-    return "".join(lines)
+            written.extend(written_by(line) for line in event.data["lines"])
+    return b"".join(written).decode("utf-8", "replace")
 
 
 def _client(given: PlainClient | None) -> PlainClient:

@@ -207,12 +207,16 @@ class TokenView(TypedDict):
 
 
 class LogLine(TypedDict):
-    """`at` is the line's own time; `text` has no line end and no time prefix."""
+    """A line or a piece of one. `at` is the line's own time; `text` has no line end and no time
+    prefix. `open` (only if true): the line goes on with the next piece of this rank and attempt.
+    `raw`: the bytes in base64, only where they are no UTF-8 and `text` has stand-ins for them."""
 
     attempt: int
     rank: int
     at: str
     text: str
+    open: NotRequired[bool]
+    raw: NotRequired[str]
 
 
 class ErrorBody(TypedDict):

@@ -3,6 +3,9 @@
 `offset` is the absolute byte offset of a segment's first byte in its rank's log, so a position is
 one number that stays true when old segments are deleted. Every line starts with a 29-character
 time prefix; text that has none (a line cut by rotation) belongs to the line before.
+
+A line that has no end yet is handed out as it stands, in pieces: all but the last are `is_open`.
+Joined, the pieces are what the program wrote, byte for byte, and no piece ends within a character.
 """
 
 import re
@@ -14,7 +17,6 @@ from pathlib import Path
 
 PREFIX_LENGTH = 29
 CHUNK_BYTES = 256 * 1024
-LONGEST_LINE_BYTES = 1024 * 1024  # a longer one is handed out in pieces of this size
 
 _SEGMENT = re.compile(r"(\d+)\.(\d{20})\.log")
 _PREFIX = re.compile(rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})\] ")
@@ -22,12 +24,20 @@ _PREFIX = re.compile(rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})\] ")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`at` is Unix seconds; `end` the absolute offset behind the line."""
+    """A line or a piece of one. `at` is Unix seconds, of the line's first byte; `data` has neither
+    time prefix nor line end; `end` is the absolute offset behind it; `is_open`: the line goes on
+    in the next piece of this rank, or has no end (yet)."""
 
     rank: int
     at: float
-    text: str
+    data: bytes
     end: int
+    is_open: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people: what cannot be decoded is replaced."""
+        return self.data.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +79,33 @@ class RankTail:
         self._directory = directory
         self._read = position  # bytes before this offset were read
         self._taken = position  # bytes before this offset are in `lines` or were popped
-        self._partial = b""
+        self._held = b""  # between these two
+        self._is_inside = False  # `_taken` lies within a line
+        self._has_begun = position == 0  # else: whether it does is to be found out
         self._last_at = 0.0
 
     def fill(self, *, final: bool = False) -> bool:
         """Read one chunk into `lines`; False when there was nothing to read.
 
-        An unfinished last line is kept back until it is complete, unless `final`.
+        What there is of an unfinished line becomes a piece, up to its last whole character unless
+        `final`.
         """
         data = self._read_chunk()
-        if not data:
-            if final and self._partial:
-                self._take(self._partial)
-                self._partial = b""
-            return False
-        *whole, rest = (self._partial + data).split(b"\n")
+        *whole, self._held = (self._held + data).split(b"\n")
         for line in whole:
             self._take(line, newline=1)
-        while len(rest) > LONGEST_LINE_BYTES:
-            self._take(rest[:LONGEST_LINE_BYTES])
-            rest = rest[LONGEST_LINE_BYTES:]
-        self._partial = rest
-        return True
+        if not data or len(self._held) >= CHUNK_BYTES:
+            self._take_open(final=final)
+        return bool(data)
 
     def _read_chunk(self) -> bytes:
         mine = segments(self._directory).get(self.rank, [])
+        if mine and not self._has_begun:
+            self._begin(mine)
         if mine and self._read < mine[0].offset:
             self.lost_bytes += mine[0].offset - self._taken
             self._read = self._taken = mine[0].offset
-            self._partial = b""
+            self._held, self._is_inside = b"", False
         for index, segment in enumerate(mine):
             following = mine[index + 1].offset if index + 1 < len(mine) else None
             if self._read < segment.offset or (following is not None and self._read >= following):
@@ -112,20 +120,63 @@ class RankTail:
             return data
         return b""
 
+    def _begin(self, mine: Sequence[Segment]) -> None:
+        """Finds out whether the first byte to read lies within a line, and when that began."""
+        self._has_begun = True
+        if self._read <= mine[0].offset:
+            return
+        start = next(_newlines_backward(mine, self._read), mine[0].offset - 1) + 1
+        self._is_inside = start < self._read
+        if self._is_inside:
+            match = _PREFIX.match(_read_at(mine, start, PREFIX_LENGTH))
+            self._last_at = _time_of(match) if match else 0.0
+
+    def _take_open(self, *, final: bool) -> None:
+        """The beginning of a line whose end is not there yet."""
+        piece = self._held
+        if not final:
+            piece = piece[: _whole_characters(piece)]
+            if not self._is_inside and _is_prefix_only(piece):
+                return
+        if piece:
+            self._held = self._held[len(piece) :]
+            self._take(piece)
+
     def _take(self, raw: bytes, newline: int = 0) -> None:
         self._taken += len(raw) + newline
-        match = _PREFIX.match(raw)
+        match = None if self._is_inside else _PREFIX.match(raw)
         if match:
-            self._last_at = datetime.fromisoformat(f"{match[1].decode()}+00:00").timestamp()
+            self._last_at = _time_of(match)
             raw = raw[PREFIX_LENGTH:]
-        text = raw.decode("utf-8", "replace").rstrip("\r")
-        self.lines.append(Line(self.rank, self._last_at, text, self._taken))
+        self._is_inside = not newline
+        self.lines.append(Line(self.rank, self._last_at, raw, self._taken, is_open=not newline))
 
     def pop(self) -> Line:
         """The oldest unread line; `position` moves behind it."""
         line = self.lines.popleft()
         self.position = line.end
         return line
+
+
+def _time_of(prefix: re.Match[bytes]) -> float:
+    return datetime.fromisoformat(f"{prefix[1].decode()}+00:00").timestamp()
+
+
+def _is_prefix_only(start: bytes) -> bool:
+    """`start` may be a prefix, or the beginning of one, with nothing behind it."""
+    return len(start) <= PREFIX_LENGTH and start[:1] in (b"", b"[")
+
+
+def _whole_characters(data: bytes) -> int:
+    """How many bytes there are before a UTF-8 character that has begun at the end of `data`."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if back < length else len(data)
+        if byte < 0x80:
+            break
+    return len(data)
 
 
 def merge(tails: Sequence[RankTail], *, final: bool = False) -> Iterator[Line]:
@@ -166,10 +217,14 @@ def tail_position(directory: Path, rank: int, count: int) -> tuple[int, int]:
     return mine[0].offset, found + 1
 
 
-def _newlines_backward(mine: Sequence[Segment]) -> Iterator[int]:
-    """Absolute offsets of line ends, last first."""
+def _newlines_backward(mine: Sequence[Segment], before: int | None = None) -> Iterator[int]:
+    """Absolute offsets of line ends (in front of `before`), last first."""
     for segment in reversed(mine):
         position = segment.path.stat().st_size
+        if before is not None:
+            position = min(position, before - segment.offset)
+        if position <= 0:
+            continue
         with segment.path.open("rb") as file:
             while position > 0:
                 size = min(CHUNK_BYTES, position)
@@ -180,3 +235,14 @@ def _newlines_backward(mine: Sequence[Segment]) -> Iterator[int]:
                 while at >= 0:
                     yield segment.offset + position + at
                     at = block.rfind(b"\n", 0, at)
+
+
+def _read_at(mine: Sequence[Segment], offset: int, size: int) -> bytes:
+    data = b""
+    for segment in mine:
+        inside = offset + len(data) - segment.offset
+        if len(data) < size and inside >= 0:
+            with segment.path.open("rb") as file:
+                file.seek(inside)
+                data += file.read(size - len(data))
+    return data

@@ -15,6 +15,7 @@ from hai.service.signals import heard, task_topic
 _POLL_SECONDS = 0.05  # while an attempt runs: half of it is the mean delay of a followed line
 _REST_SECONDS = 1.0  # while nothing can be written
 _BATCH_LINES = 500
+_BATCH_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,7 @@ class LogReader:
         reading = _Attempt(self._directory(task, number), number, offsets, query)
         while not self.closing.is_set():
             over = _is_over(task, number)
-            async for item in reading.read(final=over):
+            async for item in reading.read(final=over or not query.follow):
                 yield item
             if over or not query.follow:
                 return
@@ -247,9 +248,11 @@ class _Attempt:
             if wanted and rank not in self._tails:
                 self._tails[rank] = RankTail(self._directory, rank, self._offsets.get(rank, 0))
         lines: list[Line] = []
+        size = 0
         for line in merge(list(self._tails.values()), final=final):
             lines.append(line)
-            if len(lines) >= _BATCH_LINES:
+            size += len(line.data)
+            if len(lines) >= _BATCH_LINES or size >= _BATCH_BYTES:
                 break
         return lines
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hai.client.loglines import compact, redrawn
+
 LINES_KEPT = 100_000
 CHARS_KEPT = 48 * 2**20
+LONGEST_CHARS = 2**20  # a longer line goes on in another one
 SEARCHED_CHARS = 64 * 1024  # of one line
 STEP_CHARS = 2 * 2**20  # searched between two looks at the keyboard
 
@@ -32,6 +35,8 @@ class LogBuffer:
     chars: int = 0
     lines: deque[LogLine] = field(default_factory=deque)
     _attempt: int = 0
+    # by rank: the number of its open line, and how that was drawn
+    _open: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     @property
     def end(self) -> int:
@@ -41,14 +46,37 @@ class LogBuffer:
     def line(self, number: int) -> LogLine:
         return self.lines[number - self.first]
 
-    def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Lines as they come from the server; where an attempt begins, a note says so."""
+    def add(self, lines: Iterable[Mapping[str, Any]]) -> set[int]:
+        """Lines and pieces of lines as they come from the server; where an attempt begins, a note
+        says so. The numbers of those lines that were here already, and went on."""
+        grown = set()
         for line in lines:
             if line["attempt"] != self._attempt:
                 if self._attempt or line["attempt"] > 1:
                     self.note(f"attempt {line['attempt']}")
                 self._attempt = line["attempt"]
-            self._append(LogLine(line["rank"], line["at"], line["text"]))
+                self._open.clear()
+            grown.add(self._piece(line))
+        return {number for number in grown if number is not None and number >= self.first}
+
+    def _piece(self, piece: Mapping[str, Any]) -> int | None:
+        """The number of the line that goes on with it; None if it begins one."""
+        rank = int(piece["rank"])
+        number, drawn = self._open.pop(rank, (-1, ""))
+        goes_on = number >= self.first and len(drawn) < LONGEST_CHARS
+        # A bar that is drawn over and over must not grow: what it was before is forgotten.
+        drawn = compact((drawn if goes_on else "") + piece["text"])
+        line = LogLine(rank, piece["at"], redrawn(drawn))
+        if goes_on:
+            self.chars += len(line.text) - len(self.line(number).text)
+            self.lines[number - self.first] = line
+            self._bound()
+        else:
+            number = self.end
+            self._append(line)
+        if piece.get("open"):
+            self._open[rank] = (number, drawn)
+        return number if goes_on else None
 
     def note(self, text: str) -> None:
         self._append(LogLine(None, "", text))
@@ -56,6 +84,9 @@ class LogBuffer:
     def _append(self, line: LogLine) -> None:
         self.lines.append(line)
         self.chars += len(line.text)
+        self._bound()
+
+    def _bound(self) -> None:
         while len(self.lines) > self.lines_kept or (
             self.chars > self.chars_kept and len(self.lines) > 1
         ):
@@ -84,6 +115,13 @@ class Search:
             chars += len(text) + 20
             self.next += 1
         return self.next < buffer.end
+
+    def again(self, numbers: Iterable[int]) -> None:
+        """Lines that changed are searched once more."""
+        first = min(numbers, default=self.next)
+        if first < self.next:
+            self.next = first
+            del self.hits[bisect_left(self.hits, first) :]
 
     def after(self, number: int) -> int | None:
         """The first hit behind a line; the first of all when there is none."""

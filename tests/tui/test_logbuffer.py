@@ -69,3 +69,30 @@ def test_hits_of_lines_that_are_gone_are_forgotten() -> None:
     buffer.add([line("other")] * 3)
     search.step(buffer)
     assert search.hits == [3, 4]
+
+
+def test_an_open_line_goes_on_in_its_place() -> None:
+    buffer = LogBuffer()
+
+    def piece(text: str, rank: int = 0, **more: Any) -> dict[str, Any]:
+        return {"attempt": 1, "rank": rank, "at": "t", "text": text, **more}
+
+    assert buffer.add([piece("begin"), piece("\r 1%", open=True)]) == set()
+    assert buffer.add([piece("other", rank=1), piece("\r 2%", open=True)]) == {1}
+    assert buffer.add([piece("\r 3%", open=True), piece("\r 4%")]) == {1}
+    assert [line.text for line in buffer.lines] == ["begin", " 4%", "other"]
+    buffer.add([piece("end")])
+    assert [line.text for line in buffer.lines] == ["begin", " 4%", "other", "end"]
+    assert buffer.chars == sum(len(line.text) for line in buffer.lines)
+
+
+def test_a_bar_that_goes_on_for_days_stays_small_and_is_searched_again() -> None:
+    buffer = LogBuffer()
+    search = Search(re.compile("loss=7"))
+    for number in range(10_000):
+        text = f"\rloss={number % 10}"
+        grown = buffer.add([{"attempt": 1, "rank": 0, "at": "t", "text": text, "open": True}])
+        search.again(grown)
+        search.step(buffer)
+        assert search.hits == ([0] if number % 10 == 7 else [])
+    assert (buffer.end, buffer.chars) == (1, len("loss=9"))

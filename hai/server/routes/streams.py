@@ -1,6 +1,7 @@
 """Streams by server-sent events: a task's logs, its states, the ledger."""
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
@@ -94,12 +95,17 @@ def _events(item: Item, states: "_States") -> list[bytes]:
 
 def _line(item: LogLines, index: int) -> LogLine:
     line = item.lines[index]
-    return {
+    view: LogLine = {
         "attempt": item.attempt,
         "rank": line.rank,
         "at": rfc3339(line.at),
         "text": line.text,
     }
+    if line.is_open:
+        view["open"] = True
+    if view["text"].encode() != line.data:
+        view["raw"] = b64encode(line.data).decode()
+    return view
 
 
 def _end(task: Task) -> bytes:

@@ -43,8 +43,18 @@ class LogView(Lines):
         self.refresh()
 
     def add(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        self.buffer.add(lines)
+        grown = self.buffer.add(lines)
+        if grown:
+            self._renew_lines(grown)
         self._grown()
+
+    def _renew_lines(self, numbers: set[int]) -> None:
+        """Lines that were shown went on: they look different, and may match and be taller."""
+        for number in numbers:
+            self._cache.pop(number, None)
+        if self.search is not None:
+            self.search.again(numbers)
+        del self._ends[max(0, min(numbers) - self._ends_first) :]
 
     def note(self, text: str) -> None:
         self.buffer.note(text)

@@ -48,6 +48,22 @@ def test_partial_line_is_written_after_a_silence(tmp_path: Path) -> None:
     assert text_of(tmp_path).count("[") == 1
 
 
+def test_a_bar_that_never_rests_is_written(tmp_path: Path) -> None:
+    """A line that is drawn anew all the time has neither an end nor a silence."""
+    log = writer(tmp_path)
+    fed = iter(range(1_000_000))
+
+    def seen() -> bool:
+        log.feed(b"\r%d%%" % next(fed))
+        return "%" in text_of(tmp_path)
+
+    wait_until(seen, what="the bar")
+    assert log.close(WITHIN_SECONDS)
+    [file] = tmp_path.glob("0.*.log")
+    whole = file.read_bytes()[29:]
+    assert whole == b"".join(b"\r%d%%" % number for number in range(next(fed)))
+
+
 def test_what_is_buffered_is_written_at_close(tmp_path: Path) -> None:
     log = writer(tmp_path)
     for number in range(1000):
@@ -56,6 +72,7 @@ def test_what_is_buffered_is_written_at_close(tmp_path: Path) -> None:
     assert log.close(WITHIN_SECONDS)
     lines = text_of(tmp_path).splitlines()
     assert [line[29:] for line in lines] == [*map(str, range(1000)), "no end"]
+    assert text_of(tmp_path).endswith("no end"), "an end that the program never wrote"
 
 
 def test_disk_that_refuses_is_waited_for_and_named(tmp_path: Path) -> None:

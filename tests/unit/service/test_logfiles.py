@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.service.logfiles import LONGEST_LINE_BYTES, RankTail, merge, segments, tail_position
+from hai.agent.lines import LineStamper
+from hai.service.logfiles import (
+    CHUNK_BYTES,
+    PREFIX_LENGTH,
+    Line,
+    RankTail,
+    merge,
+    segments,
+    tail_position,
+)
 
 STAMP = "[2026-01-02 03:04:05.{:06d}] "
 
@@ -43,23 +52,85 @@ def test_ranks_are_merged_by_time(tmp_path: Path) -> None:
     assert [line.text for line in merge(tails)] == ["a", "b", "c", "d"]
 
 
-def test_an_unfinished_line_waits_until_it_is_complete_or_final(tmp_path: Path) -> None:
-    data = lines("one", "two")
-    write(tmp_path, 0, data[:-4])
+def joined(pieces: list[Line]) -> bytes:
+    return b"".join(piece.data + b"\n" * (not piece.is_open) for piece in pieces)
+
+
+def test_an_unfinished_line_is_handed_out_as_it_stands_each_byte_once(tmp_path: Path) -> None:
+    data = lines("one", "50%\r 51%")
     tail = RankTail(tmp_path, 0)
-    assert [line.text for line in merge([tail])] == ["one"]
-    write(tmp_path, 0, data)
-    assert [line.text for line in merge([tail])] == ["two"]
+    found = []
+    for size in range(len(data) + 1):
+        write(tmp_path, 0, data[:size])
+        found.append(list(merge([tail])))
+    assert joined([line for some in found for line in some]) == b"one\n50%\r 51%\n"
+    assert all(line.at for some in found for line in some)
+    assert joined([line for some in found[:-1] for line in some]) == b"one\n50%\r 51%"
     assert tail.position == len(data)
 
 
-def test_bytes_that_are_no_utf8_and_very_long_lines_come_through(tmp_path: Path) -> None:
-    long = "x" * (LONGEST_LINE_BYTES + 10)
-    write(tmp_path, 0, lines("\N{SNOWMAN}") + b"\xff\xfe\n" + lines(long))
-    snowman, broken, *pieces = read(tmp_path)
-    assert snowman == "\N{SNOWMAN}"
-    assert broken == "\N{REPLACEMENT CHARACTER}" * 2
-    assert "".join(pieces) == long
+def test_a_reader_that_comes_back_within_a_line_goes_on_there(tmp_path: Path) -> None:
+    # Looks like a time prefix, and is the program's.
+    text = "ab" + STAMP.format(9) + "ef"
+    data = lines("one", text)
+    write(tmp_path, 0, data, [len(data) // 3, len(data) // 2])
+    start = len(lines("one")) + PREFIX_LENGTH
+    for position in range(start + 1, len(data)):
+        whole = list(merge([RankTail(tmp_path, 0, position)]))
+        assert joined(whole) == data[position:]
+        assert whole[0].at == pytest.approx(1767323045.000001)
+
+
+@pytest.mark.parametrize("character", ["\N{SNOWMAN}", "\N{GRINNING FACE}", "\xe9", "x"])
+def test_a_long_line_is_cut_between_characters_and_has_one_end(
+    tmp_path: Path, character: str
+) -> None:
+    long = "." + character * (10 * 2**20 // len(character.encode()))
+    write(tmp_path, 0, lines("before", long, "after"))
+    pieces = list(merge([RankTail(tmp_path, 0)]))
+    assert joined(pieces) == f"before\n{long}\nafter\n".encode()
+    assert "".join(piece.text for piece in pieces) == f"before{long}after"
+    assert max(len(piece.data) for piece in pieces) <= 2 * CHUNK_BYTES
+
+
+def test_half_a_character_waits_for_its_rest_or_the_end(tmp_path: Path) -> None:
+    data = lines("\N{GRINNING FACE}")[:-3]
+    write(tmp_path, 0, data)
+    tail = RankTail(tmp_path, 0)
+    assert list(merge([tail])) == []
+    assert joined(list(merge([tail], final=True))) == "\N{GRINNING FACE}".encode()[:2]
+
+
+def test_bytes_that_are_no_utf8_come_through(tmp_path: Path) -> None:
+    write(tmp_path, 0, lines("\N{SNOWMAN}\r") + b"\xff\xfe\xf0\n")
+    snowman, broken = merge([RankTail(tmp_path, 0)])
+    assert snowman.text == "\N{SNOWMAN}\r"
+    assert broken.data == b"\xff\xfe\xf0"
+    assert broken.text == "\N{REPLACEMENT CHARACTER}" * 3
+
+
+@given(
+    chunks=st.lists(st.binary(max_size=9) | st.sampled_from([b"\n", b"\r", b"\xe2", b"\x98\x83"])),
+    breaks=st.lists(st.booleans()),
+)
+def test_whatever_a_program_writes_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], breaks: list[bool]
+) -> None:
+    """The agent's writer and the server's reader together; the reader may change in between."""
+    directory = tmp_path_factory.mktemp("log")
+    stamper, written, found = LineStamper(), b"", []
+    tail = RankTail(directory, 0)
+    for number, chunk in enumerate(chunks):
+        written += stamper.feed(chunk, 1.0) if chunk else b""
+        if number < len(breaks) and breaks[number]:
+            written += stamper.flush()
+            write(directory, 0, written)
+            found += merge([tail])
+            tail = RankTail(directory, 0, tail.position)
+    written += stamper.flush()
+    write(directory, 0, written)
+    found += merge([tail], final=True)
+    assert joined(found) == b"".join(chunks)
 
 
 def test_rotation_while_reading_is_counted_and_reading_goes_on(tmp_path: Path) -> None:
@@ -77,7 +148,7 @@ def test_rotation_while_reading_is_counted_and_reading_goes_on(tmp_path: Path) -
 
 
 @given(
-    texts=st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"))),
+    texts=st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"))),
     cut_seeds=st.lists(st.floats(0, 1), max_size=5),
     resume_at=st.integers(0, 20),
 )
