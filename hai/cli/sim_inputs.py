@@ -45,7 +45,8 @@ def load_trace(file: str) -> Trace:
         with path.open("rb") as stream:
             is_packed = stream.read(2) == _GZIP
         opener = gzip.open if is_packed else open
-        with opener(path, "rt", encoding="utf-8", newline="") as lines:
+        # An odd byte matters only where it is read: there the trace's reader names the line.
+        with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as lines:
             return read_trace(lines)
 
 

@@ -1,6 +1,7 @@
 """Logs under the dashboard's keys."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -91,3 +92,19 @@ async def test_a_flood_of_lines_is_bounded(
         assert len(screen.log_view.buffer.lines) <= 5000
         await driver.press("g")
         await driver.sees("line 15")
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+async def test_a_bar_is_redrawn_in_its_line(drive: Drive, scene: Scene, wraps: bool) -> None:
+    def part(text: str) -> tuple[str, Any]:
+        name, data = log_lines(text)
+        return name, {"lines": [{**one, "open": True} for one in data["lines"]]}
+
+    scene.log = [log_lines("begin"), *(part(f"\r{n:3d}% loss={n}") for n in range(80))]
+    async with drive("logs 102", size=(80, 24)) as driver:
+        if wraps:
+            await driver.press("w")
+        await driver.sees("[0] begin", "[0]  79% loss=79", "end: the task is running")
+        assert "78%" not in driver.text
+        await driver.press("/", *"loss=7", "enter")
+        await driver.sees("1 matching")

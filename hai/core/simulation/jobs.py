@@ -38,6 +38,15 @@ class Trace:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
+def check_text(text: str, name: str, line: int) -> None:
+    """Raises InvalidInput if a field that is read holds bytes that are no text (as surrogates)."""
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidInput(
+            f"line {line}: {name} is {text!r}, and must be text in UTF-8",
+            hint="correct the line or take it out",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which jobs of a trace are simulated, and the pool that they run on.

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 
-from hai.core.simulation.jobs import Job, Trace, in_order
+from hai.core.simulation.jobs import Job, Trace, check_text, in_order
 from hai.core.simulation.sacct import read_sacct
 from hai.core.types import Priority
 from hai.errors import InvalidInput
@@ -40,6 +40,8 @@ def read_trace(lines: Iterable[str]) -> Trace:
     head = next(rest, "").lstrip("\ufeff").rstrip("\r\n")
     if not head.strip():
         raise InvalidInput("the trace is empty", hint=_FORMATS)
+    if "\0" in head or head.startswith("\udcff\udcfe"):
+        raise InvalidInput("the trace is no text in UTF-8", hint=_FORMATS)
     if "|" in head:
         return read_sacct(head, rest)
     return Trace(in_order(_rows(chain([head], rest))))
@@ -82,7 +84,9 @@ class _Row:
         self._line = line
 
     def text(self, name: str) -> str:
-        return self._fields.get(name, "").strip()
+        text = self._fields.get(name, "").strip()
+        check_text(text, name, self._line)
+        return text
 
     def seconds(self, name: str) -> float:
         """A time of the row, which must be there."""

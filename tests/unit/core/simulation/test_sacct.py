@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.core.simulation.sacct import NEVER_RAN, NOT_OVER, STEPS
+from hai.core.simulation.sacct import NEVER_RAN, NOT_OVER, REPEATED, STEPS
 from hai.core.simulation.trace_rows import read_trace
 from hai.core.types import Priority
 from hai.errors import InvalidInput
@@ -75,3 +75,56 @@ def test_what_is_wrong_is_told_with_its_line(head: str, row: str, words: str) ->
         read_trace([head + "\n", row + "\n"])
     assert words in caught.value.message
     assert "sacct" in caught.value.hint
+
+
+SHORT = "JobID|Submit|Start|End|ElapsedRaw|NNodes|State"
+
+
+def test_offsets_of_times_count() -> None:
+    """The clocks change on this day: an hour by the wall is not an hour."""
+    rows = (
+        "1|2026-03-29T01:30:00+0100|2026-03-29T01:30:00+0100|2026-03-29T03:30:00+0200||1|COMPLETED",
+        "2|2026-03-29T03:00:00+02:00|2026-03-29T03:00:00+0200|2026-03-29T02:30:00Z||1|COMPLETED",
+        "3|2026-03-28 21:30:00 -0330|2026-03-28T21:30:00 -0330|2026-03-29T01:00:01Z|1|1|COMPLETED",
+    )
+    jobs = read_trace([SHORT + "\n", *(row + "\n" for row in rows)]).jobs
+    found = {job.id: (job.submit_s, job.duration_s) for job in jobs}
+    assert found == {"1": (0, 3600), "2": (1800, 5400), "3": (1800, 1)}
+
+
+def test_a_job_in_two_dumps_counts_once() -> None:
+    running = "7|2026-01-31T23:00:00|2026-01-31T23:00:00|Unknown|3600|2|RUNNING\n"
+    over = "7|2026-01-31T23:00:00|2026-01-31T23:00:00|2026-02-01T01:00:00|7200|2|COMPLETED\n"
+    reused = "7|2026-02-20T00:00:00|2026-02-20T00:00:00|2026-02-20T00:00:09|9|1|COMPLETED\n"
+    head = SHORT + "\n"
+    for lines in ([head, running, head, over, reused], [head, over, reused, head, running, over]):
+        trace = read_trace(lines)
+        assert [(job.duration_s, job.nodes) for job in trace.jobs] == [(7200, 2), (9, 1)]
+        assert trace.left_out == {REPEATED: len(lines) - lines.count(head) - 2}
+
+
+def test_a_requeued_run_that_has_ended_is_over() -> None:
+    first = "8|2026-01-01T00:00:00|2026-01-01T00:00:00|2026-01-01T00:01:00|60|1|REQUEUED\n"
+    second = "8|2026-01-01T00:01:00|2026-01-01T00:05:00|2026-01-01T00:06:40|100|1|COMPLETED\n"
+    waits = "9|2026-01-01T00:01:00|Unknown|Unknown|0|1|REQUEUED\n"
+    trace = read_trace([SHORT + "\n", first, second, waits])
+    assert [(job.submit_s, job.duration_s) for job in trace.jobs] == [(0, 60), (60, 100)]
+    assert trace.left_out == {NOT_OVER: 1}
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("JobID|Submit|Elapsed|NNodes|Comment", "1|5|1:00|1|caf\udce9"),
+        ("job_id,submit_time_s,duration_s,nodes,note", "1,5,60,1,caf\udce9"),
+    ],
+)
+def test_an_odd_byte_matters_only_where_it_is_read(head: str, row: str) -> None:
+    (job,) = read_trace([head + "\n", row + "\n"]).jobs
+    assert job.duration_s == 60
+    if "|" in head:
+        head, row = f"{head}|User", f"{row}|m\udcfcller"
+    else:
+        head, row = f"{head},user", f"{row},m\udcfcller"
+    with pytest.raises(InvalidInput, match=r"line 2: (?i:user) is .*UTF-8"):
+        read_trace([head + "\n", row + "\n"])
