@@ -9,13 +9,17 @@ The part of git's language that is understood, one rule per line, the last that 
     !rule       not excluded after all
     # text      a comment;  \\#, \\!  a literal first character
 
-What lies in an excluded directory can not be taken back by `!`. Ignore files in subdirectories
-have no effect, and blanks at the end of a line are dropped.
+What lies in an excluded directory cannot be taken back by `!`. Ignore files in subdirectories
+have no effect. As for git, names are bytes, `\\ ` at the end of a line is a blank, and a byte order
+mark or a carriage return before the line end is nothing.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+
+from haiworkspace.globs import NoMatch, expression
 
 FILE_NAMES = (".hfignore", ".haiignore")  # read in this order
 # The workspace's own records: never sent, whatever the rules say.
@@ -24,13 +28,14 @@ DEFAULTS = (
     *(".git", ".hg", ".svn", ".idea", ".vscode", ".venv", "__pycache__", ".ipynb_checkpoints"),
     *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".DS_Store", ".*.haipart"),
 )
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of an ignore file; `source` says which, for people."""
 
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[bytes]
     source: str
     takes_back: bool
     directories_only: bool
@@ -49,88 +54,51 @@ class Rules:
         """
         if path.split("/", 1)[0] in PRIVATE:
             return "the workspace's own"
+        name = path.encode("utf-8", "surrogateescape")
         for rule in reversed(self.rules):
-            if (is_directory or not rule.directories_only) and rule.pattern.fullmatch(path):
+            if (is_directory or not rule.directories_only) and rule.pattern.fullmatch(name):
                 return "" if rule.takes_back else rule.source
         return ""
 
 
 def default_rules() -> tuple[Rule, ...]:
     """The rules that hold everywhere; `!name` in an ignore file takes one back."""
-    return parse_rules(DEFAULTS, "default")
+    return tuple(_rules((name.encode(), f"default: {name}") for name in DEFAULTS))
 
 
-def parse_rules(lines: Iterable[str], name: str) -> tuple[Rule, ...]:
-    """The rules in the lines of the file `name`; lines without a rule are skipped."""
-    rules = []
-    for number, line in enumerate(lines, 1):
-        source = f"{name}: {line.strip()}" if name == "default" else f"{name}:{number}"
-        rule = _parse(line.rstrip(), source)
-        if rule:
-            rules.append(rule)
-    return tuple(rules)
+def parse_rules(data: bytes, name: str) -> tuple[Rule, ...]:
+    """The rules in the bytes of the file `name`; lines without a rule are skipped."""
+    lines = data.removeprefix(_BOM).split(b"\n")
+    return tuple(_rules((line, f"{name}:{number}") for number, line in enumerate(lines, 1)))
 
 
-def _parse(line: str, source: str) -> Rule | None:
-    if not line or line.startswith("#"):
+def _rules(lines: Iterable[tuple[bytes, str]]) -> Iterator[Rule]:
+    for line, source in lines:
+        with suppress(NoMatch):
+            rule = _parse(_trimmed(line.removesuffix(b"\r")), source)
+            if rule:
+                yield rule
+
+
+def _parse(line: bytes, source: str) -> Rule | None:
+    if line.startswith(b"#"):
         return None
-    takes_back = line.startswith("!")
-    if takes_back or line.startswith(("\\#", "\\!")):
-        line = line[1:]
-    directories_only = line.endswith("/")
-    body = line.rstrip("/")
-    is_anchored = "/" in body
-    body = body.lstrip("/")
+    takes_back = line.startswith(b"!")
+    body = line.removeprefix(b"!")
+    directories_only = body.endswith(b"/")
+    body = body.removesuffix(b"/")
+    is_anchored = b"/" in body
+    body = body.removeprefix(b"/")
     if not body:
         return None
-    expression = _expression(body)
+    made = expression(body)
     if not is_anchored:
-        expression = f"(?:.*/)?{expression}"
-    return Rule(re.compile(expression, re.DOTALL), source, takes_back, directories_only)
+        made = b"(?:.*/)?" + made
+    return Rule(re.compile(made, re.DOTALL), source, takes_back, directories_only)
 
 
-def _expression(glob: str) -> str:
-    """The regular expression of an anchored pattern."""
-    parts = glob.split("/")
-    text = ""
-    for index, part in enumerate(parts):
-        is_last = index == len(parts) - 1
-        if part == "**":
-            text += ".+" if is_last else "(?:.*/)?"
-        else:
-            text += _name_expression(part) + ("" if is_last else "/")
-    return text
-
-
-def _name_expression(glob: str) -> str:
-    text, at = "", 0
-    while at < len(glob):
-        char = glob[at]
-        at += 1
-        if char == "*":
-            text += "[^/]*"
-        elif char == "?":
-            text += "[^/]"
-        elif char == "\\" and at < len(glob):
-            text += re.escape(glob[at])
-            at += 1
-        elif char == "[" and (end := glob.find("]", at + 1)) > 0:
-            text += _set_expression(glob[at:end])
-            at = end + 1
-        else:
-            text += re.escape(char)
-    return text
-
-
-def _set_expression(body: str) -> str:
-    """[a-z] or [!a-z]; a range that runs backwards matches nothing."""
-    negated = body[:1] in ("!", "^")
-    body = body[1:] if negated else body
-    inside = body.replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
-    inside = inside.replace("]", "\\]").replace("&", "\\&").replace("~", "\\~").replace("|", "\\|")
-    expression = f"(?!/)[{'^' if negated else ''}{inside}]"
-    try:
-        re.compile(expression)
-    except re.error:
-        return "(?!)"
-    return expression
+def _trimmed(line: bytes) -> bytes:
+    """Without the blanks at its end; an escaped one is none of them."""
+    bare = line.rstrip(b" ")
+    escapes = len(bare) - len(bare.rstrip(b"\\"))
+    return line[: len(bare) + escapes % 2]

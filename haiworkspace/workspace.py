@@ -148,8 +148,7 @@ def read_rules(local: Path, *, use_files: bool) -> Rules:
     rules = default_rules()
     for name in FILE_NAMES if use_files else ():
         if (local / name).is_file():
-            text = (local / name).read_text(encoding="utf-8", errors="surrogateescape")
-            rules += parse_rules(text.splitlines(), name)
+            rules += parse_rules((local / name).read_bytes(), name)
     return Rules(rules)
 
 

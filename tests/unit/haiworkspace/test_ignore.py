@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haiworkspace.ignore import Rules, default_rules, parse_rules
@@ -14,7 +14,7 @@ from haiworkspace.ignore import Rules, default_rules, parse_rules
 
 def excluded(rule_lines: str, path: str) -> bool:
     """Is `path` kept out, by itself or through a directory above it? 'a/' is a directory."""
-    rules = Rules(parse_rules(rule_lines.split("\n"), "x"))
+    rules = Rules(parse_rules(rule_lines.encode(), "x"))
     parts = path.rstrip("/").split("/")
     for count in range(1, len(parts) + 1):
         is_directory = count < len(parts) or path.endswith("/")
@@ -64,7 +64,7 @@ CASES = [
     ("", "a", False),
     ("/", "a", False),
     ("a.c", "abc", False),
-    ("[", "[", True),
+    ("[", "[", False),
 ]
 
 
@@ -73,25 +73,89 @@ def test_rules(rules: str, path: str, expected: bool) -> None:
     assert excluded(rules, path) is expected
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-@pytest.mark.parametrize("rules", sorted({rules for rules, path, _ in CASES if rules != "["}))
-def test_the_same_as_git(tmp_path: Path, rules: str) -> None:
-    git = ["git", "-C", str(tmp_path)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    (tmp_path / ".gitignore").write_text(rules + "\n")
-    paths = [path for _, path, _ in CASES if path != "!x" and not path.endswith("/")]
-    names = "".join(f"{path}\0" for path in paths)
+ODD_FILES = [
+    *sorted({rules for rules, _, _ in CASES}),
+    "\ufeffdata\n*.pt",
+    "\ufeff# comment\r\ndata\r\n!a\r\n",
+    "a\rb\ndata",
+    "data\r",
+    "data\r\r\nm",
+    "a\x0bb\n\x0cdata\n\u2028m",
+    "data\t",
+    " data",
+    "a b\\ ",
+    "a b\\\\ ",
+    "data \t ",
+    "a /",
+    "a//\nb/",
+    "foo/**/",
+    "a/**/\n!a/b/",
+    "*\n!*/\n!*.py",
+    "*\n!a/",
+    "a/*\n!a/b/\na/b/*\n!a/b/c",
+    "**/b/**",
+    "/**",
+    "**\n!a",
+    "a**b\n***",
+    "[[:digit:]]*\n[[:alpha:]].py",
+    "[[:upper:]_]",
+    "[[a]",
+    "m[!a-z].py",
+    "m[^0-9].py",
+    "[]a]",
+    "[a-",
+    "data\\",
+    "\\data\n\\*.pt",
+    "\\!x\n!!x\n\\#\n# x",
+    "!data\n!!data",
+    "./a\n../b\na/./b",
+    "caf\u00e9\n\u96ea*",
+]
+PATHS = sorted(
+    {path.rstrip("/") for _, path, _ in CASES if path != "!x"}
+    | {"a/b/c", "foo/x", "foo/x/y", "a/x.py", "x.py", "1x", "A", "_", "[", "[[a]", "]", "\\data"}
+    | {" data", "data\t", "a b ", "a\rb", "data\r", "*.pt", "caf\u00e9", "\u96eax", "#", "a ", "ab"}
+)
+has_git = pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("git")
+    subprocess.run(["git", "-C", str(folder), "init", "-q"], check=True)
+    return folder
+
+
+def excluded_by_git(repository: Path, rules: str) -> set[str]:
+    (repository / ".gitignore").write_bytes(rules.encode())
     done = subprocess.run(
-        [*git, "check-ignore", "-z", "--no-index", "--stdin"],
-        input=names,
+        ["git", "-C", str(repository), "check-ignore", "-z", "--no-index", "--stdin"],
+        input="".join(f"{path}\0" for path in PATHS).encode(),
         capture_output=True,
-        text=True,
         check=False,
     )
-    theirs = set(done.stdout.split("\0"))
-    assert {path: excluded(rules, path) for path in paths} == {
-        path: path in theirs for path in paths
-    }
+    assert done.returncode in (0, 1), done.stderr
+    return set(done.stdout.decode().split("\0")) - {""}
+
+
+@has_git
+@pytest.mark.parametrize("rules", ODD_FILES)
+def test_the_same_as_git(repository: Path, rules: str) -> None:
+    assert {path for path in PATHS if excluded(rules, path)} == excluded_by_git(repository, rules)
+
+
+@has_git
+@given(
+    st.lists(
+        st.text(alphabet="ab*?[]!^-\\/.# \r", max_size=7).filter(lambda line: "\0" not in line),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_the_same_as_git_whatever_is_written(repository: Path, lines: list[str]) -> None:
+    rules = "\n".join(lines)
+    assert {path for path in PATHS if excluded(rules, path)} == excluded_by_git(repository, rules)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +174,13 @@ def test_defaults_and_their_reasons(path: str, reason: str) -> None:
 
 
 def test_a_rule_of_the_user_takes_a_default_back_and_is_named() -> None:
-    rules = Rules(default_rules() + parse_rules(["", "!.vscode", "*.bin"], ".haiignore"))
+    rules = Rules(default_rules() + parse_rules(b"\n!.vscode\n*.bin", ".haiignore"))
     assert rules.why_excluded(".vscode", is_directory=True) == ""
     assert rules.why_excluded("x.bin", is_directory=False) == ".haiignore:3"
 
 
 @given(st.text(alphabet="ab*?[]!^-\\/.#&|~ ", max_size=12), st.text("ab/.", max_size=8))
 def test_any_line_is_a_rule_or_none(line: str, path: str) -> None:
-    for rule in parse_rules([line], "x"):
+    for rule in parse_rules(line.encode(), "x"):
         assert isinstance(rule.pattern, re.Pattern)
-        rule.pattern.fullmatch(path)
+        rule.pattern.fullmatch(path.encode())
