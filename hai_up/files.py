@@ -1,40 +1,18 @@
 """Small files that hold the platform's facts: whole or not there, never world-readable."""
 
-import errno
 import os
-import secrets
 from pathlib import Path
 
 from hai.errors import HaiError, PlatformError
-
-_NO_WRITING = (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
+from hai.files import NO_WRITING, write_whole
 
 
 def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Replace `path` atomically; its folder must exist."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_whole(path, text, mode=mode, sync=True)
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise os_error(f"can not write {path}", error) from error
-
-
-def open_lock(path: Path, flags: int = 0) -> int:
-    """A handle to lock by; the file is made if need be, and can be read-only. Raises OSError."""
-    common = os.O_CLOEXEC | flags
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | common, 0o600)
-    except OSError as error:
-        if error.errno not in _NO_WRITING:
-            raise
-    return os.open(path, os.O_RDONLY | common)
+        raise os_error(f"cannot write {path}", error) from error
 
 
 def remove_stale(path: Path) -> None:
@@ -42,7 +20,7 @@ def remove_stale(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno not in _NO_WRITING:
+        if error.errno not in NO_WRITING:
             raise os_error(f"can not remove {path}", error) from error
 
 

@@ -29,8 +29,8 @@ from typing import Literal
 from urllib.parse import quote
 
 from hai.errors import PlatformError
+from hai.files import open_lock
 from hai_up.account import Account, account_for
-from hai_up.files import open_lock
 from hai_up.postgres_binaries import Binaries, find_binaries
 from hai_up.postgres_files import (
     FORGETFUL,
@@ -253,7 +253,7 @@ class EmbeddedPostgres:
         """One process at a time starts or stops the server."""
         self._make_home()
         try:
-            handle = open_lock(self.home / "lock", os.O_NOFOLLOW)
+            handle = open_lock(self.home / "lock")
         except OSError as error:
             raise PlatformError(
                 f"the data folder {self.home} can not be used: {error.strerror}",

@@ -8,6 +8,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from hai.files import write_whole
+
 SOCKET = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 _PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)  # needs no quoting anywhere
@@ -62,10 +64,7 @@ def try_lock(handle: int) -> bool:
 
 def write(path: Path, text: str) -> None:
     """Replace a file that every account may read, whole or not at all."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, "utf-8")
-    fresh.chmod(0o644)
-    fresh.replace(path)
+    write_whole(path, text, mode=0o644)
 
 
 def copy_for_everybody(install: Path, copy: Path) -> None:

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hai.errors import Conflict, PlatformError
-from hai_up.files import open_lock, os_error, read_text, write_private
+from hai.files import open_lock
+from hai_up.files import os_error, read_text, write_private
 from hai_up.layout import Layout
 
 LOG_BYTES = 16 * 2**20

@@ -59,7 +59,7 @@ def write_profile(
             backup = os.fspath(kept)
             say(f"your profile for {old.get('url') or 'another server'} is kept as {kept}")
     except OSError as error:
-        raise os_error(f"can not write {path}", error) from error
+        raise os_error(f"cannot write {path}", error) from error
     write_private(path, yaml.safe_dump(values, sort_keys=False))
     return backup
 

@@ -8,16 +8,15 @@ There is no catalogue that could go stale: the directories are the index. A root
 """
 
 import difflib
-import fcntl
 import json
 import os
 import pwd
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hai import files
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
 from haienv.model import Environment, environment_from, parse_reference
 
@@ -108,14 +107,13 @@ class Index:
         """Waits for the only right to make, change or remove one's own environments."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
+            lock = files.open_lock(self.root / ".lock", owners=files.trusted_owners())
         except OSError as error:
             raise Denied(
-                f"can not write in {self.root}: {error.strerror}",
+                f"cannot write in {self.root}: {error.strerror}",
                 hint="set HAIENV_PATH to a folder of your own on the shared file system",
             ) from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.held(lock):
             yield
 
 
@@ -141,14 +139,7 @@ def write(environment: Environment) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Puts `text` in `path` atomically, readable by all as the umask allows."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
-    umask = os.umask(0)
-    os.umask(umask)
-    Path(file.name).chmod(0o666 & ~umask)
-    Path(file.name).replace(path)
+    files.write_whole(path, text, mode=None)
 
 
 def _listing(folder: Path) -> list[Path]:

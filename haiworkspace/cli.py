@@ -227,10 +227,11 @@ def _lines(plan: Plan) -> list[str]:
 
 def _summary(plan: Plan, verb: str, remote: Path, *, dry_run: bool) -> str:
     copied, removed = len(plan.copied), len(plan.removed)
-    left = len(plan.changes) - copied - removed
+    left = len(plan.changes) - copied - removed - len(plan.modes)
     be = "to be " if dry_run else ""
     parts = [f"{copied} file{'' if copied == 1 else 's'} {be}{verb}"]
     parts += [f"{removed} {be}removed"] if removed else []
+    parts += [f"{len(plan.modes)} with new permissions"] if plan.modes else []
     parts += [f"{left} left different"] if left else []
     return f"{', '.join(parts)}, {len(plan.excluded)} excluded ({remote})"
 

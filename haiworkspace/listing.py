@@ -3,12 +3,13 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from haiworkspace.ignore import Rules
-from haiworkspace.plan import Entry
+from haiworkspace.plan import Entry, parents
 
 CHUNK_BYTES = 1 << 20
 Stamp = tuple[int, int, int]  # size, mtime and ctime in ns: while they stay, so does the content
@@ -33,10 +34,12 @@ class Digests:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files and links below a directory, and what was left out with the reason."""
+    """The files and links below a directory, the modes of the directories that hold them, and what
+    was left out with the reason."""
 
     entries: Mapping[str, Entry]
     excluded: Mapping[str, str]
+    directories: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
@@ -57,7 +60,21 @@ def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
             entries[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
         else:
             excluded[name] = "neither a file, a link nor a directory"
-    return Tree(entries, excluded)
+    names = dict.fromkeys(name for path in entries for name in parents(path))
+    return Tree(entries, excluded, _modes(root, names))
+
+
+def _modes(root: Path, names: Iterable[str]) -> dict[str, int]:
+    found = {}
+    for name in names:
+        with suppress(FileNotFoundError):
+            found[name] = directory_mode(root / name)
+    return found
+
+
+def directory_mode(path: Path) -> int:
+    """Its permissions, as they are kept: its owner may always do all."""
+    return stat.S_IMODE(path.lstat().st_mode) & 0o777 | 0o700
 
 
 def _walk(

@@ -2,7 +2,7 @@
 how both were when they last agreed. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -50,6 +50,9 @@ class Plan:
     excluded: Mapping[str, str]
     copied: Sequence[str] = ()
     removed: Sequence[str] = ()
+    # by path: what of the target stands where it goes and was not touched since they agreed
+    in_the_way: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    modes: Mapping[str, int] = field(default_factory=dict)  # of directories, to be set there
 
     @property
     def is_same(self) -> bool:
@@ -69,9 +72,32 @@ def compare(
         kind = _kind(source.get(path), target.get(path), base.get(path))
         if kind:
             changes[path] = kind
-    for path in _blocked(source, target):
-        changes[path] = Change.CONFLICT
-    return Plan(changes, excluded or {})
+    in_the_way = {}
+    for path, blockers in _blocked(source, target):
+        if changes[path] is Change.TARGET_CHANGED:
+            continue  # the target made a file a directory, or the other way round: its own change
+        if all(changes.get(one) is Change.REMOVED for one in blockers):
+            in_the_way[path] = blockers
+        else:
+            changes[path] = Change.CONFLICT
+    return Plan(changes, excluded or {}, in_the_way=in_the_way)
+
+
+def changed_modes(
+    source: Mapping[str, int], target: Mapping[str, int], base: Mapping[str, int]
+) -> dict[str, int]:
+    """The modes of directories that the target is to take over.
+
+    Those that the source changed since they agreed; where nothing is known of that, those that
+    close a directory further.
+    """
+    found = {}
+    for name in sorted({*source} & {*target}):
+        mode, there = source[name], target[name]
+        is_news = base[name] != mode if name in base else mode & ~there == 0
+        if mode != there and is_news:
+            found[name] = mode
+    return found
 
 
 def _kind(source: Entry | None, target: Entry | None, base: Entry | None) -> Change | None:
@@ -92,12 +118,17 @@ def _kind_of_missing(target: Entry | None, base: Entry | None) -> Change:
     return Change.REMOVED if base.is_same(target) else Change.CONFLICT
 
 
-def _blocked(source: Listing, target: Listing) -> Iterable[str]:
-    """Paths of `source` where the target has a directory, or a file in place of a directory."""
-    directories = {parent for path in target for parent in parents(path)}
+def _blocked(source: Listing, target: Listing) -> Iterable[tuple[str, list[str]]]:
+    """Paths of `source` where the target has a directory, or a file in place of a directory; with
+    the files of the target that make it so."""
+    inside: dict[str, list[str]] = {}
+    for path in target:
+        for parent in parents(path):
+            inside.setdefault(parent, []).append(path)
     for path in source:
-        if path in directories or any(parent in target for parent in parents(path)):
-            yield path
+        blockers = inside.get(path) or [parent for parent in parents(path) if parent in target]
+        if blockers:
+            yield path, blockers
 
 
 def parents(path: str) -> list[str]:

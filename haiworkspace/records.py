@@ -6,18 +6,17 @@
 .hai/workspace.lock   held during a transfer
 """
 
-import fcntl
 import getpass
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hai import files
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
 from haiworkspace.listing import Stamp
 from haiworkspace.plan import Entry
@@ -46,22 +45,30 @@ class SyncState:
     remote_digests: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
     pushed_at: str | None = None  # RFC 3339
     pulled_at: str | None = None
+    directories: Mapping[str, int] = field(default_factory=dict)  # modes when they agreed
 
 
 def default_remote(name: str, variables: Mapping[str, str] = os.environ) -> Path:
-    """$HAI_WORKSPACE_ROOT/<user>/workspaces/<name>. Raises InvalidInput if that is not set."""
+    """The workspace `name` among `workspaces_of_user`. Raises InvalidInput if there is no root."""
     return workspaces_of_user(variables) / name
 
 
 def workspaces_of_user(variables: Mapping[str, str] = os.environ) -> Path:
-    """The folder of all of this user's workspaces. Raises InvalidInput if there is no root."""
+    """The folder of all of this user's workspaces: $HAI_WORKSPACE_ROOT/<user>/workspaces, else
+    below $SHARED_FS_ROOT/hai-platform/workspace/<user>, where the platform keeps a folder for each
+    user. Raises InvalidInput if there is no root."""
+    user = getpass.getuser()
     root = variables.get("HAI_WORKSPACE_ROOT", "")
-    if not root.startswith("/"):
-        raise InvalidInput(
-            "HAI_WORKSPACE_ROOT does not name a folder on the shared file system",
-            hint="set it to an absolute path, or give one: haiworkspace init NAME --remote DIR",
-        )
-    return Path(root) / getpass.getuser() / "workspaces"
+    if root.startswith("/"):
+        return Path(root) / user / "workspaces"
+    shared = variables.get("SHARED_FS_ROOT", "")
+    own = Path(shared) / "hai-platform" / "workspace" / user
+    if not root and shared.startswith("/") and own.is_dir():
+        return own / "workspaces"
+    raise InvalidInput(
+        "HAI_WORKSPACE_ROOT does not name a folder on the shared file system",
+        hint="set it to an absolute path, or give one: haiworkspace init NAME --remote DIR",
+    )
 
 
 def check_name(name: str) -> str:
@@ -97,20 +104,31 @@ def write_workspace(workspace: Workspace) -> Path:
         "remote": str(workspace.remote),
         "provider": "dir",
     }
-    path = workspace.local / FOLDER / "workspace.yml"
-    path.parent.mkdir(exist_ok=True)
-    _replace(path, yaml.safe_dump(document, sort_keys=False))
-    return path
+    _keep(workspace.local, "workspace.yml", yaml.safe_dump(document, sort_keys=False))
+    return workspace.local / FOLDER / "workspace.yml"
 
 
 def find_workspace(directory: Path) -> Workspace:
-    """The workspace that holds `directory`. Raises NotFound; InvalidInput for a bad file."""
+    """The workspace that holds `directory`. Raises NotFound; InvalidInput for a bad file; Denied
+    for one that somebody else wrote: it would send our files wherever it says."""
     start = directory.resolve()
     for folder in (start, *start.parents):
         for place in (Path(FOLDER) / "workspace.yml", _OLD_FILE):
             if (folder / place).is_file():
+                _check_trusted(folder, place)
                 return _read_workspace(folder, folder / place)
     raise NotFound(f"{start} is in no workspace", hint="haiworkspace init NAME makes it one")
+
+
+def _check_trusted(folder: Path, place: Path) -> None:
+    for path in (folder / place.parent, folder / place):
+        try:
+            files.check_trusted(path)
+        except PermissionError as error:
+            raise Denied(
+                f"{path} is not followed: {error.strerror}",
+                hint="haiworkspace init NAME in your own directory makes a workspace of yours",
+            ) from error
 
 
 def _read_workspace(folder: Path, path: Path) -> Workspace:
@@ -146,6 +164,7 @@ def read_state(workspace: Workspace) -> SyncState:
             remote_digests=_digests(document["remote_digests"]),
             pushed_at=document["pushed_at"],
             pulled_at=document["pulled_at"],
+            directories={name: int(m) for name, m in document.get("directories", {}).items()},
         )
     except FileNotFoundError:
         return SyncState()
@@ -170,11 +189,12 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
         "remote": str(workspace.remote),
         "pushed_at": state.pushed_at,
         "pulled_at": state.pulled_at,
+        "directories": state.directories,
         "base": {name: asdict(entry) for name, entry in state.base.items()},
         "local_digests": state.local_digests,
         "remote_digests": state.remote_digests,
     }
-    _replace(workspace.local / FOLDER / "sync.json", json.dumps(document))
+    _keep(workspace.local, "sync.json", json.dumps(document), mode=0o600)
 
 
 def write_origin(workspace: Workspace, pushed_at: str) -> None:
@@ -185,7 +205,7 @@ def write_origin(workspace: Workspace, pushed_at: str) -> None:
         "local": f"{os.uname().nodename}:{workspace.local}",
         "pushed_at": pushed_at,
     }
-    _replace(workspace.remote / FOLDER / "origin.json", json.dumps(document, indent=2) + "\n")
+    _keep(workspace.remote, "origin.json", json.dumps(document, indent=2) + "\n")
 
 
 def read_origin(remote: Path) -> dict[str, Any] | None:
@@ -198,29 +218,29 @@ def read_origin(remote: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Waits for the only right to transfer into `folder`, which is made if need be.
+def locked(folder: Path, mode: int = 0o777) -> Iterator[None]:
+    """Waits for the only right to transfer into `folder`, which is made if need be (with `mode`,
+    as the umask allows).
 
-    Raises Denied if it can not be written.
+    Raises Denied if it cannot be written, or if its records are links to somewhere else.
     """
     try:
-        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        lock = (folder / FOLDER / "workspace.lock").open("w")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode, exist_ok=True)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        owners = files.trusted_owners() | {folder.stat().st_uid}
+        with files.opened_folder(folder / FOLDER) as records:
+            lock = files.open_lock("workspace.lock", folder=records, owners=owners)
     except OSError as error:
         raise Denied(
-            f"can not write in {folder}: {error.strerror}",
+            f"cannot write in {folder}: {error.strerror}",
             hint="init the workspace with --remote, a folder of your own",
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with files.held(lock):
         yield
 
 
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+def _keep(folder: Path, name: str, text: str, mode: int = 0o644) -> None:
+    (folder / FOLDER).mkdir(exist_ok=True)
+    with files.opened_folder(folder / FOLDER) as records:
+        files.write_whole(name, text, mode=mode, folder=records)

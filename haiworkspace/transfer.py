@@ -6,36 +6,64 @@ the target (say, data -> /etc) can not make us write somewhere else.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hai.errors import Conflict
-from haiworkspace.listing import CHUNK_BYTES
+from haiworkspace.listing import CHUNK_BYTES, directory_mode
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy(source: Path, target: Path, paths: Iterable[str], *, clear: bool) -> None:
-    """Copies `paths` with their permissions and times of change.
+    """Copies `paths` with their permissions and times of change; a directory that is made has
+    those of its source.
 
     With `clear`, a file or link of the target that stands where a directory must be is removed,
     and so is an empty directory where a file must be. Raises Conflict, naming the path, where
     something is still in the way.
     """
-    for path in paths:
-        with _opened(source, path, create=False) as (folder, name):
-            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            with _opened(target, path, create=True, clear=clear) as (into, _):
-                if clear:
-                    _remove_empty(into, name)
-                try:
-                    if stat.S_ISLNK(status.st_mode):
-                        _copy_link(folder, into, name)
-                    else:
-                        _copy_file(folder, into, name)
-                except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-                    raise _in_the_way(target / path) from error
+    made: dict[str, int] = {}
+    try:
+        for path in paths:
+            _copy_one(_Modes(source, made), target, path, clear=clear)
+    finally:  # also of what was made before a full disk
+        set_modes(target, made)
+
+
+def _copy_one(modes: "_Modes", target: Path, path: str, *, clear: bool) -> None:
+    with _opened(modes.source, path, create=False) as (folder, name):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        with _opened(target, path, modes=modes, create=True, clear=clear) as (into, _):
+            if clear:
+                _remove_empty(into, name)
+            try:
+                if stat.S_ISLNK(status.st_mode):
+                    _copy_link(folder, into, name)
+                else:
+                    _copy_file(folder, into, name)
+            except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+                raise _in_the_way(target / path) from error
+
+
+def set_modes(target: Path, modes: Mapping[str, int]) -> None:
+    """Gives directories below `target` these modes, the innermost ones first."""
+    for name in sorted(modes, key=lambda one: one.count("/"), reverse=True):
+        with _opened(target, f"{name}/.", create=False) as (folder, _):
+            os.fchmod(folder, modes[name])
+
+
+@dataclass(frozen=True, slots=True)
+class _Modes:
+    """The modes that directories have in `source`; `made` are those to be set when all is done."""
+
+    source: Path
+    made: dict[str, int]
+
+    def note(self, name: str) -> None:
+        self.made[name] = directory_mode(self.source / name)
 
 
 def remove(target: Path, paths: Iterable[str]) -> None:
@@ -52,7 +80,7 @@ def remove(target: Path, paths: Iterable[str]) -> None:
 
 @contextmanager
 def _opened(
-    root: Path, path: str, *, create: bool, clear: bool = False
+    root: Path, path: str, *, create: bool, clear: bool = False, modes: _Modes | None = None
 ) -> Iterator[tuple[int, str]]:
     """The open directory that holds `path` below `root`, and the last name of `path`."""
     *folders, name = path.split("/")
@@ -63,7 +91,9 @@ def _opened(
     try:
         for index, part in enumerate(folders):
             try:
-                inner = _enter(folder, part, create=create, clear=clear)
+                if create and modes:
+                    _make(folder, part, "/".join(folders[: index + 1]), modes, clear=clear)
+                inner = os.open(part, _DIRECTORY, dir_fd=folder)
             except (NotADirectoryError, OSError) as error:
                 if create and isinstance(error, NotADirectoryError):
                     raise _in_the_way(root.joinpath(*folders[: index + 1])) from error
@@ -75,14 +105,16 @@ def _opened(
         os.close(folder)
 
 
-def _enter(folder: int, name: str, *, create: bool, clear: bool) -> int:
-    if create:
-        if clear and not _is_directory(folder, name):
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
-    return os.open(name, _DIRECTORY, dir_fd=folder)
+def _make(folder: int, part: str, name: str, modes: _Modes, *, clear: bool) -> None:
+    """The directory `part` of `folder`, which is `name` below the root, if it is not there."""
+    if _is_directory(folder, part):
+        return
+    if clear:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+    with suppress(FileExistsError):
+        os.mkdir(part, 0o700, dir_fd=folder)  # closed to everybody else until all is done
+        modes.note(name)
 
 
 def _is_directory(folder: int, name: str) -> bool:

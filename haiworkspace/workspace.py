@@ -1,5 +1,6 @@
 """push, pull and diff of one workspace: list both sides, plan, check, copy, remember."""
 
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from hai.errors import Conflict, NotFound
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Rules, default_rules, parse_rules
 from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.plan import Change, Plan, compare
+from haiworkspace.plan import Change, Plan, changed_modes, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,
@@ -57,9 +58,7 @@ def diff(workspace: Workspace, options: Options) -> Plan:
     with locked(workspace.local):
         sides = _look(workspace, options)
         _remember(workspace, sides)
-    return compare(
-        sides.local.entries, sides.remote.entries, sides.state.base, sides.local.excluded
-    )
+    return _compared(sides.local, sides.remote, sides.state)
 
 
 def push(workspace: Workspace, options: Options) -> Plan:
@@ -69,10 +68,8 @@ def push(workspace: Workspace, options: Options) -> Plan:
     with locked(workspace.local), _locked_remote(workspace, options):
         sides = _look(workspace, options)
         if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
-            sides.state.base = {}
-        plan = compare(
-            sides.local.entries, sides.remote.entries, sides.state.base, sides.local.excluded
-        )
+            sides.state.base, sides.state.directories = {}, {}
+        plan = _compared(sides.local, sides.remote, sides.state)
         _approve(plan, options)
         contested = plan.paths(*_CONTESTED)
         if contested and not options.force:
@@ -101,9 +98,7 @@ def pull(workspace: Workspace, options: Options) -> Plan:
         raise NotFound(f"{workspace.remote} does not exist", hint="haiworkspace push makes it")
     with locked(workspace.local), _locked_remote(workspace, options):
         sides = _look(workspace, options)
-        plan = compare(
-            sides.remote.entries, sides.local.entries, sides.state.base, sides.remote.excluded
-        )
+        plan = _compared(sides.remote, sides.local, sides.state)
         _approve(plan, options)
         contested = plan.paths(Change.CONFLICT)
         if contested and not options.force:
@@ -120,9 +115,19 @@ def pull(workspace: Workspace, options: Options) -> Plan:
     return plan
 
 
+def _compared(source: Tree, target: Tree, state: SyncState) -> Plan:
+    """How they differ; a directory whose mode is to change is a path with a slash at its end."""
+    plan = compare(source.entries, target.entries, state.base, source.excluded)
+    modes = changed_modes(source.directories, target.directories, state.directories)
+    changes = {**plan.changes, **{f"{name}/": Change.CHANGED for name in modes}}
+    return replace(plan, changes=changes, modes=modes)
+
+
 def _locked_remote(workspace: Workspace, options: Options) -> AbstractContextManager[None]:
     # A dry run makes nothing there, not even the lock's folder.
-    return nullcontext() if options.dry_run else locked(workspace.remote)
+    if options.dry_run:
+        return nullcontext()
+    return locked(workspace.remote, stat.S_IMODE(workspace.local.stat().st_mode) & 0o777 | 0o700)
 
 
 def _approve(plan: Plan, options: Options) -> None:
@@ -158,16 +163,16 @@ def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
     gone = [Change.REMOVED] if options.delete else []
     if options.delete and options.force:
         gone += [Change.TARGET_ONLY, *_CONTESTED]
-    return replace(
-        plan,
-        copied=[path for path in plan.paths(*kinds) if path in source.entries],
-        removed=[path for path in plan.paths(*gone) if path not in source.entries],
-    )
+    copied = [path for path in plan.paths(*kinds) if path in source.entries]
+    removed = {path for path in plan.paths(*gone) if path not in source.entries}
+    removed.update(one for path in copied for one in plan.in_the_way.get(path, ()))
+    return replace(plan, copied=copied, removed=sorted(removed))
 
 
 def _apply(source: Path, target: Path, plan: Plan, options: Options) -> None:
     transfer.remove(target, plan.removed)
     transfer.copy(source, target, plan.copied, clear=options.force)
+    transfer.set_modes(target, plan.modes)
 
 
 def _agree(workspace: Workspace, sides: _Sides, options: Options) -> None:
@@ -180,6 +185,9 @@ def _agree(workspace: Workspace, sides: _Sides, options: Options) -> None:
     }
     base.update({path: one for path, one in local.items() if one.is_same(remote.get(path))})
     after.state.base = base
+    here, there = after.local.directories, after.remote.directories
+    known = {name: mode for name, mode in sides.state.directories.items() if name in here}
+    after.state.directories = {**known, **dict(here.items() & there.items())}
     _remember(workspace, after)
 
 

@@ -11,13 +11,13 @@ import json
 import os
 import re
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hai.errors import AuthRequired, InvalidInput, PlatformError, Unreachable
+from hai.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,18 +92,11 @@ def save_profile(profile: Profile, path: Path) -> None:
     target = Path(os.path.realpath(path))  # a link to a dotfiles folder stays a link
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=str(target.parent), prefix=".conf.")  # 0600
+        write_whole(target, "".join(lines))
     except OSError as error:
         raise PlatformError(
-            f"can not write {path}: {error.strerror}", hint="HAI_CONF names another file"
+            f"cannot write {path}: {error.strerror}", hint="HAI_CONF names another file"
         ) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.writelines(lines)
-        os.replace(temporary, str(target))  # noqa: PTH105 (one spelling for 3.8 and later)
-    except BaseException:
-        os.unlink(temporary)  # noqa: PTH108
-        raise
 
 
 def normal_url(text: str) -> str:

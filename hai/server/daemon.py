@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import socket
-from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -13,6 +12,7 @@ import uvicorn
 
 from hai import __version__
 from hai.errors import PlatformError
+from hai.files import write_whole
 from hai.server.app import build_app
 from hai.server.compose import compose, opened
 from hai.settings import Settings
@@ -101,7 +101,5 @@ def _announce(settings: Settings) -> None:
     """Leave a note of who serves where, for hai-up and for people."""
     path = settings.data_dir / "server.json"
     note = {"url": settings.server_url, "pid": os.getpid(), "version": __version__}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(note))
-    Path(temporary).replace(path)
+    write_whole(path, json.dumps(note), mode=None)
     log.info("listening", **note)

@@ -1,6 +1,7 @@
 """hai-cli python | bash | exec: here, simulated, or on the cluster."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -27,6 +28,7 @@ from hai.cli.launch_options import (
     TimeLimit,
 )
 from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
+from hai.cli.pushed import in_pushed_copy, pushed_copy
 from hai.cli.session import Session, with_session
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
@@ -143,6 +145,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
             inherit=not no_inherit,
         )
         document = build_document(kind, split.program, wishes, session.environ)
+        document = _of_pushed_copy(session, document)
         return submit(session, document, follow=follow, dry_run=dry_run)
     if split.mode is Mode.SIMULATE:
         if suspend_seconds is not None and suspend_seconds < 0:
@@ -153,6 +156,14 @@ def launch(  # noqa: PLR0913 (one parameter per option)
     else:
         environ = local_environment(session.environ)
     return _run_here(kind, split.program, environ)
+
+
+def _of_pushed_copy(session: Session, document: dict[str, Any]) -> dict[str, Any]:
+    copy = pushed_copy(Path(document["spec"]["workspace"]))
+    if copy is None:
+        return document
+    session.stderr.say(f"runs the copy that was pushed at {copy.at}: {copy.folder}")
+    return in_pushed_copy(document, copy)
 
 
 def _run_here(kind: str, program: Sequence[str], environ: Mapping[str, str]) -> int:

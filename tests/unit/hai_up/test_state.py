@@ -65,7 +65,7 @@ def test_a_folder_that_can_not_be_understood(tmp_path: Path, text: str, word: st
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     target.mkdir()
-    with pytest.raises(PlatformError, match="can not write"):
+    with pytest.raises(PlatformError, match="cannot write"):
         write_private(target, "text")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haiworkspace.plan import Change, Entry, compare, parents
+from haiworkspace.plan import Change, Entry, changed_modes, compare, parents
 
 A = Entry(0o644, 1, 10, "a")
 B = Entry(0o644, 1, 11, "b")
@@ -101,3 +101,39 @@ def test_without_force_only_what_the_target_never_changed_is_written(
     plan = compare(source, base, base)
     assert not plan.paths(Change.CONFLICT, Change.TARGET_CHANGED)
     assert set(plan.paths(Change.REMOVED)) == base.keys() - source.keys()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "base", "expected", "is_in_the_way"),
+    [
+        pytest.param({"a/b": B}, {"a": A}, {"a": A}, Change.ADDED, True, id="file to directory"),
+        pytest.param({"a": B}, {"a/b": A}, {"a/b": A}, Change.ADDED, True, id="and back"),
+        pytest.param({"a/b": B}, {"a": C}, {"a": A}, Change.CONFLICT, False, id="file changed"),
+        pytest.param(
+            {"a": B}, {"a/b": A, "a/new": C}, {"a/b": A}, Change.CONFLICT, False, id="file came"
+        ),
+        pytest.param({"a/b": B}, {"a": A}, {}, Change.CONFLICT, False, id="never agreed"),
+        pytest.param(
+            {"a": A}, {"a/b": B}, {"a": A}, Change.TARGET_CHANGED, False, id="the target's change"
+        ),
+    ],
+)
+def test_a_file_that_became_a_directory(
+    source: dict[str, Entry],
+    target: dict[str, Entry],
+    base: dict[str, Entry],
+    expected: Change,
+    is_in_the_way: bool,
+) -> None:
+    plan = compare(source, target, base)
+    (path,) = source
+    assert plan.changes[path] is expected
+    assert plan.in_the_way == ({path: list(target)} if is_in_the_way else {})
+
+
+def test_modes_of_directories() -> None:
+    source = {"closed": 0o700, "open": 0o755, "theirs": 0o755, "old": 0o700, "older": 0o755}
+    target = {"closed": 0o755, "open": 0o700, "theirs": 0o700, "old": 0o755, "older": 0o700}
+    base = {"closed": 0o755, "open": 0o700, "theirs": 0o755}
+    # what nothing is known of is closed further, and never opened
+    assert changed_modes(source, target, base) == {"closed": 0o700, "open": 0o755, "old": 0o700}
