@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hai.errors import Conflict, InvalidInput, NameInUse, NotFound, PlatformError
+from haienv.entrypoints import console_scripts, write_scripts
 from haienv.index import Index, replace_text, write
 from haienv.model import Environment, Extras, check_name
 
@@ -41,13 +42,13 @@ class Interpreter:
 def find_interpreter(wanted: str, variables: Mapping[str, str] = os.environ) -> Interpreter:
     """The Python `wanted`: a version, a path, or "" for the one in use.
 
-    In use is $HAIENV_PY, else that of the active virtual environment, else the one that runs
-    haienv. Raises NotFound if there is none, InvalidInput if it is too old.
+    In use is $HAIENV_PY, else that of the active virtual environment, else that of the active
+    conda environment, else the one that runs haienv. Raises NotFound if there is none,
+    InvalidInput if it is too old.
     """
     wanted = wanted or variables.get("HAIENV_PY", "")
     if not wanted:
-        active = variables.get("VIRTUAL_ENV")
-        return _probe(f"{active}/bin/python" if active else sys.executable)
+        return _probe(_active_python(variables))
     if not _VERSION.fullmatch(wanted):
         return _probe(wanted)
     name = "python" + ".".join(wanted.split(".")[:2])
@@ -62,6 +63,15 @@ def find_interpreter(wanted: str, variables: Mapping[str, str] = os.environ) -> 
             f"{path} is Python {found.version}, not {wanted}", hint=f"give -p {name[6:]}, or a path"
         )
     return found
+
+
+def _active_python(variables: Mapping[str, str]) -> str:
+    if active := variables.get("VIRTUAL_ENV"):
+        return f"{active}/bin/python"
+    conda = variables.get("CONDA_PREFIX")
+    if conda and Path(conda, "bin", "python").exists():  # one without Python is possible
+        return f"{conda}/bin/python"
+    return sys.executable
 
 
 def _probe(path: str) -> Interpreter:
@@ -123,6 +133,7 @@ def _build(environment: Environment, python: Interpreter) -> None:
     if environment.extends:
         lines = [f"import site; site.addsitedir({directory!r})" for directory in python.site_dirs]
         replace_text(environment.site_dir / "_haienv_base.pth", "\n".join(lines) + "\n")
+        write_scripts(environment.bin_dir, console_scripts(python.path))
     _write_extras(environment)
 
 

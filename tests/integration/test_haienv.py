@@ -5,9 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
+
+from hai.errors import Denied
+from haienv.build import find_interpreter
+from haienv.entrypoints import write_scripts
+from haienv.index import Index
 
 ROOT = Path(__file__).parents[2]
 SHELLS = [path for name in ("bash", "zsh") if (path := shutil.which(name))]
@@ -217,3 +223,70 @@ def test_a_closed_folder_is_denied(shared: Shared) -> None:
             folder.chmod(0o755)
     done = shared.run(sys.executable, "-c", program)
     assert "Denied: can not read" in done.stderr
+
+
+def test_the_scripts_of_the_base_run_under_the_layers_python(shared: Shared) -> None:
+    """Whatever is installed in the layer is seen by them."""
+    vision = shared.root / "vision"
+    names = {"numpy-config", "pytest"}
+    assert names <= {path.name for path in (vision / "bin").iterdir()}
+    site = next((vision / "lib").glob("python3*/site-packages"))
+    (site / "layered_plugin.py").write_text("import sys\nprint('run by', sys.prefix)\n")
+    done = shared.run(str(vision / "bin" / "pytest"), "-p", "layered_plugin", "--version")
+    assert f"run by {vision}" in done.stdout, done.stderr
+    source = "source haienv vision && pytest -p layered_plugin --version"
+    shown = shared.run("bash", "-c", source).stdout
+    assert f"run by {vision}" in shown
+    pip = (vision / "bin" / "pip").read_text()
+    assert "from pip" in pip, "what was in the layer stays"
+
+
+def test_names_and_paths_of_scripts(tmp_path: Path) -> None:
+    folder = tmp_path / 'it\'s $a "folder"' / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to(sys.executable)
+    (folder / "mine").write_text("stays")
+    scripts = {"main": "json.tool:main", "mine": "json:x", "../out": "json:x", "no": "json; evil()"}
+    write_scripts(folder, {**scripts, "sub": "os:path.join [extra]"})
+    assert sorted(path.name for path in folder.iterdir()) == ["main", "mine", "python", "sub"]
+    done = subprocess.run(
+        [folder / "main"], input=b"[1]", capture_output=True, check=True, env={"PATH": "/bin"}
+    )
+    assert json.loads(done.stdout) == [1]
+    assert "sys.exit(path.join())" in (folder / "sub").read_text()
+    assert (folder / "mine").read_text() == "stays"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_sourcing_under_a_foreign_pythonhome(shared: Shared, shell: str) -> None:
+    code = (
+        "source haienv vision && python -c 'import sys; print(sys.prefix)';"
+        'echo "${PYTHONHOME-none}"; deactivate; echo "$PYTHONHOME"'
+    )
+    done = shared.run(shell, "-c", code, PYTHONHOME="/nowhere")
+    assert done.stdout.splitlines() == [str(shared.root / "vision"), "none", "/nowhere"]
+
+
+def test_in_use_is_the_active_conda_environment(shared: Shared, tmp_path: Path) -> None:
+    conda = tmp_path / "conda"
+    venv.create(conda)
+    (conda / "conda-meta").mkdir()
+    found = find_interpreter("", {"CONDA_PREFIX": str(conda)})
+    assert (found.path, found.prefix) == (str(conda / "bin" / "python"), str(conda))
+    outer = str(shared.root / "vision")
+    both = {"CONDA_PREFIX": str(conda), "VIRTUAL_ENV": outer}
+    assert find_interpreter("", both).prefix == outer
+    (tmp_path / "empty").mkdir()
+    bare = find_interpreter("", {"CONDA_PREFIX": str(tmp_path / "empty")})
+    assert bare.path == sys.executable
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("text")
+    root = tmp_path / "envs"
+    root.mkdir()
+    (root / ".lock").symlink_to(precious)
+    with pytest.raises(Denied), Index("ann", root, None).locked():
+        pass
+    assert precious.read_text() == "text"

@@ -58,9 +58,9 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_lock_is_held_and_its_file_never_changed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_text("precious")
-    with files.held(files.open_lock(path)), path.open() as other:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    handle = files.open_lock(path)
+    with files.held(handle), path.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert path.read_text() == "precious"
 
 
