@@ -118,7 +118,8 @@ def test_whatever_a_program_writes_comes_back(
 ) -> None:
     """The agent's writer and the server's reader together; the reader may change in between."""
     directory = tmp_path_factory.mktemp("log")
-    stamper, written, found = LineStamper(), b"", []
+    stamper, written = LineStamper(), b""
+    found: list[Line] = []
     tail = RankTail(directory, 0)
     for number, chunk in enumerate(chunks):
         written += stamper.feed(chunk, 1.0) if chunk else b""
