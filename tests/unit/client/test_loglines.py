@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hai.client.loglines import WholeLines, bytes_of, compact, redrawn, written_by
+
+SOME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def piece(data: bytes, *, open: bool = False, rank: int = 0, attempt: int = 1) -> Mapping[str, Any]:
@@ -21,6 +23,7 @@ def piece(data: bytes, *, open: bool = False, rank: int = 0, attempt: int = 1) -
     return found
 
 
+@SOME
 @given(st.lists(st.tuples(st.binary(max_size=6), st.booleans(), st.integers(0, 2))))
 def test_whole_lines_lose_nothing(sent: list[tuple[bytes, bool, int]]) -> None:
     whole = WholeLines()
@@ -63,6 +66,7 @@ def test_what_a_terminal_shows(written: str, shown: str) -> None:
     assert redrawn(written) == shown
 
 
+@SOME
 @given(st.lists(st.text(st.sampled_from("ab\r "), max_size=5)))
 def test_what_was_drawn_over_can_be_forgotten(parts: list[str]) -> None:
     kept = ""

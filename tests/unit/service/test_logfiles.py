@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hai.agent.lines import LineStamper
@@ -18,6 +18,7 @@ from hai.service.logfiles import (
     tail_position,
 )
 
+SOME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STAMP = "[2026-01-02 03:04:05.{:06d}] "
 
 
@@ -109,6 +110,7 @@ def test_bytes_that_are_no_utf8_come_through(tmp_path: Path) -> None:
     assert broken.text == "\N{REPLACEMENT CHARACTER}" * 3
 
 
+@SOME
 @given(
     chunks=st.lists(st.binary(max_size=9) | st.sampled_from([b"\n", b"\r", b"\xe2", b"\x98\x83"])),
     breaks=st.lists(st.booleans()),
@@ -148,6 +150,7 @@ def test_rotation_while_reading_is_counted_and_reading_goes_on(tmp_path: Path) -
     assert tail.position == len(data)
 
 
+@SOME
 @given(
     texts=st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"))),
     cut_seeds=st.lists(st.floats(0, 1), max_size=5),
@@ -169,6 +172,7 @@ def test_any_cut_and_any_resume_gives_the_same_lines(
     assert read(directory, 0, position) == texts[resume_at:]
 
 
+@SOME
 @given(
     count=st.integers(0, 12),
     total=st.integers(0, 10),
