@@ -231,12 +231,14 @@ def test_the_scripts_of_the_base_run_under_the_layers_python(shared: Shared) -> 
     names = {"numpy-config", "pytest"}
     assert names <= {path.name for path in (vision / "bin").iterdir()}
     site = next((vision / "lib").glob("python3*/site-packages"))
-    (site / "layered_plugin.py").write_text("import sys\nprint('run by', sys.prefix)\n")
-    done = shared.run(str(vision / "bin" / "pytest"), "-p", "layered_plugin", "--version")
-    assert f"run by {vision}" in done.stdout, done.stderr
-    source = "source haienv vision && pytest -p layered_plugin --version"
-    shown = shared.run("bash", "-c", source).stdout
-    assert f"run by {vision}" in shown
+    said = shared.bin.parent / "said"
+    program = f"import sys\nopen({str(said)!r}, 'a').write(sys.prefix + '\\n')\n"
+    (site / "layered_plugin.py").write_text(program)
+    arguments = ("-p", "layered_plugin", "--markers")
+    done = shared.run(str(vision / "bin" / "pytest"), *arguments)
+    assert done.returncode == 0, done.stderr
+    shared.run("bash", "-c", f"source haienv vision && pytest {' '.join(arguments)}")
+    assert said.read_text() == f"{vision}\n" * 2
     pip = (vision / "bin" / "pip").read_text()
     assert "from pip" in pip, "what was in the layer stays"
 
