@@ -23,6 +23,19 @@ def toml_value(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
+def json_value(value: object) -> str:
+    """JSON is YAML; keys in the order that they are given."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def sql_value(value: object) -> str:
+    """A text literal of standard SQL. ValueError for what none can hold."""
+    text = str(value)
+    if any(ord(char) < 32 for char in text):
+        raise ValueError("control characters cannot be part of a row")
+    return "'" + text.replace("'", "''") + "'"
+
+
 def template_dir() -> Path:
     """Inside the installed package, or beside it in a source checkout."""
     package = Path(__file__).resolve().parent
@@ -48,8 +61,13 @@ def render(name: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["toml"] = toml_value
+    environment.filters.update(toml=toml_value, json=json_value, sql=sql_value)
     return environment.get_template(name).render(**values)
+
+
+def read_template(name: str) -> str:
+    """The text of templates/<name> as it is: a script."""
+    return (template_dir() / name).read_text("utf-8")
 
 
 def missing_server_extra() -> PlatformError:

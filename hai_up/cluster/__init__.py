@@ -1,0 +1,1 @@
+"""A platform on Kubernetes: options, the plan and what is rendered of it. Pure."""

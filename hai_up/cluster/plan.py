@@ -1,0 +1,233 @@
+"""What `hai-up run` makes on a cluster: a pure function of options, facts and secrets.
+
+`objects_of` renders templates/k8s; the provider applies what comes out, `hai-up dryrun` shows it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from hai_up.cluster.options import ClusterOptions
+from hai_up.cluster.secrets import PlatformSecrets, encoded
+from hai_up.plan import ALL_LEVELS, OPEN_LEVELS
+from hai_up.render import read_template, render
+
+Json = dict[str, Any]
+
+MANAGER = "hai-up"  # field manager, and the label of all that is ours
+LABELS = {"app.kubernetes.io/managed-by": MANAGER, "app.kubernetes.io/part-of": "hai-platform"}
+SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items())
+SERVICE = "hai-platform-svc"
+SECRET = "hai-platform-secrets"  # noqa: S105 - its name
+SEED_JOB = "hai-seed"
+ADMIN = "hai-up"  # the user by which hai-up itself asks the API
+UID = 10001  # of the image
+SCRIPTS = ("folders.sh", "passwd", "postgres.sh", "redis.sh")
+# Requests are what they need at rest: the nodes are there for tasks.
+SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+_SIZES = {
+    "database_size": ("200m", "256Mi", "4", "4Gi"),
+    "redis_size": ("50m", "64Mi", "1", "1Gi"),
+    "server_size": ("200m", "256Mi", "4", "4Gi"),
+    "studio_size": ("50m", "128Mi", "2", "4Gi"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What the plan needs to know of the cluster. `pdb_version` "": it has no such objects;
+    `foreign_namespaces`: they were there before, and stay."""
+
+    pdb_version: str = ""
+    foreign_namespaces: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """`stages`: objects in the order in which they are applied, by the stage's name."""
+
+    options: ClusterOptions
+    stages: Mapping[str, list[Json]]
+    files: Mapping[str, str]  # override.toml and init.sql
+    seed_fingerprint: str
+
+
+def plan_cluster(
+    options: ClusterOptions, facts: ClusterFacts, secrets: PlatformSecrets
+) -> ClusterPlan:
+    """`options` with the tokens of all users (see with_tokens)."""
+    files = {"override.toml": _override(options), "init.sql": _init_sql(options, secrets)}
+    values = _values(options, facts, secrets, files)
+    names = ("namespaces", "access", "config", "network", "database", "redis", "server", "studio")
+    stages = {name: objects_of(f"{name}.yaml.j2", values) for name in names}
+    return ClusterPlan(options, stages, files, secrets.fingerprint(files["init.sql"]))
+
+
+def job_objects(
+    options: ClusterOptions, secrets: PlatformSecrets, name: str, command: list[str], **more: Any
+) -> list[Json]:
+    """A Job in the platform's image. more: seed_data (files for it, in a Secret), as_root and
+    folders (of the node), seconds."""
+    chosen = {"seed_data": {}, "as_root": False, "folders": [], "seconds": 600, **more}
+    chosen["seed_data"] = {file: encoded(text) for file, text in chosen["seed_data"].items()}
+    values = _values(options, ClusterFacts(), secrets, {"override.toml": _override(options)})
+    return objects_of("job.yaml.j2", {**values, **chosen, "job_name": name, "command": command})
+
+
+def seed_objects(plan: ClusterPlan, secrets: PlatformSecrets) -> list[Json]:
+    """The Job that imports init.sql, with the rows in a Secret that does not outlive it."""
+    seed = {"init.sql": plan.files["init.sql"]}
+    command = ["hai-server", "import", "/hai/seed/init.sql", "--config", "/hai/config/override.toml"]
+    return job_objects(plan.options, secrets, SEED_JOB, command, seed_data=seed)
+
+
+def objects_of(template: str, values: Mapping[str, Any]) -> list[Json]:
+    """The objects of one template."""
+    text = render(f"k8s/{template}", **values)
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def label_of(options: ClusterOptions) -> str:
+    """Of nodes: which group they are in."""
+    return f"{options.mars_prefix}_mars_group"
+
+
+def _values(
+    options: ClusterOptions,
+    facts: ClusterFacts,
+    secrets: PlatformSecrets,
+    files: Mapping[str, str],
+) -> Json:
+    scripts = {name: read_template(f"k8s/{name}") for name in SCRIPTS}
+    ours = dict.fromkeys((options.platform_namespace, options.task_namespace))
+    texts = {
+        "config": files["override.toml"],
+        "scripts": json.dumps(scripts),
+        "secrets": json.dumps(secrets.data()),
+    }
+    roles = _roles()
+    return {
+        "labels": LABELS,
+        "namespaces": [name for name in ours if name not in facts.foreign_namespaces],
+        "namespace": options.platform_namespace,
+        "task_namespace": options.task_namespace,
+        "image": options.base_image,
+        "uid": UID,
+        "secret_data": secrets.data(),
+        "override_toml": files["override.toml"],
+        "scripts": scripts,
+        "fingerprints": {name: secrets.fingerprint(text) for name, text in texts.items()},
+        "manager_nodes": list(options.manager_nodes),
+        "storage_class": options.storage_class,
+        "db_path": options.db_path,
+        "platform_path": options.platform_path,
+        "postgres_user": options.postgres_user,
+        "workspace_users": " ".join(f"{user.name}:{user.uid}" for user in options.users),
+        "service_type": options.service_type,
+        "exposes_databases": options.exposes_databases,
+        "database_users": [*(role["name"] for role in roles), "hai-job"],
+        "ingress_host": options.ingress_host,
+        "ingress_class": options.ingress_class,
+        "ingress_tls": options.ingress_tls,
+        "pdb_version": facts.pdb_version,
+        "roles": roles,
+        "small": SMALL,
+        **{name: _size(*amounts) for name, amounts in _SIZES.items()},
+    }
+
+
+def _size(cpu: str, memory: str, most_cpu: str, most_memory: str) -> Json:
+    return {
+        "requests": {"cpu": cpu, "memory": memory},
+        "limits": {"cpu": most_cpu, "memory": most_memory},
+    }
+
+
+def _roles() -> list[Json]:
+    """The processes of hai-server: one that does all."""
+    command = ["/usr/bin/tini", "--", "hai-server", "run", "--config", "/hai/config/override.toml"]
+    return [
+        {
+            "name": "hai-server",
+            "replicas": 1,
+            "port": "api",
+            "front": "users",
+            "command": command,
+            "strategy": {"type": "Recreate"},
+        }
+    ]
+
+
+def _override(options: ClusterOptions) -> str:
+    """Without a secret: those come as variables of the pods."""
+    variables = dict(options.environments)
+    kubernetes: Json = {
+        "in_cluster": True,
+        "namespace": options.task_namespace,
+        "agent_image": options.base_image,
+        "image": options.train_image,
+        "label_prefix": options.mars_prefix,
+        "rdma_resource": "rdma/hca" if options.has_rdma else "",
+        "variables": variables,
+    }
+    sections = {
+        "server": {
+            "host": "0.0.0.0",  # noqa: S104 - of the pod
+            "port": 7420,
+            "data_dir": "/opt/hai/data",
+            "secret_file": "/opt/hai/run/secret",
+        },
+        "scheduler": {"default_group": options.training_group},
+        "logs": {"dir": f"{options.platform_path}/workspace/log"},
+        "kubernetes": kubernetes,
+    }
+    return render("override.toml.j2", sections=sections)
+
+
+def _init_sql(options: ClusterOptions, secrets: PlatformSecrets) -> str:
+    users = [{"name": u.name, "uid": u.uid, "token": u.token} for u in options.users]
+    users.append({"name": ADMIN, "uid": UID, "token": secrets.admin_token})
+    workspace = f"{options.platform_path}/workspace/{{user.user_name}}"
+    mounts = [
+        {"source": workspace, "target": workspace, "kind": "DirectoryOrCreate", "read_only": False}
+    ]
+    mounts += [
+        {"source": m.source, "target": m.target, "kind": m.kind, "read_only": m.read_only}
+        for m in options.mounts
+    ]
+    return render(
+        "init.sql.j2",
+        users=users,
+        admins=[options.root_user, ADMIN],
+        quotas=_quotas(options),
+        train_image=options.train_image,
+        train_config=json.dumps({"environments": {}}),
+        mounts=mounts,
+    )
+
+
+def _quotas(options: ClusterOptions) -> list[Json]:
+    """Everybody may use all nodes up to HIGH, the admin on every level."""
+    sizes: dict[str, int] = {}
+    for group in options.group_of.values():
+        sizes[group] = sizes.get(group, 0) + 1
+    rows = [
+        {"user": user, "resource": f"node-{group}-{level.name}", "amount": count}
+        for user, levels in (("public", OPEN_LEVELS), (options.root_user, ALL_LEVELS))
+        for group, count in sorted(sizes.items())
+        for level in levels
+    ]
+    allowances = {
+        "node": 1,
+        "port": 1,
+        "train_environment:hai_base": 1,
+        "cap:IPC_LOCK": 1,
+        f"jupyter:{options.jupyter_group}": 100012810,
+    }
+    return rows + [
+        {"user": "public", "resource": name, "amount": amount}
+        for name, amount in allowances.items()
+    ]

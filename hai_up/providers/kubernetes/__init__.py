@@ -1,0 +1,1 @@
+"""A platform on a Kubernetes cluster, by whatever kubeconfig the user has."""

@@ -1,0 +1,81 @@
+"""Which cluster is meant, and what it can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hai.kubernetes import paths
+from hai.kubernetes.client import KubernetesClient
+from hai.kubernetes.discovery import Discovery
+from hai_up.cluster.options import ClusterOptions
+from hai_up.cluster.plan import SECRET, ClusterFacts
+from hai_up.cluster.secrets import PlatformSecrets, read, user_token, with_given
+from hai_up.providers.kubernetes.state import ClusterState
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is already: the platform's secrets, and what hai-up wrote down."""
+
+    secrets: PlatformSecrets
+    state: ClusterState
+    is_new: bool
+
+
+async def open_client(kubeconfig: str, context: str) -> KubernetesClient:
+    """InvalidInput or AuthRequired: the kubeconfig is of no use. "": as kubectl finds it."""
+    path = Path(kubeconfig).expanduser() if kubeconfig else None
+    return await KubernetesClient.open(path, context or None)
+
+
+async def known_secrets(client: KubernetesClient, namespace: str) -> PlatformSecrets | None:
+    secret = await client.get_or_none(paths.core("secrets", namespace, SECRET))
+    return None if secret is None else read(secret.get("data") or {})
+
+
+async def facts_of(
+    client: KubernetesClient, options: ClusterOptions, made_before: list[str]
+) -> ClusterFacts:
+    """`made_before`: namespaces that hai-up made in an earlier run."""
+    found = await Discovery(client).first_of(
+        "poddisruptionbudgets", "policy/v1", "policy/v1beta1"
+    )
+    foreign = set()
+    for name in (options.platform_namespace, options.task_namespace):
+        is_there = await client.get_or_none(paths.core("namespaces", name=name)) is not None
+        if is_there and name not in made_before:
+            foreign.add(name)
+    return ClusterFacts(found or "", frozenset(foreign))
+
+
+def with_tokens(options: ClusterOptions, secrets: PlatformSecrets) -> ClusterOptions:
+    """Users who brought no token get one."""
+    users = tuple(
+        user if user.token else replace(user, token=user_token(secrets, user.name))
+        for user in options.users
+    )
+    return replace(options, users=users)
+
+
+def completed(options: ClusterOptions, secrets: PlatformSecrets) -> PlatformSecrets:
+    return with_given(secrets, options)
+
+
+def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a config.sh that may be written down where others can read them."""
+    kept = {name: value for name, value in values.items() if name in _REMEMBERED}
+    users = kept.get("USER_INFO", "")
+    if users:
+        kept["USER_INFO"] = ",".join(":".join(one.split(":")[:2]) for one in users.split(","))
+    return kept
+
+
+_REMEMBERED = frozenset({
+    "TASK_NAMESPACE", "PLATFORM_NAMESPACE", "SHARED_FS_ROOT", "HAI_PLATFORM_PATH", "DB_PATH",
+    "DB_STORAGE_CLASS", "NODE_GPUS", "HAS_RDMA_HCA_RESOURCE", "MARS_PREFIX", "TRAINING_GROUP",
+    "JUPYTER_GROUP", "TRAINING_NODES", "JUPYTER_NODES", "MANAGER_NODES", "BASE_IMAGE",
+    "TRAIN_IMAGE", "INGRESS_HOST", "INGRESS_CLASS", "INGRESS_TLS_SECRET", "SERVICE_TYPE",
+    "EXPOSE_DATABASES", "ROOT_USER", "USER_INFO", "POSTGRES_USER",
+})  # fmt: skip
+
+

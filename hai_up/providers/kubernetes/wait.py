@@ -1,0 +1,128 @@
+"""Waiting with progress: which object is slow, and what its pods say."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hai.errors import HaiError, PlatformError
+from hai.kubernetes import paths
+from hai.kubernetes.client import KubernetesClient
+from hai_up.cluster.objects import name_of, path_of_object
+
+Json = dict[str, Any]
+Say = Callable[[str], None]
+
+READY_SECONDS = 600.0
+QUIET_SECONDS = 5.0  # before a slow object is named
+_STEP_SECONDS = 1.0
+_LINES = 8
+
+
+async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) -> None:
+    """Deployments, StatefulSets and Jobs. PlatformError tells why one of them is not ready."""
+    waited = [item for item in items if item["kind"] in ("Deployment", "StatefulSet", "Job")]
+    loop = asyncio.get_running_loop()
+    for item in waited:
+        started, told = loop.time(), ""
+        while True:
+            known = await client.get(path_of_object(item))
+            if _failed(known):
+                raise await _failure(client, item, "it failed")
+            if _is_ready(known):
+                break
+            seconds = loop.time() - started
+            if seconds > READY_SECONDS:
+                raise await _failure(client, item, f"not ready after {READY_SECONDS:.0f} s")
+            why = await pods_say(client, item)
+            if seconds > QUIET_SECONDS and why != told:
+                told = why
+                say(f"  waiting for {name_of(item)}: {why or 'no pod yet'}")
+            await asyncio.sleep(_STEP_SECONDS)
+
+
+def _is_ready(item: Json) -> bool:
+    status, spec = item.get("status") or {}, item["spec"]
+    if item.get("kind") == "Job" or "backoffLimit" in spec:
+        return int(status.get("succeeded") or 0) > 0
+    wanted = int(spec.get("replicas", 1))
+    current = int(status.get("observedGeneration") or 0) >= int(item["metadata"]["generation"])
+    updated = int(status.get("updatedReplicas") or 0)
+    ready = int(status.get("readyReplicas") or 0)
+    total = int(status.get("replicas") or 0)
+    return current and updated == ready == total == wanted
+
+
+def _failed(item: Json) -> bool:
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Failed" and one["status"] == "True" for one in conditions)
+
+
+async def _failure(client: KubernetesClient, item: Json, what: str) -> HaiError:
+    why = await pods_say(client, item)
+    lines = await last_lines(client, item)
+    namespace = item["metadata"]["namespace"]
+    told = "".join(f"\n  {line[:300]}" for line in lines)
+    return PlatformError(
+        f"{name_of(item)}: {what}: {why or 'it has no pod'}{told}",
+        hint=f"kubectl -n {namespace} describe {name_of(item)}; mend it, then hai-up run again",
+    )
+
+
+async def pods_of(client: KubernetesClient, item: Json) -> list[Json]:
+    """Of a workload, the newest first."""
+    labels = item["spec"]["template"]["metadata"]["labels"]
+    names = ("hai/part", "hai/platform", "hai/job")
+    selector = ",".join(f"{name}={labels[name]}" for name in names if name in labels)
+    path = paths.core("pods", item["metadata"]["namespace"])
+    listed = await client.list(path, labelSelector=selector)
+    return sorted(listed["items"], key=lambda p: p["metadata"]["creationTimestamp"], reverse=True)
+
+
+async def pods_say(client: KubernetesClient, item: Json) -> str:
+    """Why its newest pod is not ready, in the cluster's words; "" without a pod."""
+    pods = await pods_of(client, item)
+    if not pods:
+        return ""
+    pod = pods[0]
+    name = pod["metadata"]["name"]
+    said = _pod_says(pod)
+    events = await _warnings(client, pod)
+    return f"pod {name}: {said}" + (f"; {events[-1]}" if events else "")
+
+
+def _pod_says(pod: Json) -> str:
+    status = pod.get("status") or {}
+    both = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    for one in both:
+        for kind in ("waiting", "terminated"):
+            state = (one.get("state") or {}).get(kind)
+            if state and state.get("reason") not in (None, "Completed", "PodInitializing"):
+                return f"{one['name']}: {state['reason']} {state.get('message') or ''}".strip()
+    for condition in status.get("conditions") or ():
+        if condition["status"] != "True" and condition.get("message"):
+            return str(condition["message"])
+    return str(status.get("phase", "Pending"))
+
+
+async def _warnings(client: KubernetesClient, pod: Json) -> list[str]:
+    metadata = pod["metadata"]
+    selector = f"involvedObject.name={metadata['name']},type=Warning"
+    path = paths.core("events", metadata["namespace"])
+    listed = await client.list(path, fieldSelector=selector)
+    return [f"{one.get('reason')}: {one.get('message')}" for one in listed["items"]]
+
+
+async def last_lines(client: KubernetesClient, item: Json, count: int = _LINES) -> list[str]:
+    """Of the log of its newest pod that has one."""
+    for pod in await pods_of(client, item):
+        metadata, spec = pod["metadata"], pod["spec"]
+        for container in (*spec.get("initContainers", ()), *spec["containers"])[::-1]:
+            path = paths.core("pods", metadata["namespace"], metadata["name"], "log")
+            asked = {"container": container["name"], "tailLines": count}
+            try:
+                raw = await client.request_raw("GET", path, params=asked)
+            except HaiError:
+                continue
+            if raw.strip():
+                return raw.decode("utf-8", "replace").splitlines()
+    return []
