@@ -1,7 +1,6 @@
 """`hai-up down`: tasks are suspended and kept; `--purge` ends and removes everything."""
 
 import shutil
-from functools import partial
 from pathlib import Path
 
 from hai.errors import HaiError
@@ -12,15 +11,15 @@ from hai_up.database import database_of
 from hai_up.files import os_error, read_text, remove_stale
 from hai_up.layout import Layout
 from hai_up.plan import url_of
-from hai_up.process import Process, find_server, locked, stop_process, wait_until
+from hai_up.process import Process, find_server, locked, stop_process
 from hai_up.profile import profile_path, remove_profile
 from hai_up.providers.local import Say
 from hai_up.state import State, load_state
 from hai_up.studio import stop_studio
+from hai_up.tasks import stop_tasks, vacate_tasks
 from hai_up.workers import end_workers, live_agents
 
 SERVER_SECONDS = 30.0
-STOP_SECONDS = 30.0
 
 
 def down(layout: Layout, *, seconds: float, say: Say) -> None:
@@ -101,53 +100,10 @@ def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> boo
 
 
 def _vacate(state: State, seconds: float, say: Say) -> None:
-    """Tasks save and go back to their line, as far as the server still answers. Whoever interrupts
-    this gets a platform that goes on."""
     with Api(url_of(state.host, state.port), state.token) as api:
-        try:
-            active = api.vacate()
-            if active:
-                say(f"suspending {_tasks(active)}, to go on at the next hai-up run")
-            if active and not wait_until(lambda: api.vacate() == 0, seconds, step_seconds=0.2):
-                say(f"some tasks have not saved within {seconds:.0f} s")
-        except HaiError as error:
-            say(f"warning: tasks can not be suspended: {error.message}")
-        except KeyboardInterrupt:
-            _go_on(api, say)
-            raise
-
-
-def _go_on(api: Api, say: Say) -> None:
-    try:
-        api.go_on()
-        say("the platform goes on")
-    except HaiError as error:
-        say(f"the platform goes on in some seconds: {error.message}")
-
-
-def _tasks(count: int) -> str:
-    return f"{count:,} task{'' if count == 1 else 's'}"
+        vacate_tasks(api, seconds, say)
 
 
 def _stop_tasks(state: State, say: Say) -> None:
-    """All tasks are stopped, with a line for each second of progress; gives up when there has been
-    none for STOP_SECONDS."""
-    try:
-        with Api(url_of(state.host, state.port), state.token, timeout_seconds=60) as api:
-            left = sum(api.stop_all())
-            if left:
-                say(f"stopping {_tasks(left)}")
-            while left:
-                stopped = partial(_fewer, api, left)
-                if not wait_until(stopped, STOP_SECONDS, step_seconds=0.2):
-                    say(f"{_tasks(left)} did not stop within {STOP_SECONDS:.0f} s")
-                    return
-                left = sum(api.stop_all())
-                if left:
-                    say(f"{_tasks(left)} to go")
-    except HaiError as error:
-        say(f"warning: tasks can not be stopped by the server: {error.message}")
-
-
-def _fewer(api: Api, before: int) -> bool:
-    return sum(api.stop_all()) < before
+    with Api(url_of(state.host, state.port), state.token, timeout_seconds=60) as api:
+        stop_tasks(api, say)
