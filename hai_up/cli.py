@@ -10,15 +10,17 @@ import typer
 from hai import __version__
 from hai.cli.errors import leave
 from hai.errors import InvalidInput
-from hai_up.config import (
-    Given,
-    given_in_file,
-    merged,
-    parse_config,
-    refuse_password_in_argv,
-    warnings_of,
+from hai_up.choice import (
+    K8S,
+    cluster_warnings,
+    last_provider,
+    provider_of,
+    text_of,
+    values_of,
 )
+from hai_up.config import Given, given_in_file, merged, refuse_password_in_argv, warnings_of
 from hai_up.console import ask, data, guarded, say
+from hai_up.last import require_last
 
 app = typer.Typer(
     name="hai-up",
@@ -29,7 +31,13 @@ app = typer.Typer(
 )
 
 ProviderOption = Annotated[
-    str, typer.Option("-p", "--provider", help="Where to deploy: local (this machine).")
+    str | None,
+    typer.Option(
+        "-p",
+        "--provider",
+        metavar="k8s|docker-compose|local",
+        help="Where: a Kubernetes cluster or this machine. [as -c FILE says, else local]",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -90,12 +98,17 @@ def root(
 ) -> None:
     """Deploy HAI and look after it.
 
-    Start it here: hai-up run -p local. Then: hai-up status, hai-up logs, hai-up down.
+    On this machine: hai-up run. Then: hai-up status, hai-up logs, hai-up down.
+
+    On a Kubernetes cluster, in three steps:
+    1. make sure of kubectl get nodes, a file system that all nodes share, and the image;
+    2. hai-up config > config.sh, and edit it;
+    3. hai-up run -c config.sh
     """
 
 
 def run(  # noqa: PLR0913 - one argument per option
-    provider: ProviderOption = "local",
+    provider: ProviderOption = None,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     host: HostOption = None,
@@ -108,13 +121,20 @@ def run(  # noqa: PLR0913 - one argument per option
     database_url_file: DatabaseFileOption = None,
     studio: StudioOption = None,
     studio_port: StudioPortOption = None,
+    yes: YesOption = False,
 ) -> None:
     """Start the platform, or say that it runs.
 
     Options that are not given keep the values of the last run. For example:
     hai-up run --nodes 2 --gpus-per-node 4
     """
-    _check_provider(provider)
+    values = values_of(config, say)
+    if provider_of(provider, values) == K8S:
+        from hai_up.providers.kubernetes import run as cluster
+
+        _warn(config, cluster_warnings(values))
+        cluster.run(values, is_sure=yes, say=say)
+        return
     url = _database_url(database_url, database_url_file)
     flags = Given(
         data_dir,
@@ -131,7 +151,7 @@ def run(  # noqa: PLR0913 - one argument per option
     )
     from hai_up.providers import local
 
-    local.run(_with_config(flags, config), say)
+    local.run(_with_config(flags, config, values), say)
 
 
 app.command("run")(run)
@@ -140,7 +160,7 @@ app.command("up", help="The same as run.")(run)
 
 @app.command()
 def dryrun(  # noqa: PLR0913 - one argument per option
-    provider: ProviderOption = "local",
+    provider: ProviderOption = None,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     host: HostOption = None,
@@ -158,7 +178,13 @@ def dryrun(  # noqa: PLR0913 - one argument per option
     ] = None,
 ) -> None:
     """Say what run would do and show the files that it would write. Changes nothing."""
-    _check_provider(provider)
+    values = values_of(config, say)
+    if provider_of(provider, values) == K8S:
+        from hai_up.providers.kubernetes import look
+
+        _warn(config, cluster_warnings(values))
+        look.show_plan(values, out, say)
+        return
     url = _database_url(database_url, database_url_file)
     flags = Given(
         data_dir,
@@ -175,35 +201,55 @@ def dryrun(  # noqa: PLR0913 - one argument per option
     )
     from hai_up import preview
 
-    preview.show(_with_config(flags, config), out, say)
+    preview.show(_with_config(flags, config, values), out, say)
+
+
+app.command("plan", help="The same as dryrun.")(dryrun)
 
 
 @app.command()
-def config() -> None:
+def config(provider: ProviderOption = None) -> None:
     """Print a configuration file to start from.
 
-    For example: hai-up config > config.sh, then hai-up run -c config.sh
+    For the cluster that kubectl would find, else for this machine. For example:
+    hai-up config > config.sh, then hai-up run -c config.sh
     """
     from hai_up import preview
 
-    data(preview.config_template())
+    if provider_of(provider or preview.provider_here(), {}) == K8S:
+        from hai_up.providers.kubernetes import look
+
+        data(look.config_template(say))
+    else:
+        data(preview.config_template())
 
 
 @app.command()
-def status(data_dir: DataDirOption = None, output: OutputOption = "table") -> None:
+def status(
+    provider: ProviderOption = None,
+    data_dir: DataDirOption = None,
+    output: OutputOption = "table",
+) -> None:
     """How the platform is. Exit code: 0 it runs, 3 it does not, 1 it is broken."""
     from hai_up import status as report
     from hai_up.providers import local
 
     if output not in ("table", "json", "yaml"):
         raise InvalidInput(f"unknown output {output!r}", hint="-o table, json or yaml")
-    facts = report.status_of(local.layout_of(Given(data_dir=data_dir)))
-    data(report.rendered(facts, output))
+    if last_provider(provider, data_dir) == K8S:
+        from hai_up.providers.kubernetes import look
+
+        facts = look.status(require_last())
+        data(look.rendered(facts, output))
+    else:
+        facts = report.status_of(local.layout_of(Given(data_dir=data_dir)))
+        data(report.rendered(facts, output))
     _exit(report.EXIT_OF[facts["status"]])
 
 
 @app.command()
 def down(
+    provider: ProviderOption = None,
     data_dir: DataDirOption = None,
     purge: Annotated[
         bool, typer.Option("--purge", help="End all tasks and remove all data, after asking.")
@@ -220,6 +266,14 @@ def down(
     from hai_up import shutdown
     from hai_up.providers import local
 
+    if last_provider(provider, data_dir) == K8S:
+        from hai_up.providers.kubernetes import down as cluster
+
+        if purge:
+            cluster.purge(require_last(), is_sure=yes, say=say)
+        else:
+            cluster.down(require_last(), seconds=timeout, say=say)
+        return
     layout = local.layout_of(Given(data_dir=data_dir))
     if purge:
         shutdown.purge(layout, is_sure=yes, say=say)
@@ -242,11 +296,13 @@ def doctor(
     from hai_up import preview
 
     flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
-    _exit(0 if preview.doctor(_with_config(flags, config), output) else 1)
+    given = _with_config(flags, config, values_of(config, say))
+    _exit(0 if preview.doctor(given, output) else 1)
 
 
 @app.command()
 def logs(
+    provider: ProviderOption = None,
     data_dir: DataDirOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
     tail: Annotated[int, typer.Option("-n", "--tail", min=0, help="Last lines.")] = 50,
@@ -256,6 +312,11 @@ def logs(
     from hai_up import preview
     from hai_up.providers import local
 
+    if last_provider(provider, data_dir) == K8S:
+        from hai_up.providers.kubernetes import look
+
+        look.show_log(require_last(), tail)
+        return
     layout = local.layout_of(Given(data_dir=data_dir))
     if path:
         data(str(layout.log))
@@ -280,14 +341,9 @@ def upgrade(yes: YesOption = False) -> None:
         say("nothing was changed")
 
 
-def _check_provider(provider: str) -> None:
-    if provider in ("compose", "docker-compose", "kubernetes", "k8s"):
-        raise InvalidInput(
-            f"this release deploys on one machine; {provider} is not there yet",
-            hint="hai-up run -p local",
-        )
-    if provider != "local":
-        raise InvalidInput(f"there is no provider {provider!r}", hint="hai-up run -p local")
+def _warn(config: Path | None, lines: list[str]) -> None:
+    for line in lines:
+        say(f"warning: {config}: {line}")
 
 
 def _database_url(flag: str | None, file: Path | None) -> str | None:
@@ -295,27 +351,14 @@ def _database_url(flag: str | None, file: Path | None) -> str | None:
     refuse_password_in_argv(flag)
     if flag is not None:
         return flag
-    return _text_of(file).strip() if file else os.environ.get("HAI_DATABASE_URL")
+    return text_of(file).strip() if file else os.environ.get("HAI_DATABASE_URL")
 
 
-def _with_config(flags: Given, config: Path | None) -> Given:
+def _with_config(flags: Given, config: Path | None, values: dict[str, str]) -> Given:
     if config is None:
         return flags
-    values = parse_config(_text_of(config), os.environ)
-    for warning in warnings_of(values):
-        say(f"warning: {config}: {warning}")
+    _warn(config, warnings_of(values))
     return merged(flags, given_in_file(values))
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(
-            f"can not read {path}: {error.strerror}", hint="check the path and its rights"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text", hint="hai-up config prints one") from error
 
 
 def main() -> NoReturn:

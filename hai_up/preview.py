@@ -14,6 +14,7 @@ from hai_up.checks import FAIL, all_checks
 from hai_up.config import Given, defaults, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
+from hai_up.profile import home_folder
 from hai_up.providers.local import (
     Say,
     layout_of,
@@ -53,6 +54,12 @@ def _write(folder: Path, name: str, text: str) -> None:
     except OSError as error:
         raise os_error(f"can not make {folder}", error) from error
     write_private(folder / name, text)
+
+
+def provider_here() -> str:
+    """k8s where kubectl would find a cluster, else local."""
+    named = os.environ.get("KUBECONFIG", "")
+    return "k8s" if named or (home_folder() / ".kube" / "config").exists() else "local"
 
 
 def config_template() -> str:

@@ -149,9 +149,7 @@ def _check_whole(options: ClusterOptions) -> None:
         )
 
 
-def _matched(
-    values: Mapping[str, str], name: str, default: str, pattern: re.Pattern[str]
-) -> str:
+def _matched(values: Mapping[str, str], name: str, default: str, pattern: re.Pattern[str]) -> str:
     text = values.get(name) or default
     if text and not pattern.fullmatch(text):
         raise InvalidInput(f"{name} cannot be {text!r}", hint=f"for example {name}={default}")
@@ -175,7 +173,8 @@ def _check_path(name: str, text: str) -> None:
     is_plain = all(" " < char < "\x7f" and char not in "'\"\\:,{}" for char in text)
     if not text.startswith("/") or ".." in PurePosixPath(text).parts or not is_plain:
         raise InvalidInput(
-            f"{name}: {text!r} is no absolute path", hint="a path such as /nfs-shared, on every node"
+            f"{name}: {text!r} is no absolute path",
+            hint="a path such as /nfs-shared, on every node",
         )
 
 

@@ -80,7 +80,13 @@ def job_objects(
 def seed_objects(plan: ClusterPlan, secrets: PlatformSecrets) -> list[Json]:
     """The Job that imports init.sql, with the rows in a Secret that does not outlive it."""
     seed = {"init.sql": plan.files["init.sql"]}
-    command = ["hai-server", "import", "/hai/seed/init.sql", "--config", "/hai/config/override.toml"]
+    command = [
+        "hai-server",
+        "import",
+        "/hai/seed/init.sql",
+        "--config",
+        "/hai/config/override.toml",
+    ]
     return job_objects(plan.options, secrets, SEED_JOB, command, seed_data=seed)
 
 

@@ -24,8 +24,11 @@ class Known:
 
 async def open_client(kubeconfig: str, context: str) -> KubernetesClient:
     """InvalidInput or AuthRequired: the kubeconfig is of no use. "": as kubectl finds it."""
-    path = Path(kubeconfig).expanduser() if kubeconfig else None
-    return await KubernetesClient.open(path, context or None)
+    return await KubernetesClient.open(_path(kubeconfig), context or None)
+
+
+def _path(kubeconfig: str) -> Path | None:
+    return Path(kubeconfig).expanduser() if kubeconfig else None
 
 
 async def known_secrets(client: KubernetesClient, namespace: str) -> PlatformSecrets | None:
@@ -37,9 +40,7 @@ async def facts_of(
     client: KubernetesClient, options: ClusterOptions, made_before: list[str]
 ) -> ClusterFacts:
     """`made_before`: namespaces that hai-up made in an earlier run."""
-    found = await Discovery(client).first_of(
-        "poddisruptionbudgets", "policy/v1", "policy/v1beta1"
-    )
+    found = await Discovery(client).first_of("poddisruptionbudgets", "policy/v1", "policy/v1beta1")
     foreign = set()
     for name in (options.platform_namespace, options.task_namespace):
         is_there = await client.get_or_none(paths.core("namespaces", name=name)) is not None
@@ -77,5 +78,3 @@ _REMEMBERED = frozenset({
     "TRAIN_IMAGE", "INGRESS_HOST", "INGRESS_CLASS", "INGRESS_TLS_SECRET", "SERVICE_TYPE",
     "EXPOSE_DATABASES", "ROOT_USER", "USER_INFO", "POSTGRES_USER",
 })  # fmt: skip
-
-

@@ -1,7 +1,7 @@
 """`hai-up run` on a cluster. Every step can be repeated: a second run goes on where one ended."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from hai.kubernetes.client import KubernetesClient
 from hai_up.cluster.objects import name_of, path_of_object
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.plan import (
-    SEED_JOB,
     SERVICE,
     ClusterPlan,
     label_of,
@@ -21,6 +20,7 @@ from hai_up.cluster.plan import (
 )
 from hai_up.cluster.secrets import PlatformSecrets, made
 from hai_up.console import ask
+from hai_up.last import LastPlatform, remember
 from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import (
     apply_all,
@@ -99,9 +99,7 @@ async def _go(run: _Run) -> None:
     for what in (*changed, *(f"node/{node} (group)" for node in nodes)):
         say(f"  applied {what}")
     await wait_ready(client, [*plan.stages["server"], *plan.stages["studio"]], say)
-    states.remember(
-        states.LastPlatform("k8s", options.kubeconfig, options.context, namespace)
-    )
+    remember(LastPlatform("k8s", options.kubeconfig, options.context, namespace))
     if not changed and not nodes and not is_seeded:
         say("nothing had to be changed")
     await _tell(run, full, is_new=before is None or not before.seed)
@@ -132,7 +130,12 @@ async def _seed(
     return state, True
 
 
-async def run_job(client: KubernetesClient, items: list[Json], say: Say) -> None:
+async def run_job(
+    client: KubernetesClient,
+    items: list[Json],
+    say: Say,
+    before_removal: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """To its end; nothing of it stays, whether it succeeds or not."""
     places = [path_of_object(item) for item in items]
     await remove(client, items)
@@ -140,6 +143,8 @@ async def run_job(client: KubernetesClient, items: list[Json], say: Say) -> None
     try:
         await apply_all(client, items)
         await wait_ready(client, items, say)
+        if before_removal is not None:
+            await before_removal()
     finally:
         await remove(client, items)
         await wait_gone(client, places)
@@ -166,7 +171,9 @@ async def _tell(run: _Run, options: ClusterOptions, *, is_new: bool) -> None:
 
 def _without_address(options: ClusterOptions) -> list[str]:
     namespace = options.platform_namespace
-    lines = [f"  kubectl -n {namespace} port-forward svc/{SERVICE} 8000:80  (http://localhost:8000)"]
+    lines = [
+        f"  kubectl -n {namespace} port-forward svc/{SERVICE} 8000:80  (http://localhost:8000)"
+    ]
     if options.service_type == "LoadBalancer":
         lines.insert(
             0,

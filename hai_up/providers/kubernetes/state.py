@@ -1,16 +1,12 @@
-"""What hai-up remembers of a platform: in the cluster, and on this machine where it is."""
+"""What hai-up remembers of a platform, in the cluster."""
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
 
 from hai.errors import PlatformError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai_up.cluster.plan import LABELS
-from hai_up.files import read_text, write_private
-from hai_up.profile import home_folder
 
 STATE = "hai-platform-state"
 _FIELD_MANAGER = "hai-up-state"
@@ -48,43 +44,4 @@ async def save(client: KubernetesClient, namespace: str, state: ClusterState) ->
         "metadata": {"name": STATE, "namespace": namespace, "labels": LABELS},
         "data": {"state": json.dumps(asdict(state), sort_keys=True)},
     }
-    await client.apply(
-        paths.core("configmaps", namespace, STATE), body, manager=_FIELD_MANAGER
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class LastPlatform:
-    """Of the last run on this machine."""
-
-    provider: str
-    kubeconfig: str = ""
-    context: str = ""
-    namespace: str = ""
-
-
-def _place() -> Path:
-    return home_folder() / ".hai" / "hai-up.json"
-
-
-def last_platform() -> LastPlatform | None:
-    text = read_text(_place())
-    try:
-        values: dict[str, Any] = json.loads(text) if text else {}
-        return LastPlatform(**values) if values else None
-    except (ValueError, TypeError):
-        return None
-
-
-def remember(last: LastPlatform) -> None:
-    if last_platform() == last:
-        return
-    place = _place()
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(place, json.dumps(asdict(last)) + "\n")
-
-
-def forget() -> None:
-    _place().unlink(missing_ok=True)
-
-
+    await client.apply(paths.core("configmaps", namespace, STATE), body, manager=_FIELD_MANAGER)

@@ -16,6 +16,7 @@ READY_SECONDS = 600.0
 QUIET_SECONDS = 5.0  # before a slow object is named
 _STEP_SECONDS = 1.0
 _LINES = 8
+_NO_CAUSE = ("MissingClusterDNS", "BackOff", "Unhealthy")  # events that tell what is seen anyway
 
 
 async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) -> None:
@@ -28,7 +29,7 @@ async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) 
             known = await client.get(path_of_object(item))
             if _failed(known):
                 raise await _failure(client, item, "it failed")
-            if _is_ready(known):
+            if is_ready(known):
                 break
             seconds = loop.time() - started
             if seconds > READY_SECONDS:
@@ -40,7 +41,7 @@ async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) 
             await asyncio.sleep(_STEP_SECONDS)
 
 
-def _is_ready(item: Json) -> bool:
+def is_ready(item: Json) -> bool:
     status, spec = item.get("status") or {}, item["spec"]
     if item.get("kind") == "Job" or "backoffLimit" in spec:
         return int(status.get("succeeded") or 0) > 0
@@ -109,7 +110,11 @@ async def _warnings(client: KubernetesClient, pod: Json) -> list[str]:
     selector = f"involvedObject.name={metadata['name']},type=Warning"
     path = paths.core("events", metadata["namespace"])
     listed = await client.list(path, fieldSelector=selector)
-    return [f"{one.get('reason')}: {one.get('message')}" for one in listed["items"]]
+    return [
+        f"{one.get('reason')}: {one.get('message')}"
+        for one in listed["items"]
+        if one.get("reason") not in _NO_CAUSE
+    ]
 
 
 async def last_lines(client: KubernetesClient, item: Json, count: int = _LINES) -> list[str]:

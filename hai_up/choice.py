@@ -1,0 +1,92 @@
+"""Which provider a command is for: what was said, what config.sh says, what ran last."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hai.errors import InvalidInput, PlatformError
+from hai_up.config import CLUSTER_VARIABLES, parse_config
+
+K8S, LOCAL = "k8s", "local"
+_NAMES = {"k8s": K8S, "kubernetes": K8S, "local": LOCAL}
+_LATER = ("compose", "docker-compose")
+_PAST = ("BFF_ADMIN_UID", "BFF_ADMIN_TOKEN", "HAI_SERVER_ADDR")
+_SECRETS = re.compile(r"USER_INFO=.*:.*:\s*\S|(POSTGRES|REDIS)_PASSWORD=\S")
+Say = Callable[[str], None]
+
+
+def provider_named(name: str) -> str:
+    """InvalidInput for one that there is not."""
+    if name in _LATER:
+        raise InvalidInput(
+            f"this release deploys on one machine or on Kubernetes; {name} is not there yet",
+            hint="hai-up run -p local, or -p k8s",
+        )
+    if name not in _NAMES:
+        raise InvalidInput(f"there is no provider {name!r}", hint="-p k8s or -p local")
+    return _NAMES[name]
+
+
+def provider_of(asked: str | None, values: Mapping[str, str]) -> str:
+    """Of a run: -p, then HAI_PROVIDER, then k8s where the file describes a cluster."""
+    if asked:
+        return provider_named(asked)
+    if values.get("HAI_PROVIDER"):
+        return provider_named(values["HAI_PROVIDER"])
+    return K8S if CLUSTER_VARIABLES & values.keys() else LOCAL
+
+
+def last_provider(asked: str | None, data_dir: Path | None) -> str:
+    """Of down, status and logs: -p, a folder means this machine, then the last run's."""
+    if asked:
+        return provider_named(asked)
+    if data_dir is not None or (last := _last()) is None:
+        return LOCAL
+    return K8S if last == K8S else LOCAL
+
+
+def _last() -> str | None:
+    from hai_up.last import last_platform
+
+    known = last_platform()
+    return known.provider if known else None
+
+
+def values_of(config: Path | None, say: Say) -> dict[str, str]:
+    """The variables of a config.sh; a file with secrets that others can read is told of."""
+    if config is None:
+        return {}
+    text = text_of(config)
+    if config.stat().st_mode & 0o077 and _SECRETS.search(text):
+        say(f"warning: {config} holds secrets and others can read it: chmod 600 {config}")
+    return parse_config(text, os.environ)
+
+
+def cluster_warnings(values: Mapping[str, str]) -> list[str]:
+    """One line for each variable that has no effect on a cluster, or an unsafe value."""
+    lines = [f"{name} is a thing of the past: ignored" for name in _PAST if name in values]
+    lines += [
+        f"{name} is :latest, which is another image some day; name a version"
+        for name in ("BASE_IMAGE", "TRAIN_IMAGE")
+        if values.get(name, "").endswith(":latest")
+    ]
+    return lines
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"can not read {path}: {error.strerror}", hint="check the path and its rights"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text", hint="hai-up config prints one") from error
+
+
+def missing_k8s_extra() -> PlatformError:
+    return PlatformError(
+        "the libraries for Kubernetes are missing here",
+        hint="pip install 'hai-platform[server,k8s]'",
+    )
