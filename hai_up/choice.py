@@ -63,6 +63,15 @@ def values_of(config: Path | None, say: Say) -> dict[str, str]:
     return parse_config(text, os.environ)
 
 
+def require_file(config: Path | None) -> None:
+    """A cluster cannot be guessed."""
+    if config is None:
+        raise InvalidInput(
+            "a cluster needs a configuration file",
+            hint="hai-up config -p k8s > config.sh; edit it; hai-up run -c config.sh",
+        )
+
+
 def cluster_warnings(values: Mapping[str, str]) -> list[str]:
     """One line for each variable that has no effect on a cluster, or an unsafe value."""
     lines = [f"{name} is a thing of the past: ignored" for name in _PAST if name in values]

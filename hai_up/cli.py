@@ -15,6 +15,7 @@ from hai_up.choice import (
     cluster_warnings,
     last_provider,
     provider_of,
+    require_file,
     text_of,
     values_of,
 )
@@ -101,8 +102,11 @@ def root(
     On this machine: hai-up run. Then: hai-up status, hai-up logs, hai-up down.
 
     On a Kubernetes cluster, in three steps:
+
     1. make sure of kubectl get nodes, a file system that all nodes share, and the image;
+
     2. hai-up config > config.sh, and edit it;
+
     3. hai-up run -c config.sh
     """
 
@@ -130,6 +134,7 @@ def run(  # noqa: PLR0913 - one argument per option
     """
     values = values_of(config, say)
     if provider_of(provider, values) == K8S:
+        require_file(config)
         from hai_up.providers.kubernetes import run as cluster
 
         _warn(config, cluster_warnings(values))
@@ -180,6 +185,7 @@ def dryrun(  # noqa: PLR0913 - one argument per option
     """Say what run would do and show the files that it would write. Changes nothing."""
     values = values_of(config, say)
     if provider_of(provider, values) == K8S:
+        require_file(config)
         from hai_up.providers.kubernetes import look
 
         _warn(config, cluster_warnings(values))

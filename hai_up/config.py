@@ -3,8 +3,10 @@
 The file is the original's config.sh: shell-style KEY=VALUE lines. It is read, never executed.
 """
 
+import os
 import re
 import shlex
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,7 +95,10 @@ def _assignment(line: str, number: int) -> tuple[str, str]:
         raise InvalidInput(f"line {number} is no NAME=value: {line[:60]}", hint=hint)
     name, value = match.groups()
     if "$(" in value or "`" in value:
-        raise InvalidInput(f"line {number}: {name} runs a command, which is not done", hint=hint)
+        raise InvalidInput(
+            f"line {number}: {name} runs a command, which is not done",
+            hint=f"write what it prints instead: {name}={_printed(value) or 'VALUE'}",
+        )
     try:
         words = shlex.split(value, comments=True)
     except ValueError as error:
@@ -101,6 +106,24 @@ def _assignment(line: str, number: int) -> tuple[str, str]:
     if len(words) > 1:
         raise InvalidInput(f"line {number}: the value of {name} has blanks: quote it", hint=hint)
     return name, words[0] if words else ""
+
+
+def _printed(value: str) -> str:
+    """What the usual commands would print here; "" for any other."""
+    command = value.strip("\"'").removeprefix("$(").removesuffix(")").strip("` ")
+    known = {"whoami": os_user, "id -un": os_user, "hostname": socket.gethostname}
+    known |= {"pwd": os.getcwd, "id -u": lambda: str(os.getuid())}
+    return known[command]() if command in known else ""
+
+
+def os_user() -> str:
+    """The account that runs this; "" for a uid without an entry, as in some containers."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def _expand(value: str, known: Mapping[str, str], number: int) -> str:
@@ -113,7 +136,10 @@ def _expand(value: str, known: Mapping[str, str], number: int) -> str:
             )
         return known[name]
 
-    return _REFERENCE.sub(look_up, value)
+    expanded = _REFERENCE.sub(look_up, value)
+    if expanded == "~" or expanded.startswith("~/"):
+        return known.get("HOME", "~") + expanded[1:]
+    return expanded
 
 
 def warnings_of(values: Mapping[str, str]) -> list[str]:

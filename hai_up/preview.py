@@ -11,7 +11,7 @@ import yaml
 
 from hai.errors import InvalidInput, NotFound
 from hai_up.checks import FAIL, all_checks
-from hai_up.config import Given, defaults, resolve
+from hai_up.config import Given, defaults, os_user, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
 from hai_up.profile import home_folder
@@ -19,7 +19,6 @@ from hai_up.providers.local import (
     Say,
     layout_of,
     options_of,
-    os_user,
     plan_of,
     readable_state,
 )

@@ -18,7 +18,7 @@ from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
 from hai_up.api import Api
 from hai_up.bootstrap import bootstrap, said_why, token_works
 from hai_up.checks import memory_bytes, preflight
-from hai_up.config import Given, Options, defaults, remembered, resolve
+from hai_up.config import Given, Options, defaults, os_user, remembered, resolve
 from hai_up.database import Database, database_of
 from hai_up.files import last_lines, os_error, read_text, write_private
 from hai_up.layout import Layout, default_data_dir
@@ -50,15 +50,6 @@ from hai_up.studio import ensure_studio, stop_studio
 READY_SECONDS = 60.0
 RECOVERY_SECONDS = 10.0
 Say = Callable[[str], None]
-
-
-def os_user() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a uid without an entry, as in some containers
-        return ""
 
 
 def uid_of(user: str) -> int:

@@ -18,7 +18,7 @@ from hai.kubernetes.paths import path_of
 from hai_up.cluster.options import FIRST_UID, cluster_options
 from hai_up.cluster.plan import ClusterFacts, ClusterPlan, plan_cluster, seed_objects
 from hai_up.cluster.secrets import MASKED
-from hai_up.config import user_name_of
+from hai_up.config import os_user, user_name_of
 from hai_up.console import data
 from hai_up.files import os_error, write_private
 from hai_up.last import LastPlatform
@@ -26,7 +26,6 @@ from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import ours
 from hai_up.providers.kubernetes.place import open_client
 from hai_up.providers.kubernetes.wait import is_ready, pods_say
-from hai_up.providers.local import os_user
 from hai_up.render import render
 
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def hai_up(*words: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HAI_", "XDG_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HAI_", "XDG_", "KUBECONFIG"))}
     return subprocess.run(
         [sys.executable, "-m", "hai_up.cli", *words],
         stdin=subprocess.DEVNULL,
@@ -77,7 +77,8 @@ def test_the_config_template_can_be_given_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param(["run", "-p", "kubernetes"], "one machine", id="another provider"),
+        pytest.param(["run", "-p", "docker-compose"], "not there yet", id="another provider"),
+        pytest.param(["run", "-p", "k8s"], "configuration file", id="a cluster without a config"),
         pytest.param(["run", "-p", "moon"], "no provider", id="unknown provider"),
         pytest.param(["run", "--nodes", "0"], "--nodes 0", id="no nodes"),
         pytest.param(["run", "--nodes", "many"], "--nodes", id="not a number"),
@@ -105,7 +106,8 @@ def test_wrong_usage_is_exit_2(tmp_path: Path, words: list[str], said: str) -> N
 def test_a_bare_hai_up_shows_help(tmp_path: Path) -> None:
     done = hai_up(home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "hai-up run -p local" in done.stdout
+    for words in ("hai-up config > config.sh", "hai-up run -c config.sh", "make sure of"):
+        assert words in done.stdout
 
 
 def test_a_missing_log_is_exit_3(tmp_path: Path) -> None:
