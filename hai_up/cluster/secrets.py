@@ -39,7 +39,12 @@ def encoded(text: str) -> str:
 
 def made() -> PlatformSecrets:
     """New ones."""
-    return PlatformSecrets(*(secrets.token_hex(24) for _ in range(3)), secrets.token_urlsafe(32))
+    return PlatformSecrets(
+        postgres_password=secrets.token_hex(24),
+        redis_password=secrets.token_hex(24),
+        signing_key=secrets.token_hex(24),
+        admin_token=secrets.token_urlsafe(32),
+    )
 
 
 def read(data: Mapping[str, str]) -> PlatformSecrets:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,10 +96,10 @@ class Admin:
 
 
 @pytest.fixture
-def admin(own: Cluster, public_dir: Path) -> Iterator[Admin]:
+def admin(own: Cluster, public_dir: Path) -> Admin:
     (public_dir / "home").mkdir()
     (public_dir / "nfs").mkdir(mode=0o755)
-    yield Admin(own, public_dir / "home", public_dir / "nfs")
+    return Admin(own, public_dir / "home", public_dir / "nfs")
 
 
 async def give_address(cluster: Cluster) -> None:

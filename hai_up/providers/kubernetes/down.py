@@ -147,7 +147,7 @@ async def _take_away(platform: _Platform, kept: tuple[str, ...]) -> None:
 
 def _is_of(item: Json, platform: _Platform) -> bool:
     """Objects of the whole cluster belong to one namespace's platform by their names."""
-    name = item["metadata"]["name"]
+    name: str = item["metadata"]["name"]
     if item["kind"] in OF_THE_CLUSTER:
         return name == f"hai-server-{platform.namespace}"
     return name != states.STATE
