@@ -289,6 +289,7 @@ def down(
 
 @app.command()
 def doctor(
+    provider: ProviderOption = None,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
     host: HostOption = None,
@@ -301,9 +302,18 @@ def doctor(
     """
     from hai_up import preview
 
+    values = values_of(config, say)
+    if provider_of(provider, values) == K8S:
+        require_file(config)
+        from hai_up.providers.kubernetes.doctor import cluster_checks
+
+        _exit(0 if preview.show_checks(cluster_checks(values), output) else 1)
     flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
-    given = _with_config(flags, config, values_of(config, say))
+    given = _with_config(flags, config, values)
     _exit(0 if preview.doctor(given, output) else 1)
+
+
+app.command("check", help="The same as doctor.")(doctor)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from hai.errors import InvalidInput, NotFound
-from hai_up.checks import FAIL, all_checks
+from hai_up.checks import FAIL, Check, all_checks
 from hai_up.config import Given, defaults, os_user, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
@@ -70,7 +70,10 @@ def doctor(given: Given, output: str) -> bool:
     """Print every check; True if none failed."""
     layout = layout_of(given)
     options = options_of(given, layout, readable_state(layout))
-    checks = list(all_checks(options))
+    return show_checks(list(all_checks(options)), output)
+
+
+def show_checks(checks: list[Check], output: str) -> bool:
     rows = [asdict(check) for check in checks]
     if output == "json":
         data(json.dumps({"schema_version": 1, "checks": rows}, indent=2))
