@@ -88,7 +88,8 @@ class Admin:
         """Of everything that hai-up looks after."""
         kinds = "configmaps,secrets,services,statefulsets,deployments,networkpolicies"
         kinds += ",serviceaccounts,roles,rolebindings"
-        text = self.cluster.kubectl("-n", "hai-platform", "get", kinds, "-o", "json")
+        ours = ("-l", "app.kubernetes.io/managed-by=hai-up")
+        text = self.cluster.kubectl("-n", "hai-platform", "get", kinds, *ours, "-o", "json")
         return {
             f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
             for item in json.loads(text)["items"]
