@@ -8,12 +8,15 @@ A line that has no end yet is handed out as it stands, in pieces: all but the la
 Joined, the pieces are what the program wrote, byte for byte, and no piece ends within a character.
 """
 
+import os
 import re
+import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 PREFIX_LENGTH = 29
 CHUNK_BYTES = 256 * 1024
@@ -51,7 +54,8 @@ def segments(directory: Path) -> dict[int, list[Segment]]:
     """Segments by rank, oldest first; {} when there is no such directory (yet)."""
     found: dict[int, list[Segment]] = {}
     try:
-        names = [entry.name for entry in directory.iterdir()]
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return {}
     for name in names:
@@ -62,6 +66,27 @@ def segments(directory: Path) -> dict[int, list[Segment]]:
     for rank in found:
         found[rank].sort(key=lambda segment: segment.offset)
     return found
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The segment itself, or FileNotFoundError. Where tasks are pods, users own their log folders:
+    a link there, to another user's log or to a file of this machine, is not followed."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise FileNotFoundError(f"{path}: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(f"{path} is no file")
+        # <task>/<attempt>/<segment>: a folder in place of which a link stands has other names
+        real = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if real.parts[-3:] != path.parts[-3:]:
+            raise FileNotFoundError(f"{path} leads elsewhere")
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
 
 
 class RankTail:
@@ -111,7 +136,7 @@ class RankTail:
             if self._read < segment.offset or (following is not None and self._read >= following):
                 continue
             try:
-                with segment.path.open("rb") as file:
+                with _opened(segment.path) as file:
                     file.seek(self._read - segment.offset)
                     data = file.read(CHUNK_BYTES)
             except FileNotFoundError:  # rotated away between listing and opening
@@ -225,7 +250,7 @@ def _newlines_backward(mine: Sequence[Segment], before: int | None = None) -> It
             position = min(position, before - segment.offset)
         if position <= 0:
             continue
-        with segment.path.open("rb") as file:
+        with _opened(segment.path) as file:
             while position > 0:
                 size = min(CHUNK_BYTES, position)
                 position -= size
@@ -242,7 +267,7 @@ def _read_at(mine: Sequence[Segment], offset: int, size: int) -> bytes:
     for segment in mine:
         inside = offset + len(data) - segment.offset
         if len(data) < size and inside >= 0:
-            with segment.path.open("rb") as file:
+            with _opened(segment.path) as file:
                 file.seek(inside)
                 data += file.read(size - len(data))
     return data

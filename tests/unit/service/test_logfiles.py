@@ -1,5 +1,6 @@
 """Reading segments: what was written comes out once, in order, wherever the cuts are."""
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hai.agent.lines import LineStamper
+from hai.agent.segments import segment_name
 from hai.service.logfiles import (
     CHUNK_BYTES,
     PREFIX_LENGTH,
@@ -200,3 +202,22 @@ def test_no_directory_and_strange_files_are_no_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     assert segments(tmp_path) == {}
     assert tail_position(tmp_path, 0, 5) == (0, 0)
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    """Where tasks are pods, users own their log folders."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"[2026-01-01 00:00:00.000000] hers\n")
+    alice, bob = tmp_path / "8" / "1", tmp_path / "7" / "1"
+    for folder in (alice, bob):
+        folder.mkdir(parents=True)
+    (alice / segment_name(0, 0)).write_bytes(secret.read_bytes())
+    (bob / segment_name(0, 0)).symlink_to(secret)
+    os.mkfifo(bob / segment_name(1, 0))
+    assert segments(bob) == {}
+    (tmp_path / "7" / "2").symlink_to(alice)
+    for folder, rank in ((bob, 0), (bob, 1), (tmp_path / "7" / "2", 0)):
+        tail = RankTail(folder, rank)
+        assert not tail.fill(final=True)
+        assert not tail.lines
+    assert RankTail(alice, 0).fill()
