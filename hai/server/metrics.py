@@ -22,7 +22,7 @@ from hai.service.board import Board
 from hai.service.loops.supervisor import LoopFigures
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a registry knows it by itself
 class _Cluster(Collector):
     """What is the same whoever tells it: told by the leader alone, so that sums over processes are
     right."""
@@ -54,7 +54,7 @@ class _Cluster(Collector):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a registry knows it by itself
 class _Process(Collector):
     """What this process alone can tell."""
 

@@ -61,6 +61,7 @@ class Scheduling:
         if term != self._term:  # somebody else may have led, and may have done anything
             self._feed.forget()
             self._term = term
+            log.info("leads" if term else "leads_no_more", term=term)
         if not term:
             return STANDBY_SECONDS
         if self._journal.wants_snapshot(self._board.planned_at or 0.0):
