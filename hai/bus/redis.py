@@ -49,7 +49,8 @@ class RedisBus:
                 decode_responses=True,
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
-                health_check_interval=HEALTH_SECONDS,
+                # no health_check_interval: where Redis refuses the login, the client's own checks
+                # call each other without end
                 retry=Retry(NoBackoff(), 1),  # once more, for a connection that a restart cut
                 **more,
             )
@@ -147,10 +148,17 @@ class RedisBus:
             await asyncio.sleep(pause)
 
     async def _hand_out(self, channel: PubSub) -> None:
+        was_asked = False
         while True:
-            message = await channel.get_message(timeout=HEALTH_SECONDS)
+            seconds = ANSWER_SECONDS if was_asked else HEALTH_SECONDS
+            message = await channel.get_message(timeout=seconds)
             if message is None:
+                if was_asked:
+                    raise ConnectionError("a silent connection does not answer")
+                await channel.ping()
+                was_asked = True
                 continue
+            was_asked = False
             if message["type"] == "psubscribe":
                 self._note_up()
             elif message["type"] == "pmessage":

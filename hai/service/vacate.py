@@ -78,10 +78,11 @@ class Vacating:
     async def go_on(self, admin: User) -> bool:
         """End the pause; False if there was none."""
         require_admin(admin, "letting the platform go on")
-        was_paused = self._left() > 0 or (await self._store.pause()).is_on
+        was_paused = self._left() > 0
         self._until = 0.0
-        if was_paused:
+        if (await self._store.pause()).is_on:  # also one that this process has not seen
             self._renewals = (await self._store.renew_pause(is_on=False)).renewals
+        if was_paused:
             await self._tell(admin, "platform.resumed", "it starts tasks again")
         return was_paused
 
