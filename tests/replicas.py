@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
-import psutil
 
 from tests.balancer import Balancer
 from tests.live import Live, free_port
@@ -121,6 +120,3 @@ class Replicas(Live):
                 replica.kill()
         super().close()
         self.balancer.close()
-
-    def connections(self, replica: Replica) -> list[object]:
-        return psutil.Process(replica.pid).net_connections()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -94,6 +95,14 @@ def test_each_role_does_its_part(platform: Replicas) -> None:
             platform.wait(task_id, "stopped")
 
 
+def follows(replica: Replica) -> bool:
+    return replica.ready() is not None and not replica.leads()
+
+
+def has_lines(seen: list[int], count: int) -> bool:
+    return len(seen) >= count
+
+
 def takeover(platform: Replicas, old: Replica, at: float) -> float:
     """Seconds from the moment `at` until another process says in its log that it leads."""
     others = [one for one in platform.replicas.values() if one is not old]
@@ -112,7 +121,7 @@ def test_the_leader_dies_or_sleeps_and_another_one_goes_on(platform: Replicas) -
     expected = submit_all(platform, 40)
     took: dict[str, list[float]] = {"killed": [], "stopped": []}
     for round_, least in enumerate((3, 10, 18, 26)):
-        wait_until(lambda least=least: have_ended(platform, least), what=f"{least} have ended")
+        wait_until(partial(have_ended, platform, least), what=f"{least} have ended")
         leader = platform.leader()
         at = time.time()  # noqa: TID251 - compared with logs of this machine
         if round_ % 2:
@@ -123,9 +132,9 @@ def test_the_leader_dies_or_sleeps_and_another_one_goes_on(platform: Replicas) -
             os.kill(leader.pid, signal.SIGSTOP)
             took["stopped"].append(takeover(platform, leader, at))
             reached = min(least + 4, 36)
-            wait_until(lambda reached=reached: have_ended(platform, reached), what="it goes on")
+            wait_until(partial(have_ended, platform, reached), what="it goes on")
             os.kill(leader.pid, signal.SIGCONT)
-            wait_until(lambda one=leader: one.ready() and not one.leads(), what="it follows")
+            wait_until(partial(follows, leader), what="it follows")
     check_all(platform, marks, expected)
     print(took)  # noqa: T201 - shown when the test fails
     for seconds in took.values():
@@ -151,7 +160,7 @@ def test_followed_logs_survive_the_replica_that_sends_them(platform: Replicas) -
         thread.start()
         for name in ("api-1", "api-2"):
             before = len(seen) + 20
-            wait_until(lambda before=before: len(seen) >= min(before, LINES), what="lines")
+            wait_until(partial(has_lines, seen, min(before, LINES)), what="lines")
             platform.replicas[name].kill()
             platform.begin("api", name)
         thread.join(120)
@@ -176,7 +185,7 @@ def test_redis_and_postgres_go_away_and_come_back(
     expected = submit_all(platform, 12)
     redis_server.kill()
     for one in platform.replicas.values():
-        wait_until(lambda one=one: says(one, "down"), what=f"{one.name} notices")
+        wait_until(partial(says, one, "down"), what=f"{one.name} notices")
     expected |= more(platform, "dark", 12)
     wait_until(lambda: have_ended(platform, 16), what="tasks end without Redis")
     # orders reach agents as well: the ledger tells what the bus does not
@@ -189,11 +198,11 @@ def test_redis_and_postgres_go_away_and_come_back(
         mark.unlink()
     redis_server.start()
     for one in platform.replicas.values():
-        wait_until(lambda one=one: says(one, "up"), what=f"{one.name} is back")
+        wait_until(partial(says, one, "up"), what=f"{one.name} is back")
     expected |= more(platform, "light", 8)
     postgres_server.postgres.restart()
     for number in range(4):
-        expected |= retried(lambda number=number: more(platform, f"after-{number}", 1))
+        expected |= retried(partial(more, platform, f"after-{number}", 1))
     platform.leader()
     check_all(platform, marks, expected)
 
@@ -212,10 +221,10 @@ def more(platform: Replicas, name: str, count: int) -> dict[int, int]:
 def retried(work: Callable[[], dict[int, int]]) -> dict[int, int]:
     """Once the database answers again."""
 
-    def tried() -> dict[int, int] | None:
+    def tried() -> dict[int, int]:
         try:
             return work()
         except AssertionError:
-            return None
+            return {}
 
     return wait_until(tried, what="the database is back")
