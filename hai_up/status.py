@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from hai import __version__
 from hai.core.phrases import span
 from hai.errors import HaiError, InvalidInput
 from hai_up.api import ACTIVE, WAITING, Api
@@ -75,6 +76,8 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
             }
         try:
             facts["version"] = api.whoami()["server_version"]
+            if facts["version"] != __version__:
+                facts["installed"] = __version__
             facts["nodes"] = _nodes(api.nodes())
             facts |= _platform(api.platform())
             facts["tasks"] = {"active": api.count(*ACTIVE), "waiting": api.count(*WAITING)}
@@ -139,7 +142,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("status", facts["status"] + why),
         ("url", facts.get("url", "")),
-        ("version", facts.get("version", "")),
+        ("version", _of_version(facts)),
         ("server", pid + since),
         ("studio", " ".join(facts.get("studio", {}).values())),
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
@@ -151,6 +154,16 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", facts["data_dir"]),
         ("log", facts["log"]),
     ]
+
+
+def _of_version(facts: Mapping[str, Any]) -> str:
+    version = str(facts.get("version", ""))
+    return version + (f" ({other_build(facts['installed'])})" if "installed" in facts else "")
+
+
+def other_build(installed: str) -> str:
+    """What to do about a server that is not the one that is installed."""
+    return f"not {installed}, which is installed: hai-up down, then hai-up run, starts that one"
 
 
 def _of_pause(seconds: float) -> str:

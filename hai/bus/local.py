@@ -1,6 +1,7 @@
 """The bus inside one process: what a single server needs, with nothing to install."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -49,6 +50,10 @@ class LocalBus:
 
     async def open(self) -> None: ...
 
+    @property
+    def connected_since(self) -> float | None:
+        return -math.inf  # there are no others
+
     async def close(self) -> None:
         """Ends every subscription and forgets the live values."""
         for inbox in {inbox for inboxes in self._inboxes.values() for inbox in inboxes}:
@@ -62,6 +67,8 @@ class LocalBus:
             message = Message(topic, dict(data or {}))
             for inbox in inboxes:
                 inbox.put(message)
+
+    hint = publish
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message]]:

@@ -17,8 +17,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import RedisError
 
+from hai.bus.access import ANYBODY, RedisAccess
 from hai.bus.local import LocalBus
 from hai.errors import InvalidInput
 from hai.ports import Clock, Message
@@ -34,16 +36,23 @@ RETRY_SECONDS = (0.05, 2.0)  # first and longest pause between attempts to come 
 class RedisBus:
     """hai.ports.Bus by publish/subscribe and keys that expire."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, access: RedisAccess = ANYBODY) -> None:
         self._here = LocalBus(clock)
+        self._clock = clock
+        access.check(url)
+        more: dict[str, Any] = dict(access.tls(url))
+        if access.has_password:
+            more["credential_provider"] = _Password(access)
         try:
             self._client = Redis.from_url(
                 url,
                 decode_responses=True,
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
-                health_check_interval=HEALTH_SECONDS,
+                # no health_check_interval: where Redis refuses the login, the client's own checks
+                # call each other without end
                 retry=Retry(NoBackoff(), 1),  # once more, for a connection that a restart cut
+                **more,
             )
         except ValueError as error:  # its text repeats the URL, which may hold a password
             raise InvalidInput(
@@ -54,6 +63,7 @@ class RedisBus:
         self._topics = f"hai:{database}:topic:"
         self._live = "hai:live:"
         self._listening = asyncio.Event()
+        self._connected_since: float | None = None
         self._tried = asyncio.Event()  # the first attempt to connect has ended, either way
         self._listener: asyncio.Task[None] | None = None
         self._down = False
@@ -83,6 +93,13 @@ class RedisBus:
             sent = await self._try(lambda: self._client.publish(self._topics + topic, text))
         if sent is None:
             await self._here.publish(topic, data)
+
+    @property
+    def connected_since(self) -> float | None:
+        return self._connected_since if self._listening.is_set() else None
+
+    async def hint(self, topic: str, data: Mapping[str, object] | None = None) -> None:
+        await self._here.publish(topic, data)
 
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
         return self._here.subscribe(*topics)
@@ -131,10 +148,17 @@ class RedisBus:
             await asyncio.sleep(pause)
 
     async def _hand_out(self, channel: PubSub) -> None:
+        was_asked = False
         while True:
-            message = await channel.get_message(timeout=HEALTH_SECONDS)
+            seconds = ANSWER_SECONDS if was_asked else HEALTH_SECONDS
+            message = await channel.get_message(timeout=seconds)
             if message is None:
+                if was_asked:
+                    raise ConnectionError("a silent connection does not answer")
+                await channel.ping()
+                was_asked = True
                 continue
+            was_asked = False
             if message["type"] == "psubscribe":
                 self._note_up()
             elif message["type"] == "pmessage":
@@ -145,6 +169,7 @@ class RedisBus:
 
     def _note_up(self) -> None:
         self._listening.set()
+        self._connected_since = self._clock.steady()
         self._tried.set()
         self._quiet_until = 0.0
         if self._down:
@@ -156,6 +181,16 @@ class RedisBus:
         if not self._down:
             self._down = True
             log.warning("redis_down", error=type(error).__name__)
+
+
+class _Password(CredentialProvider):
+    """Asked for each connection."""
+
+    def __init__(self, access: RedisAccess) -> None:
+        self._access = access
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        return self._access.credentials()
 
 
 def _dump(value: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,9 @@ hai-cli help modes                             what `--` and `++` mean
 _NO_TEXT = InvalidInput(
     "an argument or a path holds bytes that are not UTF-8 text", hint="rename it, or leave it out"
 )
+
+
+_VERSION_SECONDS = 1.0  # for the server to tell its own
 
 
 def build() -> Any:
@@ -119,7 +123,20 @@ def _bug(error: Exception) -> HaiError:
 def _show_version(value: bool) -> None:
     if value:
         sys.stdout.write(f"hai-cli {hai.__version__}\n")
+        if sys.stderr.isatty():  # a person; a script asks for one line and gets it at once
+            _compare_with_server()
         raise typer.Exit
+
+
+def _compare_with_server() -> None:
+    """Tell of a server that is another build; nothing where none answers soon."""
+    from hai.cli.commands.version import difference, server_version
+    from hai.client.profile import load_profile
+
+    with suppress(HaiError):
+        server = server_version(load_profile(), _VERSION_SECONDS)
+        if server != hai.__version__:
+            sys.stderr.write(f"warning: {difference(server)}\n")
 
 
 def _root_function() -> Any:
@@ -127,7 +144,7 @@ def _root_function() -> Any:
         bool,
         option(
             "--version",
-            help="Print the client's version; `version` also asks the server.",
+            help="Print the client's version, on a terminal also whether the server's is another.",
             callback=_show_version,
             is_eager=True,
         ),

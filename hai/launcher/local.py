@@ -64,7 +64,6 @@ class LocalLauncher:
         self._monotonic = monotonic
         self._archive: Path | None = None
         self._lock = threading.Lock()  # one launch at a time chooses GPUs and spawns
-        self._opened_at = monotonic()
         self._launched_at: dict[WorkerKey, float] = {}
         self._children: dict[int, WorkerKey] = {}
         self._ends: dict[WorkerKey, str] = {}  # how an agent ended that was our child
@@ -89,7 +88,6 @@ class LocalLauncher:
         await asyncio.to_thread(self._forget, key)
 
     def _open(self) -> None:
-        self._opened_at = self._monotonic()
         with _disk_trouble(self._data_dir):
             self._ready_root()
             for trash in self._root.glob(".*"):  # what an interrupted forget() left
@@ -198,11 +196,11 @@ class LocalLauncher:
         return _alive_or_ended(key, directory) or self._lost(key, directory)
 
     def _may_still_come(self, key: WorkerKey) -> bool:
-        """A directory without an agent: launched a moment ago, or found after a restart, when a
-        launch() by the new server is still to be expected."""
+        """A directory without an agent: launched a moment ago, or found after a restart or by the
+        next leader, when a launch() by that server is still to be expected."""
         if key in self._ends:
             return False
-        since = max(self._launched_at.get(key, self._opened_at), self._opened_at)
+        since = self._launched_at.setdefault(key, self._monotonic())
         return self._monotonic() - since < START_SECONDS
 
     def _lost(self, key: WorkerKey, directory: WorkerDir) -> Observation:

@@ -3,9 +3,8 @@
 Each port has one behavioural contract suite (tests/contract) that every implementation passes.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -20,6 +19,10 @@ from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
+from hai.ports.bus import Bus as Bus
+from hai.ports.bus import Message as Message
+from hai.ports.leading import Leading
+from hai.ports.leading import Pause as Pause
 from hai.ports.rows import Rows
 
 
@@ -133,7 +136,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Rows, Protocol):
+class Store(Rows, Leading, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:
@@ -284,35 +287,11 @@ class Store(Rows, Protocol):
         tasks a new version. `then` is called before anybody in this process reads or writes again.
         False, and nothing is done, if the time base is not `was` any more."""
 
-    # who leads
-    async def lead(self) -> bool:
-        """Take or keep the leader's lease; False while another process holds it. The lease ends
-        with the holder's process, however it dies."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    topic: str
-    data: Mapping[str, object] = field(default_factory=dict)
-
-
-class Bus(Protocol):
-    """Hints and live figures, never the truth: a lost message costs time, not correctness."""
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def publish(self, topic: str, data: Mapping[str, object] | None = None) -> None: ...
-
-    def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
-        """Messages of these topics published while the context is open. A slow reader loses the
-        oldest ones instead of growing without bound."""
-
-    async def put_live(self, key: str, value: Mapping[str, object], ttl_seconds: float) -> None: ...
-
-    async def get_live(self, keys: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        """Values that have not expired, by key."""
+    # who leads: see Leading
+    def for_loops(self, pool_size: int) -> "Store":
+        """The same store for the loops of a leader: connections of their own, so that readers can
+        not starve them, and a fence around what they write. Opened and closed by itself, inside
+        of this one's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

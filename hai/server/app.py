@@ -36,6 +36,8 @@ def build_app(services: Services) -> FastAPI:
     app.add_middleware(Envelope)
     errors.install(app)
     app.include_router(health.router)
+    if not services.role.serves:
+        return app  # nobody but probes and monitors is answered
     app.include_router(description.router)
     for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)

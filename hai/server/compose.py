@@ -8,14 +8,15 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from hai.bus.access import RedisAccess
 from hai.bus.open import open_bus
 from hai.core.gang import Timing
 from hai.core.logdirs import common_dir
-from hai.core.policy import DAY
 from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.launcher.hollow import HollowLauncher
@@ -23,6 +24,7 @@ from hai.launcher.local import LocalLauncher
 from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
+from hai.server.loops import loops_of
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.clock import SystemClock
@@ -30,22 +32,16 @@ from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
-from hai.service.feed import StateFeed
 from hai.service.images import ImageService
-from hai.service.journal import Journal
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
 from hai.service.logstream import LogReader
-from hai.service.loops.health import HealthChecking, Patience
 from hai.service.loops.membership import Membership
-from hai.service.loops.reap import Reaping
-from hai.service.loops.reconcile import Reconciling
-from hai.service.loops.schedule import Scheduling
 from hai.service.loops.supervisor import Loop, Supervisor
 from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.rowbook import RowBook
-from hai.service.signals import RECONCILE, SCHEDULE, TASKS
+from hai.service.signals import CLOCK, TASKS
 from hai.service.tasks import TaskService
 from hai.service.timekeeping import Timekeeping
 from hai.service.users import UserService
@@ -68,6 +64,7 @@ class Platform:
 
     settings: Settings
     services: Services
+    loop_store: Store
     launching: Launching
     launchers: Mapping[str, Launcher]
     loops: tuple[Loop, ...]
@@ -83,7 +80,7 @@ def open_settings_store(settings: Settings) -> Store:
         raise PlatformError(
             "no database is configured ([store] url)", hint="hai-up run -p local sets one up"
         )
-    return open_store(url, settings.store.pool_size)
+    return open_store(url, settings.store.pool_size, may_lead=settings.server.role.may_lead)
 
 
 def read_secret(settings: Settings) -> bytes:
@@ -91,10 +88,8 @@ def read_secret(settings: Settings) -> bytes:
     path = (settings.server.secret_file or settings.data_dir / "secret").expanduser()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_hex(32).encode())
+        if not path.exists():
+            _make_secret(path)
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise PlatformError(f"{path} is readable by others", hint=f"chmod 600 {path}")
         secret = path.read_bytes().strip()
@@ -103,6 +98,19 @@ def read_secret(settings: Settings) -> bytes:
     if len(secret) < 32:
         raise PlatformError(f"{path} holds no key", hint=f"remove it and start again: rm {path}")
     return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all: two servers that start together end up with the same one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink()
 
 
 def timing_of(settings: Settings, up_since: float) -> Timing:
@@ -120,7 +128,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     """Everything wired, nothing opened."""
     clock = clock or SystemClock(settings.server.clock_speed)
     store = open_settings_store(settings)
-    bus = open_bus(settings.bus.url.get_secret_value(), clock)
+    loop_store = store.for_loops(settings.store.loop_pool_size)
+    bus = open_bus(settings.bus.url.get_secret_value(), clock, _access(settings))
     board = Board()
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
@@ -137,14 +146,17 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         settings.scheduler.max_array_size,
         settings.scheduler.demote_after_seconds,
     )
-    workers = WorkerService(
-        store,
-        bus,
-        clock,
-        tasks,
-        timing,
-        heartbeat_seconds=settings.agent.heartbeat_seconds,
-        lost_after_seconds=settings.agent.lost_after_seconds,
+    workers, loop_workers = (
+        WorkerService(
+            one,
+            bus,
+            clock,
+            tasks,
+            timing,
+            heartbeat_seconds=settings.agent.heartbeat_seconds,
+            lost_after_seconds=settings.agent.lost_after_seconds,
+        )
+        for one in (store, loop_store)
     )
     tokens = WorkerTokens(read_secret(settings))
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
@@ -154,19 +166,20 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     if cluster is not None:
         launchers[cluster.launcher.name] = cluster.launcher
     launching = Launching(
-        store,
+        loop_store,
         Launchers(launchers),
-        workers,
+        loop_workers,
         tokens,
         log_dir=settings.log_dir,
         server_url=settings.server_url,
-        equipment=Equipment(rows),
+        equipment=Equipment(RowBook(loop_store, bus, clock)),
     )
     supervisor = Supervisor(clock, bus)
     views = Views(store, bus, board)
     leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
     estimates = Estimates(store, clock, board, leave_seconds)
     services = Services(
+        role=settings.server.role,
         store=store,
         bus=bus,
         clock=clock,
@@ -188,11 +201,21 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
     )
-    loops = _loops(settings, services, launching, timing)
-    if cluster is not None:
-        loops += (Loop("membership", Membership(store, bus, clock, cluster.nodes).turn),)
-    timekeeping = Timekeeping(store, bus, clock, board)
-    return Platform(settings, services, launching, launchers, loops, closing, hollow, timekeeping)
+    loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
+    if cluster is not None and settings.server.role.may_lead:
+        membership = Membership(loop_store, bus, clock, cluster.nodes)
+        loops += (Loop("membership", membership.turn),)
+    timekeeping = Timekeeping(loop_store, bus, clock, board)
+    return Platform(
+        settings, services, loop_store, launching, launchers, loops, closing, hollow, timekeeping
+    )
+
+
+def _access(settings: Settings) -> RedisAccess:
+    bus = settings.bus
+    return RedisAccess(
+        bus.username, bus.password.get_secret_value(), bus.password_file, bus.ca_file
+    )
 
 
 def _cluster_of(settings: Settings, bus: Bus) -> "KubernetesParts | None":
@@ -225,58 +248,23 @@ def _agent_options(settings: Settings) -> AgentOptions:
     )
 
 
-def _loops(
-    settings: Settings, services: Services, launching: Launching, timing: Timing
-) -> tuple[Loop, ...]:
-    store, bus, clock = services.store, services.bus, services.clock
-    policy = settings.scheduler.policy()
-    journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
-    schedule = Scheduling(
-        store,
-        bus,
-        StateFeed(store, clock, policy, journal),
-        journal,
-        launching,
-        services.board,
-        settings.scheduler.tick_seconds,
-    )
-    reconcile = Reconciling(store, clock, services.workers, launching, timing, bus)
-    health = HealthChecking(
-        store,
-        bus,
-        clock,
-        launching,
-        patience=Patience(
-            lost_after_seconds=settings.agent.lost_after_seconds,
-            quiet_seconds=settings.agent.suspect_seconds,
-        ),
-        log_dir=common_dir(settings.log_dir),
-    )
-    busy = settings.scheduler.busy_fraction
-    return (
-        Loop("schedule", schedule.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy),
-        Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
-        Loop("health", health.turn),
-        Loop("reap", Reaping(store, clock, launching).turn),
-        Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
-        Loop("estimates", services.estimates.turn),
-    )
-
-
 @asynccontextmanager
 async def opened(platform: Platform) -> AsyncIterator[None]:
     """Everything open and the loops running, until the context ends."""
     services = platform.services
     common_dir(platform.settings.log_dir).mkdir(parents=True, exist_ok=True)
+    role = platform.settings.server.role
     await services.store.open()
+    await platform.loop_store.open()
     await services.bus.open()
-    for launcher in platform.launchers.values():
-        await launcher.open()
+    if role.may_lead:
+        for launcher in platform.launchers.values():
+            await launcher.open()
     await platform.timekeeping.turn()  # first: the loops go by it
-    for loop in (Loop("clock", platform.timekeeping.turn), *platform.loops):
+    for loop in (_clock_loop(platform), *platform.loops):
         services.supervisor.spawn(loop)
     poking = asyncio.create_task(_poke(services.bus, platform.hollow), name="poke-hollow")
-    log.info("open", data_dir=str(platform.settings.data_dir))
+    log.info("open", role=role.value, data_dir=str(platform.settings.data_dir))
     try:
         yield
     finally:
@@ -290,8 +278,14 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
         for launcher in platform.launchers.values():
             await launcher.close()
         await services.bus.close()
+        await platform.loop_store.close()
         await services.store.close()
         log.info("closed")
+
+
+def _clock_loop(platform: Platform) -> Loop:
+    """It is also what asks for the lease every second, so it does not rest for long."""
+    return Loop("clock", platform.timekeeping.turn, (CLOCK,), longest_pause_seconds=1.0)
 
 
 async def _poke(bus: Bus, hollow: HollowLauncher) -> None:

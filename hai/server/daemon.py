@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 
 from hai import __version__
+from hai.core.server_role import ServerRole
 from hai.errors import PlatformError
 from hai.files import write_whole
 from hai.server.app import build_app
@@ -98,8 +99,12 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
 
 
 def _announce(settings: Settings) -> None:
-    """Leave a note of who serves where, for hai-up and for people."""
-    path = settings.data_dir / "server.json"
+    """Leave a note of who serves where, for hai-up and for people: where several processes share
+    a data folder, none of them is the one to be noted."""
     note = {"url": settings.server_url, "pid": os.getpid(), "version": __version__}
+    role = settings.server.role
+    log.info("listening", role=role.value, port=settings.server.port, **note)
+    if role is not ServerRole.ALL:
+        return
+    path = settings.data_dir / "server.json"
     write_whole(path, json.dumps(note), mode=None)
-    log.info("listening", **note)

@@ -11,6 +11,7 @@ from fastapi.security.base import SecurityBase
 from starlette.responses import StreamingResponse
 
 from hai.core.identity import User
+from hai.core.server_role import ServerRole
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.server.sse import event_stream
@@ -36,6 +37,7 @@ from hai.service.workers import WorkerService, WorkerTokens
 class Services:
     """Everything that the composition root has put together."""
 
+    role: ServerRole
     store: Store
     bus: Bus
     clock: Clock

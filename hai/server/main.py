@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hai import __version__
+from hai.core.server_role import ServerRole
 from hai.errors import HaiError, InvalidInput, PlatformError
 
 app = typer.Typer(
@@ -43,18 +44,50 @@ def _leave(error: HaiError) -> NoReturn:
     sys.exit(2 if isinstance(error, InvalidInput) else 1)
 
 
+RoleName = Annotated[
+    ServerRole | None,
+    typer.Option(
+        "--role",
+        help="api: answers users and agents; control: runs the loops, as soon as it leads; "
+        "all: both (default).",
+    ),
+]
+
+
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
+    role: RoleName = None,
+    config: ConfigFile = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
+    """The HAI server. hai-up run starts it for you.
+
+    `hai-server --role ROLE` is short for `hai-server run --role ROLE`.
+    """
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    command = context.invoked_subcommand
+    if command is None and role is not None:
+        _run(config, role)
+    elif command == "run":
+        context.obj = (config, role)
+    elif role is not None or config is not None:
+        raise InvalidInput(
+            "--role is for run, and --config stands behind the command",
+            hint=f"hai-server {command or 'run'} --config FILE",
+        )
 
 
 @app.command()
-def run(config: ConfigFile = None) -> None:
+def run(context: typer.Context, config: ConfigFile = None, role: RoleName = None) -> None:
     """Serve in the foreground until SIGTERM or SIGINT; workers outlive the server."""
+    before = context.obj or (None, None)  # what stood in front of the command
+    _run(config or before[0], role or before[1])
+
+
+def _run(config: Path | None, role: ServerRole | None) -> None:
     os.umask(os.umask(0o022) | 0o022)  # nobody else writes what the server and its agents write
     import structlog
 
@@ -62,7 +95,8 @@ def run(config: ConfigFile = None) -> None:
     from hai.server.logging import setup_logging
     from hai.settings import load_settings
 
-    settings = load_settings(config)
+    values = {} if role is None else {"server": {"role": role.value}}
+    settings = load_settings(config, **values)
     setup_logging(settings.logs.level, json_format=settings.logs.json_format)
     for note in settings.notes:
         structlog.get_logger("hai.server").warning("setting_without_effect", note=note)

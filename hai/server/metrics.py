@@ -1,69 +1,97 @@
 """Prometheus figures, made from the read model on request, in a registry of their own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from hai import __version__
 from hai.core.node import Node
+from hai.core.server_role import ServerRole
 from hai.core.types import TaskState
-from hai.ports import Store
+from hai.server.deps import Services
 from hai.service.board import Board
-from hai.service.loops.supervisor import LoopFigures, Supervisor
+from hai.service.loops.supervisor import LoopFigures
 
 
-class _Snapshot(Collector):
-    def __init__(
-        self,
-        counts: Mapping[TaskState, int],
-        nodes: Iterable[Node],
-        board: Board,
-        loops: Mapping[str, LoopFigures],
-    ) -> None:
-        self._counts = counts
-        self._nodes = list(nodes)
-        self._board = board
-        self._loops = loops
+@dataclass(frozen=True, slots=True, eq=False)  # a registry knows it by itself
+class _Cluster(Collector):
+    """What is the same whoever tells it: told by the leader alone, so that sums over processes are
+    right."""
+
+    counts: Mapping[TaskState, int]
+    nodes: Sequence[Node]
+    board: Board
 
     def collect(self) -> Iterable[Metric]:
         tasks = GaugeMetricFamily("hai_tasks", "Tasks by state", labels=["state"])
         for state in TaskState:
-            tasks.add_metric([state.value], self._counts.get(state, 0))
+            tasks.add_metric([state.value], self.counts.get(state, 0))
         yield tasks
         nodes = GaugeMetricFamily(
             "hai_nodes", "Nodes by group and health", labels=["group", "health"]
         )
         held: dict[tuple[str, str], int] = {}
-        for node in self._nodes:
+        for node in self.nodes:
             key = (node.group, node.health.value)
             held[key] = held.get(key, 0) + 1
         for labels, count in sorted(held.items()):
             nodes.add_metric(list(labels), count)
         yield nodes
         yield CounterMetricFamily(
-            "hai_ticks", "Planner runs since the start", value=self._board.ticks
+            "hai_ticks", "Planner runs since the start", value=self.board.ticks
         )
         yield GaugeMetricFamily(
-            "hai_tick_seconds", "Duration of the last planner run", value=self._board.tick_seconds
+            "hai_tick_seconds", "Duration of the last planner run", value=self.board.tick_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # a registry knows it by itself
+class _Process(Collector):
+    """What this process alone can tell."""
+
+    role: ServerRole
+    leads: bool
+    bus_is_up: bool
+    loops: Mapping[str, LoopFigures]
+
+    def collect(self) -> Iterable[Metric]:
+        yield InfoMetricFamily(
+            "hai_server", "This process", value={"role": self.role.value, "version": __version__}
+        )
+        yield GaugeMetricFamily(
+            "hai_leads", "1 in the process that leads, 0 in others", value=self.leads
+        )
+        yield GaugeMetricFamily(
+            "hai_bus_up", "1 while hints from other processes arrive", value=self.bus_is_up
         )
         turns = CounterMetricFamily("hai_loop_turns", "Turns of each loop", labels=["loop"])
         failures = CounterMetricFamily("hai_loop_failures", "Failed turns", labels=["loop"])
         seconds = GaugeMetricFamily(
             "hai_loop_seconds", "Duration of the last turn", labels=["loop"]
         )
-        for name, figures in self._loops.items():
+        for name, figures in self.loops.items():
             turns.add_metric([name], figures.turns)
             failures.add_metric([name], figures.failures)
             seconds.add_metric([name], figures.last_seconds)
         yield from (turns, failures, seconds)
 
 
-async def exposition(store: Store, board: Board, supervisor: Supervisor) -> bytes:
-    """The text format of all figures as they are now."""
+async def exposition(served: Services) -> bytes:
+    """The text format of all figures of this process as they are now."""
     registry = CollectorRegistry()
-    registry.register(
-        _Snapshot(await store.count_tasks(), await store.nodes(), board, supervisor.figures)
-    )
+    store, leads = served.store, served.store.is_leading
+    if leads:
+        counts, nodes = await store.count_tasks(), await store.nodes()
+        registry.register(_Cluster(counts, nodes, served.board))
+    bus_is_up = served.bus.connected_since is not None
+    registry.register(_Process(served.role, leads, bus_is_up, served.supervisor.figures))
     return generate_latest(registry)

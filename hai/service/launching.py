@@ -106,6 +106,7 @@ class Launching:
             order = self._order(task, attempt, key, node, user)
             if launcher.takes_images:
                 order = await self._equipped(order, task, user)
+            self._require_lead()
             await launcher.launch(order)
             self.launched.add(key)
         except Unavailable as error:
@@ -195,7 +196,7 @@ class Launching:
 
     async def kill_orphan(self, launcher: Launcher, key: WorkerKey) -> bool:
         """SIGKILL a worker that no task wants; False: ask again later."""
-        return await _succeeds("kill", key, self._launchers.do("kill", launcher, key))
+        return await _succeeds("kill", key, self._do("kill", launcher, key))
 
     async def remove(self, launcher: Launcher, key: WorkerKey) -> bool:
         """The end of this worker is recorded: remove what is left of it; False: ask again later."""
@@ -204,8 +205,19 @@ class Launching:
 
     async def _remove(self, launcher: Launcher, key: WorkerKey) -> None:
         # first: an agent that died leaves its program's processes behind
-        await self._launchers.do("kill", launcher, key)
-        await self._launchers.do("forget", launcher, key)
+        await self._do("kill", launcher, key)
+        await self._do("forget", launcher, key)
+
+    async def _do(self, what: str, launcher: Launcher, key: WorkerKey) -> None:
+        self._require_lead()
+        await self._launchers.do(what, launcher, key)
+
+    def _require_lead(self) -> None:
+        """Raises Unavailable unless it is sure that this process leads: the database refuses what a
+        former leader writes, and this what it would do to workers, as when it was stopped and goes
+        on in the middle of a turn."""
+        if not self._store.is_leading:
+            raise Unavailable("another process may lead by now")
 
     async def _kill_on(self, name: NodeName, key: WorkerKey) -> None:
         """By the node's launcher; by all of them if the node is no longer part of the platform."""
@@ -214,7 +226,7 @@ class Launching:
         except PlatformError:
             launcher = None
         for one in self._launchers if launcher is None else (launcher,):
-            await self._launchers.do("kill", one, key)
+            await self._do("kill", one, key)
 
 
 def _spec_of(task: Task) -> Mapping[str, object]:

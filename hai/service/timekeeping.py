@@ -12,7 +12,7 @@ from hai.core import phrases
 from hai.core.task import EventDraft
 from hai.ports import Bus, Clock, Store, Timebase
 from hai.service.board import Board, Jump
-from hai.service.signals import EVENTS, RECONCILE, SCHEDULE
+from hai.service.signals import CLOCK, EVENTS, RECONCILE, SCHEDULE
 
 log = structlog.get_logger("hai.clock")
 
@@ -66,7 +66,7 @@ class Timekeeping:
         if not await self._store.step(known, to, seconds, events, then) or not seconds:
             return
         log.warning("clock_jumped", seconds=seconds)
-        for topic in (EVENTS, SCHEDULE, RECONCILE):
+        for topic in (CLOCK, EVENTS, SCHEDULE, RECONCILE):
             await self._bus.publish(topic)
 
 

@@ -11,7 +11,7 @@ from hai.core import lifecycle
 from hai.core.identity import User
 from hai.core.task import Change, EventDraft, Task
 from hai.errors import Conflict
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Pause, Store
 from hai.service.access import require_admin
 from hai.service.board import Board
 from hai.service.signals import EVENTS, SCHEDULE, announce
@@ -25,17 +25,27 @@ _IN_ONE_CALL = 5000  # tasks that wait
 
 
 class Vacating:
-    """Pauses scheduling in this process, and gives notice to all that runs."""
+    """Pauses scheduling, and gives notice to all that runs."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._until = 0.0  # steady
+        self._renewals = -1  # the last one that was seen
         board.pause_left = self._left
 
     def _left(self) -> float:
         return max(0.0, self._until - self._clock.steady())
+
+    def see(self, now: Pause) -> None:
+        """Take note of what another process has said. What was said before the first look is as
+        good as over: whoever takes the platform down says it again."""
+        if not now.is_on:
+            self._until = 0.0
+        elif self._renewals not in (-1, now.renewals):
+            self._until = self._clock.steady() + PAUSE_SECONDS
+        self._renewals = now.renewals
 
     async def vacate(self, admin: User) -> int:
         """Tasks that still hold nodes; call it until it answers 0."""
@@ -70,6 +80,8 @@ class Vacating:
         require_admin(admin, "letting the platform go on")
         was_paused = self._left() > 0
         self._until = 0.0
+        if (await self._store.pause()).is_on:  # also one that this process has not seen
+            self._renewals = (await self._store.renew_pause(is_on=False)).renewals
         if was_paused:
             await self._tell(admin, "platform.resumed", "it starts tasks again")
         return was_paused
@@ -77,6 +89,7 @@ class Vacating:
     async def _pause(self, admin: User) -> None:
         require_admin(admin, "taking the platform down")
         is_new = self._left() <= 0
+        self._renewals = (await self._store.renew_pause(is_on=True)).renewals
         self._until = self._clock.steady() + PAUSE_SECONDS
         if is_new:
             await self._tell(admin, "platform.paused", "it is going down: nothing starts")

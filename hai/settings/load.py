@@ -7,9 +7,9 @@ import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from hai.core.server_role import ServerRole
 from hai.errors import InvalidInput
 from hai.settings.kubernetes import KubernetesSection
 from hai.settings.original import SECTIONS, adopted
@@ -69,6 +70,20 @@ class Settings(BaseSettings):
     @property
     def server_url(self) -> str:
         return self.server.url or f"http://{self.server.host}:{self.server.port}"
+
+    @model_validator(mode="after")
+    def _fit_the_role(self) -> Self:
+        """Several processes need a way to each other that one process does not."""
+        role = self.server.role
+        if role is ServerRole.ALL:
+            return self
+        for name, value in (("[bus] url", self.bus.url), ("[store] url", self.store.url)):
+            text = value.get_secret_value()
+            if not text or text == "memory:":
+                raise ValueError(f"{name} is needed with the role {role}: processes share it")
+        if role is ServerRole.CONTROL and not self.server.url:
+            raise ValueError("[server] url is needed with the role control: agents go there")
+        return self
 
 
 def _sections_only(source: PydanticBaseSettingsSource) -> PydanticBaseSettingsSource:

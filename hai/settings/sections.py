@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from hai.core.logdirs import check_log_dir
 from hai.core.policy import Policy
+from hai.core.server_role import ServerRole
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
 
@@ -18,6 +19,7 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
+    role: ServerRole = ServerRole.ALL
     host: str = "127.0.0.1"
     port: int = Field(default=7420, ge=0, le=65535)
     data_dir: Path = Path("~/.local/share/hai")
@@ -29,10 +31,15 @@ class ServerSection(Section):
 class StoreSection(Section):
     url: SecretStr = SecretStr("")  # postgresql://...; "memory:" keeps nothing
     pool_size: int = Field(default=8, ge=2, le=200)
+    loop_pool_size: int = Field(default=4, ge=2, le=50)  # of the loops' own
 
 
 class BusSection(Section):
-    url: SecretStr = SecretStr("")  # redis://...; empty: in-process
+    url: SecretStr = SecretStr("")  # redis:// or rediss:// (TLS); empty: in-process
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None  # instead of password; read for each connection
+    ca_file: Path | None = None  # PEM: who signs the certificate of a rediss:// server
 
 
 class SchedulerSection(Section):

@@ -9,7 +9,9 @@ nobody can know whether it was committed: the caller gets Unavailable and looks 
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -26,6 +28,11 @@ Connection = AsyncConnection[tuple[Any, ...]]
 CONNECT_SECONDS = 5
 _WAIT_SECONDS = 5.0  # for a free connection
 _RECONNECT_SECONDS = 5.0  # the pool gives up a connection after that; the next call tries anew
+_NOT_LEADING = "HA001"  # raised by fence()
+
+# The term under which a loop's turn has begun, set by who asks for the lease: what that turn and
+# the jobs that it begins write is refused once another term has begun.
+claimed_term: ContextVar[int] = ContextVar("claimed_term", default=0)
 
 # A network that swallows packets shows within half a minute. Unix sockets ignore these.
 _NETWORK = {
@@ -70,6 +77,11 @@ async def translated() -> AsyncIterator[None]:
             hint="use text without NUL characters and numbers of a sensible size",
         ) from error
     except psycopg.Error as error:
+        if error.sqlstate == _NOT_LEADING:
+            raise Unavailable(
+                "another process leads now: what this one wanted to write was refused",
+                hint="nothing needs to be done: the other one goes on",
+            ) from error
         raise PlatformError(
             f"the database refused a statement: {_first_line(error)}",
             hint="this is a bug, or the schema was changed by hand; see the server's log",
@@ -81,12 +93,17 @@ def _first_line(error: Exception) -> str:
 
 
 class Database:
-    """Runs named queries."""
+    """Runs named queries. With `fenced` each session claims the term of who uses it."""
 
-    def __init__(self, url: str, pool_size: int) -> None:
-        self.settings = connection_settings(url)
+    def __init__(
+        self, settings: dict[str, Any], pool_size: int, gate: Gate, *, fenced: bool = False
+    ) -> None:
+        self.settings = settings
         self._queries = load_queries()
-        self._gate = Gate()
+        self._gate = gate
+        self._claims: WeakKeyDictionary[Connection, int] | None = None
+        if fenced:
+            self._claims = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs=self.settings,
             min_size=min(2, pool_size),
@@ -95,8 +112,13 @@ class Database:
             configure=self._configure,
             timeout=_WAIT_SECONDS,
             reconnect_timeout=_RECONNECT_SECONDS,
-            name="hai-store",
+            name="hai-loops" if fenced else "hai-store",
         )
+
+    def fenced(self, pool_size: int) -> "Database":
+        """The same database through connections of its own, for who leads."""
+        settings = {**self.settings, "application_name": "hai-loops"}
+        return Database(settings, pool_size, self._gate, fenced=True)
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = 0
@@ -144,8 +166,16 @@ class Database:
         self, name: str, parameters: Mapping[str, object] | None, *, prepare: bool
     ) -> Rows:
         async with self._connection() as connection, connection.cursor(binary=True) as cursor:
+            await self._claim(connection)
             await cursor.execute(self._queries[name], parameters, prepare=prepare)
             return await cursor.fetchall()
+
+    async def _claim(self, connection: Connection) -> None:
+        term = claimed_term.get()
+        if self._claims is not None and self._claims.get(connection) != term:
+            self._claims.pop(connection, None)
+            await connection.execute(self._queries["claim_term"], {"term": str(term)})
+            self._claims[connection] = term
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -20,7 +20,7 @@ from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
-from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
+from hai.ports import ALL_EVENTS, EventCount, EventFilter, Pause, TaskPage, TaskQuery, Usage
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
@@ -43,6 +43,7 @@ class MemoryStore(MemoryRows):
         self._requests: dict[tuple[UserName, str], TaskId] = {}
         self._journal: list[Record] = []
         self._journal_ids = 1
+        self._pause = Pause(0, is_on=False)
 
     async def open(self) -> None:
         pass
@@ -314,8 +315,22 @@ class MemoryStore(MemoryRows):
         return max(ids, default=0)
 
     # who leads
-    async def lead(self) -> bool:
+    def for_loops(self, pool_size: int) -> "MemoryStore":
+        return self
+
+    async def lead(self) -> int:
+        return 1
+
+    @property
+    def is_leading(self) -> bool:
         return True
+
+    async def pause(self) -> Pause:
+        return self._pause
+
+    async def renew_pause(self, *, is_on: bool) -> Pause:
+        self._pause = Pause(self._pause.renewals + 1, is_on)
+        return self._pause
 
 
 def _claim(task: Task) -> Claim:

@@ -17,7 +17,7 @@ from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store import journal_rows, row_records, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
-from hai.store.database import Database
+from hai.store.database import Database, connection_settings
 from hai.store.drafts import (
     HALF_LIVES,
     array_spoilt,
@@ -25,8 +25,10 @@ from hai.store.drafts import (
     nodes_changed,
     submitted,
 )
+from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
 
@@ -34,12 +36,12 @@ _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes, PostgresRows):
+class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
-    def __init__(self, url: str, pool_size: int) -> None:
-        self._database = Database(url, pool_size)
-        self._lease = LeaderLease(self._database.settings)
+    def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:
+        self._database = Database(connection_settings(url), pool_size, Gate())
+        self._lease = LeaderLease(self._database.settings, may_lead=may_lead)
         self._opening = asyncio.Lock()
         self._is_open = False
 
@@ -53,6 +55,9 @@ class PostgresStore(PostgresTimes, PostgresRows):
     async def close(self) -> None:
         await self._lease.release()
         await self._database.close()
+
+    def for_loops(self, pool_size: int) -> "PostgresStore":
+        return _LoopStore(self, pool_size)
 
     async def ping(self) -> None:
         await self._database.read("ping")
@@ -345,9 +350,19 @@ class PostgresStore(PostgresTimes, PostgresRows):
     async def prune_journal(self, keep_seconds: float) -> int:
         return len(await self._database.write("prune_journal", {"keep": keep_seconds}))
 
-    # who leads
-    async def lead(self) -> bool:
-        return await self._lease.hold()
+
+class _LoopStore(PostgresStore):
+    """The part of a store that is the loops' own; the rest belongs to the other one."""
+
+    def __init__(self, store: PostgresStore, pool_size: int) -> None:
+        self._database = store._database.fenced(pool_size)
+        self._lease = store._lease
+
+    async def open(self) -> None:
+        await self._database.open()
+
+    async def close(self) -> None:
+        await self._database.close()
 
 
 def _wholes(drafts: Mapping[int, TaskDraft]) -> list[dict[int, TaskDraft]]:

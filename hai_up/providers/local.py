@@ -45,6 +45,7 @@ from hai_up.process import (
 from hai_up.profile import home_folder, profile_path, write_profile
 from hai_up.render import render
 from hai_up.state import State, load_state, newer_folder, preparation, save_state
+from hai_up.status import other_build
 from hai_up.studio import ensure_studio, stop_studio
 
 READY_SECONDS = 60.0
@@ -169,6 +170,8 @@ def _keep(layout: Layout, state: State, given: Given, say: Say) -> None:
             hint="hai-up down, then hai-up run again with these options",
         )
     say(f"HAI {state.version} is running at {url_of(state.host, state.port)} (pid {pid})")
+    if state.version != __version__:
+        say(f"the server is {state.version}, {other_build(__version__)}")
     state = _with_nodes(layout, state, options, say)
     if options.studio_port not in (0, state.studio_port) and stop_studio(layout):
         say(f"Studio leaves port {state.studio_port}")

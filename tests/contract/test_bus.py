@@ -1,19 +1,13 @@
 """What every bus does, over the one in this process and over a real Redis server."""
 
 import asyncio
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from redis import Redis
-from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
 from hai.bus.local import QUEUE_MESSAGES, LocalBus
@@ -22,62 +16,16 @@ from hai.bus.redis import RedisBus
 from hai.errors import InvalidInput
 from hai.ports import Bus, Message
 from tests.clocks import VirtualClock
+from tests.redis_server import RedisServer, running_redis
 from tests.waiting import PATIENCE_SECONDS
 
 NEVER_EXPIRES = 1000.0
 
 
-class RedisServer:
-    """A redis-server of our own on a Unix socket; it keeps nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket}"
-
-    def start(self) -> None:
-        binary = shutil.which("redis-server")
-        assert binary
-        command = [binary, "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        command += ["--appendonly", "no", "--dir", str(self.socket.parent)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert time.monotonic() < until, "redis-server does not come up"
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def client(self) -> Redis:
-        return Redis(unix_socket_path=str(self.socket))
-
-    def _answers(self) -> bool:
-        with self.client() as client, suppress(RedisError, OSError):
-            return bool(client.ping())
-        return False
-
-
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None:
-        reason = "redis-server is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="hai-redis-") as folder:  # socket paths are short
-        server = RedisServer(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.kill()
+    with running_redis() as server:
+        yield server
 
 
 @pytest.fixture

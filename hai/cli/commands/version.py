@@ -6,6 +6,7 @@ import hai
 from hai.cli.framework import new_app
 from hai.cli.output import Column, Layout
 from hai.cli.session import Session, verb
+from hai.client.profile import Profile
 from hai.errors import HaiError
 
 app = new_app()
@@ -28,19 +29,34 @@ def version(session: Session) -> None:
         "url": session.profile.url or None,
     }
     session.output.item(found, _LAYOUT)
-    if server and server.split(".")[:2] != hai.__version__.split(".")[:2]:
-        session.stderr.warn(
-            f"client {hai.__version__} and server {server} differ; newer features may be missing"
+    if server and server != hai.__version__:
+        session.stderr.warn(difference(server))
+
+
+def difference(server: str) -> str:
+    """What is to be said when the server is another build than this one."""
+    if server.partition("+")[0] == hai.__version__.partition("+")[0]:
+        return (
+            f"the server that runs is {server}, not the {hai.__version__} that is installed "
+            "here; on the server's machine, hai-up down and hai-up run start the installed one"
         )
+    return f"client {hai.__version__} and server {server} differ; newer features may be missing"
+
+
+def server_version(profile: Profile, seconds: float) -> str:
+    """Of the server that the profile names. HaiError when it does not tell."""
+    from hai.client.plain import PlainClient
+
+    answer = PlainClient(profile, seconds).call("whoami")
+    try:
+        return str(answer["server_version"])
+    except (KeyError, TypeError) as error:
+        raise HaiError(f"the answer is not understood: {error!r}") from error
 
 
 def _server_version(session: Session) -> str | None:
-    from hai.client.plain import PlainClient
-
     try:
-        limit = session.limit_seconds or PATIENCE_SECONDS
-        answer = PlainClient(session.profile, limit).call("whoami")
-        return str(answer["server_version"])
-    except (HaiError, KeyError, TypeError) as error:
+        return server_version(session.profile, session.limit_seconds or PATIENCE_SECONDS)
+    except HaiError as error:
         session.stderr.say(f"the server's version is not known: {error}")
         return None

@@ -12,19 +12,30 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/health")
+@router.get("/healthz", include_in_schema=False)
 async def health() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok", "version": __version__}
 
 
 @router.get("/ready")
+@router.get("/readyz", include_in_schema=False)
 async def ready(served: Served) -> JSONResponse:
-    """It can serve: the database answers. 503 otherwise."""
+    """It can do the work of its role: the database answers. 503 otherwise. A control process that
+    waits for the lease is ready too: `leads` says which one has it. A bus that is down slows the
+    platform and stops nothing."""
     loops = {
         name: {"turns": figures.turns, "failures": figures.failures, "error": figures.last_error}
         for name, figures in served.supervisor.figures.items()
     }
-    body = {"status": "ready", "version": __version__, "loops": loops}
+    body = {
+        "status": "ready",
+        "version": __version__,
+        "role": served.role.value,
+        "leads": served.store.is_leading,
+        "bus": "down" if served.bus.connected_since is None else "up",
+        "loops": loops,
+    }
     try:
         await served.store.ping()
     except Unavailable as error:
@@ -35,5 +46,5 @@ async def ready(served: Served) -> JSONResponse:
 @router.get("/metrics")
 async def metrics(served: Served) -> Response:
     """Prometheus text format."""
-    text = await exposition(served.store, served.board, served.supervisor)
+    text = await exposition(served)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

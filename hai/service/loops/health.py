@@ -61,13 +61,15 @@ class HealthChecking:
         self._lost_after_seconds = patience.lost_after_seconds
         self._free_bytes = free_bytes
         self._leads_since: float | None = None
+        self._term = 0
         self._silent: dict[WorkerKey, int] = {}  # turns in a row
 
     async def turn(self) -> float:
         """Check once; seconds until the next turn."""
-        if not await self._store.lead():
-            self._leads_since = None
-            self._silent = {}
+        term = await self._store.lead()
+        if term != self._term:
+            self._term, self._leads_since, self._silent = term, None, {}
+        if not term:
             return _TURN_SECONDS
         if self._leads_since is None:
             self._leads_since = self._clock.steady()
@@ -130,7 +132,10 @@ class HealthChecking:
     async def _check_heartbeats(self, leads_since: float) -> None:
         """Kill agents that stay silent: two turns may be this machine's sleep and the poll that
         was under way when it began."""
-        if self._clock.steady() - leads_since < self._lost_after_seconds:
+        hears_since = self._bus.connected_since  # agents may speak to other processes
+        since = None if hears_since is None else max(leads_since, hears_since)
+        if since is None or self._clock.steady() - since < self._lost_after_seconds:
+            self._silent = {}
             return
         silent: dict[WorkerKey, int] = {}
         tasks, now = await self._store.active_tasks(), self._clock.now()

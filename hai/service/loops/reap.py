@@ -29,6 +29,7 @@ class Reaping:
     async def turn(self) -> float:
         """Kill and forget what is over; seconds until the next turn."""
         if not await self._store.lead():
+            self._unwanted_since.clear()
             return _TURN_SECONDS
         # workers first, tasks second: a worker launched in between is wanted by then
         sight = await self._launching.look()

@@ -20,6 +20,7 @@ from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
 from hai.service.clock import SteadyTiming
 from hai.service.launchers import Sight
 from hai.service.launching import Launching, keys_of
+from hai.service.loops.schedule import STANDBY_SECONDS
 from hai.service.releasing import release_waiting
 from hai.service.suspects import mark_suspects
 from hai.service.workers import WorkerService
@@ -52,12 +53,15 @@ class Reconciling:
         self._timing = SteadyTiming(timing, clock)
         self._bus = bus
         self._leads_since: float | None = None
+        self._term = 0
 
     async def turn(self) -> float:
         """Bring desired and actual together; seconds until the next turn is due."""
-        if not await self._store.lead():
-            self._leads_since = None
-            return 1.0
+        term = await self._store.lead()
+        if term != self._term:
+            self._term, self._leads_since = term, None
+        if not term:
+            return STANDBY_SECONDS
         await release_waiting(self._store, self._bus, self._clock)
         before = frozenset(self._launching.launched)
         # tasks first, workers second: a worker launched in between is seen and not missed

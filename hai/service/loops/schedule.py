@@ -25,7 +25,7 @@ from hai.service.signals import announce
 
 log = structlog.get_logger("hai.schedule")
 
-_STANDBY_SECONDS = 1.0
+STANDBY_SECONDS = 1.0
 
 
 class Scheduling:
@@ -48,12 +48,22 @@ class Scheduling:
         self._launching = launching
         self._board = board
         self._tick_seconds = tick_seconds
+        self._term = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process led when the last turn began."""
+        return self._term > 0
 
     async def turn(self) -> float:
         """Plan once and apply; seconds until the next tick is due at the latest."""
-        if not await self._store.lead():
-            self._feed.forget()  # somebody else leads, and may do anything
-            return _STANDBY_SECONDS
+        term = await self._store.lead()
+        if term != self._term:  # somebody else may have led, and may have done anything
+            self._feed.forget()
+            self._term = term
+            log.info("leads" if term else "leads_no_more", term=term)
+        if not term:
+            return STANDBY_SECONDS
         if self._journal.wants_snapshot(self._board.planned_at or 0.0):
             self._feed.forget()
         state = await self._feed.catch_up()

@@ -47,6 +47,7 @@ class Loop:
     topics: tuple[str, ...] = ()
     min_seconds: float = 0.0
     busy_fraction: float = 1.0
+    longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS  # after a turn that failed
 
 
 class Supervisor:
@@ -81,7 +82,7 @@ class Supervisor:
                 took = self._clock.steady() - began
                 if due_seconds is None:
                     await self._clock.sleep(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    pause = min(pause * 2, loop.longest_pause_seconds)
                     continue
                 pause = _FIRST_PAUSE_SECONDS
                 await _rest(self._clock, loop, took)

@@ -7,10 +7,6 @@ SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', '30
 -- Does the database answer?
 SELECT 1;
 
--- name: take_lease
--- The leader's lease: an advisory lock that lives as long as this connection.
-SELECT pg_try_advisory_lock(7420, 2);
-
 -- name: take_migration_lock
 -- Two servers that start together migrate one after the other.
 SELECT pg_advisory_lock(7420, 3);

@@ -1,7 +1,10 @@
 -- name: append_journal
 -- Add a record to the decision ledger.
+WITH fenced AS MATERIALIZED (
+    SELECT fence()
+)
 INSERT INTO journal (at, kind, policy, digest, body)
-VALUES (%(at)s::timestamptz, %(kind)s, %(policy)s, %(digest)s, %(body)s::bytea)
+SELECT %(at)s::timestamptz, %(kind)s, %(policy)s, %(digest)s, %(body)s::bytea FROM fenced
 RETURNING id;
 
 -- name: journal
@@ -19,7 +22,9 @@ SELECT id, at, kind, policy, digest, body
 -- name: prune_journal
 -- Forget what younger records make unnecessary: those before the last snapshot from which they tell
 -- for long enough. What lies between two snapshots counts for a day at the most.
-WITH spans AS (
+WITH fenced AS MATERIALIZED (
+    SELECT fence()
+), spans AS (
     SELECT id, extract(epoch FROM lead(at, 1, (SELECT at FROM journal ORDER BY id DESC LIMIT 1))
                                   OVER (ORDER BY id) - at) AS seconds
       FROM journal WHERE kind = 'snapshot'
@@ -27,6 +32,6 @@ WITH spans AS (
     SELECT id, sum(least(greatest(seconds, 0), 86400)) OVER (ORDER BY id DESC) AS seconds
       FROM spans
 )
-DELETE FROM journal
+DELETE FROM journal USING fenced
  WHERE id < (SELECT max(id) FROM told WHERE seconds >= %(keep)s::float8)
 RETURNING id;

@@ -48,7 +48,11 @@ class LoopStore(MemoryStore):
         self.leads = True
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    async def lead(self) -> bool:
+    async def lead(self) -> int:
+        return int(self.leads)
+
+    @property
+    def is_leading(self) -> bool:
         return self.leads
 
     async def append_journal(self, record: Record) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hai.bus.local import LocalBus
 from hai.core.node import NodeHealth
 from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
@@ -19,6 +20,16 @@ TURN_SECONDS = 10.0
 QUIET_SECONDS = 60.0
 PATIENCE = Patience(lost_after_seconds=LOST_AFTER_SECONDS, quiet_seconds=QUIET_SECONDS)
 GIB = 2**30
+
+
+class OneOfMany(LocalBus):
+    """The bus of a process that may or may not hear the others."""
+
+    since: float | None = None
+
+    @property
+    def connected_since(self) -> float | None:
+        return self.since
 
 
 class Disk:
@@ -117,6 +128,33 @@ async def test_lasting_silence_ends_an_agent_and_nothing_less_does(bench: LoopBe
         await bench.clock.advance(TURN_SECONDS)
     await loop.turn()
     assert await bench.phases() == {**alive, key_of(silent): WorkerPhase.LOST}
+
+
+async def test_without_a_word_from_the_other_processes_nobody_is_taken_for_silent(
+    bench: LoopBench,
+) -> None:
+    """Agents speak to api replicas: while the bus is down, and so long afterwards as an agent may
+    be silent, nothing is known of them here."""
+    task_id = await bench.running()
+    alive = {key_of(task_id): WorkerPhase.ALIVE}
+    bus = bench.bus = OneOfMany(bench.clock)  # it hears nothing of the agents
+    loop = checking(bench)
+    await loop.turn()
+    for _ in range(8):
+        await bench.clock.advance(TURN_SECONDS)
+        await loop.turn()
+        assert await bench.phases() == alive
+    bus.since = bench.clock.steady()
+    for _ in range(4):
+        await bench.clock.advance(LOST_AFTER_SECONDS / 5)
+        await loop.turn()
+        assert await bench.phases() == alive
+    bench.hollow._workers[key_of(task_id)].over = True  # it hangs: no report any more
+    await bench.clock.advance(2 * LOST_AFTER_SECONDS)
+    for _ in range(3):
+        await loop.turn()
+        await bench.clock.advance(TURN_SECONDS)
+    assert (await bench.phases())[key_of(task_id)] is WorkerPhase.LOST
 
 
 async def test_a_word_in_between_counts(bench: LoopBench) -> None:

@@ -2,6 +2,7 @@
 
 from hai.core.identity import Role, User
 from hai.core.types import TaskState, UserName, WaitCode
+from hai.service.board import Board
 from hai.service.vacate import PAUSE_SECONDS, Vacating
 from tests.unit.service.loop_bench import LoopBench
 
@@ -44,6 +45,33 @@ async def test_a_pause_can_be_ended(bench: LoopBench) -> None:
     assert not bench.board.paused
     assert not await going.go_on(ADMIN)
     assert await kinds(bench) == ["platform.paused", "platform.resumed"]
+
+
+async def test_a_pause_is_one_of_all_processes(bench: LoopBench) -> None:
+    """An api replica is asked, and the one that leads starts nothing."""
+    here, board = vacating(bench), Board()
+    there = Vacating(bench.store, bench.bus, bench.clock, board)
+    there.see(await bench.store.pause())
+    await here.vacate(ADMIN)
+    for _ in range(3):  # renewed, by whichever replica
+        there.see(await bench.store.pause())
+        assert board.pause_left() == PAUSE_SECONDS
+        await bench.clock.advance(PAUSE_SECONDS - 1)
+        there.see(await bench.store.pause())
+        assert board.pause_left() == 1, "seeing it again renews nothing"
+        await here.vacate(ADMIN)
+    there.see(await bench.store.pause())
+    await here.go_on(ADMIN)
+    there.see(await bench.store.pause())
+    assert not board.paused
+
+
+async def test_a_pause_of_somebody_who_is_gone_is_none_for_who_begins(bench: LoopBench) -> None:
+    await vacating(bench).vacate(ADMIN)
+    board = Board()
+    next_one = Vacating(bench.store, bench.bus, bench.clock, board)
+    next_one.see(await bench.store.pause())
+    assert not board.paused
 
 
 async def test_all_tasks_are_stopped_whatever_their_number(bench: LoopBench) -> None:

@@ -1,0 +1,94 @@
+"""The loops of a server, by its role."""
+
+from hai.core.gang import Timing
+from hai.core.logdirs import common_dir
+from hai.core.policy import DAY
+from hai.ports import Store
+from hai.server.deps import Services
+from hai.service.feed import StateFeed
+from hai.service.journal import Journal
+from hai.service.launching import Launching
+from hai.service.loops.follow import Following, Planning
+from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.reap import Reaping
+from hai.service.loops.reconcile import Reconciling
+from hai.service.loops.schedule import Scheduling
+from hai.service.loops.supervisor import Loop
+from hai.service.relay import Relay
+from hai.service.signals import RECONCILE, SCHEDULE
+from hai.service.workers import WorkerService
+from hai.settings import Settings
+
+
+def loops_of(
+    settings: Settings,
+    services: Services,
+    store: Store,
+    workers: WorkerService,
+    launching: Launching,
+    timing: Timing,
+) -> tuple[Loop, ...]:
+    """All but the clock's. `store` and `workers` are the loops' own."""
+    role = settings.server.role
+    policy, tick_seconds = settings.scheduler.policy(), settings.scheduler.tick_seconds
+    schedule = _schedule(settings, services, store, launching) if role.may_lead else None
+    following = None
+    if role.serves:
+        following = Following(services.store, services.clock, policy, services.board, tick_seconds)
+    planning = Planning(store, services.vacating, schedule, following)
+    busy = settings.scheduler.busy_fraction
+    loops = [Loop("schedule", planning.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy)]
+    if role.may_lead:
+        loops += _leading(settings, services, store, workers, launching, timing)
+    if role.serves:
+        loops += [
+            Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
+            Loop("estimates", services.estimates.turn),
+        ]
+    if settings.bus.url.get_secret_value():
+        loops.append(Loop("relay", Relay(services.store, services.bus).turn))
+    return tuple(loops)
+
+
+def _schedule(
+    settings: Settings, services: Services, store: Store, launching: Launching
+) -> Scheduling:
+    policy = settings.scheduler.policy()
+    journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
+    return Scheduling(
+        store,
+        services.bus,
+        StateFeed(store, services.clock, policy, journal),
+        journal,
+        launching,
+        services.board,
+        settings.scheduler.tick_seconds,
+    )
+
+
+def _leading(
+    settings: Settings,
+    services: Services,
+    store: Store,
+    workers: WorkerService,
+    launching: Launching,
+    timing: Timing,
+) -> list[Loop]:
+    bus, clock = services.bus, services.clock
+    reconcile = Reconciling(store, clock, workers, launching, timing, bus)
+    health = HealthChecking(
+        store,
+        bus,
+        clock,
+        launching,
+        patience=Patience(
+            lost_after_seconds=settings.agent.lost_after_seconds,
+            quiet_seconds=settings.agent.suspect_seconds,
+        ),
+        log_dir=common_dir(settings.log_dir),
+    )
+    return [
+        Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
+        Loop("health", health.turn),
+        Loop("reap", Reaping(store, clock, launching).turn),
+    ]
