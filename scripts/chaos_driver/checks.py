@@ -97,8 +97,17 @@ def check_task(asked: Asked, row: dict[str, Any], marks: list[Mark]) -> Iterator
 
 def check_rest(site: LocalSite, client: httpx2.Client) -> Iterator[str]:
     """Nothing is left over, and every node can be used."""
-    wait_for(lambda: not site.programs() and not site.agents(), QUIET_SECONDS)
-    for what, found in (("program", site.programs()), ("agent", site.agents())):
+    wait_for(
+        lambda: not site.programs() and not site.agents() and not site.objects(),
+        QUIET_SECONDS,
+        0.5,
+    )
+    left: dict[str, list[Any]] = {
+        "program": site.programs(),
+        "agent": site.agents(),
+        "record": site.objects(),
+    }
+    for what, found in left.items():
         yield from (f"a {what} is left over: {process}" for process in found)
     yield from (f"the lock of {node} is still held" for node in held_locks(site.work))
 

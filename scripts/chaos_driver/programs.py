@@ -78,6 +78,10 @@ if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if mode == "child":
     subprocess.Popen(["sleep", "600"], pass_fds=[lock], start_new_session=True)
+if mode == "memory":
+    ballast = bytearray(steps << 20)  # MiB: more than there is
+    for place in range(0, len(ballast), 4096):
+        ballast[place] = 1
 if mode == "hidden":
     subprocess.Popen(["sleep", "600"], pass_fds=[lock], start_new_session=True, env={})
 
