@@ -13,7 +13,7 @@ import pytest
 import scripts.chaos_driver.campaign  # noqa: F401 - registers all faults
 from scripts.chaos_driver.checks import check_task
 from scripts.chaos_driver.clock import JumpingClock
-from scripts.chaos_driver.faults import LOCAL
+from scripts.chaos_driver.faults import KUBERNETES, LOCAL
 from scripts.chaos_driver.kinds import KILLED, KINDS, STOPPED
 from scripts.chaos_driver.load import Asked
 from scripts.chaos_driver.programs import WORK, Mark, held_locks, read_marks, write_programs
@@ -113,5 +113,7 @@ def test_every_kind_of_task_is_one_that_the_program_knows() -> None:
 def test_every_kind_of_fault_of_the_manual_is_registered() -> None:
     text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
     table = text.partition("### Faults\n")[2].partition("\n## ")[0]
-    listed = {row.split("`")[1] for row in table.splitlines() if row.startswith("| `")}
-    assert listed == set(LOCAL)
+    local, _, cluster = table.partition("| kind on Kubernetes |")
+    for told, known in ((local, LOCAL), (cluster, KUBERNETES)):
+        kinds = [row.split("|")[1] for row in told.splitlines() if row.startswith("| `")]
+        assert {kind for row in kinds for kind in row.split("`")[1::2]} == set(known)
