@@ -40,13 +40,13 @@ def job_object(name: str, group: str, image: str) -> Json:
 
 
 class Times:
-    """When each pod was first seen, had a node, and was said to run; by `monotonic` seconds."""
+    """When each pod was first seen, had a node, and was taken by it; by `monotonic` seconds."""
 
     def __init__(self, label: str) -> None:
         self._label = label  # whose value names what was asked for
         self.created: dict[str, float] = {}
         self.bound: dict[str, float] = {}
-        self.ran: dict[str, float] = {}
+        self.taken: dict[str, float] = {}
 
     def note(self, change: Change) -> None:
         """Called by the reflector."""
@@ -58,8 +58,9 @@ class Times:
         self.created.setdefault(name, now)
         if item["spec"].get("nodeName"):
             self.bound.setdefault(name, now)
-        if (item.get("status") or {}).get("phase") in ("Running", "Succeeded"):
-            self.ran.setdefault(name, now)
+        status = item.get("status") or {}
+        if status.get("initContainerStatuses") or status.get("containerStatuses"):
+            self.taken.setdefault(name, now)
 
 
 async def calls(client: KubernetesClient, resources: tuple[str, ...]) -> Counter[str]:

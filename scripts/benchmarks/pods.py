@@ -1,8 +1,9 @@
 """How quickly tasks become pods, beside plain Jobs under the cluster's own controllers.
 
 200 nodes are objects without kubelets: they take pods and run none, so that what is measured is the
-way from the submission to the pod. 50 nodes are kubemark's hollow kubelets: they report the pods of
-agents as running, and as ended a moment later, and run nothing.
+way from the submission to the pod. 50 nodes are kubemark's hollow kubelets: they take the pods of
+agents and report that they start them, but their runtime runs nothing, not even the root step, so
+that they come no further.
 """
 
 import asyncio
@@ -196,16 +197,27 @@ async def _compare(
     made_for_jobs = await _settled(client, _THEIRS) - before
     for what, counted in (("tasks", made), ("Jobs", made_for_jobs)):
         print(f"  API calls for {BURST} {what}: {dict(sorted(counted.items()))}", file=sys.stderr)
-    jobs_each = made_for_jobs.total() / BURST
+    jobs_each = _without_events(made_for_jobs) / BURST
     memory = server.memory_info().rss / 2**20
     return [
         figure("submit to pod with a node", alone, "ms", "<=", 150),
         figure("Job to pod with a node (for comparison)", plain, "ms", ">=", 0),
         figure(f"pods with a node, {BURST} tasks at once", [ours_rate], "/s", ">=", theirs_rate),
-        figure("API calls per task; target: per Job", [made.total() / BURST], "", "<=", jobs_each),
+        figure(
+            "API calls per task; target: per Job",
+            [_without_events(made) / BURST],
+            "",
+            "<=",
+            jobs_each,
+        ),
         figure("server CPU per task", [1000 * cpu / BURST], "ms", "<=", 100),
         figure("server memory", [memory], "MiB", "<=", 400),
     ]
+
+
+def _without_events(made: Counter[str]) -> int:
+    """Both sides' controllers tell of what they do, as often as they like."""
+    return sum(number for what, number in made.items() if not what.endswith("events"))
 
 
 async def _settled(client: KubernetesClient, resources: tuple[str, ...]) -> Counter[str]:
@@ -247,14 +259,14 @@ def hollow_nodes(cluster: Cluster) -> Iterator[None]:
 
 
 async def _on_hollow_nodes(http: httpx2.AsyncClient, ours: Side) -> list[Figure]:
-    """Until the server's own view says that the pods ran."""
+    """Until each kubelet says that it makes the containers ready."""
     await _nodes_join(http, "kubemark", HOLLOW)
     rate, names = await ours.burst(HOLLOW)
-    await until(lambda: ours.times.ran.keys() >= set(names), "hollow pods that run")
-    took = [ours.times.ran[name] - ours.times.created[name] for name in names]
+    await until(lambda: ours.times.taken.keys() >= set(names), "pods that hollow nodes take")
+    took = [ours.times.taken[name] - ours.times.created[name] for name in names]
     return [
         figure(f"pods on {HOLLOW} hollow nodes", [rate], "/s", ">=", 1),
-        figure("hollow pod: created to running", took, "s", "<=", 30),
+        figure("hollow pod: seen to taken by its kubelet", took, "s", "<=", 30),
     ]
 
 

@@ -88,6 +88,8 @@ def check_task(asked: Asked, row: dict[str, Any], marks: list[Mark]) -> Iterator
             yield f"{where}: was started {mark.starts} times"
         for holder in mark.overlaps:
             yield f"{where}: {holder or 'somebody'} was still on its node"
+        for holder in () if asked.was_cut_off else mark.twice:
+            yield f"{where}: {holder or 'another attempt'} still ran"
     if row["state"] == "succeeded":
         last = [mark for mark in marks if mark.attempt == max(m.attempt for m in marks)]
         good = {mark.rank for mark in last if mark.ends == (0,)}

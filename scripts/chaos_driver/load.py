@@ -31,6 +31,7 @@ class Asked:
     nodes: int
     kind: str
     allowed: set[Outcome]
+    was_cut_off: bool = False  # nobody can end what runs behind a cut link
 
 
 class Load:
@@ -80,6 +81,12 @@ class Load:
         task = self.asked.get(task_id)
         if task is not None:
             task.allowed.update(outcomes)
+
+    def cut_off(self, task_id: int) -> None:
+        """A worker of it may run on, unseen, while the next attempt runs."""
+        task = self.asked.get(task_id)
+        if task is not None:
+            task.was_cut_off = True
 
     def submit(self, name: str, parameters: str, *outcomes: Outcome, **more: Any) -> list[int]:
         """One task more, of the first user; a fault asks for it, in the fault's own thread."""

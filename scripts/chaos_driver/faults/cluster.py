@@ -26,6 +26,9 @@ def node_cut(scene: Scene[KubernetesSite]) -> str:
     """Its pods run on; after 15 s the platform counts them as lost."""
     node, seconds = busy_node(scene), scene.chance.choice((2.0, 10.0, 20.0, 45.0))
     scene.site.cluster.link(node, "down")
+    for name, (where, _) in scene.site.pods().items():
+        if where == node:
+            scene.load.cut_off(int(name.split("-")[1]))
     try:
         pause(seconds)
     finally:

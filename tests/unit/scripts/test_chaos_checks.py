@@ -42,6 +42,7 @@ def mark(rank: int = 0, attempt: int = 1, **more: Any) -> Mark:
         (asked(STOPPED), FAILED, [mark()], "ended as ('failed', 1)"),
         (asked(), GOOD, [mark(starts=2)], "was started 2 times"),
         (asked(), GOOD, [mark(overlaps=("6.1.0",))], "6.1.0 was still on its node"),
+        (asked(), GOOD, [mark(twice=("7.1.0",))], "7.1.0 still ran"),
         (asked(nodes=2), GOOD, [mark(0), mark(1, ends=())], "only ranks [0] of 2"),
         (asked(), GOOD, [mark(), mark(attempt=2, ends=())], "only ranks [] of 1"),
         (asked(), GOOD, [], "only ranks [] of 1"),
@@ -75,9 +76,13 @@ def test_programs_leave_marks_and_see_who_holds_their_node(tmp_path: Path) -> No
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert held_locks(tmp_path) == ["node-01"]
         assert run_work(tmp_path, 2, "plain", "0", "0") == 0
-    first, second = read_marks(tmp_path)
+    with (tmp_path / "ranks" / "7.0").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run_work(tmp_path, 3, "plain", "0", "0") == 0
+    first, second, third = read_marks(tmp_path)
     assert first == Mark(7, 1, 0, starts=1, ends=(3,), overlaps=())
     assert second == Mark(7, 2, 0, starts=1, ends=(0,), overlaps=("7.1.0",))
+    assert third == Mark(7, 3, 0, starts=1, ends=(0,), overlaps=(), twice=("7.2.0",))
 
 
 def test_a_program_that_tries_twice(tmp_path: Path) -> None:
