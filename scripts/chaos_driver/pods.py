@@ -40,6 +40,7 @@ class KubernetesSite(LocalSite):
     def _settings(self) -> dict[str, str]:
         reserve = psutil.virtual_memory().total // 2**20 - 100 - POD_MEMORY_MIB
         return {
+            "HAI_SCHEDULER__SLICE_SECONDS": "15",  # some of them for the pod's start
             "HAI_KUBERNETES__KUBECONFIG": str(self.cluster.kubeconfig),
             "HAI_KUBERNETES__NAMESPACE": NAMESPACE,
             "HAI_KUBERNETES__IMAGE": IMAGE,
