@@ -160,8 +160,8 @@ def own_cluster(size: int, node_grace: str = "8s") -> Iterator[Cluster]:
     if os.geteuid() != 0:
         raise SystemExit("a Kubernetes cluster of one's own needs root")
     name = "c" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
-    said = _script("up", name, str(size), NODE_GRACE=node_grace)
     try:
+        said = _script("up", name, str(size), NODE_GRACE=node_grace)
         facts = dict(line.split("=", 1) for line in said.split() if "=" in line)
         cluster = Cluster(name, size, facts)
         with empty_registries(cluster):
