@@ -153,6 +153,15 @@ def empty_registries(cluster: Cluster) -> Iterator[None]:
         yield
 
 
+def _up(name: str, size: int, node_grace: str) -> str:
+    """On a machine that is busy a kubelet may give up: then it is tried once more."""
+    try:
+        return _script("up", name, str(size), NODE_GRACE=node_grace)
+    except SystemExit:
+        _script("down", name)
+        return _script("up", name, str(size), NODE_GRACE=node_grace)
+
+
 @contextmanager
 def own_cluster(size: int, node_grace: str = "8s") -> Iterator[Cluster]:
     """Up, and down at the end whatever happens. A node that is silent for `node_grace` is not
@@ -161,7 +170,7 @@ def own_cluster(size: int, node_grace: str = "8s") -> Iterator[Cluster]:
         raise SystemExit("a Kubernetes cluster of one's own needs root")
     name = "c" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
     try:
-        said = _script("up", name, str(size), NODE_GRACE=node_grace)
+        said = _up(name, size, node_grace)
         facts = dict(line.split("=", 1) for line in said.split() if "=" in line)
         cluster = Cluster(name, size, facts)
         with empty_registries(cluster):
