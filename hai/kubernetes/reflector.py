@@ -241,7 +241,12 @@ class Reflector:
                         self._at.failures = 0  # it gets on, even if it is cut now and then
                     self._wake()
             finally:
+                # A server that has had no change since it started sends not even bookmarks: such a
+                # watch ends as idle, though all that was heard meanwhile still holds.
+                self._at.heard_at = time.monotonic() - self.seconds_since_heard
                 self._at.is_watching = False
+                if time.monotonic() - began >= self._pace.steady_seconds:
+                    self._at.failures = 0
         is_short = time.monotonic() - began < min(self._pace.steady_seconds, seconds / 2)
         if is_short and self.counters.events == seen:
             raise Unavailable(f"the server ended the watch of {self.path} at once")

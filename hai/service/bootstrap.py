@@ -1,6 +1,6 @@
 """Brings a database to what an admin's document says: groups, nodes, quotas and a first user."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -28,10 +28,19 @@ class Bootstrapped:
 class Bootstrap:
     """Idempotent: running it again with the same document changes nothing."""
 
-    def __init__(self, store: Store, users: UserService, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        users: UserService,
+        clock: Clock,
+        *,
+        joining: Collection[str] = (),
+    ) -> None:
+        """`joining`: launchers whose nodes join and leave by themselves, as those of a cluster."""
         self._store = store
         self._users = users
         self._clock = clock
+        self._joining = frozenset(joining)
 
     async def apply(self, document: Mapping[str, Any]) -> Bootstrapped:
         """Everything is checked before anything is written; InvalidInput names what is wrong."""
@@ -55,9 +64,11 @@ class Bootstrap:
         return Bootstrapped(secret)
 
     async def _remove_others(self, nodes: Sequence[Node]) -> None:
-        """Nodes that are not in the document go, unless a task holds one of them."""
+        """Nodes that are not in the document and do not join by themselves go; Conflict if a task
+        holds one of them."""
         keep = {node.name for node in nodes}
-        gone = {node.name for node in await self._store.nodes()} - keep
+        known = await self._store.nodes()
+        gone = {node.name for node in known if node.launcher not in self._joining} - keep
         held = {
             name: task.id
             for task in await self._store.active_tasks()

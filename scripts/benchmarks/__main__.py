@@ -13,6 +13,7 @@ from scripts.benchmarks.idle import idle
 from scripts.benchmarks.kubernetes import reflector
 from scripts.benchmarks.latency import first_line, followed_line, help_time
 from scripts.benchmarks.planner import planner
+from scripts.benchmarks.pods import pods
 from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.throughput import finished, submits
 from scripts.benchmarks.top import top
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "top": top,
     "planner": planner,
     "kubernetes": reflector,
+    "kubernetes-pods": pods,
 }
 
 

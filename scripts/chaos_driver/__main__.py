@@ -7,8 +7,7 @@ import random
 import statistics
 import sys
 
-from scripts.chaos_driver.campaign import Order, Result, run
-from scripts.chaos_driver.faults import LOCAL
+from scripts.chaos_driver.campaign import ENVIRONMENTS, Order, Result, run
 
 
 def parse(words: list[str]) -> Order:
@@ -17,21 +16,30 @@ def parse(words: list[str]) -> Order:
     parser.add_argument("--faults", type=int, help="end after so many faults")
     parser.add_argument("--seed", type=int, help="repeat the choices of another run")
     parser.add_argument(
-        "--only", action="append", choices=sorted(LOCAL), metavar="KIND",
-        help=f"these kinds alone; may be repeated: {', '.join(sorted(LOCAL))}",
+        "--on", choices=sorted(ENVIRONMENTS), default="local",
+        help="what the platform stands on: this machine, or a cluster from scripts/testbed",
+    )  # fmt: skip
+    known = {name: ", ".join(sorted(one.faults)) for name, one in ENVIRONMENTS.items()}
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="KIND",
+        help=f"these kinds alone; may be repeated: {known['local']}; "
+        f"with --on kubernetes: {known['kubernetes']}",
     )  # fmt: skip
     asked = parser.parse_args(words)
+    if unknown := sorted(set(asked.only) - set(ENVIRONMENTS[asked.on].faults)):
+        parser.error(f"no such kind: {', '.join(unknown)}; there are: {known[asked.on]}")
     if asked.seconds is None and asked.faults is None:
         asked.seconds = 60.0
     if (asked.seconds or 0) < 0 or (asked.faults or 0) < 0:
         parser.error("--seconds and --faults cannot be negative")
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
-    return Order(asked.seconds, asked.faults, seed, tuple(asked.only or ()))
+    return Order(asked.seconds, asked.faults, seed, tuple(asked.only), asked.on)
 
 
 def repeat_command(order: Order, result: Result) -> str:
     only = "".join(f" --only {kind}" for kind in order.only)
-    return f"scripts/chaos --seed {order.seed} --faults {max(1, result.faults)}{only}"
+    on = "" if order.environment == "local" else f" --on {order.environment}"
+    return f"scripts/chaos{on} --seed {order.seed} --faults {max(1, result.faults)}{only}"
 
 
 def summary(result: Result) -> str:

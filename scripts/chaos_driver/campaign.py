@@ -3,19 +3,23 @@
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any, Generic
 
+import scripts.chaos_driver.faults.cluster
+import scripts.chaos_driver.faults.pods
 import scripts.chaos_driver.faults.processes
-import scripts.chaos_driver.faults.surroundings  # noqa: F401 - both register their faults
+import scripts.chaos_driver.faults.surroundings  # noqa: F401 - all register their faults
 from scripts.chaos_driver.checks import check
-from scripts.chaos_driver.faults import LOCAL, Fault, Scene
+from scripts.chaos_driver.faults import KUBERNETES, LOCAL, Fault, Scene, SiteT
 from scripts.chaos_driver.load import Load
+from scripts.chaos_driver.pods import kubernetes_site
 from scripts.chaos_driver.programs import write_programs
-from scripts.chaos_driver.site import LocalSite, local_site
+from scripts.chaos_driver.site import local_site
 from scripts.chaos_driver.waiting import Violation
 
-NODES = 4
 LONGEST_PAUSE_SECONDS = 1.5  # between two faults
 Say = Callable[[str], None]
 
@@ -28,6 +32,23 @@ class Order:
     faults: int | None
     seed: int
     only: tuple[str, ...] = ()
+    environment: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment(Generic[SiteT]):
+    """What the platform stands on, and what can go wrong there."""
+
+    site: Callable[[int], AbstractContextManager[SiteT]]
+    nodes: int
+    faults: Mapping[str, Fault[SiteT]]
+
+
+# of whatever site: each one goes with its own faults
+ENVIRONMENTS: dict[str, Environment[Any]] = {
+    "local": Environment(local_site, 4, LOCAL),
+    "kubernetes": Environment(kubernetes_site, 3, KUBERNETES),
+}
 
 
 @dataclass
@@ -51,9 +72,10 @@ def run(order: Order, say: Say) -> Result:
     """Violations are in the result, not raised."""
     result = Result()
     try:
-        with local_site(NODES) as site:
+        environment = ENVIRONMENTS[order.environment]
+        with environment.site(environment.nodes) as site:
             result.folder = str(site.folder)
-            _run_on(site, order, result, say)
+            _run_on(site, environment.faults, order, result, say)
             if result.violations:
                 raise _Broken
     except _Broken:
@@ -61,13 +83,17 @@ def run(order: Order, say: Say) -> Result:
     return result
 
 
-def _run_on(site: LocalSite, order: Order, result: Result, say: Say) -> None:
+def _run_on(
+    site: SiteT, faults: Mapping[str, Fault[SiteT]], order: Order, result: Result, say: Say
+) -> None:
     write_programs(site.work, site.nodes())
     chance = random.Random(order.seed)  # noqa: S311 - no secret
     load = Load(site, random.Random(order.seed + 1))  # noqa: S311
     load.start()
     try:
-        _inject_all(Scene(site, load, chance), order, result, say)
+        _inject_all(
+            Scene(site, load, chance), usable(site, faults, order, result), order, result, say
+        )
         load.stop()
         say(f"{len(load.asked)} tasks; waiting for their end, then checking")
         result.violations += check(site, load)
@@ -80,19 +106,22 @@ def _run_on(site: LocalSite, order: Order, result: Result, say: Say) -> None:
         result.violations.append(left)
 
 
-def usable(site: LocalSite, order: Order, result: Result) -> list[Fault[LocalSite]]:
+def usable(
+    site: SiteT, faults: Mapping[str, Fault[SiteT]], order: Order, result: Result
+) -> list[Fault[SiteT]]:
     """Those that were asked for and can be injected here, in a fixed order."""
-    wanted = [LOCAL[kind] for kind in sorted(order.only or LOCAL)]
+    wanted = [faults[kind] for kind in sorted(order.only or faults)]
     for fault in wanted:
         if why := fault.missing(site):
             result.skipped[fault.kind] = why
     return [fault for fault in wanted if fault.kind not in result.skipped]
 
 
-def _inject_all(scene: Scene[LocalSite], order: Order, result: Result, say: Say) -> None:
-    faults = usable(scene.site, order, result)
+def _inject_all(
+    scene: Scene[SiteT], faults: list[Fault[SiteT]], order: Order, result: Result, say: Say
+) -> None:
     began = time.monotonic()
-    bag: list[Fault[LocalSite]] = []
+    bag: list[Fault[SiteT]] = []
 
     def is_over() -> bool:
         late = order.seconds is not None and time.monotonic() - began >= order.seconds

@@ -88,6 +88,8 @@ def check_task(asked: Asked, row: dict[str, Any], marks: list[Mark]) -> Iterator
             yield f"{where}: was started {mark.starts} times"
         for holder in mark.overlaps:
             yield f"{where}: {holder or 'somebody'} was still on its node"
+        for holder in () if asked.was_cut_off else mark.twice:
+            yield f"{where}: {holder or 'another attempt'} still ran"
     if row["state"] == "succeeded":
         last = [mark for mark in marks if mark.attempt == max(m.attempt for m in marks)]
         good = {mark.rank for mark in last if mark.ends == (0,)}
@@ -97,8 +99,17 @@ def check_task(asked: Asked, row: dict[str, Any], marks: list[Mark]) -> Iterator
 
 def check_rest(site: LocalSite, client: httpx2.Client) -> Iterator[str]:
     """Nothing is left over, and every node can be used."""
-    wait_for(lambda: not site.programs() and not site.agents(), QUIET_SECONDS)
-    for what, found in (("program", site.programs()), ("agent", site.agents())):
+    wait_for(
+        lambda: not site.programs() and not site.agents() and not site.objects(),
+        QUIET_SECONDS,
+        0.5,
+    )
+    left: dict[str, list[Any]] = {
+        "program": site.programs(),
+        "agent": site.agents(),
+        "record": site.objects(),
+    }
+    for what, found in left.items():
         yield from (f"a {what} is left over: {process}" for process in found)
     yield from (f"the lock of {node} is still held" for node in held_locks(site.work))
 

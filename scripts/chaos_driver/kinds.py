@@ -6,6 +6,7 @@ from typing import Any
 
 LIMIT_SECONDS = 3  # of the tasks with --time
 KILLED = ("failed", 137)
+CANNOT_START = ("failed", 126)
 STOPPED = ("stopped", None)
 Outcome = tuple[str, int | None]  # state and exit code; None: whatever it is
 

@@ -1,7 +1,8 @@
 """What the tasks run, and what it leaves behind for whoever looks from outside.
 
-Every rank holds the lock of its node for as long as it (or a child of its) lives, and writes a line
-to `marks/<task>.<attempt>.<rank>` when it starts, when it ends, and when the lock was taken.
+Every rank holds the lock of its node for as long as it (or a child of its) lives, and a lock of its
+own: no two attempts may run it at once, wherever. It writes a line to
+`marks/<task>.<attempt>.<rank>` when it starts, when it ends, and when a lock was taken.
 """
 
 import fcntl
@@ -44,14 +45,20 @@ def tell(name):
     return True
 
 
-lock = os.open("locks/" + env["HAI_NODE_NAME"], os.O_RDWR)
-try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    mark("overlap", os.pread(lock, 100, 0).decode())
-else:
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, key.encode(), 0)
+def take(path, word):
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        mark(word, os.pread(lock, 100, 0).decode())
+    else:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, key.encode(), 0)
+    return lock
+
+
+lock = take("locks/" + env["HAI_NODE_NAME"], "overlap")
+own = take("ranks/{}.{}".format(task, rank), "twice")
 mark("start")
 
 step = 0
@@ -77,9 +84,13 @@ if mode == "usr1":
 if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if mode == "child":
-    subprocess.Popen(["sleep", "600"], pass_fds=[lock], start_new_session=True)
+    subprocess.Popen(["sleep", "600"], pass_fds=[lock, own], start_new_session=True)
+if mode == "memory":
+    ballast = bytearray(steps << 20)  # MiB: more than there is
+    for place in range(0, len(ballast), 4096):
+        ballast[place] = 1
 if mode == "hidden":
-    subprocess.Popen(["sleep", "600"], pass_fds=[lock], start_new_session=True, env={})
+    subprocess.Popen(["sleep", "600"], pass_fds=[lock, own], start_new_session=True, env={})
 
 is_acknowledged = False
 while step < steps:
@@ -126,7 +137,7 @@ def has_control_groups() -> bool:
 def write_programs(folder: Path, nodes: list[str]) -> None:
     """The folder that all tasks run in; every account may write there."""
     python = shutil.which("python3", path=os.defpath) or sys.executable
-    for path in (folder, folder / "locks", folder / "marks", folder / "saved"):
+    for path in (folder, folder / "locks", folder / "ranks", folder / "marks", folder / "saved"):
         path.mkdir(exist_ok=True)
         path.chmod(0o777)
     for name, text in (("work.py", f"#!{python} -IS\n{WORK}"), ("wrap.sh", WRAP)):
@@ -148,6 +159,7 @@ class Mark:
     starts: int
     ends: tuple[int, ...]  # exit codes
     overlaps: tuple[str, ...]  # who had the lock of its node
+    twice: tuple[str, ...] = ()  # who had that of its rank
 
 
 def read_marks(folder: Path) -> Iterator[Mark]:
@@ -162,6 +174,7 @@ def read_marks(folder: Path) -> Iterator[Mark]:
             said["start"],
             tuple(int(words[1]) for words in lines if words[0] == "end"),
             tuple(" ".join(words[1:]) for words in lines if words[0] == "overlap"),
+            tuple(" ".join(words[1:]) for words in lines if words[0] == "twice"),
         )
 
 

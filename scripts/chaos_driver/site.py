@@ -37,6 +37,8 @@ class LocalSite:
     """One machine, `hai-up -p local`. Everything lies below `folder`."""
 
     environment_name = "local"
+    group = "training"  # whose nodes the tasks ask for
+    needs_control_groups = True  # to find the hidden children of a dead agent
 
     def __init__(self, folder: Path, disk: Disk, clock: JumpingClock, nodes: int) -> None:
         self.folder = folder
@@ -77,11 +79,15 @@ class LocalSite:
             return -1, child.communicate()[0]
         return child.returncode, said
 
+    def up_options(self) -> list[str]:
+        """Of the first `hai-up run`; it keeps them."""
+        return ["--port", "0", "--nodes", str(self._size), "--user", "root"]
+
     def run(self) -> None:
         """`hai-up run` until it succeeds: what a person does after a fault."""
         options = ["--data-dir", str(self.data)]
         if not self.url:
-            options += ["--port", "0", "--nodes", str(self._size), "--user", "root"]
+            options += self.up_options()
         said: list[str] = []
 
         def succeeds() -> bool:
@@ -163,14 +169,23 @@ class LocalSite:
             return psutil.Process(int(path.read_text().split("\n")[0]))
         return None
 
+    def objects(self) -> list[str]:
+        """What else there is of workers, elsewhere than in this machine's processes."""
+        return []
+
     def end(self) -> str:
         """Take it down and remove it; what was left over, "" for nothing."""
         down = ["down", "--data-dir", str(self.data), "--purge", "-y"]
         code, said = self.run_command("hai-up", *down)
-        left = [f"{p.pid} {line[:90]}" for p, line in self.processes() if str(self.folder) in line]
+        left = self.leftovers()
         if code:
             return f"hai-up down --purge: exit {code}: {said.strip()[-500:]}"
         return f"left over by hai-up down --purge: {'; '.join(left)}" if left else ""
+
+    def leftovers(self) -> list[str]:
+        """What is there of the platform, in words; nothing once it is down."""
+        folder = str(self.folder)
+        return [f"{p.pid} {line[:90]}" for p, line in self.processes() if folder in line]
 
     def kill(self) -> None:
         """End every process of it at once, however it does."""

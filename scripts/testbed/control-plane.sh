@@ -51,6 +51,7 @@ KUBECONFIG=$KUBECONFIG
 MASTER=$MASTER
 NETWORK=$NET
 ETCD=$ETCD
+PROGRAMS=$KUBERNETES
 C
   )
 }
@@ -90,6 +91,6 @@ start_control_plane() {
   background controllers "$KUBERNETES/kube-controller-manager" "${common[@]}" \
     --service-account-private-key-file="$CLUSTER/pki/sa.key" \
     --root-ca-file="$CLUSTER/pki/apiserver.crt" --use-service-account-credentials=true \
-    --node-monitor-grace-period=8s --node-monitor-period=2s
+    --node-monitor-grace-period="${NODE_GRACE:-8s}" --node-monitor-period=2s
   background scheduler "$KUBERNETES/kube-scheduler" "${common[@]}"
 }

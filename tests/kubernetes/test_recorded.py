@@ -226,6 +226,20 @@ async def test_a_watch_that_always_ends_at_once_is_not_hammered(tmp_path: Path) 
         assert "ended the watch" in reflector.counters.last_failure
 
 
+async def test_a_server_without_any_news_is_not_silent(tmp_path: Path) -> None:
+    """Since it started nothing has changed: it sends no bookmarks either, but answers."""
+    pace = Pace(idle_seconds=4, quiet_seconds=0.2, steady_seconds=1, first_backoff_seconds=1)
+    async with reflecting(RecordedApi([listed(10)], [HANG]), tmp_path, pace) as (reflector, _):
+        for watches in (1, 2):
+            await async_wait_until(
+                lambda watches=watches: reflector.counters.failures == watches,  # type: ignore[misc]
+                60,
+                what="the end of the watch",
+            )
+            assert reflector.seconds_since_heard < 3
+            assert reflector._at.failures <= 1, "its pauses must not grow"
+
+
 async def test_it_waits_as_long_as_an_overloaded_server_asks(tmp_path: Path) -> None:
     api = RecordedApi([refused(429, "TooManyRequests", "2"), listed(10, thing("a", 1))], [HANG])
     began = asyncio.get_running_loop().time()

@@ -13,7 +13,7 @@ import pytest
 import scripts.chaos_driver.campaign  # noqa: F401 - registers all faults
 from scripts.chaos_driver.checks import check_task
 from scripts.chaos_driver.clock import JumpingClock
-from scripts.chaos_driver.faults import LOCAL
+from scripts.chaos_driver.faults import KUBERNETES, LOCAL
 from scripts.chaos_driver.kinds import KILLED, KINDS, STOPPED
 from scripts.chaos_driver.load import Asked
 from scripts.chaos_driver.programs import WORK, Mark, held_locks, read_marks, write_programs
@@ -42,6 +42,7 @@ def mark(rank: int = 0, attempt: int = 1, **more: Any) -> Mark:
         (asked(STOPPED), FAILED, [mark()], "ended as ('failed', 1)"),
         (asked(), GOOD, [mark(starts=2)], "was started 2 times"),
         (asked(), GOOD, [mark(overlaps=("6.1.0",))], "6.1.0 was still on its node"),
+        (asked(), GOOD, [mark(twice=("7.1.0",))], "7.1.0 still ran"),
         (asked(nodes=2), GOOD, [mark(0), mark(1, ends=())], "only ranks [0] of 2"),
         (asked(), GOOD, [mark(), mark(attempt=2, ends=())], "only ranks [] of 1"),
         (asked(), GOOD, [], "only ranks [] of 1"),
@@ -75,9 +76,13 @@ def test_programs_leave_marks_and_see_who_holds_their_node(tmp_path: Path) -> No
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert held_locks(tmp_path) == ["node-01"]
         assert run_work(tmp_path, 2, "plain", "0", "0") == 0
-    first, second = read_marks(tmp_path)
+    with (tmp_path / "ranks" / "7.0").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run_work(tmp_path, 3, "plain", "0", "0") == 0
+    first, second, third = read_marks(tmp_path)
     assert first == Mark(7, 1, 0, starts=1, ends=(3,), overlaps=())
     assert second == Mark(7, 2, 0, starts=1, ends=(0,), overlaps=("7.1.0",))
+    assert third == Mark(7, 3, 0, starts=1, ends=(0,), overlaps=(), twice=("7.2.0",))
 
 
 def test_a_program_that_tries_twice(tmp_path: Path) -> None:
@@ -113,5 +118,7 @@ def test_every_kind_of_task_is_one_that_the_program_knows() -> None:
 def test_every_kind_of_fault_of_the_manual_is_registered() -> None:
     text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
     table = text.partition("### Faults\n")[2].partition("\n## ")[0]
-    listed = {row.split("`")[1] for row in table.splitlines() if row.startswith("| `")}
-    assert listed == set(LOCAL)
+    local, _, cluster = table.partition("| kind on Kubernetes |")
+    for told, known in ((local, LOCAL), (cluster, KUBERNETES)):
+        kinds = [row.split("|")[1] for row in told.splitlines() if row.startswith("| `")]
+        assert {kind for row in kinds for kind in row.split("`")[1::2]} == set(known)
