@@ -44,7 +44,7 @@ class HaiError(Exception):
 
 
 class InvalidInput(HaiError):
-    """What was asked for can not be understood or can never be granted."""
+    """What was asked for cannot be understood or can never be granted."""
 
     code = "invalid_input"
 

@@ -36,7 +36,7 @@ def bootstrap(layout: Layout, order: dict[str, object]) -> dict[str, str | None]
     if done.returncode:
         why, hint = said_why(done.stderr.splitlines())
         raise PlatformError(
-            f"the database can not be prepared: {why or f'exit {done.returncode}'}", hint=hint
+            f"the database cannot be prepared: {why or f'exit {done.returncode}'}", hint=hint
         )
     try:
         answer: dict[str, str | None] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -100,7 +100,7 @@ def check_folder(options: Options) -> Check:
     try:
         problem = _folder_problem(root, nearest)
     except OSError as error:
-        problem = f"can not look into {root}: {error.strerror}"
+        problem = f"cannot look into {root}: {error.strerror}"
     if problem:
         return Check("folder", FAIL, problem, "choose another one: --data-dir FOLDER")
     insecure = _insecure(root)
@@ -211,7 +211,7 @@ def _port_problem(options: Options, error: OSError) -> Check:
         return Check("port", FAIL, text, "end that program, or take any free port: --port 0")
     if error.errno == errno.EACCES:
         return Check("port", FAIL, f"port {port} needs root", "choose one above 1023: --port 7420")
-    text = f"can not listen on {host}: {error.strerror or error}"
+    text = f"cannot listen on {host}: {error.strerror or error}"
     return Check("port", FAIL, text, "--host 127.0.0.1 for this machine only, 0.0.0.0 for all")
 
 

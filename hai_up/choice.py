@@ -88,7 +88,7 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInput(
-            f"can not read {path}: {error.strerror}", hint="check the path and its rights"
+            f"cannot read {path}: {error.strerror}", hint="check the path and its rights"
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not UTF-8 text", hint="hai-up config prints one") from error

@@ -298,7 +298,7 @@ def doctor(
 ) -> None:
     """Look at everything that run needs and say how to mend it.
 
-    Exit code 1 if it can not work.
+    Exit code 1 if it cannot work.
     """
     from hai_up import preview
 

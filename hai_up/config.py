@@ -244,7 +244,7 @@ def resolve(*layers: Given) -> Options:
     _check_name("--user", options.user)
     if not _GROUP.fullmatch(options.group) or options.group == "hollow":
         raise InvalidInput(
-            f"the group can not be {options.group!r}",
+            f"the group cannot be {options.group!r}",
             hint="a letter, then up to 31 letters, digits or _; hollow is taken",
         )
     _check_url(options.database_url)
@@ -259,7 +259,7 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
 def _check_name(what: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{what} can not be {name!r}",
+            f"{what} cannot be {name!r}",
             hint="a letter, then up to 31 letters, digits, dots, - or _",
         )
 
@@ -276,7 +276,7 @@ def refuse_password_in_argv(url: str | None) -> None:
     """Everybody on the machine can read a command line."""
     if url and (urlsplit(url).password or "password=" in urlsplit(url).query):
         raise InvalidInput(
-            "a database URL with a password can not be given on the command line, "
+            "a database URL with a password cannot be given on the command line, "
             "where everybody can read it",
             hint="put it in the environment as HAI_DATABASE_URL, or in a file: "
             "--database-url-file FILE",

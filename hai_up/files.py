@@ -21,7 +21,7 @@ def remove_stale(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         if error.errno not in NO_WRITING:
-            raise os_error(f"can not remove {path}", error) from error
+            raise os_error(f"cannot remove {path}", error) from error
 
 
 def read_text(path: Path) -> str | None:
@@ -31,7 +31,7 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise os_error(f"can not read {path}", error) from error
+        raise os_error(f"cannot read {path}", error) from error
 
 
 def os_error(what: str, error: OSError | ValueError) -> HaiError:

@@ -5,7 +5,7 @@
         settings.conf           written anew at each start
         initialised.json        written once initdb and the first database are complete
         socket_dir              where the socket is, if its path here would be too long
-        dist/<version>/         copy of the programs, if the account can not read the original
+        dist/<version>/         copy of the programs, if the account cannot read the original
         lock                    held while one process starts or stops the server
 
 The server outlives the process that starts it; any later process with the same folder can ask for
@@ -256,7 +256,7 @@ class EmbeddedPostgres:
             handle = open_lock(self.home / "lock")
         except OSError as error:
             raise PlatformError(
-                f"the data folder {self.home} can not be used: {error.strerror}",
+                f"the data folder {self.home} cannot be used: {error.strerror}",
                 hint="run hai-up as the user who made it, or choose another one with --data-dir",
             ) from error
         try:
@@ -280,7 +280,7 @@ class EmbeddedPostgres:
                 self.home.chmod(0o711)
         except OSError as error:
             raise PlatformError(
-                f"the data folder {self.home} can not be made: {error.strerror}",
+                f"the data folder {self.home} cannot be made: {error.strerror}",
                 hint="choose another one with --data-dir",
             ) from error
 
@@ -298,7 +298,7 @@ class EmbeddedPostgres:
         return self._readable(find_binaries(self._bin_dir, major=major), account)
 
     def _readable(self, binaries: Binaries, account: Account) -> Binaries:
-        """The programs, or a copy of them in our folder if the account can not run them."""
+        """The programs, or a copy of them in our folder if the account cannot run them."""
         try:
             shown = account.run([binaries.postgres, "--version"], cwd=Path("/"), timeout=20)
             if shown.returncode == 0:
@@ -308,7 +308,7 @@ class EmbeddedPostgres:
         install = binaries.directory.parent
         if not (install / "share").is_dir():
             raise PlatformError(
-                f"user {account.name} can not run PostgreSQL in {binaries.directory}",
+                f"user {account.name} cannot run PostgreSQL in {binaries.directory}",
                 hint="name a readable installation's bin directory in HAI_PG_BIN",
             )
         copy = self.home / "dist" / binaries.version

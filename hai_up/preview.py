@@ -51,7 +51,7 @@ def _write(folder: Path, name: str, text: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise os_error(f"can not make {folder}", error) from error
+        raise os_error(f"cannot make {folder}", error) from error
     write_private(folder / name, text)
 
 

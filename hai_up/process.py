@@ -117,7 +117,7 @@ def start_server(layout: Layout) -> Process:
             start_new_session=True,
         )
     except OSError as error:
-        raise os_error("can not start hai-server", error) from error
+        raise os_error("cannot start hai-server", error) from error
     finally:
         os.close(handle)
     process = process_of(child.pid)
@@ -191,7 +191,7 @@ def _try_lock(path: Path) -> int | None:
     try:
         handle = open_lock(path)
     except OSError as error:
-        raise os_error(f"can not open {path}", error) from error
+        raise os_error(f"cannot open {path}", error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(handle).st_nlink:

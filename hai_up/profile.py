@@ -81,7 +81,7 @@ def remove_profile(path: Path, url: str, backup: str) -> str:
         if has_backup:
             Path(backup).replace(path)
     except OSError as error:
-        return f"warning: {path} is of no use any more and can not be removed: {error.strerror}"
+        return f"warning: {path} is of no use any more and cannot be removed: {error.strerror}"
     if has_backup:
         return f"put your earlier profile back: {path}"
     return f"removed {path}"

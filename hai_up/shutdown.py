@@ -83,7 +83,7 @@ def _remove(layout: Layout) -> None:
             shutil.rmtree(elsewhere, ignore_errors=True)
         remove_tree(layout.root)
     except OSError as error:
-        raise os_error(f"can not remove {layout.root}", error) from error
+        raise os_error(f"cannot remove {layout.root}", error) from error
 
 
 def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> bool:

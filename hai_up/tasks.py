@@ -27,7 +27,7 @@ def vacate_tasks(api: Api, seconds: float, say: Say) -> None:
         if active and not wait_until(lambda: api.vacate() == 0, seconds, step_seconds=0.2):
             say(f"some tasks have not saved within {seconds:.0f} s")
     except HaiError as error:
-        say(f"warning: tasks can not be suspended: {error.message}")
+        say(f"warning: tasks cannot be suspended: {error.message}")
     except KeyboardInterrupt:
         _go_on(api, say)
         raise
@@ -57,7 +57,7 @@ def stop_tasks(api: Api, say: Say) -> None:
             if left:
                 say(f"{_tasks(left)} to go")
     except HaiError as error:
-        say(f"warning: tasks can not be stopped by the server: {error.message}")
+        say(f"warning: tasks cannot be stopped by the server: {error.message}")
 
 
 def _fewer(api: Api, before: int) -> bool:

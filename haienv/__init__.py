@@ -18,7 +18,7 @@ def set_env(name: str, user: str | None = None) -> "Environment":
     """Makes this process use the environment `name` or `name[user]`, in place of any former one.
 
     Rewrites sys.path and os.environ. Raises NotFound; InvalidInput for an environment of another
-    Python version than the running one; Denied if the owner's folder can not be read.
+    Python version than the running one; Denied if the owner's folder cannot be read.
     """
     from haienv.process import enter
 

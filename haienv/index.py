@@ -48,7 +48,7 @@ class Index:
         if owner is None or owner == self.user:
             return self.root
         if "/" in owner or owner.startswith("."):
-            raise InvalidInput(f"{owner[:80]!r} can not be a user", hint="give a user's name")
+            raise InvalidInput(f"{owner[:80]!r} cannot be a user", hint="give a user's name")
         if self.shared:
             return self.shared / owner
         try:
@@ -125,7 +125,7 @@ def read(path: Path, owner: str) -> Environment:
         raise _denied(path, error) from error
     except (OSError, ValueError) as error:
         raise PlatformError(
-            f"{path / FILE_NAME} can not be read: {error}",
+            f"{path / FILE_NAME} cannot be read: {error}",
             hint="remove the environment and make it anew",
         ) from error
     return environment_from(document, path, owner)
@@ -155,7 +155,7 @@ def _is_dir(*parts: str) -> bool:
 
 def _denied(path: Path, error: OSError) -> Denied:
     return Denied(
-        f"can not read {path}: {error.strerror}",
+        f"cannot read {path}: {error.strerror}",
         hint="ask its owner to open the folder (chmod o+rx), or to use a shared HAIENV_PATH",
     )
 

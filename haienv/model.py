@@ -31,7 +31,7 @@ class Extras:
         for directory in (*self.search_dirs, *self.search_bin_dirs):
             if not directory.startswith("/") or any(c in directory for c in ":\n\0"):
                 raise InvalidInput(
-                    f"{directory!r} can not be a search directory",
+                    f"{directory!r} cannot be a search directory",
                     hint="give an absolute path without ':' and line breaks",
                 )
         for name, value in self.variables.items():
@@ -140,7 +140,7 @@ def check_name(name: str) -> str:
     """`name`, if an environment may be called that; InvalidInput otherwise."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name[:80]!r} can not be the name of an environment",
+            f"{name[:80]!r} cannot be the name of an environment",
             hint="use up to 64 letters, digits, '_', '-' and '.', a letter or digit first",
         )
     return name

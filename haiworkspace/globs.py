@@ -2,7 +2,7 @@
 
     *  ?  [a-z] [!a-z] [[:alpha:]]   within one name;  **  any number of directories;  \\  literally
 
-Checked against `git check-ignore` (docs/decisions/0028-ignore-files-as-git-reads-them.md).
+Checked against `git check-ignore` (docs/decisions/0017-ignore-files-as-git-reads-them.md).
 """
 
 import re

@@ -75,7 +75,7 @@ def check_name(name: str) -> str:
     """`name`, if a workspace may be called that; InvalidInput otherwise."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name[:80]!r} can not be the name of a workspace",
+            f"{name[:80]!r} cannot be the name of a workspace",
             hint="use up to 64 letters, digits, '_' and '-'",
         )
     return name
@@ -85,9 +85,9 @@ def check_places(local: Path, remote: Path) -> None:
     """Raises InvalidInput for a system directory, or for places that contain one another."""
     here, there = local.resolve(), remote.resolve()
     if here in (Path("/"), Path.home().resolve()) or len(here.parts) < 3:
-        raise InvalidInput(f"{here} can not be a workspace", hint="cd into your project first")
+        raise InvalidInput(f"{here} cannot be a workspace", hint="cd into your project first")
     if there == Path("/") or len(there.parts) < 3:
-        raise InvalidInput(f"{there} can not be a remote", hint="give a folder of your own")
+        raise InvalidInput(f"{there} cannot be a remote", hint="give a folder of your own")
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise InvalidInput(
             f"{here} and {there} lie in one another", hint="give another folder with --remote"
@@ -140,7 +140,7 @@ def _read_workspace(folder: Path, path: Path) -> Workspace:
         provider = document.get("provider", "dir")
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise InvalidInput(
-            f"{path} can not be read: {' '.join(str(error).split())}",
+            f"{path} cannot be read: {' '.join(str(error).split())}",
             hint="write it anew: haiworkspace init NAME",
         ) from error
     if path.parent.name == _OLD_FILE.parent.name or not remote.startswith("/"):

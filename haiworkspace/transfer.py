@@ -1,7 +1,7 @@
 """Copies files and links from one tree into another, each in one step, and never out of it.
 
 The target's directories are opened one below the other without following links, so that a link in
-the target (say, data -> /etc) can not make us write somewhere else.
+the target (say, data -> /etc) cannot make us write somewhere else.
 """
 
 import os

@@ -49,7 +49,7 @@ sys.modules[__name__] = hai.client
 def build_agent(folder: Path) -> Path:
     """The path of an up-to-date agent.pyz below `folder`; builds it only if it is not there.
 
-    Readable for everybody, because programs import the SDK from it. OSError if it can not be
+    Readable for everybody, because programs import the SDK from it. OSError if it cannot be
     written.
     """
     contents = _contents()

@@ -1,6 +1,6 @@
 """Writes the rank's log in a thread of its own, behind a bounded buffer.
 
-Whoever feeds it never waits: when the disk can not keep up, whole lines are dropped and counted,
+Whoever feeds it never waits: when the disk cannot keep up, whole lines are dropped and counted,
 and the log says so as soon as it can be written again.
 """
 

@@ -236,7 +236,7 @@ def _check_reach(spec: WorkerSpec) -> None:
         if _is_read_only(spec.control_dir):
             raise OSError(errno.EROFS, f"{spec.control_dir}: {os.strerror(errno.EROFS)}")
         raise CannotStart(
-            f"uid {os.getuid()} can not reach {spec.control_dir}: every folder above it must be "
+            f"uid {os.getuid()} cannot reach {spec.control_dir}: every folder above it must be "
             "searchable (chmod o+x), or server.data_dir must lie elsewhere"
         )
 

@@ -39,7 +39,7 @@ class RedisAccess:
             raise InvalidInput(f"[bus] password_file: {self.password_file} is empty")
 
     def secret(self) -> str:
-        """The password as it is now; OSError when its file can not be read."""
+        """The password as it is now; OSError when its file cannot be read."""
         if self.password_file is None:
             return self.password
         return self.password_file.read_text("utf-8").strip()

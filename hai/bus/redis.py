@@ -56,7 +56,7 @@ class RedisBus:
             )
         except ValueError as error:  # its text repeats the URL, which may hold a password
             raise InvalidInput(
-                "the Redis URL can not be understood", hint="redis://[:PASSWORD@]HOST:PORT/DB"
+                "the Redis URL cannot be understood", hint="redis://[:PASSWORD@]HOST:PORT/DB"
             ) from error
         # publish/subscribe knows no database numbers; two platforms on one Redis do
         database = self._client.connection_pool.connection_kwargs.get("db") or 0

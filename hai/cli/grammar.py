@@ -43,7 +43,7 @@ def rfc3339(at: float) -> str:
 
 
 def parse_time(text: str | None) -> float | None:
-    """Unix seconds of an RFC 3339 time; None for none, or for one that can not be read."""
+    """Unix seconds of an RFC 3339 time; None for none, or for one that cannot be read."""
     try:
         return datetime.fromisoformat(text).timestamp() if text else None
     except ValueError:

@@ -115,7 +115,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Pop
         ) from None
     except OSError as error:
         raise HaiError(
-            f"{command[0]!r} can not be started: {error.strerror}",
+            f"{command[0]!r} cannot be started: {error.strerror}",
             hint="a script needs a first line like #!/bin/sh",
         ) from None
 

@@ -1,4 +1,4 @@
-"""What must be known before the command line is parsed: how to report that it can not be. Pure."""
+"""What must be known before the command line is parsed: how to report that it cannot be. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ OPTIONS: dict[str, Any] = {
     ],
     "skip_too_wide": Annotated[
         bool,
-        option("--skip-too-wide", help="Leave out what the pool can not hold.", panel=_JOBS),
+        option("--skip-too-wide", help="Leave out what the pool cannot hold.", panel=_JOBS),
     ],
     "suspend_cost": Annotated[
         str,

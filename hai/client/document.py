@@ -105,9 +105,7 @@ def load_document(document: Document) -> dict[str, Any]:
         raise NotFound(f"no file {str(document)!r}", hint="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(
-            f"can not read {str(document)!r}: {why}", hint="check the path"
-        ) from None
+        raise InvalidInput(f"cannot read {str(document)!r}: {why}", hint="check the path") from None
     return parse_document(text, str(document))
 
 

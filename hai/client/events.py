@@ -96,7 +96,7 @@ def read_resumed(
 ) -> Iterator[ServerEvent]:
     """Events until `end`, reconnecting with the last cursor as often as needed.
 
-    `connect(cursor)` opens the stream; it raises Unreachable or Unavailable when it can not, and so
+    `connect(cursor)` opens the stream; it raises Unreachable or Unavailable when it cannot, and so
     does iterating when the connection breaks. Every other error goes through.
     """
     reader = _Reader(connect, resume, cursor)

@@ -113,7 +113,7 @@ class Experiment:
 async def create_experiment(document: Document, client: PlainClient | None = None) -> Experiment:
     """Submits a run document, version 2: a path, YAML or JSON text, an open text file or a mapping.
 
-    Safe to repeat over a lost connection. Raises InvalidInput when it can not be understood.
+    Safe to repeat over a lost connection. Raises InvalidInput when it cannot be understood.
     """
     body = load_document(document)
     body.setdefault("request_id", uuid.uuid4().hex)

@@ -1,6 +1,6 @@
 """Looks at the machine under a program: GPU errors, InfiniBand ports, memory, disk.
 
-Only what can be seen without privileges and in a few seconds; what can not be looked at (no such
+Only what can be seen without privileges and in a few seconds; what cannot be looked at (no such
 device, no such tool) is left out of the report.
 """
 

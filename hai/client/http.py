@@ -62,7 +62,7 @@ class HaiClient:
             )
         except (ImportError, ValueError) as error:  # SOCKS, or no proxy at all
             raise Unreachable(
-                f"the proxy in the environment can not be used: {error}",
+                f"the proxy in the environment cannot be used: {error}",
                 hint="unset ALL_PROXY, or put the server's name into NO_PROXY",
             ) from error
 

@@ -70,7 +70,7 @@ def load_profile(
 ) -> Profile:
     """The profile in force. `warn` hears of a file that others can read.
 
-    Raises InvalidInput when the file can not be understood.
+    Raises InvalidInput when the file cannot be understood.
     """
     environ = os.environ if environ is None else environ
     path = conf_path(environ)
@@ -131,7 +131,7 @@ def _read(path: Path, warn: Callable[[str], None] | None) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidInput(f"can not read {path}: {why}", hint="run `hai-cli init` again") from None
+        raise InvalidInput(f"cannot read {path}: {why}", hint="run `hai-cli init` again") from None
     if mode & 0o077 and warn is not None:
         warn(f"{path} holds your token and others can read it: run `chmod 600 {path}`")
     if all(_PLAIN_LINE.fullmatch(line) for line in text.splitlines()):

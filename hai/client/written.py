@@ -114,7 +114,7 @@ def _from_yaml(text: str, source: str) -> Written:
         raise InvalidInput(f"{source} is nested too deeply", hint=_HINT) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it can not be parsed"
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
         where = at(source, mark.line + 1 if mark else 0)
         raise InvalidInput(f"{where}: {problem}", hint=_HINT) from None
 

@@ -128,7 +128,7 @@ class GroupState:
         self.returning.remove(claim)
 
     def _room_of(self, user: UserName) -> LevelOf:
-        """Where a gang of the user could be served now; None while it can not."""
+        """Where a gang of the user could be served now; None while it cannot."""
         widest, size = self.ground.widest, self.ground.size
         account = self.account(user)
 

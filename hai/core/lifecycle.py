@@ -43,7 +43,7 @@ FINAL_OF: Mapping[Outcome, TaskState] = {
 def move(task: Task, to: TaskState) -> Task:
     """The task in state `to`; Conflict if no such step exists."""
     if to not in TRANSITIONS[task.state]:
-        raise Conflict(f"task {task.id} is {task.state} and can not become {to}")
+        raise Conflict(f"task {task.id} is {task.state} and cannot become {to}")
     return replace(task, state=to)
 
 
@@ -148,7 +148,7 @@ def resume(task: Task, *, actor: str, why: str, now: float) -> Change | None:
     """Let a held task stand in line again. None when it does already."""
     if task.state.is_final:
         raise Conflict(
-            f"task {task.id} has {task.state} and can not be resumed",
+            f"task {task.id} has {task.state} and cannot be resumed",
             hint="submit it again",
         )
     if not task.held:

@@ -175,7 +175,7 @@ class Queue:
         return task_id in self._claims and self.level_of(task_id) is level
 
     def level_of(self, task_id: TaskId) -> Priority | None:
-        """Where the claim waits; None: nowhere, it has no quota or can not fit."""
+        """Where the claim waits; None: nowhere, it has no quota or cannot fit."""
         claim = self._claims[task_id]
         return self._room_of(claim.user)(claim.priority, claim.nodes)
 

@@ -49,7 +49,7 @@ class Simulation:
 
     @classmethod
     def of(cls, spec: Mapping[str, object]) -> "Simulation":
-        """From a submitted document; PlatformError names what can not be simulated."""
+        """From a submitted document; PlatformError names what cannot be simulated."""
         options = spec.get("options")
         asked = options.get("simulate") if isinstance(options, Mapping) else None
         if asked is None:

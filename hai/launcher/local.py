@@ -151,7 +151,7 @@ class LocalLauncher:
                 setsigdef=_ALL_SIGNALS,
             )
         except (FileNotFoundError, PermissionError) as error:
-            raise PlatformError(f"{python} can not be run: {error.strerror}") from error
+            raise PlatformError(f"{python} cannot be run: {error.strerror}") from error
         self._children[pid] = key
 
     def _choose_gpus(self, wanted: int) -> list[int]:
@@ -347,6 +347,6 @@ def _disk_trouble(data_dir: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(
-            f"{data_dir} can not be used: {error.strerror or error}",
+            f"{data_dir} cannot be used: {error.strerror or error}",
             hint="check its free space and its permissions",
         ) from error

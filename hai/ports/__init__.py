@@ -31,7 +31,7 @@ class Clock(Protocol):
 
     `now` is `base + steady()`: it runs evenly whatever becomes of the machine's clock, until
     somebody calls `step_to` with what was `measured` (hai.service.timekeeping does, and moves the
-    stored times along). `steps` counts that: times of `now` from before and after a step can not be
+    stored times along). `steps` counts that: times of `now` from before and after a step cannot be
     compared.
     """
 

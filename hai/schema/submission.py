@@ -71,7 +71,7 @@ class Spec(BaseModel):
     def _short_enough(self) -> Self:
         for text in (self.entrypoint, self.workspace, self.parameters):
             if "\0" in text:
-                raise ValueError("a NUL byte can not be part of a command")
+                raise ValueError("a NUL byte cannot be part of a command")
         if len(self.workspace) + len(self.entrypoint) + len(self.parameters) > MAX_COMMAND:
             raise ValueError(
                 f"workspace, entrypoint and parameters together exceed {MAX_COMMAND} characters"

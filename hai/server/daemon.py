@@ -49,7 +49,7 @@ def bind(settings: Settings) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PlatformError(
-            f"can not listen on {host}:{port}: {error.strerror}",
+            f"cannot listen on {host}:{port}: {error.strerror}",
             hint="choose another one: hai-up run -p local --port N",
         ) from error
     return bound

@@ -51,7 +51,7 @@ async def _kept_alive(
 
 
 async def _next(events: AsyncIterator[bytes]) -> bytes:
-    """The next event; b"" at the end (a task can not carry StopAsyncIteration)."""
+    """The next event; b"" at the end (a task cannot carry StopAsyncIteration)."""
     try:
         return await anext(events)
     except StopAsyncIteration:

@@ -41,7 +41,7 @@ async def look_up(submission: Submission, find: Find) -> Waits:
             if not _is_met(dependency, other):
                 waits[dependency.mode][other.id] = None
     if len(after) > _MOST_WAITS:
-        raise InvalidInput(f"a task can not wait for more than {_MOST_WAITS:,} others")
+        raise InvalidInput(f"a task cannot wait for more than {_MOST_WAITS:,} others")
     return Waits(tuple(after), tuple(waits[After.OK]), tuple(waits[After.ANY]))
 
 

@@ -3,7 +3,7 @@
 `Clock.now` runs evenly, so a jump ends no deadline and makes none endless. The leader compares it
 with the machine's clock every second. After a jump it moves the stored times of all unfinished
 tasks in one transaction, and its own time with them: how long ago each thing was stays as it is,
-and all is told by the clock of now. docs/decisions/0014-clock-jumps.md says why.
+and all is told by the clock of now. docs/decisions/0012-clock-jumps.md says why.
 """
 
 import structlog

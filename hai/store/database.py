@@ -49,7 +49,7 @@ def connection_settings(url: str) -> dict[str, Any]:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise InvalidInput(
-            "the database URL can not be understood",
+            "the database URL cannot be understood",
             hint="write it as postgresql://user@host:port/database",
         ) from None
     defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "hai", **_NETWORK}
@@ -73,7 +73,7 @@ async def translated() -> AsyncIterator[None]:
         ) from error
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise InvalidInput(
-            f"the database can not keep this value: {_first_line(error)}",
+            f"the database cannot keep this value: {_first_line(error)}",
             hint="use text without NUL characters and numbers of a sensible size",
         ) from error
     except psycopg.Error as error:
@@ -205,7 +205,7 @@ async def _is_broken(connection: Connection) -> bool:
 
 
 def _lost_connection(error: psycopg.Error) -> bool:
-    """The server went away, as opposed to: it answered that it can not."""
+    """The server went away, as opposed to: it answered that it cannot."""
     if isinstance(error, PoolTimeout | PoolClosed):  # it was waited for already
         return False
     return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))

@@ -58,7 +58,7 @@ def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> Ev
 
 
 def array_spoilt(draft: TaskDraft) -> Conflict:
-    """The refusal of a member whose array can not be added whole."""
+    """The refusal of a member whose array cannot be added whole."""
     return Conflict(
         f"task '{draft.name}' was not submitted: another member of its array is in the way",
         hint="an array is submitted whole or not at all",

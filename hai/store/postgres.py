@@ -179,7 +179,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
     async def _insert(
         self, drafts: Mapping[int, TaskDraft], now: float
     ) -> dict[int, Task | HaiError]:
-        """The new tasks; one that the database can not keep does not spoil the others."""
+        """The new tasks; one that the database cannot keep does not spoil the others."""
         positions = list(drafts)
         try:
             parameters = {
@@ -376,7 +376,7 @@ def _wholes(drafts: Mapping[int, TaskDraft]) -> list[dict[int, TaskDraft]]:
 def _spoilt(
     waiting: Mapping[int, TaskDraft], results: Mapping[int, Task | HaiError]
 ) -> dict[int, Task | HaiError]:
-    """Refusals of members whose array can not be added whole."""
+    """Refusals of members whose array cannot be added whole."""
     arrays = {draft.array for at, draft in waiting.items() if at in results and draft.array}
     return {
         at: array_spoilt(draft)

@@ -79,7 +79,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PlatformError(
-            f"can not listen on {host}:{port}: {error.strerror}", hint="choose another --port"
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --port"
         ) from error
     return bound
 

@@ -35,7 +35,7 @@ def stop_question(tasks: Sequence[Task], *, typed: bool = False) -> Question:
     """For stop and, where many are meant, for kill."""
     lines = [f"{named(task)}: {_stop_effect(task)}" for task in tasks[:SHOWN]]
     lines += _rest(tasks)
-    lines.append("It can not be undone; what was not saved is lost.")
+    lines.append("It cannot be undone; what was not saved is lost.")
     title = f"Stop {named(tasks[0])}?" if len(tasks) == 1 else f"Stop {len(tasks)} tasks?"
     return Question(
         title, tuple(lines), "Stop", _command("stop", tasks), str(len(tasks)) if typed else ""
@@ -97,7 +97,7 @@ Change = tuple[Task, str]  # and the level that it shall have
 
 
 def priority_question(changes: Sequence[Change], predictions: Sequence[Prediction]) -> Question:
-    """With what the scheduler says that each would do by itself; or that it can not say."""
+    """With what the scheduler says that each would do by itself; or that it cannot say."""
     lines: list[str] = []
     for (task, level), prediction in zip(changes, predictions, strict=False):
         lines += [f"{named(task)}: from {task.priority} to {level}.", *_priority_effect(prediction)]
@@ -109,7 +109,7 @@ def priority_question(changes: Sequence[Change], predictions: Sequence[Predictio
 
 def _priority_effect(prediction: Prediction) -> list[str]:
     if isinstance(prediction, HaiError):
-        return [f"What it would do can not be said: {prediction.message}"]
+        return [f"What it would do cannot be said: {prediction.message}"]
     text = str(prediction.get("text") or "")
     return [*filter(None, [text]), *losses(prediction.get("suspends") or ())]
 

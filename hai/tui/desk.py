@@ -37,7 +37,7 @@ class Desk(App[None]):
             path = free_name(Path.cwd(), stem, suffix)
             path.write_text(text, encoding="utf-8", errors="surrogateescape")
         except OSError as error:  # also when the folder we are in was removed
-            self.say(f"can not write {stem}.{suffix} here: {error.strerror}", "bad")
+            self.say(f"cannot write {stem}.{suffix} here: {error.strerror}", "bad")
         else:
             self.say(f"written: {path}", "run")
 

@@ -35,7 +35,7 @@ def _key_name(text: str) -> str:
     name = text.lower().replace("-", "+")
     name = _LONG.get(name, name)
     if name in _TAKEN:
-        raise InvalidInput(f"{text} can not be given away", hint="choose another key")
+        raise InvalidInput(f"{text} cannot be given away", hint="choose another key")
     is_alt = name.startswith("alt+") and len(name) == len("alt+x")
     if name not in _KNOWN and not is_alt:
         raise InvalidInput(

@@ -52,7 +52,7 @@ def load_preferences(path: Path) -> Preferences:
     except (FileNotFoundError, NotADirectoryError):
         return Preferences()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"can not read {path}: {error}", hint="correct or remove it") from None
+        raise InvalidInput(f"cannot read {path}: {error}", hint="correct or remove it") from None
     try:
         return parse(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

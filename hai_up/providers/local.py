@@ -181,7 +181,7 @@ def _keep(layout: Layout, state: State, given: Given, say: Say) -> None:
 
 
 def _with_nodes(layout: Layout, state: State, options: Options, say: Say) -> State:
-    """The server goes by the nodes in the database. Those that a task holds can not be removed."""
+    """The server goes by the nodes in the database. Those that a task holds cannot be removed."""
     changed = changed_nodes(options, asdict(state))
     if not changed:
         return state
@@ -227,7 +227,7 @@ def _make_folder(layout: Layout) -> None:
             path.mkdir(exist_ok=True, mode=mode)
             path.chmod(mode)  # whatever the umask is
     except OSError as error:
-        raise os_error(f"can not make {layout.root}", error) from error
+        raise os_error(f"cannot make {layout.root}", error) from error
 
 
 def _free_port(host: str) -> int:

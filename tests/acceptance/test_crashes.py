@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-# Leaves a mark per start, so that a second start of the same attempt can not hide.
+# Leaves a mark per start, so that a second start of the same attempt cannot hide.
 WORK = """
 import os, sys, time
 key = "{}.{}.{}".format(os.environ["HAI_TASK_ID"], os.environ["HAI_ATTEMPT"], os.environ["RANK"])
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full_while_agents_start_costs_time_and_no_task(
     workers = live.data_dir / "workers"
     options = "size=1m,mode=0711"
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", workers]).returncode:
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
     try:
         ballast = workers / "ballast"
         with contextlib.suppress(OSError), ballast.open("wb", 0) as file:

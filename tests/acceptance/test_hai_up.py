@@ -264,7 +264,7 @@ def test_a_full_disk_is_told_before_anything_is_made(machine: Machine) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(machine.data)]
     if subprocess.run(mount, check=False).returncode != 0:
         machine.data.rmdir()
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
     try:
         said = machine.do("run", "--port", "0", code=1)[1]
         assert said.startswith("error: disk full: 20 MB free, 200 MB needed")

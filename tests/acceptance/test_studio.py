@@ -385,6 +385,6 @@ def test_what_can_not_be_is_told(studio: Studio) -> None:
 
     taken = run("--server", studio.live.url, "--port", str(studio.port))
     assert taken.returncode == 1
-    assert "hai-studio: can not listen on 127.0.0.1" in taken.stderr
+    assert "hai-studio: cannot listen on 127.0.0.1" in taken.stderr
     assert run("--server", "ftp://x").returncode == 2
     assert run("--server", studio.live.url, "--visitors", "0").returncode == 2

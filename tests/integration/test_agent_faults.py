@@ -53,7 +53,7 @@ def full_disk(data: Path) -> Iterator[Callable[[int], None]]:
     data.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(data)])
     if mounted.returncode != 0:
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
 
     def fill(gap_bytes: int) -> None:
         path = data / "ballast"
@@ -367,7 +367,7 @@ async def test_a_disk_that_becomes_read_only_before_the_start_fails_nothing(tmp_
         await asyncio.to_thread(here.peer.wait_for, key, phase="ready")
         control = str(here.dir(key) / "control")
         if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", control]).returncode:
-            pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+            pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
         try:
             here.peer.order(key, go=True)
             end = await asyncio.to_thread(here.peer.end_of, key)

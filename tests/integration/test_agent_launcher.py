@@ -104,7 +104,7 @@ async def test_unusable_data_folder_is_unavailable(tmp_path: Path) -> None:
     blocker = tmp_path / "data"
     blocker.write_text("a file")
     launcher = LocalLauncher(blocker, sys.executable, gpu_count=0)
-    with pytest.raises(Unavailable, match="can not be used") as caught:
+    with pytest.raises(Unavailable, match="cannot be used") as caught:
         await launcher.open()
     assert caught.value.hint
 

@@ -108,7 +108,7 @@ def tiny_disk(path: Path) -> Iterator[Path]:
     path.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)])
     if mounted.returncode != 0:
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
     try:
         yield path
     finally:

@@ -258,7 +258,7 @@ async def test_user_that_can_not_reach_the_data_is_told(tmp_path: Path) -> None:
     async with site(hidden) as here:
         end = await here.run(here.script("a.py", "print('never')"), uid=NOBODY)
         assert end["exit_code"] == 126
-        assert end["detail"].startswith(f"cannot start: uid {NOBODY} can not reach ")
+        assert end["detail"].startswith(f"cannot start: uid {NOBODY} cannot reach ")
         assert here.log_lines() == []
 
 
@@ -284,7 +284,7 @@ asyncio.run(main())
         )
         output, errors = await process.communicate()
         if b"ModuleNotFoundError" in errors:
-            pytest.skip("this checkout can not be read by other users")
+            pytest.skip("this checkout cannot be read by other users")
         assert output.decode() == f"0 ['{NOBODY}']\n", errors.decode()
 
 

@@ -187,14 +187,14 @@ def test_remove(shared: Shared) -> None:
     ("args", "code", "words"),
     [
         ("create vision", 6, "you have an environment 'vision' already"),
-        ("create a/b", 2, "can not be the name"),
+        ("create a/b", 2, "cannot be the name"),
         ("create new -p 3.99", 3, "no python3.99 on PATH"),
         ("create new -p /bin/false", 3, "is no Python that runs"),
         ("create new --extra-search-dir /no/such", 2, "no directory /no/such"),
         ("create new --extra-environment PATH=/x", 2, "PATH is set by haienv itself"),
         ("create new --extend-not", 2, "No such option"),
         ("path visoin", 3, "did you mean 'vision'?"),
-        ("list -u ..", 2, "can not be a user"),
+        ("list -u ..", 2, "cannot be a user"),
         ("list -o xml", 2, "no output format"),
         ("config append -n vision -k colour -v red", 2, "no key 'colour'"),
         ("config clear -n nothing -k extra-search-dir", 3, "no environment 'nothing'"),
@@ -222,7 +222,7 @@ def test_a_closed_folder_is_denied(shared: Shared) -> None:
         if folder != Path("/tmp") and folder.stat().st_uid == 0:
             folder.chmod(0o755)
     done = shared.run(sys.executable, "-c", program)
-    assert "Denied: can not read" in done.stderr
+    assert "Denied: cannot read" in done.stderr
 
 
 def test_the_scripts_of_the_base_run_under_the_layers_python(shared: Shared) -> None:

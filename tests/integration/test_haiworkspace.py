@@ -214,11 +214,11 @@ def test_the_file_of_the_original_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        ("init a/b --remote /tmp/hai-x/y", 2, "can not be the name"),
+        ("init a/b --remote /tmp/hai-x/y", 2, "cannot be the name"),
         ("init x", 2, "HAI_WORKSPACE_ROOT"),
         ("init x -p oss", 2, "unknown provider"),
         ("init x --remote .", 2, "lie in one another"),
-        ("init x --remote /", 2, "can not be a remote"),
+        ("init x --remote /", 2, "cannot be a remote"),
         ("pull", 3, "does not exist"),
         ("push --frce", 2, "No such option"),
         ("remove other -y", 2, "HAI_WORKSPACE_ROOT"),

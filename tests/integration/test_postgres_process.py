@@ -244,7 +244,7 @@ def test_the_folder_of_another_user(server: Servers, public_dir: Path) -> None:
     if as_nobody("test", "-r", hai_up.__file__).returncode:
         pytest.skip(f"others cannot read this checkout: {hai_up.__file__}")
     shown = as_nobody(python, "-c", code, str(public_dir), *sys.path)
-    assert "can not be used" in shown.stdout, shown.stderr
+    assert "cannot be used" in shown.stdout, shown.stderr
     assert postgres.status().ready
 
 
@@ -275,7 +275,7 @@ def test_no_binaries_where_the_admin_said(public_dir: Path) -> None:
 
 def test_a_data_folder_that_can_not_be_made(public_dir: Path) -> None:
     (public_dir / "file").write_text("")
-    with pytest.raises(PlatformError, match="can not be made") as caught:
+    with pytest.raises(PlatformError, match="cannot be made") as caught:
         EmbeddedPostgres(public_dir / "file").start()
     assert "--data-dir" in caught.value.hint
 

@@ -225,7 +225,7 @@ async def test_what_this_machine_can_not_do_is_told(
     gone.rmdir()
     async with drive("logs 102", environ={"PAGER": 'less "'}) as driver:
         await driver.press("x")
-        await driver.sees("can not write task-102.log here")
+        await driver.sees("cannot write task-102.log here")
         await driver.press("o")
         await driver.sees('PAGER=less ": no closing quotation')
 

@@ -321,7 +321,7 @@ def test_a_prediction_names_the_victims() -> None:
     )
     assert losses([]) == []
     unknown = priority_question([(task(), "HIGH")], [HaiError("no answer")])
-    assert "can not be said: no answer" in unknown.lines[1]
+    assert "cannot be said: no answer" in unknown.lines[1]
 
 
 def test_a_missing_route_is_told_from_a_missing_task() -> None:

@@ -42,7 +42,7 @@ _DETAILS = """{what} FILE with its arguments. What follows FILE is the program's
 and is passed on untouched, options too. A separator says where it runs: none = here; `--` = on the
 cluster; `++` = here, simulating a task. Options of hai-cli follow the separator.
 
-A program that needs a `--` or `++` of its own can not be started in this form: write a run document
+A program that needs a `--` or `++` of its own cannot be started in this form: write a run document
 and use `hai-cli run`. On the cluster the directory must exist at the same path: nothing is copied.
 
 Exit code: the program's; with -f the task's (0 succeeded, its own when it failed, 1 stopped, 130

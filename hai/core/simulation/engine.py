@@ -147,7 +147,7 @@ class Engine:
     def _start(self, progress: Progress, nodes: tuple[int, ...] | None, now: float) -> None:
         width = progress.job.nodes
         if progress.held or progress.ended_s is not None or width > len(self._free):
-            raise PlatformError(f"the policy can not start job {progress.job.id} at {now:g} s")
+            raise PlatformError(f"the policy cannot start job {progress.job.id} at {now:g} s")
         if nodes is None:
             nodes = tuple(self._free.pop() for _ in range(width))
         elif len(set(nodes)) == width and self._free.issuperset(nodes):
@@ -171,7 +171,7 @@ class Engine:
 
     def _suspend(self, progress: Progress, now: float) -> None:
         if progress.began_s is None:
-            raise PlatformError(f"the policy can not suspend job {progress.job.id} at {now:g} s")
+            raise PlatformError(f"the policy cannot suspend job {progress.job.id} at {now:g} s")
         cost, every = self._terms.suspend_cost_s, self._terms.checkpoint_every_s
         ran = now - progress.began_s
         kept = ran if every is None else math.floor(ran / every) * every

@@ -85,7 +85,7 @@ class ListParams(BaseModel):
 
     def query(self, caller: UserName, members: Members | None) -> TaskQuery:
         if any("\0" in text for text in (self.name, self.user, self.group or "")):
-            raise InvalidInput("a NUL byte can not be part of a name")
+            raise InvalidInput("a NUL byte cannot be part of a name")
         user = {"all": None, "me": caller}.get(self.user, UserName(self.user))
         return TaskQuery(
             user=user,

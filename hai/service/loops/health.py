@@ -1,4 +1,4 @@
-"""The health loop: takes nodes out of the planner's hands while they can not do their work.
+"""The health loop: takes nodes out of the planner's hands while they cannot do their work.
 
 Agents that stay silent are taken for hung and killed, so that their gang is not kept waiting.
 """
@@ -104,7 +104,7 @@ class HealthChecking:
         try:
             free_bytes = self._free_bytes(self._log_dir)
         except OSError as error:
-            return f"{_DISK} {self._log_dir} can not be used: {error.strerror or error}"
+            return f"{_DISK} {self._log_dir} cannot be used: {error.strerror or error}"
         if free_bytes < _LEAST_FREE_BYTES:
             return f"{_DISK} {free_bytes // 2**20} MiB free under {self._log_dir}"
         return ""

@@ -143,7 +143,7 @@ CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
 
 -- Whoever appends events takes this lock first and holds it until its commit is visible: so ids
 -- grow in commit order, and a reader that has seen id N missed none below N. It also gives all
--- writers of tasks one order, so that they can not deadlock.
+-- writers of tasks one order, so that they cannot deadlock.
 CREATE FUNCTION ledger_lock() RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(7420, 1)
 $$;

@@ -119,7 +119,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise os_error(f"can not make {path.parent}", error) from error
+        raise os_error(f"cannot make {path.parent}", error) from error
     write_private(path, text)
 
 

@@ -119,7 +119,7 @@ def test_auto_at_a_low_level_is_a_victim_at_that_level() -> None:
 
 
 def test_whoever_waits_for_higher_levels_holds_up_nobody() -> None:
-    """Task 2 can not have n0, whatever its equals do. The others share the rest by turns, and wider
+    """Task 2 cannot have n0, whatever its equals do. The others share the rest by turns, and wider
     ones are not even tried."""
     claims = [
         active(1, ["n0"], HIGH, user="eve", **ran(0)),

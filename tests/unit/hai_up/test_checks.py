@@ -79,7 +79,7 @@ def test_a_taken_port_is_told_with_its_holder(tmp_path: Path) -> None:
 def test_an_address_that_is_not_here(tmp_path: Path, host: str) -> None:
     check = check_port(options(tmp_path, host=host, port=7420))
     assert check.status == FAIL
-    assert "can not listen" in check.text
+    assert "cannot listen" in check.text
 
 
 def test_this_python_will_do(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_config_template_can_be_given_back(tmp_path: Path) -> None:
         pytest.param(["run", "--nodes", "0"], "--nodes 0", id="no nodes"),
         pytest.param(["run", "--nodes", "many"], "--nodes", id="not a number"),
         pytest.param(["run", "--user", "a b"], "--user", id="bad user"),
-        pytest.param(["run", "-c", "/nonexistent"], "can not read", id="no such file"),
+        pytest.param(["run", "-c", "/nonexistent"], "cannot read", id="no such file"),
         pytest.param(["run", "--database-url", "postgresql://u:p@h/d"], "password", id="password"),
         pytest.param(["status", "-o", "xml"], "unknown output", id="output"),
         pytest.param(["fly"], "fly", id="unknown command"),

@@ -90,7 +90,7 @@ def test_only_our_own_profile_is_removed(tmp_path: Path) -> None:
 def test_a_profile_that_can_not_be_removed_is_named(tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, check=False).returncode != 0:
-        pytest.skip("a tmpfs can not be mounted here (not root, or no CAP_SYS_ADMIN)")
+        pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
     try:
         path = tmp_path / "conf.yaml"
         write(path)

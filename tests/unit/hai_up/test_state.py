@@ -1,4 +1,4 @@
-"""What hai-up remembers, and what it does with a folder that it can not understand."""
+"""What hai-up remembers, and what it does with a folder that it cannot understand."""
 
 import json
 import os

@@ -40,7 +40,7 @@ def test_a_half_made_or_damaged_one_is_not_listed(index: Index) -> None:
     bad = put(index.root, "bad")
     (bad.path / "haienv.json").write_text("{")
     assert [one.name for one in index.environments()] == ["good"]
-    with pytest.raises(PlatformError, match="can not be read"):
+    with pytest.raises(PlatformError, match="cannot be read"):
         index.find("bad")
 
 

@@ -208,7 +208,7 @@ class LoopBench:
         return {o.key: o.phase for o in await self.hollow.observe()}
 
     def break_local_kills(self) -> None:
-        """From now on the local launcher can look, and can not kill."""
+        """From now on the local launcher can look, and cannot kill."""
         (self.folder / "data" / "workers").mkdir(parents=True)
         (self.folder / "data" / "agent").write_text("no folder")
 

@@ -77,7 +77,7 @@ class _Rash(Fifo):
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        pytest.param(None, "can not start job 1", id="not enough"),
+        pytest.param(None, "cannot start job 1", id="not enough"),
         pytest.param((0,), "nodes that are not free", id="twice"),
         pytest.param((7,), "nodes that are not free", id="no such node"),
     ],
@@ -91,7 +91,7 @@ def test_impossible_decisions_are_refused(nodes: tuple[int, ...] | None, words: 
 def test_a_policy_that_forgets_a_job_is_found_out() -> None:
     with pytest.raises(PlatformError, match="1 jobs waiting for ever"):
         course_of(Script({}), 1, (0, 5, 1))
-    with pytest.raises(PlatformError, match="can not suspend job 0"):
+    with pytest.raises(PlatformError, match="cannot suspend job 0"):
         course_of(Script({0: ([], ["0"])}), 1, (0, 5, 1))
 
 
