@@ -51,6 +51,8 @@ class Channel:
     def call(self, report: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """The server's answer. Refused or Failed."""
         body = json.dumps(report).encode()
+        if "key" in report:  # the server looks at the token before it reads the body
+            self._headers["X-HAI-Worker"] = str(report["key"])
         had_connection = self._connection is not None
         try:
             status, data = self._send(body, timeout_seconds)

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from hai import __version__
 from hai.server import errors
 from hai.server.deps import Services
-from hai.server.middleware import Envelope
+from hai.server.middleware import Doorkeeper, Envelope
 from hai.server.routes import (
     admin,
     agent,
@@ -33,7 +33,7 @@ def build_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, doorkeeper=Doorkeeper(services))
     errors.install(app)
     app.include_router(health.router)
     if not services.role.serves:

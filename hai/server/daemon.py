@@ -16,12 +16,14 @@ from hai.errors import PlatformError
 from hai.files import write_whole
 from hai.server.app import build_app
 from hai.server.compose import compose, opened
+from hai.server.connection import Limits, bounded
 from hai.settings import Settings
 
 log = structlog.get_logger("hai.server")
 
 _BACKLOG = 2048
 _OPEN_FILES = 65_536
+_OWN_FILES = 1024
 _GRACE_SECONDS = 2  # for requests under way; streams and long polls end at once
 
 
@@ -63,6 +65,13 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def _most_connections() -> int:
+    """What is left of the open files for the server's own: segments, database, agents."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if most == resource.RLIM_INFINITY else most
+    return max(most * 3 // 4, most - _OWN_FILES)
+
+
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
     raise_open_files()
@@ -86,7 +95,7 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
     app = build_app(platform.services)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=bounded(Limits(connections=_most_connections())),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
 
 from hai.core.identity import User
@@ -73,6 +74,17 @@ async def services(request: Request) -> Services:
 Served = Annotated[Services, Depends(services)]
 
 
+def bearer(headers: Headers) -> str:
+    """The bearer token among these headers; AuthRequired without one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AuthRequired(
+            "this needs a token in the Authorization header",
+            hint="log in: hai-cli init --url URL",
+        )
+    return token.strip()
+
+
 class _BearerToken(SecurityBase):
     """The bearer token of the request; AuthRequired without one. A class of FastAPI's kind, so that
     the API's description says which routes need it."""
@@ -82,13 +94,7 @@ class _BearerToken(SecurityBase):
         self.scheme_name = "token"
 
     async def __call__(self, request: Request) -> str:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise AuthRequired(
-                "this needs a token in the Authorization header",
-                hint="log in: hai-cli init --url URL",
-            )
-        return token.strip()
+        return bearer(request.headers)
 
 
 Bearer = Annotated[str, Security(_BearerToken())]

@@ -1,5 +1,6 @@
 """The one table from error codes to HTTP status, and the one place where errors become replies."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +66,8 @@ def reply(
     return JSONResponse(body, status, headers)
 
 
-async def _hai_error(request: Request, error: Exception) -> JSONResponse:
+async def hai_error(request: Request, error: Exception) -> JSONResponse:
+    """The reply that tells of a HaiError."""
     if not isinstance(error, HaiError):
         raise error
     headers = {}
@@ -89,7 +91,20 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         raise error
     code = _CODE_OF_STATUS.get(error.status_code, "error")
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return reply(request, error.status_code, code, message, "see /docs for the routes")
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    hint = "see /docs for the routes"
+    return reply(request, error.status_code, code, message, hint, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be asked of this path: of all of its routes (Starlette names those of the first)."""
+    found: set[str] = set()
+    for template, asked in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path):
+            found |= {method.upper() for method in asked}
+    return sorted(found) or ["GET"]  # pages are not described
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
@@ -105,7 +120,7 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Make every error of the app an ErrorBody."""
-    app.add_exception_handler(HaiError, _hai_error)
+    app.add_exception_handler(HaiError, hai_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)

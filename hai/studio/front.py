@@ -17,13 +17,16 @@ from aiohttp import WSMsgType, web
 
 from hai.client.routes import ROUTES
 from hai.studio import pages
-from hai.studio.sessions import Limits, Session, Sessions
-from hai.studio.throttle import Throttle
+from hai.studio.accounts import Accounts
+from hai.studio.connections import Connections, Inner
+from hai.studio.sessions import Limits, Session, Sessions, spare
+from hai.studio.throttle import LoginThrottle
 from hai.studio.visitor import Visitor
 
 COOKIE = "hai_studio"
 MESSAGE_BYTES = 64 * 1024
 _WATCH_SECONDS = 5.0
+_FORM_SECONDS = 10.0
 _WRONG = "user or token is wrong"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -35,6 +38,7 @@ class Door:
     server_url: str
     limits: Limits = field(default_factory=Limits)
     read_only: bool = False
+    proxies: frozenset[str] = frozenset()  # addresses whose X-Forwarded-For is believed
     clock: Callable[[], float] = time.monotonic
 
 
@@ -44,7 +48,9 @@ class Front:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._sessions = Sessions(door.limits, door.clock)
-        self._throttle = Throttle(door.clock)
+        self._throttle = LoginThrottle(door.clock)
+        self._connections: Connections | None = None
+        self.accounts = Accounts()
         self._sockets: dict[Session, web.WebSocketResponse] = {}
 
     def app(self) -> web.Application:
@@ -55,6 +61,7 @@ class Front:
                 web.get("/terminal", self._terminal),
                 web.post("/login", self._login),
                 web.post("/logout", self._logout),
+                web.post("/logout-everywhere", self._logout_everywhere),
                 web.get("/ws", self._socket),
                 web.get("/static/{name}", self._static),
                 web.get("/health", self._health),
@@ -62,6 +69,11 @@ class Front:
         )
         app.on_shutdown.append(self._close)
         return app
+
+    def bounded(self, inner: Inner) -> Connections:
+        """What a listener makes its connections with."""
+        self._connections = Connections(inner)
+        return self._connections
 
     @property
     def visitors(self) -> int:
@@ -71,6 +83,8 @@ class Front:
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._connections is not None:
+            self._connections.has_asked(request.transport)
         if not _same_origin(request):
             return web.Response(status=403, text="this comes from another page\n")
         try:
@@ -110,21 +124,22 @@ class Front:
         return web.json_response({"status": "ok"})
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        user, token = str(form.get("user", "")).strip(), str(form.get("token", "")).strip()
-        keys = (f"user {user}", f"address {request.remote}")
-        wait = self._throttle.wait_seconds(*keys)
+        user, token = await _asked(request)
+        address = self._address(request)
+        wait = self._throttle.begin(user, address)
         if wait > 0:
             page = pages.login_page(f"too many tries: wait {wait:.0f} s", user)
             return _html(page, 429, {"Retry-After": f"{wait:.0f}"})
         name = await self._name_of(token) if token.isascii() and token.isprintable() else ""
         if name is None:
+            self._throttle.undecided(user, address)
             return _html(pages.login_page("the platform does not answer; try again", user), 503)
         if not name or name != user:
-            self._throttle.failed(*keys)
             return _html(pages.login_page(_WRONG, user), 403)
-        self._throttle.passed(*keys)
-        session = self._sessions.begin(name, token)
+        self._throttle.passed(user, address)
+        session, over = self._sessions.begin(name, token)
+        for old in over:
+            await self._end(old)
         if session is None:
             return _html(pages.login_page("too many people are logged in; try later", user), 503)
         reply = web.Response(status=303, headers={"Location": "/"})
@@ -137,6 +152,12 @@ class Front:
             path="/",
         )
         return reply
+
+    def _address(self, request: web.Request) -> str:
+        """Of the visitor, not of a proxy that is known to say whom it speaks for."""
+        remote = request.remote or ""
+        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        return forwarded if forwarded and remote in self._door.proxies else remote
 
     async def _name_of(self, token: str) -> str | None:
         """The user of a token; "" when the server refuses it, None when it does not answer."""
@@ -166,6 +187,14 @@ class Front:
         reply.del_cookie(COOKIE, path="/")
         return reply
 
+    async def _logout_everywhere(self, request: web.Request) -> web.StreamResponse:
+        """Ends every session of this user."""
+        session = self._session(request)
+        if session is not None:
+            for one in self._sessions.of(session.user):
+                await self._end(one)
+        return await self._logout(request)
+
     async def _end(self, session: Session) -> None:
         self._sessions.end(session)
         socket = self._sockets.pop(session, None)
@@ -181,11 +210,9 @@ class Front:
         if await self._name_of(session.token) not in (session.user, None):
             await self._end(session)  # a platform that is away refuses nobody: it may be back soon
             raise web.HTTPForbidden(text="the token is not accepted any more\n")
-        older = self._sockets.get(session)  # the page was loaded again
-        if older is None and len(self._sockets) >= self._door.limits.visitors:
-            raise web.HTTPServiceUnavailable(text="too many dashboards are open; try later\n")
+        older = self._make_room(session)
         socket = web.WebSocketResponse(heartbeat=15, max_msg_size=MESSAGE_BYTES)
-        self._sockets[session] = socket  # nothing was waited for since the look at the limit
+        self._sockets[session] = socket  # nothing was waited for since the look at the limits
         try:
             if older is not None:
                 await older.close()
@@ -197,10 +224,28 @@ class Front:
             await socket.close()
         return socket
 
+    def _make_room(self, session: Session) -> web.WebSocketResponse | None:
+        """The socket whose place a new one of this session takes, if it has to take any."""
+        over: Session | None = session  # the page was loaded again
+        if session not in self._sockets:
+            mine = [one for one in self._sockets if one.user == session.user]
+            over = None
+            if len(mine) >= self._sessions.user_visitors:
+                over = mine[0]
+            elif len(self._sockets) >= self._door.limits.visitors:
+                over = spare(self._sockets, session.user)
+                if over is None:
+                    raise web.HTTPServiceUnavailable(
+                        text="too many dashboards are open; try later\n"
+                    )
+        return None if over is None else self._sockets.pop(over)
+
     async def _serve(
         self, request: web.Request, socket: web.WebSocketResponse, session: Session
     ) -> None:
+        account = self.accounts.lend()
         visitor = Visitor(
+            account=account,
             server_url=self._door.server_url,
             token=session.token,
             read_only=self._door.read_only,
@@ -209,7 +254,11 @@ class Front:
         )
         width = _bounded(request.query.get("width"), 80, 20, 500)
         height = _bounded(request.query.get("height"), 24, 5, 200)
-        await visitor.start(width, height)
+        try:
+            await visitor.start(width, height)
+        except BaseException:
+            self.accounts.give_back(account)
+            raise
         watching = asyncio.create_task(self._watch(socket, session))
         try:
             async for message in socket:
@@ -217,7 +266,10 @@ class Front:
                     await self._heard(message, socket, session, visitor)
         finally:
             watching.cancel()
-            await visitor.leave()
+            try:
+                await visitor.leave()
+            finally:
+                self.accounts.give_back(account)
 
     async def _heard(
         self, message: Any, socket: web.WebSocketResponse, session: Session, visitor: Visitor
@@ -251,6 +303,16 @@ class Front:
     async def _close(self, _: web.Application) -> None:
         for socket in list(self._sockets.values()):
             await socket.close()
+
+
+async def _asked(request: web.Request) -> tuple[str, str]:
+    """User and token of the login form, which has to come in a bounded time."""
+    try:
+        async with asyncio.timeout(_FORM_SECONDS):
+            form = await request.post()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the form did not come whole in time\n") from None
+    return str(form.get("user", "")).strip(), str(form.get("token", "")).strip()
 
 
 def _quietly(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:

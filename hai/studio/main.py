@@ -28,6 +28,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--idle-minutes", type=float, default=30.0, help="without a key, then log out [30]"
     )
+    made.add_argument(
+        "--proxy",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="a reverse proxy whose X-Forwarded-For names the visitor; repeatable",
+    )
     made.add_argument("--owner", metavar="FOLDER", help="the platform that it belongs to (hai-up)")
     made.add_argument("--version", action="version", version=f"hai-studio {__version__}")
     return made
@@ -65,7 +72,14 @@ def _run(asked: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     limits = Limits(visitors=asked.visitors, idle_seconds=asked.idle_minutes * 60)
-    front = Front(Door(normal_url(asked.server), limits, read_only=asked.read_only))
+    front = Front(
+        Door(
+            normal_url(asked.server),
+            limits,
+            read_only=asked.read_only,
+            proxies=frozenset(asked.proxy),
+        )
+    )
     asyncio.run(_serve(front, bind(asked.host, asked.port)))
 
 
@@ -89,13 +103,19 @@ async def _serve(front: "Front", bound: socket.socket) -> None:
 
     runner = web.AppRunner(front.app(), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
-    await web.SockSite(runner, bound).start()
+    assert runner.server is not None  # noqa: S101 - for the type checker
+    listening = await asyncio.get_running_loop().create_server(
+        front.bounded(runner.server), sock=bound, backlog=1024
+    )
+    if front.accounts.why:
+        logging.getLogger("hai.studio").warning("dashboards run as root: %s", front.accounts.why)
     host, port = bound.getsockname()[:2]
     logging.getLogger("hai.studio").info("listening on http://%s:%s", host, port)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
+    listening.close()
     await runner.cleanup()
 
 

@@ -73,7 +73,8 @@ def desk_page(user: str) -> str:
     return _page(
         f"HAI Studio: {escape(user)}",
         f"""<div id="bar"><span>HAI Studio &middot; {escape(user)}</span>
-<form method="post" action="/logout"><button type="submit">Log out</button></form></div>
+<form method="post" action="/logout"><button type="submit">Log out</button>
+<button type="submit" formaction="/logout-everywhere">Everywhere</button></form></div>
 <iframe id="desk" src="/terminal" title="dashboard"></iframe>""",
         scripts=("studio.js",),
     )

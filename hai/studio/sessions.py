@@ -1,16 +1,19 @@
 """Who is logged in: one session per visitor, bound to the token that was given, in memory only."""
 
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`visitors`: dashboards that run at once. `idle_seconds` without a key, then it is over."""
+    """`visitors`: dashboards that run at once. `idle_seconds` without a key, then it is over.
+    A user who has the most of them makes room for whoever has none."""
 
     visitors: int = 20
     sessions: int = 200
+    user_sessions: int = 10  # one more ends the oldest of the same user
     idle_seconds: float = 1800.0
     age_seconds: float = 43_200.0
 
@@ -34,15 +37,33 @@ class Sessions:
         self._clock = clock
         self._known: dict[str, Session] = {}
 
-    def begin(self, user: str, token: str) -> Session | None:
-        """None when there are too many."""
+    @property
+    def user_visitors(self) -> int:
+        """Dashboards of one user at once: a quarter of all."""
+        return max(1, self.limits.visitors // 4)
+
+    def begin(self, user: str, token: str) -> tuple[Session | None, list[Session]]:
+        """The new session, None when there are too many; and those that it takes the place of."""
         self._sweep()
-        if len(self._known) >= self.limits.sessions:
-            return None
+        over: list[Session] = []
+        mine = self.of(user)
+        if len(mine) >= self.limits.user_sessions:
+            over = mine[: len(mine) - self.limits.user_sessions + 1]
+        elif len(self._known) >= self.limits.sessions:
+            one = spare(self._known.values(), user)
+            if one is None:
+                return None, []
+            over = [one]
+        for old in over:
+            self.end(old)
         now = self._clock()
         session = Session(secrets.token_urlsafe(32), user, token, now, now)
         self._known[session.id] = session
-        return session
+        return session, over
+
+    def of(self, user: str) -> list[Session]:
+        """All of a user's, oldest first."""
+        return [session for session in self._known.values() if session.user == user]
 
     def find(self, id: str) -> Session | None:
         """The session if it is still good."""
@@ -69,3 +90,15 @@ class Sessions:
         for session in list(self._known.values()):
             if self.is_over(session):
                 self.end(session)
+
+
+def spare(sessions: Iterable[Session], newcomer: str) -> Session | None:
+    """The oldest of the user who has the most, when that is more than the newcomer would have."""
+    known = list(sessions)
+    counts = Counter(session.user for session in known)
+    if not counts:
+        return None
+    user, most = counts.most_common(1)[0]
+    if most <= counts[newcomer] + 1:
+        return None
+    return next(session for session in known if session.user == user)

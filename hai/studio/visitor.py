@@ -29,6 +29,7 @@ class Visitor(AppService):
         server_url: str,
         token: str,
         read_only: bool,
+        account: int | None,
         write_bytes: Callable[[bytes], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
     ) -> None:
@@ -42,6 +43,7 @@ class Visitor(AppService):
         self._server_url = server_url
         self._token = token
         self._read_only = read_only
+        self._account = account
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -75,6 +77,9 @@ class Visitor(AppService):
                 cwd="/",
                 pass_fds=(reading,),
                 start_new_session=True,
+                user=self._account,
+                group=self._account,
+                extra_groups=None if self._account is None else [],
             )
             os.write(writing, self._token.encode())
         finally:

@@ -4,7 +4,12 @@ import pytest
 
 from hai.studio.pages import STATIC, headers, login_page, static, terminal_page
 from hai.studio.sessions import Limits, Sessions
-from hai.studio.throttle import FREE_TRIES, LONGEST_WAIT_SECONDS, Throttle
+from hai.studio.throttle import (
+    ADDRESS_FREE_TRIES,
+    FREE_TRIES,
+    LONGEST_WAIT_SECONDS,
+    LoginThrottle,
+)
 
 
 class Time:
@@ -21,37 +26,77 @@ def time() -> Time:
 
 
 def test_guessing_gets_slower(time: Time) -> None:
-    throttle = Throttle(time)
+    throttle = LoginThrottle(time)
     for _ in range(FREE_TRIES):
-        assert throttle.wait_seconds("user a", "address b") == 0
-        throttle.failed("user a", "address b")
-    assert throttle.wait_seconds("user a") == 2
-    assert throttle.wait_seconds("user z", "address b") == 2
-    assert throttle.wait_seconds("user z") == 0
+        assert throttle.begin("a", "b") == 0
+    assert throttle.begin("a", "b") == 2
     time.now += 2
-    assert throttle.wait_seconds("user a") == 0
     waits = []
     for _ in range(12):
-        throttle.failed("user a")
-        waits.append(throttle.wait_seconds("user a"))
+        assert throttle.begin("a", "b") == 0
+        waits.append(throttle.begin("a", "b"))
+        time.now += waits[-1]
     assert waits[:3] == [4, 8, 16]
     assert waits[-1] == LONGEST_WAIT_SECONDS
-    throttle.passed("user a")
-    assert throttle.wait_seconds("user a") == 0
+    throttle.begin("a", "b")
+    throttle.passed("a", "b")
+    assert throttle.begin("a", "b") == 0
+
+
+def test_guesses_elsewhere_lock_nobody_out(time: Time) -> None:
+    throttle = LoginThrottle(time)
+    for _ in range(200):
+        throttle.begin("alice", "attacker")
+    assert throttle.begin("alice", "home") == 0
+    assert throttle.begin("bob", "attacker") == 0  # the address has tries left for others
+
+
+def test_an_address_cannot_go_on_under_many_names(time: Time) -> None:
+    throttle = LoginThrottle(time)
+    tried = [throttle.begin(f"user-{n}", "attacker") for n in range(60)]
+    assert tried.count(0) == ADDRESS_FREE_TRIES
+    assert throttle.begin("alice", "home") == 0
+
+
+def test_a_login_of_ones_own_wipes_out_no_guesses(time: Time) -> None:
+    throttle = LoginThrottle(time)
+    for n in range(ADDRESS_FREE_TRIES - 1):
+        throttle.begin(f"user-{n}", "attacker")
+    assert throttle.begin("mallory", "attacker") == 0
+    throttle.passed("mallory", "attacker")
+    assert throttle.begin("user-98", "attacker") == 0
+    assert throttle.begin("user-99", "attacker") > 0
+
+
+def test_a_try_that_nobody_could_judge_does_not_count(time: Time) -> None:
+    throttle = LoginThrottle(time)
+    for _ in range(50):
+        assert throttle.begin("a", "b") == 0
+        throttle.undecided("a", "b")
 
 
 def test_old_failures_are_forgotten(time: Time) -> None:
-    throttle = Throttle(time)
+    throttle = LoginThrottle(time)
     for _ in range(FREE_TRIES + 1):
-        throttle.failed("user a")
+        throttle.begin("a", "b")
     time.now += 1000
-    throttle.failed("user a")
-    assert throttle.wait_seconds("user a") == 0
+    assert throttle.begin("a", "b") == 0
+    assert throttle.begin("a", "b") == 0
+
+
+def test_one_users_sessions_cost_no_other_a_place(time: Time) -> None:
+    sessions = Sessions(Limits(sessions=6, user_sessions=4), time)
+    mine = [sessions.begin("mallory", "t")[0] for _ in range(20)]
+    assert len(sessions.of("mallory")) == 4
+    assert mine[-1] in sessions.of("mallory")
+    for user in ("a", "b", "c"):
+        assert sessions.begin(user, "t")[0] is not None
+    assert len(sessions.of("mallory")) == 3
 
 
 def test_sessions_end_when_idle_or_old(time: Time) -> None:
     sessions = Sessions(Limits(idle_seconds=60, age_seconds=600), time)
-    session = sessions.begin("alice", "t")
+    session = sessions.begin("alice", "t")[0]
     assert session is not None
     assert sessions.find(session.id) is session
     assert sessions.find("") is None
@@ -62,25 +107,25 @@ def test_sessions_end_when_idle_or_old(time: Time) -> None:
     time.now += 55
     sessions.touch(session)
     assert sessions.find(session.id) is None  # too old, however busy
-    idle = sessions.begin("alice", "t")
+    idle = sessions.begin("alice", "t")[0]
     assert idle is not None
     time.now += 61
     assert sessions.find(idle.id) is None
 
 
 def test_the_token_is_not_in_a_sessions_repr(time: Time) -> None:
-    session = Sessions(Limits(), time).begin("alice", "hai_secret")
+    session = Sessions(Limits(), time).begin("alice", "hai_secret")[0]
     assert "hai_secret" not in repr(session)
 
 
 def test_there_is_a_most_of_sessions(time: Time) -> None:
     sessions = Sessions(Limits(sessions=2), time)
-    assert sessions.begin("a", "t")
-    second = sessions.begin("b", "t")
+    assert sessions.begin("a", "t")[0]
+    second = sessions.begin("b", "t")[0]
     assert second is not None
-    assert sessions.begin("c", "t") is None
+    assert sessions.begin("c", "t") == (None, [])
     sessions.end(second)
-    assert sessions.begin("c", "t")
+    assert sessions.begin("c", "t")[0]
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:
