@@ -168,6 +168,18 @@ def tokens_layout() -> Layout:
     return Layout(columns, "token", _fields(views.TokenView))
 
 
+def token_rows_layout() -> Layout:
+    columns = (
+        Column("id", "ID"),
+        Column("user", "USER"),
+        Column("label", "LABEL"),
+        Column("created_at", "CREATED_AT"),
+        Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
+        Column("parent", "MADE_WITH", _dash("parent")),
+    )
+    return Layout(columns, "id", _fields(views.TokenRow))
+
+
 def images_layout() -> Layout:
     columns = (
         Column("name", "NAME"),

@@ -31,6 +31,7 @@ ROUTES = {
     "add_user": Route("POST", API + "/users"),
     "change_user": Route("PATCH", API + "/users/{name}", repeatable=True),
     "add_token": Route("POST", API + "/users/{name}/tokens"),
+    "tokens": Route("GET", API + "/users/{name}/tokens"),
     "revoke_token": Route("DELETE", API + "/tokens/{id}"),
     "quotas": _get("/quotas"),
     "set_quotas": Route("PUT", API + "/quotas", repeatable=True),

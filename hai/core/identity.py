@@ -44,7 +44,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token as stored: `hash` is the SHA-256 hex of the secret; the secret is not kept."""
+    """A bearer token as stored: `hash` is the SHA-256 hex of the secret; the secret is not kept.
+    `parent` is the id of the token that it was made with, by the same user: it ends with that."""
 
     id: str
     hash: str
@@ -52,3 +53,7 @@ class Token:
     created_at: float
     label: str = ""
     expires_at: float | None = None
+    parent: str | None = None
+
+    def is_good(self, now: float) -> bool:
+        return self.expires_at is None or self.expires_at > now

@@ -160,8 +160,14 @@ class Store(Rows, Leading, Protocol):
     async def user_of_token(self, token_hash: str, now: float) -> User | None:
         """The active user whose unexpired token has this hash."""
 
+    async def token_of(self, token_hash: str) -> Token | None:
+        """The token with this hash, also one that has expired."""
+
+    async def tokens(self, user: UserName) -> list[Token]:
+        """All of a user's, oldest first."""
+
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
-        """False if there is none. The event tells whose it was: " of USER" ends its `why`."""
+        """Removes what was made with it as well. False if there is none. The event tells whose it was: " of USER" ends its `why`."""
 
     # where
     # These three append "nodes.changed" (actor "platform", `now` None: the store's own clock) when

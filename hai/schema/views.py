@@ -206,6 +206,17 @@ class TokenView(TypedDict):
     token: str
 
 
+class TokenRow(TypedDict):
+    """A token as it is listed. `parent`: the id of the token that it ends with."""
+
+    id: str
+    user: str
+    label: str
+    created_at: str
+    expires_at: str | None
+    parent: str | None
+
+
 class LogLine(TypedDict):
     """A line or a piece of one. `at` is the line's own time; `text` has no line end and no time
     prefix. `open` (only if true): the line goes on with the next piece of this rank and attempt.

@@ -27,12 +27,16 @@ _REASONS = {
 @dataclass(slots=True)
 class Limits:
     """`waiting`: connections whose first head is not whole yet; one more costs the oldest of the
-    address that has the most of them its place. `connections`: all together. Times in seconds."""
+    address that has the most of them its place, if it is older than `patience_seconds` or there are
+    `rush` of them: a thousand clients may come at once. `connections`: all together. Times in
+    seconds."""
 
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     write_seconds: float = 60.0  # that a reader may take nothing of what it asked for
+    patience_seconds: float = 2.0
     waiting: int = 512
+    rush: int = 4096
     connections: int = 60_000
 
 
@@ -46,8 +50,10 @@ class Waiting:
 
     def add(self, connection: "BoundedProtocol", address: str) -> None:
         if self.count >= self.limits.waiting:
-            crowd = max(self.by_address.values(), key=len)
-            next(iter(crowd)).refuse(503)
+            oldest = next(iter(max(self.by_address.values(), key=len)))
+            age = oldest.loop.time() - oldest.opened_at
+            if age >= self.limits.patience_seconds or self.count >= self.limits.rush:
+                oldest.refuse(503)
         self.by_address.setdefault(address, {})[connection] = None
         self.count += 1
 
@@ -67,6 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.opened_at = self.loop.time()
         self._head_bytes = 0
         self._wire_bytes = 0
         self._in_head = True

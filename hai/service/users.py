@@ -11,13 +11,14 @@ from hai.core.identity import Role, Token, User
 from hai.core.rowset import RowSet
 from hai.core.task import EventDraft
 from hai.core.types import UserName
-from hai.errors import AuthRequired, Conflict, InvalidInput, NotFound
+from hai.errors import AuthRequired, Conflict, InvalidInput, NotFound, OverQuota
 from hai.ports import Clock, Store
 from hai.service.access import require_admin, require_self
 from hai.service.views import rfc3339
 
 _LEAST_UID = 1000  # of people, as Debian and most others have it
 _NOBODY = 65534
+_MOST = 100  # tokens of one user
 _LEAST_GID = 100  # of groups for people, as Debian has it
 _WORDS = ("all", "me")  # in the API's and the CLI's --user
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
@@ -95,9 +96,13 @@ class UserService:
         role: Role,
         uid: int | None,
         more: UserDetails | None = None,
+        *,
+        secret: str | None = None,
     ) -> tuple[User, NewToken]:
-        """A new user with a first token."""
+        """A new user with a first token, which lasts no longer than the one that the admin asks
+        with (`secret`)."""
         require_admin(admin, "adding users")
+        asking = await self._asking(secret)
         user = self.checked(name, role, uid)
         self.check_uid(name, uid)
         if more is not None:
@@ -109,7 +114,8 @@ class UserService:
             why = f"{user.name}: groups {', '.join(user.groups)}"
             event = self._event("user.changed", admin, user.name, why)
             await self._store.put_rows(RowSet(memberships=_memberships(user, user.groups)), event)
-        return user, await self._new_token(admin, user.name, "first", None)
+        until = None if asking is None else asking.expires_at
+        return user, await self._new_token(admin, user.name, "first", until)
 
     async def change(self, admin: User, name: str, more: UserDetails) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
@@ -177,35 +183,74 @@ class UserService:
             )
         return User(UserName(name), role, uid, created_at=self._clock.now())
 
+    async def _asking(self, secret: str | None) -> Token | None:
+        return None if secret is None else await self._store.token_of(token_hash(secret))
+
     async def issue(
-        self, asker: User, name: str, label: str, expires_in_seconds: float | None
+        self,
+        asker: User,
+        name: str,
+        label: str,
+        expires_in_seconds: float | None,
+        *,
+        secret: str | None = None,
     ) -> NewToken:
-        """A further token for a user."""
+        """A further token for a user. It never outlives the one that was asked with (`secret`), and
+        one's own ends when that is revoked."""
         require_self(asker, UserName(name), "a token")
         if await self._store.user(UserName(name)) is None:
             raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
-        expires_at = None
+        now = self._clock.now()
+        if sum(token.is_good(now) for token in await self._store.tokens(UserName(name))) >= _MOST:
+            raise OverQuota(
+                f"{name} has {_MOST} tokens, and no more are allowed",
+                hint=f"hai-cli users tokens {name} lists them, hai-cli users revoke ends one",
+            )
+        asking = await self._asking(secret)
+        until = None if asking is None else asking.expires_at
         if expires_in_seconds is not None:
             if expires_in_seconds <= 0:
                 raise InvalidInput("expires_in_seconds must be positive")
-            expires_at = self._clock.now() + expires_in_seconds
-        return await self._new_token(asker, UserName(name), label, expires_at)
+            if until is not None and now + expires_in_seconds > until:
+                raise InvalidInput(
+                    f"the token that asks ends at {rfc3339(until)}, and none that it makes may "
+                    "last longer",
+                    hint="ask for less time, or log in with a token that lasts longer",
+                )
+            until = now + expires_in_seconds
+        parent = asking.id if asking is not None and asking.user == name else None
+        return await self._new_token(asker, UserName(name), label, until, parent)
+
+    async def tokens(self, asker: User, name: str) -> list[Token]:
+        """A user's tokens that are good now, oldest first: one's own, or (admins) anybody's."""
+        require_self(asker, UserName(name), "the list of tokens")
+        now = self._clock.now()
+        return [token for token in await self._store.tokens(UserName(name)) if token.is_good(now)]
 
     async def revoke(self, asker: User, token_id: str) -> None:
-        require_admin(asker, "revoking a token")
+        """Ends a token, one's own or (admins) anybody's, and what was made with it."""
+        mine = {token.id for token in await self._store.tokens(asker.name)}
+        if token_id not in mine:
+            require_admin(asker, "revoking another user's token")
         why = f"token {token_id}"
         event = self._event("token.revoked", asker, None, why, {"id": token_id})
         if not await self._store.remove_token(token_id, event):
             raise NotFound(
                 f"there is no token {token_id!r}",
-                hint="its id was told when it was made, and the ledger has it: hai-cli events",
+                hint="hai-cli users tokens NAME lists a user's",
             )
         self._seen.clear()
 
     async def _new_token(
-        self, asker: User, name: UserName, label: str, expires_at: float | None
+        self,
+        asker: User,
+        name: UserName,
+        label: str,
+        expires_at: float | None,
+        parent: str | None = None,
     ) -> NewToken:
         made = make_token(name, label, self._clock.now(), expires_at)
+        made = replace(made, token=replace(made.token, parent=parent))
         data: dict[str, object] = {"id": made.token.id, "label": label}
         event = self._event("token.made", asker, name, token_text(made.token), data)
         await self._store.add_token(made.token, event)

@@ -73,6 +73,8 @@ class MemoryStore(MemoryRows):
             raise NotFound(f"there is no user {token.user}")
         if token.id in self._tokens or any(t.hash == token.hash for t in self._tokens.values()):
             raise Conflict(f"there is a token {token.id} already")
+        if token.parent is not None and token.parent not in self._tokens:
+            raise Conflict(f"token {token.parent} is gone")
         self._tokens[token.id] = token
         self._log(event)
 
@@ -83,10 +85,21 @@ class MemoryStore(MemoryRows):
                 return self._with_groups(user) if user.active else None
         return None
 
+    async def token_of(self, token_hash: str) -> Token | None:
+        return next((t for t in self._tokens.values() if t.hash == token_hash), None)
+
+    async def tokens(self, user: UserName) -> list[Token]:
+        mine = [token for token in self._tokens.values() if token.user == user]
+        return sorted(mine, key=lambda token: (token.created_at, token.id))
+
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
         token = self._tokens.pop(token_id, None)
         if token is None:
             return False
+        gone = {token_id}
+        while made := {t.id for t in self._tokens.values() if t.parent in gone}:
+            gone |= made
+            self._tokens = {i: t for i, t in self._tokens.items() if i not in made}
         self._log(replace(event, user=token.user, why=f"{event.why} of {token.user}"))
         return True
 

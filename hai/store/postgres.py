@@ -83,18 +83,27 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
             "label": token.label,
             "created_at": rows.timestamp(token.created_at),
             "expires_at": rows.timestamp(token.expires_at),
+            "parent": token.parent,
             "events": rows.events_json([event]),
         }
         if await self._database.write("add_token", parameters):
             return
         if await self.user(token.user) is None:
             raise NotFound(f"there is no user {token.user}")
-        raise Conflict(f"there is a token {token.id} already")
+        raise Conflict(f"there is a token {token.id} already, or {token.parent} is gone")
 
     async def user_of_token(self, token_hash: str, now: float) -> User | None:
         parameters = {"hash": token_hash, "now": rows.timestamp(now)}
         found = await self._database.read("user_of_token", parameters)
         return row_records.user_of(found[0]) if found else None
+
+    async def token_of(self, token_hash: str) -> Token | None:
+        found = await self._database.read("token_of", {"hash": token_hash})
+        return row_records.token_of(found[0]) if found else None
+
+    async def tokens(self, user: UserName) -> list[Token]:
+        found = await self._database.read("tokens", {"user": user})
+        return [row_records.token_of(row) for row in found]
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
         parameters = {"id": token_id, "events": rows.events_json([event])}

@@ -63,6 +63,13 @@ def user_of(row: Row) -> User:
     )
 
 
+def token_of(row: Row) -> Token:
+    """A row of query `token_of` or `tokens`."""
+    id_, digest, user, created_at, label, expires_at, parent = row
+    until = None if expires_at is None else expires_at.timestamp()
+    return Token(id_, digest, UserName(user), created_at.timestamp(), label, until, parent)
+
+
 def token_record(token: Token) -> Record:
     return {
         "id": token.id,

@@ -12,10 +12,13 @@ Inner = Callable[[], asyncio.Protocol]
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """`waiting`: connections that have not asked for anything yet; one more costs the oldest of the
-    address with the most of them its place. `connections`: all together."""
+    address with the most of them its place, if it is older than `patience_seconds` or there are
+    `rush` of them. `connections`: all together."""
 
     head_seconds: float = 10.0
+    patience_seconds: float = 2.0
     waiting: int = 128
+    rush: int = 512
     connections: int = 2000
 
 
@@ -55,7 +58,9 @@ class Connections:
         sizes = Counter(connection.address for connection in self._waiting.values())
         crowd = sizes.most_common(1)[0][0]
         oldest = next(t for t, one in self._waiting.items() if one.address == crowd)
-        self._waiting.pop(oldest).hang_up()
+        age = asyncio.get_running_loop().time() - self._waiting[oldest].opened_at
+        if age >= self.limits.patience_seconds or len(self._waiting) >= self.limits.rush:
+            self._waiting.pop(oldest).hang_up()
 
 
 class Connection(asyncio.Protocol):
@@ -67,10 +72,12 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self.address = ""
+        self.opened_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker
         self._transport = transport
+        self.opened_at = asyncio.get_running_loop().time()
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
         may_stay = self._connections.opened(transport, self)

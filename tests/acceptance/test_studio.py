@@ -330,7 +330,7 @@ async def test_limits_of_visitors_and_idle_time(
         root = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
         socket = await visitor.socket(root)
         await hears(socket, b"HAI")
-        other = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
+        other = cookie_of(await visitor.log_in("bob", shared_live.tokens["bob"]))
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await visitor.socket(other)
         assert refused.value.status == 503

@@ -225,3 +225,21 @@ def test_an_unreadable_url_does_not_leak() -> None:
 def test_implementations() -> None:
     stores: list[Store] = [MemoryStore(), PostgresStore("postgresql:///hai", 2)]
     assert len(stores) == 2
+
+
+async def test_tokens_end_with_the_one_that_made_them(store: Store) -> None:
+    await store.add_user(make.user("alice"), make.event())
+    old = make.token("alice")
+    child = replace(old, id="child", hash="1" * 64, created_at=old.created_at + 1, parent=old.id)
+    grandchild = replace(child, id="grandchild", hash="2" * 64, parent="child", expires_at=None)
+    for token in (old, child, grandchild):
+        await store.add_token(token, make.event())
+    assert await store.tokens(ALICE) == [old, child, grandchild]
+    assert await store.token_of(child.hash) == child
+    assert await store.token_of("3" * 64) is None
+    orphan = replace(child, id="orphan", hash="4" * 64, parent="gone")
+    with pytest.raises(Conflict):
+        await store.add_token(orphan, make.event())
+    assert await store.remove_token(old.id, make.event())
+    assert await store.tokens(ALICE) == []
+    assert await store.user_of_token(grandchild.hash, make.NOW) is None

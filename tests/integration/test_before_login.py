@@ -101,7 +101,7 @@ async def test_half_a_request_does_not_stay(platform: Platform, said: bytes) -> 
 
 
 async def test_a_crowd_of_half_requests_costs_its_own_places(platform: Platform) -> None:
-    limits = Limits(head_seconds=PATIENCE_SECONDS, waiting=20)
+    limits = Limits(head_seconds=PATIENCE_SECONDS, patience_seconds=0, waiting=20)
     async with served(platform, limits) as port, AsyncExitStack() as stack:
         slow = await stack.enter_async_context(dialled(port))
         slow[1].write(b"GET /hea")

@@ -1,4 +1,4 @@
-"""hai-cli users list | add | set | token | revoke."""
+"""hai-cli users list | add | set | token | tokens | revoke."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from hai.cli.complete import complete_users
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_duration
-from hai.cli.layouts import tokens_layout, users_layout
+from hai.cli.layouts import token_rows_layout, tokens_layout, users_layout
 from hai.cli.output import Format
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
@@ -140,12 +140,25 @@ def add_token(
     _show_token(session, token)
 
 
+@verb(app, "tokens", "hai-cli users tokens")
+def list_tokens(
+    session: Session,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Whose; another's needs the admin role.")
+    ] = None,
+) -> None:
+    """List tokens that are valid now; the secrets are not kept."""
+    owner = name or str(session.client.call("whoami")["user"]["name"])
+    found = session.client.call("tokens", name=owner)["tokens"]
+    session.output.rows(found, token_rows_layout())
+
+
 @verb(app, "revoke", "hai-cli users revoke TOKEN_ID", formats=False)
 def revoke_token(
     session: Session,
     token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="The id, not the token.")],
 ) -> None:
-    """Make a token invalid at once."""
+    """Make a token invalid at once, and the tokens that you made with it."""
     session.client.call("revoke_token", id=token_id)
     session.stderr.say(f"token {token_id} is no longer valid")
 

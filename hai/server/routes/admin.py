@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from hai import __version__
-from hai.core.identity import Role
+from hai.core.identity import Role, Token
 from hai.core.types import UserName
 from hai.errors import NotFound
 from hai.schema.views import (
@@ -14,11 +14,12 @@ from hai.schema.views import (
     NodeList,
     PlatformView,
     QuotaView,
+    TokenRow,
     TokenView,
     UserView,
     WhoamiView,
 )
-from hai.server.deps import Caller, Served
+from hai.server.deps import Bearer, Caller, Served
 from hai.service.users import NewToken, UserDetails
 from hai.service.views import quota_view, rfc3339, user_view
 
@@ -85,10 +86,10 @@ async def users(_: Caller, served: Served) -> dict[str, list[UserView]]:
 
 
 @router.post("/users", status_code=201)
-async def add_user(body: NewUser, admin: Caller, served: Served) -> dict[str, Any]:
+async def add_user(body: NewUser, admin: Caller, served: Served, secret: Bearer) -> dict[str, Any]:
     """A new user with a first token (admins only)."""
     user, made = await served.users.add(
-        admin, body.name, body.role or Role.USER, body.uid, body.details()
+        admin, body.name, body.role or Role.USER, body.uid, body.details(), secret=secret
     )
     return {"user": user_view(user), "token": _token(made)}
 
@@ -102,9 +103,31 @@ async def change_user(
 
 
 @router.post("/users/{name}/tokens", status_code=201)
-async def add_token(name: str, body: NewTokenBody, asker: Caller, served: Served) -> TokenView:
-    """A further token, for oneself or (admins) for anybody. The secret is shown only here."""
-    return _token(await served.users.issue(asker, name, body.label, body.expires_in_seconds))
+async def add_token(
+    name: str, body: NewTokenBody, asker: Caller, served: Served, secret: Bearer
+) -> TokenView:
+    """A further token, for oneself or (admins) for anybody. The secret is shown only here. It ends
+    no later than the token that asks, and one's own ends when that is revoked."""
+    made = await served.users.issue(asker, name, body.label, body.expires_in_seconds, secret=secret)
+    return _token(made)
+
+
+@router.get("/users/{name}/tokens")
+async def tokens(name: str, asker: Caller, served: Served) -> dict[str, list[TokenRow]]:
+    """The tokens that are good now, without their secrets: one's own, or (admins) anybody's."""
+    found = await served.users.tokens(asker, name)
+    return {"tokens": [_token_row(token) for token in found]}
+
+
+def _token_row(token: Token) -> TokenRow:
+    return {
+        "id": token.id,
+        "user": token.user,
+        "label": token.label,
+        "created_at": rfc3339(token.created_at),
+        "expires_at": None if token.expires_at is None else rfc3339(token.expires_at),
+        "parent": token.parent,
+    }
 
 
 def _token(made: NewToken) -> TokenView:
@@ -119,9 +142,10 @@ def _token(made: NewToken) -> TokenView:
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-async def revoke(token_id: str, admin: Caller, served: Served) -> None:
-    """Make a token worthless at once (admins only)."""
-    await served.users.revoke(admin, token_id)
+async def revoke(token_id: str, asker: Caller, served: Served) -> None:
+    """Make a token worthless at once, and what was made with it: one's own, or (admins)
+    anybody's."""
+    await served.users.revoke(asker, token_id)
 
 
 @router.get("/groups")

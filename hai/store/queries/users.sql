@@ -31,11 +31,12 @@ SELECT name, role, uid, active, created_at, gid, nick_name, team, groups
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), added AS (
-    INSERT INTO tokens (id, hash, user_name, label, created_at, expires_at)
+    INSERT INTO tokens (id, hash, user_name, label, created_at, expires_at, parent)
     SELECT %(id)s, %(hash)s, u.name, %(label)s, %(created_at)s::timestamptz,
-           %(expires_at)s::timestamptz
+           %(expires_at)s::timestamptz, %(parent)s::text
       FROM locked CROSS JOIN users u
      WHERE u.name = %(user)s
+       AND (%(parent)s::text IS NULL OR EXISTS (SELECT 1 FROM tokens WHERE id = %(parent)s::text))
         ON CONFLICT DO NOTHING
     RETURNING id
 ), logged AS (
@@ -51,6 +52,16 @@ SELECT u.name, u.role, u.uid, u.active, u.created_at, u.gid, u.nick_name, u.team
   FROM tokens t JOIN users_with_groups u ON u.name = t.user_name
  WHERE t.hash = %(hash)s AND u.active
    AND (t.expires_at IS NULL OR t.expires_at > %(now)s::timestamptz);
+
+-- name: token_of
+-- The token with this hash.
+SELECT id, hash, user_name, created_at, label, expires_at, parent
+  FROM tokens WHERE hash = %(hash)s;
+
+-- name: tokens
+-- A user's tokens, oldest first.
+SELECT id, hash, user_name, created_at, label, expires_at, parent
+  FROM tokens WHERE user_name = %(user)s ORDER BY created_at, id;
 
 -- name: remove_token
 -- Forget a token, with a ledger line that tells whose it was; no row when there is none.

@@ -37,7 +37,7 @@ async def test_half_a_request_does_not_stay(door: int, said: bytes) -> None:
         await answer(peer)
 
 
-@pytest.mark.parametrize("door", [ConnectionLimits(PATIENCE_SECONDS, waiting=20)], indirect=True)
+@pytest.mark.parametrize("door", [ConnectionLimits(PATIENCE_SECONDS, 0, 20)], indirect=True)
 async def test_a_crowd_costs_its_own_places(door: int) -> None:
     async with AsyncExitStack() as stack:
         mine = await stack.enter_async_context(dialled(door))
