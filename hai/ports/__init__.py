@@ -167,7 +167,8 @@ class Store(Rows, Leading, Protocol):
         """All of a user's, oldest first."""
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:
-        """Removes what was made with it as well. False if there is none. The event tells whose it was: " of USER" ends its `why`."""
+        """Removes what was made with it as well. False if there is none. The event tells whose it
+        was: " of USER" ends its `why`."""
 
     # where
     # These three append "nodes.changed" (actor "platform", `now` None: the store's own clock) when

@@ -50,7 +50,8 @@ class Waiting:
 
     def add(self, connection: "BoundedProtocol", address: str) -> None:
         if self.count >= self.limits.waiting:
-            oldest = next(iter(max(self.by_address.values(), key=len)))
+            crowd = max(self.by_address.values(), key=lambda one: len(one))
+            oldest = next(iter(crowd))
             age = oldest.loop.time() - oldest.opened_at
             if age >= self.limits.patience_seconds or self.count >= self.limits.rush:
                 oldest.refuse(503)

@@ -1,7 +1,6 @@
 """A store that keeps nothing: plain dictionaries, for tests and simulation.
 
-It passes the same contract suite as PostgreSQL. No method awaits anything, so that each is one
-transaction of the event loop.
+It passes PostgreSQL's contract suite. No method awaits, so that each is one transaction of the loop.
 """
 
 import json
@@ -89,7 +88,7 @@ class MemoryStore(MemoryRows):
         return next((t for t in self._tokens.values() if t.hash == token_hash), None)
 
     async def tokens(self, user: UserName) -> list[Token]:
-        mine = [token for token in self._tokens.values() if token.user == user]
+        mine = (token for token in self._tokens.values() if token.user == user)
         return sorted(mine, key=lambda token: (token.created_at, token.id))
 
     async def remove_token(self, token_id: str, event: EventDraft) -> bool:

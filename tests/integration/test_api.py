@@ -207,7 +207,7 @@ async def test_tokens_can_be_made_expire_and_be_revoked(
     assert refused.status_code == 403
     unknown = await admin.delete("/api/v1/tokens/none")
     assert unknown.status_code == 404
-    assert "hai-cli events" in unknown.json()["hint"]
+    assert "hai-cli users tokens" in unknown.json()["hint"]
     store, clock = platform.services.store, platform.services.clock
     assert await store.user_of_token("0" * 64, clock.now()) is None
 

@@ -7,7 +7,7 @@ import pytest
 
 from hai.server.compose import Platform
 from hai.server.connection import HEAD_BYTES, Limits
-from tests.integration.api import Client
+from tests.integration.api import Client, document
 from tests.integration.raw_http import answer, dialled, served
 from tests.waiting import PATIENCE_SECONDS
 
@@ -120,3 +120,11 @@ async def test_a_wrong_method_is_told_the_right_ones(alice: Client) -> None:
     reply = await alice.put("/api/v1/tasks", json={})
     assert reply.status_code == 405
     assert "GET" in reply.headers["Allow"]
+
+
+async def test_what_the_schema_allows_is_taken(alice: Client) -> None:
+    made = await alice.post("/api/v1/tasks", json=document("ranked", seconds=3600))
+    path = f"/api/v1/tasks/{made.json()['id']}/priority"
+    reply = await alice.post(path, json={"priority": None, "custom_rank": 1.0})
+    assert reply.status_code == 200, reply.text
+    assert (await alice.post(path, json={"priority": None})).status_code == 422
