@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from hai.core.visible import shown
+
 Item = Mapping[str, Any]
 _YAML_ITEMS = 100  # dumped at once: each dump has a cost of its own
 
@@ -60,9 +62,17 @@ def yaml_pieces(items: Iterable[Item]) -> Iterator[str]:
         yield yaml_of(some)
 
 
+def cell_of(value: object) -> str:
+    """One value for a spreadsheet: what somebody else wrote neither drives a terminal nor is taken
+    for a formula."""
+    text = shown(text_of(value))
+    is_formula = isinstance(value, str) and text[:1] in tuple("=+-@\t") and len(text) > 1
+    return f"'{text}" if is_formula else text
+
+
 def csv_pieces(items: Iterable[Item], keys: Sequence[str], *, headers: bool) -> Iterator[str]:
     head: Iterable[Sequence[str]] = [keys] if headers else []
-    for row in chain(head, ([text_of(item.get(key)) for key in keys] for item in items)):
+    for row in chain(head, ([cell_of(item.get(key)) for key in keys] for item in items)):
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(row)
         yield line.getvalue()

@@ -2,17 +2,16 @@
 
 import codecs
 import io
-import re
 import shutil
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from hai.core.visible import INVISIBLE, shown
 from hai.errors import InvalidInput
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ASCII = {"…": "~", "→": ">"}
 
 
@@ -71,8 +70,9 @@ def cut_to(text: str, width: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Names and messages with control characters made visible: they must not drive a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    """Names and messages with control and invisible characters made visible: they must not drive a
+    terminal."""
+    return shown(text)
 
 
 def safe_stream(stream: TextIO) -> TextIO:
@@ -85,7 +85,7 @@ def safe_stream(stream: TextIO) -> TextIO:
 
 
 def _char_width(char: str) -> int:
-    if unicodedata.combining(char):
+    if unicodedata.category(char) in ("Mn", "Me") or INVISIBLE.match(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

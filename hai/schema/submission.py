@@ -12,12 +12,14 @@ from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
 from hai.core.retry import Retry
 from hai.core.types import Priority
+from hai.core.visible import INVISIBLE
 
 MAX_NAME = 511
 MAX_COMMAND = 2047
 MAX_NODES = 100_000
-_MEMBER = re.compile(r"\d{1,18}_\[.*\]", re.ASCII)
+_MEMBER = re.compile(r"\d+_\[.*\]")
 MAX_PATTERN = 1000
+_WORDS = ("all", "me")  # in commands and queries
 _BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
 
 
@@ -138,6 +140,10 @@ class Submission(BaseModel):
     def _name(cls, value: str) -> str:
         if _BAD_NAME.search(value):
             raise ValueError("a name has no ( ) / and no control characters")
+        if INVISIBLE.search(value) or not value.strip():
+            raise ValueError("a name has something to see, and no invisible characters")
+        if value in _WORDS:
+            raise ValueError(f"{value!r} means something else where a task is named")
         if value.isdigit() or value.startswith("@") or _MEMBER.fullmatch(value):
             raise ValueError(
                 "a name must not look like an id: digits only, a leading @, or as 12_[7]"

@@ -1,6 +1,6 @@
 """A store that keeps nothing: plain dictionaries, for tests and simulation.
 
-It passes PostgreSQL's contract suite. No method awaits, so that each is one transaction of the loop.
+It passes the contract suite. No method awaits, so that each is one transaction of the event loop.
 """
 
 import json

@@ -38,8 +38,8 @@ class NewPriority(BaseModel):
 
     @field_validator("priority", mode="before")
     @classmethod
-    def _level(cls, value: object) -> Priority:
-        return priority_level(value)
+    def _level(cls, value: object) -> Priority | None:
+        return None if value is None else priority_level(value)
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
