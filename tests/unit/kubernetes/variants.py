@@ -60,7 +60,9 @@ PODS = {
     "GPUs": replace(CONFIG_MAP, resources={"cpu": 96, "memory": 2**40, "nvidia.com/gpu": 8}),
     "RDMA": replace(CONFIG_MAP, resources={"cpu": 0.0015, "memory": 2.5, "rdma/hca": 1}),
     "claim": replace(CONFIG_MAP, mounts=(_CLAIM,)),
-    "logs on a claim": replace(CONFIG_MAP, logs=LogPlace(volume=_CLAIM, sub_path="7/1", path="/logs/7/1")),
+    "logs on a claim": replace(
+        CONFIG_MAP, logs=LogPlace(volume=_CLAIM, sub_path="7/1", path="/logs/7/1")
+    ),
     "ConfigMap": replace(CONFIG_MAP, mounts=(Mount("c", MountKind.CONFIG_MAP, "c", "/c"),)),
     "host paths": replace(CONFIG_MAP, mounts=_HOST_PATHS),
     "capabilities": replace(CONFIG_MAP, capabilities=frozenset({"IPC_LOCK", "SYS_PTRACE"})),
