@@ -50,14 +50,13 @@ class HandOver:
         """These alone are left: in effect now, and after exec."""
         if self._libc is None:
             return
-        numbers = [NAMES.index(name) for name in self._names]
-        if not self._set(sum(1 << number for number in numbers)):
+        if not self._set(sum(1 << NAMES.index(name) for name in self._names)):
             self._complain(self._names)
             return
         refused = [
             name
-            for name, number in zip(self._names, numbers)
-            if self._libc.prctl(_AMBIENT, _RAISE, number, 0, 0) != 0
+            for name in self._names
+            if self._libc.prctl(_AMBIENT, _RAISE, NAMES.index(name), 0, 0) != 0
         ]
         if refused:
             self._complain(refused)
