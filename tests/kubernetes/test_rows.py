@@ -71,6 +71,21 @@ def imported(platform: PodPlatform) -> str:
     return done.stdout + done.stderr
 
 
+def test_an_image_of_ones_own_gets_no_capability_and_says_so(platform: PodPlatform) -> None:
+    """Nothing of it is root, so that nobody is there who could hand a capability on."""
+    imported(platform)
+    platform.tokens["maria"] = SECRET
+    name = platform.script_of(
+        "own.py", "print([line for line in open('/proc/self/status') if 'CapEff' in line])"
+    )
+    image = {"group": "training", "node_count": 1, "image": platform.cluster.image}
+    task = platform.submit("maria", name=name, resource=image)
+    platform.wait(task, "succeeded", timeout=_LONG)
+    text = platform.text(task)
+    assert "without the capabilities of its quota: IPC_LOCK" in text
+    assert f"CapEff:\\t{0:016x}" in text
+
+
 def secrets_of(platform: PodPlatform, pod: str) -> dict[str, str]:
     """The users' tokens, the worker's and the password of the database."""
     data = json.loads(platform.kubectl("get", "secret", pod, "-o", "json"))["data"]

@@ -10,6 +10,7 @@ import pytest
 
 from hai.agent.capabilities import NAMES, refusal, split
 from tests.live import REPOSITORY
+from tests.pythons import python_3_8
 
 UID = 64321
 _START = """
@@ -29,14 +30,19 @@ os.set_blocking(started.output, True)
 print(os.read(started.output, 65536).decode())
 while text := os.read(started.output, 65536).decode():
     print(text)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(started.pid, 0)[1]))
+sys.exit(os.waitpid(started.pid, 0)[1] != 0)
 """
 _SHOW = "grep -E '^(Cap|NoNew|Uid)' /proc/self/status; bash -c 'grep CapEff /proc/self/status'\n"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give")
 
 
-def run(folder: Path, names: list[str], dropped: tuple[int, ...] = (), uid: int = UID) -> str:
+def run(
+    folder: Path,
+    names: list[str],
+    dropped: tuple[int, ...] = (),
+    python: str = sys.executable,
+) -> str:
     """What the program says of itself."""
     (folder / "show.sh").write_text(_SHOW)
     (folder / "control").mkdir(exist_ok=True)
@@ -45,7 +51,7 @@ def run(folder: Path, names: list[str], dropped: tuple[int, ...] = (), uid: int 
         "key": "7.1.0",
         "node": {"name": "n"},
         "user": "ada",
-        "uid": uid,
+        "uid": UID,
         "task_name": "t",
         "chain_id": "c",
         "group": "g",
@@ -63,7 +69,7 @@ def run(folder: Path, names: list[str], dropped: tuple[int, ...] = (), uid: int 
         "spec": {"spec": {"entrypoint": "show.sh", "workspace": str(folder)}},
     }
     done = subprocess.run(
-        [sys.executable, "-c", _START, json.dumps([data, str(folder), uid, dropped])],
+        [python, "-c", _START, json.dumps([data, str(folder), UID, dropped])],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -96,6 +102,11 @@ def test_what_the_container_does_not_have_is_left_out(public_dir: Path) -> None:
     said = run(public_dir, ["IPC_LOCK"], (NAMES.index("IPC_LOCK"),))
     assert f"CapEff:\t{bits()}" in said
     assert "without the capabilities of its quota: IPC_LOCK: " in said
+
+
+def test_the_oldest_python_gives_them_too(public_dir: Path) -> None:
+    said = run(public_dir, ["IPC_LOCK"], python=python_3_8())
+    assert f"CapEff:\t{bits('IPC_LOCK')}" in said
 
 
 def test_unknown_ones_are_told() -> None:
