@@ -75,7 +75,8 @@ def _contents() -> list[tuple[str, bytes]]:
     entries["sdk/hai/__init__.py"] = (_SHIM + hai_init).encode()
     for name in SDK_MODULES:
         entries[f"sdk/hai/client/{name}.py"] = (package / "client" / f"{name}.py").read_bytes()
-    entries["sdk/hai/errors.py"] = (package / "errors.py").read_bytes()
+    for name in ("errors", "files"):
+        entries[f"sdk/hai/{name}.py"] = (package / f"{name}.py").read_bytes()
     entries["sdk/hai/client/__init__.py"] += f"\n\n{_SHIM}".encode()
     entries["sdk/hfai/__init__.py"] = _SHIM.encode()
     entries["sdk/hfai/client.py"] = _HFAI_CLIENT.encode()
