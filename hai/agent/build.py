@@ -18,6 +18,7 @@ ARCHIVE_NAME = "agent.pyz"
 SDK_MODULES = (
     *("__init__", "training", "control", "health"),
     *("experiments", "document", "written", "events", "plain", "profile", "routes"),
+    "loglines",
 )
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first moment
 _BUILD_ONLY = frozenset({"build.py", "__main__.py"})
@@ -74,7 +75,8 @@ def _contents() -> list[tuple[str, bytes]]:
     entries["sdk/hai/__init__.py"] = (_SHIM + hai_init).encode()
     for name in SDK_MODULES:
         entries[f"sdk/hai/client/{name}.py"] = (package / "client" / f"{name}.py").read_bytes()
-    entries["sdk/hai/errors.py"] = (package / "errors.py").read_bytes()
+    for name in ("errors", "files"):
+        entries[f"sdk/hai/{name}.py"] = (package / f"{name}.py").read_bytes()
     entries["sdk/hai/client/__init__.py"] += f"\n\n{_SHIM}".encode()
     entries["sdk/hfai/__init__.py"] = _SHIM.encode()
     entries["sdk/hfai/client.py"] = _HFAI_CLIENT.encode()

@@ -12,6 +12,7 @@ import shlex
 import signal
 
 from hai.agent import cgroups, processes
+from hai.agent.capabilities import HandOver, split
 from hai.agent.environment import Account, venv_python
 
 TYPE_CHECKING = False
@@ -116,6 +117,7 @@ def start(
 ) -> Program:
     """Fork and exec. CannotStart if the program could not be brought to run, OSError if the machine
     is what kept it: its disk, its memory."""
+    handover = HandOver(split(spec.capabilities)[0] if account.drops else [])
     output, output_end = os.pipe()
     if account.drops:  # so that it may open its own /dev/stdout and /dev/stderr
         os.fchown(output_end, account.uid, account.gid)
@@ -126,7 +128,7 @@ def start(
     pid = os.fork()
     if pid == 0:
         try:
-            _become(account, output_end)
+            _become(account, output_end, handover)
             kernel.die_with_parent(agent)
             _exec(spec, command_of(spec), environment)
         except CannotStart as error:
@@ -178,7 +180,7 @@ def _report(fd: int, exit_code: int, detail: str) -> None:
     os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
 
 
-def _become(account: Account, output_end: int) -> None:
+def _become(account: Account, output_end: int, handover: HandOver) -> None:
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -192,7 +194,9 @@ def _become(account: Account, output_end: int) -> None:
             except (OSError, ValueError):
                 continue
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    handover.keep()
     account.become()
+    handover.give()
 
 
 def _exec(spec: WorkerSpec, argv: list[str], environment: dict[str, str]) -> None:

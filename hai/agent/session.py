@@ -8,6 +8,7 @@ import socket
 import time
 
 from hai.agent import files, program
+from hai.agent.capabilities import refusal, split
 from hai.agent.control import Control
 from hai.agent.dialogue import Dialogue
 from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
@@ -152,6 +153,9 @@ class Session:
             self._port_holder.close()
         if spec.py_venv and not os.path.isabs(spec.py_venv):
             self._log.say(f"options.py_venv {spec.py_venv} is no absolute path: not used")
+        lacking = split(spec.capabilities)[1] if self._account.uid else []
+        if lacking:
+            self._log.say(refusal(lacking) + " (the agent does not have them)")
         sdk_path = _sdk_path()
         environment = program_environment(spec, self._link.order(), self._account, sdk_path)
         return program.start(spec, self._account, environment, kernel)

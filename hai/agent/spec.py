@@ -49,6 +49,7 @@ class WorkerSpec:
         self.end_file = str(data.get("end_file") or "")
         self.leave_seconds = float(data.get("leave_seconds") or 0.0)
         self.gid: int | None = data.get("gid")
+        self.capabilities = [str(name) for name in data.get("capabilities") or []]
         self.groups = [int(group) for group in data.get("groups") or []]
 
     def _read_document(self, document: dict[str, Any], watchdog_seconds: float) -> None:

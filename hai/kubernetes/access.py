@@ -56,14 +56,21 @@ class Access:
 
 
 async def load_access(
-    kubeconfig: Path | None, context: str | None, known: Access | None = None
+    kubeconfig: Path | None,
+    context: str | None,
+    known: Access | None = None,
+    *,
+    in_cluster: bool = False,
+    api_server: str = "",
 ) -> Access:
     """Read the configuration: the file, or $KUBECONFIG, ~/.kube/config, or a pod's own account.
 
-    known: an earlier reading; its TLS context, and so its open connections, are kept if nothing of
-    it changed. Raises InvalidInput (unreadable, no such context) and AuthRequired (exec plugin).
+    in_cluster: the pod's account, whatever files there are. api_server: URL that wins over the
+    server that the configuration names. known: an earlier reading; its TLS context, and so its open
+    connections, are kept if nothing of it changed. Raises InvalidInput (unreadable, no such
+    context) and AuthRequired (exec plugin).
     """
-    place = str(kubeconfig) if kubeconfig else _default_kubeconfig()
+    place = "" if in_cluster else str(kubeconfig) if kubeconfig else _default_kubeconfig()
     configuration = Configuration()
     try:
         if place:
@@ -71,6 +78,9 @@ async def load_access(
         else:
             load_incluster_config(configuration, try_refresh_token=False)
             stale_at = time.monotonic() + TOKEN_FILE_SECONDS
+        if api_server:
+            configuration.host = api_server
+            configuration.tls_server_name = None  # the name of the other one; so does kubectl
         authorization = (configuration.api_key.get("BearerToken") or "").strip()
         ssl_context, material = _tls_of(configuration, known)
     except _UNREADABLE as error:

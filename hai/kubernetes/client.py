@@ -9,8 +9,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,11 +46,13 @@ class KubernetesClient:
     """One API server. Use `open`, and `close` or `async with`."""
 
     def __init__(
-        self, access: Access, kubeconfig: Path | None, context: str | None, timeout_seconds: float
+        self,
+        access: Access,
+        load: Callable[[Access | None], Awaitable[Access]],
+        timeout_seconds: float,
     ) -> None:
         self._access = access
-        self._kubeconfig = kubeconfig
-        self._context = context
+        self._load = load  # reads the configuration again
         self._timeout_seconds = timeout_seconds
         self._renewed_at = time.monotonic()
         self._renewing = asyncio.Lock()
@@ -71,15 +74,20 @@ class KubernetesClient:
         kubeconfig: Path | None = None,
         context: str | None = None,
         *,
+        in_cluster: bool = False,
+        api_server: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> "KubernetesClient":
         """Read the configuration; nothing is sent yet.
 
-        Without a file: $KUBECONFIG, ~/.kube/config, or the service account of this pod. Raises
+        Without a file: $KUBECONFIG, ~/.kube/config, or the service account of this pod, which is
+        the only one with in_cluster. api_server wins over the server named there. Raises
         InvalidInput and AuthRequired as load_access does.
         """
-        access = await load_access(kubeconfig, context)
-        return cls(access, kubeconfig, context, timeout_seconds)
+        load = partial(
+            load_access, kubeconfig, context, in_cluster=in_cluster, api_server=api_server
+        )
+        return cls(await load(), load, timeout_seconds)
 
     async def close(self) -> None:
         await self._session.close()
@@ -280,7 +288,7 @@ class KubernetesClient:
             if self._access is before:
                 self._renewed_at = time.monotonic()
                 try:
-                    self._access = await load_access(self._kubeconfig, self._context, before)
+                    self._access = await self._load(before)
                 except HaiError as error:  # the old ones may be good for a while
                     log.warning("credentials_not_renewed", reason=error.message)
         return self._access != before

@@ -29,7 +29,14 @@ class KubernetesParts:
 def kubernetes_parts(settings: Settings, bus: Bus, agent: AgentOptions) -> KubernetesParts:
     """Nothing is opened; the settings name a cluster."""
     section = settings.kubernetes
-    cluster = Cluster(Place(section.kubeconfig, section.context or None, section.namespace))
+    place = Place(
+        section.kubeconfig,
+        section.context or None,
+        section.namespace,
+        in_cluster=section.in_cluster,
+        api_server=section.api_server,
+    )
+    cluster = Cluster(place)
     agents = AgentStore(cluster, settings.data_dir, section.agent_image)
 
     async def heard(keys: Sequence[WorkerKey]) -> Collection[WorkerKey]:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -48,6 +49,16 @@ class KubernetesSection(Section):
         if not _LABEL.fullmatch(value):
             raise ValueError(f"{value!r} is no name of a namespace")
         return value
+
+    @field_validator("api_server")
+    @classmethod
+    def _api_server(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(f"{value!r} is no URL of a server: https://HOST:PORT")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("a URL of a server is https://HOST:PORT, without credentials")
+        return value.rstrip("/")
 
     @field_validator("variables")
     @classmethod

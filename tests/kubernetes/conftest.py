@@ -9,6 +9,7 @@ import pytest
 
 from hai.kubernetes.client import KubernetesClient
 from tests.kubernetes import testbed
+from tests.kubernetes.platform import PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster, own_cluster, wait_gone, what_is_missing
 
 _NODES = 2
@@ -73,3 +74,15 @@ async def namespace(client: KubernetesClient, _namespaces: list[str]) -> AsyncIt
     yield name
     await client.delete(f"/api/v1/namespaces/{name}")
     _namespaces.append(name)
+
+
+@pytest.fixture
+def platform(
+    public_dir: Path, postgres_url: str, cluster: Cluster, namespace: str
+) -> Iterator[PodPlatform]:
+    (public_dir / "site").mkdir(mode=0o755)
+    made = start_platform(public_dir / "site", postgres_url, cluster, namespace)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -20,6 +20,8 @@ from hai.kubernetes import client as client_module
 from hai.kubernetes.access import load_access
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import core
+from hai.launcher.kubernetes.cluster import Cluster as View
+from hai.launcher.kubernetes.cluster import Place
 from tests.kubernetes.recorded import (
     RecordedApi,
     WatchScript,
@@ -158,6 +160,63 @@ async def test_without_a_file_the_environment_and_then_the_pod_decide(
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(InvalidInput, match="service account of this pod"):
         await load_access(None, None)
+
+
+async def test_the_given_server_wins_over_the_kubeconfigs(tmp_path: Path) -> None:
+    path = written(tmp_path, {"token": "abc"}, "https://127.0.0.1:1", **{"tls-server-name": "old"})
+    assert (await load_access(path, None)).server_name == "old"
+    access = await load_access(path, None, api_server="https://10.0.0.1:6443/")
+    assert (access.host, access.server_name) == ("https://10.0.0.1:6443", None)
+    assert access.authorization == "Bearer abc"
+
+
+async def test_the_given_server_is_asked_also_after_the_credentials_were_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "RENEW_SECONDS", 0.0)
+    api = RecordedApi([refused(401), listed(1)], [WatchScript()])
+    (tmp_path / "api").mkdir()
+    token = tmp_path / "token"
+    token.write_text("old")
+    user = {"tokenFile": str(token)}
+    path = written(tmp_path, user, SERVER)  # where nobody listens
+    async with serving(api, tmp_path / "api"):
+        url = f"http://127.0.0.1:{api.port}"
+        async with await KubernetesClient.open(path, api_server=url) as client:
+            token.write_text("new")
+            assert await client.get(PATH)
+            assert client.host == url
+
+
+async def test_in_a_cluster_no_kubeconfig_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the one of the environment, nor the usual one, nor a given one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(kubeconfig_of(SERVER, {"token": "usual"}))
+    path = written(tmp_path, {"token": "named"})
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(InvalidInput, match="service account of this pod"):
+        await load_access(path, None, in_cluster=True)
+    (tmp_path / "token").write_text("pods\n")
+    (tmp_path / "ca.crt").write_text(self_signed_text(tmp_path))
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    access = await load_access(None, None, in_cluster=True)
+    assert access.host == "https://10.96.0.1:443"
+    assert "pods" in access.authorization
+    other = await load_access(None, None, in_cluster=True, api_server="https://api.example:6443")
+    assert other.host == "https://api.example:6443"
+    view = View(Place(path, None, "hai", in_cluster=True, api_server="https://api.example:1"))
+    await view.open()
+    try:
+        assert view.client.host == "https://api.example:1"
+    finally:
+        await view.close()
 
 
 async def test_a_renewed_token_is_used_after_401(

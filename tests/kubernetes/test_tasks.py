@@ -1,12 +1,11 @@
 """Tasks as pods, the whole way: CLI's API, planner, pods on real nodes, logs, and nothing left."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import re
 
 import pytest
 
-from tests.kubernetes.platform import PodPlatform, start_platform
-from tests.kubernetes.testbed import Cluster
+from tests.acceptance.person import Person
+from tests.kubernetes.platform import PodPlatform
 from tests.live import BOB_UID
 from tests.waiting import wait_until
 
@@ -14,18 +13,6 @@ pytestmark = pytest.mark.acceptance
 
 _FINAL = ("succeeded", "failed", "stopped")
 _LONG = 180
-
-
-@pytest.fixture
-def platform(
-    public_dir: Path, postgres_url: str, cluster: Cluster, namespace: str
-) -> Iterator[PodPlatform]:
-    (public_dir / "site").mkdir(mode=0o755)
-    made = start_platform(public_dir / "site", postgres_url, cluster, namespace)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def digits(platform: PodPlatform, out: str, **more: object) -> int:
@@ -85,19 +72,40 @@ def test_users_cannot_read_each_others_files_secrets_or_logs(platform: PodPlatfo
 
 
 def test_logs_go_on_through_a_restart_of_the_server(platform: PodPlatform) -> None:
+    """Also for somebody who follows them all the time."""
     name = platform.script_of(
         "count.py",
         "import time\nfor i in range(400): print('line', i, flush=True); time.sleep(.05)",
     )
     task = platform.submit(name=name)
-    platform.wait_text(task, "line 20")
-    platform.kill()
-    platform.start()
-    platform.wait(task, "succeeded", timeout=_LONG)
-    lines = [line for line in platform.text(task).splitlines() if line.startswith("line ")]
-    assert lines == [f"line {i}" for i in range(400)]
+    follower = Person(platform).start("logs", "-f", str(task))
+    try:
+        platform.wait_text(task, "line 20")
+        platform.kill()
+        platform.start()
+        platform.wait(task, "succeeded", timeout=_LONG)
+        followed, complaints = follower.communicate(timeout=_LONG)
+    finally:
+        follower.kill()
+        follower.wait()
+    expected = [f"line {i}" for i in range(400)]
+    assert lines_of(platform.text(task)) == expected
+    assert lines_of(followed.decode()) == expected, complaints
     assert platform.events(task).count("starting") == 1
     platform.wait_clean()
+
+
+def lines_of(text: str) -> list[str]:
+    """The program's own, in their order."""
+    return re.findall(r"\bline \d+", text)
+
+
+def drain(platform: PodPlatform, node: str, task: int) -> None:
+    """As an admin does: a cordon, then the Eviction API, until the pod is gone. Other pods, which
+    may be other people's, stay."""
+    options = ("--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=150s")
+    chosen = f"--pod-selector=app.kubernetes.io/managed-by=hai,hai/task={task}"
+    platform.cluster.kubectl("drain", node, *options, chosen)
 
 
 def test_a_drain_becomes_a_suspension(platform: PodPlatform) -> None:
@@ -108,9 +116,8 @@ def test_a_drain_becomes_a_suspension(platform: PodPlatform) -> None:
     )
     platform.wait_text(task, "epoch   1")
     node = platform.detail(task)["assigned_nodes"][0]
-    platform.cluster.kubectl("cordon", node)
     try:
-        platform.kubectl("delete", "pod", f"hai-{task}-1-0", "--wait=false")  # as a drain does
+        drain(platform, node, task)
         wait_until(lambda: "suspended" in platform.events(task), _LONG, what="the suspension")
         wait_until(lambda: platform.detail(task)["attempts"] == 2, _LONG, what="the next attempt")
         platform.wait_text(task, "resumed from")

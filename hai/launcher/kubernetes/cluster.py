@@ -27,6 +27,8 @@ class Place:
     kubeconfig: Path | None
     context: str | None
     namespace: str
+    in_cluster: bool = False  # by the account of the server's own pod
+    api_server: str = ""  # wins over the kubeconfig's
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,13 @@ class Cluster:
             self._users += 1
             if self._client is not None:
                 return
-            client = await KubernetesClient.open(self._place.kubeconfig, self._place.context)
+            place = self._place
+            client = await KubernetesClient.open(
+                place.kubeconfig,
+                place.context,
+                in_cluster=place.in_cluster,
+                api_server=place.api_server,
+            )
             self._client = client
             self._nodes = Reflector(client, paths.core("nodes"))
             self._pods = Reflector(

@@ -160,6 +160,7 @@ def spec_of(worker: WorkerLaunch, options: PodOptions, order: PodOrder) -> dict[
         uid=account.uid,
         gid=account.gid,
         groups=list(account.groups),
+        capabilities=sorted(order.capabilities),
         address="",
         gpu_indices=list(range(worker.node.gpus)),
         in_container=True,

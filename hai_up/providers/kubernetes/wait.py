@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
-from hai.errors import HaiError, PlatformError
+from hai.errors import Conflict, HaiError, NotFound, PlatformError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai_up.cluster.objects import name_of, path_of_object
@@ -16,6 +17,7 @@ READY_SECONDS = 600.0
 QUIET_SECONDS = 5.0  # before a slow object is named
 _STEP_SECONDS = 1.0
 _LINES = 8
+_REVISION = "controller-revision-hash"
 _NO_CAUSE = ("MissingClusterDNS", "BackOff", "Unhealthy")  # events that tell what is seen anyway
 
 
@@ -31,6 +33,7 @@ async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) 
                 raise await _failure(client, item, "it failed")
             if is_ready(known):
                 break
+            await _remove_stuck(client, known)
             seconds = loop.time() - started
             if seconds > READY_SECONDS:
                 raise await _failure(client, item, f"not ready after {READY_SECONDS:.0f} s")
@@ -51,6 +54,29 @@ def is_ready(item: Json) -> bool:
     ready = int(status.get("readyReplicas") or 0)
     total = int(status.get("replicas") or 0)
     return current and updated == ready == total == wanted
+
+
+async def _remove_stuck(client: KubernetesClient, item: Json) -> None:
+    """The pod that keeps a StatefulSet from its new template; the next one is of that."""
+    if item.get("kind") != "StatefulSet":
+        return
+    for pod in await pods_of(client, item):
+        if is_stuck(item, pod):
+            metadata = pod["metadata"]
+            path = paths.core("pods", metadata["namespace"], metadata["name"])
+            with suppress(NotFound, Conflict):  # it went by itself, or is a new one already
+                await client.delete(path, uid=metadata["uid"])
+
+
+def is_stuck(item: Json, pod: Json) -> bool:
+    """A StatefulSet waits for ever for a pod that cannot start, also when that is of an older
+    template: who mends config.sh would see no change."""
+    status, metadata = item.get("status") or {}, pod["metadata"]
+    is_current = int(status.get("observedGeneration") or 0) >= int(item["metadata"]["generation"])
+    if not is_current or int(status.get("readyReplicas") or 0) or "deletionTimestamp" in metadata:
+        return False
+    revision = (metadata.get("labels") or {}).get(_REVISION)
+    return bool(revision) and revision != status.get("updateRevision")
 
 
 def _failed(item: Json) -> bool:

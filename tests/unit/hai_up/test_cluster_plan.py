@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 
 from hai_up.cluster.objects import RESOURCES
@@ -61,6 +62,14 @@ def pod_specs(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for item in items:
         if "template" in item.get("spec", {}):
             yield item["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("version", ["1.25", "1.37"])
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_every_object_is_of_the_published_schema(changes: dict[str, str], version: str) -> None:
+    """Where an unknown field is an error too."""
+    for item in everything(**changes):
+        assert kubernetes_validate.validate(item, version, strict=True) == version
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
