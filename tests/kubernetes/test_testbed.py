@@ -122,6 +122,14 @@ def traces(cluster: Cluster) -> list[str]:
     return found + [line for line in mounts if str(cluster.folder) in line]
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """This very one: its pid may be somebody else's by now, or a zombie that nobody has reaped."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.xdist_group("kubernetes")
 def test_nothing_is_left_of_a_cluster_with_running_pods() -> None:
@@ -135,10 +143,12 @@ def test_nothing_is_left_of_a_cluster_with_running_pods() -> None:
                         "--", "python3", "-c", program)  # fmt: skip
         cluster.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=90s")
         assert traces(cluster)
-        pids = [cluster.pid_of(name.name) for name in (cluster.folder / "pids").iterdir()]
+        noted = [cluster.pid_of(name.name) for name in (cluster.folder / "pids").iterdir()]
+        started = [psutil.Process(pid) for pid in noted if psutil.pid_exists(pid)]
+        assert started
         others = settings()
     assert not cluster.folder.exists()
     wait_until(lambda: traces(cluster) == [], 30, what=f"the end of {traces(cluster)}")
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    wait_until(lambda: not [one for one in started if is_alive(one)], 30, what="no process left")
     if cluster.folder.parent.exists():  # the settings serve those that are left
         assert settings() == others
