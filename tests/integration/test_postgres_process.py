@@ -208,7 +208,7 @@ def test_a_server_that_can_not_start_shows_its_log(server: Servers, public_dir: 
 
 def test_a_folder_that_can_not_be_written(server: Servers, public_dir: Path) -> None:
     postgres = server(public_dir)
-    (postgres.home / "settings.conf.new").mkdir(parents=True)
+    (postgres.home / "settings.conf").mkdir(parents=True)
     with pytest.raises(PlatformError, match=r"could not be started: .*settings\.conf"):
         postgres.start()
 
