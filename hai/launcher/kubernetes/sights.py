@@ -85,6 +85,17 @@ def departure(pod: Json) -> str:
     return f"the cluster asked its pod {metadata['name']} to leave"
 
 
+def _unprepared(key: WorkerKey, root_step: Json) -> Observation:
+    """The root step says why it gave up. One that was ended from outside (a runtime that died, a
+    node that was cleared) says nothing: that is no fault of the task, which is put off."""
+    told = _short(root_step.get("message") or "")
+    if told and root_step["exitCode"] == 1:
+        detail = f"cannot start: its folders could not be prepared: {told}"
+        return Observation(key, WorkerPhase.EXITED, CANNOT_START, detail)
+    how = told or f"status {root_step['exitCode']}"
+    return Observation(key, WorkerPhase.LOST, detail=f"not started: its first step ended: {how}")
+
+
 def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
     end = _state(status, WORKER).get("terminated") or {}
     report = _report(end.get("message"))
@@ -99,9 +110,7 @@ def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
         return Observation(key, WorkerPhase.NODE_LOST, detail=infrastructure)
     root_step = _state(status, PREPARE).get("terminated") or {}
     if root_step.get("exitCode"):
-        told = _short(root_step.get("message") or root_step.get("reason") or "")
-        detail = f"cannot start: its folders could not be prepared: {told}"
-        return Observation(key, WorkerPhase.EXITED, CANNOT_START, detail)
+        return _unprepared(key, root_step)
     if end.get("reason") in _BAD_COMMANDS:
         detail = f"cannot start: {_short(end.get('message') or end['reason'])}"
         return Observation(key, WorkerPhase.EXITED, CANNOT_START, detail)

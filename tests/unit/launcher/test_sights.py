@@ -142,3 +142,20 @@ def test_running_is_alive_also_while_it_is_deleted() -> None:
 
 def test_what_the_cluster_says_is_bounded() -> None:
     assert len(waiting("ImagePullBackOff", "x" * 100_000).observation.detail) < 600
+
+
+@pytest.mark.parametrize(
+    ("root_step", "phase", "words"),
+    [
+        ({"exitCode": 1, "message": "no permission"}, Phase.EXITED, "prepared: no permission"),
+        ({"exitCode": 1, "reason": "Error"}, Phase.LOST, "not started: its first step ended: st"),
+        ({"exitCode": 137, "reason": "Error"}, Phase.LOST, "not started: its first step ended"),
+        ({"exitCode": 255, "message": "gone"}, Phase.LOST, "first step ended: gone"),
+    ],
+)
+def test_a_root_step_that_was_ended_from_outside_is_no_fault_of_the_task(
+    root_step: dict[str, Any], phase: Phase, words: str
+) -> None:
+    found = seen(pod("Failed", prepare={"terminated": root_step})).observation
+    assert found.phase is phase
+    assert words in found.detail
