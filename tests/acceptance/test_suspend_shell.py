@@ -12,17 +12,20 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 FULL = 4  # nodes of the platform under test
 
 TRAIN = """
-import os, signal, sys, time
+import glob, os, signal, sys, time
+from hai.client import go_suspend, receive_suspend_command
 asked = []
 signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
+everybody = int(open("count").read())
 print("up", flush=True)
-from hai.client import go_suspend, receive_suspend_command
 while os.environ["HAI_ATTEMPT"] == "1":
     time.sleep(0.02)
     if asked and receive_suspend_command():
         with open(f"saved-{os.getpid()}", "w") as file:
             file.write("all")
         print("saved", flush=True)
+        while len(glob.glob("saved-*")) < everybody:  # as ranks that save together do
+            time.sleep(0.02)
         go_suspend()
 """
 SPAWN = """
@@ -43,6 +46,7 @@ def test_the_suspend_signal_below_a_shell_saves_and_kills_nobody(live: Live, kin
     live.script("train.py", TRAIN)
     live.script(name, text)
     live.script("short.sh", "true\n")
+    live.script("count", str(FULL * count))
     low = live.submit(name=name, nodes=FULL, priority="LOW", options={"suspend_signal": "SIGUSR1"})
     wait_until(lambda: live.text(low).count("up") == FULL * count, 60, what="the programs")
     high = live.submit(name="short.sh", nodes=FULL, priority="HIGH")
