@@ -361,7 +361,9 @@ def test_ctrl_c_leaves_nothing_running(machine: Machine) -> None:
     said = child.communicate(timeout=60)[1]
     if child.returncode == 0:  # it was ready a moment before
         return
-    assert child.returncode == 130, said
+    # CPython ends itself by SIGINT, which a shell calls 130, if the interrupt met an exec() of a
+    # string (as dataclasses do), however it was handled afterwards.
+    assert child.returncode in (130, -signal.SIGINT), said
     assert "Traceback" not in said
     wait_until(lambda: processes_of(machine.folder) == [])
 
