@@ -13,17 +13,20 @@ import typer
 from hai.cli.errors import Stderr, run_tool
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
-from haienv import build
+from haienv import build, package_commands, use_commands
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
-from haienv.shell import activation_code
+from haienv.requirements import Requirements, from_file, from_lock
+from haienv.requirements import from_conda as _from_conda
+from haienv.shell import SHELLS, activation_code, fish_activation
+from haienv.use_commands import known_shell
 
 _HELP = """Python environments on the shared file system.
 
 \b
   haienv create vision              layer over the present Python: install only what differs
+  haienv add vision einops          install into it (uv; it does not touch what the base has)
   source haienv vision              use it in this shell (bash, zsh); `deactivate` leaves it
-  pip install einops                goes into it
   source haienv 'vision[alice]'     use that of another user
 """
 _KEYS = ("extra-search-dir", "extra-search-bin-dir", "extra-environment")
@@ -49,6 +52,8 @@ config = typer.Typer(
     help="Search directories and variables of an environment.", no_args_is_help=True
 )
 app.add_typer(config, name="config")
+package_commands.register(app)
+use_commands.register(app)
 
 _User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default: yours")]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
@@ -57,7 +62,7 @@ _KeyOption = Annotated[str, typer.Option("--key", "-k", help=" | ".join(_KEYS))]
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0913 - one argument per option
     name: str,
     no_extend: Annotated[
         bool, typer.Option("--no_extend", "--no-extend", help="see no other environment's packages")
@@ -71,11 +76,35 @@ def create(
     variable: Annotated[
         list[str] | None, typer.Option("--extra-environment", metavar="KEY=VALUE")
     ] = None,
+    extend: Annotated[
+        str, typer.Option("--extend", metavar="NAME", help="a layer over this environment")
+    ] = "",
+    requirement: Annotated[
+        list[Path] | None, typer.Option("--requirement", "-r", help="install what this file lists")
+    ] = None,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", help="uv.lock or pylock.toml: install just that")
+    ] = None,
+    from_conda: Annotated[
+        Path | None, typer.Option("--from-conda", help="environment.yml, from PyPI")
+    ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="go on without what conda alone can provide")
+    ] = False,
+    private: Annotated[bool, typer.Option("--private", help="closed to others")] = False,
     yes: _Yes = False,
 ) -> None:
     """Make an environment: a layer over the present one, or with --no_extend an empty one."""
     index = Index.of_process()
     check_name(name)
+    wanted = _requirements(requirement or [], lock, from_conda, skip=skip_missing)
+    if extend:
+        if no_extend or py:
+            raise InvalidInput(
+                "--extend names the base, and its Python", hint="leave out --no_extend and -p"
+            )
+        py = str(index.find(extend).bin_dir / "python")
+    py = py or wanted.python
     extras = Extras(
         tuple(str(path.absolute()) for path in search_dir or ()),
         tuple(str(path.absolute()) for path in search_bin_dir or ()),
@@ -87,7 +116,7 @@ def create(
     if not yes and sys.stdin.isatty():
         typer.confirm("create it?", default=True, abort=True, err=True)
     now = datetime.now(UTC)  # noqa: TID251 (the edge of the process: only written down)
-    build.create(
+    environment = build.create(
         index,
         name,
         python,
@@ -95,7 +124,48 @@ def create(
         extras=extras,
         created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
+    if private:
+        environment.path.chmod(0o700)
+    _fill(index, environment, wanted)
     _say(f"done; enter it with: source haienv {name}")
+
+
+def _requirements(
+    given: list[Path], lock: Path | None, conda: Path | None, *, skip: bool
+) -> Requirements:
+    """What --requirement, --lock or --from-conda say; one of them at most."""
+    if sum([bool(given), lock is not None, conda is not None]) > 1:
+        raise InvalidInput(
+            "-r, --lock and --from-conda exclude each other", hint="give one of them"
+        )
+    if lock is not None:
+        return from_lock(lock)
+    if conda is not None:
+        wanted = _from_conda(conda)
+        if wanted.missing and not skip:
+            raise InvalidInput(
+                f"conda alone can provide: {', '.join(wanted.missing)}",
+                hint="extend an environment or image that has them, and add --skip-missing",
+            )
+        for one in wanted.missing:
+            _say(f"left out: {one}, which conda alone can provide")
+        return wanted
+    files = tuple(path for one in given for path in from_file(one).files)
+    return Requirements(files=files)
+
+
+def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
+    """Half an environment is none: one that cannot be filled is removed again."""
+    if not wanted:
+        return
+    from haienv.packages import Asked, add
+
+    try:
+        lock = add(index, environment, Asked(wanted))
+    except BaseException:
+        build.remove(index, environment.name)
+        raise
+    _say(f"{len(lock.pins)} package(s), identity {lock.identity}")
 
 
 @app.command("list")
@@ -168,13 +238,19 @@ def path(name: str, user: _User = None) -> None:
 
 
 @app.command(hidden=True)
-def shell(name: Annotated[str, typer.Argument()] = "", user: _User = None) -> None:
+def shell(
+    name: Annotated[str, typer.Argument()] = "",
+    user: _User = None,
+    language: Annotated[str, typer.Option("--shell", help=" | ".join(SHELLS))] = "bash",
+) -> None:
     """Print the shell code that enters an environment: eval "$(haienv shell NAME)"."""
     if not name:
         raise InvalidInput(
             "name an environment: source haienv NAME", hint="haienv list shows which there are"
         )
-    Output().raw(activation_code(Index.of_process().find(name, user)))
+    environment = Index.of_process().find(name, user)
+    is_fish = known_shell(language) == "fish"
+    Output().raw(fish_activation(environment) if is_fish else activation_code(environment))
 
 
 @config.command("show")
