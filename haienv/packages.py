@@ -19,7 +19,7 @@ from haienv.installed import Installed, installed_in, is_editable
 from haienv.layer import base_identity, base_packages, write_stubs
 from haienv.lock import FILE_NAME, Lock
 from haienv.model import Environment, minor_of
-from haienv.requirements import Requirements, name_of
+from haienv.requirements import Requirements, lines_of_lock, name_of
 from haienv.uv import run_uv
 
 SCRIPTS_FILE = "base_scripts.json"
@@ -88,19 +88,20 @@ def _exact_file(
 ) -> Path:
     """A lock as a file of requirements, without what the base has in the same version."""
     path = wanted.files[0]
-    words = ["pip", "compile", "--quiet", "--no-deps", str(path)]
     if path.name == "uv.lock":
-        words = ["export", "--quiet", "--frozen", "--no-emit-project", "--no-dev"]
-        words += ["--project", str(path.parent)]
-    elif path.suffix == ".toml":
-        words = ["pip", "compile", "--quiet", "--no-deps", "--generate-hashes", str(path)]
-        words += ["--python", _python(environment)]
-    text = run_uv(
-        words,
-        root=index.root,
-        doing=f"cannot read {path}",
-        hint="make it anew with `uv lock` or `uv export --format pylock.toml`",
-    )
+        text = run_uv(
+            [
+                *("export", "--quiet", "--frozen", "--no-emit-project", "--no-dev"),
+                *("--project", str(path.parent)),
+            ],
+            root=index.root,
+            doing=f"cannot read {path}",
+            hint="make it anew with `uv lock`",
+        )
+    elif environment.extends is None:
+        return path  # with the addresses that it has
+    else:
+        text = "\n".join(lines_of_lock(path)) + "\n"
     out = scratch / "exact.txt"
     out.write_text(_without(text, base_packages(environment)), encoding="utf-8")
     return out
@@ -154,10 +155,11 @@ def _compile(
     run_uv(
         ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--emit-index-url"]
         + (["--generate-hashes"] if _has_hashes(wanted.files) else [])
-        + ["--python", _python(environment), "--find-links", str(stubs)]
+        + ["--python", _python(environment)]
         + ["-c", str(scratch / "limits.txt"), "-o", str(scratch / "out.txt")]
         + [str(scratch / "in.txt"), *map(str, wanted.files)],
         root=index.root,
+        wheels=stubs,
         doing=f"cannot install into {environment.name!r}, a layer over {environment.extends}",
         hint="name a package of the base to have another version of it in the layer "
         "(haienv add NAME numpy ...), or make an environment of its own: "

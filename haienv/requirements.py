@@ -100,6 +100,28 @@ def from_lock(path: Path) -> Requirements:
     return Requirements(files=(path,), exact=True)
 
 
+def lines_of_lock(path: Path) -> list[str]:
+    """The packages of a pylock.toml as lines of requirements, with their hashes."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return [_line_of(entry) for entry in document.get("packages", [])]
+
+
+def _line_of(entry: dict[str, Any]) -> str:
+    marker = f" ; {entry['marker']}" if "marker" in entry else ""
+    vcs, archive = entry.get("vcs"), entry.get("archive")
+    if vcs:
+        return f"{entry['name']} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{marker}"
+    if archive and "url" in archive:
+        return f"{entry['name']} @ {archive['url']}{marker}"
+    if "version" not in entry:
+        raise InvalidInput(
+            f"the lock gives {entry['name']} no version", hint="add a folder of code with -e"
+        )
+    found = [one["hashes"] for one in [*entry.get("wheels", ()), entry.get("sdist", {})] if one]
+    hashes = " ".join(f"--hash={name}:{value}" for one in found for name, value in one.items())
+    return f"{entry['name']}=={entry['version']}{marker} {hashes}".rstrip()
+
+
 def from_conda(path: Path) -> Requirements:
     """environment.yml of conda, as packages of PyPI. Raises NotFound, InvalidInput."""
     _check(path)

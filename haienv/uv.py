@@ -21,7 +21,6 @@ _SETTINGS = {
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "trusted-host": "UV_INSECURE_HOST",
-    "no-index": "UV_NO_INDEX",
     "cert": "SSL_CERT_FILE",
 }
 _OLD_NAMES = {
@@ -31,6 +30,9 @@ _OLD_NAMES = {
 # They would name another environment than the one that we give.
 _MISLEADING = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON")
 _FRAME = " \t\u00d7\u2570\u2500\u25b6\u251c\u2502\u00b7"  # what uv draws around its words
+_RESOLVING = tuple(["pip", verb] for verb in ("install", "compile", "sync"))
+_CAUSES = ("cause:", "Caused by:")
+_REASON_CHARACTERS = 600
 _YES = ("1", "true", "yes", "on")
 
 
@@ -59,13 +61,22 @@ def run_uv(
     root: Path,
     doing: str,
     hint: str,
+    wheels: Path | None = None,
     variables: Mapping[str, str] = os.environ,
 ) -> str:
-    """stdout of `uv WORDS`; `root` is the folder of environments. Raises PlatformError."""
+    """stdout of `uv WORDS`; `root` is the folder of environments, `wheels` one more to look in.
+
+    Raises PlatformError.
+    """
+    if words[:2] in _RESOLVING and _said_by_pip(variables).get("no-index", "").lower() in _YES:
+        words = [*words[:2], "--no-index", *words[2:]]  # uv has no variable for it
     command = [find_uv(variables), "--color", "never", "--no-progress", *words]
+    told = uv_variables(root, variables)
+    if wheels:  # an option would hide what the variable names
+        told["UV_FIND_LINKS"] = ",".join(filter(None, [told.get("UV_FIND_LINKS"), str(wheels)]))
     done = subprocess.run(  # noqa: S603 (uv, with words of ours)
         command,
-        env=uv_variables(root, variables),
+        env=told,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -78,13 +89,14 @@ def run_uv(
 
 
 def reason_of(said: str) -> str:
-    """What uv gives as the reason, on one line that a person can read."""
+    """The reason that uv gives, on one line of some 600 characters at most."""
     lines = [line.lstrip(_FRAME).strip() for line in said.splitlines() if line.strip()]
-    for start in ("And because", "Because", "cause:", "Caused by:"):
-        causes = [line for line in lines if line.startswith(start)]
-        if causes:
-            return causes[-1].removeprefix("cause:").removeprefix("Caused by:").strip()[:500]
-    return (lines or ["uv gave no reason"])[-1].removeprefix("error:").strip()[:500]
+    starts = [at for at, line in enumerate(lines) if line.startswith(_CAUSES)]
+    told = lines[starts[0] :] if starts else lines[-1:] or ["uv gave no reason"]
+    text = " ".join(line for line in told if not line.startswith("hint:"))
+    for word in ("error:", *_CAUSES):
+        text = text.removeprefix(word).strip()
+    return text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "..."
 
 
 def uv_variables(root: Path, variables: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -124,6 +136,14 @@ def links(root: Path) -> bool:
 
 def pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What pip's files and PIP_* say, by the names of uv."""
+    said = _said_by_pip(variables)
+    found = {name: " ".join(said.get(key, "").split()) for key, name in _SETTINGS.items()}
+    if links_given := found["UV_FIND_LINKS"]:
+        found["UV_FIND_LINKS"] = ",".join(one for one in links_given.split() if _is_there(one))
+    return {name: value for name, value in found.items() if value}
+
+
+def _said_by_pip(variables: Mapping[str, str]) -> dict[str, str]:
     said: dict[str, str] = {}
     for path in _pip_files(variables):
         parser = configparser.RawConfigParser()
@@ -132,15 +152,10 @@ def pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
         for section in ("global", "install"):
             if parser.has_section(section):
                 said.update(parser.items(section))
-    for key in _SETTINGS:
+    for key in (*_SETTINGS, "no-index"):
         if value := variables.get("PIP_" + key.upper().replace("-", "_")):
             said[key] = value
-    found = {name: " ".join(said.get(key, "").split()) for key, name in _SETTINGS.items()}
-    if links_given := found["UV_FIND_LINKS"]:
-        found["UV_FIND_LINKS"] = ",".join(one for one in links_given.split() if _is_there(one))
-    if found["UV_NO_INDEX"].lower() not in _YES:
-        found["UV_NO_INDEX"] = ""
-    return {name: value for name, value in found.items() if value}
+    return said
 
 
 def _is_there(place: str) -> bool:
