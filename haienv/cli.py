@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hai.cli.errors import Stderr, run_tool
+from hai.cli.framework import HaiCommand, HaiGroup
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, package_commands, use_commands
@@ -41,6 +42,7 @@ _COLUMNS = (
 _LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
 app = typer.Typer(
+    cls=HaiGroup,
     help=_HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -49,11 +51,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config = typer.Typer(
-    help="Search directories and variables of an environment.", no_args_is_help=True
+    cls=HaiGroup, help="Search directories and variables of an environment.", no_args_is_help=True
 )
 app.add_typer(config, name="config")
-package_commands.register(app)
-use_commands.register(app)
 
 _User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default: yours")]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
@@ -61,7 +61,7 @@ _NameOption = Annotated[str, typer.Option("--name", "-n", help="the environment"
 _KeyOption = Annotated[str, typer.Option("--key", "-k", help=" | ".join(_KEYS))]
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def create(  # noqa: PLR0913 - one argument per option
     name: str,
     no_extend: Annotated[
@@ -71,8 +71,8 @@ def create(  # noqa: PLR0913 - one argument per option
         str,
         typer.Option("--py", "-p", help="version or path [env HAIENV_PY; default: the present]"),
     ] = "",
-    search_dir: Annotated[list[Path] | None, typer.Option("--extra-search-dir")] = None,
-    search_bin_dir: Annotated[list[Path] | None, typer.Option("--extra-search-bin-dir")] = None,
+    search_dir: Annotated[list[str] | None, typer.Option("--extra-search-dir")] = None,
+    search_bin_dir: Annotated[list[str] | None, typer.Option("--extra-search-bin-dir")] = None,
     variable: Annotated[
         list[str] | None, typer.Option("--extra-environment", metavar="KEY=VALUE")
     ] = None,
@@ -80,13 +80,13 @@ def create(  # noqa: PLR0913 - one argument per option
         str, typer.Option("--extend", metavar="NAME", help="a layer over this environment")
     ] = "",
     requirement: Annotated[
-        list[Path] | None, typer.Option("--requirement", "-r", help="install what this file lists")
+        list[str] | None, typer.Option("--requirement", "-r", help="install what this file lists")
     ] = None,
     lock: Annotated[
-        Path | None, typer.Option("--lock", help="uv.lock or pylock.toml: install just that")
+        str | None, typer.Option("--lock", help="uv.lock or pylock.toml: install just that")
     ] = None,
     from_conda: Annotated[
-        Path | None, typer.Option("--from-conda", help="environment.yml, from PyPI")
+        str | None, typer.Option("--from-conda", help="environment.yml, from PyPI")
     ] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="go on without what conda alone can provide")
@@ -106,8 +106,8 @@ def create(  # noqa: PLR0913 - one argument per option
         py = str(index.find(extend).bin_dir / "python")
     py = py or wanted.python
     extras = Extras(
-        tuple(str(path.absolute()) for path in search_dir or ()),
-        tuple(str(path.absolute()) for path in search_bin_dir or ()),
+        tuple(str(Path(path).absolute()) for path in search_dir or ()),
+        tuple(str(Path(path).absolute()) for path in search_bin_dir or ()),
         dict(map(parse_variable, variable or ())),
     )
     python = build.find_interpreter(py)
@@ -131,7 +131,7 @@ def create(  # noqa: PLR0913 - one argument per option
 
 
 def _requirements(
-    given: list[Path], lock: Path | None, conda: Path | None, *, skip: bool
+    given: list[str], lock: str | None, conda: str | None, *, skip: bool
 ) -> Requirements:
     """What --requirement, --lock or --from-conda say; one of them at most."""
     if sum([bool(given), lock is not None, conda is not None]) > 1:
@@ -139,9 +139,9 @@ def _requirements(
             "-r, --lock and --from-conda exclude each other", hint="give one of them"
         )
     if lock is not None:
-        return from_lock(lock)
+        return from_lock(Path(lock))
     if conda is not None:
-        wanted = _from_conda(conda)
+        wanted = _from_conda(Path(conda))
         if wanted.missing and not skip:
             raise InvalidInput(
                 f"conda alone can provide: {', '.join(wanted.missing)}",
@@ -150,7 +150,7 @@ def _requirements(
         for one in wanted.missing:
             _say(f"left out: {one}, which conda alone can provide")
         return wanted
-    files = tuple(path for one in given for path in from_file(one).files)
+    files = tuple(path for one in given for path in from_file(Path(one)).files)
     return Requirements(files=files)
 
 
@@ -168,7 +168,7 @@ def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
     _say(f"{len(lock.pins)} package(s), identity {lock.identity}")
 
 
-@app.command("list")
+@app.command(cls=HaiCommand, name="list")
 def list_environments(
     user: _User = None,
     everybody: Annotated[bool, typer.Option("--all", "-a", help="of all users")] = False,
@@ -216,7 +216,7 @@ def _rows(environments: list[Environment]) -> list[Mapping[str, Any]]:
     ]
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def remove(name: str, yes: _Yes = False) -> None:
     """Remove one of your environments with all that is installed in it."""
     index = Index.of_process()
@@ -231,13 +231,13 @@ def remove(name: str, yes: _Yes = False) -> None:
     _say(f"removed {environment.path}")
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def path(name: str, user: _User = None) -> None:
     """Print where an environment lies (for options.py_venv of a task)."""
     Output().text(str(Index.of_process().find(name, user).path))
 
 
-@app.command(hidden=True)
+@app.command(cls=HaiCommand, hidden=True)
 def shell(
     name: Annotated[str, typer.Argument()] = "",
     user: _User = None,
@@ -253,7 +253,7 @@ def shell(
     Output().raw(fish_activation(environment) if is_fish else activation_code(environment))
 
 
-@config.command("show")
+@config.command(cls=HaiCommand, name="show")
 def config_show(name: _NameOption, user: _User = None) -> None:
     """Show an environment's search directories and variables."""
     extras = Index.of_process().find(name, user).extras
@@ -261,7 +261,7 @@ def config_show(name: _NameOption, user: _User = None) -> None:
     Output().document(dict(zip(_KEYS, values, strict=True)))
 
 
-@config.command("append")
+@config.command(cls=HaiCommand, name="append")
 def config_append(
     name: _NameOption, key: _KeyOption, value: Annotated[str, typer.Option("--value", "-v")]
 ) -> None:
@@ -277,7 +277,7 @@ def config_append(
     build.change(Index.of_process(), name, lambda extras: extras.joined(added))
 
 
-@config.command("clear")
+@config.command(cls=HaiCommand, name="clear")
 def config_clear(name: _NameOption, key: _KeyOption) -> None:
     """Forget all directories or variables of one kind."""
     nothing: dict[str, dict[str, Any]] = {
@@ -307,6 +307,10 @@ def _stderr() -> Stderr:
 
 def _say(text: str) -> None:
     _stderr().say(text)
+
+
+package_commands.register(app)
+use_commands.register(app)
 
 
 def main() -> NoReturn:

@@ -5,7 +5,6 @@ the layer has scripts of its own for the same entry points; what is in its bin d
 stays, and pip replaces them when the package itself is installed there.
 """
 
-import configparser
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +25,8 @@ def scripts_in(directories: Iterable[str]) -> Mapping[str, str]:
 
 
 def _of_file(path: Path) -> Iterable[tuple[str, str]]:
+    import configparser
+
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names have their case
     try:

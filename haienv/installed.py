@@ -1,6 +1,5 @@
 """What is installed in directories of packages, read from its metadata; nothing is imported."""
 
-import csv
 import json
 import re
 from collections.abc import Iterable
@@ -104,6 +103,8 @@ def files_of(one: Installed) -> list[Recorded]:
         text = (one.folder / "RECORD").read_text(encoding="utf-8")
     except OSError:
         return []
+    import csv
+
     rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
     return [
         Recorded(one.folder.parent / path, digest, int(size) if size.isdigit() else None)

@@ -7,7 +7,6 @@ is installed.
 """
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,6 +48,8 @@ def base_identity(base: Mapping[str, Installed]) -> str:
 
 def write_stubs(base: Mapping[str, Installed], folder: Path) -> None:
     """Puts a wheel without files in `folder` for each package of `base`."""
+    import zipfile
+
     for one in _sorted(base):
         metadata = _metadata(one)
         stem = f"{one.name.replace('-', '_')}-{one.version}"

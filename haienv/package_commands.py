@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hai.cli.errors import Stderr
+from hai.cli.framework import HaiCommand
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import InvalidInput, PlatformError
 from haienv.index import Index, read
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default: yours")]
 _OutputOption = Annotated[str, typer.Option("-o", "--output", help="table | json | yaml | …")]
 _Packages = Annotated[list[str] | None, typer.Argument(help="as pip takes them: torch>=2.3")]
-_Files = Annotated[list[Path] | None, typer.Option("--requirement", "-r", help="a list of them")]
+_Files = Annotated[list[str] | None, typer.Option("--requirement", "-r", help="a list of them")]
 _Editable = Annotated[list[str] | None, typer.Option("--editable", "-e", help="a folder of code")]
 _Upgrade = Annotated[bool, typer.Option("--upgrade", "-U", help="newer versions where possible")]
 _FORMATS = ("requirements", "pylock", "lock")
@@ -28,15 +29,15 @@ _PIP_FLAGS = ("-q", "--quiet", "-y", "--yes", "--no-input", "--disable-pip-versi
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
-    app.command()(add)
-    app.command()(drop)
-    app.command()(packages)
-    app.command()(snapshot)
-    app.command()(restore)
-    app.command()(diff)
-    app.command()(export)
-    app.command()(verify)
-    app.command(hidden=True, context_settings={"ignore_unknown_options": True})(pip)
+    app.command(cls=HaiCommand)(add)
+    app.command(cls=HaiCommand)(drop)
+    app.command(cls=HaiCommand)(packages)
+    app.command(cls=HaiCommand)(snapshot)
+    app.command(cls=HaiCommand)(restore)
+    app.command(cls=HaiCommand)(diff)
+    app.command(cls=HaiCommand)(export)
+    app.command(cls=HaiCommand)(verify)
+    app.command(cls=HaiCommand, hidden=True, context_settings={"ignore_unknown_options": True})(pip)
 
 
 def add(
@@ -44,7 +45,7 @@ def add(
     package: _Packages = None,
     requirement: _Files = None,
     editable: _Editable = None,
-    lock: Annotated[Path | None, typer.Option("--lock", help="uv.lock or pylock.toml")] = None,
+    lock: Annotated[str | None, typer.Option("--lock", help="uv.lock or pylock.toml")] = None,
     upgrade: _Upgrade = False,
 ) -> None:
     """Install packages into one of your environments; a layer takes only what its base lacks."""
@@ -53,9 +54,9 @@ def add(
     if lock is not None:
         if package or requirement or editable:
             raise InvalidInput("--lock says all there is to install", hint="give nothing else")
-        wanted = from_lock(lock)
+        wanted = from_lock(Path(lock))
     else:
-        files = tuple(path for one in requirement or () for path in from_file(one).files)
+        files = tuple(path for one in requirement or () for path in from_file(Path(one)).files)
         wanted = Requirements(tuple(package or ()), files)
     _add(index, environment, wanted, editable or [], upgrade=upgrade)
 
@@ -219,11 +220,12 @@ def verify(name: str, user: _User = None, output: _OutputOption = "table") -> No
     _say(f"{environment.path} is sound")
 
 
-def pip(path: Annotated[Path, typer.Option("--path")], word: list[str]) -> None:
+def pip(path: Annotated[str, typer.Option("--path")], word: list[str]) -> None:
     """What `pip install` in an environment means where HAIENV_PIP=uv."""
-    environment = read(path, Index.of_process().user)
+    folder = Path(path)
+    environment = read(folder, Index.of_process().user)
     verb, *words = [one for one in word if one not in _PIP_FLAGS]
-    index = Index(environment.owner, path.parent, None)
+    index = Index(environment.owner, folder.parent, None)
     lines: list[str] = []
     files: list[str] = []
     editable: list[str] = []
@@ -242,7 +244,7 @@ def pip(path: Annotated[Path, typer.Option("--path")], word: list[str]) -> None:
         else:
             lines.append(one)
     if verb == "uninstall":
-        drop(str(path.name), lines)
+        drop(folder.name, lines)
         return
     wanted = Requirements(tuple(lines), tuple(map(Path, files)))
     _add(index, environment, wanted, editable, upgrade=upgrade)

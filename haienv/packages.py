@@ -5,7 +5,6 @@ that is installed. The lock is written after each change.
 """
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -258,6 +257,8 @@ def changing(environment: Environment) -> Iterator[None]:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="haienv-") as folder:
         yield Path(folder)
 

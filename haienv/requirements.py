@@ -1,13 +1,10 @@
 """Requirements as people give them: words, files, locks of uv, environments of conda."""
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from hai.errors import InvalidInput, NotFound
 from haienv.installed import normalised
@@ -30,7 +27,7 @@ _OTHER_NAMES = {
     "importlib_metadata": "importlib-metadata",
 }
 # What conda has and PyPI has not: compilers, libraries, drivers, programs.
-_CONDA_ALONE = re.compile(
+_CONDA_ALONE = (
     r"(lib.*|.*-devel?|_.*|cuda.*|cudnn|nccl|mkl.*|blas.*|openblas|openmpi|mpich|gcc.*|gxx.*|"
     r"clang.*|binutils.*|sysroot.*|compilers|c-compiler|cxx-compiler|fortran-compiler|make|"
     r"ffmpeg|nodejs|openjdk|r-.*|bioconductor-.*|tk|zlib|xz|bzip2|readline|sqlite|openssl|"
@@ -85,6 +82,8 @@ def from_lock(path: Path) -> Requirements:
     """pylock.toml, or uv.lock beside its pyproject.toml. Raises NotFound, InvalidInput."""
     _check(path)
     if path.name != "uv.lock":
+        import tomllib
+
         try:
             known = tomllib.loads(path.read_text(encoding="utf-8"))
         except (ValueError, UnicodeDecodeError) as error:
@@ -102,6 +101,8 @@ def from_lock(path: Path) -> Requirements:
 
 def lines_of_lock(path: Path) -> list[str]:
     """The packages of a pylock.toml as lines of requirements, with their hashes."""
+    import tomllib
+
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     return [_line_of(entry) for entry in document.get("packages", [])]
 
@@ -124,6 +125,8 @@ def _line_of(entry: dict[str, Any]) -> str:
 
 def from_conda(path: Path) -> Requirements:
     """environment.yml of conda, as packages of PyPI. Raises NotFound, InvalidInput."""
+    import yaml  # late: most commands need none
+
     _check(path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -156,7 +159,7 @@ def _of_conda(wanted: list[Any], path: Path) -> Requirements:
             continue
         elif name in _OTHER_NAMES:
             lines.append(_OTHER_NAMES[name] + rest)
-        elif _CONDA_ALONE.fullmatch(name):
+        elif re.fullmatch(_CONDA_ALONE, name):
             missing.append(name)
         else:
             lines.append(name + rest)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hai.cli.errors import Stderr
+from hai.cli.framework import HaiCommand
 from hai.cli.output import Output
 from hai.errors import InvalidInput, NotFound
 from haienv.index import Index
@@ -19,12 +20,12 @@ _User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default:
 def register(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
     passed_on = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    app.command(context_settings=passed_on)(run)
-    app.command("hook")(hook_command)
-    app.command()(kernels)
-    app.command()(share)
-    app.command()(unshare)
-    app.command()(gc)
+    app.command(cls=HaiCommand, context_settings=passed_on)(run)
+    app.command(cls=HaiCommand, name="hook")(hook_command)
+    app.command(cls=HaiCommand)(kernels)
+    app.command(cls=HaiCommand)(share)
+    app.command(cls=HaiCommand)(unshare)
+    app.command(cls=HaiCommand)(gc)
 
 
 def run(name: str, command: Annotated[list[str], typer.Argument()], user: _User = None) -> None:
