@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,7 +13,7 @@ from hai.errors import InvalidInput, NotFound
 from haiworkspace import records, workspace
 from haiworkspace.plan import Change, Plan
 from haiworkspace.records import Workspace
-from haiworkspace.remotes import remote_of
+from haiworkspace.remotes import opened
 from haiworkspace.workspace import Options
 
 _HELP = """Keep a directory of code and its twin on the shared file system in step.
@@ -90,7 +89,7 @@ def init(
         )
     made = _asked_for(records.check_name(name), remote, via, provider)
     records.check_places(made)
-    with closing(remote_of(made)) as there:
+    with opened(made) as there:
         origin = there.read_origin()
     if origin and origin.get("workspace") != name:
         raise InvalidInput(
@@ -198,7 +197,7 @@ def remove(
         if path.startswith("/") or ".." in Path(path).parts or not path.strip("/."):
             raise InvalidInput(f"{path!r} is no file of a workspace", hint="as in: -f src/a.py")
     what = ", ".join(file) if file else "all files"
-    with closing(remote_of(named)) as remote:
+    with opened(named) as remote:
         origin = remote.read_origin()
         if not origin or origin.get("workspace") != name:
             raise NotFound(f"{named.place} is no workspace {name!r}", hint="haiworkspace list")

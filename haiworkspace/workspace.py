@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from hai.errors import Conflict, NotFound
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Rules, default_rules, parse_rules
 from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.plan import Change, Entry, Plan, changed_modes, compare
+from haiworkspace.plan import Change, Plan, changed_modes, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,
@@ -21,7 +21,7 @@ from haiworkspace.records import (
     read_state,
     write_state,
 )
-from haiworkspace.remotes import Remote, remote_of
+from haiworkspace.remotes import Remote, opened
 
 _SECOND = 1_000_000_000  # ns
 _SENT = (Change.ADDED, Change.CHANGED)
@@ -56,7 +56,7 @@ def workspace_of(directory: Path) -> Workspace:
 
 def diff(workspace: Workspace, options: Options) -> Plan:
     """What push would do."""
-    with closing(remote_of(workspace)) as remote, locked(workspace.local):
+    with opened(workspace) as remote, locked(workspace.local):
         sides = _look(workspace, remote, options)
         write_state(workspace, sides.state)
     return _compared(sides.local, sides.remote, sides.state)
@@ -65,7 +65,7 @@ def diff(workspace: Workspace, options: Options) -> Plan:
 def push(workspace: Workspace, options: Options) -> Plan:
     """Sends what is new or changed. Raises Conflict if the remote changed since they agreed."""
     check_places(workspace)
-    with closing(remote_of(workspace)) as remote:
+    with opened(workspace) as remote:
         is_new = not remote.exists()
         with locked(workspace.local), _locked_remote(workspace, remote, options):
             return _pushed(workspace, remote, options, is_new=is_new)
@@ -102,7 +102,7 @@ def pull(workspace: Workspace, options: Options) -> Plan:
     Raises Conflict if a file changed on both sides, NotFound if nothing was ever pushed.
     """
     check_places(workspace)
-    with closing(remote_of(workspace)) as remote:
+    with opened(workspace) as remote:
         if not remote.exists():
             raise NotFound(f"{workspace.place} does not exist", hint="haiworkspace push makes it")
         with locked(workspace.local), _locked_remote(workspace, remote, options):

@@ -1,7 +1,7 @@
 """The other side of a workspace: one protocol, and a folder or SFTP behind it."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,17 +51,17 @@ class Remote(Protocol):
     def destroy(self) -> None:
         """Removes it as a whole."""
 
-    def close(self) -> None:
-        """Ends the connection, if there is one."""
 
-
-def remote_of(workspace: Workspace) -> Remote:
-    """The other side of `workspace`. Raises Unreachable, Denied."""
+@contextmanager
+def opened(workspace: Workspace) -> Iterator[Remote]:
+    """The other side of `workspace`, until the end of the context. Raises Unreachable, Denied."""
     if not workspace.via:
         from haiworkspace.remotes.folder import Folder
 
-        return Folder(workspace.remote)
+        yield Folder(workspace.remote)
+        return
     from haiworkspace.remotes.sftp import Sftp
-    from haiworkspace.remotes.ssh import connect
+    from haiworkspace.remotes.ssh import connect, watched
 
-    return Sftp(connect(workspace.via), workspace.remote.as_posix())
+    with watched(workspace.via), closing(connect(workspace.via)) as client:
+        yield Sftp(client, workspace.remote.as_posix())

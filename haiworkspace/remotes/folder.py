@@ -53,6 +53,3 @@ class Folder:
         doomed = self._root.with_name(f".removed.{self._root.name}")
         self._root.rename(doomed)
         shutil.rmtree(doomed)
-
-    def close(self) -> None:
-        pass

@@ -11,6 +11,7 @@ import os
 import posixpath
 import shlex
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from paramiko import SFTPAttributes, SSHClient
 
 _NANOSECONDS = 1_000_000_000
+_RACY_NANOSECONDS = 3 * _NANOSECONDS  # SFTP has whole seconds, and clocks differ
 _LOCK_SECONDS = 60
 _WORDS_BYTES = 60_000  # of one command
 _PART = ".haipart"
@@ -51,10 +53,6 @@ class Sftp:
 
     def exists(self) -> bool:
         return self._is_directory(self._root)
-
-    def close(self) -> None:
-        self._sftp.close()
-        self._client.close()
 
     # -- listing -------------------------------------------------------------------------------
 
@@ -117,7 +115,10 @@ class Sftp:
                 found[name] = before[1]
         missing = [name for name in stamped if name not in found]
         found.update(self._read_digests(missing))
-        digests.seen.update({name: (stamped[name], digest) for name, digest in found.items()})
+        # What was changed a moment ago may change again without another time or size.
+        since = time.time_ns() - _RACY_NANOSECONDS
+        settled = [name for name in found if stamped[name][1] < since]
+        digests.seen.update({name: (stamped[name], found[name]) for name in settled})
         return found
 
     def _read_digests(self, names: list[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ taken. paramiko is loaded here only: docs/decisions/0029.
 
 import getpass
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +80,19 @@ def connect(via: str) -> "SSHClient":
     client.get_transport().set_keepalive(_KEEPALIVE_SECONDS)
     connected: SSHClient = client
     return connected
+
+
+@contextmanager
+def watched(via: str) -> Iterator[None]:
+    """A connection that ends meanwhile is told as such. Raises Unreachable."""
+    paramiko = _library()
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, ConnectionError) as error:
+        raise Unreachable(
+            f"the connection to {via} was lost: {error or 'no reason given'}",
+            hint="the same command again sends what is missing; no file is half there",
+        ) from error
 
 
 def _words(paramiko: Any, address: Address) -> dict[str, Any]:

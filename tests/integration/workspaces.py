@@ -21,6 +21,15 @@ class Project:
         self.local.mkdir(parents=True)
         self.remote = folder / "shared" / "digits"
         self.variables: dict[str, str] = {}
+        self.via = ""
+
+    @property
+    def is_far(self) -> bool:
+        return bool(self.via)
+
+    @property
+    def place(self) -> str:
+        return f"{self.via}{self.remote}"
 
     def run(self, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
         program = "from haiworkspace.cli import main; main()"
@@ -64,7 +73,8 @@ def project(
     with sshd(tmp_path, sftp_only=request.param != "sftp") as server:
         made.variables = {"HOME": str(server.home)}
         monkeypatch.setenv("HOME", str(server.home))
-        made.init("--via", f"ssh://{server.name}")
+        made.via = f"ssh://{server.name}"
+        made.init("--via", made.via)
         yield made
 
 
