@@ -1,0 +1,95 @@
+"""The platform under attack: that of the chaos driver, with an attacker and a victim among its
+users."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from hai.studio.accounts import Accounts
+from scripts.chaos_driver.load import FIRST_UID
+from scripts.chaos_driver.pods import KubernetesSite, kubernetes_site
+from scripts.chaos_driver.site import LocalSite, local_site
+from scripts.hostile_driver.attacks import ATTACKER, VICTIM
+
+NODES = 2
+QUIET = "exec sleep 600"  # a program that is no trouble to anybody
+UNREADY = "HAI_HOSTILE_UNREADY"
+
+
+def studio_url(site: LocalSite) -> str:
+    """Where its Studio answers; "" where it has none."""
+    known = json.loads((site.data / "hai-up.json").read_text())
+    if not known["studio"] or not site.by_command("hai.studio.main", str(site.data)):
+        return ""
+    return f"http://127.0.0.1:{known['studio_port']}"
+
+
+def has_no_studio(_: LocalSite) -> str:
+    return "" if find_spec("textual_serve") else "Studio is not installed"
+
+
+def cannot_change_accounts(site: LocalSite) -> str:
+    if why := has_no_studio(site) or is_no_root(site):
+        return why
+    return Accounts().why
+
+
+def is_no_root(_: LocalSite) -> str:
+    return "" if os.getuid() == 0 else "only root can give files away"
+
+
+def not_merged(_: LocalSite) -> str:
+    """Attacks that are written before what withstands them; --unready tries them all the same."""
+    return "" if os.environ.get(UNREADY) else "its bounds are not built yet"
+
+
+def users_of(site: LocalSite) -> dict[str, str]:
+    """Makes attacker and victim; their tokens."""
+    tokens = {}
+    with site.client() as admin:
+        for number, name in enumerate((ATTACKER, VICTIM)):
+            uid = FIRST_UID + number if os.getuid() == 0 else None
+            reply = admin.post("/users", json={"name": name, "uid": uid}).raise_for_status()
+            tokens[name] = str(reply.json()["token"]["token"])
+    return tokens
+
+
+def script(site: LocalSite, name: str, text: str) -> str:
+    """A program for bash that every account may run, in the folder that all tasks run in."""
+    path = site.work / name
+    path.write_text(text)
+    path.chmod(0o755)
+    return name
+
+
+def task(site: LocalSite, program: str, **more: Any) -> dict[str, Any]:
+    """A submission of one node, which runs the program of that name; `more` replaces fields."""
+    return {
+        "version": 2,
+        "name": program,
+        "spec": {"entrypoint": program, "workspace": str(site.work)},
+        "resource": {"group": site.group, "node_count": 1},
+        **more,
+    }
+
+
+@contextmanager
+def attacked_site() -> Iterator[LocalSite]:
+    with local_site(NODES) as site:
+        _open_work(site)
+        yield site
+
+
+@contextmanager
+def attacked_cluster() -> Iterator[KubernetesSite]:
+    with kubernetes_site(NODES) as site:
+        _open_work(site)
+        yield site
+
+
+def _open_work(site: LocalSite) -> None:
+    site.work.mkdir(exist_ok=True)
+    site.work.chmod(0o777)
