@@ -16,6 +16,7 @@ from scripts.hostile_driver.attacks import ATTACKER, VICTIM
 
 NODES = 2
 QUIET = "exec sleep 600"  # a program that is no trouble to anybody
+POD_SETTINGS = {"HAI_AGENT__PROCESSES": "200", "HAI_KUBERNETES__DISK_MIB": "64"}
 UNREADY = "HAI_HOSTILE_UNREADY"
 
 
@@ -58,7 +59,7 @@ def users_of(site: LocalSite) -> dict[str, str]:
 
 
 def script(site: LocalSite, name: str, text: str) -> str:
-    """A program for bash that every account may run, in the folder that all tasks run in."""
+    """A program, for bash or Python, in the folder that the tasks of all accounts run in."""
     path = site.work / name
     path.write_text(text)
     path.chmod(0o755)
@@ -85,7 +86,7 @@ def attacked_site() -> Iterator[LocalSite]:
 
 @contextmanager
 def attacked_cluster() -> Iterator[KubernetesSite]:
-    with kubernetes_site(NODES) as site:
+    with kubernetes_site(NODES, POD_SETTINGS) as site:
         _open_work(site)
         yield site
 
