@@ -1,18 +1,15 @@
 """A site of the driver's as a place that attacks from inside pods work on."""
 
-import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hai.client.loglines import WholeLines
 from scripts.chaos_driver.cluster import IMAGE
 from scripts.chaos_driver.pods import NAMESPACE, KubernetesSite
 from scripts.hostile_driver.attacks import ATTACKER, Scene
-from scripts.hostile_driver.site import script, task
+from scripts.hostile_driver.site import inside, log_text, script, task
 
 if TYPE_CHECKING:
     from scripts.hostile_driver.attacks.pods import Ended
@@ -29,7 +26,7 @@ class SitePlace:
     namespace: str = NAMESPACE
 
     def submit(self, program: str, *words: str, **more: Any) -> int:
-        script(self.site, program, text_of(program))
+        script(self.site, program, inside(program))
         body = document_of(task(self.site, program), words, more)
         with self.site.client(self.token) as client:
             return int(client.post("/tasks", json=body).raise_for_status().json()["id"])
@@ -58,11 +55,6 @@ class SitePlace:
         return IMAGE
 
 
-def text_of(program: str) -> str:
-    """Of one of those that attackers run: it prints GOT and what it got, and DONE at its end."""
-    return (Path(__file__).parent / "inside" / program).read_text()
-
-
 def document_of(
     document: dict[str, Any], words: tuple[str, ...], more: dict[str, Any]
 ) -> dict[str, Any]:
@@ -78,15 +70,9 @@ def ended_of(detail: dict[str, Any], stream: str) -> "Ended":
     """From the server's views: a task's detail and its log as events."""
     from scripts.hostile_driver.attacks.pods import Ended
 
-    whole, lines = WholeLines(), []
-    for line in stream.splitlines():
-        if line.startswith("data: "):
-            for entry in json.loads(line[6:]).get("lines", ()):
-                lines += whole.add(entry)
-    text = "\n".join(line["text"] for line in [*lines, *whole.rest()])
     workers = [one for attempt in detail["attempt_list"] for one in attempt["workers"]]
     why = " | ".join([detail["why"] or "", *(str(worker.get("detail")) for worker in workers)])
-    return Ended(detail["state"], why, text)
+    return Ended(detail["state"], why, log_text(stream))
 
 
 def place_of(scene: Scene[KubernetesSite]) -> SitePlace:

@@ -3,11 +3,14 @@ users."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from hai.client.loglines import WholeLines
+from hai.settings import Settings
 from hai.studio.accounts import Accounts
 from scripts.chaos_driver.load import FIRST_UID
 from scripts.chaos_driver.pods import KubernetesSite, kubernetes_site
@@ -16,7 +19,10 @@ from scripts.hostile_driver.attacks import ATTACKER, VICTIM
 
 NODES = 2
 QUIET = "exec sleep 600"  # a program that is no trouble to anybody
-POD_SETTINGS = {"HAI_AGENT__PROCESSES": "200", "HAI_KUBERNETES__DISK_MIB": "64"}
+PROCESSES = 200  # of one user on a node
+SETTINGS = {"HAI_AGENT__PROCESSES": str(PROCESSES)}
+DISK_MIB = 64  # of a pod
+POD_SETTINGS = {**SETTINGS, "HAI_KUBERNETES__DISK_MIB": str(DISK_MIB)}
 UNREADY = "HAI_HOSTILE_UNREADY"
 
 
@@ -42,9 +48,17 @@ def is_no_root(_: LocalSite) -> str:
     return "" if os.getuid() == 0 else "only root can give files away"
 
 
-def not_merged(_: LocalSite) -> str:
-    """Attacks that are written before what withstands them; --unready tries them all the same."""
-    return "" if os.environ.get(UNREADY) else "its bounds are not built yet"
+def needs(section: str, key: str) -> Callable[[LocalSite], str]:
+    """For attacks that are written before what withstands them, which is known by its setting;
+    --unready tries them all the same."""
+
+    def missing(_: LocalSite) -> str:
+        known = type(Settings.model_fields[section].get_default(call_default_factory=True))
+        if key in known.model_fields or os.environ.get(UNREADY):
+            return ""
+        return f"there is no [{section}] {key} yet"
+
+    return missing
 
 
 def users_of(site: LocalSite) -> dict[str, str]:
@@ -66,6 +80,12 @@ def script(site: LocalSite, name: str, text: str) -> str:
     return name
 
 
+def inside(program: str) -> str:
+    """The text of one of the programs that attackers run as tasks: it prints GOT and what it got,
+    and DONE at its end."""
+    return (Path(__file__).parent / "inside" / program).read_text()
+
+
 def task(site: LocalSite, program: str, **more: Any) -> dict[str, Any]:
     """A submission of one node, which runs the program of that name; `more` replaces fields."""
     return {
@@ -77,9 +97,19 @@ def task(site: LocalSite, program: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def log_text(stream: str) -> str:
+    """What programs wrote, from the server's log events."""
+    whole, lines = WholeLines(), []
+    for line in stream.splitlines():
+        if line.startswith("data: "):
+            for entry in json.loads(line[6:]).get("lines", ()):
+                lines += whole.add(entry)
+    return "\n".join(line["text"] for line in [*lines, *whole.rest()])
+
+
 @contextmanager
 def attacked_site() -> Iterator[LocalSite]:
-    with local_site(NODES) as site:
+    with local_site(NODES, SETTINGS) as site:
         _open_work(site)
         yield site
 

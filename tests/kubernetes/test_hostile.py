@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from scripts.hostile_driver.attacks.pods import ATTACKS, Ended
-from scripts.hostile_driver.places import document_of, ended_of, text_of
-from scripts.hostile_driver.site import POD_SETTINGS
+from scripts.hostile_driver.places import document_of, ended_of
+from scripts.hostile_driver.site import POD_SETTINGS, inside
 from tests.kubernetes.platform import PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster
 
@@ -39,7 +39,7 @@ class TestedPlace:
         return tuple(str(self.platform.data_dir / name) for name in ("override.toml", "secret"))
 
     def submit(self, program: str, *words: str, **more: Any) -> int:
-        self.platform.script(program, text_of(program))
+        self.platform.script(program, inside(program))
         document = document_of(self.platform.task(program, environments={}), words, more)
         with self.platform.client("bob") as client:
             return int(client.post("/tasks", json=document).raise_for_status().json()["id"])

@@ -1,5 +1,8 @@
 """Much of what is allowed: readers, documents, log lines."""
 
+import os
+import shutil
+import sys
 import threading
 from contextlib import ExitStack, suppress
 
@@ -8,7 +11,16 @@ import httpx2
 from scripts.chaos_driver.site import LocalSite
 from scripts.chaos_driver.waiting import Violation, wait_for
 from scripts.hostile_driver.attacks import ATTACKER, VICTIM, Scene, local
-from scripts.hostile_driver.site import QUIET, not_merged, script, task
+from scripts.hostile_driver.site import (
+    PROCESSES,
+    QUIET,
+    inside,
+    is_no_root,
+    log_text,
+    needs,
+    script,
+    task,
+)
 
 FOLLOWERS = 400
 ARRAY = "0-399"
@@ -18,7 +30,11 @@ _TALK = "while echo line; do sleep 0.1; done"
 _POUR = f"exec yes {'x' * 4095}"
 
 
-@local("followed-logs", "streams of one user are bounded and starve nobody", not_merged)
+@local(
+    "followed-logs",
+    "streams of one user are bounded and starve nobody",
+    needs("server", "streams_per_user"),
+)
 def followed_logs(scene: Scene[LocalSite]) -> str:
     """One log, followed by one user from so many places at once."""
     script(scene.site, "talk.sh", _TALK)
@@ -46,7 +62,7 @@ def followed_logs(scene: Scene[LocalSite]) -> str:
 
 
 @local("arrays-of-documents", "a document is kept once, and what one user queues is bounded",
-       not_merged)  # fmt: skip
+       needs("scheduler", "max_array_bytes"))  # fmt: skip
 def arrays_of_documents(scene: Scene[LocalSite]) -> str:
     """The bystander and the server's memory are what counts; the tasks are stopped at the end."""
     script(scene.site, "quiet.sh", QUIET)
@@ -65,7 +81,9 @@ def arrays_of_documents(scene: Scene[LocalSite]) -> str:
     return f"four arrays of 400 documents of {DOCUMENT_BYTES // 1000} KB: {statuses}"
 
 
-@local("log-flood", "what a task writes is bounded, and others go on", not_merged)
+@local(
+    "log-flood", "what a task writes is bounded, and others go on", needs("logs", "attempt_bytes")
+)
 def log_flood(scene: Scene[LocalSite]) -> str:
     """Both nodes write as fast as they can until it is seen that they are held back."""
     script(scene.site, "pour.sh", _POUR)
@@ -73,8 +91,10 @@ def log_flood(scene: Scene[LocalSite]) -> str:
     most = 0
     with scene.site.client(scene.tokens[ATTACKER]) as client:
         ids = [
-            client.post("/tasks", json=task(scene.site, "pour.sh")).raise_for_status().json()["id"]
-            for _ in range(2)
+            client.post("/tasks", json=task(scene.site, "pour.sh", name=f"pour{n}"))
+            .raise_for_status()
+            .json()["id"]
+            for n in range(2)
         ]
         for _ in range(40):
             over.wait(0.5)
@@ -115,3 +135,23 @@ def task_flood(scene: Scene[LocalSite]) -> str:
     if not ended:
         raise Violation("another user's task does not get its turn")
     return f"an array of 2,000 is answered {made.status_code}; another's task gets its turn"
+
+
+@local("task-processes", "a task cannot take all process ids of its machine", is_no_root)
+def task_processes(scene: Scene[LocalSite]) -> str:
+    """It forks until it may not."""
+    python = shutil.which("python3", path=os.defpath) or sys.executable
+    script(scene.site, "fork.py", f"#!{python} -IS\n{inside('fork.py')}")
+    body = task(scene.site, "fork.py", spec={
+        "entrypoint": "fork.py",
+        "entrypoint_executable": True,
+        "parameters": str(PROCESSES),
+        "workspace": str(scene.site.work),
+    })  # fmt: skip
+    with scene.site.client(scene.tokens[ATTACKER]) as client:
+        path = f"/tasks/{client.post('/tasks', json=body).raise_for_status().json()['id']}"
+        wait_for(lambda: client.get(path).json()["state"] in ("succeeded", "failed"), 180, 0.5)
+        said = log_text(client.get(f"{path}/logs").raise_for_status().text)
+    if "GOT" in said or "DONE" not in said:
+        raise Violation(said[-500:] or "it says nothing")
+    return said.splitlines()[-2]

@@ -11,10 +11,8 @@ from scripts.chaos_driver.pods import KubernetesSite
 from scripts.chaos_driver.waiting import Violation, wait_for
 from scripts.hostile_driver.attacks import Scene, in_pods
 from scripts.hostile_driver.places import place_of
-from scripts.hostile_driver.site import POD_SETTINGS
+from scripts.hostile_driver.site import DISK_MIB, PROCESSES
 
-PROCESSES = int(POD_SETTINGS["HAI_AGENT__PROCESSES"])
-DISK_MIB = int(POD_SETTINGS["HAI_KUBERNETES__DISK_MIB"])
 ARRAY = 16
 END_SECONDS = 240.0
 _ENDED = ("succeeded", "failed", "stopped")
