@@ -7,7 +7,7 @@ import sys
 PATHS = [
     *("/hai/spec/spec.json", "/hai/spec/..data/spec.json", "/hai/worker/exit.json"),
     *("/proc/1/environ", "/proc/1/mem", "/proc/1/maps", "/proc/1/root/hai/spec/spec.json"),
-    *("/proc/1/cwd/hai/spec/spec.json", "/etc/shadow"),
+    "/proc/1/cwd/hai/spec/spec.json",
     "/var/run/secrets/kubernetes.io/serviceaccount/token",
 ]
 FOUND = [*glob.glob("/proc/1/fd/*"), *glob.glob("/hai/spec/.*/*")]
