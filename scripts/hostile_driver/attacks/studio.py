@@ -119,12 +119,30 @@ async def _accounts(scene: Scene[LocalSite]) -> str:
             raise Violation(f"dashboards run as {sorted(uids)}")
         if any(scene.tokens[VICTIM] in line for line in lines):
             raise Violation("a dashboard's token is in its command line or environment")
-        async with one.post(f"{url}/logout-everywhere", headers=_with(cookie, url)) as reply:
-            ended = reply.status < 400
-        async with one.get(f"{url}/terminal", headers=_with(cookie, url)) as reply:
-            if not ended or reply.status != 403:
-                raise Violation(f"logged out everywhere, and the terminal says {reply.status}")
-    return f"as {', '.join(map(str, sorted(uids)))}; logging out everywhere ends them"
+    return f"as {', '.join(map(str, sorted(uids)))}, without the token in sight"
+
+
+@local("studio-log-out", "logging out everywhere ends every session and dashboard", has_no_studio)
+def log_out(scene: Scene[LocalSite]) -> str:
+    return asyncio.run(_log_out(scene))
+
+
+async def _log_out(scene: Scene[LocalSite]) -> str:
+    """As after a theft: the attacker has the cookie of a session that goes on elsewhere."""
+    url, token = studio_url(scene.site), scene.tokens[VICTIM]
+    async with _visitor(OTHER_ADDRESS) as thief, _visitor("127.0.0.1") as owner:
+        _, stolen = await _log_in(owner, url, VICTIM, token)
+        _, cookie = await _log_in(owner, url, VICTIM, token)
+        async with _socket(thief, url, stolen) as socket:
+            await socket.receive(timeout=_SECONDS)
+            await owner.post(f"{url}/logout-everywhere", headers=_with(cookie, url))
+            while not socket.closed:
+                await socket.receive(timeout=_SECONDS)
+        for one in (stolen, cookie):
+            async with thief.get(f"{url}/terminal", headers=_with(one, url)) as reply:
+                if reply.status != 403:
+                    raise Violation(f"logged out everywhere, and the terminal says {reply.status}")
+    return "a stolen session and its dashboard end"
 
 
 def _with(cookie: str, url: str) -> dict[str, str]:
