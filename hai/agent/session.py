@@ -219,6 +219,7 @@ class Session:
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
         self._obey(now, leaving)
+        files.keep_small(self._spec.end_file)
         leaving.second_look()
         if self._link.is_orphaned():
             self._kill(now, leaving, Ending(KILLED, "orphaned"))

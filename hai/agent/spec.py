@@ -40,6 +40,7 @@ class WorkerSpec:
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
+        self.processes = int(data.get("processes") or 0)
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
 

@@ -245,6 +245,7 @@ def _agent_options(settings: Settings) -> AgentOptions:
         watchdog_seconds=settings.agent.watchdog_seconds,
         segment_bytes=settings.logs.segment_bytes,
         segments=settings.logs.segments,
+        processes=settings.agent.processes,
     )
 
 

@@ -104,6 +104,7 @@ class AgentSection(Section):
     start_timeout_seconds: float = Field(default=60.0, gt=0)
     suspect_seconds: float = Field(default=60.0, gt=0)  # of quiet, before a node is used again
     watchdog_seconds: float = Field(default=1800.0, gt=0)  # without output; options.watchdog_time
+    processes: int = Field(default=0, ge=0)  # of a user on a node, with threads; 0: half of all
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 
     @model_validator(mode="after")

@@ -45,6 +45,7 @@ class PodOptions:
     mounts: tuple[Mount, ...] = ()
     reserve_cpus: float = 0.0
     reserve_memory_bytes: float = 0.0
+    disk_bytes: float = 0.0  # of the node's own disk for a pod; 0: half of what others leave
     as_user: bool = False
     notice_seconds: float = 5.0
     term_seconds: float = 5.0
