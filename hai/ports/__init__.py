@@ -216,6 +216,9 @@ class Store(Rows, Leading, Protocol):
 
     async def tasks(self, ids: Collection[TaskId]) -> list[Task]: ...
 
+    async def task_versions(self, ids: Collection[TaskId]) -> Mapping[TaskId, int]:
+        """Of those that exist, by id."""
+
     async def active_tasks(self) -> list[Task]:
         """All that hold nodes, by id."""
 

@@ -25,6 +25,7 @@ from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
 from hai.server.loops import loops_of
+from hai.server.places import Places
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.clock import SystemClock
@@ -200,6 +201,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         logs=LogReader(store, bus, settings.log_dir, closing),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
+        places=Places(settings.server.streams_per_user),
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
     if cluster is not None and settings.server.role.may_lead:

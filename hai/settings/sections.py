@@ -25,6 +25,7 @@ class ServerSection(Section):
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
+    streams_per_user: int = Field(default=200, ge=1)  # open at once at one api process
     clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 

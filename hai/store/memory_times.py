@@ -1,17 +1,15 @@
 """What the store in memory does with times, as PostgreSQL's queries do it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from hai.core.policy import DAY
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Event, EventDraft, Task, Worker
+from hai.core.types import TaskId
 from hai.ports import Timebase, Usage
-
-if TYPE_CHECKING:
-    from hai.core.types import TaskId
 
 T = TypeVar("T", Task, Attempt, Worker)
 
@@ -40,6 +38,9 @@ class MemoryTimes:
 
     def _log(self, draft: EventDraft) -> None:
         self._events.append(Event(len(self._events) + 1, draft))
+
+    async def task_versions(self, ids: Collection[TaskId]) -> Mapping[TaskId, int]:
+        return {one: self._tasks[one].version for one in ids if one in self._tasks}
 
     async def timebase(self) -> Timebase | None:
         return self._timebase

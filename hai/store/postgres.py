@@ -18,25 +18,20 @@ from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, 
 from hai.store import journal_rows, row_records, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database, connection_settings
-from hai.store.drafts import (
-    HALF_LIVES,
-    array_spoilt,
-    new_task,
-    nodes_changed,
-    submitted,
-)
+from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
 from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
+from hai.store.postgres_watch import PostgresWatch
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
+class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:

@@ -132,6 +132,10 @@ SELECT id FROM written;
 -- The tasks of these ids.
 SELECT * FROM tasks_with_attempt WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id;
 
+-- name: task_versions
+-- Which of these tasks exist, and in which version.
+SELECT id, version FROM tasks WHERE id = ANY(%(ids)s::bigint[]);
+
 -- name: task_named
 -- The user's newest task of that name.
 SELECT * FROM tasks_with_attempt

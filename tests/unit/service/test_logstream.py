@@ -15,10 +15,12 @@ from hai.core.task import Change, Task
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound
 from hai.service.clock import SystemClock
-from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, LogReader, StateNow
+from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, StateNow
+from hai.service.logstream import LogReader
 from hai.service.signals import announce
 from hai.store.memory import MemoryStore
 from tests.factories import task_draft
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 
 class Site:
@@ -72,9 +74,16 @@ class Site:
         path.write_text(before + "".join(f"{s}{t}\n" for s, t in zip(stamps, texts, strict=True)))
 
     async def read(self, task: Task, **query: object) -> list[Item]:
+        items: list[Item] = []
+        await self.collect(items, task, **query)
+        return items
+
+    async def collect(self, items: list[Item], task: Task, **query: object) -> None:
+        """Append what comes, as it comes."""
         asked = replace(LogQuery(), **query)  # type: ignore[arg-type]
-        async with asyncio.timeout(10):
-            return [item async for item in self.reader.stream(task, asked)]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for item in self.reader.stream(task, asked):
+                items.append(item)  # noqa: PERF401 - as it comes
 
 
 def texts(items: Sequence[Item]) -> list[str]:
@@ -146,8 +155,9 @@ async def test_attempts_that_never_were(site: Site) -> None:
 
 async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> None:
     task = await site.submit()
-    following = asyncio.create_task(site.read(task, follow=True))
-    await asyncio.sleep(0)
+    items: list[Item] = []
+    following = asyncio.create_task(site.collect(items, task, follow=True))
+    await async_wait_until(lambda: items, what="the first state")
     task = await site.begin(task)
     site.write(task, "a")
     leaving = lifecycle.suspend(
@@ -157,7 +167,7 @@ async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> Non
     task = await site.begin(task)
     site.write(task, "b", attempt=2)
     await site.end(task, Outcome.SUCCEEDED)
-    items = await following
+    await following
     assert texts(items) == ["a", "b"]
     states = [item.task.state for item in items if isinstance(item, StateNow)]
     assert states[0] is TaskState.QUEUED
