@@ -126,6 +126,14 @@ class EventCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A user's unfinished tasks: how many, and the bytes of what was submitted for them."""
+
+    tasks: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a user's ended attempts in a group have used: node-seconds, each moment of them halved
     for every half-life since. `last_start` is that of the latest attempt that was no backfill."""
@@ -221,6 +229,12 @@ class Store(Rows, Leading, Protocol):
 
     async def active_tasks(self) -> list[Task]:
         """All that hold nodes, by id."""
+
+    async def held_nodes(self) -> Mapping[tuple[UserName, GroupName, Priority], int]:
+        """How many nodes active tasks hold, by user, group and the level that they count for."""
+
+    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
+        """Of those who have any. An array's document counts once."""
 
     async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
         """All unfinished tasks, or those of them with these ids, as the planner sees them, by id.

@@ -43,6 +43,7 @@ from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.rowbook import RowBook
 from hai.service.signals import CLOCK, TASKS
+from hai.service.submit_limits import SubmitLimits
 from hai.service.tasks import TaskService
 from hai.service.timekeeping import Timekeeping
 from hai.service.users import UserService
@@ -144,7 +145,12 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         clock,
         cache,
         settings.scheduler.default_group,
-        settings.scheduler.max_array_size,
+        SubmitLimits(
+            settings.scheduler.max_array_size,
+            settings.scheduler.max_array_bytes,
+            settings.scheduler.max_unfinished_tasks,
+            settings.scheduler.max_unfinished_bytes,
+        ),
         settings.scheduler.demote_after_seconds,
     )
     workers, loop_workers = (
@@ -247,6 +253,8 @@ def _agent_options(settings: Settings) -> AgentOptions:
         watchdog_seconds=settings.agent.watchdog_seconds,
         segment_bytes=settings.logs.segment_bytes,
         segments=settings.logs.segments,
+        log_attempt_bytes=settings.logs.attempt_bytes,
+        log_reserve_bytes=settings.logs.reserve_bytes,
     )
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from hai.core.logdirs import attempt_dir
 from hai.core.task import Task
@@ -165,6 +167,7 @@ class _Follower:
     key: Key
     closing: asyncio.Event
     position: Mapping[int, int] = field(default_factory=dict)
+    heard_at: float = field(default_factory=monotonic)
     next: int | None = None  # number of the tail's next batch for us; None: we stand elsewhere
 
     async def items(self) -> AsyncIterator[Item]:
@@ -199,8 +202,11 @@ class _Follower:
                 self.next += 1
                 for item in self._taken(batch):
                     yield item
-            elif not await self._rested(tail):
+            elif monotonic() - self.heard_at >= QUIET_SECONDS:
+                self.heard_at = monotonic()
                 yield Quiet()
+            else:
+                await self._rest(tail)
 
     def _is_with(self, tail: Tail) -> bool:
         """Whether the tail's batches go on exactly where we stand: from `next` on."""
@@ -208,14 +214,13 @@ class _Follower:
             self.next = tail.next if tail.stands_at(self.position) else None
         return self.next is not None
 
-    async def _rested(self, tail: Tail) -> bool:
-        """Until there may be more; False when it was quiet for long."""
-        if self.reader.is_set():
-            return True
+    async def _rest(self, tail: Tail) -> None:
+        """Until there may be more. The watch over the task wakes everybody now and then, which
+        costs less than ten thousand timers in a second."""
         if self._is_with(tail) or tail.is_behind(self.position):
-            return await _woken(self.reader, QUIET_SECONDS)
-        await _woken(self.reader, _STUCK_SECONDS)
-        return True
+            await self.reader.wait()
+        else:
+            await _woken(self.reader, _STUCK_SECONDS)
 
     async def _own(self, *, final: bool, tail: Tail | None = None) -> AsyncIterator[Item]:
         """From the files: to their end, or to where the tail stands."""
@@ -232,6 +237,7 @@ class _Follower:
 
     def _taken(self, batch: Batch) -> list[Item]:
         self.position = {**self.position, **batch.position}
+        self.heard_at = monotonic()
         lines, since = batch.lines, self.query.since
         if since is not None and batch.oldest < since:
             kept = tuple(line for line in lines.lines if line.at >= since)
@@ -263,11 +269,8 @@ def _check_ranks(task: Task, query: LogQuery) -> None:
         raise NotFound(f"task {task.id} has no rank {beyond}", hint=ranks)
 
 
-async def _woken(reader: asyncio.Event, seconds: float) -> bool:
-    """Whether something happened within `seconds`."""
-    try:
+async def _woken(reader: asyncio.Event, seconds: float) -> None:
+    """Until something happens, or `seconds` have passed."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await reader.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -7,8 +7,9 @@ comes once, whoever read it.
 """
 
 import asyncio
+import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import TypeVar
 
 import structlog
 
-from hai.service.logfiles import segments
 from hai.service.logreading import Batch, Offsets, Reading
+from hai.service.naps import nap
 
 log = structlog.get_logger("hai.logs")
 
@@ -86,8 +87,11 @@ class Tail:
 
     def _measure(self) -> object:
         """Changes whenever there may be something new."""
-        newest = [mine[-1] for rank, mine in segments(self._directory).items() if self.covers(rank)]
-        return tuple((one.path, one.path.lstat().st_size) for one in newest)
+        try:
+            with os.scandir(self._directory) as entries:
+                return {one.name: one.stat(follow_symlinks=False).st_size for one in entries}
+        except FileNotFoundError:
+            return {}
 
     def add(self, batch: Batch, most_bytes: int) -> None:
         """Keep it for the readers, and of those before no more than `most_bytes`."""
@@ -173,13 +177,3 @@ def _looked(tail: Tail) -> Sequence[Batch] | None:
     except Exception:  # the boundary: one log's trouble is not the others'
         log.exception("log_unreadable")
         return None
-
-
-async def nap(closing: asyncio.Event, seconds: float) -> None:
-    """`seconds`, or less when the server closes."""
-    waiting: Awaitable[object] = closing.wait()
-    try:
-        async with asyncio.timeout(seconds):
-            await waiting
-    except TimeoutError:
-        pass

@@ -15,11 +15,13 @@ from hai.core.task import Task
 from hai.core.types import TaskId
 from hai.errors import NotFound, Unavailable
 from hai.ports import Bus, Message, Store
+from hai.service.naps import nap
 from hai.service.signals import TASKS
 
 log = structlog.get_logger("hai.watch")
 
 _LOOK_SECONDS = 1.0  # between two looks at all versions
+PULSE_SECONDS = 5.0  # between two times that everybody is woken: they may have something to say
 _AT_ONCE = 200  # tasks that are read in one query: their documents may be large
 
 
@@ -54,8 +56,8 @@ class TaskWatch:
 
     @asynccontextmanager
     async def watching(self, task: Task, reader: asyncio.Event) -> AsyncIterator[Watched]:
-        """The task, read anew; `reader` is set whenever it has changed, and when the server
-        closes."""
+        """The task, read anew; `reader` is set whenever it has changed, when the server closes, and
+        every PULSE_SECONDS."""
         watched = self._watched.setdefault(task.id, Watched(task))
         watched.readers.add(reader)
         if self._job is None or self._job.done():
@@ -74,18 +76,26 @@ class TaskWatch:
         """Ends when nobody watches, or when the server closes."""
         try:
             while self._watched and not self._closing.is_set():  # somebody may come as it ends
-                async with self._bus.subscribe(TASKS) as messages:
+                try:
+                    async with self._bus.subscribe(TASKS) as messages:
+                        self._is_listening.set()
+                        await self._keep_up(messages)
+                except Exception:  # the boundary: those who watch have no other way to hear
+                    log.exception("watch_failed")
                     self._is_listening.set()
-                    await self._keep_up(messages)
+                    await nap(self._closing, _LOOK_SECONDS)
         finally:
             self._is_listening.set()
-            for watched in self._watched.values():
-                watched.wake()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        for watched in self._watched.values():
+            watched.wake()
 
     async def _keep_up(self, messages: AsyncIterator[Message]) -> None:
         clock = asyncio.get_running_loop().time
         hints: asyncio.Task[set[TaskId]] | None = None
-        looked_at = clock()
+        looked_at = woken_at = clock()
         try:
             while self._watched and not self._closing.is_set():
                 hints = hints or asyncio.create_task(_hinted(messages))
@@ -102,6 +112,9 @@ class TaskWatch:
                     changed |= await self._stale()
                     looked_at = clock()
                 await self._renew_quietly(changed & self._watched.keys())
+                if clock() - woken_at >= PULSE_SECONDS:
+                    self._wake_all()
+                    woken_at = clock()
         finally:
             if hints is not None:
                 hints.cancel()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
+from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.followers import followers
@@ -24,6 +25,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
     "followed-line": followed_line,
     "followers": followers,
+    "dashboard": dashboard,
     "submits": submits,
     "finished": finished,
     "help": help_time,
