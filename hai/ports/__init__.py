@@ -24,6 +24,8 @@ from hai.ports.bus import Message as Message
 from hai.ports.leading import Leading
 from hai.ports.leading import Pause as Pause
 from hai.ports.rows import Rows
+from hai.ports.watch import Waiting as Waiting
+from hai.ports.watch import Watch
 
 
 class Clock(Protocol):
@@ -126,14 +128,6 @@ class EventCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A user's unfinished tasks: how many, and the bytes of what was submitted for them."""
-
-    tasks: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """What a user's ended attempts in a group have used: node-seconds, each moment of them halved
     for every half-life since. `last_start` is that of the latest attempt that was no backfill."""
@@ -144,7 +138,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Rows, Leading, Protocol):
+class Store(Rows, Leading, Watch, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:
@@ -224,17 +218,8 @@ class Store(Rows, Leading, Protocol):
 
     async def tasks(self, ids: Collection[TaskId]) -> list[Task]: ...
 
-    async def task_versions(self, ids: Collection[TaskId]) -> Mapping[TaskId, int]:
-        """Of those that exist, by id."""
-
     async def active_tasks(self) -> list[Task]:
         """All that hold nodes, by id."""
-
-    async def held_nodes(self) -> Mapping[tuple[UserName, GroupName, Priority], int]:
-        """How many nodes active tasks hold, by user, group and the level that they count for."""
-
-    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
-        """Of those who have any. An array's document counts once."""
 
     async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
         """All unfinished tasks, or those of them with these ids, as the planner sees them, by id.

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from hai.core.logdirs import attempt_dir
+from hai.core.logdirs import attempt_dir, common_dir
 from hai.core.task import Task
 from hai.errors import NotFound
 from hai.ports import Bus, Store
@@ -23,6 +23,7 @@ from hai.service.logitems import (
     StateNow,
 )
 from hai.service.logreading import Batch, Reading
+from hai.service.logsizes import LogRoom, log_room
 from hai.service.logtails import Key, Tail, Tails
 from hai.service.taskwatch import TaskWatch, Watched
 
@@ -34,11 +35,26 @@ _STUCK_SECONDS = 0.5  # before a reader looks again for what the tail has seen a
 class LogReader:
     """Streams of one task's logs."""
 
-    def __init__(self, store: Store, bus: Bus, log_dir: Path, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        log_dir: Path,
+        closing: asyncio.Event,
+        reserve_bytes: int = 0,
+    ) -> None:
         self._log_dir = log_dir
+        self._reserve_bytes = reserve_bytes
         self._tails = Tails(closing)
         self._tasks = TaskWatch(store, bus, closing)
         self.closing = closing
+
+    async def room(self) -> LogRoom | None:
+        """Of the disk of the logs; None when it does not answer."""
+        with suppress(OSError):
+            folder = common_dir(self._log_dir)
+            return await self._tails.in_thread(partial(log_room, folder, self._reserve_bytes))
+        return None
 
     async def stream(self, task: Task, query: LogQuery) -> AsyncIterator[Item]:
         """What is asked for, in order of time within each attempt. Ends when the server closes:
@@ -194,12 +210,13 @@ class _Follower:
                 yield StateNow(self.watched.present())
             if self._is_over():
                 return
-            if not self._is_with(tail):
+            if self._number_in(tail) is None:
                 async for item in self._own(final=False, tail=tail):
                     yield item
-            batch = tail.get(self.next) if self._is_with(tail) and self.next is not None else None
-            if batch is not None and self.next is not None:
-                self.next += 1
+            number = self._number_in(tail)
+            batch = None if number is None else tail.get(number)
+            if batch is not None:
+                self.next = (number or 0) + 1
                 for item in self._taken(batch):
                     yield item
             elif monotonic() - self.heard_at >= QUIET_SECONDS:
@@ -208,16 +225,16 @@ class _Follower:
             else:
                 await self._rest(tail)
 
-    def _is_with(self, tail: Tail) -> bool:
-        """Whether the tail's batches go on exactly where we stand: from `next` on."""
+    def _number_in(self, tail: Tail) -> int | None:
+        """Of the tail's next batch, if its batches go on exactly where we stand."""
         if self.next is None or tail.has_dropped(self.next):
             self.next = tail.next if tail.stands_at(self.position) else None
-        return self.next is not None
+        return self.next
 
     async def _rest(self, tail: Tail) -> None:
         """Until there may be more. The watch over the task wakes everybody now and then, which
         costs less than ten thousand timers in a second."""
-        if self._is_with(tail) or tail.is_behind(self.position):
+        if self._number_in(tail) is not None or tail.is_behind(self.position):
             await self.reader.wait()
         else:
             await _woken(self.reader, _STUCK_SECONDS)

@@ -76,7 +76,7 @@ class Tail:
         size = self._measure()
         if size == self._seen:
             return []
-        found = []
+        found: list[Batch] = []
         while len(found) < _BATCHES_AT_ONCE:
             batch = self._reading.batch(final=False)
             if batch.is_empty:

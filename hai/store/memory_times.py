@@ -48,6 +48,12 @@ class MemoryTimes:
         active = (self._tasks[one] for one in self._unfinished if self._tasks[one].state.is_active)
         return used_nodes(active)
 
+    async def owners(
+        self, ids: Collection[TaskId]
+    ) -> Mapping[TaskId, tuple[UserName, float | None]]:
+        found = (self._tasks[one] for one in ids if one in self._tasks)
+        return {task.id: (task.user, task.ended_at) for task in found}
+
     async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
         found: dict[UserName, dict[TaskId, int]] = {user: {} for user in users}
         counts: Counter[UserName] = Counter()

@@ -25,6 +25,12 @@ class PostgresWatch:
         documents = await self._documents.of(read, (row[6] for row in found))
         return [rows.task_of(row, documents) for row in found]
 
+    async def owners(
+        self, ids: Collection[TaskId]
+    ) -> Mapping[TaskId, tuple[UserName, float | None]]:
+        found = await self._database.read("owners", {"ids": list(ids)})
+        return {TaskId(one): (UserName(user), ended_at) for one, user, ended_at in found}
+
     async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
         found = await self._database.read("waiting_of", {"users": list(users)})
         return {UserName(user): Waiting(count, size) for user, count, size in found}

@@ -166,6 +166,11 @@ SELECT t.user_name, sum(t.members)::bigint, sum(d.bytes)::bigint
   JOIN documents d ON d.id = t.document
  GROUP BY t.user_name;
 
+-- name: owners
+-- Whose these tasks are, and when they ended.
+SELECT id, user_name, extract(epoch FROM ended_at)::float8
+  FROM tasks WHERE id = ANY(%(ids)s::bigint[]);
+
 -- name: task_named
 -- The user's newest task of that name.
 SELECT * FROM tasks_with_attempt
