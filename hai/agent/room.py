@@ -10,7 +10,7 @@ import os
 import time
 
 LOOK_SECONDS = 0.5  # between two looks while little is written
-LOOK_BYTES = 2 * 2**20  # written between two looks at the most
+LOOK_BYTES = 2**18  # written between two looks at the most
 MOST_SHARE = 20  # of a small disk no more than this part of it is left to the platform
 SPARE = 1.1  # of the reserve, before the log goes on: it is not to stop and go all the time
 
