@@ -75,9 +75,8 @@ def why(live: Live, task: int) -> str:
 def test_logs_stop_before_the_disk_is_full_and_programs_go_on(make_live: MakeLive) -> None:
     live = make_live()
     logs = live.data_dir / "logs"
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=60m,mode=0755", "tmpfs", logs]
-    ).returncode:
+    options = "size=260m,mode=0755"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", logs]).returncode:
         pytest.skip("a tmpfs cannot be mounted here (not root, or no CAP_SYS_ADMIN)")
     try:
         ballast = logs / "ballast"
