@@ -47,6 +47,7 @@ class Tail:
         self._kept: deque[Batch] = deque()
         self._kept_bytes = 0
         self._directory = directory
+        self._text = str(directory)
         self._ranks = ranks
         self._reading = Reading(directory, number, ranks, position)
         self._seen: object = None
@@ -86,12 +87,17 @@ class Tail:
         return found
 
     def _measure(self) -> object:
-        """Changes whenever there may be something new."""
+        """Changes whenever there may be something new. Files are opened for it: where the file
+        system is shared, that alone makes sure that a size is not an old one."""
         try:
-            with os.scandir(self._directory) as entries:
-                return {one.name: one.stat(follow_symlinks=False).st_size for one in entries}
+            names = os.listdir(self._directory)
         except FileNotFoundError:
             return {}
+        newest: dict[str, str] = {}
+        for name in names:
+            rank = name.partition(".")[0]
+            newest[rank] = max(name, newest.get(rank, ""))
+        return {name: _size(f"{self._text}/{name}") for name in newest.values()}
 
     def add(self, batch: Batch, most_bytes: int) -> None:
         """Keep it for the readers, and of those before no more than `most_bytes`."""
@@ -167,6 +173,17 @@ class Tails:
             if news is None or news:
                 tail.wake()
                 await asyncio.sleep(0)  # others are served between two crowds of readers
+
+
+def _size(path: str) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # rotated away, or nothing that is read
+        return -1
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
 
 
 def _looked(tail: Tail) -> Sequence[Batch] | None:

@@ -192,3 +192,58 @@ async def test_what_rotation_took_is_said(site: Site) -> None:
     items = await site.read(task)
     assert LogGap(1, 0, 1000) in items
     assert texts(items) == ["a", "b"]
+
+
+async def test_a_reader_too_slow_for_what_the_tail_keeps_reads_the_rest_itself(site: Site) -> None:
+    """One reader rests after each item while another takes all; both get every line once, in
+    order, from both ranks."""
+    task = await site.begin(await site.submit(nodes=2))
+    site.write(task, "begin")
+    quick: list[Item] = []
+    slow: list[Item] = []
+    asked = replace(LogQuery(), ranks=None, follow=True)
+    resting = asyncio.Event()
+
+    async def rest_often() -> None:
+        async for item in site.reader.stream(task, asked):
+            slow.append(item)
+            await resting.wait()
+
+    jobs = [
+        asyncio.create_task(site.collect(quick, task, ranks=None, follow=True)),
+        asyncio.create_task(rest_often()),
+    ]
+    await async_wait_until(lambda: slow, what="the slow one's first item")
+    for number in range(40):  # more batches than are kept
+        for rank in (0, 1):
+            site.write(task, f"{rank} {number}", rank=rank)
+        await async_wait_until(
+            lambda: f"1 {number}" in texts(quick),  # noqa: B023 - it is waited for here
+            what="the quick one",
+        )
+    resting.set()
+    await site.end(task, Outcome.SUCCEEDED)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*jobs)
+    for rank in (0, 1):
+        wanted = [f"{rank} {number}" for number in range(40)]
+        for items in (quick, slow):
+            assert [text for text in texts(items) if text.startswith(f"{rank} ")] == wanted
+    assert len(texts(slow)) == len(texts(quick)) == 81
+
+
+@pytest.mark.parametrize("cursor", ["1;0:999999999", "1;0:-7", "9;0:5"])
+async def test_a_made_up_cursor_costs_nobody_else_a_line(site: Site, cursor: str) -> None:
+    task = await site.begin(await site.submit())
+    site.write(task, "a")
+    first: list[Item] = []
+    other: list[Item] = []
+    jobs = [asyncio.create_task(site.collect(first, task, follow=True, cursor=cursor))]
+    await async_wait_until(lambda: first, what="the one who made it up")
+    jobs.append(asyncio.create_task(site.collect(other, task, follow=True)))
+    await async_wait_until(lambda: texts(other) == ["a"], what="what there was")
+    site.write(task, "b")
+    await async_wait_until(lambda: texts(other) == ["a", "b"], what="what came")
+    await site.end(task, Outcome.SUCCEEDED)
+    await asyncio.gather(*jobs)
+    assert texts(other) == ["a", "b"]
