@@ -90,7 +90,8 @@ class Tail:
         """Changes whenever there may be something new. Files are opened for it: where the file
         system is shared, that alone makes sure that a size is not an old one."""
         try:
-            names = os.listdir(self._directory)
+            with os.scandir(self._text) as entries:
+                names = [entry.name for entry in entries]
         except FileNotFoundError:
             return {}
         newest: dict[str, str] = {}
