@@ -150,8 +150,12 @@ class LogReader:
         self, watched: Watched, number: int, reader: asyncio.Event
     ) -> AsyncIterator[Item]:
         """State changes until attempt `number` begins or the task ends."""
+        heard_at = monotonic()
         while not self.closing.is_set():
             reader.clear()
+            if monotonic() - heard_at >= QUIET_SECONDS:  # the same state may be no news
+                heard_at = monotonic()
+                yield Quiet()
             task = watched.present()
             yield StateNow(task)
             if task.attempts >= number or task.state.is_final:

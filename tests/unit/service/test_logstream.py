@@ -14,8 +14,9 @@ from hai.core.plan import Start
 from hai.core.task import Change, Task
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound
+from hai.service import logstream, taskwatch
 from hai.service.clock import SystemClock
-from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, StateNow
+from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
 from hai.service.logstream import LogReader
 from hai.service.signals import announce
 from hai.store.memory import MemoryStore
@@ -247,3 +248,22 @@ async def test_a_made_up_cursor_costs_nobody_else_a_line(site: Site, cursor: str
     await site.end(task, Outcome.SUCCEEDED)
     await asyncio.gather(*jobs)
     assert texts(other) == ["a", "b"]
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_quiet_stream_says_so_now_and_then(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, runs: bool
+) -> None:
+    """Whether the task waits or runs without a word: its reader can tell that from a dead one."""
+    monkeypatch.setattr(logstream, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(taskwatch, "PULSE_SECONDS", 0.05)
+    task = await site.submit()
+    if runs:
+        task = await site.begin(task)
+    items: list[Item] = []
+    job = asyncio.create_task(site.collect(items, task, follow=True))
+    await async_wait_until(
+        lambda: sum(isinstance(item, Quiet) for item in items) >= 2, what="a sign of life"
+    )
+    site.closing.set()
+    await job
