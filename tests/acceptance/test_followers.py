@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from tests.acceptance.conftest import MakeLive
+from tests.acceptance.person import Person
 from tests.live import Live
 from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
@@ -163,6 +164,10 @@ async def test_streams_are_bounded_per_user_and_say_what_to_do(make_live: MakeLi
             assert (reply.status_code, reply.json()["code"]) == (429, "too_many")
             assert "streams_per_user" in reply.json()["hint"]
         assert (await client.get(f"{url}/whoami")).status_code == 200
+        refused = await asyncio.to_thread(Person(live), "logs", "-f", str(task))
+        assert refused.code == 5
+        assert "root has 5 streams open at this server" in refused.err
+        assert "ask an admin to raise [server] streams_per_user" in refused.err
         with live.client("alice") as alice:
             assert alice.get("/events").status_code == 200
         jobs.pop().cancel()
