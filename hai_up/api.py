@@ -48,6 +48,11 @@ class Api:
         """Everybody's tasks in these states."""
         return int(self._tasks(states, page_size=1)["total"])
 
+    def running(self, most: int) -> list[str]:
+        """Tasks of everybody that hold nodes, for people; `most` of them."""
+        rows = self._tasks(ACTIVE, page_size=most)["tasks"]
+        return [f"{row['id']} {row['name']} of {row['user']}" for row in rows]
+
     def _tasks(self, states: tuple[str, ...], page_size: int) -> dict[str, Any]:
         query = {"user": "all", "state": list(states), "page_size": page_size}
         return self._ask("GET", "tasks", params=query)

@@ -8,11 +8,11 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hai.errors import HaiError, PlatformError
+from hai.errors import HaiError, InvalidInput, PlatformError
 from hai_up.api import Api
 from hai_up.config import Options, masked
 from hai_up.layout import MAX_DATA_DIR_BYTES, Layout
@@ -29,20 +29,36 @@ GOOD_MEMORY_BYTES = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`status` is "ok", "warn" or "fail"; `fix` says what to do about the latter two."""
+    """`status` is "ok", "warn" or "fail"; `text` says why, `fix` what to do about the latter two.
+    `group`: "machine", or of a cluster "cluster", "nodes", "storage" or "network"."""
 
     name: str
     status: str
     text: str
     fix: str = ""
+    group: str = "machine"
+
+    @property
+    def id(self) -> str:
+        """Such as "storage.share"."""
+        return f"{self.group}.{self.name.replace(' ', '-')}"
 
 
 CheckFunction = Callable[[Options], Check]
 
 
-def all_checks(options: Options) -> Iterator[Check]:
-    """Every check, one by one, as doctor shows them."""
-    for check in (
+IDS = tuple(
+    f"machine.{name}"
+    for name in (
+        *("python", "clock", "folder", "disk", "memory"),
+        *("logs", "database", "pid-file", "port"),
+    )
+)
+
+
+def all_checks(options: Options, wanted: Collection[str] = IDS) -> Iterator[Check]:
+    """Every check of `wanted` (ids), one by one, as doctor shows them."""
+    functions: tuple[CheckFunction, ...] = (
         check_python,
         check_clock,
         check_folder,
@@ -52,8 +68,22 @@ def all_checks(options: Options) -> Iterator[Check]:
         check_database,
         check_pid_file,
         check_port,
-    ):
-        yield check(options)
+    )
+    for name, check in zip(IDS, functions, strict=True):
+        if name in wanted:
+            yield check(options)
+
+
+def chosen(only: Collection[str], known: Collection[str]) -> list[str]:
+    """Ids of `known` that `only` names, whole, by group or by the name alone; none: all of them.
+    InvalidInput for one that there is not."""
+    found = []
+    for word in only:
+        hits = [one for one in known if word in (one, *one.split("."))]
+        if not hits:
+            raise InvalidInput(f"there is no check {word!r}", hint=f"one of {', '.join(known)}")
+        found += hits
+    return [one for one in known if one in found] if only else list(known)
 
 
 def preflight(options: Options, *, with_port: bool) -> list[Check]:

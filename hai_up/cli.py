@@ -141,19 +141,8 @@ def run(  # noqa: PLR0913 - one argument per option
         cluster.run(values, is_sure=yes, say=say)
         return
     url = _database_url(database_url, database_url_file)
-    flags = Given(
-        data_dir,
-        host,
-        port,
-        nodes,
-        gpus_per_node,
-        hollow_nodes,
-        user,
-        None,
-        url,
-        studio,
-        studio_port,
-    )
+    shares = (nodes, gpus_per_node, hollow_nodes)
+    flags = Given(data_dir, host, port, *shares, user, None, url, studio, studio_port)
     from hai_up.providers import local
 
     local.run(_with_config(flags, config, values), say)
@@ -192,19 +181,8 @@ def dryrun(  # noqa: PLR0913 - one argument per option
         look.show_plan(values, out, say)
         return
     url = _database_url(database_url, database_url_file)
-    flags = Given(
-        data_dir,
-        host,
-        port,
-        nodes,
-        gpus_per_node,
-        hollow_nodes,
-        user,
-        None,
-        url,
-        studio,
-        studio_port,
-    )
+    shares = (nodes, gpus_per_node, hollow_nodes)
+    flags = Given(data_dir, host, port, *shares, user, None, url, studio, studio_port)
     from hai_up import preview
 
     preview.show(_with_config(flags, config, values), out, say)
@@ -214,7 +192,12 @@ app.command("plan", help="The same as dryrun.")(dryrun)
 
 
 @app.command()
-def config(provider: ProviderOption = None) -> None:
+def config(
+    provider: ProviderOption = None,
+    interactive: Annotated[
+        bool, typer.Option("-i", "--interactive", help="Ask for each value, step by step.")
+    ] = False,
+) -> None:
     """Print a configuration file to start from.
 
     For the cluster that kubectl would find, else for this machine. For example:
@@ -225,9 +208,14 @@ def config(provider: ProviderOption = None) -> None:
     if provider_of(provider or preview.provider_here(), {}) == K8S:
         from hai_up.providers.kubernetes import look
 
-        data(look.config_template(say))
+        template, check = look.config_template(say), look.check_config
     else:
-        data(preview.config_template())
+        template, check = preview.config_template(), preview.check_config
+    if interactive:
+        from hai_up.interview import interview
+
+        template = interview(template, check, say)
+    data(template)
 
 
 @app.command()
@@ -295,10 +283,15 @@ def doctor(
     host: HostOption = None,
     port: PortOption = None,
     output: OutputOption = "table",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A check or a group of them; may be given again. [all]"),
+    ] = None,
 ) -> None:
     """Look at everything that run needs and say how to mend it.
 
-    Exit code 1 if it cannot work.
+    On a cluster a pod on each node looks at the shared file system, images and clocks for up to a
+    minute and goes again. Exit code 1 if it cannot work.
     """
     from hai_up import preview
 
@@ -307,10 +300,10 @@ def doctor(
         require_file(config)
         from hai_up.providers.kubernetes.doctor import cluster_checks
 
-        _exit(0 if preview.show_checks(cluster_checks(values), output) else 1)
+        _exit(0 if preview.show_checks(cluster_checks(values, only or ()), output) else 1)
     flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
     given = _with_config(flags, config, values)
-    _exit(0 if preview.doctor(given, output) else 1)
+    _exit(0 if preview.doctor(given, output, only or ()) else 1)
 
 
 app.command("check", help="The same as doctor.")(doctor)
@@ -322,16 +315,19 @@ def logs(
     data_dir: DataDirOption = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
     tail: Annotated[int, typer.Option("-n", "--tail", min=0, help="Last lines.")] = 50,
-    path: Annotated[bool, typer.Option("--path", help="Print only the file's path.")] = False,
+    path: Annotated[bool, typer.Option("--path", help="Say only where it is.")] = False,
 ) -> None:
-    """Show the server's log."""
+    """Show the server's log; on a cluster that of each of its processes."""
     from hai_up import preview
     from hai_up.providers import local
 
     if last_provider(provider, data_dir) == K8S:
-        from hai_up.providers.kubernetes import look
+        from hai_up.providers.kubernetes import logs as cluster
 
-        look.show_log(require_last(), tail)
+        if path:
+            cluster.show_paths(require_last())
+        else:
+            cluster.show_log(require_last(), tail=tail, follow=follow)
         return
     layout = local.layout_of(Given(data_dir=data_dir))
     if path:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from hai.errors import InvalidInput
 from hai_up.state import State
+from hai_up.userinfo import SeedUser, users_of
 
 DEFAULT_PORT = 7420
 STUDIO_PORT = 8080
@@ -33,10 +34,11 @@ CLUSTER_VARIABLES = frozenset({
     "POSTGRES_USER", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "BFF_ADMIN_UID", "BFF_ADMIN_TOKEN",
     "DB_PATH", "EXTRA_MOUNTS", "EXTRA_ENVIRONMENTS", "KUBE_CONTEXT", "HAI_PLATFORM_PATH",
     "DB_STORAGE_CLASS", "INGRESS_TLS_SECRET", "SERVICE_TYPE", "EXPOSE_DATABASES",
+    "API_REPLICAS", "IMAGE_PULL_SECRETS",
 })  # fmt: skip
 LOCAL_VARIABLES = frozenset({
     "SHARED_FS_ROOT", "NODE_GPUS", "TRAINING_GROUP", "ROOT_USER", "HAI_HOST", "HAI_PORT",
-    "NODES", "HOLLOW_NODES", "HAI_STUDIO_PORT", "HAI_PROVIDER",
+    "NODES", "HOLLOW_NODES", "HAI_STUDIO_PORT", "HAI_PROVIDER", "USER_INFO",
 })  # fmt: skip
 
 
@@ -55,11 +57,13 @@ class Given:
     database_url: str | None = field(default=None, repr=False)
     studio: bool | None = None
     studio_port: int | None = None
+    users: tuple[SeedUser, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything that `run` needs to know, checked. `port` 0: any free one."""
+    """Everything that `run` needs to know, checked. `port` 0: any free one; `users`: those of
+    USER_INFO, beside `user` or with it."""
 
     data_dir: Path
     host: str
@@ -72,6 +76,7 @@ class Options:
     database_url: str = field(default="", repr=False)
     studio: bool = True
     studio_port: int = STUDIO_PORT
+    users: tuple[SeedUser, ...] = ()
 
 
 def parse_config(text: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -146,12 +151,7 @@ def warnings_of(values: Mapping[str, str]) -> list[str]:
     """One line for each variable that has no effect on one machine."""
     lines = []
     for name in values:
-        if name == "USER_INFO":
-            lines.append(
-                "USER_INFO has no effect on one machine: ROOT_USER names the first user, "
-                "and the server makes the tokens"
-            )
-        elif name in CLUSTER_VARIABLES:
+        if name in CLUSTER_VARIABLES:
             lines.append(f"{name} has no effect on one machine")
         elif name not in LOCAL_VARIABLES:
             lines.append(f"{name} is not a variable of hai-up: ignored")
@@ -161,6 +161,7 @@ def warnings_of(values: Mapping[str, str]) -> list[str]:
 def given_in_file(values: Mapping[str, str]) -> Given:
     """The options that a config.sh sets."""
     shared = values.get("SHARED_FS_ROOT", "")
+    users = users_of(values.get("USER_INFO", ""))
     return Given(
         data_dir=Path(shared) / "hai-platform" if shared else None,
         host=values.get("HAI_HOST") or None,
@@ -168,9 +169,10 @@ def given_in_file(values: Mapping[str, str]) -> Given:
         nodes=_number(values, "NODES"),
         gpus_per_node=_number(values, "NODE_GPUS"),
         hollow_nodes=_number(values, "HOLLOW_NODES"),
-        user=values.get("ROOT_USER") or None,
+        user=values.get("ROOT_USER") or (users[0].name if users else None),
         group=values.get("TRAINING_GROUP") or None,
         studio_port=_number(values, "HAI_STUDIO_PORT"),
+        users=users or None,
     )
 
 
@@ -212,6 +214,7 @@ def defaults(data_dir: Path, os_user: str) -> Given:
         database_url="",
         studio=True,
         studio_port=STUDIO_PORT,
+        users=(),
     )
 
 

@@ -123,6 +123,8 @@ def _steps(options: Options, layout: Layout, url: str) -> tuple[str, ...]:
         else f"start PostgreSQL in {layout.postgres}"
     )
     hollow = f" and {options.hollow_nodes} hollow nodes" if options.hollow_nodes else ""
+    names = ", ".join(user.name for user in options.users)
+    users = (f"import the users of USER_INFO: {names}",) if names else ()
     studio = (
         (f"start Studio, the dashboard in the browser, on port {options.studio_port or 'any'}",)
         if options.studio
@@ -135,6 +137,7 @@ def _steps(options: Options, layout: Layout, url: str) -> tuple[str, ...]:
         f"write {layout.config}",
         f"bring the database up to date: user {options.user} (admin), "
         f"{options.nodes} nodes of {options.gpus_per_node} GPUs in group {options.group}{hollow}",
+        *users,
         f"start hai-server at {url}, log in {layout.log}",
         "write ~/.hai/conf.yaml, so that hai-cli works at once",
         *studio,

@@ -4,14 +4,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
 from hai.errors import InvalidInput, NotFound
-from hai_up.checks import FAIL, Check, all_checks
-from hai_up.config import Given, defaults, os_user, resolve
+from hai_up.checks import FAIL, IDS, Check, all_checks, chosen
+from hai_up.config import Given, defaults, given_in_file, os_user, parse_config, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
 from hai_up.profile import home_folder
@@ -66,24 +67,47 @@ def config_template() -> str:
     return render("config.sh.j2", **asdict(options))
 
 
-def doctor(given: Given, output: str) -> bool:
-    """Print every check; True if none failed."""
+_VARIABLES = {
+    "--port": "HAI_PORT",
+    "--studio-port": "HAI_STUDIO_PORT",
+    "--nodes": "NODES",
+    "--gpus-per-node": "NODE_GPUS",
+    "--hollow-nodes": "HOLLOW_NODES",
+    "--user": "ROOT_USER",
+    "the group": "TRAINING_GROUP",
+}
+
+
+def check_config(text: str) -> None:
+    """InvalidInput for a config.sh of one machine that will not do."""
+    given = given_in_file(parse_config(text, os.environ))
+    try:
+        resolve(given, defaults(Path("/"), os_user()))
+    except InvalidInput as error:
+        message = error.message
+        for option, variable in _VARIABLES.items():
+            message = message.replace(option, variable)
+        raise InvalidInput(message, hint=error.hint) from None
+
+
+def doctor(given: Given, output: str, only: Collection[str] = ()) -> bool:
+    """Print every check, or those of `only`; True if none failed."""
     layout = layout_of(given)
     options = options_of(given, layout, readable_state(layout))
-    return show_checks(list(all_checks(options)), output)
+    return show_checks(list(all_checks(options, chosen(only, IDS))), output)
 
 
 def show_checks(checks: list[Check], output: str) -> bool:
-    rows = [asdict(check) for check in checks]
+    rows = [{"id": check.id, **asdict(check)} for check in checks]
     if output == "json":
         data(json.dumps({"schema_version": 1, "checks": rows}, indent=2))
     elif output == "yaml":
         data(yaml.safe_dump({"schema_version": 1, "checks": rows}, sort_keys=False))
     elif output == "table":
         for check in checks:
-            data(f"{check.status:<6}{check.name:<10}{check.text}")
+            data(f"{check.status:<6}{check.id:<18}{check.text}")
             if check.fix and check.status != "ok":
-                data(f"{'':<16}-> {check.fix}")
+                data(f"{'':<24}-> {check.fix}")
     else:
         raise InvalidInput(f"unknown output {output!r}", hint="-o table, json or yaml")
     return all(check.status != FAIL for check in checks)

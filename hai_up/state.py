@@ -33,6 +33,7 @@ class State:
     studio: bool = True
     studio_port: int = 8080
     replaced_profile: str = ""  # backup of the profile that was there before
+    seed: str = ""  # fingerprint of the users of USER_INFO that were imported
     layout: int = LAYOUT_VERSION
 
 

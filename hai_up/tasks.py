@@ -14,6 +14,7 @@ from hai_up.api import Api
 from hai_up.process import wait_until
 
 STOP_SECONDS = 30.0
+NAMED = 20  # tasks, at most
 Say = Callable[[str], None]
 
 
@@ -21,9 +22,11 @@ def vacate_tasks(api: Api, seconds: float, say: Say) -> None:
     """Tasks save and go back to their line, as far as the server still answers. Whoever interrupts
     this gets a platform that goes on."""
     try:
+        running = api.running(NAMED)
         active = api.vacate()
         if active:
             say(f"suspending {_tasks(active)}, to go on at the next hai-up run")
+            _name(running, active, say)
         if active and not wait_until(lambda: api.vacate() == 0, seconds, step_seconds=0.2):
             say(f"some tasks have not saved within {seconds:.0f} s")
     except HaiError as error:
@@ -31,6 +34,13 @@ def vacate_tasks(api: Api, seconds: float, say: Say) -> None:
     except KeyboardInterrupt:
         _go_on(api, say)
         raise
+
+
+def _name(running: list[str], count: int, say: Say) -> None:
+    for task in running:
+        say(f"  {task}")
+    if count > len(running):
+        say(f"  and {count - len(running):,} more")
 
 
 def _go_on(api: Api, say: Say) -> None:
@@ -45,9 +55,11 @@ def stop_tasks(api: Api, say: Say) -> None:
     """All tasks are stopped, with a line for each second of progress; gives up when there has been
     none for STOP_SECONDS."""
     try:
+        running = api.running(NAMED)
         left = sum(api.stop_all())
         if left:
             say(f"stopping {_tasks(left)}")
+            _name(running, left, say)
         while left:
             stopped = partial(_fewer, api, left)
             if not wait_until(stopped, STOP_SECONDS, step_seconds=0.2):

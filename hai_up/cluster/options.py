@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from hai.errors import InvalidInput
+from hai_up.userinfo import FIRST_UID, USER_NAME, SeedUser, users_of
 
 NAMESPACE = "hai-platform"
-FIRST_USER, FIRST_UID = "haiadmin", 10020
-LEAST_TOKEN = 16  # characters
+FIRST_USER = "haiadmin"
 LEAST_PASSWORD = 8
 SERVICE_TYPES = ("LoadBalancer", "NodePort", "ClusterIP")
 
@@ -17,21 +17,11 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NODE = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _PREFIX = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,40}[A-Za-z0-9])?")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _SQL_USER = re.compile(r"[a-z_][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.:/@]{0,254}")
 _PASSWORD = re.compile(r"[!#-&(-\[\]-~]+")  # printable, without blanks, quotes and backslashes
 _MOUNT_KINDS = {"file": "File", "directory": "Directory"}
-
-
-@dataclass(frozen=True, slots=True)
-class SeedUser:
-    """One of USER_INFO. `token` "": hai-up makes one."""
-
-    name: str
-    uid: int
-    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +59,8 @@ class ClusterOptions:
     ingress_tls: str
     service_type: str
     exposes_databases: bool
+    api_replicas: int
+    pull_secrets: tuple[str, ...]
     root_user: str
     users: tuple[SeedUser, ...]
     postgres_user: str
@@ -82,6 +74,12 @@ class ClusterOptions:
         """Which group each node is put into."""
         jupyter = dict.fromkeys(self.jupyter_nodes, self.jupyter_group)
         return {**jupyter, **dict.fromkeys(self.training_nodes, self.training_group)}
+
+    @property
+    def is_db_on_own_disk(self) -> bool:
+        """Is the database in a folder of a node, not on the shared file system nor in a claim?"""
+        is_shared = f"{self.db_path}/".startswith(f"{self.shared_fs_root}/")
+        return not self.storage_class and not is_shared
 
 
 def cluster_options(values: Mapping[str, str]) -> ClusterOptions:
@@ -115,6 +113,8 @@ def cluster_options(values: Mapping[str, str]) -> ClusterOptions:
         ingress_tls=_matched(values, "INGRESS_TLS_SECRET", "", _NODE),
         service_type=_one_of(values, "SERVICE_TYPE", SERVICE_TYPES),
         exposes_databases=_number(values, "EXPOSE_DATABASES", 0, 0, 1) == 1,
+        api_replicas=_number(values, "API_REPLICAS", 2, 0, 32),
+        pull_secrets=_names(values, "IMAGE_PULL_SECRETS"),
         root_user=values.get("ROOT_USER") or users[0].name,
         users=users,
         postgres_user=_matched(values, "POSTGRES_USER", "hai", _SQL_USER),
@@ -198,49 +198,25 @@ def _number(values: Mapping[str, str], name: str, default: int, low: int, high: 
 
 
 def _nodes(values: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return _names(values, name, "kubectl get nodes")
+
+
+def _names(
+    values: Mapping[str, str], name: str, hint: str = "names with blanks between"
+) -> tuple[str, ...]:
     """Names with blanks or commas between them."""
     found = tuple(dict.fromkeys(re.split(r"[\s,]+", values.get(name, "").strip("() \t"))))
     nodes = tuple(node.strip("\"'") for node in found if node)
     for node in nodes:
         if not _NODE.fullmatch(node):
-            raise InvalidInput(f"{name}: {node!r} is no name of a node", hint="kubectl get nodes")
+            raise InvalidInput(f"{name}: {node!r} is no name of an object", hint=hint)
     return nodes
 
 
 def _users(values: Mapping[str, str]) -> tuple[SeedUser, ...]:
-    """USER_INFO: user:uid[:token], with commas between."""
-    text = values.get("USER_INFO", "")
-    if not text.strip():
-        name = _matched(values, "ROOT_USER", FIRST_USER, _USER)
-        return (SeedUser(name, FIRST_UID),)
-    users = tuple(_user(part.strip(), at) for at, part in enumerate(text.split(","), 1))
-    for what in ("name", "uid"):
-        seen = [getattr(user, what) for user in users]
-        if len(set(seen)) != len(seen):
-            raise InvalidInput(f"USER_INFO: two users have the same {what}")
-    return users
-
-
-def _user(text: str, at: int) -> SeedUser:
-    """The entry's number is told, never its token."""
-    name, _, rest = text.partition(":")
-    uid, _, token = rest.partition(":")
-    where, form = f"USER_INFO, entry {at}", "user:uid:token, or user:uid and hai-up makes a token"
-    if not _USER.fullmatch(name):
-        raise InvalidInput(f"{where}: there is no good user name", hint=form)
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", uid):
-        raise InvalidInput(f"{where} ({name}): the uid is no number above 0", hint=form)
-    if token and set(token) <= {"x", "X", "*"}:
-        raise InvalidInput(
-            f"{where} ({name}): the token is only a placeholder",
-            hint=f"USER_INFO={name}:{uid} and hai-up makes one",
-        )
-    if token and (len(token) < LEAST_TOKEN or not all("!" <= char <= "~" for char in token)):
-        raise InvalidInput(
-            f"{where} ({name}): the token is too short to be safe or not printable",
-            hint=f"{LEAST_TOKEN} characters or more, or {name}:{uid} and hai-up makes one",
-        )
-    return SeedUser(name, int(uid), token)
+    users = users_of(values.get("USER_INFO", ""))
+    name = _matched(values, "ROOT_USER", FIRST_USER, USER_NAME)
+    return users or (SeedUser(name, FIRST_UID),)
 
 
 def _password(values: Mapping[str, str], name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hai_up.cluster.options import ClusterOptions
+from hai_up.cluster.roles import roles_of
 from hai_up.cluster.secrets import PlatformSecrets, encoded
 from hai_up.plan import ALL_LEVELS, OPEN_LEVELS
 from hai_up.render import read_template, render
@@ -114,7 +115,7 @@ def _values(
         "scripts": json.dumps(scripts),
         "secrets": json.dumps(secrets.data()),
     }
-    roles = _roles()
+    roles = roles_of(options)
     return {
         "labels": LABELS,
         "namespaces": [name for name in ours if name not in facts.foreign_namespaces],
@@ -127,6 +128,7 @@ def _values(
         "scripts": scripts,
         "fingerprints": {name: secrets.fingerprint(text) for name, text in texts.items()},
         "manager_nodes": list(options.manager_nodes),
+        "pull_secrets": list(options.pull_secrets),
         "storage_class": options.storage_class,
         "db_path": options.db_path,
         "platform_path": options.platform_path,
@@ -152,21 +154,6 @@ def _size(cpu: str, memory: str, most_cpu: str, most_memory: str) -> Json:
     }
 
 
-def _roles() -> list[Json]:
-    """The processes of hai-server: one that does all."""
-    command = ["/usr/bin/tini", "--", "hai-server", "run", "--config", "/hai/config/override.toml"]
-    return [
-        {
-            "name": "hai-server",
-            "replicas": 1,
-            "port": "api",
-            "front": "users",
-            "command": command,
-            "strategy": {"type": "Recreate"},
-        }
-    ]
-
-
 def _override(options: ClusterOptions) -> str:
     """Without a secret: those come as variables of the pods."""
     variables = dict(options.environments)
@@ -179,6 +166,8 @@ def _override(options: ClusterOptions) -> str:
         "rdma_resource": "rdma/hca" if options.has_rdma else "",
         "variables": variables,
     }
+    if options.pull_secrets:
+        kubernetes["pull_secrets"] = list(options.pull_secrets)
     sections = {
         "server": {
             "host": "0.0.0.0",  # noqa: S104 - of the pod

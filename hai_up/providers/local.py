@@ -44,6 +44,7 @@ from hai_up.process import (
 )
 from hai_up.profile import home_folder, profile_path, write_profile
 from hai_up.render import render
+from hai_up.seed import seed_users
 from hai_up.state import State, load_state, newer_folder, preparation, save_state
 from hai_up.status import other_build
 from hai_up.studio import ensure_studio, stop_studio
@@ -83,8 +84,14 @@ def options_of(given: Given, layout: Layout, state: State | None) -> Options:
         given = replace(given, studio_port=0)  # who wants any port for one wants it for both
     options = resolve(replace(given, data_dir=layout.root), *last, defaults(layout.root, os_user()))
     if os.getuid() == 0:
-        uid_of(options.user)
+        _uid_of_first(options)
     return options
+
+
+def _uid_of_first(options: Options) -> int:
+    """As USER_INFO says, else that of the account."""
+    given = {user.name: user.uid for user in options.users}
+    return given.get(options.user) or uid_of(options.user)
 
 
 def facts_of(state: State | None, options: Options) -> Facts:
@@ -93,7 +100,7 @@ def facts_of(state: State | None, options: Options) -> Facts:
     return Facts(
         cpus=os.cpu_count() or 1,
         memory_bytes=memory_bytes("MemTotal"),
-        user_uid=uid_of(options.user) if os.getuid() == 0 else None,
+        user_uid=_uid_of_first(options) if os.getuid() == 0 else None,
         has_token=bool(state and state.token),
         has_quotas=prepared == wanted,
     )
@@ -173,6 +180,7 @@ def _keep(layout: Layout, state: State, given: Given, say: Say) -> None:
     if state.version != __version__:
         say(f"the server is {state.version}, {other_build(__version__)}")
     state = _with_nodes(layout, state, options, say)
+    state = seed_users(layout, options, state, say)
     if options.studio_port not in (0, state.studio_port) and stop_studio(layout):
         say(f"Studio leaves port {state.studio_port}")
     _let_go_on(state, say)
@@ -259,6 +267,7 @@ class _Start:
             plan = plan_of(options, layout, state, self._start_database(database, undo))
             write_private(layout.config, render("override.toml.j2", sections=plan.settings))
             state = self._bootstrap(plan, state)
+            state = seed_users(layout, options, state, self._say)
             process = self._start_server(undo)
             undo.pop_all()
         state = self._working_token(plan, state)
@@ -286,11 +295,12 @@ class _Start:
             token=old.token if old and old.user == options.user else "",
             prepared=old.prepared if old else {},
             replaced_profile=old.replaced_profile if old else "",
+            seed=old.seed if old else "",
             studio=options.studio,
             studio_port=options.studio_port,
         )
         if old and old.database_url != options.database_url:
-            state = replace(state, token="", prepared={})
+            state = replace(state, token="", prepared={}, seed="")
         if old is None:  # later, options are remembered only once they are in force
             save_state(self._layout, state)
         return state

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.releasing.bases import PLATFORM_PACKAGES, base_archive
-from scripts.releasing.content import lay_platform, lay_runtime, platform_config
-from scripts.releasing.image import base_of, paths_of, pythons_of, write_image
+from scripts.releasing.content import lay_account, lay_platform, lay_runtime, platform_config
+from scripts.releasing.image import base_of, paths_of, pythons_of, text_of, write_image
 from scripts.releasing.layer import pack
 from scripts.releasing.source import Source, export, is_dirty
 from scripts.releasing.wheels import build_wheels
@@ -81,6 +81,7 @@ def _platform_image(source: Source, wheel: Path, scratch: Path, out: Path) -> Bu
     if not pythons:
         raise SystemExit("error: the base has no Python >= 3.11\nhint: see scripts/release --help")
     lay_platform(root, wheel, source, pythons[0])
+    lay_account(root, text_of(base, "etc/passwd"), text_of(base, "etc/group"))
     layer = pack(root, scratch / "layer.tar", source.epoch)
     name = f"{_repository()}:{source.revision}"
     path = out / f"hai-platform-{source.revision}.tar"

@@ -35,6 +35,20 @@ def lay_platform(root: Path, wheel: Path, source: Source, python: str) -> None:
         (root / _PREFIX / folder).mkdir()
 
 
+def lay_account(root: Path, passwd: str, group: str) -> None:
+    """A name for USER beside the base's own: initdb, ssh and getpass want one. The texts are those
+    of the base's files."""
+    etc = root / "etc"
+    etc.mkdir()
+    home = f"/{_PREFIX}/data"
+    for name, known, line in (
+        ("passwd", passwd, f"hai:x:{USER}:{USER}:HAI:{home}:/bin/sh"),
+        ("group", group, f"hai:x:{USER}:"),
+    ):
+        kept = [one for one in known.splitlines() if one.split(":")[2:3] != [str(USER)]]
+        (etc / name).write_text("\n".join([*kept, line]) + "\n")
+
+
 def lay_runtime(root: Path, python: str) -> None:
     """What a training image needs beyond its packages: `python` and `pip3` by the usual names."""
     bin_dir = root / "usr" / "local" / "bin"

@@ -75,6 +75,20 @@ def paths_of(base: Base) -> frozenset[str]:
     return frozenset(found)
 
 
+def text_of(base: Base, path: str) -> str:
+    """Of a file such as "etc/passwd", as the topmost layer has it; "" where there is none."""
+    for layer in reversed(base.layers):
+        with tarfile.open(layer.path) as tar:
+            for name in (path, f"./{path}"):
+                try:
+                    file = tar.extractfile(name)
+                except KeyError:
+                    continue
+                if file is not None:
+                    return file.read().decode()
+    return ""
+
+
 def pythons_of(paths: frozenset[str]) -> list[str]:
     """The interpreters python3.N, the one that its users would get first."""
     folders: Sequence[str] = ("/usr/local/bin/", "/usr/bin/")

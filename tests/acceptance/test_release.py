@@ -121,6 +121,19 @@ def test_it_runs_as_nobody_special(built: Release) -> None:
     assert not any("TOKEN" in line or "PASSWORD" in line for line in config["Env"])
 
 
+def test_the_image_has_an_account_for_it(root: Path) -> None:
+    """Beside those of its base: initdb and others want a name."""
+    for name, line in (
+        ("passwd", "hai:x:10001:10001:HAI:/opt/hai/data:/bin/sh"),
+        ("group", "hai:x:10001:"),
+    ):
+        lines = (root / "etc" / name).read_text().splitlines()
+        assert line in lines
+        assert any(one.startswith("root:x:0:") for one in lines)
+    command = ["chroot", f"--userspec={USER}", str(root), "/usr/bin/id", "-un"]
+    assert subprocess.check_output(command, text=True) == "hai\n"
+
+
 @pytest.mark.parametrize("command", ROLES)
 def test_the_image_plays_every_role(root: Path, command: str) -> None:
     servers = next(root.glob("usr/lib/postgresql/*/bin")).relative_to(root)

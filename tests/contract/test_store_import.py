@@ -56,6 +56,24 @@ async def test_old_tokens_go_on_working_and_are_told_nowhere(store: Store) -> No
     assert SECRET not in repr(await store.events(0))
 
 
+async def test_a_token_that_was_revoked_does_not_come_back(store: Store) -> None:
+    """Also when other rows of the same file have changed."""
+    await imported(store, SEED)
+    now = VirtualClock().now()
+    digest = token_hash(SECRET)
+    admin = await store.user(UserName("haiadmin"))
+    assert admin is not None
+    users = UserService(store, VirtualClock(), needs_uid=True)
+    await users.revoke(admin, digest[:16])
+    assert await store.user_of_token(digest, now) is None
+    done = await imported(
+        store, f"{SEED}\n{_INTO} \"user\" (user_name, user_id) VALUES ('eve', 1501);"
+    )
+    assert "add user eve" in done.changes
+    assert any("haiadmin is left out: it was revoked" in note for note in done.notes)
+    assert await store.user_of_token(digest, now) is None
+
+
 async def test_twice_is_once(store: Store) -> None:
     first = await imported(store, SEED)
     events = await store.last_event_id()

@@ -3,26 +3,23 @@
 import base64
 import getpass
 import json
-import os
 import re
 import subprocess
-import sys
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hai.kubernetes.client import KubernetesClient
+from tests.kubernetes.deployed import TOKEN, Admin, Deployed, edit
 from tests.kubernetes.images import bring, build
+from tests.kubernetes.role_faults import faults_of_roles
 from tests.kubernetes.testbed import Cluster
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
 
-TOKEN = "planted-token-of-the-first-user"  # noqa: S105
 WITHIN_SECONDS = 240.0
-# Kinds whose objects come and go by themselves.
-_RESTLESS = ("events", "leases", "endpointslices", "componentstatuses", "endpoints", "pods")
 CONFIG = "hai-up config > config.sh"
 RUN = "hai-up run -c config.sh"
 ADDRESS = (
@@ -32,68 +29,6 @@ ADDRESS = (
 INIT = "hai-cli init ${TOKEN} --url http://${HAI_SERVER_ADDR}"
 SUBMIT = "hai-cli python ${SHARED_FS_ROOT}/hai-platform/workspace/$(whoami)/test.py -- -n 1"
 DOWN = "hai-up down"
-
-
-@dataclass(frozen=True)
-class Admin:
-    """Somebody with a shell, a home of their own and the cluster's kubeconfig."""
-
-    cluster: Cluster
-    home: Path
-    shared: Path
-
-    def shell(self, *lines: str, stdin: str = "") -> str:
-        """What the lines print, both ways; the first that fails is an AssertionError."""
-        programs = Path(sys.executable).parent
-        environment = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "HOME": str(self.home),
-            "KUBECONFIG": str(self.cluster.kubeconfig),
-            "SHARED_FS_ROOT": str(self.shared),
-            "TOKEN": TOKEN,
-        }
-        done = subprocess.run(
-            ["bash", "-euc", "\n".join(lines)],
-            cwd=self.home,
-            env=environment,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def listing(self) -> set[str]:
-        """All that the cluster holds, and the labels of its nodes."""
-        kinds = self.cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split()
-        found = set()
-        for kind in kinds:
-            if kind.split(".")[0] not in _RESTLESS:
-                text = self.cluster.kubectl("get", kind, "-A", "-o", "name", "--ignore-not-found")
-                found |= {f"{kind} {name}" for name in text.split()}
-        return found | self._labels()
-
-    def _labels(self) -> set[str]:
-        nodes = json.loads(self.cluster.kubectl("get", "nodes", "-o", "json"))["items"]
-        return {
-            f"{node['metadata']['name']} {name}={value}"
-            for node in nodes
-            for name, value in node["metadata"]["labels"].items()
-        }
-
-    def versions(self) -> dict[str, str]:
-        """Of everything that hai-up looks after."""
-        kinds = "configmaps,secrets,services,statefulsets,deployments,networkpolicies"
-        kinds += ",serviceaccounts,roles,rolebindings"
-        ours = ("-l", "app.kubernetes.io/managed-by=hai-up")
-        text = self.cluster.kubectl("-n", "hai-platform", "get", kinds, *ours, "-o", "json")
-        return {
-            f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
-            for item in json.loads(text)["items"]
-        }
 
 
 @pytest.fixture
@@ -113,15 +48,6 @@ async def give_address(cluster: Cluster) -> None:
         await client.patch(path, status)
 
 
-def edit(path: Path, **values: str) -> None:
-    text = path.read_text()
-    for name, value in values.items():
-        text, count = re.subn(rf"(?m)^{name}=.*$", f"{name}={value}", text)
-        assert count == 1, name
-    path.write_text(text)
-    path.chmod(0o600)
-
-
 async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
     image, archive = build(tmp_path)
     bring(admin.cluster, archive, nodes=2)
@@ -129,19 +55,33 @@ async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
 
     admin.shell(CONFIG)
     config = admin.home / "config.sh"
-    user = getpass.getuser()
     edit(
         config,
         SHARED_FS_ROOT=str(admin.shared),
         BASE_IMAGE=image,
+        MANAGER_NODES='"node1 node2"',
         TRAIN_IMAGE=admin.cluster.image,
-        USER_INFO=f"{user}:10020:{TOKEN}",
+        USER_INFO=f"{getpass.getuser()}:10020:{TOKEN}",
     )
     said = admin.shell(RUN)
     assert "HAI runs in namespace hai-platform" in said
     assert "no load balancer has given hai-platform-svc an address" in said
     await give_address(admin.cluster)
-    script = admin.shared / "hai-platform" / "workspace" / user / "test.py"
+    platform = _first_task(admin)
+    assert TOKEN not in said + _second_run(admin)
+    _no_secret_in_the_open(admin)
+    _logs_of_all_processes(platform)
+    faults_of_roles(platform)
+    number = _down_suspends(platform)
+    _up_with_other_processes(admin, config, number)
+    assert "stopping 1 task" in admin.shell("hai-up down --purge --yes")
+    assert admin.listing() == before
+    assert (platform.folder / "test.py").exists()
+    assert not (admin.shared / "hai-platform" / "db" / "hai").exists()
+
+
+def _first_task(admin: Admin) -> Deployed:
+    script = admin.shared / "hai-platform" / "workspace" / getpass.getuser() / "test.py"
     script.write_text("import os\nprint('hello by', os.getuid())\n" + _knocks(admin))
     admin.shell(ADDRESS, INIT, SUBMIT)
     wait_until(
@@ -151,33 +91,81 @@ async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
     )
     said = admin.shell("hai-cli wait 1 || true", "hai-cli logs 1")
     assert said.count("refused by") == 2, said
+    return Deployed.by_service(admin)
 
+
+def _second_run(admin: Admin) -> str:
     versions = admin.versions()
     again = admin.shell(RUN)
     assert "nothing had to be changed" in again
+    dry = admin.shell("hai-up dryrun -c config.sh --out plan", "cat plan/changes.diff")
+    assert "nothing would change" in dry
     assert admin.versions() == versions
-    assert TOKEN not in said + again
-    _no_secret_in_the_open(admin)
+    return again + dry
 
-    slow = script.with_name("slow.py")
+
+def _logs_of_all_processes(platform: Deployed) -> None:
+    admin = platform.admin
+    parts = ("hai-api", "hai-control")
+    names = [pod["metadata"]["name"] for part in parts for pod in platform.pods(part)]
+    assert len(names) == 4
+    text = admin.shell("hai-up logs -n 3")
+    assert {line.partition(": ")[0] for line in text.splitlines()} == set(names)
+    for place in admin.shell("hai-up logs --path").split():
+        node, _, folder = place.partition(":")
+        holder = str(admin.cluster.pid_of(node))
+        subprocess.run(["nsenter", "-t", holder, "-m", "--", "test", "-d", folder], check=True)
+
+
+def _down_suspends(platform: Deployed) -> int:
+    """A task that runs; its id."""
+    admin, slow = platform.admin, platform.folder / "slow.py"
     slow.write_text("import time\nprint('begun', flush=True)\ntime.sleep(600)\n")
     admin.shell(f"hai-cli python {slow} -- -n 1")
-    wait_until(lambda: "begun" in admin.shell("hai-cli logs 2 || true"), WITHIN_SECONDS)
-    assert "suspending 1 task" in admin.shell(DOWN)
+    number = platform.named("slow.py")
+    wait_until(lambda: "begun" in admin.shell(f"hai-cli logs {number} || true"), WITHIN_SECONDS)
+    said = admin.shell(DOWN)
+    assert "suspending 1 task" in said
+    assert f"{number} slow.py of {getpass.getuser()}" in said
     assert admin.cluster.kubectl("-n", "hai-platform", "get", "deploy,sts", "-o", "name") == ""
     assert "not running" in admin.shell("hai-up status || true")
+    return number
 
-    edit(config, SERVICE_TYPE="NodePort")
+
+def _up_with_other_processes(admin: Admin, config: Path, number: int) -> None:
+    """One that does all; then api and control below the task, which runs on."""
+    edit(config, SERVICE_TYPE="NodePort", API_REPLICAS="0")
     url = re.search(r"--url (http\S+)", admin.shell(RUN))
     assert url is not None
     admin.shell("hai-cli init ${TOKEN} --url " + url[1])
-    wait_until(
-        lambda: "running" in admin.shell("hai-cli status 2"), WITHIN_SECONDS, what="the resumption"
-    )
-    assert "stopping 1 task" in admin.shell("hai-up down --purge --yes")
-    assert admin.listing() == before
-    assert script.exists()
-    assert not (admin.shared / "hai-platform" / "db" / "hai").exists()
+    resumed = partial(_is_running, admin, number)
+    wait_until(resumed, WITHIN_SECONDS, what="the resumption")
+    assert _deployments(admin) == {"hai-server", "hai-studio"}
+    edit(config, API_REPLICAS="1", EXTRA_ENVIRONMENTS="A:2", TRAINING_NODES="node1")
+    dry = admin.shell("hai-up dryrun -c config.sh --out plan", "cat plan/changes.diff")
+    for line in (
+        "+ deployment/hai-api: would be made",
+        "- deployment/hai-server: of an earlier config.sh, would be removed",
+        "~ node/node2: label hai_mars_group: training -> none",
+        "+++ config.sh/configmap/hai-platform-config",
+        "~ database: rows of users, quotas, images and mounts would be imported",
+    ):
+        assert line in dry
+    again = admin.shell("hai-up dryrun -c config.sh --out plan", "cat plan/changes.diff")
+    assert again == dry
+    assert _deployments(admin) == {"hai-server", "hai-studio"}
+    assert "removed deployment/hai-server" in admin.shell(RUN + " --yes")
+    assert _deployments(admin) == {"hai-api", "hai-control", "hai-studio"}
+    wait_until(resumed, WITHIN_SECONDS, what="the task runs on under other processes")
+
+
+def _is_running(admin: Admin, number: int) -> bool:
+    return "running" in admin.shell(f"hai-cli status {number}")
+
+
+def _deployments(admin: Admin) -> set[str]:
+    words = admin.cluster.kubectl("-n", "hai-platform", "get", "deploy", "-o", "name").split()
+    return {word.partition("/")[2] for word in words}
 
 
 # A task asks the databases as somebody without a password; a network may also keep it from them.
@@ -210,7 +198,7 @@ def _no_secret_in_the_open(admin: Admin) -> None:
     """Neither in objects that are no Secrets nor in logs or events."""
     kinds = "configmaps,pods,deployments,statefulsets,services,events,jobs"
     text = admin.cluster.kubectl("-n", "hai-platform", "get", kinds, "-o", "yaml")
-    for part in ("statefulset/hai-postgres", "statefulset/hai-redis", "deployment/hai-server"):
+    for part in ("statefulset/hai-postgres", "statefulset/hai-redis", "deployment/hai-api"):
         text += admin.cluster.kubectl("-n", "hai-platform", "logs", part, "--all-containers")
     raw = admin.cluster.kubectl(
         "-n", "hai-platform", "get", "secret", "hai-platform-secrets", "-o", "json"

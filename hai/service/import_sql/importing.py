@@ -8,7 +8,7 @@ from hai.core.rowset import RowSet
 from hai.core.task import EventDraft
 from hai.core.types import UserName
 from hai.errors import InvalidInput
-from hai.ports import Clock, Store
+from hai.ports import Clock, EventFilter, Store
 from hai.service.import_sql.merging import Merge
 from hai.service.import_sql.reading import Document, Placed, read
 from hai.service.import_sql.tables import OldToken
@@ -87,10 +87,26 @@ class Importer:
             digest = token_hash(old.secret)
             if why:
                 notes.append(f"a token of {old.user} is left out: {why}")
+            elif await self._is_revoked(user.name, digest[:16]):
+                notes.append(
+                    f"a token of {old.user} is left out: it was revoked; "
+                    f"hai-cli users token {old.user} makes another one"
+                )
             elif await self._store.user_of_token(digest, now) is None:
                 token = Token(digest[:16], digest, user.name, now, _LABEL, old.expires_at)
                 found.setdefault(digest, _owned(found.get(digest), token, document, row))
         return list(found.values()), notes
+
+    async def _is_revoked(self, user: UserName, token_id: str) -> bool:
+        """Rows are imported again when some of them have changed: what was taken from somebody
+        meanwhile does not come back with them. The event log knows."""
+        revoked = EventFilter(user=user, kinds=frozenset({"token.revoked"}))
+        after = 0
+        while events := await self._store.events(after, where=revoked):
+            if any(event.draft.data.get("id") == token_id for event in events):
+                return True
+            after = events[-1].id
+        return False
 
 
 def _owned(earlier: Token | None, token: Token, document: Document, row: Placed) -> Token:

@@ -75,6 +75,22 @@ async def ours(client: KubernetesClient, kind: str, namespace: str) -> list[Json
     return []
 
 
+# Kinds of which an earlier plan may have made some that this one does not.
+_PRUNED = ("Ingress", "Deployment", "PodDisruptionBudget")
+
+
+async def superseded(
+    client: KubernetesClient, namespace: str, planned: Iterable[Json]
+) -> list[Json]:
+    """Objects of hai-up that the plan does not have any more."""
+    names = {name_of(item) for item in planned}
+    found = []
+    for kind in _PRUNED:
+        items = await ours(client, kind, namespace)
+        found += [item for item in items if name_of(item) not in names]
+    return found
+
+
 async def remove(client: KubernetesClient, items: Iterable[Json]) -> None:
     """Asked to go; `wait_gone` waits."""
     for item in items:

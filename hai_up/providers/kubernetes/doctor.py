@@ -1,7 +1,9 @@
-"""What must be right in a cluster before anything is changed. It reads, and makes nothing."""
+"""What must be right in a cluster before anything is changed. It reads; pods that look from inside
+(see hai_up.cluster.probe) go again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hai.errors import HaiError
@@ -9,12 +11,15 @@ from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.discovery import Discovery
 from hai.kubernetes.paths import path_of
-from hai_up.checks import FAIL, OK, WARN, Check
+from hai_up.checks import FAIL, OK, WARN, Check, chosen
 from hai_up.cluster.options import ClusterOptions, cluster_options
+from hai_up.cluster.probe import database, judged
+from hai_up.providers.kubernetes.inside import look_inside
+from hai_up.providers.kubernetes.nodes import is_node_ready
 from hai_up.providers.kubernetes.place import open_client
 
 Json = dict[str, Any]
-Probe = Callable[[KubernetesClient, ClusterOptions], Awaitable[Check]]
+Reader = Callable[[KubernetesClient, ClusterOptions], Awaitable[Check]]
 
 CHECK_SECONDS = 3.0
 # What run itself does; the server gets less.
@@ -27,39 +32,77 @@ _NEEDED = (
     ("patch", "apps", "statefulsets"),
     ("patch", "batch", "jobs"),
     ("patch", "networking.k8s.io", "networkpolicies"),
+    ("patch", "networking.k8s.io", "ingresses"),
+    ("patch", "policy", "poddisruptionbudgets"),
+    ("create", "", "pods"),
     ("patch", "rbac.authorization.k8s.io", "roles"),
     ("patch", "rbac.authorization.k8s.io", "clusterroles"),
     ("patch", "rbac.authorization.k8s.io", "clusterrolebindings"),
 )
 
 
-def cluster_checks(values: Mapping[str, str]) -> list[Check]:
-    """Every check; those that come after an API server that is away are left out."""
-    return asyncio.run(_checks(cluster_options(values)))
+# By id, in the order in which they are shown. Those without a function are seen by pods.
+_PODS = ("nodes.image", "storage.share", "nodes.clock", "storage.database")
 
 
-async def _checks(options: ClusterOptions) -> list[Check]:
+def cluster_checks(values: Mapping[str, str], only: Collection[str] = ()) -> list[Check]:
+    """Every check of `only`; those that come after an API server that is away are left out."""
+    wanted = chosen(only, (*_READERS, *_PODS))
+    return asyncio.run(_checks(cluster_options(values), wanted))
+
+
+async def _checks(options: ClusterOptions, wanted: list[str]) -> list[Check]:
     try:
         client = await open_client(options.kubeconfig, options.context)
     except HaiError as error:
-        return [Check("api", FAIL, error.message, error.hint)]
+        return [Check("api", FAIL, error.message, error.hint, "cluster")]
     async with client:
-        first = await _bounded(_api, client, options)
+        first = await _bounded("cluster.api", client, options)
         if first.status == FAIL:
             return [first]
-        probes: tuple[Probe, ...] = (_rights, _nodes, _gpus, _address, _database)
-        return [first, *[await _bounded(probe, client, options) for probe in probes]]
+        found = [first] + [
+            await _bounded(name, client, options) for name in _READERS if name != "cluster.api"
+        ]
+        looks = [name for name in wanted if name in _PODS]
+        if looks:
+            found += await _from_inside(client, options, found, set(looks))
+        return [check for check in found if check.id in wanted]
 
 
-async def _bounded(probe: Probe, client: KubernetesClient, options: ClusterOptions) -> Check:
-    name = probe.__name__.lstrip("_")
+async def _from_inside(
+    client: KubernetesClient, options: ClusterOptions, before: list[Check], looks: set[str]
+) -> list[Check]:
+    """By pods; the database by its name alone where there can be none, or none are needed."""
+    if looks == {"storage.database"} and not options.is_db_on_own_disk:
+        return [database(options, {})]
+    lacking = next((c for c in before if c.id == "nodes.nodes" and c.status == FAIL), None)
+    if lacking is not None:
+        return [_unknown(name, f"not looked at: {lacking.text}") for name in _PODS[:3]] + [
+            database(options, {})
+        ]
     try:
-        return await asyncio.wait_for(probe(client, options), CHECK_SECONDS)
+        return judged(options, await look_inside(client, options))
     except HaiError as error:
-        return Check(name, FAIL, error.message, error.hint or "kubectl get --raw /readyz")
+        why = f"pods cannot look: {error.message}"
+        return [*(_unknown(name, why, error.hint) for name in _PODS[:3]), database(options, {})]
+
+
+def _unknown(name: str, why: str, fix: str = "") -> Check:
+    group, _, short = name.partition(".")
+    return Check(short, WARN, why, fix or "mend what is above first", group)
+
+
+async def _bounded(name: str, client: KubernetesClient, options: ClusterOptions) -> Check:
+    group, _, short = name.partition(".")
+    try:
+        check = await asyncio.wait_for(_READERS[name](client, options), CHECK_SECONDS)
+        return replace(check, group=group)
+    except HaiError as error:
+        fix = error.hint or "kubectl get --raw /readyz"
+        return Check(short, FAIL, error.message, fix, group)
     except TimeoutError:
         why = f"{client.host} has not answered within {CHECK_SECONDS:.0f} s"
-        return Check(name, FAIL, why, "kubectl get --raw /readyz")
+        return Check(short, FAIL, why, "kubectl get --raw /readyz", group)
 
 
 async def _api(client: KubernetesClient, _options: ClusterOptions) -> Check:
@@ -109,7 +152,7 @@ async def _nodes(client: KubernetesClient, options: ClusterOptions) -> Check:
     if missing:
         there = f"there are {', '.join(sorted(known))}: correct the node lists in config.sh"
         return Check("nodes", FAIL, f"the cluster has no node {', '.join(missing)}", there)
-    unready = [name for name in wanted if not _is_ready(known[name])]
+    unready = [name for name in wanted if not is_node_ready(known[name])]
     if unready:
         return Check(
             "nodes",
@@ -123,11 +166,6 @@ async def _nodes(client: KubernetesClient, options: ClusterOptions) -> Check:
 async def _listed_nodes(client: KubernetesClient) -> list[Json]:
     items: list[Json] = (await client.list(paths.core("nodes")))["items"]
     return items
-
-
-def _is_ready(node: Json) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 async def _gpus(client: KubernetesClient, options: ClusterOptions) -> Check:
@@ -166,13 +204,36 @@ async def _address(client: KubernetesClient, options: ClusterOptions) -> Check:
     )
 
 
-async def _database(_client: KubernetesClient, options: ClusterOptions) -> Check:
-    shared = options.db_path.startswith(f"{options.shared_fs_root}/")
-    if shared and not options.storage_class:
+async def _ingress(client: KubernetesClient, options: ClusterOptions) -> Check:
+    if not options.ingress_host:
+        return Check("ingress", OK, "none is asked for (INGRESS_HOST)")
+    listed = await client.list(path_of("networking.k8s.io/v1", "ingressclasses"))
+    known = sorted(one["metadata"]["name"] for one in listed["items"])
+    if options.ingress_class not in known:
         return Check(
-            "database",
-            WARN,
-            f"DB_PATH {options.db_path} is on the shared file system",
-            f"a folder on the disk of {options.manager_nodes[0]}, or DB_STORAGE_CLASS",
+            "ingress",
+            FAIL,
+            f"the cluster has no ingress class {options.ingress_class}",
+            f"INGRESS_CLASS is one of {', '.join(known)}"
+            if known
+            else "install an ingress controller, or leave INGRESS_HOST empty",
         )
-    return Check("database", OK, options.storage_class or options.db_path)
+    namespace, name = options.platform_namespace, options.ingress_tls
+    if name and await client.get_or_none(paths.core("secrets", namespace, name)) is None:
+        return Check(
+            "ingress",
+            WARN,
+            f"namespace {namespace} has no Secret {name} for TLS",
+            f"kubectl -n {namespace} create secret tls {name} --cert FILE --key FILE",
+        )
+    return Check("ingress", OK, f"{options.ingress_host} by class {options.ingress_class}")
+
+
+_READERS: Mapping[str, Reader] = {
+    "cluster.api": _api,
+    "cluster.rights": _rights,
+    "nodes.nodes": _nodes,
+    "nodes.gpus": _gpus,
+    "network.address": _address,
+    "network.ingress": _ingress,
+}

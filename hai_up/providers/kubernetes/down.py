@@ -3,7 +3,7 @@ takes that as well. There is no finalizer, webhook or CRD, so that nothing can h
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hai.errors import HaiError, NotFound
@@ -12,15 +12,17 @@ from hai.kubernetes.client import KubernetesClient
 from hai_up.cluster.objects import OF_THE_CLUSTER, RESOURCES, path_of_object
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.plan import job_objects
+from hai_up.cluster.roles import answers_users
 from hai_up.cluster.secrets import PlatformSecrets
 from hai_up.console import ask
 from hai_up.last import LastPlatform, forget
 from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import ours, remove, wait_gone
-from hai_up.providers.kubernetes.nodes import unlabel_nodes
+from hai_up.providers.kubernetes.nodes import is_node_ready, unlabel_nodes
 from hai_up.providers.kubernetes.place import known_secrets, open_client
 from hai_up.providers.kubernetes.run import run_job
 from hai_up.providers.kubernetes.wait import last_lines
+from hai_up.tasks import NAMED
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -105,8 +107,7 @@ async def _in_platform(platform: _Platform, words: list[str], seconds: float) ->
     servers = [
         one
         for one in await ours(client, "Deployment", platform.namespace)
-        if (one.get("status") or {}).get("readyReplicas")
-        and one["metadata"]["name"] != "hai-studio"
+        if (one.get("status") or {}).get("readyReplicas") and answers_users(one["metadata"]["name"])
     ]
     if not servers:
         platform.say("the server does not run: its tasks are as they are")
@@ -117,7 +118,7 @@ async def _in_platform(platform: _Platform, words: list[str], seconds: float) ->
     )
 
     async def tell() -> None:
-        for line in await last_lines(client, items[-1]):
+        for line in await last_lines(client, items[-1], NAMED + 10):
             platform.say(f"  {line}")
 
     try:
@@ -178,8 +179,21 @@ async def _remove_tasks_objects(platform: _Platform) -> None:
 
 
 async def _remove_data(platform: _Platform) -> None:
-    """On the node that holds it, by a pod that may do nothing else."""
+    """By a pod that may do nothing else; where the database is on a node's own disk, on each
+    manager: it may have run on any of them."""
     options = platform.options
+    if not options.is_db_on_own_disk:
+        await _remove_folders(platform, options)
+        return
+    for node in options.manager_nodes:
+        known = await platform.client.get_or_none(paths.core("nodes", name=node))
+        if known is None or not is_node_ready(known):
+            platform.say(f"warning: node {node} is not there: {options.db_path}/hai on it stays")
+            continue
+        await _remove_folders(platform, replace(options, manager_nodes=(node,)))
+
+
+async def _remove_folders(platform: _Platform, options: ClusterOptions) -> None:
     folders = [{"name": "platform", "path": options.platform_path}]
     gone = [f"{options.platform_path}/workspace/log"]
     if not options.storage_class:

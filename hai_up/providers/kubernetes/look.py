@@ -11,28 +11,31 @@ from typing import Any
 import yaml
 
 from hai import __version__
-from hai.errors import HaiError, NotFound
+from hai.errors import HaiError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import path_of
-from hai_up.cluster.options import FIRST_UID, cluster_options
+from hai_up.cluster.options import cluster_options
 from hai_up.cluster.plan import ClusterFacts, ClusterPlan, plan_cluster, seed_objects
 from hai_up.cluster.secrets import MASKED
-from hai_up.config import os_user, user_name_of
+from hai_up.config import os_user, parse_config, user_name_of
 from hai_up.console import data
 from hai_up.files import os_error, write_private
 from hai_up.last import LastPlatform
 from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import ours
+from hai_up.providers.kubernetes.compare import changes
 from hai_up.providers.kubernetes.place import open_client
 from hai_up.providers.kubernetes.wait import is_ready, pods_say
 from hai_up.render import render
+from hai_up.userinfo import FIRST_UID
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
 _LOOK_SECONDS = 5.0
 _HIDDEN = "(a secret)"
+CHANGES = "changes.diff"
 
 
 def config_template(say: Say) -> str:
@@ -56,6 +59,11 @@ def config_template(say: Say) -> str:
         user=user,
         uid=os.getuid() or FIRST_UID,
     )
+
+
+def check_config(text: str) -> None:
+    """InvalidInput for a config.sh of a cluster that will not do."""
+    cluster_options(parse_config(text, os.environ))
 
 
 async def _cluster_facts() -> Json:
@@ -82,9 +90,15 @@ async def _names(client: KubernetesClient, version: str, resource: str) -> list[
 
 
 def show_plan(values: dict[str, str], out: Path | None, say: Say) -> None:
-    """Everything that run would apply, without secrets; asks no cluster."""
-    plan = masked_plan(values)
-    for name, text in files_of(plan).items():
+    """Everything that run would apply, without secrets, and what that would change in the cluster
+    where it is reached."""
+    files = files_of(masked_plan(values))
+    try:
+        found = changes(cluster_options(values))
+        files[CHANGES] = found or "nothing would change\n"
+    except HaiError as error:
+        say(f"warning: no comparison with the cluster: {error.message}")
+    for name, text in files.items():
         if out is None:
             data(f"# --- {name}\n{text}")
         else:
@@ -158,21 +172,3 @@ def rendered(facts: Json, output: str) -> str:
         return str(yaml.safe_dump(facts, sort_keys=False))
     rows = [(k, str(v)) for k, v in facts.items() if k not in ("schema_version", "parts")]
     return "\n".join(f"{name:<14}{word}" for name, word in (*rows, *facts["parts"].items()))
-
-
-def show_log(last: LastPlatform, tail: int) -> None:
-    asyncio.run(_show_log(last, tail))
-
-
-async def _show_log(last: LastPlatform, tail: int) -> None:
-    async with await open_client(last.kubeconfig, last.context) as client:
-        path = paths.core("pods", last.namespace)
-        selector = f"hai/part=hai-server,hai/platform={last.namespace}"
-        pods = (await client.list(path, labelSelector=selector))["items"]
-        if not pods:
-            raise NotFound("no server runs there", hint="hai-up status; hai-up run")
-        for pod in pods:
-            place = paths.core("pods", last.namespace, pod["metadata"]["name"], "log")
-            asked = {"container": "server", "tailLines": tail}
-            raw = await client.request_raw("GET", place, params=asked)
-            data(raw.decode("utf-8", "replace"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from hai.errors import InvalidInput, NotFound
 from hai.kubernetes import paths
@@ -20,6 +21,11 @@ async def check_nodes(client: KubernetesClient, names: tuple[str, ...]) -> None:
             f"the cluster has no node {', '.join(missing)}",
             hint=f"there are {', '.join(sorted(known))}: correct the node lists in config.sh",
         )
+
+
+def is_node_ready(node: Mapping[str, Any]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 async def label_nodes(

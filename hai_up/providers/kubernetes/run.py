@@ -27,6 +27,7 @@ from hai_up.providers.kubernetes.apply import (
     foreign,
     remove,
     require_apply,
+    superseded,
     wait_gone,
 )
 from hai_up.providers.kubernetes.nodes import check_nodes, label_nodes
@@ -78,7 +79,7 @@ async def _go(run: _Run) -> None:
     secrets = completed(options, await known_secrets(client, namespace) or made())
     full = with_tokens(options, secrets)
     plan = plan_cluster(full, await facts_of(client, full, state.namespaces), secrets)
-    await _ask_before_replacing(run, plan)
+    surplus = await _ask_before_replacing(run, plan)
     changed = await apply_all(client, plan.stages["namespaces"])
     state = replace(
         state,
@@ -99,20 +100,32 @@ async def _go(run: _Run) -> None:
     for what in (*changed, *(f"node/{node} (group)" for node in nodes)):
         say(f"  applied {what}")
     await wait_ready(client, [*plan.stages["server"], *plan.stages["studio"]], say)
+    await _remove_surplus(run, surplus)
     remember(LastPlatform("k8s", options.kubeconfig, options.context, namespace))
-    if not changed and not nodes and not is_seeded:
+    if not changed and not nodes and not is_seeded and not surplus:
         say("nothing had to be changed")
     await _tell(run, full, is_new=before is None or not before.seed)
 
 
-async def _ask_before_replacing(run: _Run, plan: ClusterPlan) -> None:
-    found = await foreign(run.client, [item for one in plan.stages.values() for item in one])
-    if not found:
-        return
+async def _ask_before_replacing(run: _Run, plan: ClusterPlan) -> list[Json]:
+    """What is ours and not in the plan any more: it goes when its successors are ready."""
+    planned = [item for one in plan.stages.values() for item in one]
+    found = await foreign(run.client, planned)
+    surplus = await superseded(run.client, run.options.platform_namespace, planned)
     for item in found:
         run.say(f"there is a {name_of(item)} that is not hai-up's; it would be replaced")
-    if not run.is_sure and not ask("replace it? type yes: ", "yes"):
-        raise InvalidInput("nothing was changed", hint="another PLATFORM_NAMESPACE in config.sh")
+    for item in surplus:
+        run.say(f"{name_of(item)} is of an earlier config.sh; it would be removed")
+    if not (found or surplus) or run.is_sure or ask("go on? type yes: ", "yes"):
+        return surplus
+    raise InvalidInput("nothing was changed", hint="another PLATFORM_NAMESPACE in config.sh")
+
+
+async def _remove_surplus(run: _Run, surplus: list[Json]) -> None:
+    await remove(run.client, surplus)
+    await wait_gone(run.client, [path_of_object(item) for item in surplus])
+    for item in surplus:
+        run.say(f"  removed {name_of(item)}")
 
 
 async def _seed(

@@ -9,11 +9,14 @@ from hai.errors import Conflict, HaiError, NotFound, PlatformError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai_up.cluster.objects import name_of, path_of_object
+from hai_up.cluster.probe import IMAGE_REASONS
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
 READY_SECONDS = 600.0
+HOPELESS_SECONDS = 30.0  # a registry may be away for a moment
+CRASHES = 3
 QUIET_SECONDS = 5.0  # before a slow object is named
 _STEP_SECONDS = 1.0
 _LINES = 8
@@ -26,7 +29,7 @@ async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) 
     waited = [item for item in items if item["kind"] in ("Deployment", "StatefulSet", "Job")]
     loop = asyncio.get_running_loop()
     for item in waited:
-        started, told = loop.time(), ""
+        started, told, hopeless_since = loop.time(), "", 0.0
         while True:
             known = await client.get(path_of_object(item))
             if _failed(known):
@@ -37,11 +40,43 @@ async def wait_ready(client: KubernetesClient, items: Iterable[Json], say: Say) 
             seconds = loop.time() - started
             if seconds > READY_SECONDS:
                 raise await _failure(client, item, f"not ready after {READY_SECONDS:.0f} s")
+            if not await _is_hopeless(client, known):
+                hopeless_since = seconds
+            elif seconds - hopeless_since > HOPELESS_SECONDS:
+                raise await _failure(client, item, "it does not start")
             why = await pods_say(client, item)
             if seconds > QUIET_SECONDS and why != told:
                 told = why
                 say(f"  waiting for {name_of(item)}: {why or 'no pod yet'}")
             await asyncio.sleep(_STEP_SECONDS)
+
+
+async def _is_hopeless(client: KubernetesClient, item: Json) -> bool:
+    """By its newest pod, if that is of the template that was applied: one of an earlier config.sh
+    may take its time to go."""
+    status = item.get("status") or {}
+    is_workload = "replicas" in item["spec"]  # a Job has one template for its life
+    seen = int(status.get("observedGeneration") or 0)
+    if is_workload and seen < int(item["metadata"]["generation"]):
+        return False
+    for pod in await pods_of(client, item):
+        revision = (pod["metadata"].get("labels") or {}).get(_REVISION)
+        is_old = revision is not None and revision != status.get("updateRevision")
+        if "deletionTimestamp" not in pod["metadata"] and not is_old:
+            return is_pod_hopeless(pod)
+    return False
+
+
+def is_pod_hopeless(pod: Json) -> bool:
+    """Its image cannot be had, or its program ends each time it is started."""
+    status = pod.get("status") or {}
+    both = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    for one in both:
+        reason = ((one.get("state") or {}).get("waiting") or {}).get("reason")
+        crashes = reason == "CrashLoopBackOff" and int(one.get("restartCount") or 0) >= CRASHES
+        if crashes or reason in IMAGE_REASONS:
+            return True
+    return False
 
 
 def is_ready(item: Json) -> bool:
@@ -113,7 +148,7 @@ async def pods_say(client: KubernetesClient, item: Json) -> str:
     pod = pods[0]
     name = pod["metadata"]["name"]
     said = _pod_says(pod)
-    events = await _warnings(client, pod)
+    events = await warnings_of(client, pod)
     return f"pod {name}: {said}" + (f"; {events[-1]}" if events else "")
 
 
@@ -131,7 +166,8 @@ def _pod_says(pod: Json) -> str:
     return str(status.get("phase", "Pending"))
 
 
-async def _warnings(client: KubernetesClient, pod: Json) -> list[str]:
+async def warnings_of(client: KubernetesClient, pod: Json) -> list[str]:
+    """Events of a pod, in the cluster's words."""
     metadata = pod["metadata"]
     selector = f"involvedObject.name={metadata['name']},type=Warning"
     path = paths.core("events", metadata["namespace"])

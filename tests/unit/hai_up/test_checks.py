@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hai.errors import PlatformError
+from hai.errors import InvalidInput, PlatformError
 from hai_up.account import account_for
 from hai_up.checks import (
     FAIL,
@@ -19,6 +19,7 @@ from hai_up.checks import (
     check_logs,
     check_port,
     check_python,
+    chosen,
     memory_bytes,
     preflight,
 )
@@ -124,3 +125,13 @@ def test_tasks_must_not_run_as_the_databases_account(tmp_path: Path) -> None:
 
 def test_logs_of_no_platform(tmp_path: Path) -> None:
     assert check_logs(options(tmp_path)).status == OK
+
+
+def test_checks_are_chosen_by_id_group_or_name() -> None:
+    known = ("nodes.image", "nodes.clock", "storage.share")
+    assert chosen((), known) == list(known)
+    assert chosen(("share", "nodes"), known) == list(known)
+    assert chosen(("nodes.clock",), known) == ["nodes.clock"]
+    with pytest.raises(InvalidInput, match="no check 'shore'") as caught:
+        chosen(("shore",), known)
+    assert "storage.share" in caught.value.hint

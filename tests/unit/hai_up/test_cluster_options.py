@@ -6,8 +6,9 @@ import pytest
 
 from hai.errors import InvalidInput
 from hai_up.choice import K8S, LOCAL, cluster_warnings, provider_of, values_of
-from hai_up.cluster.options import ClusterOptions, ExtraMount, SeedUser, cluster_options
+from hai_up.cluster.options import ClusterOptions, ExtraMount, cluster_options
 from hai_up.config import parse_config
+from hai_up.userinfo import SeedUser
 
 NEEDED = {"MANAGER_NODES": "a", "TRAINING_NODES": "a b", "BASE_IMAGE": "r.example/hai:1"}
 TOKEN = "abcdefghijklmnopqrst"  # noqa: S105

@@ -10,9 +10,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from hai.errors import InvalidInput
 from hai_up.cluster.objects import RESOURCES
 from hai_up.cluster.options import cluster_options
 from hai_up.cluster.plan import ClusterFacts, ClusterPlan, job_objects, plan_cluster, seed_objects
+from hai_up.cluster.probe import probe_pods
 from hai_up.cluster.secrets import MASKED, PlatformSecrets, made, read, user_token
 from hai_up.providers.kubernetes.look import files_of, masked_plan
 from hai_up.providers.kubernetes.place import with_tokens, without_secrets
@@ -55,27 +57,35 @@ def everything(**changes: str) -> list[dict[str, Any]]:
 VARIANTS = [
     {"DB_STORAGE_CLASS": storage, "EXPOSE_DATABASES": exposed, "SERVICE_TYPE": service}
     for storage, exposed, service in product(("", "fast"), "01", ("LoadBalancer", "NodePort"))
-] + [{"TASK_NAMESPACE": "tasks", "PLATFORM_NAMESPACE": "platform"}, {"INGRESS_HOST": ""}]
+] + [
+    {"TASK_NAMESPACE": "tasks", "PLATFORM_NAMESPACE": "platform"},
+    {"INGRESS_HOST": ""},
+    {"API_REPLICAS": "0", "IMAGE_PULL_SECRETS": "registry"},
+]
 
 
 def pod_specs(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for item in items:
         if "template" in item.get("spec", {}):
             yield item["spec"]["template"]["spec"]
+        elif item["kind"] == "Pod":
+            yield item["spec"]
 
 
 @pytest.mark.parametrize("version", ["1.25", "1.37"])
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_object_is_of_the_published_schema(changes: dict[str, str], version: str) -> None:
     """Where an unknown field is an error too."""
-    for item in everything(**changes):
+    doctors = probe_pods(cluster_options({**VALUES, **changes}), "space", "abcd").values()
+    for item in (*everything(**changes), *doctors):
         assert kubernetes_validate.validate(item, version, strict=True) == version
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_rules_of_every_pod(changes: dict[str, str]) -> None:
-    specs = list(pod_specs(everything(**changes)))
-    assert len(specs) >= 6
+    doctors = probe_pods(cluster_options({**VALUES, **changes}), "space", "abcd").values()
+    specs = list(pod_specs([*everything(**changes), *doctors]))
+    assert len(specs) >= 10
     for spec in specs:
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
         containers = [*spec.get("initContainers", ()), *spec["containers"]]
@@ -90,7 +100,7 @@ def test_rules_of_every_pod(changes: dict[str, str]) -> None:
             assert security["seccompProfile"] == {"type": "RuntimeDefault"}
             as_root = security.get("runAsUser") == 0
             assert as_root or security["runAsNonRoot"] is True
-            assert not as_root or one["name"] in ("folders", "job")
+            assert not as_root or one["name"] in ("folders", "job", "probe")
             mounts = {mount["name"] for mount in one["volumeMounts"]}
             assert mounts <= {volume["name"] for volume in spec.get("volumes", ())} | {"db"}
         with_account = spec.get("automountServiceAccountToken") is not False
@@ -111,6 +121,51 @@ def test_rules_of_every_object(changes: dict[str, str]) -> None:
     assert ports == (
         {80, 8080, 5432, 6379} if changes.get("EXPOSE_DATABASES") == "1" else {80, 8080}
     )
+
+
+def test_processes_by_role() -> None:
+    def commands(**changes: str) -> dict[str, list[str]]:
+        deployments = [i for i in everything(**changes) if i["kind"] == "Deployment"]
+        return {
+            item["metadata"]["name"]: [
+                str(item["spec"]["replicas"]),
+                *item["spec"]["template"]["spec"]["containers"][0]["command"][2:6],
+            ]
+            for item in deployments
+        }
+
+    run = ["hai-server", "run", "--role"]
+    assert commands(API_REPLICAS="3") == {
+        "hai-api": ["3", *run, "api"],
+        "hai-control": ["2", *run, "control"],
+        "hai-studio": ["1", *commands()["hai-studio"][1:]],
+    }
+    assert commands(API_REPLICAS="0")["hai-server"] == ["1", *run, "all"]
+    budgets = {i["metadata"]["name"] for i in everything() if i["kind"] == "PodDisruptionBudget"}
+    assert budgets == {"hai-api", "hai-control"}
+    with pytest.raises(InvalidInput, match="API_REPLICAS"):
+        planned(API_REPLICAS="-1")
+
+
+def test_users_reach_api_pods_alone() -> None:
+    """The Service sends to the pods that have a port of the name "api"."""
+    named = {
+        item["metadata"]["name"]: [
+            port["name"]
+            for one in item["spec"]["template"]["spec"]["containers"]
+            for port in one["ports"]
+        ]
+        for item in everything()
+        if item["kind"] == "Deployment"
+    }
+    assert named == {"hai-api": ["api"], "hai-control": ["control"], "hai-studio": ["studio"]}
+
+
+def test_every_pod_may_pull_with_a_login() -> None:
+    specs = list(pod_specs(everything(IMAGE_PULL_SECRETS="one two")))
+    assert all(s["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}] for s in specs)
+    toml = planned(IMAGE_PULL_SECRETS="one").files["override.toml"]
+    assert 'pull_secrets = ["one"]' in toml, "those of tasks as well"
 
 
 def test_the_servers_rights_are_few() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hai_up.providers.kubernetes.wait import is_stuck
+from hai_up.providers.kubernetes.wait import is_pod_hopeless, is_stuck
 
 _SET: dict[str, Any] = {
     "kind": "StatefulSet",
@@ -33,3 +33,21 @@ def test_a_pod_of_the_old_template_that_never_got_ready_is_stuck() -> None:
 )
 def test_all_others_are_left_alone(status: dict[str, Any], one: dict[str, Any]) -> None:
     assert not is_stuck({**_SET, "status": {**_SET["status"], **status}}, one)
+
+
+def waiting(reason: str, restarts: int = 0, kind: str = "containerStatuses") -> dict[str, Any]:
+    state = {"waiting": {"reason": reason}}
+    return {"status": {kind: [{"state": state, "restartCount": restarts}]}}
+
+
+def test_what_cannot_start_is_not_waited_for() -> None:
+    assert is_pod_hopeless(waiting("ImagePullBackOff"))
+    assert is_pod_hopeless(waiting("InvalidImageName"))
+    assert is_pod_hopeless(waiting("CrashLoopBackOff", 3))
+    assert is_pod_hopeless(waiting("CrashLoopBackOff", 3, "initContainerStatuses"))
+
+
+def test_what_may_start_yet_is_waited_for() -> None:
+    assert not is_pod_hopeless(waiting("ContainerCreating"))
+    assert not is_pod_hopeless(waiting("CrashLoopBackOff", 1)), "its database may come"
+    assert not is_pod_hopeless({})
