@@ -31,7 +31,7 @@ class Asked:
     nodes: int
     kind: str
     allowed: set[Outcome]
-    was_cut_off: bool = False  # nobody can end what runs behind a cut link
+    was_cut_off: bool = False  # nobody can end what is paused behind a cut link
 
 
 class Load:
@@ -83,7 +83,7 @@ class Load:
             task.allowed.update(outcomes)
 
     def cut_off(self, task_id: int) -> None:
-        """A worker of it may run on, unseen, while the next attempt runs."""
+        """A worker of it may be there, unseen and paused, while the next attempt runs."""
         task = self.asked.get(task_id)
         if task is not None:
             task.was_cut_off = True
