@@ -178,14 +178,6 @@ def test_late_and_repeated_reports_change_nothing() -> None:
             id="rank 0 is early: a rank that acknowledges in time gets its grace",
         ),
         pytest.param(
-            [
-                (1, report(0, W.RUNNING, acked=True, saved=True)),
-                (2, report(1, W.EXITED, exit_code=0)),
-            ],
-            (Outcome.SUSPENDED_CLEAN, 2),
-            id="rank 0 saves and the other leaves: nobody is waited for",
-        ),
-        pytest.param(
             [(1, report(1, W.RUNNING, acked=True, saved=True)), (5, None)],
             (Outcome.SUSPENDED_CLEAN, 5),
             id="only rank 1 answers: when rank 0's notice time is over",
