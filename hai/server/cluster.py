@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from hai.core.images import Image
@@ -71,7 +72,16 @@ def is_alone(settings: Settings) -> bool:
     server, bus = settings.server, settings.bus.url.get_secret_value()
     told = urlsplit(settings.server_url)
     is_own = (told.hostname, told.port) == (server.host, server.port)
-    return server.role is ServerRole.ALL and not bus and is_own
+    return server.role is ServerRole.ALL and not bus and is_own and not _is_anybodys(server.host)
+
+
+def _is_anybodys(host: str) -> bool:
+    """An address that means the machine of whoever uses it."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def _options(settings: Settings, agent: AgentOptions) -> PodOptions:
