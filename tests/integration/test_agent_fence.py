@@ -140,7 +140,7 @@ async def test_a_standstill_of_the_only_server_pauses_nothing(tmp_path: Path, ho
         before = counts(here)
 
         def has_run_on() -> bool:
-            return time.monotonic() - away_since > 2 * seconds and counts(here) > before + 100
+            return time.monotonic() - away_since > 1.25 * seconds and counts(here) > before + 100
 
         await asyncio.to_thread(eventually, has_run_on, what="running on")
         assert "paused" not in "\n".join(here.log_lines(own=True))
