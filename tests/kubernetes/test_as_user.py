@@ -47,8 +47,7 @@ def test_it_runs_is_suspended_and_goes_on(platform: PodPlatform) -> None:
     assert f"program {BOB_UID} agent {{'{BOB_UID}'}} 0" in platform.text(task)
     pod = json.loads(platform.kubectl("get", "pod", f"hai-{task}-1-0", "-o", "json"))
     assert "initContainers" not in pod["spec"]
-    [container] = pod["spec"]["containers"]
-    assert container["securityContext"]["runAsUser"] == BOB_UID
+    assert pod["spec"]["securityContext"]["runAsUser"] == BOB_UID
     urgent = platform.submit(
         name=platform.script_of("short.py", "print('short')\n"), nodes=2, priority="HIGH"
     )
