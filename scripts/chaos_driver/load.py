@@ -89,8 +89,8 @@ class Load:
             task.was_cut_off = True
 
     def submit(self, name: str, parameters: str, *outcomes: Outcome, **more: Any) -> list[int]:
-        """One task more, of the first user; a fault asks for it, in the fault's own thread. Each has
-        a name of its own: the last one of its kind may still be on its way."""
+        """One task more, of the first user; a fault asks for it in the fault's own thread. It has a
+        name of its own: the last one of its kind may still be on its way."""
         document = {
             "version": 2,
             "name": f"{name}-{uuid.uuid4().hex[:8]}",
