@@ -1,6 +1,7 @@
 """How much of its node a worker gets: all that others leave, less a reserve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from hai.core.node import Node
 from hai.errors import PlatformError, Unavailable
@@ -11,6 +12,14 @@ from hai.launcher.kubernetes.others import OtherPods
 
 _LEAST_CPUS = 0.1
 _LEAST_BYTES = 64 * 2**20
+
+
+class Others(Protocol):
+    """The pods of others, with what they request."""
+
+    async def on(self, node: str) -> Sequence[Mapping[str, Any]]: ...
+
+    async def close(self) -> None: ...
 
 
 class EqualShares:
@@ -33,10 +42,10 @@ class Shares:
 
     are_whole_nodes = True
 
-    def __init__(self, cluster: Cluster, options: PodOptions) -> None:
+    def __init__(self, cluster: Cluster, options: PodOptions, others: Others | None = None) -> None:
         self._cluster = cluster
         self._options = options
-        self._others = OtherPods(cluster)
+        self._others = others or OtherPods(cluster)
 
     async def close(self) -> None:
         await self._others.close()
