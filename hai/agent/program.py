@@ -132,14 +132,8 @@ def start(
             _become(account, output_end, handover, spec.processes)
             kernel.die_with_parent(agent)
             _exec(spec, command_of(spec), environment)
-        except CannotStart as error:
-            _report(trouble_end, error.exit_code, error.detail)
-        except (OSError, ValueError) as error:  # ValueError: no name of a variable, a NUL
-            why = getattr(error, "strerror", None) or str(error)
-            if getattr(error, "errno", None) in _MACHINE:
-                _report(trouble_end, 0, why)
-            else:
-                _report(trouble_end, NOT_EXECUTABLE, f"cannot start: {why}")
+        except Exception as error:  # noqa: BLE001 - the boundary: nobody else would hear of it
+            _report(trouble_end, *_told(error))
         finally:
             os._exit(NOT_EXECUTABLE)
     os.close(output_end)
@@ -175,6 +169,18 @@ def _read_all(fd: int) -> bytes:
             os.close(fd)
             return b"".join(parts)
         parts.append(part)
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """Exit code and words of what kept a program from being started; code 0: the machine did."""
+    if isinstance(error, CannotStart):
+        return error.exit_code, error.detail
+    if not isinstance(error, (OSError, ValueError)):  # ValueError: no name of a variable, a NUL
+        return NOT_EXECUTABLE, f"cannot start: {type(error).__name__}: {error}"
+    why = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in _MACHINE:
+        return 0, why
+    return NOT_EXECUTABLE, f"cannot start: {why}"
 
 
 def _report(fd: int, exit_code: int, detail: str) -> None:

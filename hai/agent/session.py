@@ -14,12 +14,14 @@ from hai.agent.dialogue import Dialogue
 from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
 from hai.agent.environment import Account, program_environment
 from hai.agent.eviction import Eviction
+from hai.agent.fence import Fence
+from hai.agent.lease import Lease, clock
 from hai.agent.leaving import Leaving
 from hai.agent.logs import LogWriter, wall_time
 from hai.agent.memory import shortage
 from hai.agent.notice import Notice
 from hai.agent.segments import Segments
-from hai.agent.sync import Link
+from hai.agent.sync import Channel, Link
 from hai.agent.usage import UsageMeter
 from hai.agent.watchdog import Watchdog
 
@@ -60,12 +62,14 @@ class Session:
         self._log = _log_of(spec)
         self._log_keep_bytes, self._log_trouble = spec.log_keep_bytes, ""
         self._port_holder = _hold_port(spec)
-        self._link = Link(spec.server_url, spec.token, self._first_report(), wakeup.wake)
+        lease = Lease(spec.fence_seconds, clock())
+        self._link = Link(self._channel, self._first_report(), wakeup.wake, lease)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
+        self._fence: Fence | None = None
         self._ending: Ending | None = None  # decided before the program has left
         self._status: int | None = None  # wait status of the program
         self._is_taken_away = False  # told to stop, and not by the server
@@ -82,6 +86,10 @@ class Session:
         if ending is None:
             ending = self._live(kernel)
         self._finish(ending)
+
+    def _channel(self) -> Channel:
+        spec = self._spec
+        return Channel(spec.server_url, spec.token, is_alone=spec.server_is_alone)
 
     def _first_report(self) -> dict[str, Any]:
         return {
@@ -124,6 +132,7 @@ class Session:
             self._log.say(detail)
             return Ending(program.NOT_EXECUTABLE, detail, is_lost=True)
         self._leaving = Leaving(self._program, self._log.say)
+        self._fence = Fence(self._program, self._log.say)
         running = {"pid": self._program.pid, "pgid": self._program.pid, "at": wall_time()}
         self._record("started", running)
         self._wakeup.watch(self._program.output)
@@ -219,6 +228,8 @@ class Session:
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
         self._see_to_log()
+        if self._is_paused(now, leaving):
+            return
         self._obey(now, leaving)
         files.keep_small(self._spec.end_file)
         leaving.second_look()
@@ -238,6 +249,21 @@ class Session:
         if self._log.trouble != self._log_trouble:
             self._log_trouble = self._log.trouble
             self._link.tell(detail=self._log_trouble)
+
+    def _is_paused(self, now: float, leaving: Leaving) -> bool:
+        """While the server may have given the worker up; nothing but an end is obeyed then."""
+        if self._fence is None or leaving.has_killed:
+            return False
+        if not self._fence.holds(now, may_run=self._link.may_run()):
+            return False
+        self._watchdog.reset(now)
+        if self._link.order().get("over"):
+            self._kill(now, leaving, Ending(KILLED, "over"))
+        elif self._link.is_orphaned():
+            self._kill(now, leaving, Ending(KILLED, "orphaned"))
+        elif leaving.is_due(now):
+            self._kill(now, leaving, Ending(KILLED, CUT_OFF))
+        return not leaving.has_killed
 
     def _watch(self, now: float, leaving: Leaving) -> None:
         self._watchdog.limit_seconds = (

@@ -42,6 +42,8 @@ class WorkerSpec:
         self.segments = int(data["segments"])
         self.processes = int(data.get("processes") or 0)
         self._read_log_bounds(data)
+        self.fence_seconds = float(data.get("fence_seconds") or 0.0)
+        self.server_is_alone = bool(data.get("server_is_alone"))
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
 

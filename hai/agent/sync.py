@@ -12,10 +12,14 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+from hai.agent.lease import clock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from hai.agent.lease import Lease
 
 POLL_SECONDS = 10.0  # the longest that the server may hold a poll; also the heartbeat
 REPLY_SECONDS = 10.0  # for an answer that is due
@@ -36,10 +40,17 @@ class Failed(Exception):
     """No usable answer; try again."""
 
 
-class Channel:
-    """One keep-alive connection; used by one thread."""
+class Standstill(Failed):
+    """No order either, but nobody can start the task elsewhere meanwhile: no server runs, or the
+    server has heard this worker and cannot reach its database."""
 
-    def __init__(self, url: str, token: str) -> None:
+
+class Channel:
+    """One keep-alive connection; used by one thread. `is_alone`: at this address nobody answers
+    but the only server's own machine, so that a refused connection means that no server runs."""
+
+    def __init__(self, url: str, token: str, *, is_alone: bool = False) -> None:
+        self._is_alone = is_alone
         parts = urlsplit(url)
         self._is_secure = parts.scheme == "https"
         self._host = parts.hostname or "127.0.0.1"
@@ -49,23 +60,27 @@ class Channel:
         self._connection: Any = None
 
     def call(self, report: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """The server's answer. Refused or Failed."""
+        """The server's answer. Refused, Failed or Standstill."""
         body = json.dumps(report).encode()
         if "key" in report:  # the server looks at the token before it reads the body
             self._headers["X-HAI-Worker"] = str(report["key"])
         had_connection = self._connection is not None
         try:
             status, data = self._send(body, timeout_seconds)
-        except ConnectionError:
+        except ConnectionError as error:
             self.close()
             if not had_connection:
-                raise Failed("no connection") from None
+                raise self._failure(error) from None
             # the server may have closed the idle connection: that is no news about the server
             status, data = self._send_or_fail(body, timeout_seconds)
         except (OSError, ValueError) as error:
             self.close()
-            raise Failed(str(error)) from None
+            raise self._failure(error) from None
         return _answer(status, data)
+
+    def load(self) -> None:
+        """Import what the calls need."""
+        _http_client(self._is_secure)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -77,7 +92,11 @@ class Channel:
             return self._send(body, timeout_seconds)
         except (OSError, ValueError) as error:
             self.close()
-            raise Failed(str(error)) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> Failed:
+        is_away = self._is_alone and isinstance(error, ConnectionRefusedError)
+        return Standstill(str(error)) if is_away else Failed(str(error))
 
     def _send(self, body: bytes, timeout_seconds: float) -> tuple[int, bytes]:
         client = _http_client(self._is_secure)
@@ -117,6 +136,9 @@ def _answer(status: int, data: bytes) -> dict[str, Any]:
         answer = json.loads(data)
     except ValueError:
         answer = None
+    details = answer.get("details") if isinstance(answer, dict) else None
+    if isinstance(details, dict) and details.get("heard") is True:
+        raise Standstill(f"HTTP {status}")
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("order"), dict):
         raise Failed(f"HTTP {status}")
     return answer
@@ -126,10 +148,17 @@ class Link:
     """The current report, the merged order, and the threads that exchange them."""
 
     def __init__(
-        self, url: str, token: str, report: dict[str, Any], wake: Callable[[], None]
+        self,
+        channel: Callable[[], Channel],
+        report: dict[str, Any],
+        wake: Callable[[], None],
+        lease: Lease,
     ) -> None:
-        self._url, self._token = url, token
+        self._channel = channel
         self._wake = wake
+        self._lease = lease
+        seconds = lease.seconds
+        self._poll_seconds = min(POLL_SECONDS, seconds / 4) if seconds > 0 else POLL_SECONDS
         self._changed = threading.Condition()
         self._report = report
         self._version = 1  # of the report, as far as it is news
@@ -142,7 +171,7 @@ class Link:
         self._is_leaving = False
 
     def start(self) -> None:
-        _http_client(urlsplit(self._url).scheme == "https")  # once, before there are threads
+        self._channel().load()  # once, before there are threads
         threading.Thread(target=self._poll, name="poll", daemon=True).start()
         threading.Thread(target=self._deliver, name="deliver", daemon=True).start()
 
@@ -179,30 +208,41 @@ class Link:
             since = self._refused_since
         return since is not None and time.monotonic() - since > ORPHAN_SECONDS
 
+    def may_run(self) -> bool:
+        """Whether the server cannot have given the worker up yet."""
+        with self._changed:
+            return self._lease.is_valid(clock())
+
     def leave(self) -> None:
         with self._changed:
             self._is_leaving = True
             self._changed.notify_all()
 
     def _poll(self) -> None:
-        channel = Channel(self._url, self._token)
+        channel = self._channel()
         backoff = FIRST_BACKOFF_SECONDS
         while not self._is_leaving:
-            done = self._exchange(channel, POLL_SECONDS)
+            done = self._exchange(channel, self._poll_seconds)
             backoff = FIRST_BACKOFF_SECONDS if done else self._rest(backoff)
         channel.close()
 
     def _deliver(self) -> None:
-        channel = Channel(self._url, self._token)
+        channel = self._channel()
         backoff = FIRST_BACKOFF_SECONDS
         while True:
             with self._changed:
-                while self._carried >= self._version and not self._is_leaving:
-                    self._changed.wait()
+                while not self._has_to_call() and not self._is_leaving:
+                    self._changed.wait(self._lease.seconds / 10 or None)
                 if self._is_leaving:
                     break
             backoff = FIRST_BACKOFF_SECONDS if self._exchange(channel, 0) else self._rest(backoff)
+            if not self.may_run():
+                self._rest(self._lease.confirm_seconds)
         channel.close()
+
+    def _has_to_call(self) -> bool:
+        is_news = self._carried < self._version
+        return is_news or self._lease.is_pressing(clock())
 
     def _exchange(self, channel: Channel, wait_seconds: float) -> bool:
         with self._changed:
@@ -210,6 +250,7 @@ class Link:
             if self._delivered < version:
                 wait_seconds = 0.0  # news wants its answer now
             report = dict(self._report, seen=self._digest, wait_seconds=wait_seconds)
+        sent_at = clock()
         try:
             answer = channel.call(report, wait_seconds + REPLY_SECONDS)
         except Refused:
@@ -218,15 +259,18 @@ class Link:
                 self._carried = self._delivered
             self._wake()
             return False
-        except Failed:
+        except Failed as error:
             with self._changed:
                 self._refused_since = None
                 self._carried = self._delivered
+                if isinstance(error, Standstill):
+                    self._lease.hold(sent_at)
             return False
         with self._changed:
             self._refused_since = None
             self._delivered = max(self._delivered, version)
             self._take(answer)
+            self._lease.answered(sent_at, clock())
         self._wake()
         return True
 

@@ -7,6 +7,7 @@ A user's own row wins over those of the user's groups; of these the largest coun
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 PRIVILEGES = ("privileged", "host_ipc", "host_pid", "host_network")
 _FLAGS = (
@@ -17,11 +18,19 @@ _FLAGS = (
     "dedicated_jupyter",
     "background_task",
 )
+CAPABILITIES = (  # of Linux, without CAP_
+    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"),
+    *("SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW"),
+    *("IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT"),
+    *("SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD"),
+    *("LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG"),
+    *("WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE"),
+)
 _FORMS = tuple(
     re.compile(form)
     for form in (
         r"(?:train_environment|jupyter):[^\s:]{1,200}",
-        r"cap:[A-Z][A-Z_]{1,40}",
+        f"cap:(?:{'|'.join(CAPABILITIES)})",
         r"custom_service:(?:http|tcp|local):(?:\d{1,5}|\*)",
         r"port:[^\s:]+:[^:]+:\d+:\d{1,5}",
         r"node_(?:role_)?limit[^\s:]{0,200}",
@@ -53,6 +62,10 @@ def check_resource(resource: str) -> None:
     """ValueError unless the resource is of a form that this platform knows."""
     if resource in _FLAGS or any(form.fullmatch(resource) for form in _FORMS):
         return
+    if resource.startswith("cap:"):
+        near = get_close_matches(resource[4:].upper().removeprefix("CAP_"), CAPABILITIES, 1)
+        hint = f"; did you mean cap:{near[0]}?" if near else ""
+        raise ValueError(f"{resource!r} is no resource: Linux has no such capability{hint}")
     raise ValueError(
         f"{resource!r} is no resource; there are node-<group>-<PRIORITY>, train_environment:<name>,"
         f" jupyter:<group>, cap:<CAP>, custom_service:<type>:<port>, <group>:x:<gid>, "

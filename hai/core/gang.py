@@ -316,15 +316,12 @@ _CONCLUDE = {
 
 
 def _is_saved(attempt: Attempt, *, noticed: bool) -> bool:
-    """Every rank that saw the notice has saved or left, and rank 0 with them: it usually writes
-    the checkpoint, so it gets its full notice time before others speak for it."""
+    """Every rank has saved or left. Once the notice time is over, those that did not see the notice
+    are not waited for; before, each of them may be about to say that it saves, too."""
     if not any(worker.saved for worker in attempt.workers):
         return False
-    answered = [worker for worker in attempt.workers if worker.acked]
-    if not all(worker.saved or worker.state.is_over for worker in answered):
-        return False
-    first = attempt.workers[0]
-    return noticed or first.saved or first.state.is_over
+    asked = attempt.workers if not noticed else (w for w in attempt.workers if w.acked)
+    return all(worker.saved or worker.state.is_over for worker in asked)
 
 
 def _fail(task: Task, worker: Worker | None, now: float) -> Change:

@@ -24,6 +24,9 @@ class AgentOptions:
     log_attempt_bytes: int = 0  # of all ranks together; 0: what their segments have
     log_reserve_bytes: int = 0  # that logs leave free on their disk
     address: str = "127.0.0.1"  # where the ranks reach each other; empty: the agent finds out
+    # without contact with the server, before the program is paused; 0: it never is
+    fence_seconds: float = 0.0
+    server_is_alone: bool = False  # nobody else may answer at its address, or decide anything
 
 
 def agent_spec(

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from hai.core.images import Image
 from hai.core.logdirs import common_dir
 from hai.core.mounts import Mount, MountKind
+from hai.core.server_role import ServerRole
 from hai.core.task import WorkerKey
 from hai.launcher.kubernetes.agents import AgentStore
 from hai.launcher.kubernetes.cluster import Cluster, Place
@@ -14,7 +17,7 @@ from hai.launcher.kubernetes.launcher import KubernetesLauncher
 from hai.launcher.kubernetes.nodes import KubernetesNodes, NodeLabels
 from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.worker import AgentOptions
-from hai.ports import Bus
+from hai.ports import Bus, Clock
 from hai.service.signals import worker_key
 from hai.settings import KubernetesSection, Settings
 from hai.settings.kubernetes import split_mount
@@ -26,7 +29,9 @@ class KubernetesParts:
     nodes: KubernetesNodes
 
 
-def kubernetes_parts(settings: Settings, bus: Bus, agent: AgentOptions) -> KubernetesParts:
+def kubernetes_parts(
+    settings: Settings, bus: Bus, clock: Clock, agent: AgentOptions
+) -> KubernetesParts:
     """Nothing is opened; the settings name a cluster."""
     section = settings.kubernetes
     place = Place(
@@ -40,9 +45,17 @@ def kubernetes_parts(settings: Settings, bus: Bus, agent: AgentOptions) -> Kuber
     agents = AgentStore(cluster, settings.data_dir, section.agent_image)
 
     async def heard(keys: Sequence[WorkerKey]) -> Collection[WorkerKey]:
+        since = bus.connected_since  # agents may speak to other processes
+        if since is None or clock.steady() - since < settings.agent.lost_after_seconds:
+            return keys
         live = await bus.get_live([worker_key(key) for key in keys])
         return [key for key in keys if worker_key(key) in live]
 
+    agent = replace(
+        agent,
+        fence_seconds=settings.agent.fence_seconds,
+        server_is_alone=is_alone(settings),
+    )
     launcher = KubernetesLauncher(cluster, agents, _options(settings, agent), heard)
     labels = NodeLabels(
         group=f"{section.label_prefix}_mars_group",
@@ -51,6 +64,24 @@ def kubernetes_parts(settings: Settings, bus: Bus, agent: AgentOptions) -> Kuber
         gpu_resource=section.gpu_resource,
     )
     return KubernetesParts(launcher, KubernetesNodes(cluster, labels))
+
+
+def is_alone(settings: Settings) -> bool:
+    """Whether nobody answers at the agents' address but this machine's one server, which also
+    leads: then a connection that is refused there says that no server runs."""
+    server, bus = settings.server, settings.bus.url.get_secret_value()
+    told = urlsplit(settings.server_url)
+    is_own = (told.hostname, told.port) == (server.host, server.port)
+    return server.role is ServerRole.ALL and not bus and is_own and not _is_anybodys(server.host)
+
+
+def _is_anybodys(host: str) -> bool:
+    """An address that means the machine of whoever uses it."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def _options(settings: Settings, agent: AgentOptions) -> PodOptions:

@@ -169,7 +169,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     hollow = HollowLauncher(clock, workers.report, settings.agent.heartbeat_seconds)
     local = _local_launcher(settings)
     launchers.update({local.name: local, hollow.name: hollow})
-    cluster = _cluster_of(settings, bus)
+    cluster = _cluster_of(settings, bus, clock)
     if cluster is not None:
         launchers[cluster.launcher.name] = cluster.launcher
     launching = Launching(
@@ -226,7 +226,7 @@ def _access(settings: Settings) -> RedisAccess:
     )
 
 
-def _cluster_of(settings: Settings, bus: Bus) -> "KubernetesParts | None":
+def _cluster_of(settings: Settings, bus: Bus, clock: Clock) -> "KubernetesParts | None":
     """Imported late: a server without a cluster needs no library for one."""
     if not settings.kubernetes.is_enabled:
         return None
@@ -237,7 +237,7 @@ def _cluster_of(settings: Settings, bus: Bus) -> "KubernetesParts | None":
             f"[kubernetes] is set, and {error.name} is not installed",
             hint="pip install 'hai-platform[server,k8s]'",
         ) from None
-    return kubernetes_parts(settings, bus, _agent_options(settings))
+    return kubernetes_parts(settings, bus, clock, _agent_options(settings))
 
 
 def _local_launcher(settings: Settings) -> LocalLauncher:

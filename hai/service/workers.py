@@ -16,7 +16,7 @@ from hai.core.gang import Checkpoint, Order, Timing, WorkerReport
 from hai.core.identity import User
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
-from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound
+from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
@@ -80,6 +80,19 @@ class WorkerService:
         cut to the heartbeat: the next report is the sign of life."""
         key = parse_key(report["key"])
         await self._note_alive(key, report)
+        try:
+            return await self._follow(key, report)
+        except Unavailable as error:
+            # nothing can be decided about this worker meanwhile: see hai.agent.lease
+            details = {**error.details, "heard": True}
+            raise Unavailable(
+                error.message,
+                hint=error.hint,
+                details=details,
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+
+    async def _follow(self, key: WorkerKey, report: AgentReport) -> AgentAnswer:
         if report.get("lost"):
             await self._suspect(key, report["detail"])
         async with self._bus.subscribe(task_topic(key.task_id)) as messages:

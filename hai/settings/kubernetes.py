@@ -19,7 +19,7 @@ class KubernetesSection(Section):
     kubeconfig: Path | None = None
     context: str = ""  # of the kubeconfig; empty: its current one
     in_cluster: bool = False  # with the ServiceAccount of the server's own pod
-    api_server: str = ""  # wins over the kubeconfig's server
+    api_server: str = ""  # wins over the server that kubeconfig or in_cluster name
     namespace: str = "hai-platform"  # of the tasks' pods
     agent_image: str = ""  # the platform's image, which brings the agent; empty: the server does
     image: str = ""  # of tasks that name none
@@ -82,6 +82,11 @@ class KubernetesSection(Section):
     def _one_way_in(self) -> Self:
         if self.kubeconfig is not None and self.in_cluster:
             raise ValueError("kubeconfig and in_cluster are two ways in: leave one of them out")
+        if self.api_server and not self.is_enabled:
+            raise ValueError(
+                "api_server ([launcher] or [kubernetes]) says where the cluster is, and nothing "
+                "says how to log in there: give [kubernetes] kubeconfig, or in_cluster = true"
+            )
         return self
 
 

@@ -111,6 +111,12 @@ class AgentSection(Section):
     processes: int = Field(default=0, ge=0)  # of a user on a node, with threads; 0: half of all
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 
+    @property
+    def fence_seconds(self) -> float:
+        """Without contact with the server, before an agent on another machine pauses its program.
+        The rest is for that to happen, for clocks that differ, and for a server that starts."""
+        return 0.7 * self.lost_after_seconds
+
     @model_validator(mode="after")
     def _patient(self) -> Self:
         if self.lost_after_seconds < 2 * self.heartbeat_seconds:

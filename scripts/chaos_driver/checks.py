@@ -4,6 +4,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -90,11 +91,23 @@ def check_task(asked: Asked, row: dict[str, Any], marks: list[Mark]) -> Iterator
             yield f"{where}: {holder or 'somebody'} was still on its node"
         for holder in () if asked.was_cut_off else mark.twice:
             yield f"{where}: {holder or 'another attempt'} still ran"
+    yield from (f"{name}: {text}" for text in ran_together(marks))
     if row["state"] == "succeeded":
         last = [mark for mark in marks if mark.attempt == max(m.attempt for m in marks)]
         good = {mark.rank for mark in last if mark.ends == (0,)}
         if good != set(range(asked.nodes)):
             yield f"{name} succeeded, but only ranks {sorted(good)} of {asked.nodes} ended well"
+
+
+def ran_together(marks: list[Mark]) -> Iterator[str]:
+    """Attempts of one task that did something while a later one had begun to."""
+    times: dict[int, list[float]] = defaultdict(list)
+    for mark in marks:
+        times[mark.attempt] += mark.steps
+    ran = sorted((attempt, min(at), max(at)) for attempt, at in times.items() if at)
+    for (first, _, last), (second, began, _) in pairwise(ran):
+        if last >= began:
+            yield f"attempt {first} went on for {last - began:.1f} s after attempt {second} began"
 
 
 def check_rest(site: LocalSite, client: httpx2.Client) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Asked:
     nodes: int
     kind: str
     allowed: set[Outcome]
-    was_cut_off: bool = False  # nobody can end what runs behind a cut link
+    was_cut_off: bool = False  # nobody can end what is paused behind a cut link
 
 
 class Load:
@@ -83,16 +83,17 @@ class Load:
             task.allowed.update(outcomes)
 
     def cut_off(self, task_id: int) -> None:
-        """A worker of it may run on, unseen, while the next attempt runs."""
+        """A worker of it may be there, unseen and paused, while the next attempt runs."""
         task = self.asked.get(task_id)
         if task is not None:
             task.was_cut_off = True
 
     def submit(self, name: str, parameters: str, *outcomes: Outcome, **more: Any) -> list[int]:
-        """One task more, of the first user; a fault asks for it, in the fault's own thread."""
+        """One task more, of the first user; a fault asks for it in the fault's own thread. It has a
+        name of its own: the last one of its kind may still be on its way."""
         document = {
             "version": 2,
-            "name": name,
+            "name": f"{name}-{uuid.uuid4().hex[:8]}",
             "priority": "NORMAL",
             "spec": self._spec("work.py", parameters),
             "resource": {"group": self._site.group, "node_count": 1, **more},

@@ -2,7 +2,8 @@
 
 Every rank holds the lock of its node for as long as it (or a child of its) lives, and a lock of its
 own: no two attempts may run it at once, wherever. It writes a line to
-`marks/<task>.<attempt>.<rank>` when it starts, when it ends, and when a lock was taken.
+`marks/<task>.<attempt>.<rank>` when it starts, when it ends, when a lock was taken, and for each of
+its steps, by the machine's even clock: what is paused behind a cut link has locks, and no steps.
 """
 
 import fcntl
@@ -28,6 +29,13 @@ saved = "saved/{}.{}".format(task, rank)
 
 def mark(*words):
     os.write(marks, (" ".join(map(str, words)) + "\n").encode())
+
+
+def mark_step():
+    try:
+        mark("step", time.monotonic())
+    except OSError:
+        pass
 
 
 def save(step):
@@ -96,6 +104,7 @@ is_acknowledged = False
 while step < steps:
     time.sleep(0.1)
     step += 1
+    mark_step()
     if mode == "saver":
         is_asked = os.path.exists(env["HAI_SUSPEND_FILE"])
     if is_asked:
@@ -160,6 +169,7 @@ class Mark:
     ends: tuple[int, ...]  # exit codes
     overlaps: tuple[str, ...]  # who had the lock of its node
     twice: tuple[str, ...] = ()  # who had that of its rank
+    steps: tuple[float, ...] = ()  # when it did something, in seconds of one clock
 
 
 def read_marks(folder: Path) -> Iterator[Mark]:
@@ -175,6 +185,7 @@ def read_marks(folder: Path) -> Iterator[Mark]:
             tuple(int(words[1]) for words in lines if words[0] == "end"),
             tuple(" ".join(words[1:]) for words in lines if words[0] == "overlap"),
             tuple(" ".join(words[1:]) for words in lines if words[0] == "twice"),
+            tuple(float(words[1]) for words in lines if words[0] == "step"),
         )
 
 

@@ -59,6 +59,7 @@ class Peer:
         self.reports: dict[str, list[tuple[float, dict[str, Any]]]] = {}
         self.replies: dict[str, list[dict[str, Any]]] = {}
         self.status = 200
+        self.error: dict[str, Any] = {"code": "x"}  # the answer of every other status
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         self.start()
@@ -77,10 +78,13 @@ class Peer:
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 report = json.loads(self.rfile.read(length))
+                if peer._server is None:  # gone: an open connection is of no use either
+                    self.close_connection = True
+                    return
                 is_known = self.headers["Authorization"] == f"Bearer {TOKEN}"
                 status = peer.status if is_known else 401
                 assert self.path == "/api/v1/agent/sync"
-                answer = peer.answer(report) if status == 200 else {"code": "x"}
+                answer = peer.answer(report) if status == 200 else peer.error
                 body = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))

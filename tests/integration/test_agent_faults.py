@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hai.agent import cgroups, processes, sync
+from hai.agent.lease import Lease
 from hai.core.task import WorkerKey
 from hai.errors import Unavailable
 from hai.ports import WorkerPhase
@@ -255,7 +256,9 @@ async def test_unknown_to_the_platform(tmp_path: Path) -> None:
     peer = Peer()
     try:
         report = {"key": "1.1.0", "phase": "ready", "requests": []}
-        link = sync.Link(peer.url, "no such token", report, lambda: None)
+        link = sync.Link(
+            lambda: sync.Channel(peer.url, "no such token"), report, lambda: None, Lease(0.0, 0.0)
+        )
         link.start()
         await asyncio.to_thread(eventually, lambda: link._refused_since is not None)
         assert not link.is_orphaned()

@@ -110,6 +110,11 @@ class PodPlatform(Live):
         workers = [one for attempt in detail["attempt_list"] for one in attempt["workers"]]
         return " | ".join([detail["why"], *(str(worker.get("detail")) for worker in workers)])
 
+    def stop_task(self, task_id: int) -> None:
+        with self.client() as admin:
+            admin.post(f"/tasks/{task_id}/stop").raise_for_status()
+        self.wait(task_id, "stopped", timeout=2 * WITHIN_SECONDS)
+
     def script_of(self, name: str, text: str) -> str:
         self.script(name, text)
         return name

@@ -76,9 +76,7 @@ def test_image_that_does_not_exist(platform: PodPlatform) -> None:
     )
     wait_why(platform, task, f"image {image} cannot be pulled")
     assert platform.detail(task)["state"] == "starting"
-    with platform.client() as admin:
-        admin.post(f"/tasks/{task}/stop").raise_for_status()
-    platform.wait(task, "stopped", timeout=_LONG)
+    platform.stop_task(task)
     platform.wait_clean()
 
 
@@ -142,9 +140,7 @@ def test_program_that_ignores_the_notice_leaves_its_nodes(platform: PodPlatform)
     assert "no answer to the notice" in " ".join(
         attempt["why"] for attempt in platform.detail(deaf)["attempt_list"]
     )
-    with platform.client() as admin:
-        admin.post(f"/tasks/{deaf}/stop").raise_for_status()
-    platform.wait(deaf, "stopped", timeout=_LONG)
+    platform.stop_task(deaf)
     platform.wait_clean()
 
 
@@ -187,7 +183,72 @@ def test_cut_link_of_a_node(platform: PodPlatform, own: Cluster) -> None:
     finally:
         own.link(int(node.removeprefix("node")), "up")
     wait_until(lambda: platform.detail(task)["attempts"] == 2, _LONG, what="the next attempt")
-    with platform.client() as admin:
-        admin.post(f"/tasks/{task}/stop").raise_for_status()
-    platform.wait(task, "stopped", timeout=_LONG)
+    platform.stop_task(task)
     platform.wait_clean()
+
+
+# every node of ours is this machine: one monotonic clock for all attempts
+_COUNTS = (
+    "import os, time\n"
+    'name = f\'{os.environ["HAI_TASK_ID"]}.{os.environ["HAI_ATTEMPT"]}.counts\'\n'
+    "for _ in range({seconds} * 20):\n"
+    "    with open(name, 'a') as file: file.write(f'{time.monotonic()}\\n')\n"
+    "    time.sleep(.05)\n"
+)
+
+
+def counting(platform: PodPlatform, seconds: int) -> int:
+    text = _COUNTS.replace("{seconds}", str(seconds))
+    return platform.submit("bob", name=platform.script_of("counts.py", text))
+
+
+def counts(platform: PodPlatform, task: int, attempt: int) -> list[float]:
+    """When that attempt wrote into the folder that all nodes share."""
+    file = platform.work_dir / f"{task}.{attempt}.counts"
+    return [float(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def wait_counts(platform: PodPlatform, task: int, attempt: int, more: int = 1) -> None:
+    so_far = len(counts(platform, task, attempt))
+    wait_until(
+        lambda: len(counts(platform, task, attempt)) >= so_far + more,
+        _LONG,
+        what=f"attempt {attempt} writes",
+    )
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["silent", "deleted by force"])
+def test_attempts_on_both_sides_of_a_cut_never_write_in_the_same_time(
+    platform: PodPlatform, own: Cluster, is_deleted: bool
+) -> None:
+    task = counting(platform, 600)
+    wait_counts(platform, task, 1)
+    node = platform.detail(task)["assigned_nodes"][0]
+    own.link(int(node.removeprefix("node")), "down")
+    try:
+        if is_deleted:  # its container runs on: its node cannot hear of it
+            pod = f"hai-{task}-1-0"
+            platform.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
+        wait_counts(platform, task, 2, more=40)
+    finally:
+        own.link(int(node.removeprefix("node")), "up")
+    wait_counts(platform, task, 2, more=200)  # the first one's agent has spoken to the server
+    platform.stop_task(task)
+    platform.wait_clean()
+    assert max(counts(platform, task, 1)) < min(counts(platform, task, 2))
+    assert counts(platform, task, 3) == []
+
+
+def test_no_program_is_paused_while_the_only_server_is_away(platform: PodPlatform) -> None:
+    task = counting(platform, 600)
+    wait_counts(platform, task, 1)
+    platform.kill()
+    wait_counts(platform, task, 1, more=400)  # 20 s; the fence is one of 5.6 s
+    platform.start()
+    wait_counts(platform, task, 1, more=20)
+    times = counts(platform, task, 1)
+    assert platform.detail(task)["attempts"] == 1
+    assert "paused" not in platform.text(task)
+    platform.stop_task(task)
+    platform.wait_clean()
+    assert len(times) > 400

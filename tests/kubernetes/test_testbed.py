@@ -102,6 +102,23 @@ async def test_a_pod_that_has_gone_is_told_with_its_last_state(
     assert changes[-1].before["metadata"]["deletionTimestamp"]
 
 
+def test_a_kubelet_that_gave_up_without_its_runtime_is_started_again(own: Cluster) -> None:
+    """As a service manager does: otherwise its node would never be ready again."""
+    gone = psutil.Process(own.pid_of("kubelet1"))
+    gone.kill()
+    wait_until(lambda: not is_alive(gone), 30, what="the end of the kubelet")
+    own.restart("containerd1")
+    assert is_alive(psutil.Process(own.pid_of("kubelet1")))
+    beat = "jsonpath={.status.conditions[?(@.type=='Ready')]['status','lastHeartbeatTime']}"
+    before = own.kubectl("get", "node", "node1", "-o", beat)
+
+    def is_ready() -> bool:
+        now = own.kubectl("get", "node", "node1", "-o", beat)
+        return now.startswith("True") and now != before
+
+    wait_until(is_ready, 120, what=f"node1 reports again, after {before}")
+
+
 def settings() -> list[str]:
     return [(Path("/proc/sys") / name).read_text() for name in _SYSCTLS]
 

@@ -205,6 +205,8 @@ def test_both_forms_are_an_error(tmp_path: Path, text: str, said: str) -> None:
         ("[[k8s.config]]\nconfig_file = 'a'\n[[k8s.config]]\nconfig_file = 'b'\n", "one cluster"),
         ("[kubernetes]\nkubeconfig = 'a'\nin_cluster = true\n", "two ways in"),
         ("[kubernetes]\napi_server = '10.0.0.1:6443'\n", "no URL of a server"),
+        ("[kubernetes]\napi_server = 'https://k8s:6443'\n", "how to log in there"),
+        ("[launcher]\napi_server = 'https://k8s:6443'\n", "how to log in there"),
         ("[kubernetes]\napi_server = 'https://u:p@k8s:6443'\n", "without credentials"),
     ],
 )

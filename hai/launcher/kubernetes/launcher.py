@@ -10,7 +10,8 @@ import contextlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -35,7 +36,7 @@ from hai.launcher.kubernetes.names import (
     worker_name,
 )
 from hai.launcher.kubernetes.orders import PodOptions, order_of, spec_of
-from hai.launcher.kubernetes.patience import NodeClocks, Since
+from hai.launcher.kubernetes.patience import Contact, Heard, NodeClocks, Since
 from hai.launcher.kubernetes.shares import EqualShares, Shares
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
@@ -51,9 +52,16 @@ _KILL_GRACE_SECONDS = 1
 # A gang of 200 that is started again and again must not fill the cluster's own store (2 GiB by
 # default, with all that was there in the last 5 minutes).
 MOST_SPEC_BYTES = 64 * 1024
+_NO_POD = "its pod is gone from the cluster"
 _RECORDS = 10_000  # ends that are remembered for pods that are not there any more
 
-Heard = Callable[[Sequence[WorkerKey]], Awaitable[Collection[WorkerKey]]]
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A pod that went without its node's word. `has_begun`: its container had started by then."""
+
+    why: str
+    has_begun: bool = True
 
 
 class KubernetesLauncher:
@@ -76,10 +84,12 @@ class KubernetesLauncher:
         self._cluster = cluster
         self._agents = agents
         self._options = options
-        self._heard = heard
         self._monotonic = monotonic
-        self._shares = shares or Shares(cluster, options, monotonic)
-        self._nodes = NodeClocks(cluster, options.lost_after_seconds, monotonic)
+        self._shares = shares or Shares(cluster, options)
+        self._contact = Contact(heard, options.lost_after_seconds, monotonic)
+        self._nodes = NodeClocks(
+            cluster, options.lost_after_seconds, options.agent.fence_seconds, monotonic
+        )
         self._hopeless: Since[tuple[WorkerKey, str]] = Since(monotonic)
         self._starting: Since[WorkerKey] = Since(monotonic)
         self._secrets: dict[WorkerKey, bool] | None = None  # whether they are cancelled
@@ -87,6 +97,8 @@ class KubernetesLauncher:
         self._opened_at = monotonic()
         self._waits: dict[WorkerKey, str] = {}  # why a pod could not be made yet
         self._ends: OrderedDict[WorkerKey, Observation] = OrderedDict()  # of pods that are gone
+        # what was seen to go although no node had said that nothing of it runs
+        self._gone: OrderedDict[WorkerKey, Gone] = OrderedDict()
         self._forgotten: set[WorkerKey] = set()  # whose pods may still be seen
         self._is_open = False
         cluster.listen(self._on_change)
@@ -101,6 +113,7 @@ class KubernetesLauncher:
         """Pods stay as they are."""
         if self._is_open:
             self._is_open = False
+            await self._shares.close()
             await self._cluster.close()
 
     # launch
@@ -108,8 +121,11 @@ class KubernetesLauncher:
     async def launch(self, worker: WorkerLaunch) -> None:
         key = worker.key
         name = worker_name(key)
-        if self._cluster.pod(name) is not None or key in self._ends:
+        gone = self._gone.get(key)
+        is_new = gone is None or gone.why == _NO_POD
+        if self._cluster.pod(name) is not None or key in self._ends or not is_new:
             return
+        self._gone.pop(key, None)
         self._launched_at.setdefault(key, self._monotonic())
         self._forgotten.discard(key)
         try:
@@ -206,17 +222,35 @@ class KubernetesLauncher:
         known = self._cluster.pod(name)
         if known is not None and sights.is_over(known):
             return
+        if known is None and await self._was_left_behind(key):
+            self._gone.setdefault(key, Gone(_NO_POD))
         await self._cancel(key, name)
         self._ends.setdefault(key, Observation(key, WorkerPhase.LOST, detail="killed"))
         await self._delete_pod(name)
-        if await self._cluster.wait_for_pods(lambda: self._is_gone(name), NUDGE_SECONDS):
-            return
-        await self._nudge(name)
+        if not await self._cluster.wait_for_pods(lambda: self._is_gone(name), NUDGE_SECONDS):
+            await self._nudge(name)
         if not await self._cluster.wait_for_pods(lambda: self._is_gone(name), GONE_SECONDS):
             known = self._cluster.pod(name)
             node = sights.node_of(known) if known is not None else ""
-            if not self._nodes.is_lost(node):
+            if not self._nodes.is_lost(node) or await self._contact.may_run(key):
                 raise Unavailable(f"pod {name} on {node} does not go away")
+        if await self._may_run_unseen(key):
+            raise Unavailable(f"what ran in pod {name} may still run")
+
+    async def _was_left_behind(self, key: WorkerKey) -> bool:
+        """An earlier server's, whose pod went while nobody looked."""
+        if key in self._ends or key in self._launched_at:
+            return False
+        return (await self._known_secrets()).get(key) is False
+
+    async def _may_run_unseen(self, key: WorkerKey) -> bool:
+        """The pod went without its node's word. What had not begun waits for the server's."""
+        gone = self._gone.get(key)
+        if gone is None:
+            return False
+        if gone.has_begun:
+            return await self._contact.may_run(key)
+        return await self._contact.is_fresh(key)
 
     async def _nudge(self, name: str) -> None:
         """A kubelet before 1.22 that was told to end a pod while it started its container looks at
@@ -267,22 +301,24 @@ class KubernetesLauncher:
             await self._cluster.client.delete(self._cluster.path("secrets", name))
         if self._secrets is not None:
             self._secrets.pop(key, None)
-        for known in (self._launched_at, self._waits, self._ends):
+        for known in (self._launched_at, self._waits, self._ends, self._gone):
             known.pop(key, None)
 
     # observe
 
     async def observe(self) -> list[Observation]:
+        was_away = self._contact.look()
         await self._cluster.require_view()
         secrets = await self._known_secrets()
         pods = {key: item for item in self._cluster.pods() if (key := key_of(item)) is not None}
         self._forgotten &= pods.keys()
-        self._nodes.look()
+        self._nodes.look(was_away=was_away)
         seen = [
             await self._look(key, item) for key, item in pods.items() if key not in self._forgotten
         ]
-        missing = (secrets.keys() | self._ends.keys()) - pods.keys() - self._forgotten
-        return seen + [self._without_pod(key, secrets) for key in sorted(missing)]
+        missing = secrets.keys() | self._ends.keys() | self._gone.keys()
+        missing -= pods.keys() | self._forgotten
+        return seen + [await self._without_pod(key, secrets) for key in sorted(missing)]
 
     async def _known_secrets(self) -> dict[WorkerKey, bool]:
         """Read once; afterwards this process makes all changes."""
@@ -302,8 +338,11 @@ class KubernetesLauncher:
         node = sights.node_of(item)
         if seen.observation.phase in (WorkerPhase.ALIVE, WorkerPhase.PENDING):
             trouble = self._nodes.trouble(node)
-            if trouble is not None and not await self._heard([key]):
-                return Observation(key, *trouble)
+            if trouble is not None and not await self._contact.is_fresh(key):
+                phase, _, why = trouble
+                if phase is WorkerPhase.NODE_LOST and await self._contact.may_run(key):
+                    phase, why = WorkerPhase.UNKNOWN, self._contact.doubt(why)
+                return Observation(key, phase, detail=why)
         if key in self._ends and sights.is_over(item):
             return self._ends[key]  # killed
         since = self._hopeless.seconds((key, seen.hopeless)) if seen.hopeless else 0.0
@@ -314,30 +353,37 @@ class KubernetesLauncher:
             return Observation(key, WorkerPhase.ALIVE)
         return seen.observation
 
-    def _without_pod(self, key: WorkerKey, secrets: Mapping[WorkerKey, bool]) -> Observation:
+    async def _without_pod(self, key: WorkerKey, secrets: Mapping[WorkerKey, bool]) -> Observation:
+        if await self._may_run_unseen(key):
+            why = self._contact.doubt(self._gone[key].why)
+            return Observation(key, WorkerPhase.UNKNOWN, detail=why)
         if key in self._ends:
             return self._ends[key]
         if secrets.get(key):
             return Observation(key, WorkerPhase.LOST, detail="killed")
         if key in self._waits:
             return Observation(key, WorkerPhase.PENDING, detail=self._waits[key])
+        if key in self._gone:
+            return Observation(key, WorkerPhase.NODE_LOST, detail=self._gone[key].why)
         since = max(self._launched_at.get(key, self._opened_at), self._opened_at)
         if self._monotonic() - since < START_SECONDS:
             return Observation(key, WorkerPhase.ALIVE)
-        return Observation(key, WorkerPhase.NODE_LOST, detail="its pod is gone from the cluster")
+        self._gone.setdefault(key, Gone(_NO_POD))
+        return await self._without_pod(key, secrets)
 
     def _on_change(self, change: Change) -> None:
         """Keep how a pod ended that somebody else removes."""
         item = change.after or change.before
         key = key_of(item) if item is not None else None
-        if key is None or change.kind != "deleted" or key in self._forgotten or key in self._ends:
+        if key is None or change.kind != "deleted" or key in self._forgotten:
             return
         last = change.before or {}
         if sights.is_over(last):
-            end = sights.sight(key, last).observation
+            self._ends.setdefault(key, sights.sight(key, last).observation)
+            self._gone.pop(key, None)
         else:
             name = last.get("metadata", {}).get("name", "")
-            end = Observation(key, WorkerPhase.NODE_LOST, detail=f"somebody deleted its pod {name}")
-        self._ends[key] = end
-        while len(self._ends) > _RECORDS:
-            self._ends.popitem(last=False)
+            self._gone[key] = Gone(f"somebody deleted its pod {name}", sights.has_begun(last))
+        for records in (self._ends, self._gone):
+            while len(records) > _RECORDS:
+                records.popitem(last=False)

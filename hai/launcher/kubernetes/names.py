@@ -9,6 +9,7 @@ from hai.core.types import TaskId
 
 MANAGED = {"app.kubernetes.io/managed-by": "hai"}
 SELECTOR = "app.kubernetes.io/managed-by=hai"
+FOREIGN_SELECTOR = "app.kubernetes.io/managed-by!=hai"
 TASK, ATTEMPT, RANK = "hai/task", "hai/attempt", "hai/rank"
 NUDGE = "hai/nudge"  # annotation of a pod
 CANCELLED = "hai/cancelled"  # on a Secret: this worker is never to start

@@ -1,14 +1,18 @@
 """Clocks of this process: how long something has been so, and when a silent node is lost."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
+from hai.core.task import WorkerKey
 from hai.launcher.kubernetes.cluster import Cluster
 from hai.ports import WorkerPhase
 
 T = TypeVar("T")
 
+Heard = Callable[[Sequence[WorkerKey]], Awaitable[Collection[WorkerKey]]]
+
 _FORGET_SECONDS = 600.0
+_GAP_SECONDS = 20.0  # between two looks: longer, and this process was away, or did not lead
 
 
 class Since(Generic[T]):
@@ -29,21 +33,70 @@ class Since(Generic[T]):
         return now - first
 
 
-class NodeClocks:
-    """A node that is not ready may come back: only after `lost_after_seconds` by our own clock is
-    it lost. A node that the cluster has removed is lost at once."""
+class Contact:
+    """Which workers may run although nobody sees them. An agent without contact pauses its program
+    before `lost_after_seconds` are over (docs/decisions/0020-fence.md); these count from the last
+    contact that is known, and from when this process began to look, if it was away before.
+
+    `heard` tells whose agents have spoken to the server in the last `lost_after_seconds`.
+    """
 
     def __init__(
-        self, cluster: Cluster, lost_after_seconds: float, monotonic: Callable[[], float]
+        self, heard: Heard, lost_after_seconds: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._heard = heard
+        self._lost_after_seconds = lost_after_seconds
+        self._monotonic = monotonic
+        self._looked_at = self._since = monotonic()
+
+    def look(self) -> bool:
+        """Call it before every look at the cluster. True: this process was away before."""
+        now = self._monotonic()
+        was_away = now - self._looked_at > _GAP_SECONDS
+        self._looked_at = now
+        if was_away:
+            self._since = now
+        return was_away
+
+    async def is_fresh(self, key: WorkerKey) -> bool:
+        """Its agent was heard."""
+        return bool(await self._heard([key]))
+
+    async def may_run(self, key: WorkerKey) -> bool:
+        """It was heard, or could have been without anybody's knowing."""
+        is_new = self._monotonic() - self._since < self._lost_after_seconds
+        return is_new or await self.is_fresh(key)
+
+    def doubt(self, why: str) -> str:
+        """The words for a worker that may run."""
+        limit = self._lost_after_seconds
+        return f"{why}; it counts as lost once its agent has been silent for {limit:.0f} s"
+
+
+class NodeClocks:
+    """A node that is not ready may come back: only after `lost_after_seconds` by our own clock is
+    it lost; without contact for `fence_seconds` its agents pause their programs. A node that the
+    cluster has removed is lost."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        lost_after_seconds: float,
+        fence_seconds: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._cluster = cluster
         self._lost_after_seconds = lost_after_seconds
+        self._fence_seconds = fence_seconds
         self._monotonic = monotonic
         self._since: dict[str, float] = {}
 
-    def look(self) -> None:
-        """Start and stop the clocks; call it whenever the cluster is looked at."""
+    def look(self, *, was_away: bool = False) -> None:
+        """Start and stop the clocks; call it whenever the cluster is looked at. They begin anew
+        when this process was away."""
         now = self._monotonic()
+        if was_away:
+            self._since = {}
         silent = {
             view.name
             for item in self._cluster.raw_nodes()
@@ -70,4 +123,9 @@ class NodeClocks:
             why = f"{node} was not ready for {limit:.0f} s: {view.why}"
             return WorkerPhase.NODE_LOST, None, why
         why = f"{node} is not ready ({view.why}); it counts as lost after {limit:.0f} s of that"
+        if self._fence_seconds:
+            why += (
+                f", and before, after {self._fence_seconds:.0f} s without contact with the server,"
+                " its agents pause their programs"
+            )
         return WorkerPhase.UNKNOWN, None, why

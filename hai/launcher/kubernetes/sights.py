@@ -70,9 +70,16 @@ def sight(key: WorkerKey, pod: Json) -> Sight:
 def is_over(pod: Json) -> bool:
     """Whether nothing of it runs any more, by its node's word."""
     status = pod.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
-        return True
-    return "terminated" in _state(status, WORKER)
+    state = _state(status, WORKER)
+    # a cluster that clears up after a node says "Failed" without asking it
+    is_told = status.get("phase") in ("Succeeded", "Failed") and "running" not in state
+    return is_told or "terminated" in state
+
+
+def has_begun(pod: Json) -> bool:
+    """Whether its program's container has started, by its node's word."""
+    state = _state(pod.get("status") or {}, WORKER)
+    return bool(state) and "waiting" not in state
 
 
 def node_of(pod: Json) -> str:

@@ -72,9 +72,10 @@ class Reconciling:
             self._leads_since = self._clock.steady()
         if not tasks:
             return _IDLE_SECONDS
+        killed = await self._kill_late(tasks, now)
+        # last: an agent that speaks again ends a loss that is seen but not recorded yet
         sight = await self._launching.look()
         missing = self._relaunch(tasks, sight, now)
-        killed = await self._kill_late(tasks, now)
         reports: dict[TaskId, list[WorkerReport]] = defaultdict(list)
         for task in tasks:
             reports[task.id] += self._news(task, sight, missing, killed)

@@ -23,7 +23,8 @@ def busy_node(scene: Scene[KubernetesSite]) -> str:
 
 @kubernetes("node-cut")
 def node_cut(scene: Scene[KubernetesSite]) -> str:
-    """Its pods run on; after 15 s the platform counts them as lost."""
+    """Its programs pause after 10 s; after 15 s the platform counts them as lost, or after 15 s of
+    a node that is not ready."""
     node, seconds = busy_node(scene), scene.chance.choice((2.0, 10.0, 20.0, 45.0))
     scene.site.cluster.link(node, "down")
     for name, (where, _) in scene.site.pods().items():

@@ -164,9 +164,18 @@ def test_late_and_repeated_reports_change_nothing() -> None:
             id="rank 1 is early: rank 0 gets its time",
         ),
         pytest.param(
-            [(1, report(0, W.RUNNING, acked=True, saved=True))],
-            (Outcome.SUSPENDED_CLEAN, 1),
-            id="only rank 0 answers, as the original's programs do",
+            [(1, report(0, W.RUNNING, acked=True, saved=True)), (4.9, None), (5, None)],
+            (Outcome.SUSPENDED_CLEAN, 5),
+            id="only rank 0 answers, as the original's programs do: the notice time is everybody's",
+        ),
+        pytest.param(
+            [
+                (1, report(0, W.RUNNING, acked=True, saved=True)),
+                (4, report(1, W.RUNNING, acked=True)),
+                (20, report(1, W.RUNNING, acked=True, saved=True)),
+            ],
+            (Outcome.SUSPENDED_CLEAN, 20),
+            id="rank 0 is early: a rank that acknowledges in time gets its grace",
         ),
         pytest.param(
             [(1, report(1, W.RUNNING, acked=True, saved=True)), (5, None)],

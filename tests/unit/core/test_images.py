@@ -2,7 +2,9 @@
 
 import pytest
 
+from hai.agent.capabilities import NAMES
 from hai.core.allowance import (
+    CAPABILITIES,
     Allowance,
     allowed,
     capabilities,
@@ -99,6 +101,9 @@ def test_the_grammar_of_the_original_is_known(resource: str) -> None:
         "",
         "cap:",
         "cap:ipc_lock",
+        "cap:IPC_LOCKS",
+        "cap:CAP_IPC_LOCK",
+        "cap:ALL",
         "cap:CAP SYS",
         "root",
         "train_environment:",
@@ -115,3 +120,12 @@ def test_the_grammar_of_the_original_is_known(resource: str) -> None:
 def test_other_resources_are_refused(resource: str) -> None:
     with pytest.raises(ValueError, match="is no resource"):
         check_resource(resource)
+
+
+def test_a_capability_that_is_spelt_wrongly_is_named_rightly() -> None:
+    with pytest.raises(ValueError, match="did you mean cap:IPC_LOCK"):
+        check_resource("cap:CAP_IPC_LOCK")
+
+
+def test_quotas_and_agents_know_the_same_capabilities() -> None:
+    assert CAPABILITIES == NAMES

@@ -181,7 +181,7 @@ def test_the_servers_rights_are_few() -> None:
         ("Role", "secrets"): {"get", "list", "create", "patch", "delete"},
         ("Role", "services"): {"create"},
         ("ClusterRole", "nodes"): {"get", "list", "watch", "patch"},
-        ("ClusterRole", "pods"): {"list"},
+        ("ClusterRole", "pods"): {"list", "watch"},
     }
 
 

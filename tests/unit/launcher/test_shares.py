@@ -18,20 +18,20 @@ NODE = Node(NodeName("node1"), GroupName("training"), "kubernetes")
 
 
 class View:
-    """A cluster of one node, as the reflector shows it."""
-
-    namespace = "tasks"
+    """A cluster of one node, as the reflectors show it, with the pods of others there."""
 
     def __init__(self, allocatable: Mapping[str, str], pods: list[Mapping[str, Any]]) -> None:
         self.allocatable = allocatable
         self.pods = pods
-        self.client = self
 
     def node(self, _name: str) -> "View":
         return self
 
-    async def list(self, _path: str, **_query: str) -> dict[str, Any]:
-        return {"items": self.pods}
+    async def on(self, _node: str) -> list[Mapping[str, Any]]:
+        return self.pods
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def other(disk: str) -> dict[str, Any]:
@@ -49,6 +49,6 @@ async def test_of_the_nodes_disk(asked_gib: float, has: str, gets_gib: float | N
     allocatable = {"cpu": "8", "memory": "32Gi", **({"ephemeral-storage": has} if has else {})}
     view = View(allocatable, [other("10Gi")])
     options = PodOptions(namespace="tasks", log_root="/logs", log_gid=0, disk_bytes=asked_gib * GIB)
-    share = await Shares(cast("Cluster", view), options).of(NODE)
+    share = await Shares(cast("Cluster", view), options, view).of(NODE)
     assert share.get("ephemeral-storage") == (None if gets_gib is None else gets_gib * GIB)
     assert share["cpu"] == 7

@@ -7,7 +7,7 @@ import pytest
 
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
-from hai.launcher.kubernetes.sights import Sight, departure, sight
+from hai.launcher.kubernetes.sights import Sight, departure, has_begun, is_over, sight
 from hai.ports import WorkerPhase as Phase
 
 KEY = WorkerKey(TaskId(7), 1, 0)
@@ -188,3 +188,18 @@ def test_a_disk_that_others_filled_is_no_fault_of_the_task() -> None:
     told = "Pod ephemeral local storage usage exceeds the total limit of containers 64Mi. "
     found = seen(pod("Failed", ended_before, reason="Evicted", message=told)).observation
     assert (found.phase, found.exit_code) == (Phase.EXITED, 0)
+
+
+def test_what_a_cluster_calls_failed_without_asking_the_node_may_run() -> None:
+    """As its controllers do when they clear up after a node."""
+    assert not is_over(pod("Failed", {"running": {"startedAt": "2026-01-01T00:00:00Z"}}))
+    assert is_over(pod("Failed", {"waiting": {"reason": "ContainerCreating"}}))
+    assert is_over(pod("Failed", reason="Evicted"))
+    assert is_over(ended())
+
+
+def test_only_a_container_that_a_node_has_started_has_begun() -> None:
+    assert has_begun(pod("Running", {"running": {}}))
+    assert has_begun(ended())
+    assert not has_begun(pod("Pending", {"waiting": {"reason": "PodInitializing"}}))
+    assert not has_begun(pod("Pending"))
