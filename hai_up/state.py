@@ -32,6 +32,7 @@ class State:
     prepared: dict[str, Any] = field(default_factory=dict)
     studio: bool = True
     studio_port: int = 8080
+    python: str = ""  # the interpreter that started it: its installation
     replaced_profile: str = ""  # backup of the profile that was there before
     layout: int = LAYOUT_VERSION
 
