@@ -35,38 +35,37 @@ class _Done:
 def upgrade(place: UpgradablePlace, folder: Path, *, is_sure: bool, say: Say) -> None:
     """Bring the server to the HAI that is wanted; its backup goes into `folder`. PlatformError:
     it did not work, and all is as it was, or how it is now."""
-    old, new = place.versions()
-    say(f"the server of {place.name} is HAI {old}; it becomes {new}. Running tasks go on.")
-    say("steps: prepare, stop the server, backup, migrate, start, check; or all is taken back")
-    if not is_sure and not ask("go on? type yes: ", "yes"):
-        say("nothing was changed")
-        return
     try:
+        old, new = place.versions()
+        say(f"the server of {place.name} is {old}; it becomes {new}. Running tasks go on.")
+        say("steps: prepare, stop the server, backup, migrate, start, check; or all is taken back")
+        if not is_sure and not ask("go on? type yes: ", "yes"):
+            say("nothing was changed")
+            return
         say("preparing")
         place.prepare()
         place.open_database()
         _change(place, folder, (old, new), say)
     finally:
         place.close()
-    say(f"upgraded: HAI {new} runs")
+    say(f"upgraded: {new} runs")
 
 
 def _change(place: UpgradablePlace, folder: Path, versions: tuple[str, str], say: Say) -> None:
     done = _Done()
     try:
-        _forward(place, folder, versions[1], done, say)
+        _forward(place, folder, done, say)
     except BaseException as error:
         why = error.message if isinstance(error, HaiError) else type(error).__name__
         say(f"the upgrade failed: {why}")
         _back(place, done, why, say)
         raise PlatformError(
-            f"the upgrade to HAI {versions[1]} failed and was taken back, "
-            f"HAI {versions[0]} runs: {why}",
+            f"the upgrade to {versions[1]} failed and was taken back, {versions[0]} runs: {why}",
             hint=getattr(error, "hint", "") or "hai-up status",
         ) from error
 
 
-def _forward(place: UpgradablePlace, folder: Path, wanted: str, done: _Done, say: Say) -> None:
+def _forward(place: UpgradablePlace, folder: Path, done: _Done, say: Say) -> None:
     say("stopping the server")
     place.stop_server()
     done.backup = save(place, folder, say)
@@ -76,9 +75,7 @@ def _forward(place: UpgradablePlace, folder: Path, wanted: str, done: _Done, say
         say(f"  migrated: {name}")
     say("starting the new server")
     place.switch()
-    found = place.running_version()
-    if found != wanted:
-        raise PlatformError(f"the server that runs says that it is HAI {found}, not {wanted}")
+    place.check()
 
 
 def _back(place: UpgradablePlace, done: _Done, why: str, say: Say) -> None:

@@ -23,8 +23,8 @@ _SHOWN = 10  # task ids
 
 def backup(place: Place, file: Path | None, say: Say) -> Path:
     """Write everything that the platform knows into one file; it goes on working meanwhile."""
-    place.open_database()
     try:
+        place.open_database()
         return save(place, file or Path(), say)
     finally:
         place.close()
@@ -54,9 +54,9 @@ def restore(place: Place, file: Path, *, replace: bool, is_sure: bool, say: Say)
     with opened(file) as archive:
         header = _header_of(archive)
         _introduce(archive, say)
-        place.bring_up(archive)
-        place.open_database()
         try:
+            place.bring_up(archive)
+            place.open_database()
             _restore(place, archive, header, replace=replace, is_sure=is_sure, say=say)
         finally:
             place.close()

@@ -154,9 +154,10 @@ class LocalPlace:
 
     def versions(self) -> tuple[str, str]:
         try:
-            return self.running_version(), __version__
+            old = self._running_version()
         except HaiError:
-            return self.state.version, __version__
+            old = self.state.version
+        return f"HAI {old}", f"HAI {__version__}"
 
     def prepare(self) -> None:
         """This installation is the new one: it must be able to read its own settings."""
@@ -177,7 +178,12 @@ class LocalPlace:
     def switch(self) -> None:
         self.start_server()
 
-    def running_version(self) -> str:
+    def check(self) -> None:
+        found = self._running_version()
+        if found != __version__:
+            raise PlatformError(f"the server says that it is HAI {found}, not {__version__}")
+
+    def _running_version(self) -> str:
         state = self.state
         with Api(url_of(state.host, state.port), state.token) as api:
             return str(api.whoami()["server_version"])

@@ -52,7 +52,7 @@ class UpgradablePlace(Place, Protocol):
     """A place that can change from one HAI to another and back."""
 
     def versions(self) -> tuple[str, str]:
-        """Of the server that runs, and of the one that should."""
+        """For people: the HAI that runs, and the one that should."""
 
     def prepare(self) -> None:
         """Make sure of the new one, before anything is stopped: rights, program, image."""
@@ -63,8 +63,8 @@ class UpgradablePlace(Place, Protocol):
     def switch(self) -> None:
         """Start the new one and wait until it is ready."""
 
-    def running_version(self) -> str:
-        """What the server says that it is."""
+    def check(self) -> None:
+        """The server that answers is the new one; PlatformError if it says something else."""
 
     def switch_back(self) -> None:
         """Start the old one again, on the database as it is now."""
