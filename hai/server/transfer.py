@@ -6,7 +6,7 @@ has no end of input, so the order says how many bytes come. All answer with a li
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from hai import __version__
 from hai.core.restored import WHY, left_behind
@@ -59,7 +59,7 @@ async def load_database(settings: Settings, order: Mapping[str, Any], source: Bi
     if "check" in order:
         return _look(url, Header.of(order["check"]), users)
     wanted = LoadOrder(users, bool(order.get("replace")), exact)
-    header, _ = load(url, _Limited(source, int(order["size"])), wanted)
+    header, _ = load(url, cast("BinaryIO", _Limited(source, int(order["size"]))), wanted)
     answer: Json = {"schema": header.schema, "exact": exact, "waiting": [], "ended": []}
     return answer if exact else answer | await _leave_behind(settings, header)
 
@@ -95,7 +95,8 @@ async def _leave_behind(settings: Settings, header: Header) -> Json:
 
 
 async def _settle(store: Store, header: Header) -> Json:
-    waiting, ended = [], []
+    waiting: list[int] = []
+    ended: list[int] = []
     tasks = await store.active_tasks()
     for start in range(0, len(tasks), _AT_ONCE):
         some = tasks[start : start + _AT_ONCE]

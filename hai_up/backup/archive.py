@@ -69,8 +69,8 @@ def write_archive(path: Path, header: Header, database: Path, contents: Contents
     parts = {f"{CONFIG}{name}": text.encode() for name, text in contents.config.items()}
     parts[SECRETS] = json.dumps(dict(contents.secrets), sort_keys=True).encode()
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
-    with database.open("rb") as file:
-        sums[DATABASE] = hashlib.file_digest(file, "sha256").hexdigest()
+    with database.open("rb") as dump:
+        sums[DATABASE] = hashlib.file_digest(dump, "sha256").hexdigest()
     manifest = Manifest(
         KIND,
         FORMAT,

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from hai.errors import InvalidInput, NotFound, PlatformError
 from hai.kubernetes import paths
@@ -149,7 +149,9 @@ class KubernetesPlace:
         if order.get("exact") and self._before:
             self._do(self._database_as_before())
         out, line = io.BytesIO(), json.dumps(order).encode() + b"\n"
-        self._program("the database cannot be restored", "load", out, _After(line, source))
+        self._program(
+            "the database cannot be restored", "load", out, cast("BinaryIO", _After(line, source))
+        )
         return answer_of(out.getvalue())
 
     def _program(self, what: str, word: str, out: BinaryIO, source: BinaryIO | None = None) -> None:

@@ -84,7 +84,7 @@ class TransferPod:
 def _running(pod: Json) -> Pod | None:
     """None: it does not run, or not any more."""
     metadata = pod["metadata"]
-    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    states = list((pod.get("status") or {}).get("containerStatuses") or ())
     is_running = bool(states) and all("running" in (one.get("state") or {}) for one in states)
     if not is_running or "deletionTimestamp" in metadata:
         return None
