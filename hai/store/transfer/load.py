@@ -62,7 +62,7 @@ def check(header: Header, migrations: Sequence[Migration]) -> None:
                 f"the backup is newer than this HAI: it has migration {number} ({name})",
                 hint=f"install HAI {header.version} or a newer one: hai-up upgrade --tools",
             )
-        if known[number].sha256 != digest:
+        if not known[number].is_recorded_as(digest):
             raise InvalidInput(
                 f"migration {number} ({name}) of the backup is not the one that this HAI has",
                 hint=f"restore it with the HAI that wrote it: {header.version}",
