@@ -12,6 +12,8 @@ REVISION = COMMIT[:10]
 MIGRATION = (
     "CREATE TABLE of_a_later_day (id bigint PRIMARY KEY);\nINSERT INTO of_a_later_day VALUES (1);\n"
 )
+_MIGRATIONS = "hai/store/migrations"
+_DAEMON = "hai/server/daemon.py"
 _BROKEN = '\nraise SystemExit("hai-server: this build is broken")\n'
 
 
@@ -30,18 +32,31 @@ def other_tree(folder: Path, *, adds_migration: bool = True, is_broken: bool = F
     return folder
 
 
-def add_migration(tree: Path) -> str:
-    """One more than there are; its name."""
-    migrations = tree / "hai" / "store" / "migrations"
-    number = len(list(migrations.glob("*.sql"))) + 1
-    name = f"{number:04d}_of_a_later_day"
-    (migrations / f"{name}.sql").write_text(MIGRATION)
-    return name
+def add_migration(tree: Path) -> None:
+    for name, text in changed_files(adds_migration=True).items():
+        (tree / name).write_text(text)
 
 
 def break_server(tree: Path) -> None:
-    daemon = tree / "hai" / "server" / "daemon.py"
-    daemon.write_text(daemon.read_text() + _BROKEN)
+    for name, text in changed_files(is_broken=True).items():
+        (tree / name).write_text(text)
+
+
+def changed_files(*, adds_migration: bool = False, is_broken: bool = False) -> dict[str, str]:
+    """Of the tree, by their paths in it."""
+    files = {}
+    if adds_migration:
+        number = len(list((ROOT / _MIGRATIONS).glob("*.sql"))) + 1
+        files[f"{_MIGRATIONS}/{number:04d}_of_a_later_day.sql"] = MIGRATION
+    if is_broken:
+        files[_DAEMON] = (ROOT / _DAEMON).read_text() + _BROKEN
+    return files
+
+
+def released_as_other(version: str) -> dict[str, str]:
+    """The file of a released tree that says its revision."""
+    release = version.partition("+")[0]
+    return {"hai/__init__.py": f'"""HAI."""\n\n__version__ = "{release}+g{REVISION}"\n'}
 
 
 def installed(folder: Path, tree: Path) -> Path:

@@ -1,5 +1,6 @@
 """hai-up backup, restore and upgrade on this machine: real servers, real PostgreSQL, real tasks."""
 
+import getpass
 import json
 import os
 import stat
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from hai import __version__
-from tests.acceptance.test_hai_up import ROOT, Machine, machine
+from tests.acceptance.test_hai_up import PROGRAM, ROOT, Machine, machine
+from tests.old_databases import fill
 from tests.other_tree import REVISION, installed, other_tree
 from tests.waiting import wait_until
 
@@ -204,3 +206,25 @@ def test_nothing_to_upgrade(machine: Machine) -> None:
     assert "no server runs" in machine.do("upgrade", "--yes", code=3)[1]
     machine.do("backup", "stopped.zip")
     assert machine.status(code=3)["database"]["status"] == "not running"
+
+
+def test_a_database_of_an_earlier_release(machine: Machine, empty_postgres_url: str) -> None:
+    """New tools, run: it is migrated, and what ran when it was left runs again."""
+    user, uid = getpass.getuser(), os.getuid()
+    fill(empty_postgres_url, "schema_0004", machine.work, user=user, uid=uid)
+    for name, text in (("short.py", "print('hello')\n"), ("long.py", PROGRAM)):
+        (machine.work / name).write_text(text)
+    words = ("--nodes", "3", "--no-studio", "--user", user)
+    machine.up(*words, HAI_DATABASE_URL=empty_postgres_url)
+    states = {task: machine.ask("GET", f"tasks/{task}")["state"] for task in (1, 2, 4)}
+    assert states == {1: "succeeded", 2: "failed", 4: "suspended"}
+    starts = machine.work / "starts"
+    wait_until(lambda: starts.exists() and starts.read_text() == "xx", 60, what="task 3 again")
+    assert len(machine.ask("GET", "tasks/3")["attempt_list"]) == 2
+    machine.do("down")
+    machine.up()
+    wait_until(lambda: len(starts.read_text()) == 4, 60, what="task 3 after down and run")
+    (machine.work / "enough").touch()
+    machine.wait_for_state(3, "succeeded")
+    machine.wait_for_state(5, "succeeded")
+    assert {user["name"] for user in machine.ask("GET", "users")["users"]} >= {"bob"}
