@@ -66,7 +66,7 @@ def preparation(source: "State | Options") -> dict[str, Any]:
 def newer_folder(layout: Layout, version: str) -> PlatformError:
     return PlatformError(
         f"{layout.root} was written by HAI {version}, which is newer than this one",
-        hint="hai-up upgrade installs the newest HAI",
+        hint="hai-up upgrade --tools installs the newest HAI",
     )
 
 

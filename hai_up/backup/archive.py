@@ -12,8 +12,9 @@ import os
 import secrets
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,20 +142,25 @@ class Archive:
         return dict(json.loads(self._archive.read(SECRETS)))
 
 
+# What zipfile raises for bytes that are none of its own.
+_SPOILT = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
     """InvalidInput: there is none, it is damaged, or of a newer format."""
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(path))
             manifest = _manifest_of(path, archive)
             _check_sums(path, archive, manifest)
-            yield Archive(path, archive, manifest)
-    except FileNotFoundError as error:
-        raise InvalidInput(f"there is no file {path}", hint="hai-up backup FILE") from error
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise InvalidInput(f"{path} is no backup, or damaged: {error}", hint=_HINT) from error
-    except OSError as error:
-        raise os_error(f"cannot read {path}", error) from error
+        except FileNotFoundError as error:
+            raise InvalidInput(f"there is no file {path}", hint="hai-up backup FILE") from error
+        except _SPOILT as error:
+            raise InvalidInput(f"{path} is no backup, or damaged: {error}", hint=_HINT) from error
+        except OSError as error:
+            raise os_error(f"cannot read {path}", error) from error
+        yield Archive(path, archive, manifest)
 
 
 def _manifest_of(path: Path, archive: zipfile.ZipFile) -> Manifest:
