@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 
 from hai.errors import InvalidInput, NotFound, PlatformError
@@ -57,13 +58,14 @@ class KubernetesPlace:
         self._replicas: list[tuple[Json, int]] = []
         self._before: list[Json] = []
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
+    def _do(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        assert self._here  # noqa: S101 - whoever works finds it open
+        return self._runner.run(work())
 
     @property
     def _here(self) -> _Open:
         if self._opened is None:
-            self._opened = self._do(self._find())
+            self._opened = self._runner.run(self._find())
         return self._opened
 
     async def _find(self) -> _Open:
@@ -87,7 +89,7 @@ class KubernetesPlace:
         return self._here.options.platform_namespace
 
     def contents(self) -> Contents:
-        return self._do(self._contents())
+        return self._do(self._contents)
 
     async def _contents(self) -> Contents:
         client, namespace = self._here.client, self.name
@@ -105,8 +107,8 @@ class KubernetesPlace:
     def bring_up(self, archive: Archive) -> None:
         here = self._here
         if self._values:
-            self._do(self._bring_up())
-        elif not self._do(_has_database(here)):
+            self._do(self._bring_up)
+        elif not self._do(partial(_has_database, here)):
             raise InvalidInput(
                 f"the platform in {self.name} does not run",
                 hint=f"hai-up restore {archive.path} -c config.sh brings it up",
@@ -120,7 +122,7 @@ class KubernetesPlace:
 
     def open_database(self) -> None:
         if self._pod is None:
-            self._do(self._open_pod())
+            self._do(self._open_pod)
 
     async def _open_pod(self) -> None:
         here = self._here
@@ -135,9 +137,9 @@ class KubernetesPlace:
     def close(self) -> None:
         try:
             if self._pod is not None:
-                self._do(self._pod.close())
+                self._do(self._pod.close)
             if self._opened is not None:
-                self._do(self._opened.client.close())
+                self._do(self._opened.client.close)
         finally:
             self._pod = self._opened = None
             self._runner.close()
@@ -147,7 +149,7 @@ class KubernetesPlace:
 
     def load(self, order: Mapping[str, Any], source: BinaryIO | None = None) -> Json:
         if order.get("exact") and self._before:
-            self._do(self._database_as_before())
+            self._do(self._database_as_before)
         out, line = io.BytesIO(), json.dumps(order).encode() + b"\n"
         self._program(
             "the database cannot be restored", "load", out, cast("BinaryIO", _After(line, source))
@@ -157,10 +159,10 @@ class KubernetesPlace:
     def _program(self, what: str, word: str, out: BinaryIO, source: BinaryIO | None = None) -> None:
         assert self._pod is not None, "open_database() comes first"  # noqa: S101
         command = ["hai-server", word, "--config", CONFIG]
-        self._do(self._pod.run(what, command, out, source))
+        self._do(partial(self._pod.run, what, command, out, source))
 
     def stop_server(self) -> None:
-        self._do(self._stop())
+        self._do(self._stop)
 
     async def _stop(self) -> None:
         client = self._here.client
@@ -172,7 +174,7 @@ class KubernetesPlace:
         await snapshot.wait_no_pods(client, found)
 
     def start_server(self) -> None:
-        self._do(self._start())
+        self._do(self._start)
 
     async def _start(self) -> None:
         client = self._here.client
@@ -182,12 +184,12 @@ class KubernetesPlace:
 
     def end_workers(self) -> None:
         here = self._here
-        self._do(remove_task_objects(here.client, here.options.task_namespace))
+        self._do(partial(remove_task_objects, here.client, here.options.task_namespace))
 
     # an upgrade
 
     def versions(self) -> tuple[str, str]:
-        found = self._do(snapshot.servers(self._here.client, self.name))
+        found = self._do(partial(snapshot.servers, self._here.client, self.name))
         if not found:
             raise NotFound(
                 f"no server runs in {self.name}: there is nothing to upgrade",
@@ -198,7 +200,7 @@ class KubernetesPlace:
 
     def prepare(self) -> None:
         """A pod of the new image; nothing of the platform is touched."""
-        self._do(self._prepare())
+        self._do(self._prepare)
         self.open_database()
 
     async def _prepare(self) -> None:
@@ -215,14 +217,14 @@ class KubernetesPlace:
     def switch(self) -> None:
         """Rights, configuration, database, server: as run does; given up where pods are broken."""
         here = self._here
-        work = bring_to(here.client, here.options, self._values, self._say)
-        self._do(until_trouble(here.client, self.name, work))
+        work = partial(bring_to, here.client, here.options, self._values, self._say)
+        self._do(partial(until_trouble, here.client, self.name, work))
 
     def check(self) -> None:
         assert self._pod is not None, "open_database() comes first"  # noqa: S101
         out = io.BytesIO()
         command = ["python3", "-m", "hai_up.backup.inside"]
-        self._do(self._pod.run("the new server does not answer", command, out))
+        self._do(partial(self._pod.run, "the new server does not answer", command, out))
         answer = answer_of(out.getvalue())
         if answer["server"] != answer["installed"]:
             raise PlatformError(
@@ -237,7 +239,7 @@ class KubernetesPlace:
         await wait_ready(here.client, items, self._say)
 
     def switch_back(self) -> None:
-        self._do(self._switch_back())
+        self._do(self._switch_back)
 
     async def _switch_back(self) -> None:
         here = self._here

@@ -114,18 +114,6 @@ def test_bad_files_change_nothing(machine: Machine) -> None:
     assert "others can read it" in machine.do("restore", str(file))[1]
 
 
-def test_a_backup_of_a_later_schema_is_refused(machine: Machine, public_dir: Path) -> None:
-    later = other_tree(public_dir / "later")
-    machine.up("--nodes", "2", "--no-studio", PYTHONPATH=str(later))
-    file = machine.folder / "later.zip"
-    machine.do("backup", str(file), PYTHONPATH=str(later))
-    machine.do("down", "--purge", "--yes", PYTHONPATH=str(later))
-    machine.up("--nodes", "2", "--no-studio")
-    _, said = machine.do("restore", str(file), code=1)
-    assert "is newer than this HAI" in said
-    assert machine.status()["status"] == "running"
-
-
 @dataclass(frozen=True)
 class Installation:
     """hai-up of an environment of its own."""

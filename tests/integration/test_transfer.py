@@ -221,3 +221,26 @@ def test_headers(old_url: str, empty_postgres_url: str) -> None:
         Header.of({})
     with pytest.raises(NotFound, match="nothing to back up"):
         dumped(empty_postgres_url)
+
+
+async def test_a_look_changes_nothing(old_url: str, postgres_url: str) -> None:
+    """Before anybody is asked or anything is stopped."""
+    header = asdict(read_header(io.BytesIO(dumped(old_url))))
+    do(postgres_url, FRESH)
+    before = everything(postgres_url)
+    order = {"users": ["here"], "check": {"hai_dump": 1, **header}}
+    found = await load_database(settings_of(postgres_url), order, io.BytesIO())
+    assert found == {
+        "tasks": 0,
+        "others": ["root"],
+        "fresh": False,
+        "schema": len(load_migrations()),
+    }
+    for change, why in (
+        ({"migrations": [[99, "of_a_later_day", "0" * 64]]}, "is newer than this HAI"),
+        ({"hai_dump": 2}, "has format 2"),
+    ):
+        newer = {"users": [], "check": {**order["check"], **change}}  # type: ignore[dict-item]
+        with pytest.raises(InvalidInput, match=why):
+            await load_database(settings_of(postgres_url), newer, io.BytesIO())
+    assert everything(postgres_url) == before

@@ -1,7 +1,7 @@
 """Giving up early: a pod that cannot start does not start for waiting."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -20,11 +20,11 @@ _KINDS = ("hai/part", "hai/platform")
 
 
 async def until_trouble(
-    client: KubernetesClient, namespace: str, work: Coroutine[Any, Any, T]
+    client: KubernetesClient, namespace: str, work: Callable[[], Coroutine[Any, Any, T]]
 ) -> T:
     """What the work returns; PlatformError as soon as a pod of the platform has been hopeless for
     a while, with its reason, its events and the last lines that it wrote."""
-    working = asyncio.ensure_future(work)
+    working = asyncio.ensure_future(work())
     watching = asyncio.ensure_future(_trouble(client, namespace))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
