@@ -104,7 +104,7 @@ async def test_an_old_database_moves_into_a_fresh_place(old_url: str, postgres_u
     assert rows(postgres_url, "SELECT nodes FROM quotas WHERE user_name = 'bob'") == [(1,)]
     assert rows(postgres_url, "SELECT nodes FROM quotas WHERE group_name = 'cluster'") == [(4,)]
     assert rows(postgres_url, "SELECT count(*) FROM quotas WHERE nodes = 99") == [(0,)]
-    assert rows(postgres_url, "SELECT role FROM users WHERE name = 'root'") == [("admin",)]
+    assert rows(postgres_url, "SELECT role, uid FROM users WHERE name = 'root'") == [("admin", 7)]
     assert rows(postgres_url, "SELECT count(*) FROM tokens WHERE id = 't'") == [(1,)]
     assert rows(postgres_url, "SELECT nextval('task_ids')") == [(6,)]
     old_events = rows(old_url, "SELECT id, kind, why FROM events ORDER BY id")

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from hai import __version__
+from tests.acceptance.test_hai_up import Machine
 from tests.kubernetes.images import bring, build, variants
 from tests.kubernetes.test_deploy import TOKEN, Admin, admin, edit
 from tests.other_tree import REVISION, changed_files, released_as_other
@@ -216,3 +217,32 @@ def test_an_image_that_is_nowhere_changes_nothing(site: Site) -> None:
     assert "ErrImage" in said or "ImagePullBackOff" in said
     assert site.admin.versions() == versions
     site.admin.shell("hai-up down --purge --yes")
+
+
+@pytest.mark.campaign
+def test_from_a_machine_to_a_cluster_and_back(site: Site, public_dir: Path) -> None:
+    (public_dir / "m").mkdir(mode=0o755)
+    machine = Machine(public_dir / "m")
+    machine.up("--nodes", "2", "--no-studio", "--user", getpass.getuser())
+    machine.ask("POST", "users", json={"name": "carla", "uid": 10023})
+    task = machine.submit()
+    machine.wait_for_state(task, "running")
+    machine.do("backup", "here.zip")
+    machine.do("down", "--purge", "--yes")
+
+    kept = machine.folder / "here.zip"
+    said = site.up(site.admin.shell(f"hai-up restore {kept} -c config.sh"))
+    assert f"go back to the head of their line: {task}" in said
+    names = {user["name"] for user in site.ask("GET", "users")["users"]}
+    assert {"carla", "hai-up", getpass.getuser()} <= names
+    assert [one["number"] for one in site.ask("GET", f"tasks/{task}")["attempt_list"]] == [1]
+    groups = {node["group"] for node in site.ask("GET", "nodes")["nodes"]}
+    assert groups == {"training"}
+    quick = site.submit("quick", "quick.py")
+    site.wait(quick, "succeeded")
+
+    site.admin.shell("hai-up backup there.zip")
+    site.admin.shell("hai-up down --purge --yes")
+    machine.do("restore", str(site.admin.home / "there.zip"), "-p", "local")
+    assert machine.ask("GET", f"tasks/{quick}")["state"] == "succeeded"
+    machine.do("down", "--purge", "--yes")

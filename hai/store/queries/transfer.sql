@@ -114,10 +114,10 @@ INSERT INTO groups TABLE kept_groups ON CONFLICT DO NOTHING;
 INSERT INTO users TABLE kept_users ON CONFLICT DO NOTHING;
 
 -- name: put_back_roles
--- Who looks after this place may go on doing so; a uid is needed where programs run as users.
+-- Who looks after this place may go on doing so, as the account that they have here.
 UPDATE users u
    SET role = CASE WHEN k.role = 'admin' THEN k.role ELSE u.role END,
-       active = u.active OR k.role = 'admin', uid = coalesce(u.uid, k.uid)
+       active = u.active OR k.role = 'admin', uid = coalesce(k.uid, u.uid)
   FROM kept_users k WHERE k.name = u.name;
 
 -- name: put_back_tokens
