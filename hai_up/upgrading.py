@@ -37,6 +37,9 @@ def upgrade(place: UpgradablePlace, folder: Path, *, is_sure: bool, say: Say) ->
     it did not work, and all is as it was, or how it is now."""
     try:
         old, new = place.versions()
+        if old == new:
+            say(f"the server of {place.name} is {old} already; nothing was changed")
+            return
         say(f"the server of {place.name} is {old}; it becomes {new}. Running tasks go on.")
         say("steps: prepare, stop the server, backup, migrate, start, check; or all is taken back")
         if not is_sure and not ask("go on? type yes: ", "yes"):

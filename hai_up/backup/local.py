@@ -153,19 +153,20 @@ class LocalPlace:
     # an upgrade
 
     def versions(self) -> tuple[str, str]:
-        try:
-            old = self._running_version()
-        except HaiError:
-            old = self.state.version
-        return f"HAI {old}", f"HAI {__version__}"
-
-    def prepare(self) -> None:
-        """This installation is the new one: it must be able to read its own settings."""
+        state = self.state
         if find_server(self.layout) is None:
             raise NotFound(
                 f"no server runs in {self.layout.root}: there is nothing to upgrade",
                 hint="hai-up run starts the installed one; --tools installs the newest HAI",
             )
+        try:
+            old = self._running_version()
+        except HaiError:
+            old = state.version
+        return f"HAI {old}", f"HAI {__version__}"
+
+    def prepare(self) -> None:
+        """This installation is the new one: it must be able to read its own settings."""
         with self._program("check") as child:
             self._ended(child, f"HAI {__version__} cannot work with {self.layout.config}")
         self._old = self.state

@@ -190,6 +190,7 @@ def test_nothing_to_upgrade(machine: Machine) -> None:
     assert "there is no platform" in machine.do("upgrade", "--yes", code=3)[1]
     assert "there is no platform" in machine.do("backup", code=3)[1]
     machine.up("--nodes", "1", "--no-studio")
+    assert "already; nothing was changed" in machine.do("upgrade", "--yes")[1]
     machine.do("down")
     assert "no server runs" in machine.do("upgrade", "--yes", code=3)[1]
     machine.do("backup", "stopped.zip")
