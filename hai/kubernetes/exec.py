@@ -48,7 +48,7 @@ async def run_in_pod(
 ) -> Ended:
     """Run it to its end. Its command line can be seen by many: no secret belongs in it.
 
-    NotFound, PermissionDenied: there is no such pod, or one may not; Unavailable: the connection
+    NotFound, Denied: there is no such pod, or one may not; Unavailable: the connection
     broke, and nobody knows what became of it.
     """
     path = f"{paths.core('pods', pod.namespace, pod.name)}/exec"
