@@ -49,7 +49,8 @@ async def api() -> AsyncIterator[tuple[Api, TestServer]]:
     made = Api()
     app = web.Application()
     app.router.add_get("/{path:.*}", made.handle)
-    async with TestServer(app) as server:
+    server = TestServer(app)
+    async with server:
         yield made, server
 
 
