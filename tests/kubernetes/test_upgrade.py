@@ -20,7 +20,7 @@ from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 
 assert admin  # the fixture
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500), pytest.mark.campaign]
 
 WITHIN_SECONDS = 240.0
 LATER, BROKEN = "hai-platform:later", "hai-platform:broken"
