@@ -20,8 +20,9 @@ from hai_up.choice import (
     values_of,
 )
 from hai_up.config import Given, given_in_file, merged, refuse_password_in_argv, warnings_of
-from hai_up.console import ask, data, guarded, say
+from hai_up.console import data, guarded, say
 from hai_up.last import require_last
+from hai_up.maintenance import backup, restore, upgrade
 
 app = typer.Typer(
     name="hai-up",
@@ -336,23 +337,6 @@ def logs(
         preview.show_log(layout.log, tail=tail, follow=follow)
 
 
-@app.command()
-def upgrade(yes: YesOption = False) -> None:
-    """Install the newest HAI in this environment.
-
-    A running platform is not restarted.
-    """
-    from hai_up import upgrade as upgrading
-
-    command = upgrading.command()
-    say(f"this runs: {' '.join(command)}")
-    if yes or ask("go on? type yes: ", "yes"):
-        upgrading.carry_out(command)
-        say("done; to run the new version: hai-up down, then hai-up run")
-    else:
-        say("nothing was changed")
-
-
 def _warn(config: Path | None, lines: list[str]) -> None:
     for line in lines:
         say(f"warning: {config}: {line}")
@@ -371,6 +355,10 @@ def _with_config(flags: Given, config: Path | None, values: dict[str, str]) -> G
         return flags
     _warn(config, warnings_of(values))
     return merged(flags, given_in_file(values))
+
+
+for command in (backup, restore, upgrade):
+    app.command()(command)
 
 
 def main() -> NoReturn:

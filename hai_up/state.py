@@ -32,6 +32,7 @@ class State:
     prepared: dict[str, Any] = field(default_factory=dict)
     studio: bool = True
     studio_port: int = 8080
+    python: str = ""  # the interpreter that started it: its installation
     replaced_profile: str = ""  # backup of the profile that was there before
     seed: str = ""  # fingerprint of the users of USER_INFO that were imported
     layout: int = LAYOUT_VERSION
@@ -66,7 +67,7 @@ def preparation(source: "State | Options") -> dict[str, Any]:
 def newer_folder(layout: Layout, version: str) -> PlatformError:
     return PlatformError(
         f"{layout.root} was written by HAI {version}, which is newer than this one",
-        hint="hai-up upgrade installs the newest HAI",
+        hint="hai-up upgrade --tools installs the newest HAI",
     )
 
 

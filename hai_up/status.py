@@ -168,7 +168,7 @@ def _of_version(facts: Mapping[str, Any]) -> str:
 
 def other_build(installed: str) -> str:
     """What to do about a server that is not the one that is installed."""
-    return f"not {installed}, which is installed: hai-up down, then hai-up run, starts that one"
+    return f"not {installed}, which is installed: hai-up upgrade starts that one"
 
 
 def _of_pause(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`hai-up upgrade`: pip of this very environment, with the extras that are installed."""
+"""`hai-up upgrade --tools`: pip of this very environment, with the extras that are installed."""
 
 import importlib.metadata
 import json

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -242,6 +242,33 @@ class KubernetesClient:
                 yield response.content.iter_any()
             finally:
                 response.close()  # unread to its end: the connection is of no more use
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, *, params: Sequence[tuple[str, str]], protocol: str
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A connection both ways: exec. Unavailable when it breaks."""
+        self.requests["CONNECT", target_of(path).full_resource] += 1
+        await self._renew(self._access.stale_at <= time.monotonic())
+        access = self._access
+        with _mapped(self.host, self.failures):
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    socket = await self._session.ws_connect(
+                        access.host + path,
+                        params=list(params),
+                        protocols=(protocol,),
+                        headers=_authorization(access),
+                        ssl=access.ssl_context or True,
+                        proxy=access.proxy,
+                        heartbeat=None,  # API servers of old do not answer a ping
+                        max_msg_size=BODY_BYTES,
+                    )
+            except aiohttp.WSServerHandshakeError as error:
+                message = {"message": error.message}
+                raise refusal("CONNECT", path, error.status, message, None) from error
+            async with socket:
+                yield socket
 
     async def _send(
         self,

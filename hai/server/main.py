@@ -203,5 +203,40 @@ async def _import(settings: Any, source: Any, *, dry_run: bool) -> Any:
         await store.close()
 
 
+@app.command(hidden=True)
+def dump(config: ConfigFile = None) -> None:
+    """Write the whole database to stdout, as it is now. hai-up backup does this."""
+    from hai.server import transfer
+
+    transfer.dump_database(_quiet_settings(config), sys.stdout.buffer)
+
+
+@app.command(hidden=True)
+def load(config: ConfigFile = None) -> None:
+    """Fill the database from stdin: an order in JSON, then a dump. hai-up restore does this."""
+    from hai.server import transfer
+
+    settings, source = _quiet_settings(config), sys.stdin.buffer
+    order = transfer.read_order(source)
+    typer.echo(json.dumps(asyncio.run(transfer.load_database(settings, order, source))))
+
+
+@app.command(hidden=True)
+def migrate(config: ConfigFile = None) -> None:
+    """Bring the database up to date, and no more. hai-up upgrade does this."""
+    from hai.server import transfer
+
+    typer.echo(json.dumps(asyncio.run(transfer.migrate_database(_quiet_settings(config)))))
+
+
+def _quiet_settings(config: Path | None) -> Any:
+    from hai.server.logging import setup_logging
+    from hai.settings import load_settings
+
+    settings = load_settings(config)
+    setup_logging("warning", json_format=False)
+    return settings
+
+
 if __name__ == "__main__":
     main()

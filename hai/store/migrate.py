@@ -15,6 +15,9 @@ from hai.errors import PlatformError
 from hai.store.database import Connection, translated
 from hai.store.queries import load_queries
 
+# Checksums under which databases remember earlier texts of a migration: other comments, same SQL.
+# No file of a migration changes any more: tests/unit/store/test_migrations.py.
+_FORMER = {1: {"12fc47cd914e3be7c27869cb42500c79ab7020f8837c5133dc783547320899d1"}}
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -29,6 +32,10 @@ class Migration:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    def is_recorded_as(self, sha256: str) -> bool:
+        """Whether a database with this checksum has had this migration."""
+        return sha256 == self.sha256 or sha256 in _FORMER.get(self.number, ())
 
 
 def load_migrations() -> list[Migration]:
@@ -75,7 +82,7 @@ def _missing(known: Sequence[Migration], applied: Sequence[tuple[Any, ...]]) -> 
                 f"the database is newer than this server: it has migration {number} ({name})",
                 hint="upgrade HAI to the release that was used last, or restore an older backup",
             )
-        if migration.sha256 != sha256:
+        if not migration.is_recorded_as(sha256):
             raise PlatformError(
                 f"migration {number} ({name}) is not the one that made this database",
                 hint="its file was changed after it was applied: reinstall HAI",

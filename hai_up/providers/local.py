@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -298,6 +299,7 @@ class _Start:
             seed=old.seed if old else "",
             studio=options.studio,
             studio_port=options.studio_port,
+            python=sys.executable,
         )
         if old and old.database_url != options.database_url:
             state = replace(state, token="", prepared={}, seed="")

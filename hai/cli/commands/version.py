@@ -38,7 +38,7 @@ def difference(server: str) -> str:
     if server.partition("+")[0] == hai.__version__.partition("+")[0]:
         return (
             f"the server that runs is {server}, not the {hai.__version__} that is installed "
-            "here; on the server's machine, hai-up down and hai-up run start the installed one"
+            "here; on the server's machine, hai-up upgrade starts the installed one"
         )
     return f"client {hai.__version__} and server {server} differ; newer features may be missing"
 

@@ -163,7 +163,11 @@ async def _wait_for_pods(client: KubernetesClient, namespace: str) -> None:
 
 async def _remove_tasks_objects(platform: _Platform) -> None:
     """Of workers that the server could not end."""
-    client, namespace = platform.client, platform.options.task_namespace
+    await remove_task_objects(platform.client, platform.options.task_namespace)
+
+
+async def remove_task_objects(client: KubernetesClient, namespace: str) -> None:
+    """Pods of tasks and what belongs to them; waits until they are gone."""
     left = []
     for resource in _TASK_OBJECTS:
         path = paths.core(resource, namespace)

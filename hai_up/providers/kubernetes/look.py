@@ -161,7 +161,9 @@ async def _status(last: LastPlatform) -> Json:
             "parts": parts,
         }
         if state and state.version != __version__:
-            facts["note"] = f"hai-up here is {__version__}: hai-up run brings it there"
+            facts["note"] = (
+                f"hai-up here is {__version__}: hai-up upgrade -c config.sh brings it there"
+            )
         return facts
 
 

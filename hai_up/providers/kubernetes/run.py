@@ -71,6 +71,13 @@ async def _run(values: Mapping[str, str], *, is_sure: bool, say: Say) -> None:
         await _go(_Run(client, options, values, is_sure, say))
 
 
+async def bring_to(
+    client: KubernetesClient, options: ClusterOptions, values: Mapping[str, str], say: Say
+) -> None:
+    """What `run` does, without a question, for who has a client already."""
+    await _go(_Run(client, options, values, True, say))
+
+
 async def _go(run: _Run) -> None:
     client, options, say = run.client, run.options, run.say
     namespace = options.platform_namespace

@@ -106,7 +106,8 @@ def test_wrong_usage_is_exit_2(tmp_path: Path, words: list[str], said: str) -> N
 def test_a_bare_hai_up_shows_help(tmp_path: Path) -> None:
     done = hai_up(home=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    for words in ("hai-up config > config.sh", "hai-up run -c config.sh", "make sure of"):
+    steps = ("hai-up config > config.sh", "hai-up run -c config.sh", "make sure of")
+    for words in (*steps, "  backup ", "  restore ", "  upgrade "):
         assert words in done.stdout
 
 
@@ -118,7 +119,10 @@ def test_a_missing_log_is_exit_3(tmp_path: Path) -> None:
 
 
 def test_upgrade_asks_or_says_why_not(tmp_path: Path) -> None:
-    done = hai_up("upgrade", home=tmp_path)
+    nothing = hai_up("upgrade", home=tmp_path)
+    assert nothing.returncode == 3
+    assert "there is no platform" in nothing.stderr
+    done = hai_up("upgrade", "--tools", home=tmp_path)
     assert done.returncode in (1, 2)
     assert "hint:" in done.stderr
 

@@ -1,0 +1,95 @@
+"""A program inside a pod that runs: what goes in, what comes out, and how it ended.
+
+The protocol is v4.channel.k8s.io: messages that begin with the number of their stream. It has no
+end of input, so a program that reads its input must know how much there is.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import aiohttp
+
+from hai.errors import Unavailable
+from hai.kubernetes import paths
+from hai.kubernetes.client import KubernetesClient
+
+_PROTOCOL = "v4.channel.k8s.io"
+_STDIN, _STDOUT, _STDERR, _STATUS = range(4)
+_PIECE_BYTES = 2**16
+_STDERR_BYTES = 2**16  # kept
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """Where a program is to run."""
+
+    namespace: str
+    name: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended: its exit code and the last that it said on stderr."""
+
+    code: int
+    stderr: str
+
+
+async def run_in_pod(
+    client: KubernetesClient,
+    pod: Pod,
+    command: Sequence[str],
+    stdout: BinaryIO,
+    stdin: BinaryIO | None = None,
+) -> Ended:
+    """Run it to its end. Its command line can be seen by many: no secret belongs in it.
+
+    NotFound, Denied: there is no such pod, or one may not; Unavailable: the connection
+    broke, and nobody knows what became of it.
+    """
+    path = f"{paths.core('pods', pod.namespace, pod.name)}/exec"
+    params = [("container", pod.container), ("stdout", "true"), ("stderr", "true")]
+    params += [("stdin", "true")] if stdin is not None else []
+    params += [("command", word) for word in command]
+    async with client.websocket(path, params=params, protocol=_PROTOCOL) as socket:
+        feeding = asyncio.create_task(_feed(socket, stdin))
+        try:
+            return await _collect(socket, stdout)
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: BinaryIO | None) -> None:
+    while stdin is not None and (piece := stdin.read(_PIECE_BYTES)):
+        await socket.send_bytes(bytes([_STDIN]) + piece)
+
+
+async def _collect(socket: aiohttp.ClientWebSocketResponse, stdout: BinaryIO) -> Ended:
+    said = bytearray()
+    async for message in socket:
+        if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
+            continue
+        stream, piece = message.data[0], message.data[1:]
+        if stream == _STDOUT:
+            stdout.write(piece)
+        elif stream == _STDERR:
+            said += piece
+            del said[:-_STDERR_BYTES]
+        elif stream == _STATUS:
+            return Ended(_code_of(json.loads(piece)), said.decode("utf-8", "replace"))
+    raise Unavailable("the connection to the pod broke before its program ended")
+
+
+def _code_of(status: dict[str, Any]) -> int:
+    """Of the Status object that tells the end; 1 where it names no code."""
+    if status.get("status") == "Success":
+        return 0
+    for cause in (status.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    return 1

@@ -1,0 +1,1 @@
+"""`hai-up backup` and `hai-up restore`: the same on every provider."""
