@@ -19,6 +19,7 @@ from hai.agent.logs import LogWriter, wall_time
 from hai.agent.memory import shortage
 from hai.agent.notice import Notice
 from hai.agent.segments import Segments
+from hai.agent.sessions import Sessions
 from hai.agent.sync import Link
 from hai.agent.usage import UsageMeter
 from hai.agent.watchdog import Watchdog
@@ -64,6 +65,7 @@ class Session:
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
+        self._sessions: Sessions | None = None  # while the program runs
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
         self._ending: Ending | None = None  # decided before the program has left
@@ -158,6 +160,7 @@ class Session:
             self._log.say(refusal(lacking) + " (the agent does not have them)")
         sdk_path = _sdk_path()
         environment = program_environment(spec, self._link.order(), self._account, sdk_path)
+        self._sessions = Sessions(spec, self._account, environment)
         return program.start(spec, self._account, environment, kernel)
 
     def _attend(self, leaving: Leaving) -> None:
@@ -188,6 +191,8 @@ class Session:
         if has_output:
             has_output = self._read()
         self._reap()
+        if self._sessions is not None and self._status is None:
+            self._sessions.open(self._link.take_channels())
         return has_output
 
     def _read(self) -> bool:
@@ -215,6 +220,8 @@ class Session:
                 return
             if self._program is not None and pid == self._program.pid:
                 self._status = status
+            elif self._sessions is not None:
+                self._sessions.reaped(pid)
 
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
@@ -226,7 +233,7 @@ class Session:
             self._kill(now, leaving, Ending(KILLED, "orphaned"))
         if self._status is None:
             self._watch(now, leaving)
-        else:
+        elif self._sessions is None or self._sessions.close(now):
             leaving.look_after(now, self._term_seconds())
 
     def _see_to_log(self) -> None:

@@ -153,6 +153,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """From here on another protocol has the connection, with limits of its own."""
+        self._disarm()
+        self.waiting.remove(self, self._address)
+        super().handle_websocket_upgrade()
+
     # what goes
 
     def pause_writing(self) -> None:
