@@ -30,6 +30,7 @@ CATALOG = {
     "why": Entry("why", _TASKS, "Why a task waits, what would help, when it may start"),
     "logs": Entry("logs", _TASKS, "Show or follow the output of a task"),
     "shell": Entry("shell", _TASKS, "A shell, or one command, in a running task"),
+    "ssh": Entry("ssh", _TASKS, "OpenSSH into a running task; --config for scp, rsync, VS Code"),
     "port-forward": Entry("forward", _TASKS, "Ports of a running task at this machine's loopback"),
     "cp": Entry("copying", _TASKS, "Copy files out of a running task, or into it"),
     "wait": Entry("wait", _TASKS, "Wait until tasks end; exit with their exit code"),

@@ -9,23 +9,11 @@ import pytest
 
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
+from tests.acceptance.tasks import running, stopped
 from tests.live import BOB_UID, Live
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
-
-SLEEPER = "echo up\nexec sleep 600\n"
-
-
-def running(
-    live: Live, name: str, *, user: str = "root", nodes: int = 1, text: str = SLEEPER
-) -> int:
-    """A task whose every rank has said that it is up."""
-    live.script(name, text)
-    task = live.submit(user, name=name, nodes=nodes)
-    wait_until(lambda: live.text(task).count("up") == nodes, 60, what=f"{name} is up")
-    live.wait(task, "running")
-    return task
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +21,7 @@ def task(shared_live: Live) -> Iterator[int]:
     """One task of two ranks for the whole module."""
     task = running(shared_live, "shared.sh", nodes=2)
     yield task
-    with shared_live.client() as client:
-        client.post(f"/tasks/{task}/stop", json={})
-    shared_live.wait(task, "stopped")
+    stopped(shared_live, task)
 
 
 def test_a_command_has_the_program_s_surroundings(

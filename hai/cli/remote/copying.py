@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.archive import Sender, Unpacker, Unsafe, told
@@ -78,16 +78,16 @@ class _Get(_Transfer):
         self._stream = link.mux.open(self, kind="get", path=path)
 
     def on_ready(self, info: dict[str, Any]) -> None:
-        target = self._target
-        if os.path.isdir(target):
-            name = os.path.basename(self._path.rstrip("/"))
+        target = Path(self._target)
+        if target.is_dir():
+            name = self._path.rstrip("/").rpartition("/")[2]
             if name in ("", ".", "..", "~"):
                 name = str(info.get("name"))
             if "/" in name or "\0" in name or name in ("", ".", ".."):
                 self._refuse(Unsafe(f"{name!r} is no name of a file"))
                 return
-            target = os.path.join(target, name)
-        self._unpacker = Unpacker(target)
+            target /= name
+        self._unpacker = Unpacker(str(target))
 
     def on_data(self, data: bytes, is_errors: bool) -> None:
         if self._unpacker is None or self.error is not None:
@@ -124,7 +124,7 @@ class _Put(_Transfer, Part):
         super().__init__(link, loop)
         self._path = path
         self._sender: Sender | None = None
-        name = os.path.basename(os.path.realpath(path))
+        name = Path(path).resolve().name
         self._stream = link.mux.open(self, kind="put", path=target, name=name)
 
     def on_ready(self, info: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ def copy(session: Session, sources: Sequence[Spot], target: Spot, rank: int) -> 
         _check_local(sources)
     elif "" in refs:
         raise InvalidInput("neither side is in a task", hint="a task's file is TASK:PATH")
-    if len(sources) > 1 and not target.ref and not os.path.isdir(target.path):
+    if len(sources) > 1 and not target.ref and not Path(target.path).is_dir():
         raise NotFound(f"{target.path} is no folder", hint="several things need a folder to go to")
     total = Copied(0, 0)
     for source in sources:
@@ -178,7 +178,7 @@ def copy(session: Session, sources: Sequence[Spot], target: Spot, rank: int) -> 
 def _check_local(sources: Sequence[Spot]) -> None:
     for source in sources:
         try:
-            mode = os.stat(source.path).st_mode
+            mode = Path(source.path).stat().st_mode
         except OSError as error:
             raise NotFound(f"{source.path}: {(error.strerror or '').lower()}") from None
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

@@ -135,7 +135,7 @@ def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> N
 
 
 def _again(session: Session, ref: str, rank: int, loop: Loop) -> Link:
-    """A new channel. The HaiError that tells why there is none: Conflict when the task has ended."""
+    """A new channel. Conflict when the task has ended, and other errors that stay."""
     deadline = time.monotonic() + _LAST_TRY_SECONDS
     while True:
         try:

@@ -158,7 +158,7 @@ def _raw() -> Iterator[None]:
     """Every key goes to the other end."""
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead stays
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
