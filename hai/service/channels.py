@@ -53,6 +53,15 @@ class ChannelLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """`open` now; since the start `carried` with their client here, `passed_on` to where it is."""
+
+    open: int
+    carried: int
+    passed_on: int
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One client's way into one worker."""
 
@@ -83,7 +92,12 @@ class Channels:
         self.limits = limits
         self._own_url = own_url
         self._open: dict[str, Channel] = {}
-        self._passed_on = 0
+        self._passing = 0  # now
+        self._carried = self._passed_on = 0  # so far
+
+    @property
+    def figures(self) -> ChannelFigures:
+        return ChannelFigures(len(self._open) + self._passing, self._carried, self._passed_on)
 
     @asynccontextmanager
     async def opened(self, user: User, task: Task, rank: int) -> AsyncIterator[Channel]:
@@ -103,7 +117,7 @@ class Channels:
 
     def _admit(self, user: UserName, key: WorkerKey) -> None:
         limits = self.limits
-        if len(self._open) + self._passed_on >= limits.in_all:
+        if self.figures.open >= limits.in_all:
             raise Unavailable("this server carries as many channels as it may")
         if sum(one.key == key for one in self._open.values()) >= limits.per_worker:
             raise Conflict(
@@ -147,6 +161,7 @@ class Channels:
         if channel.key != key or channel.agent.done():
             raise AuthRequired("this channel was joined already")
         channel.agent.set_result(carrier)
+        self._carried += 1
         return channel
 
     async def home_of(self, channel_id: str) -> str:
@@ -160,13 +175,14 @@ class Channels:
     @asynccontextmanager
     async def passing_on(self) -> AsyncIterator[None]:
         """A place for a channel that another process has the client of. Unavailable."""
-        if len(self._open) + self._passed_on >= self.limits.in_all:
+        if self.figures.open >= self.limits.in_all:
             raise Unavailable("this server carries as many channels as it may")
+        self._passing += 1
         self._passed_on += 1
         try:
             yield
         finally:
-            self._passed_on -= 1
+            self._passing -= 1
 
     async def until_over(self, channel: Channel) -> str:
         """Returns when the worker's program has ended; why the channel is over."""
