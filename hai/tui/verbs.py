@@ -87,18 +87,18 @@ class TaskVerbs(View):
         self.hai.open_text(title, lambda width: why_page(answer, width), twin)
 
     def do_shell(self) -> None:
-        if (task := self._running()) is not None:
+        if (task := self._task_that_runs()) is not None:
             self.hai.run_cli("shell", str(task.id))
 
     def do_forward(self) -> None:
-        if (task := self._running()) is not None:
+        if (task := self._task_that_runs()) is not None:
             self.ask(
                 "ports",
                 f"ports of task {task.id}, as 8888 or HERE:THERE",
                 lambda text: self.hai.forward(task.id, text.split()),
             )
 
-    def _running(self) -> Task | None:
+    def _task_that_runs(self) -> Task | None:
         task = self._one()
         if task is not None and task.state != "running":
             self.hai.say(f"task {task.id} is {task.state}: nothing of it runs", "warn")
