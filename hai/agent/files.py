@@ -113,7 +113,7 @@ def read_spec(path: str) -> Any:
 
 def read_stdin_json() -> Any:
     """An order that the agent left as standard input."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         part = os.read(0, 1 << 16)
         if not part:

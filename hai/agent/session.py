@@ -18,6 +18,7 @@ from hai.agent.leaving import Leaving
 from hai.agent.logs import LogWriter, wall_time
 from hai.agent.memory import shortage
 from hai.agent.notice import Notice
+from hai.agent.scripts import Scripts
 from hai.agent.segments import Segments
 from hai.agent.sessions import Sessions
 from hai.agent.sync import Link
@@ -117,6 +118,8 @@ class Session:
     def _live(self, kernel: program.Kernel) -> Ending:
         try:
             self._claim()
+            if not self._run_scripts():
+                return Ending(TERMINATED, "stopped before start")
             self._program = self._start(kernel)
         except program.CannotStart as error:
             self._log.say(error.detail)
@@ -148,6 +151,16 @@ class Session:
             raise NotOurs("started before") from None
         os.write(fd, json.dumps({"pid": None, "pgid": None, "at": wall_time()}).encode())
         os.close(fd)
+
+    def _run_scripts(self) -> bool:
+        """post_system_init; False when the worker is to stop meanwhile."""
+
+        def is_unwanted() -> bool:
+            order = self._link.order()
+            is_told = order.get("stop") or order.get("over") or self._wakeup.is_terminated
+            return bool(is_told) or self._link.is_orphaned()
+
+        return Scripts(self._spec, self._account, self._log, is_unwanted).run()
 
     def _start(self, kernel: program.Kernel) -> program.Program:
         spec = self._spec

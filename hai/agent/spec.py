@@ -42,6 +42,8 @@ class WorkerSpec:
         self.segments = int(data["segments"])
         self.processes = int(data.get("processes") or 0)
         self._read_log_bounds(data)
+        self.scripts_folder = str(data.get("post_system_init") or "")
+        self.root_scripts = [str(path) for path in data.get("root_scripts") or []]
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
 

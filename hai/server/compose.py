@@ -280,6 +280,7 @@ def _agent_options(settings: Settings) -> AgentOptions:
         processes=settings.agent.processes,
         log_attempt_bytes=settings.logs.attempt_bytes,
         log_reserve_bytes=settings.logs.reserve_bytes,
+        post_system_init=str(settings.agent.post_system_init or ""),
     )
 
 

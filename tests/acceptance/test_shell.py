@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running, stopped
 from tests.live import BOB_UID, Live
+from tests.pythons import python_3_8
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
@@ -177,3 +179,20 @@ def test_simulated_nodes_say_that_nobody_comes(make_live: MakeLive) -> None:
     done = person("shell", str(task), "--", "true")
     assert done.code == 7
     assert "did not answer within 1 s" in done.err
+
+
+def test_an_agent_on_python_3_8_has_all_of_it(make_live: MakeLive) -> None:
+    live = make_live(settings={"HAI_AGENT__PYTHON": python_3_8()})
+    person = Person(live)
+    task = running(live, "old.sh")
+    blob = os.urandom(1_000_000)
+    done = person("shell", str(task), "--", "cat; exit 4", stdin=blob)
+    assert (done.code, done.raw) == (4, blob), done.err
+    (person.desk / "blob").write_bytes(blob)
+    assert person("cp", "blob", f"{task}:copy").code == 0
+    back = person("cp", f"{task}:copy", "back")
+    assert back.code == 0, back.err
+    assert (person.desk / "back").read_bytes() == blob
+    if Path("/usr/sbin/sshd").exists():
+        entered = person("ssh", str(task), "--", "exit 8")
+        assert entered.code == 8, entered.err

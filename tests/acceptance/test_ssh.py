@@ -94,6 +94,7 @@ def test_scp_rsync_and_a_forwarded_port(
                 return None
 
         call = wait_until(there_is, 60, what="ssh's forwarded port")
+        assert call is not None
         with call:
             call.setblocking(False)
             assert exchanged(call, blob[:500_000]) == blob[:500_000]

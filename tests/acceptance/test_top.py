@@ -291,6 +291,7 @@ def test_a_shell_and_a_forwarded_port(hai: Person) -> None:
             tmux.types("/", *"entered", "Enter")
             tmux.sees("/entered")
             tmux.types("s")
+            tmux.sees(str(hai.desk))  # the shell's prompt
             tmux.types(*"echo $HAI_TASK_ID-$((6*7))", "Enter")
             tmux.sees(f"{task}-42")
             tmux.types(*"exit 3", "Enter")

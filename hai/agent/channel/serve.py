@@ -12,7 +12,7 @@ import sys
 import time
 
 from hai.agent import files, processes
-from hai.agent.channel import archive, local_process, sshd, tcp
+from hai.agent.channel import copying, local_process, sshd, tcp
 from hai.agent.channel.loop import Line, Loop, Part
 from hai.agent.channel.mux import Mux
 from hai.agent.channel.websocket import Refused, connect
@@ -30,8 +30,8 @@ HANG_UP_SECONDS = 0.3  # from SIGHUP to SIGKILL, for what the streams have start
 _KINDS = {
     "process": local_process.begin,
     "tcp": tcp.begin,
-    "get": archive.begin_get,
-    "put": archive.begin_put,
+    "get": copying.begin_get,
+    "put": copying.begin_put,
     "ssh": sshd.begin,
 }
 

@@ -195,7 +195,7 @@ class WebSocket:
             return None if _would_block(error) else b""
 
     def _messages(self) -> list[bytes]:
-        messages = []
+        messages: list[bytes] = []
         while True:
             frame = self._next_frame()
             if frame is None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.archive import Sender, Unpacker, Unsafe, told
+from hai.agent.channel.archive import Unpacker, Unsafe, told
+from hai.agent.channel.copying import Sender
 from hai.agent.channel.loop import Loop, Part
 from hai.agent.channel.mux import Handler
 from hai.cli.remote.link import Link, failed

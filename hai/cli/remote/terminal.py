@@ -7,7 +7,7 @@ import signal
 import sys
 import termios
 import tty
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.loop import Loop, Part
@@ -226,15 +226,14 @@ def run_all(session: Session, ref: str, ranks: Sequence[int], argv: Sequence[str
         remotes.append(remote)
     loop.parts += [_Wakes(), _Until(remotes, loop)]
     with _interrupts(remotes):
-        for remote in remotes:
-            remote.link.start()
+        for one in remotes:
+            one.link.start()
         loop.run()
     code = 0
-    for remote in remotes:
-        with suppress(OSError):
-            remote.link.close()
-        if remote.error is not None:
-            session.stderr.error(remote.error)
+    for one in remotes:
+        one.link.close()
+        if one.error is not None:
+            session.stderr.error(one.error)
             code = code or 1
-        code = code or remote.exit_code or 0
+        code = code or one.exit_code or 0
     return code
