@@ -196,3 +196,18 @@ def test_an_agent_on_python_3_8_has_all_of_it(make_live: MakeLive) -> None:
     if Path("/usr/sbin/sshd").exists():
         entered = person("ssh", str(task), "--", "exit 8")
         assert entered.code == 8, entered.err
+
+
+def test_a_reader_that_rests_loses_nothing(hai: Person, task: int) -> None:
+    """Longer than the time after which a silent side counts as gone."""
+    shell = hai.start("shell", str(task), "--", "seq 1 400000")
+    with shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.close()
+        first = shell.stdout.readline()
+        rested = hai("shell", str(task), "--", "sleep 35; echo rested")
+        assert rested.out == "rested\n", rested.err
+        lines = [first, *shell.stdout]
+        assert shell.wait(60) == 0
+    assert lines == [b"%d\n" % number for number in range(1, 400_001)]

@@ -43,14 +43,11 @@ class Source:
 class Sink:
     """The stream's data is written here. `on_empty` comes once: after the end, when all is out."""
 
-    def __init__(
-        self, stream: Stream, fd: int, on_empty: Callable[[], None], piece_bytes: int = PIECE_BYTES
-    ) -> None:
+    def __init__(self, stream: Stream, fd: int, on_empty: Callable[[], None]) -> None:
         self.fd = fd
         self.is_broken = fd < 0
         self._stream = stream
         self._on_empty = on_empty
-        self._piece_bytes = piece_bytes
         self._kept = bytearray()
         self._is_ending = False
 
@@ -70,7 +67,7 @@ class Sink:
 
     def write(self) -> None:
         try:
-            count = os.write(self.fd, bytes(self._kept[: self._piece_bytes]))
+            count = os.write(self.fd, bytes(self._kept[:PIECE_BYTES]))
         except BlockingIOError:
             return
         except OSError:

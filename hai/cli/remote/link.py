@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.loop import Line, Loop
@@ -43,6 +45,19 @@ class Link:
         return Unavailable(
             f"the connection to {where} was lost", hint="run the command again to reconnect"
         )
+
+
+def unblocked(fd: int) -> int:
+    """A descriptor of the same output whose writes never wait: somebody who reads slowly (a pager,
+    a terminal that stands still) must not keep this command from answering the server. Whoever
+    shares the output with us keeps it as it is, where that can be had."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd  # it never waits, and another descriptor would have another position
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:  # a socket, or no /proc
+        os.set_blocking(fd, False)
+        return fd
 
 
 def failed(message: dict[str, Any], link: Link) -> HaiError:

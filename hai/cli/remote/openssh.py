@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.loop import Loop
 from hai.agent.channel.pump import Pump, Sink, Source
-from hai.cli.remote.link import Link, failed
+from hai.cli.remote.link import Link, failed, unblocked
 from hai.client.profile import conf_path
 from hai.errors import HaiError, InvalidInput, PlatformError
 from hai.files import held, open_lock, write_whole
@@ -112,7 +112,7 @@ class _Proxy(Pump):
     def on_ready(self, info: dict[str, Any]) -> None:
         self._folder.know(self._host, str(info["host_key"]).replace("\n", " "))
         self.sources = [Source(self.stream, 0)]
-        self.sink = Sink(self.stream, 1, self._loop.stop)
+        self.sink = Sink(self.stream, unblocked(1), self._loop.stop)
 
     def on_close(self, message: dict[str, Any]) -> None:
         self._is_over = True

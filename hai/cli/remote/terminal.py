@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.loop import Loop, Part
 from hai.agent.channel.pump import Pump, Sink, Source
-from hai.cli.remote.link import Link, failed
+from hai.cli.remote.link import Link, failed, unblocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hai.cli.session import Session
     from hai.errors import HaiError
 
-_PIECE_BYTES = 16 * 1024  # output is written waiting: a slow terminal holds up little
 INTERRUPTED = 130
 
 
@@ -138,8 +137,8 @@ def run_one(session: Session, ref: str, rank: int, argv: Sequence[str]) -> int:
         term=session.environ.get("TERM", ""),
     )
     remote.sources = [Source(stream, 0)]
-    remote.sink = Sink(stream, 1, lambda: None, _PIECE_BYTES)
-    remote.error_sink = Sink(stream, 2, lambda: None, _PIECE_BYTES)
+    remote.sink = Sink(stream, unblocked(1), lambda: None)
+    remote.error_sink = Sink(stream, unblocked(2), lambda: None)
     loop.parts += [_Wakes(), _Until([remote], loop)]
     if at_terminal:
         loop.parts.append(_Resizes(stream))
