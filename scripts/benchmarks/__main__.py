@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
+from scripts.benchmarks.channels import channels
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.followers import followers
 from scripts.benchmarks.idle import idle
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "top": top,
     "planner": planner,
     "env": environments,
+    "channels": channels,
     "kubernetes": reflector,
     "kubernetes-pods": pods,
 }

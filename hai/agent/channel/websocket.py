@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,14 +40,21 @@ class Refused(Exception):
         self.body = body
 
 
-def connect(url: str, path: str, headers: Mapping[str, str], timeout_seconds: float) -> WebSocket:
-    """An open one. OSError when nobody can be reached, Refused when the server does not want it,
-    ValueError when it speaks something else."""
+def connect(
+    url: str,
+    path: str,
+    headers: Mapping[str, str],
+    timeout_seconds: float,
+    proxy: str = "",
+) -> WebSocket:
+    """An open one, by way of `proxy` (http://[user:password@]host:port) if there is one. OSError
+    when nobody can be reached, Refused when the server does not want it, ValueError when it speaks
+    something else."""
     parts = urlsplit(url)
     is_secure = parts.scheme == "https"
     port = parts.port or (443 if is_secure else 80)
     host = parts.hostname or "127.0.0.1"
-    plain = socket.create_connection((host, port), timeout_seconds)
+    plain = _reached(host, port, timeout_seconds, proxy)
     try:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock = _secured(plain, host) if is_secure else plain
@@ -70,6 +77,27 @@ def connect(url: str, path: str, headers: Mapping[str, str], timeout_seconds: fl
     return WebSocket(sock, rest)
 
 
+def _reached(host: str, port: int, timeout_seconds: float, proxy: str) -> socket.socket:
+    if not proxy:
+        return socket.create_connection((host, port), timeout_seconds)
+    by = urlsplit(proxy)
+    sock = socket.create_connection((by.hostname or "", by.port or 3128), timeout_seconds)
+    try:
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if by.username:
+            words = "{}:{}".format(unquote(by.username), unquote(by.password or ""))
+            lines.append("Proxy-Authorization: Basic " + base64.b64encode(words.encode()).decode())
+        sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        status = _head(sock)[0]
+        if status != 200:
+            raise OSError(f"the proxy {by.hostname} refused: HTTP {status}")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _secured(plain: socket.socket, host: str) -> socket.socket:
     import ssl
 
@@ -78,6 +106,17 @@ def _secured(plain: socket.socket, host: str) -> socket.socket:
 
 def _shake_hands(sock: socket.socket, key: str) -> bytes:
     """What came behind the server's head."""
+    status, fields, rest = _head(sock)
+    if status != 101:
+        raise Refused(status, _json(sock, rest, fields.get("content-length", "")))
+    proof = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC).digest())  # noqa: S324
+    if fields.get("sec-websocket-accept", "").encode() != proof:
+        raise ValueError("it does not speak WebSocket")
+    return rest
+
+
+def _head(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status and fields of an answer, and what came behind its head."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = sock.recv(4096)
@@ -95,12 +134,7 @@ def _shake_hands(sock: socket.socket, key: str) -> bytes:
     for line in lines:
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
-    if words[1] != "101":
-        raise Refused(int(words[1]), _json(sock, rest, fields.get("content-length", "")))
-    proof = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC).digest())  # noqa: S324
-    if fields.get("sec-websocket-accept", "").encode() != proof:
-        raise ValueError("it does not speak WebSocket")
-    return rest
+    return int(words[1]), fields, rest
 
 
 def _json(sock: socket.socket, rest: bytes, length: str) -> Any:
