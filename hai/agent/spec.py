@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+JUPYTER = "jupyter"  # a dev container: JupyterLab is its program
 POD_IP = "HAI_POD_IP"  # where a pod's agent finds its address
 
 
@@ -77,4 +78,7 @@ class WorkerSpec:
         self.py_venv = str(options.get("py_venv") or "")
         self.suspend_signal = str(options.get("suspend_signal") or "")
         self.checkpoint = str(options.get("checkpoint") or "")
-        self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)
+        self.task_type = str(document.get("task_type") or "training")
+        # nobody has to say anything in a dev container
+        default = 0.0 if self.task_type == JUPYTER else watchdog_seconds
+        self.watchdog_seconds = float(options.get("watchdog_time") or default)

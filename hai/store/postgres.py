@@ -277,6 +277,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
             "states": [state.value for state in query.states] or None,
             "group": query.group,
             "name_contains": query.name_contains,
+            "task_type": query.task_type,
             "array": query.array,
             "indices": sorted(query.indices) or None,
             "before": query.before,
@@ -289,6 +290,8 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
             return TaskPage(tuple(tasks), found[0][0])
 
         return await self._database.read_then("list_tasks", parameters, finish, prepare=False)
+        found = await self._database.read("list_tasks", parameters, prepare=False)
+        return TaskPage(tuple(rows.task_of(row[1:]) for row in found if row[1]), found[0][0])
 
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         found = await self._database.read("attempts", {"task_id": task_id})

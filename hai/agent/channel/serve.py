@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from hai.agent import files, processes
+from hai.agent import files, jupyter, processes
 from hai.agent.channel import copying, local_process, sshd, tcp
 from hai.agent.channel.loop import Line, Loop, Part
 from hai.agent.channel.mux import Mux
@@ -33,6 +33,7 @@ _KINDS = {
     "get": copying.begin_get,
     "put": copying.begin_put,
     "ssh": sshd.begin,
+    "jupyter": jupyter.begin,
 }
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 
+from hai.agent import jupyter
 from hai.agent.channel.pump import Pump, Sink, Source
 
 TYPE_CHECKING = False
@@ -63,7 +64,18 @@ class Connection(Pump):
 
 
 def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
-    """`port`. The stream is closed with `error` when nobody listens there."""
+    """`port`, or `service` "jupyter". The stream is closed with `error` when nobody listens
+    there."""
+    if info.get("service") == "jupyter":
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(jupyter.socket_of(place.control_dir))
+        except OSError:
+            sock.close()
+            raise ValueError("JupyterLab does not answer (yet)") from None
+        Connection(stream, sock, loop)
+        stream.ready()
+        return
     port = int(info["port"])
     if not 0 < port < 65536:
         raise ValueError(f"{port} is no port")

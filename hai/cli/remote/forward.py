@@ -15,7 +15,7 @@ from hai.cli.remote.link import Link
 from hai.errors import InvalidInput, PlatformError, Unavailable, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hai.agent.channel.mux import Stream
     from hai.cli.session import Session
@@ -77,9 +77,11 @@ class _Visit(Connection):
 
 
 class _Listener(Part):
-    def __init__(self, listener: socket.socket, port: int, link: Link, end: _End) -> None:
+    def __init__(
+        self, listener: socket.socket, target: Mapping[str, Any], link: Link, end: _End
+    ) -> None:
         self._listener = listener
-        self._port = port
+        self._target = target
         self._link = link
         self._end = end
 
@@ -93,7 +95,7 @@ class _Listener(Part):
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            stream = self._link.mux.open(None, kind="tcp", port=self._port)
+            stream = self._link.mux.open(None, kind="tcp", **self._target)
         except Broken as error:
             sock.close()
             self._end.session.stderr.warn(str(error))
@@ -115,23 +117,33 @@ class _End(Part):
 
 
 def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> None:
-    """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError). A channel that is lost
-    while the task runs is opened again."""
+    """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError)."""
     loop = Loop()
     link = Link(session, ref, rank, loop)  # first: a wrong name should not bind a port
-    listeners = [(listen(forward), forward.remote) for forward in forwards]
-    for listener, port in listeners:
-        here = listener.getsockname()[1]
+    listeners = [(listen(forward), {"port": forward.remote}) for forward in forwards]
+    for listener, target in listeners:
+        here, port = listener.getsockname()[1], target["port"]
         session.stderr.say(f"{_LOOPBACK}:{here} is port {port} of rank {rank} of task {ref}")
+    run_listeners(session, link, loop, listeners)
+
+
+def run_listeners(
+    session: Session,
+    link: Link,
+    loop: Loop,
+    listeners: Sequence[tuple[socket.socket, Mapping[str, Any]]],
+) -> None:
+    """The same for sockets that listen already; a target is a port or a service there. A channel
+    that is lost while the task runs is opened again."""
     while True:
         end = _End(session, loop, link)
-        loop.parts += [end, *(_Listener(one, port, link, end) for one, port in listeners)]
+        loop.parts += [end, *(_Listener(one, target, link, end) for one, target in listeners)]
         link.start()
         loop.run()
         link.close()
         session.stderr.warn(f"{link.failure().message}; trying to get it back")
         loop = Loop()
-        link = _again(session, ref, rank, loop)
+        link = _again(session, link.ref, link.rank, loop)
 
 
 def _again(session: Session, ref: str, rank: int, loop: Loop) -> Link:

@@ -268,6 +268,8 @@ WITH matching AS (
        AND (%(indices)s::bigint[] IS NULL OR t.array_index = ANY(%(indices)s))
        AND (%(before)s::bigint IS NULL OR t.id < %(before)s)
        AND (%(name_contains)s::text = '' OR position(%(name_contains)s IN t.name) > 0)
+       AND (%(task_type)s::text IS NULL
+            OR coalesce(t.spec ->> 'task_type', 'training') = %(task_type)s)
 ), page AS (
     SELECT id FROM matching ORDER BY id DESC
      LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
