@@ -46,9 +46,9 @@ def _proxy_for(url: str) -> str:
     proxy = next((os.environ[name] for name in names if os.environ.get(name)), "")
     if not proxy or parts.hostname in LOOPBACK:
         return ""
-    from urllib.request import proxy_bypass_environment
+    from urllib.request import proxy_bypass
 
-    if proxy_bypass_environment(parts.netloc.rpartition("@")[2]):
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return ""
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not proxy.startswith("http://"):

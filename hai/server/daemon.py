@@ -17,7 +17,7 @@ from hai.files import write_whole
 from hai.server.app import build_app
 from hai.server.carrier import MESSAGE_BYTES, PING_SECONDS
 from hai.server.compose import compose, opened
-from hai.server.connection import Limits, bounded
+from hai.server.connection import ChannelProtocol, Limits, bounded
 from hai.settings import Settings
 
 log = structlog.get_logger("hai.server")
@@ -102,7 +102,7 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=30,
-        ws="websockets-sansio",
+        ws=ChannelProtocol,
         ws_max_size=MESSAGE_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=2 * PING_SECONDS,

@@ -39,7 +39,7 @@ def test_both_ends_come_by_tls(public_dir: Path, postgres_url: str) -> None:
             task = running(live, "secure.sh")
             blob = os.urandom(5_000_000)
             words = ("shell", str(task), "--url", url, "--", "cat; exit 3")
-            done = Person(live)(*words, stdin=blob, **trust)
+            done = Person(live)(*words, stdin=blob, SSL_CERT_FILE=trust["SSL_CERT_FILE"])
             assert (done.code, done.raw == blob) == (3, True), done.err
             refused = Person(live)(*words)
             assert refused.code == 7

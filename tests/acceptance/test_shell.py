@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hai.agent.channel import websocket
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running, stopped
@@ -211,3 +212,32 @@ def test_a_reader_that_rests_loses_nothing(hai: Person, task: int) -> None:
         lines = [first, *shell.stdout]
         assert shell.wait(60) == 0
     assert lines == [b"%d\n" % number for number in range(1, 400_001)]
+
+
+def test_a_server_that_stops_ends_its_channels_in_order(live: Live) -> None:
+    """And a stranger's words at either end of a channel get none."""
+    task = running(live, "stops.sh")
+    for path, headers in (
+        (f"/api/v1/tasks/{task}/channel", {}),
+        (f"/api/v1/tasks/{task}/channel", {"Authorization": "Bearer hai_wrong"}),
+        ("/api/v1/agent/channel?id=x", {"X-HAI-Worker": f"{task}.1.0"}),
+        (
+            "/api/v1/agent/channel?id=x",
+            {"X-HAI-Worker": f"{task}.1.0", "Authorization": "Bearer haic_wrong"},
+        ),
+    ):
+        with pytest.raises(websocket.Refused, match="HTTP 401"):
+            websocket.connect(live.url, path, headers, 30)
+    shell = Person(live).start("shell", str(task), "--", "echo in; sleep 600")
+    with shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"in\n"
+        live.stop()
+        _, err = shell.communicate(timeout=60)
+    assert shell.returncode == 7
+    assert "the connection to rank 0" in err.decode()
+    assert "Traceback" not in live.log()
+    errors = [line for line in live.log().splitlines() if '"level": "error"' in line]
+    assert [line for line in errors if "timeout graceful shutdown" not in line] == []  # long polls
+    live.start()
+    assert Person(live)("shell", str(task), "--", "exit 3").code == 3
