@@ -67,7 +67,7 @@ def start(
         )
     document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
     if priority is not None:
-        document["priority"] = parse_priority(priority).name
+        document["priority"] = parse_priority(priority)
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -138,7 +138,7 @@ def logs(
     task = _latest(session, name)
     if task is None:
         raise _no_such(name)
-    return show(session, str(task["id"]), follow=follow)
+    return show(session, str(task["id"]), follow=follow) or 0
 
 
 def _document(
