@@ -11,6 +11,7 @@ from dataclasses import asdict
 from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.channels import channels
+from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.followers import followers
 from scripts.benchmarks.idle import idle
