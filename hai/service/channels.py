@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hai.core.identity import User
-from hai.core.task import Task, WorkerKey
+from hai.core.task import EventDraft, Task, WorkerKey
 from hai.core.types import UserName, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.service.access import require_owner
-from hai.service.signals import channel_topic, heard, task_topic
+from hai.service.signals import EVENTS, channel_topic, heard, task_topic
 from hai.service.workers import WorkerTokens
 
 _CALL_SECONDS = 0.25  # an agent between two polls does not hear a call
@@ -68,6 +68,7 @@ class Channel:
     id: str
     key: WorkerKey
     user: UserName
+    owner: UserName  # of the task
     agent: asyncio.Future[Carrier] = field(compare=False)
     accepted: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
     over: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
@@ -107,7 +108,7 @@ class Channels:
         key = running_worker(task, rank)
         self._admit(user.name, key)
         future: asyncio.Future[Carrier] = asyncio.get_running_loop().create_future()
-        channel = Channel(secrets.token_hex(16), key, user.name, future)
+        channel = Channel(secrets.token_hex(16), key, user.name, task.user, future)
         self._open[channel.id] = channel
         try:
             yield channel
@@ -141,12 +142,30 @@ class Channels:
             done, _ = await asyncio.wait({channel.agent}, timeout=_CALL_SECONDS)
             if done:
                 await channel.accepted.wait()
+                await self._record(channel)
                 return channel.agent.result()
         raise Unavailable(
             _NO_ONE.format(rank=channel.key.rank, seconds=limit),
             hint="`hai-cli status` shows its node; simulated nodes and agents of an older release "
             "have no channel",
         )
+
+    async def _record(self, channel: Channel) -> None:
+        """Whoever enters a task of somebody else stands in its events, or does not enter."""
+        if channel.user == channel.owner:
+            return
+        key = channel.key
+        entered = EventDraft(
+            kind="task.entered",
+            actor=channel.user,
+            at=self._clock.now(),
+            task_id=key.task_id,
+            user=channel.owner,
+            why=f"{channel.user} opened a channel into rank {key.rank}",
+            data={"rank": key.rank, "attempt": key.attempt},
+        )
+        await self._store.append([entered])
+        await self._bus.publish(EVENTS)
 
     def check(self, channel_id: str, key: WorkerKey, token: str) -> None:
         """AuthRequired unless the agent was called for this channel."""

@@ -135,7 +135,9 @@ def test_a_shell_is_the_user_and_never_the_platform(live: Live) -> None:
     assert done.out.splitlines() == [str(BOB_UID), "1"]
     assert "Permission denied" in done.err
     # an admin may enter, and is bob there
+    assert "entered" not in live.events(task)
     assert Person(live)("shell", str(task), "--", "id -u").out == f"{BOB_UID}\n"
+    assert "task.entered: root opened a channel into rank 0" in live.reasons(task)
     with pytest.raises(KeyError):
         pwd.getpwuid(BOB_UID)
 
