@@ -5,20 +5,10 @@ that is good once, for a minute.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
-    from hai.agent.channel.mux import Stream
 
 CODE_SECONDS = 60
-_CODES = "jupyter-codes"
+CODES = "jupyter-codes"
 _MISSING = 127
 _START = '''\
 """Written by HAI's agent: starts JupyterLab, or says what is missing."""
@@ -71,7 +61,7 @@ c.ServerApp.identity_provider_class = OneTimeCodes
 c.IdentityProvider.token = secrets.token_hex(32)
 c.ServerApp.sock = {sock!r}
 c.ServerApp.sock_mode = "0600"
-c.ServerApp.root_dir = {root!r}
+c.ServerApp.root_dir = {root!r} or os.getcwd()
 c.ServerApp.open_browser = False
 c.ServerApp.allow_root = True
 '''
@@ -83,29 +73,19 @@ def socket_of(control_dir: str) -> str:
 
 def prepared(control_dir: str, workspace: str) -> str:
     """The script that starts it; as the user, in the child that becomes it. OSError."""
-    codes = os.path.join(control_dir, _CODES)
+    codes = os.path.join(control_dir, CODES)
     os.makedirs(codes, 0o700, exist_ok=True)
     config = os.path.join(control_dir, "jupyter_config.py")
-    root = workspace or os.path.expanduser("~")
-    text = _CONFIG.format(codes=codes, seconds=CODE_SECONDS, sock=socket_of(control_dir), root=root)
-    _write(config, text)
+    sock = socket_of(control_dir)
+    write_private(
+        config, _CONFIG.format(codes=codes, seconds=CODE_SECONDS, sock=sock, root=workspace)
+    )
     start = os.path.join(control_dir, "jupyter_start.py")
-    _write(start, _START.format(missing=_MISSING, config=config))
+    write_private(start, _START.format(missing=_MISSING, config=config))
     return start
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
-    """A stream of kind "jupyter": answers with a new `code`, once somebody listens."""
-    if not os.path.exists(socket_of(place.control_dir)):
-        raise ValueError("JupyterLab does not answer (yet)")
-    code = secrets.token_urlsafe(32)
-    name = hashlib.sha256(code.encode()).hexdigest()
-    _write(os.path.join(place.control_dir, _CODES, name), "")
-    stream.ready(code=code)
-    stream.close()
-
-
-def _write(path: str, text: str) -> None:
+def write_private(path: str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)

@@ -11,8 +11,8 @@ import signal
 import sys
 import time
 
-from hai.agent import files, jupyter, processes
-from hai.agent.channel import copying, local_process, sshd, tcp
+from hai.agent import files, processes
+from hai.agent.channel import copying, jupyter_code, local_process, sshd, tcp
 from hai.agent.channel.loop import Line, Loop, Part
 from hai.agent.channel.mux import Mux
 from hai.agent.channel.websocket import Refused, connect
@@ -33,7 +33,7 @@ _KINDS = {
     "get": copying.begin_get,
     "put": copying.begin_put,
     "ssh": sshd.begin,
-    "jupyter": jupyter.begin,
+    "jupyter": jupyter_code.begin,
 }
 
 
