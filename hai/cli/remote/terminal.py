@@ -156,6 +156,7 @@ def run_one(session: Session, ref: str, rank: int, argv: Sequence[str]) -> int:
 def _raw() -> Iterator[None]:
     """Every key goes to the other end."""
     before = termios.tcgetattr(0)
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead stays
         yield
