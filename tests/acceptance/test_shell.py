@@ -4,8 +4,10 @@ import json
 import os
 import pwd
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hai.agent.channel import websocket
@@ -70,7 +72,11 @@ def test_a_terminal_gets_sizes_keys_and_the_exit_code(hai: Person, task: int) ->
 
 def below_shells(live: Live) -> list[str]:
     """Command lines of what runs in sessions of shells."""
-    return [" ".join(process.cmdline()) for process in live.programs()]
+    lines = []
+    for process in live.programs():
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            lines.append(" ".join(process.cmdline()))
+    return lines
 
 
 def test_several_ranks_answer_line_by_line(hai: Person, task: int) -> None:
