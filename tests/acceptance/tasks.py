@@ -1,5 +1,9 @@
 """Tasks that run until they are stopped."""
 
+from contextlib import suppress
+
+import psutil
+
 from tests.live import Live
 from tests.waiting import wait_until
 
@@ -22,3 +26,13 @@ def stopped(live: Live, task: int) -> None:
     with live.client() as client:
         client.post(f"/tasks/{task}/stop", json={})
     live.wait(task, "stopped")
+
+
+def left_of(live: Live, task: int) -> list[str]:
+    """Names of what still runs of a task's first attempt, sessions of ssh and shells included."""
+    found = []
+    for process in live.programs():
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            if f"/{task}.1." in process.environ().get("HAI_CONTROL_DIR", ""):
+                found.append(process.name())
+    return found

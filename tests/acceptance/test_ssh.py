@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.person import Person
-from tests.acceptance.tasks import running, stopped
+from tests.acceptance.tasks import left_of, running, stopped
 from tests.acceptance.test_forward import SERVES, exchanged
 from tests.live import Live, free_port
 from tests.waiting import wait_until
@@ -166,7 +166,4 @@ def test_the_end_of_the_task_ends_ssh(hai: Person, config: Path) -> None:
         assert client.stdout.readline() == b"in\n"
         stopped(hai.live, task)
         assert client.wait(60) == 255
-    # all of it is marked as the task's own
-    marker = f"/{task}.1.0/"
-    left = [p for p in hai.live.programs() if marker in p.environ()["HAI_CONTROL_DIR"]]
-    assert not left
+    assert left_of(hai.live, task) == []
