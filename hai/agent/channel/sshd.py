@@ -7,6 +7,7 @@ told to the client, so that nobody has to believe it.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import re
@@ -91,7 +92,7 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
                 os.unlink(name)
 
     place.children.watch(pid, ended)
-    stream.ready(host_key=host_key, user=user)
+    stream.ready(host_key=host_key, user=user, note=terminal_trouble(place.uid, *_groups()))
 
 
 def _account(asked: str, place: Place) -> str:
@@ -112,6 +113,31 @@ def _account(asked: str, place: Place) -> str:
     if uid != place.uid:
         raise ValueError(f"tasks of yours run as {own} there, not as {asked}: ssh -l {own}")
     return asked
+
+
+def terminal_trouble(uid: int, own_group: int, wanted_group: int) -> str:
+    """Why OpenSSH will make no terminal there, "" if it will: it insists on the group "tty", which
+    only root could give to a terminal that has another one."""
+    if uid == 0 or own_group == wanted_group:
+        return ""
+    return (
+        "ssh can make no terminal on this node, whose /dev/pts is mounted without "
+        f"gid={wanted_group}; commands, scp and rsync work, and so does `hai-cli shell`"
+    )
+
+
+def _groups() -> tuple[int, int]:
+    """The group that a new terminal has here, and the one that OpenSSH wants."""
+    master, slave = os.openpty()
+    try:
+        own = os.fstat(slave).st_gid
+    finally:
+        os.close(master)
+        os.close(slave)
+    try:
+        return own, grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return own, own
 
 
 def _host_key(folder: str, keygen: str) -> str:

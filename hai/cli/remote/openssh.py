@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hai.agent.channel.loop import Loop
 from hai.agent.channel.pump import Pump, Sink, Source
 from hai.cli.remote.link import Link, failed, unblocked
+from hai.cli.terminal import printable
 from hai.client.profile import conf_path
 from hai.errors import HaiError, InvalidInput, PlatformError
 from hai.files import held, open_lock, write_whole
@@ -98,8 +99,10 @@ def parse_host(text: str) -> tuple[str, int]:
 class _Proxy(Pump):
     """ssh's bytes, on this process's input and output."""
 
-    def __init__(self, link: Link, loop: Loop, folder: Folder, host: str, user: str) -> None:
+    def __init__(self, session: Session, link: Link, loop: Loop, host: str, user: str) -> None:
+        folder = Folder(session.environ)
         self.error: HaiError | None = None
+        self._session = session
         self._link = link
         self._loop = loop
         self._folder = folder
@@ -110,6 +113,8 @@ class _Proxy(Pump):
         self._is_over = False
 
     def on_ready(self, info: dict[str, Any]) -> None:
+        if info.get("note"):
+            self._session.stderr.warn(printable(str(info["note"])))
         self._folder.know(self._host, str(info["host_key"]).replace("\n", " "))
         self.sources = [Source(self.stream, 0)]
         self.sink = Sink(self.stream, unblocked(1), self._loop.stop)
@@ -127,10 +132,9 @@ class _Proxy(Pump):
 def proxy(session: Session, host: str, user: str) -> int:
     """Be the connection of one `ssh`: its ProxyCommand."""
     ref, rank = parse_host(host)
-    folder = Folder(session.environ)
     loop = Loop()
     link = Link(session, ref, rank, loop)
-    one = _Proxy(link, loop, folder, host.lower(), user)
+    one = _Proxy(session, link, loop, host.lower(), user)
     link.start()
     loop.run()
     link.close()

@@ -76,6 +76,12 @@ def test_an_account_without_a_name_is_told(tmp_path: Path) -> None:
         sshd._account("", place(tmp_path, account=nobody))
 
 
+def test_a_node_on_which_ssh_makes_no_terminal_is_told() -> None:
+    assert "mounted without gid=5" in sshd.terminal_trouble(1000, 1000, 5)
+    assert sshd.terminal_trouble(1000, 5, 5) == ""
+    assert sshd.terminal_trouble(0, 0, 5) == ""
+
+
 def test_another_s_name_is_refused(tmp_path: Path) -> None:
     own = pwd.getpwuid(os.getuid()).pw_name
     assert sshd._account("", place(tmp_path)) == own
