@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
-from scripts.benchmarks.dashboard import dashboard
-from scripts.benchmarks.environments import environments
 from scripts.benchmarks.channels import channels
+from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.followers import followers
