@@ -2,6 +2,7 @@
 goes to the next of them that takes it."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,10 +11,12 @@ _CHUNK = 65_536
 
 
 class Balancer:
-    """Forwards TCP in a thread of its own; `ports` tells where to, each time anew."""
+    """Forwards TCP in a thread of its own; `ports` tells where to, each time anew. With `tls` it
+    speaks TLS to whoever comes, as an ingress does."""
 
-    def __init__(self, ports: Callable[[], list[int]]) -> None:
+    def __init__(self, ports: Callable[[], list[int]], tls: ssl.SSLContext | None = None) -> None:
         self._ports = ports
+        self._tls = tls
         self._next = 0
         self._loop = asyncio.new_event_loop()
         self._pipes: set[asyncio.Task[None]] = set()
@@ -23,7 +26,7 @@ class Balancer:
         self.port = made.result(10)
 
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

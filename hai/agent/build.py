@@ -68,9 +68,9 @@ def _contents() -> list[tuple[str, bytes]]:
     package = Path(__file__).parent.parent
     hai_init = f'__version__ = "{__version__}"\n'
     entries = {"__main__.py": _MAIN.encode(), "hai/__init__.py": hai_init.encode()}
-    for source in sorted((package / "agent").glob("*.py")):
+    for source in sorted((package / "agent").rglob("*.py")):
         if source.name not in _BUILD_ONLY:
-            entries[f"hai/agent/{source.name}"] = source.read_bytes()
+            entries[f"hai/{source.relative_to(package).as_posix()}"] = source.read_bytes()
     compiled = {f"{name}c": _bytecode(name, data) for name, data in entries.items()}
     entries["sdk/hai/__init__.py"] = (_SHIM + hai_init).encode()
     for name in SDK_MODULES:

@@ -127,7 +127,7 @@ def _original(spec: WorkerSpec, account: Account) -> dict[str, str]:
     return {
         "NODE_NAME": spec.node_name,
         "CHAIN_ID": spec.chain_id,
-        "MARSV2_TASK_TYPE": "training",
+        "MARSV2_TASK_TYPE": spec.task_type,
         "MARSV2_TASK_ID": str(spec.task_id),
         "MARSV2_NB_NAME": spec.task_name,
         "MARSV2_NB_GROUP": spec.group,

@@ -26,6 +26,10 @@ def main(arguments: list[str]) -> int:
         from hai.agent.prepare import prepare
 
         return prepare(arguments[1])
+    if arguments == ["channel", "-"]:
+        from hai.agent.channel.serve import main as serve
+
+        return serve()
     if len(arguments) not in (1, 2):
         files.complain("usage: python -I -S agent.pyz <worker_dir> [<spec file>]")
         return 2

@@ -11,10 +11,11 @@ import os
 import shlex
 import signal
 
-from hai.agent import cgroups, processes
+from hai.agent import cgroups, jupyter, processes
 from hai.agent.capabilities import HandOver, split
 from hai.agent.environment import Account, venv_python
 from hai.agent.limits import bound_processes
+from hai.agent.spec import JUPYTER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def command_of(spec: WorkerSpec) -> list[str]:
         parameters = shlex.split(spec.parameters)
     except ValueError as error:
         raise CannotStart(f"parameters: {error}") from None
+    if spec.task_type == JUPYTER:
+        return [_python(spec), "-u", jupyter.prepared(spec.control_dir, spec.workspace)]
     if spec.entrypoint_executable:
         return [spec.entrypoint, *parameters]
     if spec.entrypoint.endswith(".py"):
@@ -215,9 +218,13 @@ def _exec(spec: WorkerSpec, argv: list[str], environment: dict[str, str]) -> Non
     except OSError as error:
         detail = f"workspace {folder}: {error.strerror}"
         raise CannotStart(detail, _code_of(error)) from None
-    if not spec.entrypoint_executable:
+    if not spec.entrypoint_executable and spec.task_type != JUPYTER:
         _check_file(spec.entrypoint, folder)
-    elif "/" not in spec.entrypoint and os.path.isfile(spec.entrypoint):
+    elif (
+        spec.entrypoint_executable
+        and "/" not in spec.entrypoint
+        and os.path.isfile(spec.entrypoint)
+    ):
         argv = ["./" + spec.entrypoint, *argv[1:]]
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - the user's own program

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 
 from hai.agent import files, program
@@ -17,10 +16,12 @@ from hai.agent.eviction import Eviction
 from hai.agent.fence import Fence
 from hai.agent.lease import Lease, clock
 from hai.agent.leaving import Leaving
-from hai.agent.logs import LogWriter, wall_time
+from hai.agent.logs import wall_time
 from hai.agent.memory import shortage
 from hai.agent.notice import Notice
-from hai.agent.segments import Segments
+from hai.agent.scripts import Scripts
+from hai.agent.sessions import Sessions
+from hai.agent.setup import hold_port, log_of, sdk_path
 from hai.agent.sync import Channel, Link
 from hai.agent.usage import UsageMeter
 from hai.agent.watchdog import Watchdog
@@ -59,14 +60,15 @@ class Session:
         control_uid = self._account.uid if self._account.drops else None
         self._control = Control(spec.control_dir, control_uid)
         self._control.put_whole_life_state(spec.whole_life_state)
-        self._log = _log_of(spec)
+        self._log = log_of(spec)
         self._log_keep_bytes, self._log_trouble = spec.log_keep_bytes, ""
-        self._port_holder = _hold_port(spec)
+        self._port_holder = hold_port(spec)
         lease = Lease(spec.fence_seconds, clock())
         self._link = Link(self._channel, self._first_report(), wakeup.wake, lease)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
+        self._sessions: Sessions | None = None  # while the program runs
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
         self._fence: Fence | None = None
@@ -123,6 +125,8 @@ class Session:
     def _live(self, kernel: program.Kernel) -> Ending:
         try:
             self._claim()
+            if not self._run_scripts():
+                return Ending(TERMINATED, "stopped before start")
             self._program = self._start(kernel)
         except program.CannotStart as error:
             self._log.say(error.detail)
@@ -156,6 +160,16 @@ class Session:
         os.write(fd, json.dumps({"pid": None, "pgid": None, "at": wall_time()}).encode())
         os.close(fd)
 
+    def _run_scripts(self) -> bool:
+        """post_system_init; False when the worker is to stop meanwhile."""
+
+        def is_unwanted() -> bool:
+            order = self._link.order()
+            is_told = order.get("stop") or order.get("over") or self._wakeup.is_terminated
+            return bool(is_told) or self._link.is_orphaned()
+
+        return Scripts(self._spec, self._account, self._log, is_unwanted).run()
+
     def _start(self, kernel: program.Kernel) -> program.Program:
         spec = self._spec
         if self._port_holder is not None:
@@ -165,8 +179,9 @@ class Session:
         lacking = split(spec.capabilities)[1] if self._account.uid else []
         if lacking:
             self._log.say(refusal(lacking) + " (the agent does not have them)")
-        sdk_path = _sdk_path()
-        environment = program_environment(spec, self._link.order(), self._account, sdk_path)
+        order = self._link.order()
+        environment = program_environment(spec, order, self._account, sdk_path())
+        self._sessions = Sessions(spec, self._account, environment)
         return program.start(spec, self._account, environment, kernel)
 
     def _attend(self, leaving: Leaving) -> None:
@@ -197,6 +212,8 @@ class Session:
         if has_output:
             has_output = self._read()
         self._reap()
+        if self._sessions is not None and self._status is None:
+            self._sessions.open(self._link.take_channels())
         return has_output
 
     def _read(self) -> bool:
@@ -224,6 +241,8 @@ class Session:
                 return
             if self._program is not None and pid == self._program.pid:
                 self._status = status
+            elif self._sessions is not None:
+                self._sessions.reaped(pid)
 
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
@@ -237,7 +256,7 @@ class Session:
             self._kill(now, leaving, Ending(KILLED, "orphaned"))
         if self._status is None:
             self._watch(now, leaving)
-        else:
+        elif self._sessions is None or self._sessions.close(now):
             leaving.look_after(now, self._term_seconds())
 
     def _see_to_log(self) -> None:
@@ -371,28 +390,3 @@ class Session:
             files.complain(f"{name}: {error.strerror}")
             return False
         return True
-
-
-def _log_of(spec: WorkerSpec) -> LogWriter:
-    keep = spec.log_keep_bytes
-    segments = Segments(spec.log_dir, spec.rank, spec.segment_bytes, spec.segments, keep)
-    return LogWriter(segments, reserve_bytes=spec.log_reserve_bytes)
-
-
-def _sdk_path() -> str:
-    """The folder inside agent.pyz that makes hai.client importable for the program."""
-    archive = getattr(globals().get("__loader__"), "archive", "")
-    return os.path.join(os.path.abspath(archive), "sdk") if archive else ""
-
-
-def _hold_port(spec: WorkerSpec) -> socket.socket | None:
-    """Rank 0 offers a free TCP port; bound until the program starts, so that few can take it."""
-    if spec.rank:
-        return None
-    try:
-        family = socket.AF_INET6 if ":" in spec.address else socket.AF_INET
-        holder = socket.socket(family, socket.SOCK_STREAM)
-        holder.bind(("", 0))
-    except OSError:
-        return None
-    return holder

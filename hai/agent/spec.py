@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+JUPYTER = "jupyter"  # a dev container: JupyterLab is its program
 POD_IP = "HAI_POD_IP"  # where a pod's agent finds its address
 
 
@@ -44,6 +45,8 @@ class WorkerSpec:
         self._read_log_bounds(data)
         self.fence_seconds = float(data.get("fence_seconds") or 0.0)
         self.server_is_alone = bool(data.get("server_is_alone"))
+        self.scripts_folder = str(data.get("post_system_init") or "")
+        self.root_scripts = [str(path) for path in data.get("root_scripts") or []]
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
 
@@ -77,4 +80,7 @@ class WorkerSpec:
         self.py_venv = str(options.get("py_venv") or "")
         self.suspend_signal = str(options.get("suspend_signal") or "")
         self.checkpoint = str(options.get("checkpoint") or "")
-        self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)
+        self.task_type = str(document.get("task_type") or "training")
+        # nobody has to say anything in a dev container
+        default = 0.0 if self.task_type == JUPYTER else watchdog_seconds
+        self.watchdog_seconds = float(options.get("watchdog_time") or default)

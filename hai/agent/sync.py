@@ -167,6 +167,7 @@ class Link:
         self._order: dict[str, Any] = {}
         self._digest = ""
         self._replies: list[dict[str, Any]] = []
+        self._channels: list[dict[str, Any]] = []
         self._refused_since: float | None = None
         self._is_leaving = False
 
@@ -184,6 +185,12 @@ class Link:
         with self._changed:
             replies, self._replies = self._replies, []
             return replies
+
+    def take_channels(self) -> list[dict[str, Any]]:
+        """Channels that the server asks for; it repeats itself until somebody comes."""
+        with self._changed:
+            channels, self._channels = self._channels, []
+            return channels
 
     def tell(self, **values: Any) -> None:
         """News: goes out at once."""
@@ -283,6 +290,8 @@ class Link:
         self._digest = str(answer.get("digest") or "")
         replies = answer.get("replies")
         self._replies += replies if isinstance(replies, list) else []
+        channels = answer.get("channels")
+        self._channels = channels if isinstance(channels, list) else self._channels
 
     def _rest(self, backoff: float) -> float:
         """Wait before the next attempt; news does not shorten it. Returns the next backoff."""

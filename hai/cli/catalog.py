@@ -29,6 +29,11 @@ CATALOG = {
     "describe": Entry("tasks", _TASKS, "All about one task: document, attempts, reasons"),
     "why": Entry("why", _TASKS, "Why a task waits, what would help, when it may start"),
     "logs": Entry("logs", _TASKS, "Show or follow the output of a task"),
+    "shell": Entry("shell", _TASKS, "A shell, or one command, in a running task"),
+    "ssh": Entry("ssh", _TASKS, "OpenSSH into a running task; --config for scp, rsync, VS Code"),
+    "port-forward": Entry("forward", _TASKS, "Ports of a running task at this machine's loopback"),
+    "cp": Entry("copying", _TASKS, "Copy files out of a running task, or into it"),
+    "dev": Entry("dev", _TASKS, "Dev containers: JupyterLab as a task, in your browser"),
     "wait": Entry("wait", _TASKS, "Wait until tasks end; exit with their exit code"),
     "stop": Entry("control", _TASKS, "End tasks"),
     "suspend": Entry("control", _TASKS, "Let tasks save and leave their nodes until resumed"),
@@ -50,7 +55,7 @@ CATALOG = {
     "version": Entry("version", _SETUP, "Versions of client and server"),
     "help": Entry("help", _SETUP, "Help on a command or topic (exit-codes, modes, formats)"),
 }
-ALIASES = {"ls": "list", "ps": "list", "log": "logs"}
+ALIASES = {"ls": "list", "ps": "list", "log": "logs", "jupyter": "dev"}
 
 
 def canonical(name: str) -> str:

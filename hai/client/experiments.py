@@ -46,6 +46,7 @@ ORIGINAL_STATES = {
     "failed_terminating": ("stopping",),
     "stopped_terminating": ("stopping", "suspending"),
 }
+TASK_TYPES = frozenset({"training", "jupyter"})
 _ORIGINAL_FILTERS = frozenset(
     {"only_star", "select_pods", "task_type_list", "tag_list"}
     | {"worker_status_list", "queue_status_list"}
@@ -163,6 +164,7 @@ async def get_experiments(
         "state": state or _original_states(original),
         "group": group,
         "user": user,
+        "task_type": _original_type(original),
     }
     chosen = _client(client)
     answer = await _in_thread(chosen.call, "tasks", params=params)
@@ -178,8 +180,6 @@ def _original_states(filters: Mapping[str, Any]) -> list[str] | None:
         raise InvalidInput(
             "HAI keeps no stars and no tags to choose by", hint="choose by nb_name_pattern or state"
         )
-    if "training" not in (filters.get("task_type_list") or ["training"]):
-        raise InvalidInput("HAI has tasks of type training only", hint="leave out task_type_list")
     chosen: list[str] | None = None
     for name in ("queue_status_list", "worker_status_list"):
         words = filters.get(name) or []
@@ -197,6 +197,18 @@ def _reference(positional: Any, named: Mapping[str, Any]) -> Any:
     if unknown or len(given) != 1:
         raise TypeError("get_experiment takes one of: name, id, chain_id")
     return given[0]
+
+
+def _original_type(filters: Mapping[str, Any]) -> str | None:
+    """The one type that the original's list leaves; None: any."""
+    named = set(filters.get("task_type_list") or TASK_TYPES)
+    types = named & TASK_TYPES
+    if not types:
+        raise InvalidInput(
+            f"HAI has no tasks of type {', '.join(sorted(map(str, named)))}",
+            hint=f"types are {', '.join(sorted(TASK_TYPES))}; leave out task_type_list for all",
+        )
+    return None if types == TASK_TYPES else str(min(types))
 
 
 def _find_chain(client: PlainClient, chain_id: str) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ def facts_of(user: User, task: Task, node: Node, rank: int) -> Facts:
         "task.nb_name": task.name,
         "task.user_name": task.user,
         "task.chain_id": task.chain_id,
-        "task.task_type": str(task.spec.get("task_type") or "training"),
+        "task.task_type": task.task_type,
         "task.group": task.group,
         "task.nodes": str(task.nodes),
         "task.mount_code": _mount_code(task.options),

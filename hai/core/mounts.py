@@ -29,7 +29,8 @@ class Mount:
 
     `name` is a DNS label, unique within one worker. `source` is an absolute path on the node for
     HOST_PATH, else the name of the claim or config map. `sub_path` is relative, without "..", empty
-    for the whole; for a config map it is the key to mount as a file.
+    for the whole; for a config map it is the key to mount as a file. `personal`: by a row of the
+    user's own, not of everybody's or a group's.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Mount:
     read_only: bool = False
     host_path_type: HostPathType = HostPathType.ANY
     sub_path: str = ""
+    personal: bool = False
 
 
 HOST_PATH_WORD = MountKind.HOST_PATH.value

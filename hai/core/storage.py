@@ -138,6 +138,7 @@ def _resolved(row: Storage, facts: Facts) -> Mount:
             read_only=row.read_only,
             host_path_type=row.host_path_type,
             sub_path=filled(row.sub_path, facts),
+            personal=facts["user.user_name"] in row.owners,
         )
     except ValueError as error:
         raise ValueError(f"mount {row.name}: {error}") from None

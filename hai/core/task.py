@@ -140,6 +140,11 @@ class Task:
         return options if isinstance(options, Mapping) else {}
 
     @property
+    def task_type(self) -> str:
+        """ "training", or "jupyter" for a dev container."""
+        return str(self.spec.get("task_type") or "training")
+
+    @property
     def waits_for(self) -> tuple[TaskId, ...]:
         """The tasks that have to end before this one may run."""
         return self.waits_ok + self.waits_any

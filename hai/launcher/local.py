@@ -130,6 +130,7 @@ class LocalLauncher:
             worker_dir=str(directory.path),
             python=python,
             gpu_indices=self._choose_gpus(worker.node.gpus),
+            root_scripts=[self._options.post_system_init],
         )
 
     def _spawn(self, key: WorkerKey, directory: WorkerDir, python: str, archive: Path) -> None:

@@ -3,7 +3,7 @@
 The order, spec.json, is read by hai.agent.spec.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,6 +23,7 @@ class AgentOptions:
     processes: int = 0  # of one account on a node; 0: half of what the node can have
     log_attempt_bytes: int = 0  # of all ranks together; 0: what their segments have
     log_reserve_bytes: int = 0  # that logs leave free on their disk
+    post_system_init: str = ""  # a folder of scripts that run before each program
     address: str = "127.0.0.1"  # where the ranks reach each other; empty: the agent finds out
     # without contact with the server, before the program is paused; 0: it never is
     fence_seconds: float = 0.0
@@ -54,6 +55,30 @@ def agent_spec(
         **asdict(options),
         **more,
     }
+
+
+SCRIPTS = "/usr/local/sbin/hf-scripts/post_system_init"  # in containers
+
+
+def root_scripts(mounts: Iterable[Mount]) -> list[str]:
+    """Places below SCRIPTS whose scripts an admin answers for: those of rows that are not the
+    user's own. What a row of the user's own mounts further inside is not among them."""
+    there = [
+        mount
+        for mount in mounts
+        if PurePosixPath(mount.mount_path).is_relative_to(SCRIPTS)
+        or PurePosixPath(SCRIPTS).is_relative_to(mount.mount_path)
+    ]
+    personal = [mount.mount_path for mount in there if mount.personal]
+    return [
+        mount.mount_path
+        for mount in there
+        if not mount.personal and not any(_is_below(own, mount.mount_path) for own in personal)
+    ]
+
+
+def _is_below(inner: str, outer: str) -> bool:
+    return PurePosixPath(inner).is_relative_to(outer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class TaskQuery:
     states: frozenset[TaskState] = frozenset()
     group: str | None = None
     name_contains: str = ""
+    task_type: str | None = None
     array: TaskId | None = None
     indices: frozenset[int] = frozenset()
     before: TaskId | None = None

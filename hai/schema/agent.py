@@ -76,8 +76,17 @@ class AgentOrder(TypedDict):
     log_keep_bytes: NotRequired[int]
 
 
+class ChannelCall(TypedDict):
+    """A client waits for a channel into this worker: come to GET /api/v1/agent/channel?id=... with
+    this token. Repeated until the agent is there."""
+
+    id: str
+    token: str
+
+
 class AgentAnswer(TypedDict):
     digest: str
     order: AgentOrder
     replies: list[SdkReply]
+    channels: NotRequired[list[ChannelCall]]
     error: NotRequired[str]

@@ -122,7 +122,7 @@ class Submission(BaseModel):
 
     version: Literal[2] = 2
     name: str = Field(min_length=1, max_length=MAX_NAME)
-    task_type: Literal["training"] = "training"
+    task_type: Literal["training", "jupyter"] = "training"
     priority: Priority = Priority.AUTO
     spec: Spec
     resource: Resource = Field(default_factory=Resource)

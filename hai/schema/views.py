@@ -99,6 +99,8 @@ class TaskFacts(TypedDict):
 class TaskView(TaskFacts, TurnView):
     """One row of `list`; `status` and `describe` add the rest."""
 
+    task_type: str  # training, jupyter
+
 
 class TaskDetail(TaskView):
     spec: dict[str, Any]  # as submitted; {} for those who may not see it

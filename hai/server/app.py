@@ -10,6 +10,7 @@ from hai.server.routes import (
     admin,
     agent,
     arrays,
+    channels,
     dashboard,
     description,
     health,
@@ -39,6 +40,6 @@ def build_app(services: Services) -> FastAPI:
     if not services.role.serves:
         return app  # nobody but probes and monitors is answered
     app.include_router(description.router)
-    for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent):
+    for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent, channels):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     return app

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +29,7 @@ from hai.server.loops import loops_of
 from hai.server.places import Places
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
+from hai.service.channels import ChannelLimits, Channels
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
@@ -200,6 +202,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         allowances=AllowanceService(rows),
         workers=workers,
         tokens=tokens,
+        channels=Channels(
+            store, bus, clock, tokens, _channel_limits(settings), _peer_url(settings)
+        ),
         views=views,
         dashboard=Dashboard(store, bus, clock, board, views),
         estimates=estimates,
@@ -217,6 +222,25 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     return Platform(
         settings, services, loop_store, launching, launchers, loops, closing, hollow, timekeeping
     )
+
+
+def _channel_limits(settings: Settings) -> ChannelLimits:
+    return ChannelLimits(**settings.channels.model_dump())
+
+
+def _peer_url(settings: Settings) -> str:
+    """Where the other processes reach this one. A process that listens everywhere is reached by its
+    host's name, which peers of a pod or a container cannot look up: by the address of that name."""
+    server = settings.server
+    if server.peer_url:
+        return server.peer_url.rstrip("/")
+    host = server.host
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        try:
+            host = socket.gethostbyname(socket.gethostname())
+        except OSError:
+            host = "127.0.0.1"
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
 def _access(settings: Settings) -> RedisAccess:
@@ -256,6 +280,7 @@ def _agent_options(settings: Settings) -> AgentOptions:
         processes=settings.agent.processes,
         log_attempt_bytes=settings.logs.attempt_bytes,
         log_reserve_bytes=settings.logs.reserve_bytes,
+        post_system_init=str(settings.agent.post_system_init or ""),
     )
 
 

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEAD_BYTES = 32 * 1024
 WIRE_BYTES = 8 * 2**20  # of one request: a body in tiny chunks is several times its own size
@@ -153,6 +155,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
             super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """From here on another protocol has the connection, with limits of its own."""
+        self._disarm()
+        self.waiting.remove(self, self._address)
+        super().handle_websocket_upgrade()
+
     # what goes
 
     def pause_writing(self) -> None:
@@ -202,6 +210,15 @@ def refusal(status: int) -> bytes:
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+class ChannelProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, which takes a refusal with a body for a handshake that was forgotten."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 def bounded(limits: Limits) -> type[BoundedProtocol]:

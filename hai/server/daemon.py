@@ -15,8 +15,9 @@ from hai.core.server_role import ServerRole
 from hai.errors import PlatformError
 from hai.files import write_whole
 from hai.server.app import build_app
+from hai.server.carrier import MESSAGE_BYTES, PING_SECONDS
 from hai.server.compose import compose, opened
-from hai.server.connection import Limits, bounded
+from hai.server.connection import ChannelProtocol, Limits, bounded
 from hai.settings import Settings
 
 log = structlog.get_logger("hai.server")
@@ -101,6 +102,11 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=30,
+        ws=ChannelProtocol,
+        ws_max_size=MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=2 * PING_SECONDS,
+        ws_per_message_deflate=False,
     )
     async with opened(platform):
         _announce(settings)

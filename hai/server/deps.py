@@ -18,6 +18,7 @@ from hai.server.places import Places
 from hai.server.sse import EventStream
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
+from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
 from hai.service.estimates import Estimates
@@ -52,6 +53,7 @@ class Services:
     allowances: AllowanceService
     workers: WorkerService
     tokens: WorkerTokens
+    channels: Channels
     views: Views
     dashboard: Dashboard
     estimates: Estimates

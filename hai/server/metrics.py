@@ -19,6 +19,7 @@ from hai.core.server_role import ServerRole
 from hai.core.types import TaskState
 from hai.server.deps import Services
 from hai.service.board import Board
+from hai.service.channels import ChannelFigures
 from hai.service.loops.supervisor import LoopFigures
 
 
@@ -62,6 +63,7 @@ class _Process(Collector):
     leads: bool
     bus_is_up: bool
     loops: Mapping[str, LoopFigures]
+    channels: ChannelFigures
 
     def collect(self) -> Iterable[Metric]:
         yield InfoMetricFamily(
@@ -73,6 +75,15 @@ class _Process(Collector):
         yield GaugeMetricFamily(
             "hai_bus_up", "1 while hints from other processes arrive", value=self.bus_is_up
         )
+        yield GaugeMetricFamily(
+            "hai_channels", "Channels into tasks that this process carries", self.channels.open
+        )
+        ways = CounterMetricFamily(
+            "hai_channels_carried", "Channels so far, by where their client was", labels=["client"]
+        )
+        ways.add_metric(["here"], self.channels.carried)
+        ways.add_metric(["elsewhere"], self.channels.passed_on)
+        yield ways
         turns = CounterMetricFamily("hai_loop_turns", "Turns of each loop", labels=["loop"])
         failures = CounterMetricFamily("hai_loop_failures", "Failed turns", labels=["loop"])
         seconds = GaugeMetricFamily(
@@ -93,5 +104,6 @@ async def exposition(served: Services) -> bytes:
         counts, nodes = await store.count_tasks(), await store.nodes()
         registry.register(_Cluster(counts, nodes, served.board))
     bus_is_up = served.bus.connected_since is not None
-    registry.register(_Process(served.role, leads, bus_is_up, served.supervisor.figures))
+    figures, channels = served.supervisor.figures, served.channels.figures
+    registry.register(_Process(served.role, leads, bus_is_up, figures, channels))
     return generate_latest(registry)

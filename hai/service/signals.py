@@ -20,6 +20,11 @@ def task_topic(task_id: TaskId) -> str:
     return f"task.{task_id}"
 
 
+def channel_topic(key: object) -> str:
+    """{"id": ...}: a client waits for a channel into this worker -> its agent's long poll."""
+    return f"channel.{key}"
+
+
 def worker_key(key: object) -> str:
     """Key of a worker's live figures."""
     return f"worker.{key}"
@@ -44,13 +49,19 @@ async def announce(bus: Bus, tasks: Iterable[Task]) -> None:
 
 async def heard(messages: AsyncIterator[Message], seconds: float) -> bool:
     """Whether a message came within `seconds`. A closed bus stays silent."""
+    return await next_message(messages, seconds) is not None
+
+
+async def next_message(messages: AsyncIterator[Message], seconds: float) -> Message | None:
+    """The message that came within `seconds`. A closed bus stays silent."""
     if seconds <= 0:
-        return False
+        return None
     try:
         async with asyncio.timeout(seconds):
-            if await anext(messages, None) is not None:
-                return True
+            message = await anext(messages, None)
+            if message is not None:
+                return message
             await asyncio.sleep(seconds)
     except TimeoutError:
         pass
-    return False
+    return None

@@ -79,6 +79,7 @@ class Views:
             "submitted_at": rfc3339(task.submitted_at),
             "started_at": _time(task.started_at),
             "ended_at": _time(task.ended_at),
+            "task_type": task.task_type,
             **self._turn(task),
         }
 

@@ -18,10 +18,23 @@ from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import Bus, Clock, Store
-from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
+from hai.schema.agent import (
+    AgentAnswer,
+    AgentOrder,
+    AgentReport,
+    SdkReply,
+    SdkRequest,
+)
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
-from hai.service.signals import announce, heard, ration_key, task_topic, worker_key
+from hai.service.signals import (
+    announce,
+    channel_topic,
+    next_message,
+    ration_key,
+    task_topic,
+    worker_key,
+)
 from hai.service.suspects import mark_suspects
 from hai.service.tasks import TaskService
 
@@ -47,6 +60,17 @@ class WorkerTokens:
         """AuthRequired unless the token is this worker's."""
         if not hmac.compare_digest(self.token(key).encode(), token.encode()):
             raise AuthRequired("this token is not the one of that worker")
+
+    def channel(self, key: WorkerKey, channel_id: str) -> str:
+        """What the worker's side of one channel proves itself with: no key of the worker's is
+        needed where the user's own processes can see it."""
+        words = f"channel.{channel_id}.{key}".encode()
+        return f"haic_{hmac.new(self._secret, words, hashlib.sha256).hexdigest()}"
+
+    def check_channel(self, key: WorkerKey, channel_id: str, token: str) -> None:
+        """AuthRequired unless the token is that of this worker's channel."""
+        if not hmac.compare_digest(self.channel(key, channel_id).encode(), token.encode()):
+            raise AuthRequired("this token is not the one of that channel")
 
 
 class WorkerService:
@@ -75,13 +99,14 @@ class WorkerService:
 
     # agents
 
-    async def sync(self, report: AgentReport) -> AgentAnswer:
-        """Take one report; answer when the order differs from `seen`, or after `wait_seconds`,
-        cut to the heartbeat: the next report is the sign of life."""
+    async def sync(self, report: AgentReport, tokens: WorkerTokens) -> AgentAnswer:
+        """Take one report; answer when the order differs from `seen`, when a client waits for a
+        channel, or after `wait_seconds`, cut to the heartbeat: the next report is the sign of
+        life."""
         key = parse_key(report["key"])
         await self._note_alive(key, report)
         try:
-            return await self._follow(key, report)
+            return await self._follow(key, report, tokens)
         except Unavailable as error:
             # nothing can be decided about this worker meanwhile: see hai.agent.lease
             details = {**error.details, "heard": True}
@@ -92,17 +117,25 @@ class WorkerService:
                 retry_after_seconds=error.retry_after_seconds,
             ) from error
 
-    async def _follow(self, key: WorkerKey, report: AgentReport) -> AgentAnswer:
+    async def _follow(
+        self, key: WorkerKey, report: AgentReport, tokens: WorkerTokens
+    ) -> AgentAnswer:
         if report.get("lost"):
             await self._suspect(key, report["detail"])
-        async with self._bus.subscribe(task_topic(key.task_id)) as messages:
+        calls = channel_topic(key)
+        async with self._bus.subscribe(task_topic(key.task_id), calls) as messages:
             task = await self._batcher.put((key.task_id, worker_report(report, self._told)))
             replies = [await self._serve(key, request) for request in report["requests"]]
             ration = await self._ration(task)
             answer = self._answer(task, key, replies, ration)
             until = self._clock.steady() + min(report["wait_seconds"], self._heartbeat_seconds)
             while answer["digest"] == report["seen"] and not replies:
-                if not await heard(messages, until - self._clock.steady()):
+                message = await next_message(messages, until - self._clock.steady())
+                if message is None:
+                    break
+                if message.topic == calls:
+                    name = str(message.data.get("id"))
+                    answer["channels"] = [{"id": name, "token": tokens.channel(key, name)}]
                     break
                 answer = self._answer(await self._store.task(key.task_id), key, replies, ration)
             return answer

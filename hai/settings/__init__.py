@@ -5,6 +5,7 @@ from hai.settings.load import Settings, load_settings
 from hai.settings.sections import (
     AgentSection,
     BusSection,
+    ChannelSection,
     JupyterSection,
     LogSection,
     SchedulerSection,
@@ -17,6 +18,7 @@ from hai.settings.sections import (
 __all__ = [
     "AgentSection",
     "BusSection",
+    "ChannelSection",
     "JupyterSection",
     "KubernetesSection",
     "LogSection",

@@ -25,6 +25,7 @@ from hai.settings.original import SECTIONS, adopted
 from hai.settings.sections import (
     AgentSection,
     BusSection,
+    ChannelSection,
     JupyterSection,
     LogSection,
     SchedulerSection,
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     scheduler: SchedulerSection = SchedulerSection()
     suspend: SuspendSection = SuspendSection()
     agent: AgentSection = AgentSection()
+    channels: ChannelSection = ChannelSection()
     logs: LogSection = LogSection()
     jupyter: JupyterSection = JupyterSection()
     kubernetes: KubernetesSection = KubernetesSection()

@@ -24,6 +24,7 @@ class ServerSection(Section):
     port: int = Field(default=7420, ge=0, le=65535)
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
+    peer_url: str = ""  # where the other api processes reach this one; empty: its host and port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
     streams_per_user: int = Field(default=200, ge=1)  # open at once at one api process
     clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
@@ -109,6 +110,8 @@ class AgentSection(Section):
     suspect_seconds: float = Field(default=60.0, gt=0)  # of quiet, before a node is used again
     watchdog_seconds: float = Field(default=1800.0, gt=0)  # without output; options.watchdog_time
     processes: int = Field(default=0, ge=0)  # of a user on a node, with threads; 0: half of all
+    # scripts in this folder run on local nodes before each program: docs/dev-containers.md
+    post_system_init: Path | None = None
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 
     @property
@@ -122,6 +125,16 @@ class AgentSection(Section):
         if self.lost_after_seconds < 2 * self.heartbeat_seconds:
             raise ValueError("lost_after_seconds must be at least twice heartbeat_seconds")
         return self
+
+
+class ChannelSection(Section):
+    """Shells, forwarded ports, copies and ssh into running tasks."""
+
+    per_worker: int = Field(default=16, ge=1, le=64)  # channels at once into one rank
+    per_user: int = Field(default=64, ge=1)
+    in_all: int = Field(default=2000, ge=1)  # per api process
+    open_seconds: float = Field(default=15.0, gt=0, le=60)  # for the agent to come
+    idle_seconds: float = Field(default=4 * 3600.0, gt=0)  # without a byte
 
 
 class JupyterSection(Section):

@@ -27,7 +27,7 @@ from hai.store.drafts import (
     nodes_changed,
     submitted,
 )
-from hai.store.memory_rows import MemoryRows
+from hai.store.memory_rows import MemoryRows, matches
 from hai.store.memory_times import last_needed, used
 
 
@@ -252,7 +252,7 @@ class MemoryStore(MemoryRows):
         ]
 
     async def list_tasks(self, query: TaskQuery) -> TaskPage:
-        matching = [task for task in reversed(self._tasks.values()) if _matches(task, query)]
+        matching = [task for task in reversed(self._tasks.values()) if matches(task, query)]
         first = (query.page - 1) * query.page_size
         total = len(matching) if query.before is None else None
         return TaskPage(tuple(matching[first : first + query.page_size]), total)
@@ -374,18 +374,6 @@ def _claim(task: Task) -> Claim:
         waits_for=task.waits_for,
         array=task.array_id,
         array_limit=task.array_limit,
-    )
-
-
-def _matches(task: Task, query: TaskQuery) -> bool:
-    return (
-        query.user in (None, task.user)
-        and (not query.states or task.state in query.states)
-        and query.group in (None, task.group)
-        and query.array in (None, task.array_id)
-        and (not query.indices or task.array_index in query.indices)
-        and (query.before is None or task.id < query.before)
-        and query.name_contains in task.name
     )
 
 

@@ -265,8 +265,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
 
     async def durations(self, group: GroupName, since: float) -> list[PastRuns]:
         parameters = {"group": group, "since": rows.timestamp(since), "limit": MOST_RUNS}
-        found = await self._database.read("durations", parameters)
-        return [past_runs_of(row) for row in found]
+        return [past_runs_of(row) for row in await self._database.read("durations", parameters)]
 
     async def released(self) -> list[Task]:
         return await self._read_tasks("released")
@@ -277,6 +276,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
             "states": [state.value for state in query.states] or None,
             "group": query.group,
             "name_contains": query.name_contains,
+            "task_type": query.task_type,
             "array": query.array,
             "indices": sorted(query.indices) or None,
             "before": query.before,
@@ -285,7 +285,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
         }
 
         async def finish(found: Rows, read: Read) -> TaskPage:
-            tasks = await self._tasks_of([row[1:] for row in found if row[1] is not None], read)
+            tasks = await self._tasks_of([row[1:] for row in found if row[1]], read)
             return TaskPage(tuple(tasks), found[0][0])
 
         return await self._database.read_then("list_tasks", parameters, finish, prepare=False)

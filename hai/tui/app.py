@@ -96,6 +96,10 @@ class HaiTop(Desk):
         return self.start.environ
 
     @property
+    def server_url(self) -> str:
+        return self.client.url
+
+    @property
     def has_colour(self) -> bool:
         return self.theme != "hai-mono"
 
@@ -166,6 +170,7 @@ class HaiTop(Desk):
     def on_unmount(self) -> None:
         if self._reader is not None:
             self._reader.stop()
+        self.end_forwards()
 
     def on_arrived(self, message: Arrived) -> None:
         self.lost, self.failure = "", None

@@ -2,8 +2,11 @@
 
 import shlex
 import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,15 @@ from textual.app import App
 
 from hai.tui.files import free_name, pager_command
 
+MOST_FORWARDS = 16
+
 
 class Desk(App[None]):
     """The part of the app that knows the terminal and the file system."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._forwards: list[subprocess.Popen[str]] = []
 
     def say(self, text: str, role: str = "") -> None:
         raise NotImplementedError
@@ -40,6 +49,52 @@ class Desk(App[None]):
             self.say(f"cannot write {stem}.{suffix} here: {error.strerror}", "bad")
         else:
             self.say(f"written: {path}", "run")
+
+    def cli(self, *words: str) -> list[str]:
+        """hai-cli with the server of this dashboard."""
+        return [sys.executable, "-m", "hai.cli.main", *words, "--url", self.server_url]
+
+    @property
+    def server_url(self) -> str:
+        raise NotImplementedError
+
+    def run_cli(self, *words: str) -> None:
+        """hai-cli in place of the dashboard, until it ends."""
+        with self.suspend():
+            code = subprocess.call(self.cli(*words), env=dict(self.environ))  # noqa: S603
+        self.say(f"hai-cli {' '.join(words)}: exit code {code}", "warn" if code else "")
+
+    def forward(self, task_id: int, ports: Sequence[str]) -> None:
+        """hai-cli port-forward beside the dashboard, until that ends."""
+        self._forwards = [one for one in self._forwards if one.poll() is None]
+        if not ports or len(self._forwards) >= MOST_FORWARDS:
+            self.say(f"{MOST_FORWARDS} forwards at most" if ports else "no port was given", "warn")
+            return
+        words = self.cli("port-forward", str(task_id), *ports)
+        process = subprocess.Popen(  # noqa: S603
+            words,
+            env=dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        self._forwards.append(process)
+        threading.Thread(target=self._pass_on, args=(process,), daemon=True).start()
+
+    def _pass_on(self, process: "subprocess.Popen[str]") -> None:
+        """In a thread: what the process says becomes the dashboard's notice."""
+        assert process.stderr is not None  # noqa: S101 - for the type checker
+        for line in process.stderr:
+            text = line.strip().removeprefix("hai-cli: ")
+            with suppress(RuntimeError):  # the dashboard has ended
+                self.call_from_thread(self.say, text)
+        process.wait()
+
+    def end_forwards(self) -> None:
+        for process in self._forwards:
+            process.terminate()
 
     def page_text(self, text: str) -> None:
         """Show a text in the user's pager, in place of the dashboard."""

@@ -86,6 +86,25 @@ class TaskVerbs(View):
         title, twin = f"why task {task.id}", f"hai-cli why {task.id}"
         self.hai.open_text(title, lambda width: why_page(answer, width), twin)
 
+    def do_shell(self) -> None:
+        if (task := self._task_that_runs()) is not None:
+            self.hai.run_cli("shell", str(task.id))
+
+    def do_forward(self) -> None:
+        if (task := self._task_that_runs()) is not None:
+            self.ask(
+                "ports",
+                f"ports of task {task.id}, as 8888 or HERE:THERE",
+                lambda text: self.hai.forward(task.id, text.split()),
+            )
+
+    def _task_that_runs(self) -> Task | None:
+        task = self._one()
+        if task is not None and task.state != "running":
+            self.hai.say(f"task {task.id} is {task.state}: nothing of it runs", "warn")
+            return None
+        return task
+
     def do_describe(self) -> None:
         if (task := self._one()) is not None:
             self.hai.open_task(task.id)

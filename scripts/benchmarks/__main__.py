@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
+from scripts.benchmarks.channels import channels
 from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "top": top,
     "planner": planner,
     "env": environments,
+    "channels": channels,
     "kubernetes": reflector,
     "kubernetes-pods": pods,
 }

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.acceptance.person import Person
+from tests.acceptance.tasks import running
 from tests.acceptance.test_crashes import check_all, have_ended, submit_all, work
 from tests.conftest import PostgresServer
 from tests.redis_server import RedisServer, running_redis
@@ -228,3 +229,29 @@ def retried(work: Callable[[], dict[int, int]]) -> dict[int, int]:
             return {}
 
     return wait_until(tried, what="the database is back")
+
+
+def test_a_channel_finds_its_client_at_another_replica(platform: Replicas) -> None:
+    """The balancer sends client and agent to different processes half of the time; both ways
+    carry the same, and the end of the carrying process ends the channel."""
+    person = Person(platform)
+    task = running(platform, "channel.sh")
+    blob = os.urandom(3_000_000)
+    for _ in range(40):
+        done = person("shell", str(task), "--", "cat; exit 3", stdin=blob)
+        assert done.code == 3, done.err
+        assert done.raw == blob
+        ways = [carried(platform, client) for client in ("here", "elsewhere")]
+        if all(ways):
+            return
+    raise AssertionError(f"40 channels went one way alone: {ways}")
+
+
+def carried(platform: Replicas, client: str) -> float:
+    """Channels whose client was at the process that their agent came to, or elsewhere."""
+    found = 0.0
+    for one in platform.replicas.values():
+        text = httpx2.get(f"http://127.0.0.1:{one.port}/metrics", timeout=10).text
+        match = re.search(rf'^hai_channels_carried_total{{client="{client}"}} (\S+)$', text, re.M)
+        found += float(match[1]) if match else 0.0
+    return found

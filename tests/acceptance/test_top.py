@@ -5,11 +5,14 @@ import os
 import signal
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import PROGRAM, Person
+from tests.acceptance.tasks import running, stopped
+from tests.acceptance.test_forward import SERVES
 from tests.acceptance.tmux import window
 from tests.live import Live
 from tests.waiting import wait_until
@@ -277,3 +280,28 @@ def test_a_wrong_keymap_is_told(hai: Person, tmp_path: Path) -> None:
     (tmp_path / "hai" / "top.toml").write_text('[keys]\ndance = "d"\n')
     with window([*PROGRAM, "top"], hai.environ(XDG_CONFIG_HOME=os.fspath(tmp_path))) as tmux:
         tmux.sees("there is no such action", "ended with 2")
+
+
+def test_a_shell_and_a_forwarded_port(hai: Person) -> None:
+    task = running(hai.live, "entered.py", text=SERVES)
+    port = int(hai.live.text(task).split()[1])
+    try:
+        with window([*PROGRAM, "top", "queue"], hai.environ()) as tmux:
+            tmux.sees("entered.py", "live")
+            tmux.types("/", *"entered", "Enter")
+            tmux.sees("/entered")
+            tmux.types("s")
+            tmux.sees(str(hai.desk))  # the shell's prompt
+            tmux.types(*"echo $HAI_TASK_ID-$((6*7))", "Enter")
+            tmux.sees(f"{task}-42")
+            tmux.types(*"exit 3", "Enter")
+            tmux.sees("exit code 3", "entered.py")
+            tmux.types("F", *f":{port}", "Enter")
+            tmux.sees(f"is port {port} of rank 0")
+            line = next(one for one in tmux.screen.splitlines() if f"is port {port}" in one)
+            here = int(line.partition("127.0.0.1:")[2].split()[0])
+            assert b"entered.py" in httpx2.get(f"http://127.0.0.1:{here}/").content
+            tmux.types("q")
+        wait_until(lambda: f"port-forward {task}" not in command_lines(), what="the forward's end")
+    finally:
+        stopped(hai.live, task)

@@ -363,6 +363,11 @@ async def test_listing_is_filtered(store: Store) -> None:
     assert await found(TaskQuery(group="training")) == [c, a]
     assert await found(TaskQuery(name_contains="%_")) == [a]
     assert await found(TaskQuery(name_contains="py", user=BOB)) == [c]
+    assert await found(TaskQuery(task_type="training")) == [c, b, a]
+    lab = (await add(store, make.task_draft(spec={"task_type": "jupyter"})))[0]
+    assert lab.task_type == "jupyter"
+    assert await found(TaskQuery(task_type="jupyter")) == [lab]
+    assert lab not in await found(TaskQuery(task_type="training"))
     assert await found(TaskQuery(user=UserName("nobody"))) == []
 
 

@@ -59,7 +59,7 @@ def test_no_key_means_two_things_on_a_screen(view: str) -> None:
         ("logs", "N", "last_match"), ("logs", "s", "save"), ("logs", "r", "rank"),
         ("queue", "escape", "back"), ("queue", "q", "leave"), ("queue", "j", "down"),
         ("queue", "G", "last"), ("queue", "ctrl+f", "page_down"), ("cluster", "left", "left"),
-        ("cluster", "right", "right"),
+        ("cluster", "right", "right"), ("queue", "s", "shell"), ("task", "F", "forward"),
     ],
 )  # fmt: skip
 def test_keys_are_the_ones_that_experts_expect(view: str, key: str, name: str) -> None:
@@ -71,6 +71,16 @@ def test_modes_take_actions_away() -> None:
     assert names & {"stop", "kill", "toggle", "raise", "lower", "edit"} == set()
     names = {action.name for action in actions_of("logs", Mode(in_browser=True))}
     assert names & {"save", "pager", "dump"} == set()
+
+
+def test_a_task_is_entered_from_everywhere_but_logs_and_the_browser() -> None:
+    ways = {"shell", "forward"}
+    for view in ("queue", "cluster", "events", "task"):
+        assert ways <= {action.name for action in actions_of(view, Mode())}
+        assert not ways & {action.name for action in actions_of(view, Mode(in_browser=True))}
+    assert not ways & {action.name for action in actions_of("logs", Mode())}
+    read_only = {action.name for action in actions_of("queue", Mode(read_only=True))}
+    assert ways & read_only == {"forward"}
 
 
 def test_help_lists_every_action_of_the_screen() -> None:

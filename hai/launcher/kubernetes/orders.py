@@ -22,7 +22,14 @@ from hai.kubernetes.manifests import (
     Preparation,
 )
 from hai.launcher.kubernetes.names import attempt_name, worker_labels, worker_name
-from hai.launcher.worker import AgentOptions, agent_spec, grace_of, log_folders
+from hai.launcher.worker import (
+    SCRIPTS,
+    AgentOptions,
+    agent_spec,
+    grace_of,
+    log_folders,
+    root_scripts,
+)
 from hai.ports import WorkerLaunch
 
 _SLACK_SECONDS = 10.0  # for the agent to write the end of the log and its report
@@ -166,6 +173,8 @@ def spec_of(worker: WorkerLaunch, options: PodOptions, order: PodOrder) -> dict[
         gpu_indices=list(range(worker.node.gpus)),
         in_container=True,
         end_file=END_FILE,
+        post_system_init=SCRIPTS,
+        root_scripts=root_scripts(order.mounts),
         leave_seconds=order.leave_seconds,
         prepare=prepare,
     )

@@ -78,4 +78,4 @@ class ReportBody(BaseModel):
 async def sync(body: ReportBody, token: Bearer, served: Served) -> AgentAnswer:
     """Report, and learn what to do; a long poll."""
     served.tokens.check(parse_key(body.key), token)
-    return await served.workers.sync(body.report())
+    return await served.workers.sync(body.report(), served.tokens)

@@ -1,6 +1,6 @@
 """/tasks: submit, list, look at, change."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -78,6 +78,7 @@ class ListParams(BaseModel):
     state: list[str] = Field(default_factory=list)
     group: str | None = None
     name: str = ""
+    task_type: Literal["training", "jupyter"] | None = None
     array: str | None = Field(default=None, max_length=MAX_NAME)
     before: int | None = Field(default=None, ge=1, lt=2**63)
     page: int = Field(default=1, ge=1, le=1_000_000)
@@ -92,6 +93,7 @@ class ListParams(BaseModel):
             states=frozenset(_state(text) for text in self.state),
             group=self.group,
             name_contains=self.name,
+            task_type=self.task_type,
             array=members.array_id if members else None,
             indices=members.indices if members else frozenset(),
             before=None if self.before is None else TaskId(self.before),

@@ -268,6 +268,9 @@ WITH matching AS (
        AND (%(indices)s::bigint[] IS NULL OR t.array_index = ANY(%(indices)s))
        AND (%(before)s::bigint IS NULL OR t.id < %(before)s)
        AND (%(name_contains)s::text = '' OR position(%(name_contains)s IN t.name) > 0)
+       AND (%(task_type)s::text IS NULL OR %(task_type)s = (
+            SELECT coalesce(d.spec ->> 'task_type', 'training') FROM documents d
+             WHERE d.id = coalesce(t.array_id, t.id)))
 ), page AS (
     SELECT id FROM matching ORDER BY id DESC
      LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint

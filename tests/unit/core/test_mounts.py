@@ -236,3 +236,17 @@ def test_types_of_mounts_have_one_word_each(word: str) -> None:
 def test_other_words_are_no_type(word: str) -> None:
     with pytest.raises(ValueError, match="is no type of a mount"):
         parse_mount_type(word)
+
+
+def test_a_row_of_the_user_s_own_is_told_from_one_of_everybody_s() -> None:
+    rows = [
+        row("own", mount_path="/own", owners=("alice",)),
+        row("team", mount_path="/team", owners=("vision",)),
+        row("all", mount_path="/all"),
+    ]
+    mounts = mounts_for(rows, FACTS, GROUPS)
+    assert {mount.name: mount.personal for mount in mounts} == {
+        "own": True,
+        "team": False,
+        "all": False,
+    }

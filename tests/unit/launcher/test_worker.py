@@ -4,7 +4,7 @@ import pytest
 
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.errors import PlatformError
-from hai.launcher.worker import grace_of, log_folders
+from hai.launcher.worker import SCRIPTS, grace_of, log_folders, root_scripts
 
 HOST, PVC = MountKind.HOST_PATH, MountKind.PVC
 
@@ -43,3 +43,16 @@ def test_logs_elsewhere_are_refused() -> None:
 )
 def test_grace(options: dict[str, object], seconds: float) -> None:
     assert grace_of({"options": options}, 60.0, 600.0) == seconds
+
+
+def at(path: str, *, personal: bool = False) -> Mount:
+    return Mount("m", MountKind.HOST_PATH, "/source", path, personal=personal)
+
+
+def test_scripts_of_root_come_from_rows_that_are_not_the_user_s() -> None:
+    one, two = f"{SCRIPTS}/10-drivers", f"{SCRIPTS}/20-mine"
+    mounts = [at(one), at(two, personal=True), at("/data"), at("/usr/local/sbin/hf-scripts-not")]
+    assert root_scripts(mounts) == [one]
+    assert root_scripts([at("/usr/local/sbin")]) == ["/usr/local/sbin"]
+    assert root_scripts([at(SCRIPTS), at(f"{SCRIPTS}/own", personal=True)]) == []
+    assert root_scripts([]) == []

@@ -6,6 +6,7 @@ from hai.core.types import TaskId
 from hai.errors import Unavailable
 from hai.schema.agent import AgentReport
 from hai.service.signals import worker_key
+from hai.service.workers import WorkerTokens
 from tests.unit.service.loop_bench import LoopBench, key_of
 
 
@@ -38,7 +39,7 @@ async def test_an_error_says_that_the_agent_was_heard(
 
     monkeypatch.setattr(bench.store, "tasks", fail)
     with pytest.raises(Unavailable, match="does not answer") as raised:
-        await bench.workers.sync(report_of(task_id))
+        await bench.workers.sync(report_of(task_id), WorkerTokens(b"secret"))
     assert raised.value.details == {"heard": True}
     assert raised.value.retry_after_seconds == 3.0
     name = worker_key(key_of(task_id))

@@ -1,0 +1,91 @@
+"""JupyterLab as a worker's program. It listens on a socket file that only its user can open, and
+nobody logs in by a password or by a token in an address: who may enter by the platform gets a code
+that is good once, for a minute.
+"""
+
+from __future__ import annotations
+
+import os
+
+CODE_SECONDS = 60
+CODES = "jupyter-codes"
+_MISSING = 127
+_START = '''\
+"""Written by HAI's agent: starts JupyterLab, or says what is missing."""
+import importlib.util
+import sys
+
+if importlib.util.find_spec("jupyterlab") is None:
+    print("JupyterLab is not in this environment: " + sys.prefix)
+    print("install it there (pip install jupyterlab), or choose another one: --py-venv")
+    sys.exit({missing})
+sys.argv[1:] = ["--config", {config!r}]
+from jupyterlab.labapp import main
+
+sys.exit(main())
+'''
+_CONFIG = '''\
+"""Written by HAI's agent: where JupyterLab listens, and who may enter."""
+import hashlib
+import os
+import secrets
+import time
+
+from jupyter_server.auth.identity import IdentityProvider
+
+
+class OneTimeCodes(IdentityProvider):
+    """`?code=` enters once; from then on a cookie does."""
+
+    def get_token(self, handler):
+        if getattr(handler, "hai_entered", False):
+            return self.token
+        code = handler.get_argument("code", "")
+        if code and taken(code):
+            handler.hai_entered = True
+            return self.token
+        return None
+
+
+def taken(code):
+    path = os.path.join({codes!r}, hashlib.sha256(code.encode()).hexdigest())
+    try:
+        age = time.time() - os.stat(path).st_mtime
+        os.unlink(path)
+    except OSError:
+        return False
+    return age < {seconds}
+
+
+c.ServerApp.identity_provider_class = OneTimeCodes
+c.IdentityProvider.token = secrets.token_hex(32)
+c.ServerApp.sock = {sock!r}
+c.ServerApp.sock_mode = "0600"
+c.ServerApp.root_dir = {root!r} or os.getcwd()
+c.ServerApp.open_browser = False
+c.ServerApp.allow_root = True
+'''
+
+
+def socket_of(control_dir: str) -> str:
+    return os.path.join(control_dir, "jupyter.sock")
+
+
+def prepared(control_dir: str, workspace: str) -> str:
+    """The script that starts it; as the user, in the child that becomes it. OSError."""
+    codes = os.path.join(control_dir, CODES)
+    os.makedirs(codes, 0o700, exist_ok=True)
+    config = os.path.join(control_dir, "jupyter_config.py")
+    sock = socket_of(control_dir)
+    write_private(
+        config, _CONFIG.format(codes=codes, seconds=CODE_SECONDS, sock=sock, root=workspace)
+    )
+    start = os.path.join(control_dir, "jupyter_start.py")
+    write_private(start, _START.format(missing=_MISSING, config=config))
+    return start
+
+
+def write_private(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)

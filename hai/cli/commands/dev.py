@@ -1,0 +1,215 @@
+"""hai-cli dev start | list | open | stop | logs."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hai.cli.document import DOCUMENT_VERSION
+from hai.cli.framework import new_app, option
+from hai.cli.grammar import parse_priority
+from hai.cli.layouts import tasks_layout, why_line
+from hai.cli.listing import UNFINISHED, all_tasks
+from hai.cli.refs import Group, PriorityLevel
+from hai.cli.session import Session, verb
+from hai.errors import Conflict, HaiError, NotFound, TimedOut
+
+app = new_app(
+    epilog="""
+    hai-cli dev start lab
+    hai-cli dev open lab
+    hai-cli dev stop lab
+    """
+)
+JUPYTER = "jupyter"
+_LOOK_SECONDS = 0.3
+_READY_SECONDS = 120.0
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the dev container.")]
+
+
+@app.callback()
+def dev() -> None:
+    """Dev containers: JupyterLab as a task, with your files, reached through the platform."""
+
+
+@verb(
+    app,
+    "start",
+    """
+    hai-cli dev start lab                      JupyterLab in this folder
+    hai-cli dev start lab -g gpu -p HIGH       on a node of group gpu
+    hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
+    """,
+)
+def start(
+    session: Session,
+    name: Name,
+    *,
+    group: Group = None,
+    priority: PriorityLevel = None,
+    folder: Annotated[
+        Path | None, option("--folder", metavar="DIR", help="Where it works.", show_default="here")
+    ] = None,
+    py_venv: Annotated[
+        Path | None, option("--py-venv", metavar="DIR", help="The environment that it runs in.")
+    ] = None,
+) -> int:
+    """Start a dev container, or start one again under the same name as it was.
+
+    It is a task on a whole node, with the same life, queue and rights as any other."""
+    earlier = _latest(session, name)
+    if earlier is not None and earlier["state"] in UNFINISHED:
+        raise Conflict(
+            f"dev container {name} is {earlier['state']} already (task {earlier['id']})",
+            hint=f"hai-cli dev open {name}",
+        )
+    document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
+    if priority is not None:
+        document["priority"] = parse_priority(priority)
+    task = session.client.call("submit", body=document)
+    session.stderr.say(f"dev container {name} is task {task['id']}")
+    why = why_line(task)
+    if why and task["state"] == "queued":
+        session.stderr.say(f"  it waits: {why}")
+    session.stderr.say(f"  open it:  hai-cli dev open {name}")
+    session.output.item(task, tasks_layout(session.now))
+    return 0
+
+
+@verb(app, "list", "hai-cli dev list\nhai-cli dev list -o json", lists=True)
+def list_containers(session: Session) -> None:
+    """Your dev containers, each once, as it is now."""
+    found: dict[str, Any] = {}
+    for task in all_tasks(session, {"task_type": JUPYTER}):
+        found.setdefault(task["name"], task)
+    session.output.rows(list(found.values()), tasks_layout(session.now))
+
+
+@verb(
+    app,
+    "open",
+    "hai-cli dev open lab\nhai-cli dev open lab --port 8888 --no-browser",
+    formats=False,
+)
+def open_container(
+    session: Session,
+    name: Name,
+    *,
+    port: Annotated[int, option("--port", metavar="N", help="Here; any free one.")] = 0,
+    browser: Annotated[
+        bool, option("--browser/--no-browser", help="Open it, or only say where it is.")
+    ] = True,
+) -> int:
+    """Wait until JupyterLab is ready, open it in the browser, and keep it reachable until Ctrl-C.
+
+    It listens on this machine's loopback. The address holds a code that is good once, for a
+    minute; then the browser has a cookie."""
+    from hai.cli.remote.lab import serve
+
+    task = _unfinished(session, name)
+    ref = str(task["id"])
+    _until_running(session, name, ref)
+    serve(session, ref, port, with_browser=browser)
+    return 0
+
+
+@verb(app, "stop", "hai-cli dev stop lab")
+def stop(session: Session, name: Name) -> int:
+    """End a dev container. Its files stay; `dev start NAME` starts it as it was."""
+    task = _unfinished(session, name)
+    stopped = session.client.call("stop", body={"why": ""}, ref=task["id"])
+    session.stderr.say(f"dev container {name} is told to stop, now {stopped['state']}")
+    session.output.item(stopped, tasks_layout(session.now))
+    return 0
+
+
+@verb(app, "logs", "hai-cli dev logs lab\nhai-cli dev logs lab -f", formats=False)
+def logs(
+    session: Session,
+    name: Name,
+    *,
+    follow: Annotated[bool, option("-f", "--follow", help="Keep showing what comes.")] = False,
+) -> int:
+    """What JupyterLab and its start printed."""
+    from hai.cli.commands.logs import logs as show
+
+    task = _latest(session, name)
+    if task is None:
+        raise _no_such(name)
+    return show(session, str(task["id"]), follow=follow) or 0
+
+
+def _document(
+    session: Session,
+    name: str,
+    earlier: Any,
+    *,
+    group: str | None,
+    folder: Path | None,
+    py_venv: Path | None,
+) -> dict[str, Any]:
+    """As it was before, with what was given now."""
+    document: dict[str, Any] = {
+        "version": DOCUMENT_VERSION,
+        "name": name,
+        "task_type": JUPYTER,
+        "spec": {"entrypoint": "jupyterlab", "workspace": str(Path.cwd())},
+        "resource": {"node_count": 1},
+        "options": {},
+    }
+    if earlier is not None:
+        known = session.client.call("task", ref=earlier["id"])["spec"]
+        for part in ("spec", "resource", "options", "priority"):
+            if known.get(part):
+                document[part] = known[part]
+    if folder is not None:
+        document["spec"]["workspace"] = str(folder.absolute())
+    if py_venv is not None:
+        document["options"]["py_venv"] = str(py_venv.absolute())
+    if group is not None:
+        document["resource"]["group"] = group
+    return document
+
+
+def _latest(session: Session, name: str) -> Any:
+    """The last task of that dev container; None if there never was one."""
+    tasks = all_tasks(session, {"task_type": JUPYTER, "name": name})
+    return next((task for task in tasks if task["name"] == name), None)
+
+
+def _unfinished(session: Session, name: str) -> Any:
+    task = _latest(session, name)
+    if task is None:
+        raise _no_such(name)
+    if task["state"] not in UNFINISHED:
+        raise Conflict(f"dev container {name} is {task['state']}", hint=f"hai-cli dev start {name}")
+    return task
+
+
+def _no_such(name: str) -> HaiError:
+    return NotFound(f"there is no dev container {name}", hint="hai-cli dev list")
+
+
+def _until_running(session: Session, name: str, ref: str) -> None:
+    """TimedOut when it takes long, Conflict when it ended instead."""
+    deadline = time.monotonic() + (session.limit_seconds or _READY_SECONDS)
+    has_told = False
+    while True:
+        task = session.client.call("task", ref=ref)
+        if task["state"] == "running":
+            return
+        if task["state"] not in UNFINISHED:
+            raise Conflict(
+                f"dev container {name} has ended: {task['why']}", hint=f"hai-cli dev logs {name}"
+            )
+        if time.monotonic() > deadline:
+            raise TimedOut(
+                f"dev container {name} is still {task['state']}: {why_line(task)}",
+                hint=f"hai-cli why {ref}; --timeout 1h waits longer",
+            )
+        if not has_told:
+            has_told = True
+            session.stderr.say(f"dev container {name} is {task['state']}: {why_line(task)}")
+        time.sleep(_LOOK_SECONDS)

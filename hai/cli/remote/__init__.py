@@ -1,0 +1,1 @@
+"""The commands' side of channels into running tasks."""
