@@ -1,6 +1,7 @@
 """What goes wrong on an engine, and what users are told: no task is lost, none runs twice."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from tests.docker.engine import PrivateEngine
+from tests.docker.engine import ARCHIVE, PrivateEngine
 from tests.docker.platform import DockerPlatform, start_platform
 from tests.waiting import wait_until
 
@@ -88,7 +89,7 @@ def test_out_of_memory_is_said(engine: PrivateEngine, platform: DockerPlatform) 
 
 
 @pytest.fixture
-def registry() -> Iterator[str]:
+def registry(engine: PrivateEngine) -> Iterator[str]:
     """One that knows no image, as registries say it."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -107,9 +108,9 @@ def registry() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((engine.host, 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"127.0.0.1:{server.server_address[1]}"
+    yield f"{engine.host}:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
 
@@ -117,6 +118,24 @@ def registry() -> Iterator[str]:
 def image_task(platform: DockerPlatform, image: str) -> int:
     resource = {"group": "training", "node_count": 1, "image": image}
     return platform.submit("bob", name=ticks(platform, 1), resource=resource)
+
+
+def test_image_that_does_not_exist(platform: DockerPlatform, registry: str) -> None:
+    image = f"{registry}/nothing/here:1"
+    task = image_task(platform, image)
+    platform.wait(task, "failed", timeout=_LONG)
+    assert platform.detail(task)["exit_code"] == 126
+    assert f"cannot start: image {image} cannot be pulled" in platform.why(task)
+    platform.wait_clean()
+
+
+def test_image_without_python(platform: DockerPlatform, engine: PrivateEngine) -> None:
+    engine.load(ARCHIVE.with_name("busybox.tar"))
+    task = image_task(platform, "local/busybox:1")
+    platform.wait(task, "failed", timeout=_LONG)
+    assert platform.detail(task)["exit_code"] == 126
+    assert "python3" in platform.why(task)
+    platform.wait_clean()
 
 
 def test_registry_that_cannot_be_reached_holds_a_task_up(platform: DockerPlatform) -> None:
@@ -128,17 +147,50 @@ def test_registry_that_cannot_be_reached_holds_a_task_up(platform: DockerPlatfor
     platform.wait_clean()
 
 
-def test_engine_killed_and_stopped_under_load(platform: DockerPlatform) -> None:
-    """Its containers end with it: the tasks begin again, whole, and each attempt runs once."""
-    for signum in (SIGKILL, SIGTERM):
-        tasks = [platform.submit("bob", name=ticks(platform, 8, f"{name}.py")) for name in "ab"]
-        for task in tasks:
-            platform.wait_text(task, "tick 3")
-        platform.engine.end(signum)
+def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
+    """It asks its containers to leave, which is a notice: they save, and go on afterwards."""
+    parameters = "--epochs 30 --step-seconds 0.004 --checkpoint d.npz"
+    task = platform.submit("bob", name="digits.py", nodes=2, parameters=parameters)
+    platform.wait_text(task, "epoch   2")
+    platform.engine.end(SIGTERM)
+    platform.engine.start()
+    platform.wait(task, "succeeded", timeout=_LONG)
+    assert platform.detail(task)["attempts"] == 2, platform.why(task)
+    assert "resumed from" in platform.text(task)
+    platform.wait_clean()
+
+
+def test_engine_killed_under_load(platform: DockerPlatform) -> None:
+    """What became of its containers depends on the engine; each task ends whole, and what had to
+    begin again says why."""
+    task = platform.submit("bob", name=ticks(platform, 15))
+    platform.wait_text(task, "tick 3")
+    platform.engine.end(SIGKILL)
+    platform.engine.start()
+    platform.wait(task, "succeeded", timeout=_LONG)
+    ran = starts(platform, task)
+    assert ran in (["1"], ["1", "2"]), platform.why(task)
+    assert "tick 149" in platform.text(task)
+    if ran == ["1", "2"]:
+        assert "the Docker engine was restarted" in platform.why(task)
+    platform.wait_clean()
+
+
+def test_engine_that_keeps_its_containers_alive(platform: DockerPlatform) -> None:
+    platform.engine.end(SIGTERM)
+    try:
+        platform.engine.settings["live-restore"] = True
         platform.engine.start()
-        for task in tasks:
-            platform.wait(task, "succeeded", timeout=_LONG)
-            assert starts(platform, task) == ["1", "2"], platform.why(task)
-            assert "tick 79" in platform.text(task)
+        task = platform.submit("bob", name=ticks(platform, 12))
+        platform.wait_text(task, "tick 3")
+        platform.engine.end(SIGTERM)
+        wait_until(lambda: "launcher_silent" in platform.log(), _LONG, what="a silent launcher")
+        platform.engine.start()
+        platform.wait(task, "succeeded", timeout=_LONG)
+        assert starts(platform, task) == ["1"], platform.why(task)
+        assert re.findall(r"tick \d+", platform.text(task)) == [f"tick {i}" for i in range(120)]
         platform.wait_clean()
-    assert {row["health"] for row in platform.nodes_now().values()} <= {"ready", "suspect"}
+    finally:
+        platform.engine.end(SIGTERM)
+        del platform.engine.settings["live-restore"]
+        platform.engine.start()
