@@ -28,9 +28,9 @@ _TICKS = (
 def platform(
     engine: PrivateEngine, public_dir: Path, postgres_url: str
 ) -> Iterator[DockerPlatform]:
-    settings = {"HAI_AGENT__SUSPECT_SECONDS": "2"}
+    docker = "reserve_memory_mib = 0"
     made = start_platform(
-        public_dir / "site", postgres_url, engine, docker="reserve_memory_mib = 0", **settings
+        public_dir / "site", postgres_url, engine, docker, HAI_AGENT__SUSPECT_SECONDS="2"
     )
     try:
         yield made
@@ -76,8 +76,10 @@ def test_out_of_memory_is_said(engine: PrivateEngine, platform: DockerPlatform) 
     small = config.replace("reserve_memory_mib = 0", f"reserve_memory_mib = {total - 400}")
     platform.config.write_text(small)
     platform.start()
-    sizes = lambda: {row["memory_bytes"] >> 20 for row in platform.nodes_now().values()}  # noqa: E731
-    wait_until(lambda: sizes() == {200}, what="nodes of 200 MiB")
+    wait_until(
+        lambda: {row["memory_bytes"] >> 20 for row in platform.nodes_now().values()} == {200},
+        what="nodes of 200 MiB",
+    )
     name = platform.script_of(
         "eat.py", "data = []\nwhile True: data.append(bytearray(b'x') * 2**24)\n"
     )

@@ -40,11 +40,14 @@ class Networks:
         self._known: dict[str, Place] = {}
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def place(self, platform: str, key: WorkerKey, *, on_host: bool = False) -> Place:
+    def name_of(self, platform: str, key: WorkerKey, *, on_host: bool) -> str:
+        """`on_host`: by a quota of the user's."""
+        return HOST if self._kind == HOST or on_host else attempt_name(platform, key)
+
+    async def place(self, name: str, platform: str, key: WorkerKey) -> Place:
         """Make it if it is not there. Unavailable when the engine has no addresses left."""
-        if self._kind == HOST or on_host:
+        if name == HOST:
             return Place(HOST, "127.0.0.1")
-        name = attempt_name(platform, key)
         async with self._making[name]:
             if name not in self._known:
                 self._known[name] = await self._make(name, platform, key)
