@@ -152,3 +152,18 @@ def test_a_server_of_another_account_makes_folders_that_only_it_opens(public_dir
     upper, inner = public_dir / "logs" / "7", public_dir / "logs" / "7" / "1"
     assert (upper.stat().st_uid, upper.stat().st_mode & 0o777) == (64322, 0o750)
     assert inner.stat().st_mode & 0o7777 == 0o2777
+
+
+async def test_a_network_that_somebody_removed_is_made_again(engine: PrivateEngine) -> None:
+    """As docker network prune does while the other ranks of its attempt are not there yet."""
+    async with Containers(engine) as here:
+        first, second = here.worker(KEY, 0), here.worker(WorkerKey(TaskId(7), 1, 1), exit_code=0)
+        await here.launcher.launch(first)
+        await here.until(KEY, WorkerPhase.EXITED)
+        answer = engine.call("POST", "/networks/prune")
+        assert "hai-" in answer.text
+        with pytest.raises(Unavailable, match="not found"):
+            await here.launcher.launch(second)
+        await here.launcher.launch(second)
+        await here.until(second.key, WorkerPhase.EXITED)
+        assert here.starts(second.key) == 1

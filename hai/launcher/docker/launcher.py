@@ -23,7 +23,7 @@ from hai.launcher.containers import outfit_of
 from hai.launcher.docker import ends
 from hai.launcher.docker.engine import Engine
 from hai.launcher.docker.images import Images
-from hai.launcher.docker.names import key_of, worker_name
+from hai.launcher.docker.names import attempt_name, key_of, worker_name
 from hai.launcher.docker.networks import Networks, Place
 from hai.launcher.docker.nodes import DockerNodes
 from hai.launcher.docker.orders import DockerOptions, make_log_folder, order_of, spec_of
@@ -91,8 +91,7 @@ class DockerLauncher:
         self._networks = Networks(self._engine.client, self._engine.records, self._network)
         self._images = Images(self._engine.client, self._pull, self._monotonic)
         try:
-            records = await asyncio.to_thread(self._engine.records.all)
-            await self._networks.sweep(self._engine.platform, records.keys())
+            await self._networks.sweep(self._engine.platform)
         except Unavailable as error:  # the engine may come later; nothing is lost
             log.warning("engine_away", error=error.message)
 
@@ -217,6 +216,9 @@ class DockerLauncher:
         except NotFound as error:
             if "no such container" in error.message.lower():
                 return  # killed meanwhile
+            self._networks.forget(attempt_name(self._engine.platform, key))
+            if "network" in error.message.lower():
+                raise Unavailable(error.message) from error
             await self._refuse(key, error)
         except (EngineTrouble, InvalidInput) as error:
             await self._refuse(key, error)
