@@ -156,6 +156,22 @@ def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
     platform.engine.start()
     platform.wait(task, "succeeded", timeout=_LONG)
     assert platform.detail(task)["attempts"] == 2, platform.why(task)
+    assert "suspended" in platform.events(task)
+    assert "was told to stop, and not by the platform" in " ".join(platform.reasons(task))
+    assert "resumed from" in platform.text(task)
+    platform.wait_clean()
+
+
+def test_container_stopped_by_hand(platform: DockerPlatform) -> None:
+    """docker stop is a notice as well: the task saves, and goes on."""
+    parameters = "--epochs 30 --step-seconds 0.004 --checkpoint e.npz"
+    task = platform.submit("bob", name="digits.py", parameters=parameters)
+    platform.wait_text(task, "epoch   2")
+    answer = platform.engine.call("POST", f"/containers/{platform.container_of(task)}/stop")
+    assert answer.status in (204, 404), answer.text  # 404: it was gone before the engine looked
+    platform.wait(task, "succeeded", timeout=_LONG)
+    assert platform.detail(task)["attempts"] == 2, platform.why(task)
+    assert "suspended" in platform.events(task)
     assert "resumed from" in platform.text(task)
     platform.wait_clean()
 

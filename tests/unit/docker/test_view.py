@@ -98,7 +98,13 @@ class Watch:
     def __init__(self, client: DockerClient) -> None:
         self.client = client
         self.gone: list[str] = []
-        self.view = ContainerView(client, "hai.platform=p", lambda one: self.gone.append(one.name))
+        self.leaving: list[str] = []
+        self.view = ContainerView(
+            client,
+            "hai.platform=p",
+            lambda one: self.gone.append(one.name),
+            lambda one: self.leaving.append(one.name),
+        )
 
     def states(self) -> dict[str, str]:
         return {one.name: one.state for one in self.view.all()}
@@ -130,6 +136,23 @@ async def test_a_list_then_its_events(engine: Engine, watch: Watch) -> None:
     await engine.tell("destroy", "b")
     await watch.until({"a": "exited", "c": "running"})
     assert watch.gone == ["b"]
+
+
+async def test_who_was_asked_to_leave_stays_so(
+    engine: Engine, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_module, "LIST_SECONDS", 0.05)
+    engine.containers = {"a": "running", "b": "running"}
+    await watch.view.start()
+    await watch.view.require()
+    await engine.tell("kill", "a", signal="15")
+    await engine.tell("kill", "b", signal="9")
+    await async_wait_until(lambda: watch.leaving == ["a"], what="the event")
+    lists = engine.asked.count("GET /v1.41/containers/json")
+    await async_wait_until(
+        lambda: engine.asked.count("GET /v1.41/containers/json") > lists + 1, what="another list"
+    )
+    assert {one.name: one.is_leaving for one in watch.view.all()} == {"a": True, "b": False}
 
 
 async def test_what_we_remove_ourselves_is_no_news(engine: Engine, watch: Watch) -> None:
