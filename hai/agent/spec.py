@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 JUPYTER = "jupyter"  # a dev container: JupyterLab is its program
+_LOOPBACK = "127.0.0.1"
 POD_IP = "HAI_POD_IP"  # where a pod's agent finds its address
 
 
@@ -37,7 +38,8 @@ class WorkerSpec:
         self.server_url = str(data["server_url"])
         self.token = str(data["token"])
         self.python = str(data["python"])
-        self.address = str(data.get("address") or os.environ.get(POD_IP) or "127.0.0.1")
+        told = data.get("address") or os.environ.get(POD_IP)
+        self.address = str(told or address_towards(self.server_url))
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
@@ -84,3 +86,21 @@ class WorkerSpec:
         # nobody has to say anything in a dev container
         default = 0.0 if self.task_type == JUPYTER else watchdog_seconds
         self.watchdog_seconds = float(options.get("watchdog_time") or default)
+
+
+def address_towards(url: str) -> str:
+    """This container's own address on its way to the server; nothing is sent."""
+    import socket
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return _LOOPBACK
+        where = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
+        family, kind, _, _, server = where[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(server)
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError):
+        return _LOOPBACK

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from scripts.benchmarks.channels import channels
+from scripts.benchmarks.containers import containers
 from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
@@ -34,6 +35,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "simulation": simulation,
     "top": top,
     "planner": planner,
+    "docker": containers,
     "env": environments,
     "channels": channels,
     "kubernetes": reflector,
