@@ -296,13 +296,9 @@ class KubernetesLauncher:
     async def forget(self, key: WorkerKey) -> None:
         name = worker_name(key)
         self._forgotten.add(key)
-        try:
-            await self._delete_pod(name)
-            with contextlib.suppress(NotFound):
-                await self._cluster.client.delete(self._cluster.path("secrets", name))
-        except BaseException:
-            self._forgotten.discard(key)  # seen again, so that somebody asks again
-            raise
+        await self._delete_pod(name)
+        with contextlib.suppress(NotFound):
+            await self._cluster.client.delete(self._cluster.path("secrets", name))
         if self._secrets is not None:
             self._secrets.pop(key, None)
         for known in (self._launched_at, self._waits, self._ends, self._gone):
