@@ -3,43 +3,23 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from hai.errors import InvalidInput
+from hai_up import variables
+from hai_up.variables import (
+    FIRST_UID,
+    GROUP,
+    LABEL,
+    NAMESPACE,
+    PREFIX,
+    SQL_USER,
+    ExtraMount,
+    SeedUser,
+)
 
-NAMESPACE = "hai-platform"
-FIRST_USER, FIRST_UID = "haiadmin", 10020
-LEAST_TOKEN = 16  # characters
-LEAST_PASSWORD = 8
 SERVICE_TYPES = ("LoadBalancer", "NodePort", "ClusterIP")
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NODE = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
-_PREFIX = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,40}[A-Za-z0-9])?")
-_GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
-_SQL_USER = re.compile(r"[a-z_][a-z0-9_]{0,31}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMAGE = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.:/@]{0,254}")
-_PASSWORD = re.compile(r"[!#-&(-\[\]-~]+")  # printable, without blanks, quotes and backslashes
-_MOUNT_KINDS = {"file": "File", "directory": "Directory"}
-
-
-@dataclass(frozen=True, slots=True)
-class SeedUser:
-    """One of USER_INFO. `token` "": hai-up makes one."""
-
-    name: str
-    uid: int
-    token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ExtraMount:
-    source: str
-    target: str
-    kind: str  # File or Directory
-    read_only: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,42 +66,42 @@ class ClusterOptions:
 
 def cluster_options(values: Mapping[str, str]) -> ClusterOptions:
     """Checked options. InvalidInput names the first wrong variable and what to write."""
-    root = _path(values, "SHARED_FS_ROOT", "/nfs-shared")
-    platform = _path(values, "HAI_PLATFORM_PATH", f"{root}/hai-platform")
-    namespace = _matched(values, "TASK_NAMESPACE", NAMESPACE, _LABEL)
-    base = _image(values, "BASE_IMAGE", "")
-    users = _users(values)
+    root = variables.path(values, "SHARED_FS_ROOT", "/nfs-shared")
+    platform = variables.path(values, "HAI_PLATFORM_PATH", f"{root}/hai-platform")
+    namespace = variables.matched(values, "TASK_NAMESPACE", NAMESPACE, LABEL)
+    base = variables.image(values, "BASE_IMAGE", "")
+    users = variables.users(values)
     options = ClusterOptions(
         task_namespace=namespace,
-        platform_namespace=_matched(values, "PLATFORM_NAMESPACE", namespace, _LABEL),
+        platform_namespace=variables.matched(values, "PLATFORM_NAMESPACE", namespace, LABEL),
         shared_fs_root=root,
         platform_path=platform,
-        db_path=_path(values, "DB_PATH", f"{platform}/db"),
-        storage_class=_matched(values, "DB_STORAGE_CLASS", "", _NODE),
+        db_path=variables.path(values, "DB_PATH", f"{platform}/db"),
+        storage_class=variables.matched(values, "DB_STORAGE_CLASS", "", _NODE),
         kubeconfig=values.get("KUBECONFIG", ""),
         context=values.get("KUBE_CONTEXT", ""),
-        node_gpus=_number(values, "NODE_GPUS", 0, 0, 64),
-        has_rdma=_number(values, "HAS_RDMA_HCA_RESOURCE", 0, 0, 1) == 1,
-        mars_prefix=_matched(values, "MARS_PREFIX", "hai", _PREFIX),
-        training_group=_matched(values, "TRAINING_GROUP", "training", _GROUP),
-        jupyter_group=_matched(values, "JUPYTER_GROUP", "jupyter_cpu", _GROUP),
+        node_gpus=variables.number(values, "NODE_GPUS", 0, 0, 64),
+        has_rdma=variables.number(values, "HAS_RDMA_HCA_RESOURCE", 0, 0, 1) == 1,
+        mars_prefix=variables.matched(values, "MARS_PREFIX", "hai", PREFIX),
+        training_group=variables.matched(values, "TRAINING_GROUP", "training", GROUP),
+        jupyter_group=variables.matched(values, "JUPYTER_GROUP", "jupyter_cpu", GROUP),
         training_nodes=_nodes(values, "TRAINING_NODES"),
         jupyter_nodes=_nodes(values, "JUPYTER_NODES"),
         manager_nodes=_nodes(values, "MANAGER_NODES"),
         base_image=base,
-        train_image=_image(values, "TRAIN_IMAGE", base),
-        ingress_host=_matched(values, "INGRESS_HOST", "", _NODE),
-        ingress_class=_matched(values, "INGRESS_CLASS", "nginx", _NODE),
-        ingress_tls=_matched(values, "INGRESS_TLS_SECRET", "", _NODE),
-        service_type=_one_of(values, "SERVICE_TYPE", SERVICE_TYPES),
-        exposes_databases=_number(values, "EXPOSE_DATABASES", 0, 0, 1) == 1,
+        train_image=variables.image(values, "TRAIN_IMAGE", base),
+        ingress_host=variables.matched(values, "INGRESS_HOST", "", _NODE),
+        ingress_class=variables.matched(values, "INGRESS_CLASS", "nginx", _NODE),
+        ingress_tls=variables.matched(values, "INGRESS_TLS_SECRET", "", _NODE),
+        service_type=variables.one_of(values, "SERVICE_TYPE", SERVICE_TYPES),
+        exposes_databases=variables.number(values, "EXPOSE_DATABASES", 0, 0, 1) == 1,
         root_user=values.get("ROOT_USER") or users[0].name,
         users=users,
-        postgres_user=_matched(values, "POSTGRES_USER", "hai", _SQL_USER),
-        postgres_password=_password(values, "POSTGRES_PASSWORD"),
-        redis_password=_password(values, "REDIS_PASSWORD"),
-        mounts=_mounts(values.get("EXTRA_MOUNTS", "")),
-        environments=_environments(values.get("EXTRA_ENVIRONMENTS", "")),
+        postgres_user=variables.matched(values, "POSTGRES_USER", "hai", SQL_USER),
+        postgres_password=variables.password(values, "POSTGRES_PASSWORD"),
+        redis_password=variables.password(values, "REDIS_PASSWORD"),
+        mounts=variables.mounts(values.get("EXTRA_MOUNTS", "")),
+        environments=variables.environments(values.get("EXTRA_ENVIRONMENTS", "")),
     )
     _check_whole(options)
     return options
@@ -149,54 +129,6 @@ def _check_whole(options: ClusterOptions) -> None:
         )
 
 
-def _matched(values: Mapping[str, str], name: str, default: str, pattern: re.Pattern[str]) -> str:
-    text = values.get(name) or default
-    if text and not pattern.fullmatch(text):
-        raise InvalidInput(f"{name} cannot be {text!r}", hint=f"for example {name}={default}")
-    return text
-
-
-def _one_of(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    text = values.get(name) or known[0]
-    if text not in known:
-        raise InvalidInput(f"{name} cannot be {text!r}", hint=f"one of {', '.join(known)}")
-    return text
-
-
-def _path(values: Mapping[str, str], name: str, default: str) -> str:
-    text = (values.get(name) or default).rstrip("/")
-    _check_path(name, text)
-    return text
-
-
-def _check_path(name: str, text: str) -> None:
-    is_plain = all(" " < char < "\x7f" and char not in "'\"\\:,{}" for char in text)
-    if not text.startswith("/") or ".." in PurePosixPath(text).parts or not is_plain:
-        raise InvalidInput(
-            f"{name}: {text!r} is no absolute path",
-            hint="a path such as /nfs-shared, on every node",
-        )
-
-
-def _image(values: Mapping[str, str], name: str, default: str) -> str:
-    text = values.get(name) or default
-    if not text:
-        raise InvalidInput(
-            f"{name} names no image",
-            hint=f"scripts/release builds it; then for example {name}=registry.example.org/hai:1",
-        )
-    if not _IMAGE.fullmatch(text):
-        raise InvalidInput(f"{name}: {text!r} is no name of an image", hint=f"{name}=REPO:TAG")
-    return text
-
-
-def _number(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = values.get(name) or str(default)
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise InvalidInput(f"{name}={text} is wrong", hint=f"a number from {low} to {high}")
-    return int(text)
-
-
 def _nodes(values: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Names with blanks or commas between them."""
     found = tuple(dict.fromkeys(re.split(r"[\s,]+", values.get(name, "").strip("() \t"))))
@@ -205,85 +137,3 @@ def _nodes(values: Mapping[str, str], name: str) -> tuple[str, ...]:
         if not _NODE.fullmatch(node):
             raise InvalidInput(f"{name}: {node!r} is no name of a node", hint="kubectl get nodes")
     return nodes
-
-
-def _users(values: Mapping[str, str]) -> tuple[SeedUser, ...]:
-    """USER_INFO: user:uid[:token], with commas between."""
-    text = values.get("USER_INFO", "")
-    if not text.strip():
-        name = _matched(values, "ROOT_USER", FIRST_USER, _USER)
-        return (SeedUser(name, FIRST_UID),)
-    users = tuple(_user(part.strip(), at) for at, part in enumerate(text.split(","), 1))
-    for what in ("name", "uid"):
-        seen = [getattr(user, what) for user in users]
-        if len(set(seen)) != len(seen):
-            raise InvalidInput(f"USER_INFO: two users have the same {what}")
-    return users
-
-
-def _user(text: str, at: int) -> SeedUser:
-    """The entry's number is told, never its token."""
-    name, _, rest = text.partition(":")
-    uid, _, token = rest.partition(":")
-    where, form = f"USER_INFO, entry {at}", "user:uid:token, or user:uid and hai-up makes a token"
-    if not _USER.fullmatch(name):
-        raise InvalidInput(f"{where}: there is no good user name", hint=form)
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", uid):
-        raise InvalidInput(f"{where} ({name}): the uid is no number above 0", hint=form)
-    if token and set(token) <= {"x", "X", "*"}:
-        raise InvalidInput(
-            f"{where} ({name}): the token is only a placeholder",
-            hint=f"USER_INFO={name}:{uid} and hai-up makes one",
-        )
-    if token and (len(token) < LEAST_TOKEN or not all("!" <= char <= "~" for char in token)):
-        raise InvalidInput(
-            f"{where} ({name}): the token is too short to be safe or not printable",
-            hint=f"{LEAST_TOKEN} characters or more, or {name}:{uid} and hai-up makes one",
-        )
-    return SeedUser(name, int(uid), token)
-
-
-def _password(values: Mapping[str, str], name: str) -> str:
-    text = values.get(name, "")
-    if text and (len(text) < LEAST_PASSWORD or not _PASSWORD.fullmatch(text)):
-        raise InvalidInput(
-            f"{name} is too short to be safe, or has blanks, quotes or backslashes",
-            hint=f"leave the line out: hai-up makes one; or {LEAST_PASSWORD} characters or more",
-        )
-    return text
-
-
-def _mounts(text: str) -> tuple[ExtraMount, ...]:
-    """EXTRA_MOUNTS: src:dst:file|directory[:ro], with commas between."""
-    found = []
-    for part in (part.strip() for part in text.split(",")):
-        if not part:
-            continue
-        words = part.split(":")
-        kind = _MOUNT_KINDS.get(words[2]) if len(words) in (3, 4) else None
-        mode = words[3] if len(words) == 4 else "rw"
-        if kind is None or mode not in ("ro", "rw"):
-            raise InvalidInput(
-                f"EXTRA_MOUNTS: {part!r} is not of the form src:dst:file|directory[:ro]",
-                hint="EXTRA_MOUNTS=/data:/data:directory:ro",
-            )
-        _check_path("EXTRA_MOUNTS", words[0])
-        _check_path("EXTRA_MOUNTS", words[1])
-        found.append(ExtraMount(words[0], words[1], kind, mode == "ro"))
-    return tuple(found)
-
-
-def _environments(text: str) -> dict[str, str]:
-    """EXTRA_ENVIRONMENTS: name:value, with commas between."""
-    found = {}
-    for part in (part.strip() for part in text.split(",")):
-        name, colon, value = part.partition(":")
-        if not part:
-            continue
-        if not colon or not _VARIABLE.fullmatch(name):
-            raise InvalidInput(
-                f"EXTRA_ENVIRONMENTS: {part[:40]!r} is not of the form name:value",
-                hint="EXTRA_ENVIRONMENTS=NCCL_DEBUG:WARN,OMP_NUM_THREADS:4",
-            )
-        found[name] = value
-    return found

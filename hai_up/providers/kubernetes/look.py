@@ -15,7 +15,7 @@ from hai.errors import HaiError, NotFound
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import path_of
-from hai_up.cluster.options import FIRST_UID, cluster_options
+from hai_up.cluster.options import cluster_options
 from hai_up.cluster.plan import ClusterFacts, ClusterPlan, plan_cluster, seed_objects
 from hai_up.cluster.secrets import MASKED
 from hai_up.config import os_user, user_name_of
@@ -27,6 +27,7 @@ from hai_up.providers.kubernetes.apply import ours
 from hai_up.providers.kubernetes.place import open_client
 from hai_up.providers.kubernetes.wait import is_ready, pods_say
 from hai_up.render import render
+from hai_up.variables import FIRST_UID
 
 Json = dict[str, Any]
 Say = Callable[[str], None]

@@ -1,0 +1,173 @@
+"""The variables of config.sh that mean the same wherever the platform is deployed, checked.
+
+Every function takes the variables by name, and InvalidInput names the one that is wrong.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from hai.errors import InvalidInput
+
+NAMESPACE = "hai-platform"
+FIRST_USER, FIRST_UID = "haiadmin", 10020
+LEAST_TOKEN = 16  # characters
+LEAST_PASSWORD = 8
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+PREFIX = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,40}[A-Za-z0-9])?")
+GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+SQL_USER = re.compile(r"[a-z_][a-z0-9_]{0,31}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMAGE = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.:/@]{0,254}")
+_PASSWORD = re.compile(r"[!#-&(-\[\]-~]+")  # printable, without blanks, quotes and backslashes
+_MOUNT_KINDS = {"file": "File", "directory": "Directory"}
+
+
+@dataclass(frozen=True, slots=True)
+class SeedUser:
+    """One of USER_INFO. `token` "": hai-up makes one."""
+
+    name: str
+    uid: int
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraMount:
+    source: str
+    target: str
+    kind: str  # File or Directory
+    read_only: bool
+
+
+def matched(values: Mapping[str, str], name: str, default: str, pattern: re.Pattern[str]) -> str:
+    text = values.get(name) or default
+    if text and not pattern.fullmatch(text):
+        raise InvalidInput(f"{name} cannot be {text!r}", hint=f"for example {name}={default}")
+    return text
+
+
+def one_of(values: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    text = values.get(name) or known[0]
+    if text not in known:
+        raise InvalidInput(f"{name} cannot be {text!r}", hint=f"one of {', '.join(known)}")
+    return text
+
+
+def path(values: Mapping[str, str], name: str, default: str) -> str:
+    text = (values.get(name) or default).rstrip("/")
+    check_path(name, text)
+    return text
+
+
+def check_path(name: str, text: str) -> None:
+    is_plain = all(" " < char < "\x7f" and char not in "'\"\\:,{}" for char in text)
+    if not text.startswith("/") or ".." in PurePosixPath(text).parts or not is_plain:
+        raise InvalidInput(
+            f"{name}: {text!r} is no absolute path",
+            hint="a path such as /nfs-shared, on every node",
+        )
+
+
+def image(values: Mapping[str, str], name: str, default: str) -> str:
+    text = values.get(name) or default
+    if not text:
+        raise InvalidInput(
+            f"{name} names no image",
+            hint=f"scripts/release builds it; then for example {name}=registry.example.org/hai:1",
+        )
+    if not _IMAGE.fullmatch(text):
+        raise InvalidInput(f"{name}: {text!r} is no name of an image", hint=f"{name}=REPO:TAG")
+    return text
+
+
+def number(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = values.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise InvalidInput(f"{name}={text} is wrong", hint=f"a number from {low} to {high}")
+    return int(text)
+
+
+def users(values: Mapping[str, str]) -> tuple[SeedUser, ...]:
+    """USER_INFO: user:uid[:token], with commas between."""
+    text = values.get("USER_INFO", "")
+    if not text.strip():
+        name = matched(values, "ROOT_USER", FIRST_USER, _USER)
+        return (SeedUser(name, FIRST_UID),)
+    users = tuple(_user(part.strip(), at) for at, part in enumerate(text.split(","), 1))
+    for what in ("name", "uid"):
+        seen = [getattr(user, what) for user in users]
+        if len(set(seen)) != len(seen):
+            raise InvalidInput(f"USER_INFO: two users have the same {what}")
+    return users
+
+
+def _user(text: str, at: int) -> SeedUser:
+    """The entry's number is told, never its token."""
+    name, _, rest = text.partition(":")
+    uid, _, token = rest.partition(":")
+    where, form = f"USER_INFO, entry {at}", "user:uid:token, or user:uid and hai-up makes a token"
+    if not _USER.fullmatch(name):
+        raise InvalidInput(f"{where}: there is no good user name", hint=form)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", uid):
+        raise InvalidInput(f"{where} ({name}): the uid is no number above 0", hint=form)
+    if token and set(token) <= {"x", "X", "*"}:
+        raise InvalidInput(
+            f"{where} ({name}): the token is only a placeholder",
+            hint=f"USER_INFO={name}:{uid} and hai-up makes one",
+        )
+    if token and (len(token) < LEAST_TOKEN or not all("!" <= char <= "~" for char in token)):
+        raise InvalidInput(
+            f"{where} ({name}): the token is too short to be safe or not printable",
+            hint=f"{LEAST_TOKEN} characters or more, or {name}:{uid} and hai-up makes one",
+        )
+    return SeedUser(name, int(uid), token)
+
+
+def password(values: Mapping[str, str], name: str) -> str:
+    text = values.get(name, "")
+    if text and (len(text) < LEAST_PASSWORD or not _PASSWORD.fullmatch(text)):
+        raise InvalidInput(
+            f"{name} is too short to be safe, or has blanks, quotes or backslashes",
+            hint=f"leave the line out: hai-up makes one; or {LEAST_PASSWORD} characters or more",
+        )
+    return text
+
+
+def mounts(text: str) -> tuple[ExtraMount, ...]:
+    """EXTRA_MOUNTS: src:dst:file|directory[:ro], with commas between."""
+    found = []
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        words = part.split(":")
+        kind = _MOUNT_KINDS.get(words[2]) if len(words) in (3, 4) else None
+        mode = words[3] if len(words) == 4 else "rw"
+        if kind is None or mode not in ("ro", "rw"):
+            raise InvalidInput(
+                f"EXTRA_MOUNTS: {part!r} is not of the form src:dst:file|directory[:ro]",
+                hint="EXTRA_MOUNTS=/data:/data:directory:ro",
+            )
+        check_path("EXTRA_MOUNTS", words[0])
+        check_path("EXTRA_MOUNTS", words[1])
+        found.append(ExtraMount(words[0], words[1], kind, mode == "ro"))
+    return tuple(found)
+
+
+def environments(text: str) -> dict[str, str]:
+    """EXTRA_ENVIRONMENTS: name:value, with commas between."""
+    found = {}
+    for part in (part.strip() for part in text.split(",")):
+        name, colon, value = part.partition(":")
+        if not part:
+            continue
+        if not colon or not _VARIABLE.fullmatch(name):
+            raise InvalidInput(
+                f"EXTRA_ENVIRONMENTS: {part[:40]!r} is not of the form name:value",
+                hint="EXTRA_ENVIRONMENTS=NCCL_DEBUG:WARN,OMP_NUM_THREADS:4",
+            )
+        found[name] = value
+    return found
