@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hai.errors import InvalidInput
 
@@ -18,6 +19,8 @@ LEAST_PASSWORD = 8
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 PREFIX = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,40}[A-Za-z0-9])?")
 GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+_NODE = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_ADDRESS = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]{0,251}[A-Za-z0-9])?")
 SQL_USER = re.compile(r"[a-z_][a-z0-9_]{0,31}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -70,6 +73,24 @@ def check_path(name: str, text: str) -> None:
             f"{name}: {text!r} is no absolute path",
             hint="a path such as /nfs-shared, on every node",
         )
+
+
+def address(values: Mapping[str, str], name: str, default: str) -> str:
+    """An IPv4 address or a host name."""
+    text = values.get(name) or default
+    if text and not _ADDRESS.fullmatch(text):
+        raise InvalidInput(f"{name} cannot be {text!r}", hint=f"for example {name}=10.0.0.5")
+    return text
+
+
+def names(values: Mapping[str, str], name: str, hint: str) -> tuple[str, ...]:
+    """Names of a cluster's objects, with blanks or commas between them."""
+    found = tuple(dict.fromkeys(re.split(r"[\s,]+", values.get(name, "").strip("() \t"))))
+    known = tuple(one.strip("\"'") for one in found if one)
+    for one in known:
+        if not _NODE.fullmatch(one):
+            raise InvalidInput(f"{name}: {one!r} is no name of a node", hint=hint)
+    return known
 
 
 def image(values: Mapping[str, str], name: str, default: str) -> str:
@@ -171,3 +192,28 @@ def environments(text: str) -> dict[str, str]:
             )
         found[name] = value
     return found
+
+
+_HIDDEN = ("POSTGRES_PASSWORD", "REDIS_PASSWORD")
+_URLS = ("HAI_DATABASE_URL", "HAI_BUS_URL")
+
+
+def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables without passwords and tokens, to be written down."""
+    kept = {name: text for name, text in values.items() if name not in _HIDDEN}
+    users = kept.get("USER_INFO", "")
+    if users:
+        kept["USER_INFO"] = ",".join(":".join(one.split(":")[:2]) for one in users.split(","))
+    for name in _URLS:
+        if kept.get(name):
+            kept[name] = without_password(kept[name])[0]
+    return kept
+
+
+def without_password(url: str) -> tuple[str, str]:
+    """A URL without its password, and the password."""
+    parts = urlsplit(url)
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, secret = login.partition(":")
+    netloc = f"{user}@{place}" if user else place
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), unquote(secret)

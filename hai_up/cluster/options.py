@@ -19,6 +19,7 @@ from hai_up.variables import (
 
 SERVICE_TYPES = ("LoadBalancer", "NodePort", "ClusterIP")
 
+_NODES = "kubectl get nodes"
 _NODE = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
@@ -85,9 +86,9 @@ def cluster_options(values: Mapping[str, str]) -> ClusterOptions:
         mars_prefix=variables.matched(values, "MARS_PREFIX", "hai", PREFIX),
         training_group=variables.matched(values, "TRAINING_GROUP", "training", GROUP),
         jupyter_group=variables.matched(values, "JUPYTER_GROUP", "jupyter_cpu", GROUP),
-        training_nodes=_nodes(values, "TRAINING_NODES"),
-        jupyter_nodes=_nodes(values, "JUPYTER_NODES"),
-        manager_nodes=_nodes(values, "MANAGER_NODES"),
+        training_nodes=variables.names(values, "TRAINING_NODES", _NODES),
+        jupyter_nodes=variables.names(values, "JUPYTER_NODES", _NODES),
+        manager_nodes=variables.names(values, "MANAGER_NODES", _NODES),
         base_image=base,
         train_image=variables.image(values, "TRAIN_IMAGE", base),
         ingress_host=variables.matched(values, "INGRESS_HOST", "", _NODE),
@@ -127,13 +128,3 @@ def _check_whole(options: ClusterOptions) -> None:
             f"ROOT_USER {options.root_user} is not in USER_INFO",
             hint=f"USER_INFO={options.root_user}:{FIRST_UID}",
         )
-
-
-def _nodes(values: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Names with blanks or commas between them."""
-    found = tuple(dict.fromkeys(re.split(r"[\s,]+", values.get(name, "").strip("() \t"))))
-    nodes = tuple(node.strip("\"'") for node in found if node)
-    for node in nodes:
-        if not _NODE.fullmatch(node):
-            raise InvalidInput(f"{name}: {node!r} is no name of a node", hint="kubectl get nodes")
-    return nodes

@@ -7,6 +7,7 @@ from pathlib import Path
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.discovery import Discovery
+from hai_up import variables
 from hai_up.cluster import secrets
 from hai_up.cluster.options import ClusterOptions
 from hai_up.cluster.plan import SECRET, ClusterFacts
@@ -61,11 +62,8 @@ def completed(options: ClusterOptions, known: PlatformSecrets) -> PlatformSecret
 
 def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
     """The variables of a config.sh that may be written down where others can read them."""
-    kept = {name: value for name, value in values.items() if name in _REMEMBERED}
-    users = kept.get("USER_INFO", "")
-    if users:
-        kept["USER_INFO"] = ",".join(":".join(one.split(":")[:2]) for one in users.split(","))
-    return kept
+    known = {name: value for name, value in values.items() if name in _REMEMBERED}
+    return variables.without_secrets(known)
 
 
 _REMEMBERED = frozenset({
