@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hai.errors import HaiError
 from hai_up.checks import FAIL, GOOD_DISK_BYTES, LEAST_DISK_BYTES, OK, WARN, Check
-from hai_up.compose.options import ComposeOptions
+from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import servers_of
 from hai_up.providers.compose.engine import INSTALL, LEAST_COMPOSE, LEAST_ENGINE, number_of
-from hai_up.providers.compose.place import containers_of, engine_of, options_of
+from hai_up.providers.compose.place import containers_of, engine_of, with_environment
 
 Probe = Callable[[ComposeOptions], Check]
 
@@ -22,7 +22,7 @@ CHECK_SECONDS = 3.0
 
 def checks(values: Mapping[str, str]) -> list[Check]:
     """Every check; those that need an engine which is away are left out."""
-    return list(_checks(options_of(values)))
+    return list(_checks(compose_options(with_environment(values))))
 
 
 def preflight(options: ComposeOptions) -> list[Check]:

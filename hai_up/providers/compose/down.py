@@ -3,6 +3,7 @@ takes that as well."""
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hai_up.compose.options import compose_options
@@ -107,6 +108,9 @@ def _remove_data(known: Known, project: Project) -> None:
         gone.append(f"{options.db_path}/hai")
     roots = dict.fromkeys((options.platform_path, options.db_path))
     job.as_root(project, options, list(roots), ["rm", "-rf", "--", *gone])
+    if options.db_path.startswith(f"{options.platform_path}/"):
+        with suppress(OSError):  # an original's database may be there
+            Path(options.db_path).rmdir()
 
 
 def _remove_folder(folder: Path) -> None:

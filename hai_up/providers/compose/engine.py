@@ -14,7 +14,7 @@ from hai.errors import HaiError, PlatformError, Unreachable
 
 Json = dict[str, Any]
 
-LEAST_COMPOSE = (1, 27)  # the first one that reads files without a version
+LEAST_COMPOSE = (1, 28)  # reads files without a version, and knows --ansi
 LEAST_ENGINE = (19, 3)
 INSTALL = (
     "apt-get install docker-compose-v2 (Ubuntu), docker-compose (Debian) "
@@ -150,7 +150,7 @@ class Project:
     file: Path
 
     def words(self, *words: str) -> list[str]:
-        given = ("--project-name", self.name, "--file", str(self.file))
+        given = ("--ansi", "never", "--project-name", self.name, "--file", str(self.file))
         return [*self.compose.command, *given, *words]
 
     def call(self, *words: str) -> str:

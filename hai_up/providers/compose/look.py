@@ -19,7 +19,13 @@ from hai_up.files import os_error, write_private
 from hai_up.last import LastPlatform
 from hai_up.providers.compose import state as states
 from hai_up.providers.compose.engine import Engine
-from hai_up.providers.compose.place import Known, containers_of, folder_of, options_of, project_of
+from hai_up.providers.compose.place import (
+    Known,
+    containers_of,
+    folder_of,
+    project_of,
+    with_environment,
+)
 from hai_up.providers.compose.wait import READY, state_of
 from hai_up.render import render
 from hai_up.status import BROKEN, NOT_RUNNING, RUNNING
@@ -58,7 +64,7 @@ def show_plan(values: Mapping[str, str], out: Path | None, say: Say) -> None:
 
 
 def masked_plan(values: Mapping[str, str]) -> ComposePlan:
-    options = options_of(values)
+    options = compose_options(with_environment(values))
     hidden = replace(
         options,
         users=tuple(replace(user, token=_HIDDEN) for user in options.users),

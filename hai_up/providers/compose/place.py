@@ -12,7 +12,7 @@ from hai_up.api import Api
 from hai_up.cluster import secrets
 from hai_up.cluster.secrets import PlatformSecrets
 from hai_up.compose.kubeconfig import flattened
-from hai_up.compose.options import ComposeOptions, compose_options
+from hai_up.compose.options import ComposeOptions
 from hai_up.compose.plan import LABEL, ComposeFacts, ComposePlan, compose_folder, plan_compose
 from hai_up.files import os_error, read_text
 from hai_up.last import LastPlatform
@@ -27,10 +27,10 @@ _FROM_ENVIRONMENT = ("DOCKER_HOST", "HAI_DATABASE_URL", "HAI_BUS_URL")
 SERVICE_LABEL, PROJECT_LABEL = "com.docker.compose.service", "com.docker.compose.project"
 
 
-def options_of(values: Mapping[str, str]) -> ComposeOptions:
+def with_environment(values: Mapping[str, str]) -> dict[str, str]:
     """config.sh, and what usually stands in the environment."""
     here = {name: os.environ[name] for name in _FROM_ENVIRONMENT if os.environ.get(name)}
-    return compose_options({**here, **values})
+    return {**here, **{name: text for name, text in values.items() if text}}
 
 
 def engine_of(options: ComposeOptions) -> Engine:

@@ -9,7 +9,7 @@ from hai import __version__
 from hai.errors import PlatformError
 from hai_up.checks import FAIL
 from hai_up.compose import folders
-from hai_up.compose.options import ComposeOptions
+from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import ComposePlan, secrets_folder, stores_of
 from hai_up.files import os_error, read_text, write_private
 from hai_up.last import LastPlatform, remember
@@ -27,11 +27,12 @@ from hai_up.providers.compose.place import (
     completed,
     containers_of,
     facts_of,
+    labels_of,
     made_folder,
-    options_of,
     plan_of,
     project_of,
     require_no_other,
+    with_environment,
 )
 from hai_up.providers.compose.wait import wait_ready
 from hai_up.seed import UID
@@ -44,7 +45,8 @@ def run(values: Mapping[str, str], *, is_sure: bool, say: Say) -> None:
     """Bring the platform of this config.sh into being, or to what the file says now. `is_sure`:
     nothing is asked here; what is somebody else's is never replaced."""
     del is_sure
-    options = options_of(values)
+    values = with_environment(values)
+    options = compose_options(values)
     project = project_of(options)
     say(f"the engine is {options.socket}, the project {options.project}")
     require_no_other(options, project.engine)
@@ -70,6 +72,7 @@ def _go(
     changed = _write_files(folder, plan)
     changed += _make_folders(project, plan)
     old = _ids(project, options)
+    _leave_other_compose(project, options, say)
     project.call("up", "--detach", *stores_of(options))
     wait_ready(engine, options, stores_of(options), say)
     is_seeded = state.seed != plan.seed_fingerprint
@@ -92,6 +95,22 @@ def _go(
     if not changed and not is_seeded:
         say("nothing had to be changed")
     _tell(plan, options, is_new=before is None or not before.seed, say=say)
+
+
+def _leave_other_compose(project: Project, options: ComposeOptions, say: Say) -> None:
+    """Version 2 of compose does not take what version 1 made, and the other way round. What it made
+    holds nothing that is not in folders."""
+    made_by = {
+        labels_of(one).get("com.docker.compose.version", "").partition(".")[0]
+        for one in project.engine.inspected("network", [options.project])
+    }
+    if made_by <= {"", project.compose.version.partition(".")[0]}:
+        return
+    say("another version of docker compose made the containers: they are made anew")
+    for one in containers_of(options, project.engine).values():
+        project.engine.docker("stop", one["Id"])
+        project.engine.docker("rm", "--force", one["Id"])
+    project.engine.docker("network", "rm", options.project)
 
 
 def _ids(project: Project, options: ComposeOptions) -> dict[str, str]:
