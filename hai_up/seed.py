@@ -16,7 +16,8 @@ _DEV_CONTAINERS = 100012810  # 1000 GB, 128 cpus, 10 of them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """`users` with their tokens; `sizes`: nodes of each group."""
+    """`users` with their tokens; `sizes`: nodes of each group; `renews_quotas`: those that are there
+    are set again, since there are more nodes or fewer."""
 
     users: tuple[SeedUser, ...]
     root_user: str
@@ -25,6 +26,7 @@ class Seed:
     jupyter_group: str
     train_image: str
     mounts: tuple[ExtraMount, ...]
+    renews_quotas: bool = False
 
 
 def init_sql(seed: Seed, admin_token: str) -> str:
@@ -47,6 +49,7 @@ def init_sql(seed: Seed, admin_token: str) -> str:
         train_image=seed.train_image,
         train_config=json.dumps({"environments": {}}),
         mounts=mounts,
+        renews_quotas=seed.renews_quotas,
     )
 
 

@@ -3,9 +3,9 @@
 Runs in a container of the platform's image, as the text of a command: `python3 -c TEXT`, with JSON
 on standard input, so that no secret stands in a command line. Standard library only.
 
-Input: {"folders": [{"path", "uid", "mode"}], "files": {"folder", "uid", "texts": {name: text}}}.
-Folders that exist stay as they are; in the files' folder nothing else stays. Output: JSON, what
-was made or changed.
+Input: {"folders": [{"path", "uid", "mode"}], "seeds": [{"path", "uid", "text"}],
+"files": {"folder", "uid", "texts": {name: text}}}. Folders and seeds that exist stay as they are;
+in the files' folder nothing else stays. Output: JSON, what was made or changed.
 """
 
 import json
@@ -27,6 +27,21 @@ def made_folders(rows: list[dict[str, Any]]) -> list[str]:
         path.mkdir(parents=True)
         os.chown(path, row["uid"], row["uid"])
         path.chmod(row["mode"])
+        changed.append(str(path))
+    return changed
+
+
+def made_seeds(rows: list[dict[str, Any]]) -> list[str]:
+    """Files that somebody else goes on with."""
+    changed = []
+    for row in rows:
+        path = Path(row["path"])
+        if path.exists():
+            continue
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchown(handle, row["uid"], row["uid"])
+            file.write(row["text"])
         changed.append(str(path))
     return changed
 
@@ -66,6 +81,7 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     files = wanted["files"]
     changed = made_folders(wanted["folders"])
+    changed += made_seeds(wanted["seeds"])
     changed += written_files(Path(files["folder"]), files["uid"], files["texts"])
     json.dump(changed, sys.stdout)
 

@@ -19,6 +19,8 @@ from hai_up.variables import (
 )
 
 DOCKER, K8S = "docker", "k8s"
+OWN, HOST = "own", "host"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the lab is to reach it
 SOCKET = "/var/run/docker.sock"
 _POSTGRES = ("postgresql", "postgres")
 _REDIS = ("redis", "rediss")
@@ -61,7 +63,8 @@ class ComposeOptions:
     base_image: str
     train_image: str
     nodes: int
-    node_gpus: int
+    node_gpus: int | None  # None: all that the machine has, in equal parts
+    task_network: str  # own, one for each attempt, or host
     training_group: str
     jupyter_group: str
     root_user: str
@@ -92,12 +95,13 @@ def compose_options(values: Mapping[str, str]) -> ComposeOptions:
     namespace = variables.matched(values, "TASK_NAMESPACE", NAMESPACE, LABEL)
     base = variables.image(values, "BASE_IMAGE", "")
     users = variables.users(values)
+    has_gpus = bool(values.get("NODE_GPUS"))
     options = ComposeOptions(
         project=variables.matched(values, "PLATFORM_NAMESPACE", namespace, LABEL),
         shared_fs_root=root,
         platform_path=platform,
         db_path=variables.path(values, "DB_PATH", f"{platform}/db"),
-        host=variables.address(values, "HAI_HOST", "0.0.0.0"),  # noqa: S104 - for the lab
+        host=variables.address(values, "HAI_HOST", EVERYWHERE),
         port=variables.number(values, "HAI_PORT", 80, 1, 65535),
         studio_port=variables.number(values, "HAI_STUDIO_PORT", 8080, 1, 65535),
         exposes_databases=variables.number(values, "EXPOSE_DATABASES", 0, 0, 1) == 1,
@@ -105,7 +109,8 @@ def compose_options(values: Mapping[str, str]) -> ComposeOptions:
         base_image=base,
         train_image=variables.image(values, "TRAIN_IMAGE", base),
         nodes=variables.number(values, "NODES", 1, 1, 1000),
-        node_gpus=variables.number(values, "NODE_GPUS", 0, 0, 64),
+        node_gpus=variables.number(values, "NODE_GPUS", 0, 0, 64) if has_gpus else None,
+        task_network=variables.one_of(values, "TASK_NETWORK", (OWN, HOST)),
         training_group=variables.matched(values, "TRAINING_GROUP", "training", GROUP),
         jupyter_group=variables.matched(values, "JUPYTER_GROUP", "jupyter_cpu", GROUP),
         root_user=values.get("ROOT_USER") or users[0].name,

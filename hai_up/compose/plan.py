@@ -6,13 +6,13 @@ The provider puts them in place and calls docker compose; `hai-up dryrun` shows 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hai_up.cluster.secrets import PlatformSecrets
-from hai_up.compose.options import ComposeOptions
-from hai_up.compose.settings import override, server_secrets, with_added
+from hai_up.compose.options import SOCKET, ComposeOptions
+from hai_up.compose.settings import addresses, override, server_secrets, with_added
 from hai_up.render import read_template, render
 from hai_up.seed import UID, Seed, init_sql
 
@@ -32,28 +32,34 @@ _SIZES = {
 @dataclass(frozen=True, slots=True)
 class ComposeFacts:
     """What the plan needs to know of the machine. `socket_gid`: whose group the engine's socket
-    is; `cpus`: how many the engine has, more than which no container may be given; `kubeconfig`:
-    the text of HAI_TASKS=k8s; `old_settings`: of the override.toml that is there, and
-    `settings_before`: what of it hai-up wrote."""
+    is; `cpus`: how many the engine has, more than which no container may be given; `bridge`: the
+    address of the engine's first bridge, "" without one; `gpus`: of the machine; `kubeconfig`: the
+    text of HAI_TASKS=k8s; `old_settings`: of the override.toml that is there, and
+    `settings_before`: what of it hai-up wrote; `sizes_before`: of the groups at the last run."""
 
     socket_gid: int = 0
     cpus: int = 4
+    bridge: str = ""
+    gpus: int = 0
     kubeconfig: str = ""
     old_settings: Mapping[str, Any] = field(default_factory=dict)
     settings_before: Mapping[str, Any] = field(default_factory=dict)
+    sizes_before: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ComposePlan:
     """`files` by name, below `compose_folder`: readable for everybody. `secret_files` by name, in
     `secrets_folder`: for the containers' account alone. `folders`: path, owner and mode of what
-    has to be there; `settings`: those of hai-up in override.toml."""
+    has to be there; `worker_label`: of what the launcher makes; `settings`: those of hai-up in
+    override.toml."""
 
     options: ComposeOptions
     services: tuple[str, ...]
     files: Mapping[str, str]
     secret_files: Mapping[str, str]
     folders: tuple[Json, ...]
+    worker_label: str
     settings: Mapping[str, Any]
     init_sql: str
     seed_fingerprint: str
@@ -65,11 +71,12 @@ def plan_compose(
     """`options` with the tokens of all users."""
     texts = {f"scripts/{name}": read_template(f"k8s/{name}") for name in SHARED_SCRIPTS}
     texts["scripts/healthy.py"] = read_template("compose/healthy.py")
-    settings = override(options)
+    settings = override(options, facts.bridge, facts.gpus)
     sections = with_added(settings, facts.old_settings, facts.settings_before)
     texts["override.toml"] = render("override.toml.j2", sections=sections)
     secret_files = _secret_files(options, facts, secrets)
-    rows = _init_sql(options, secrets)
+    seed = _seed(options)
+    renews = facts.sizes_before not in (None, options.sizes)
     values = _values(options, facts, secrets, texts, secret_files)
     texts["docker-compose.yaml"] = render("compose/docker-compose.yaml.j2", **values)
     return ComposePlan(
@@ -78,9 +85,10 @@ def plan_compose(
         files=texts,
         secret_files=secret_files,
         folders=_folders(options),
+        worker_label=worker_label(secrets),
         settings=settings,
-        init_sql=rows,
-        seed_fingerprint=secrets.fingerprint(rows),
+        init_sql=init_sql(replace(seed, renews_quotas=renews), secrets.admin_token),
+        seed_fingerprint=secrets.fingerprint(init_sql(seed, secrets.admin_token)),
     )
 
 
@@ -112,12 +120,27 @@ def labels_of(options: ComposeOptions) -> dict[str, str]:
     return {LABEL: options.platform_path}
 
 
+def platform_id(secrets: PlatformSecrets) -> str:
+    """By which the launcher knows the containers of this platform from others'."""
+    return secrets.fingerprint("docker")[:8]
+
+
+def worker_label(secrets: PlatformSecrets) -> str:
+    """Of the containers and networks of tasks."""
+    return f"hai.platform={platform_id(secrets)}"
+
+
+def launcher_folder(options: ComposeOptions) -> str:
+    return f"{options.platform_path}/server/docker"
+
+
 def _folders(options: ComposeOptions) -> tuple[Json, ...]:
     """Theirs are only those that do not exist yet, but for the secrets."""
     workspace = f"{options.platform_path}/workspace"
     rows: list[Json] = [
         {"path": secrets_folder(options), "uid": UID, "mode": 0o711},
         {"path": f"{options.platform_path}/server", "uid": UID, "mode": 0o711},
+        {"path": launcher_folder(options), "uid": UID, "mode": 0o700},
         {"path": workspace, "uid": 0, "mode": 0o755},
         {"path": f"{workspace}/log", "uid": UID, "mode": 0o755},
     ]
@@ -178,6 +201,7 @@ def _values(
         "scripts": str(folder / "scripts"),
         "secrets_folder": secrets_folder(options),
         "roles": roles,
+        "socket": SOCKET,
         "answering": servers_of(options)[0],
         "server_secrets": for_servers,
         "secret_names": sorted(secret_files),
@@ -202,7 +226,7 @@ def _roles(options: ComposeOptions, facts: ComposeFacts) -> list[Json]:
             {
                 "name": name,
                 "command": command,
-                "answers": role != "control",
+                "addresses": addresses(options, facts.bridge) if role != "control" else [],
                 "folders": [
                     f"{options.platform_path}/workspace",
                     f"{options.platform_path}/server",
@@ -242,8 +266,8 @@ def _fingerprints(
     }
 
 
-def _init_sql(options: ComposeOptions, secrets: PlatformSecrets) -> str:
-    seed = Seed(
+def _seed(options: ComposeOptions) -> Seed:
+    return Seed(
         users=options.users,
         root_user=options.root_user,
         platform_path=options.platform_path,
@@ -252,4 +276,3 @@ def _init_sql(options: ComposeOptions, secrets: PlatformSecrets) -> str:
         train_image=options.train_image,
         mounts=options.mounts,
     )
-    return init_sql(seed, secrets.admin_token)

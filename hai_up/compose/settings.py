@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from hai_up.compose.options import ComposeOptions, TaskCluster
+from hai.errors import InvalidInput
+from hai_up.compose.options import EVERYWHERE, OWN, SOCKET, ComposeOptions, TaskCluster
+from hai_up.plan import is_loopback
 
 Sections = dict[str, dict[str, Any]]
 
@@ -17,8 +19,9 @@ def server_secrets(known: Mapping[str, str]) -> list[str]:
     return [name for name in _OF_SERVERS if name in known]
 
 
-def override(options: ComposeOptions) -> Sections:
-    """Paths are those of the containers; folders of tasks have the same path everywhere."""
+def override(options: ComposeOptions, bridge: str, gpus: int) -> Sections:
+    """Paths are those of the containers; folders of tasks have the same path everywhere. `bridge`
+    and `gpus`: of ComposeFacts."""
     sections: Sections = {
         "server": {
             "host": "0.0.0.0",  # noqa: S104 - of the container
@@ -34,6 +37,8 @@ def override(options: ComposeOptions) -> Sections:
     }
     if options.cluster is not None:
         sections["kubernetes"] = _kubernetes(options, options.cluster)
+    else:
+        sections["docker"] = _docker(options, bridge, gpus)
     return sections
 
 
@@ -79,6 +84,43 @@ def _bus(options: ComposeOptions) -> dict[str, Any]:
         if parts.username:
             section["username"] = parts.username
     return section
+
+
+def addresses(options: ComposeOptions, bridge: str) -> list[str]:
+    """Where the API listens: with HAI_HOST=127.0.0.1 containers of tasks need another way to it.
+    InvalidInput where there is none."""
+    needs_bridge = is_loopback(options.host) and options.task_network == OWN
+    if options.cluster is not None or not needs_bridge:
+        return [options.host]
+    if not bridge:
+        raise InvalidInput(
+            f"HAI_HOST={options.host}: containers of tasks on networks of their own cannot reach "
+            "the server, and the engine has no bridge with an address",
+            hint="HAI_HOST=0.0.0.0 or an address of this machine; or TASK_NETWORK=host",
+        )
+    return [options.host, bridge]
+
+
+def _task_url(options: ComposeOptions, bridge: str) -> str:
+    """{gateway}: this machine, as a container sees it from its own network."""
+    host = addresses(options, bridge)[-1]
+    if host == EVERYWHERE:
+        host = "{gateway}" if options.task_network == OWN else "127.0.0.1"
+    return f"http://{host}:{options.port}"
+
+
+def _docker(options: ComposeOptions, bridge: str, gpus: int) -> dict[str, Any]:
+    per_node = gpus // options.nodes if options.node_gpus is None else options.node_gpus
+    return {
+        "socket": SOCKET,
+        "nodes": options.nodes,
+        "node_gpus": per_node,
+        "group": options.training_group,
+        "network": options.task_network,
+        "server_url": _task_url(options, bridge),
+        "image": options.train_image,
+        "variables": dict(options.environments),
+    }
 
 
 def _kubernetes(options: ComposeOptions, cluster: TaskCluster) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from hai.errors import HaiError
+from hai_up.api import ACTIVE, Api
 from hai_up.compose.options import compose_options
-from hai_up.compose.plan import LABEL, secrets_folder
+from hai_up.compose.plan import LABEL, secrets_folder, worker_label
 from hai_up.console import ask
 from hai_up.files import os_error
 from hai_up.last import LastPlatform, forget
@@ -15,7 +17,7 @@ from hai_up.layout import Layout
 from hai_up.process import locked
 from hai_up.providers.compose import job
 from hai_up.providers.compose import state as states
-from hai_up.providers.compose.engine import Project
+from hai_up.providers.compose.engine import Engine, Project
 from hai_up.providers.compose.nodes import unlabel_task_nodes
 from hai_up.providers.compose.place import Known, containers_of, folder_of, project_of
 from hai_up.tasks import stop_tasks, vacate_tasks
@@ -32,10 +34,15 @@ def down(last: LastPlatform, *, seconds: float, say: Say) -> None:
         return
     with locked(Layout(known.folder), say):
         project = project_of(known.options)
+        is_vacant = False
         if _is_there(known, project, say):
             with known.api() as api:
                 vacate_tasks(api, seconds, say)
+                is_vacant = _is_vacant(api)
         _take_away(known, project)
+        if is_vacant:
+            remove_workers(known, project.engine)
+        _tell_of_workers(known, project.engine, say)
     say(f"stopped; data is kept: {_where(known)}, {known.folder}")
 
 
@@ -58,6 +65,7 @@ def purge(last: LastPlatform, *, is_sure: bool, say: Say) -> None:
             with known.api(_STOP_TIMEOUT_SECONDS) as api:
                 stop_tasks(api, say)
         _take_away(known, project)
+        remove_workers(known, project.engine)
         _remove_data(known, project)
         forget()
         _remove_folder(known.folder)
@@ -82,6 +90,32 @@ def _is_there(known: Known, project: Project, say: Say) -> bool:
             return True
     say("the server does not answer: its tasks are as they are")
     return False
+
+
+def _is_vacant(api: Api) -> bool:
+    """Is every attempt over and written down? Then nobody needs its containers any more."""
+    try:
+        return api.count(*ACTIVE) == 0
+    except HaiError:
+        return False
+
+
+def remove_workers(known: Known, engine: Engine) -> None:
+    """Containers of tasks, and their networks."""
+    label = worker_label(known.state.secrets)
+    for one in engine.labelled("container", label):
+        engine.docker("rm", "--force", "--volumes", one["Id"])
+    for one in engine.labelled("network", label):
+        engine.docker("network", "rm", one["Id"])
+
+
+def _tell_of_workers(known: Known, engine: Engine, say: Say) -> None:
+    left = engine.labelled("container", worker_label(known.state.secrets))
+    if left:
+        say(
+            f"{len(left)} worker(s) run on without the server, as containers; the next hai-up run "
+            "picks them up"
+        )
 
 
 def _where(known: Known) -> str:

@@ -95,6 +95,14 @@ class Engine:
     def cpus(self) -> int:
         return int(self.docker("info", "--format", "{{.NCPU}}"))
 
+    def bridge(self) -> str:
+        """The address of this machine on the engine's first network; "" where it has none."""
+        for one in self.inspected("network", ["bridge"]):
+            for config in (one.get("IPAM") or {}).get("Config") or ():
+                if config.get("Gateway"):
+                    return str(config["Gateway"])
+        return ""
+
     def has_image(self, name: str) -> bool:
         done = self.tried(("docker", "image", "inspect", "--format", "{{.Id}}", name))
         if done.returncode and "No such image" not in done.stderr:

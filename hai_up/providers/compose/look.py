@@ -48,6 +48,7 @@ def config_template(say: Say) -> str:
         image=f"hai-platform:{revision}" if revision else "",
         user=user,
         uid=os.getuid() or FIRST_UID,
+        gpus="",
     )
 
 
@@ -71,7 +72,7 @@ def masked_plan(values: Mapping[str, str]) -> ComposePlan:
         database=options.database and replace(options.database, password=_HIDDEN),
         bus=options.bus and replace(options.bus, password=_HIDDEN),
     )
-    return plan_compose(hidden, ComposeFacts(kubeconfig=_HIDDEN), MASKED)
+    return plan_compose(hidden, ComposeFacts(kubeconfig=_HIDDEN, bridge="172.17.0.1"), MASKED)
 
 
 def files_of(plan: ComposePlan) -> dict[str, str]:

@@ -47,10 +47,23 @@ def facts_of(options: ComposeOptions, engine: Engine, state: ComposeState | None
     return ComposeFacts(
         socket_gid=_gid_of(options.socket),
         cpus=engine.cpus(),
+        bridge=engine.bridge(),
+        gpus=machine_gpus(),
         kubeconfig=_kubeconfig_of(options),
         old_settings=_old_settings(options) if state else {},
         settings_before=state.settings if state else {},
+        sizes_before=compose_options(state.config).sizes if state else None,
     )
+
+
+def machine_gpus() -> int:
+    """0 where none can be counted; doctor says why."""
+    from hai.launcher.docker.gpus import count_gpus
+
+    try:
+        return count_gpus()
+    except PlatformError:
+        return 0
 
 
 def _gid_of(socket: str) -> int:

@@ -10,7 +10,7 @@ from hai.errors import PlatformError
 from hai_up.checks import FAIL
 from hai_up.compose import folders
 from hai_up.compose.options import ComposeOptions, compose_options
-from hai_up.compose.plan import ComposePlan, secrets_folder, stores_of
+from hai_up.compose.plan import ComposePlan, launcher_folder, secrets_folder, stores_of
 from hai_up.files import os_error, read_text, write_private
 from hai_up.last import LastPlatform, remember
 from hai_up.layout import Layout
@@ -143,7 +143,9 @@ def _write_files(folder: Path, plan: ComposePlan) -> list[str]:
 def _make_folders(project: Project, plan: ComposePlan) -> list[str]:
     """As root, in a container: hai-up's own account may not give files away."""
     files = {"folder": secrets_folder(plan.options), "uid": UID, "texts": dict(plan.secret_files)}
-    given = json.dumps({"folders": plan.folders, "files": files})
+    seed = {"path": f"{launcher_folder(plan.options)}/platform", "uid": UID}
+    seeds = [{**seed, "text": plan.worker_label.rpartition("=")[2]}]
+    given = json.dumps({"folders": plan.folders, "seeds": seeds, "files": files})
     roots = dict.fromkeys((plan.options.platform_path, plan.options.db_path))
     text = Path(folders.__file__).read_text("utf-8")
     said = job.as_root(project, plan.options, list(roots), ["python3", "-I", "-c", text], given)
