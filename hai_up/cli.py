@@ -103,14 +103,16 @@ def root(
 
     On this machine: hai-up run. Then: hai-up status, hai-up logs, hai-up down.
 
-    On a Kubernetes cluster (-p k8s) or with Docker (-p docker-compose), in three steps:
+    On a Kubernetes cluster, in three steps:
 
-    1. make sure of kubectl get nodes and a file system that all nodes share, or of docker info;
-    and of the image;
+    1. make sure of kubectl get nodes, a file system that all nodes share, and the image;
 
-    2. hai-up config -p k8s > config.sh, and edit it;
+    2. hai-up config > config.sh, and edit it;
 
     3. hai-up run -c config.sh
+
+    With Docker on this machine: make sure of docker info and the image; then the same with
+    hai-up config -p docker-compose > config.sh
     """
 
 

@@ -16,8 +16,8 @@ _DEV_CONTAINERS = 100012810  # 1000 GB, 128 cpus, 10 of them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """`users` with their tokens; `sizes`: nodes of each group; `renews_quotas`: those that are there
-    are set again, since there are more nodes or fewer."""
+    """`users` with their tokens; `sizes`: nodes of each group; `renews_quotas`: those that are
+    there are set again, since there are more nodes or fewer."""
 
     users: tuple[SeedUser, ...]
     root_user: str

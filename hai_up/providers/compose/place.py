@@ -12,7 +12,7 @@ from hai_up.api import Api
 from hai_up.cluster import secrets
 from hai_up.cluster.secrets import PlatformSecrets
 from hai_up.compose.kubeconfig import flattened
-from hai_up.compose.options import ComposeOptions
+from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import LABEL, ComposeFacts, ComposePlan, compose_folder, plan_compose
 from hai_up.files import os_error, read_text
 from hai_up.last import LastPlatform

@@ -10,7 +10,7 @@ import yaml
 
 from hai.errors import InvalidInput
 from hai_up.cluster.secrets import PlatformSecrets, made, with_tokens
-from hai_up.compose.options import compose_options
+from hai_up.compose.options import EVERYWHERE, compose_options
 from hai_up.compose.plan import ComposeFacts, ComposePlan, plan_compose, services_of
 from hai_up.compose.settings import with_added
 from hai_up.providers.compose.look import files_of, masked_plan
@@ -107,8 +107,8 @@ def test_ports_of_databases_only_by_the_named_variable() -> None:
 @pytest.mark.parametrize(
     ("changes", "url", "addresses"),
     [
-        ({}, "http://{gateway}:80", ["0.0.0.0"]),
-        ({"TASK_NETWORK": "host"}, "http://127.0.0.1:80", ["0.0.0.0"]),
+        ({}, "http://{gateway}:80", [EVERYWHERE]),
+        ({"TASK_NETWORK": "host"}, "http://127.0.0.1:80", [EVERYWHERE]),
         ({"HAI_HOST": "10.0.0.5"}, "http://10.0.0.5:80", ["10.0.0.5"]),
         ({"HAI_HOST": "127.0.0.1"}, "http://172.17.0.1:80", ["127.0.0.1", "172.17.0.1"]),
         ({"HAI_HOST": "127.0.0.1", "TASK_NETWORK": "host"}, "http://127.0.0.1:80", ["127.0.0.1"]),
@@ -193,7 +193,7 @@ def test_a_changed_variable_touches_only_what_reads_it(
 def test_a_new_password_restarts_who_knows_it() -> None:
     before = document(planned())["services"]
     options = compose_options(VALUES)
-    known = replace(SECRETS, redis_password="anotherpassword")
+    known = replace(SECRETS, redis_password=SECRETS.redis_password + "-new")
     after = document(plan_compose(options, FACTS, known))["services"]
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"redis", "api", "control"}
@@ -235,3 +235,13 @@ def test_secrets_of_two_platforms_differ() -> None:
     options = compose_options(VALUES)
     ids = {plan_compose(options, FACTS, one).worker_label for one in (first, second)}
     assert len(ids) == 2
+
+
+def test_more_nodes_are_more_quota() -> None:
+    """What an admin set stays as long as there are as many nodes as before."""
+    first, same = planned(), planned(replace(FACTS, sizes_before={"training": 2}))
+    more = planned(replace(FACTS, sizes_before={"training": 1}))
+    assert first.init_sql == same.init_sql
+    assert "DO UPDATE SET quota" in more.init_sql
+    assert more.seed_fingerprint == first.seed_fingerprint
+    assert planned(NODES="3").seed_fingerprint != first.seed_fingerprint
