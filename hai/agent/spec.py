@@ -36,7 +36,8 @@ class WorkerSpec:
         self.server_url = str(data["server_url"])
         self.token = str(data["token"])
         self.python = str(data["python"])
-        self.address = str(data.get("address") or os.environ.get(POD_IP) or "127.0.0.1")
+        told = data.get("address") or os.environ.get(POD_IP)
+        self.address = str(told or address_towards(self.server_url))
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
@@ -67,3 +68,19 @@ class WorkerSpec:
         self.suspend_signal = str(options.get("suspend_signal") or "")
         self.checkpoint = str(options.get("checkpoint") or "")
         self.watchdog_seconds = float(options.get("watchdog_time") or watchdog_seconds)
+
+
+def address_towards(url: str) -> str:
+    """This container's own address on its way to the server; nothing is sent."""
+    import socket
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    try:
+        where = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
+        family, kind, _, _, server = where[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(server)
+            return str(probe.getsockname()[0])
+    except (OSError, ValueError):
+        return "127.0.0.1"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hai.core.containers import AGENT_CAPABILITIES, Account
 from hai.core.mounts import HostPathType, Mount, MountKind
 
 Json = dict[str, Any]
@@ -27,7 +28,6 @@ PREPARE = "prepare"  # the init container
 
 # Of those that pod security "baseline" allows; the program has none of them.
 _ROOT_STEP = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
-_AGENT = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
 _PRIVILEGES = {"host_ipc": "hostIPC", "host_pid": "hostPID", "host_network": "hostNetwork"}
 
 
@@ -39,16 +39,6 @@ class AgentSource:
     image: str = ""
     is_volume: bool = False
     config_map: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Who the program runs as. `as_user`: the whole pod does, the agent included."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...] = ()
-    as_user: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +233,7 @@ def _prepare(order: PodOrder, step: Preparation) -> Json:
 
 
 def _worker(order: PodOrder) -> Json:
-    added = (*_AGENT, *order.capabilities)
+    added = (*AGENT_CAPABILITIES, *order.capabilities)
     return {
         "name": WORKER,
         "image": order.image,

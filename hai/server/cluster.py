@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from hai.core.images import Image
 from hai.core.logdirs import common_dir
-from hai.core.mounts import Mount, MountKind
 from hai.core.task import WorkerKey
 from hai.launcher.kubernetes.agents import AgentStore
 from hai.launcher.kubernetes.cluster import Cluster, Place
@@ -15,9 +14,9 @@ from hai.launcher.kubernetes.nodes import KubernetesNodes, NodeLabels
 from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.worker import AgentOptions
 from hai.ports import Bus
+from hai.server.section import mounts_of
 from hai.service.signals import worker_key
-from hai.settings import KubernetesSection, Settings
-from hai.settings.kubernetes import split_mount
+from hai.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _options(settings: Settings, agent: AgentOptions) -> PodOptions:
         gpu_resource=section.gpu_resource,
         rdma_resource=section.rdma_resource,
         variables=section.variables,
-        mounts=_mounts(section),
+        mounts=mounts_of(section),
         reserve_cpus=section.reserve_cpus,
         reserve_memory_bytes=section.reserve_memory_mib * 2**20,
         as_user=section.as_user,
@@ -76,12 +75,3 @@ def _options(settings: Settings, agent: AgentOptions) -> PodOptions:
         grace_cap_seconds=settings.suspend.grace_cap_seconds,
         lost_after_seconds=settings.agent.lost_after_seconds,
     )
-
-
-def _mounts(section: KubernetesSection) -> tuple[Mount, ...]:
-    found = []
-    for name, text in section.mounts.items():
-        host, path, read_only = split_mount(text)
-        label = name.replace("_", "-")
-        found.append(Mount(label, MountKind.HOST_PATH, host, path, read_only=read_only))
-    return tuple(found)

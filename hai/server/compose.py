@@ -53,7 +53,9 @@ from hai.settings import Settings
 from hai.store.open import open_store
 
 if TYPE_CHECKING:
+    from hai.ports.nodes import NodeSource
     from hai.server.cluster import KubernetesParts
+    from hai.server.machine import DockerParts
 
 log = structlog.get_logger("hai.server")
 
@@ -163,8 +165,10 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     local = _local_launcher(settings)
     launchers.update({local.name: local, hollow.name: hollow})
     cluster = _cluster_of(settings, bus)
-    if cluster is not None:
-        launchers[cluster.launcher.name] = cluster.launcher
+    machine = _machine_of(settings)
+    for parts in (cluster, machine):
+        if parts is not None:
+            launchers[parts.launcher.name] = parts.launcher
     launching = Launching(
         loop_store,
         Launchers(launchers),
@@ -202,9 +206,12 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         supervisor=supervisor,
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
-    if cluster is not None and settings.server.role.may_lead:
-        membership = Membership(loop_store, bus, clock, cluster.nodes)
-        loops += (Loop("membership", membership.turn),)
+    sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
+    if settings.server.role.may_lead:
+        loops += tuple(
+            Loop(f"membership-{source.launcher}", Membership(loop_store, bus, clock, source).turn)
+            for source in sources
+        )
     timekeeping = Timekeeping(loop_store, bus, clock, board)
     return Platform(
         settings, services, loop_store, launching, launchers, loops, closing, hollow, timekeeping
@@ -230,6 +237,15 @@ def _cluster_of(settings: Settings, bus: Bus) -> "KubernetesParts | None":
             hint="pip install 'hai-platform[server,k8s]'",
         ) from None
     return kubernetes_parts(settings, bus, _agent_options(settings))
+
+
+def _machine_of(settings: Settings) -> "DockerParts | None":
+    """Imported late: a server without an engine needs nothing for one."""
+    if not settings.docker.is_enabled:
+        return None
+    from hai.server.machine import docker_parts
+
+    return docker_parts(settings, _agent_options(settings))
 
 
 def _local_launcher(settings: Settings) -> LocalLauncher:

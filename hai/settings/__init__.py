@@ -1,5 +1,6 @@
 """Server settings: one class per section, read once from override.toml and the environment."""
 
+from hai.settings.docker import DockerSection
 from hai.settings.kubernetes import KubernetesSection
 from hai.settings.load import Settings, load_settings
 from hai.settings.sections import (
@@ -17,6 +18,7 @@ from hai.settings.sections import (
 __all__ = [
     "AgentSection",
     "BusSection",
+    "DockerSection",
     "JupyterSection",
     "KubernetesSection",
     "LogSection",

@@ -1,19 +1,15 @@
 """[kubernetes]: the cluster that tasks run on as pods, and what every pod there gets."""
 
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from hai.settings.sections import Section
-
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+from hai.settings.containers import LABEL, ContainerSection
 
 
-class KubernetesSection(Section):
+class KubernetesSection(ContainerSection):
     """In force when `kubeconfig` is given or `in_cluster` is true."""
 
     kubeconfig: Path | None = None
@@ -22,7 +18,6 @@ class KubernetesSection(Section):
     api_server: str = ""  # wins over the kubeconfig's server
     namespace: str = "hai-platform"  # of the tasks' pods
     agent_image: str = ""  # the platform's image, which brings the agent; empty: the server does
-    image: str = ""  # of tasks that name none
     as_user: bool = False  # pods run as the user from the start, without a root step (root_squash)
     reserve_cpus: float = Field(default=0.1, ge=0)  # of every node, for what comes later
     reserve_memory_mib: int = Field(default=256, ge=0)
@@ -36,8 +31,6 @@ class KubernetesSection(Section):
     label_prefix: str = "hai"  # of the label <prefix>_mars_group, which puts a node into a group
     gpu_resource: str = "nvidia.com/gpu"
     rdma_resource: str = ""  # "rdma/hca": one of them for each pod
-    variables: dict[str, str] = Field(default_factory=dict)  # for every task
-    mounts: dict[str, str] = Field(default_factory=dict)  # name = "host:path[:ro]", in every pod
 
     @property
     def is_enabled(self) -> bool:
@@ -46,7 +39,7 @@ class KubernetesSection(Section):
     @field_validator("namespace")
     @classmethod
     def _namespace(cls, value: str) -> str:
-        if not _LABEL.fullmatch(value):
+        if not LABEL.fullmatch(value):
             raise ValueError(f"{value!r} is no name of a namespace")
         return value
 
@@ -60,38 +53,8 @@ class KubernetesSection(Section):
             raise ValueError("a URL of a server is https://HOST:PORT, without credentials")
         return value.rstrip("/")
 
-    @field_validator("variables")
-    @classmethod
-    def _variables(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of an environment variable")
-        return value
-
-    @field_validator("mounts")
-    @classmethod
-    def _mounts(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if not _LABEL.fullmatch(name.replace("_", "-")):
-                raise ValueError(f"{name!r} is no name of a mount: small letters and dashes")
-            split_mount(text)
-        return value
-
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
         if self.kubeconfig is not None and self.in_cluster:
             raise ValueError("kubeconfig and in_cluster are two ways in: leave one of them out")
         return self
-
-
-def split_mount(text: str) -> tuple[str, str, bool]:
-    """Host path, path in the pod and whether it is read-only, of "host:path[:ro]"; ValueError
-    says what is wrong."""
-    host, _, rest = text.partition(":")
-    path, _, mode = rest.partition(":")
-    if mode not in ("", "ro", "rw"):
-        raise ValueError(f"{text!r}: {mode!r} is neither ro nor rw")
-    for one in (host, path):
-        if not one.startswith("/") or ".." in PurePosixPath(one).parts:
-            raise ValueError(f"{text!r} is not of the form host:path[:ro] with absolute paths")
-    return host, path, mode == "ro"

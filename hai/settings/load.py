@@ -8,6 +8,7 @@ import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
@@ -20,6 +21,7 @@ from pydantic_settings import (
 
 from hai.core.server_role import ServerRole
 from hai.errors import InvalidInput
+from hai.settings.docker import GATEWAY, DockerSection
 from hai.settings.kubernetes import KubernetesSection
 from hai.settings.original import SECTIONS, adopted
 from hai.settings.sections import (
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
     logs: LogSection = LogSection()
     jupyter: JupyterSection = JupyterSection()
     kubernetes: KubernetesSection = KubernetesSection()
+    docker: DockerSection = DockerSection()
 
     _notes: tuple[str, ...] = PrivateAttr(default=())
 
@@ -71,6 +74,24 @@ class Settings(BaseSettings):
     def server_url(self) -> str:
         return self.server.url or f"http://{self.server.host}:{self.server.port}"
 
+    @property
+    def container_url(self) -> str:
+        """Where containers of [docker] find the server; {gateway} stands for this machine."""
+        port = urlsplit(self.server.url).port if self.server.url else None
+        return self.docker.server_url or f"http://{GATEWAY}:{port or self.server.port}"
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """From a network of its own, a container sees this machine, and not its loopback."""
+        docker, host = self.docker, self.server.host
+        is_own = docker.is_enabled and docker.network == "own" and not docker.server_url
+        if is_own and self.server.role.serves and _is_loopback(host):
+            raise ValueError(
+                f"[server] host is {host}, which containers on networks of their own cannot reach: "
+                'set it to 0.0.0.0, or [docker] server_url, or [docker] network = "host"'
+            )
+        return self
+
     @model_validator(mode="after")
     def _fit_the_role(self) -> Self:
         """Several processes need a way to each other that one process does not."""
@@ -84,6 +105,10 @@ class Settings(BaseSettings):
         if role is ServerRole.CONTROL and not self.server.url:
             raise ValueError("[server] url is needed with the role control: agents go there")
         return self
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _sections_only(source: PydanticBaseSettingsSource) -> PydanticBaseSettingsSource:

@@ -1,0 +1,47 @@
+"""How a container's end reads, in plain words. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hai.core.losses import NOT_STARTED
+from hai.core.task import WorkerKey
+from hai.ports import Observation, WorkerPhase
+
+_KILLED = 137
+
+
+def reported(key: WorkerKey, raw: bytes | None) -> Observation | None:
+    """The agent's last word, if it left one."""
+    try:
+        data = json.loads(raw or b"")
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or type(data.get("exit_code")) is not int:
+        return None
+    words = bool(data.get("acked")), bool(data.get("saved"))
+    detail = str(data.get("detail") or "")
+    if data.get("lost"):
+        return Observation(key, WorkerPhase.LOST, detail=detail)
+    return Observation(key, WorkerPhase.EXITED, data["exit_code"], detail, *words)
+
+
+def unreported(
+    key: WorkerKey, inspected: Mapping[str, Any], *, is_cut_off: bool = False
+) -> Observation:
+    """Of a container that ended without the agent's word. `is_cut_off`: while the engine was
+    away."""
+    state = inspected.get("State") or {}
+    code = state.get("ExitCode")
+    if is_cut_off:
+        detail = f"the Docker engine was restarted, and its container ended (status {code})"
+        return Observation(key, WorkerPhase.NODE_LOST, detail=detail)
+    if state.get("OOMKilled"):
+        limit = float((inspected.get("HostConfig") or {}).get("Memory") or 0)
+        words = f": its limit is {limit / 2**30:.1f} GiB" if limit else ""
+        return Observation(key, WorkerPhase.EXITED, _KILLED, f"out of memory{words}")
+    told = " ".join(str(state.get("Error") or "").split())[:400]
+    if told:
+        return Observation(key, WorkerPhase.LOST, detail=f"{NOT_STARTED}: {told}")
+    detail = f"its agent ended with status {code} and left no report"
+    return Observation(key, WorkerPhase.LOST, detail=detail)

@@ -1,0 +1,96 @@
+"""A network for each attempt: its containers reach each other and the server, and nobody else's."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+
+from hai.core.task import WorkerKey
+from hai.docker.client import DockerClient
+from hai.docker.render import network
+from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
+from hai.launcher.docker.names import attempt_labels, attempt_name, key_of, selector
+
+log = structlog.get_logger("hai.launcher.docker")
+
+HOST = "host"
+_NO_SUBNET = "non-overlapping"  # of the engine's words when its address pools are used up
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a container stands: its network's name, and the server's machine as seen from there."""
+
+    network: str
+    gateway: str
+
+
+class Networks:
+    """`kind` "own" or "host"."""
+
+    def __init__(self, client: DockerClient, kind: str) -> None:
+        self._client = client
+        self._kind = kind
+        self._known: dict[str, Place] = {}
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def place(self, platform: str, key: WorkerKey, *, on_host: bool = False) -> Place:
+        """Make it if it is not there. Unavailable when the engine has no addresses left."""
+        if self._kind == HOST or on_host:
+            return Place(HOST, "127.0.0.1")
+        name = attempt_name(platform, key)
+        async with self._making[name]:
+            if name not in self._known:
+                self._known[name] = await self._make(name, platform, key)
+            return self._known[name]
+
+    async def _make(self, name: str, platform: str, key: WorkerKey) -> Place:
+        body = network(name, attempt_labels(platform, key))
+        try:
+            with contextlib.suppress(Conflict):
+                await self._client.post("/networks/create", body)
+        except HaiError as error:
+            if _NO_SUBNET not in error.message:
+                raise
+            raise Unavailable(
+                "the Docker engine has no addresses left for another network: "
+                f"{error.message.rpartition(':')[2].strip()}",
+                hint="set default-address-pools in the engine's daemon.json, or nodes share one "
+                'network with [docker] network = "host"',
+            ) from None
+        made = await self._client.get(f"/networks/{name}")
+        for config in (made.get("IPAM") or {}).get("Config") or ():
+            gateway = str(config.get("Gateway", "")).partition("/")[0]
+            if gateway and ":" not in gateway:
+                return Place(name, gateway)
+        raise Unavailable(f"the network {name} has no gateway")
+
+    async def release(self, platform: str, key: WorkerKey) -> None:
+        """Remove it unless a container of the attempt is still on it; harmless when it is gone."""
+        if self._kind == HOST:
+            return
+        await self._remove(attempt_name(platform, key))
+
+    async def sweep(self, platform: str, wanted: Collection[WorkerKey]) -> None:
+        """Remove those that a crash has left, of attempts without a worker."""
+        attempts = {(key.task_id, key.attempt) for key in wanted}
+        listed = await self._client.get("/networks", filters={"label": [selector(platform)]})
+        for item in listed:
+            key = key_of(item.get("Labels") or {})
+            if key is not None and (key.task_id, key.attempt) not in attempts:
+                await self._remove(str(item["Name"]))
+
+    async def _remove(self, name: str) -> None:
+        async with self._making[name]:
+            self._known.pop(name, None)
+            try:
+                await self._client.delete(f"/networks/{name}")
+            except NotFound:
+                pass
+            except (Denied, Conflict) as error:  # active endpoints: the last worker takes it along
+                log.info("network_stays", network=name, error=error.message)
+                return
+        self._making.pop(name, None)
