@@ -105,7 +105,7 @@ def test_the_file_says_which_provider() -> None:
 
 
 def test_things_of_the_past_are_told() -> None:
-    told = cluster_warnings({"BFF_ADMIN_TOKEN": "x", "BASE_IMAGE": "r/hai:latest", "NODES": "1"})
+    told = deployment_warnings(K8S, {"BFF_ADMIN_TOKEN": "x", "BASE_IMAGE": "r/hai:latest", "NODES": "1"})
     assert ["BFF_ADMIN_TOKEN" in told[0], "latest" in told[1], len(told)] == [True, True, 2]
 
 

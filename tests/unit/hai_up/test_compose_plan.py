@@ -43,7 +43,7 @@ SECRETS = PlatformSecrets("plantedpostgres", "plantedredis", "k" * 48, "plantedt
 FACTS = ComposeFacts(socket_gid=998, cpus=8, bridge="172.17.0.1", kubeconfig="planted-kubeconfig")
 
 
-def planned(facts: ComposeFacts = FACTS, **changes: str) -> ComposePlan:
+def planned(facts: ComposeFacts = FACTS, /, **changes: str) -> ComposePlan:
     options = compose_options({**VALUES, **changes})
     full = replace(options, users=with_tokens(options.users, SECRETS))
     return plan_compose(full, facts, SECRETS)
