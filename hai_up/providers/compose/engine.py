@@ -105,7 +105,7 @@ class Engine:
 
     def has_image(self, name: str) -> bool:
         done = self.tried(("docker", "image", "inspect", "--format", "{{.Id}}", name))
-        if done.returncode and "No such image" not in done.stderr:
+        if done.returncode and not _is_missing(done.stderr):
             raise self._failure("image inspect", done.stderr)
         return done.returncode == 0
 
@@ -114,7 +114,7 @@ class Engine:
         if not names:
             return []
         done = self.tried(("docker", kind, "inspect", *names))
-        if done.returncode and "No such" not in done.stderr:
+        if done.returncode and not _is_missing(done.stderr):
             raise self._failure(f"{kind} inspect", done.stderr)
         found: list[Json] = json.loads(done.stdout or "[]")
         return found
@@ -168,6 +168,12 @@ class Project:
             said = last_words(done.stderr or done.stdout)
             raise PlatformError(f"docker compose {words[0]}: {said}", hint="hai-up doctor")
         return done.stdout
+
+
+def _is_missing(said: str) -> bool:
+    """In the words of this year's client or of an older one."""
+    words = said.lower()
+    return "no such" in words or "not found" in words
 
 
 def number_of(version: str) -> tuple[int, int]:
