@@ -91,10 +91,18 @@ def test_the_engine_does_not_answer(bare: Deployed, public_dir: Path) -> None:
 
 def test_the_share_cannot_be_written(bare: Deployed) -> None:
     """Root may write in any folder, but not in a file system that is mounted for reading."""
-    bare.edit(SHARED_FS_ROOT="/proc/hai-share")
-    cause, fix = failing(checks(bare), "share")
-    assert "/proc is not writable" in cause
-    assert "SHARED_FS_ROOT" in fix or "sudo mkdir" in fix
+    share = str(bare.share)
+    subprocess.run(["mount", "--bind", share, share], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", share], check=True)
+        cause, fix = failing(checks(bare), "share")
+        refused = bare.shell.tried("hai-up", "run", "-c", str(bare.config))
+    finally:
+        subprocess.run(["umount", share], check=True)
+    assert f"{share} is not writable for you: Read-only file system" in cause
+    assert "mount it for reading and writing" in fix
+    assert refused.code == 1
+    assert "not writable" in refused.text
 
 
 def test_the_image_is_missing(bare: Deployed) -> None:
