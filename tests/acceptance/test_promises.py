@@ -19,7 +19,7 @@ class LocalSite:
         self.data = folder / "data"
         self.name = self.data.name
         self.shell = Shell(home=home, variables={"HAI_DATA_DIR": str(self.data)})
-        self.run_words = ("--port", "0", "--studio-port", "0", "--nodes", "1")
+        self.run_words: tuple[str, ...] = ("--port", "0", "--studio-port", "0", "--nodes", "1")
         self.words: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, str]:
@@ -27,6 +27,12 @@ class LocalSite:
         layout = Layout(self.data)
         pids = (layout.pid, layout.studio_pid, layout.postgres / "data" / "postmaster.pid")
         return {path.name: path.read_text().split("\n")[0] for path in pids if path.exists()}
+
+    def has_data(self) -> bool:
+        return (Layout(self.data).postgres / "data" / "PG_VERSION").exists()
+
+    def kept(self) -> set[str]:
+        return set()
 
     def left(self) -> set[str]:
         named = str(self.data)

@@ -57,10 +57,9 @@ class Deployed:
             "DOCKER_CONFIG": str(docker_config),
         }
         self.shell = Shell(home=self.home, variables=variables, front=engine.inside())
-        self.run_words = ("-c", str(self.config))
+        self.run_words: tuple[str, ...] = ("-c", str(self.config))
         self.words: tuple[str, ...] = ("-p", "docker-compose")
         self.name = NAME
-        self.data = self.share / "hai-platform" / "db"
         self.write(image)
 
     def write(self, image: str) -> None:
@@ -110,6 +109,12 @@ class Deployed:
 
     def parts(self) -> dict[str, str]:
         return {name: one["Id"] for name, one in self.containers().items()}
+
+    def has_data(self) -> bool:
+        return (self.share / "hai-platform" / "db" / "hai" / "postgres" / "PG_VERSION").exists()
+
+    def kept(self) -> set[str]:
+        return set()
 
     def left(self) -> set[str]:
         """Containers, networks, volumes and images."""

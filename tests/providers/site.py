@@ -86,7 +86,10 @@ class Site(Protocol):
     run_words: tuple[str, ...]  # behind hai-up run
     words: tuple[str, ...]  # behind every other command
     name: str  # that has to be typed to purge
-    data: Path  # in which the data is
+
+    def has_data(self) -> bool:
+        """Is the database there?"""
+        ...
 
     def parts(self) -> dict[str, str]:
         """What runs, by name, with what tells a new one from the old one."""
@@ -94,4 +97,8 @@ class Site(Protocol):
 
     def left(self) -> set[str]:
         """All that a platform may leave behind, but for its data."""
+        ...
+
+    def kept(self) -> set[str]:
+        """What of it belongs to the data: down keeps it, purge does not."""
         ...
