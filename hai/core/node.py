@@ -28,7 +28,8 @@ class Group:
 class Node:
     """One schedulable machine (or this machine's simulated share of one).
 
-    `launcher` says which engine starts workers there: "local", "hollow", "kubernetes".
+    `launcher` says which engine starts workers there: "local", "hollow", "docker",
+    "kubernetes".
     `leaf` is its switch, `zone` its room; empty when unknown.
     """
 

@@ -146,7 +146,8 @@ async def _bootstrap(settings: Any, document: Any) -> str | None:
     await store.open()
     try:
         users = UserService(store, clock, needs_uid=os.geteuid() == 0)
-        joining = ["kubernetes"] if settings.kubernetes.is_enabled else []
+        sections = {"kubernetes": settings.kubernetes, "docker": settings.docker}
+        joining = [name for name, section in sections.items() if section.is_enabled]
         return (await Bootstrap(store, users, clock, joining=joining).apply(document)).secret
     finally:
         await store.close()

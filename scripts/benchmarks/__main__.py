@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
+from scripts.benchmarks.containers import containers
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.kubernetes import reflector
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "simulation": simulation,
     "top": top,
     "planner": planner,
+    "docker": containers,
     "kubernetes": reflector,
     "kubernetes-pods": pods,
 }

@@ -33,6 +33,9 @@ def unreported(
     away."""
     state = inspected.get("State") or {}
     code = state.get("ExitCode")
+    if state.get("Status") == "removing":
+        name = str(inspected.get("Name", "")).lstrip("/")
+        return Observation(key, WorkerPhase.NODE_LOST, detail=removed(name))
     if is_cut_off:
         detail = f"the Docker engine was restarted, and its container ended (status {code})"
         return Observation(key, WorkerPhase.NODE_LOST, detail=detail)
@@ -45,3 +48,7 @@ def unreported(
         return Observation(key, WorkerPhase.LOST, detail=f"{NOT_STARTED}: {told}")
     detail = f"its agent ended with status {code} and left no report"
     return Observation(key, WorkerPhase.LOST, detail=detail)
+
+
+def removed(name: str) -> str:
+    return f"somebody removed its container {name}"

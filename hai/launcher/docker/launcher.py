@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -32,6 +33,7 @@ from hai.ports import Observation, WorkerLaunch, WorkerPhase
 log = structlog.get_logger("hai.launcher.docker")
 
 START_SECONDS = 10.0  # for a container to appear after its record
+_APPEAR_LOOKS, _APPEAR_SECONDS = 100, 0.05  # for a container that another process makes
 _RECORDS = 10_000  # ends that are remembered for containers that are not there any more
 # Of the engine's words for what no second try will mend.
 _HOPELESS = (
@@ -86,7 +88,7 @@ class DockerLauncher:
         self._is_open = True
         self._opened_at = self._monotonic()
         await self._engine.open()
-        self._networks = Networks(self._engine.client, self._network)
+        self._networks = Networks(self._engine.client, self._engine.records, self._network)
         self._images = Images(self._engine.client, self._pull, self._monotonic)
         try:
             records = await asyncio.to_thread(self._engine.records.all)
@@ -164,12 +166,23 @@ class DockerLauncher:
         try:
             made = await self._create(name, order)
         except Conflict:
-            known = await self._engine.client.get(f"/containers/{name}/json")
+            known = await self._made_by_others(name)
             if known["State"]["Status"] != "created":
                 return None
             made = str(known["Id"])
         await self._engine.client.put_files(made, "/", render.files(spec, outfit.account))
         return made
+
+    async def _made_by_others(self, name: str) -> Mapping[str, Any]:
+        """Its name is taken a moment before it can be seen."""
+        for _ in range(_APPEAR_LOOKS):
+            try:
+                known: Mapping[str, Any] = await self._engine.client.get(f"/containers/{name}/json")
+            except NotFound:
+                await asyncio.sleep(_APPEAR_SECONDS)
+            else:
+                return known
+        raise Unavailable(f"container {name} comes and goes")
 
     async def _create(self, name: str, order: render.ContainerOrder) -> str:
         body = render.container(order)
@@ -300,7 +313,7 @@ class DockerLauncher:
                 key, await client.get(f"/containers/{one.id}/json"), is_cut_off=one.is_cut_off
             )
         except NotFound:
-            end = Observation(key, WorkerPhase.NODE_LOST, detail=_removed(one.name))
+            end = Observation(key, WorkerPhase.NODE_LOST, detail=ends.removed(one.name))
         self._keep(key, end)
         return end
 
@@ -312,13 +325,9 @@ class DockerLauncher:
         record = self._engine.records.get(key)
         if record is None or record.is_cancelled:
             return  # another process of the platform removed it
-        self._keep(key, Observation(key, WorkerPhase.NODE_LOST, detail=_removed(gone.name)))
+        self._keep(key, Observation(key, WorkerPhase.NODE_LOST, detail=ends.removed(gone.name)))
 
     def _keep(self, key: WorkerKey, end: Observation) -> None:
         self._ends[key] = end
         while len(self._ends) > _RECORDS:
             self._ends.popitem(last=False)
-
-
-def _removed(name: str) -> str:
-    return f"somebody removed its container {name}"

@@ -1,10 +1,11 @@
 """A network for each attempt: its containers reach each other and the server, and nobody else's."""
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -13,6 +14,7 @@ from hai.docker.client import DockerClient
 from hai.docker.render import network
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
 from hai.launcher.docker.names import attempt_labels, attempt_name, key_of, selector
+from hai.launcher.docker.records import Records
 
 log = structlog.get_logger("hai.launcher.docker")
 
@@ -31,8 +33,9 @@ class Place:
 class Networks:
     """`kind` "own" or "host"."""
 
-    def __init__(self, client: DockerClient, kind: str) -> None:
+    def __init__(self, client: DockerClient, records: Records, kind: str) -> None:
         self._client = client
+        self._records = records
         self._kind = kind
         self._known: dict[str, Place] = {}
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -48,10 +51,38 @@ class Networks:
             return self._known[name]
 
     async def _make(self, name: str, platform: str, key: WorkerKey) -> Place:
+        async with self._alone():
+            made = await self._find(name)
+            if made is None:
+                await self._create(name, platform, key)
+                made = await self._find(name)
+        for config in ((made or {}).get("IPAM") or {}).get("Config") or ():
+            gateway = str(config.get("Gateway", "")).partition("/")[0]
+            if gateway and ":" not in gateway:
+                return Place(name, gateway)
+        raise Unavailable(f"the network {name} has no gateway")
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Engines make a second network of one name when they are asked twice at once."""
+        held = self._records.lock()
+        await asyncio.to_thread(held.__enter__)
+        try:
+            yield
+        finally:
+            held.__exit__(None, None, None)
+
+    async def _find(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = await self._client.get(f"/networks/{name}")
+        except NotFound:
+            return None
+        return found
+
+    async def _create(self, name: str, platform: str, key: WorkerKey) -> None:
         body = network(name, attempt_labels(platform, key))
         try:
-            with contextlib.suppress(Conflict):
-                await self._client.post("/networks/create", body)
+            await self._client.post("/networks/create", body)
         except HaiError as error:
             if _NO_SUBNET not in error.message:
                 raise
@@ -61,12 +92,6 @@ class Networks:
                 hint="set default-address-pools in the engine's daemon.json, or nodes share one "
                 'network with [docker] network = "host"',
             ) from None
-        made = await self._client.get(f"/networks/{name}")
-        for config in (made.get("IPAM") or {}).get("Config") or ():
-            gateway = str(config.get("Gateway", "")).partition("/")[0]
-            if gateway and ":" not in gateway:
-                return Place(name, gateway)
-        raise Unavailable(f"the network {name} has no gateway")
 
     async def release(self, platform: str, key: WorkerKey) -> None:
         """Remove it unless a container of the attempt is still on it; harmless when it is gone."""

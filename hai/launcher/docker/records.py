@@ -8,6 +8,8 @@ never start is not there. Every process of the platform that may lead shares the
 <key>.cancelled  killed; no container will ever be started
 """
 
+import fcntl
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "workers"
         self._id_file = folder / "platform"
+        self._lock_file = folder / "lock"
 
     def open(self) -> str:
         """The platform's id; made once."""
@@ -85,6 +88,18 @@ class Records:
     def _put(self, name: str) -> None:
         with self._disk_trouble():
             (self._folder / name).touch(0o600)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by one process of the platform at a time, for what the engine does not do in one
+        step; blocks until it is free."""
+        with self._disk_trouble():
+            held = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(held)
 
     @contextmanager
     def _disk_trouble(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from hai.service.suspects import Suspects
 log = structlog.get_logger("hai.health")
 
 _TURN_SECONDS = 10.0
+_OF_THIS_MACHINE = ("local", "docker")  # launchers whose nodes write to its disks
 _LEAST_FREE_BYTES = 100 * 2**20
 _DISK = "disk:"
 _SILENT = "silent:"
@@ -84,12 +85,14 @@ class HealthChecking:
     async def _is_well(self, node: Node) -> bool:
         if await self._launching.silence_of(node.launcher):
             return False
-        return node.launcher != "local" or not await asyncio.to_thread(self._disk_trouble)
+        return node.launcher not in _OF_THIS_MACHINE or not await asyncio.to_thread(
+            self._disk_trouble
+        )
 
     async def _check_disk(self, nodes: Sequence[Node]) -> None:
         why = await asyncio.to_thread(self._disk_trouble)  # a file server may let one wait
         for node in nodes:
-            if node.launcher == "local":
+            if node.launcher in _OF_THIS_MACHINE:
                 await self._mark(node, _DISK, why)
 
     async def _check_launchers(self, nodes: Sequence[Node]) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from hai.core.containers import Account
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.kubernetes.manifests import (
-    Account,
     AgentSource,
     LogPlace,
     PodOrder,
