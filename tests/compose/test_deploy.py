@@ -137,6 +137,7 @@ def test_version_1_of_compose_and_then_version_2(
     for path in (public_dir / "old", public_dir / "new"):
         path.mkdir(mode=0o755)
     deployed = Deployed(engine, platform_image, None, public_dir / "old")
+    deployed.edit(API_REPLICAS="0")
     try:
         version = deployed.shell.line(f"hai-up doctor -c {deployed.config}")
         assert "docker-compose 1." in version
@@ -145,7 +146,7 @@ def test_version_1_of_compose_and_then_version_2(
         assert "nothing had to be changed" in deployed.run()
         assert deployed.parts() == parts
         newer = Deployed(engine, platform_image, plugins, public_dir / "new")
-        newer.edit(SHARED_FS_ROOT=str(deployed.share))
+        newer.edit(SHARED_FS_ROOT=str(deployed.share), API_REPLICAS="0")
         assert "another version of docker compose" in newer.run()
         assert not set(newer.parts().values()) & set(parts.values())
         newer.shell.line("hai-up down --purge --yes")
