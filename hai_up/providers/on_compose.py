@@ -2,7 +2,7 @@
 
 from hai_up.providers.compose.doctor import checks
 from hai_up.providers.compose.down import down, purge
-from hai_up.providers.compose.look import config_template, show_log, show_plan, status
+from hai_up.providers.compose.look import config_template, show_log, show_paths, show_plan, status
 from hai_up.providers.compose.run import run
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "purge",
     "run",
     "show_log",
+    "show_paths",
     "show_plan",
     "status",
 ]

@@ -104,11 +104,18 @@ def _a_killed_control_is_back(deployed: Deployed) -> None:
 def _a_changed_variable_recreates_what_it_touches(deployed: Deployed) -> None:
     parts = deployed.parts()
     assert "nothing had to be changed" in deployed.run()
+    assert _dryrun(deployed) == "nothing would change\n"
     assert deployed.parts() == parts
     deployed.edit(HAI_STUDIO_PORT="8088")
+    assert "~ container studio: would be made anew" in _dryrun(deployed)
     deployed.run()
     now = deployed.parts()
     assert {name for name in parts if parts[name] != now[name]} == {"studio"}
+
+
+def _dryrun(deployed: Deployed) -> str:
+    deployed.shell.line(f"hai-up dryrun -c {deployed.config} --out plan")
+    return (deployed.home / "plan" / "changes.diff").read_text()
 
 
 def _down_suspends_and_run_resumes(deployed: Deployed) -> None:

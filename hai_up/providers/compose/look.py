@@ -18,6 +18,7 @@ from hai_up.console import data
 from hai_up.files import os_error, write_private
 from hai_up.last import LastPlatform
 from hai_up.providers.compose import state as states
+from hai_up.providers.compose.compare import changes
 from hai_up.providers.compose.engine import Engine
 from hai_up.providers.compose.place import (
     Known,
@@ -53,9 +54,15 @@ def config_template(say: Say) -> str:
 
 
 def show_plan(values: Mapping[str, str], out: Path | None, say: Say) -> None:
-    """Everything that run would write, without secrets; asks no engine."""
-    plan = masked_plan(values)
-    for name, text in files_of(plan).items():
+    """Everything that run would write, without secrets, and what it would change of a platform that
+    is there; without one no engine is asked."""
+    files = files_of(masked_plan(values))
+    try:
+        told = changes(compose_options(with_environment(values)))
+    except HaiError as error:
+        told = [f"what would change is not known: {error.message}"]
+    files["changes.diff"] = "".join(f"{line}\n" for line in told)
+    for name, text in files.items():
         if out is None:
             data(f"# --- {name}\n{text}")
         else:
@@ -143,3 +150,12 @@ def show_log(last: LastPlatform, *, tail: int, follow: bool) -> None:
     )
     if done.returncode:
         raise PlatformError("docker compose logs failed", hint="hai-up status")
+
+
+def show_paths(last: LastPlatform) -> None:
+    """Where the engine keeps each server's log: readable for root."""
+    options = compose_options(states.require(folder_of(last)).config)
+    there = containers_of(options, Engine(options.socket))
+    for name in servers_of(options):
+        if name in there:
+            data(str(there[name]["LogPath"]))
