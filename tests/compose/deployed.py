@@ -42,7 +42,7 @@ class Deployed:
     def __init__(
         self, engine: PrivateEngine, image: str, plugins: Path | None, folder: Path
     ) -> None:
-        self.engine = engine
+        self.engine, self.image = engine, image
         self.share = folder / "share"
         self.home = folder / "home"
         for path in (self.share, self.home):

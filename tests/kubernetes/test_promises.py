@@ -48,9 +48,10 @@ class KubernetesSite:
         self.words: tuple[str, ...] = ("-p", "k8s")
 
     def parts(self) -> dict[str, str]:
-        """Versions of everything that hai-up looks after."""
+        """Versions of everything that hai-up looks after; of what has a status, those of what was
+        asked for."""
         return {
-            name: item["metadata"]["resourceVersion"]
+            name: str(item["metadata"].get("generation") or item["metadata"]["resourceVersion"])
             for name, item in self._objects().items()
             if item["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "hai-up"
             and item["kind"] in ("StatefulSet", "Deployment", "Secret", "ConfigMap", "Service")
