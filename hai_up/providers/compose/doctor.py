@@ -13,6 +13,7 @@ from hai_up.checks import FAIL, GOOD_DISK_BYTES, LEAST_DISK_BYTES, OK, WARN, Che
 from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import servers_of
 from hai_up.providers.compose.engine import INSTALL, LEAST_COMPOSE, LEAST_ENGINE, number_of
+from hai_up.providers.compose.outside import outside_checks
 from hai_up.providers.compose.place import containers_of, engine_of, with_environment
 
 Probe = Callable[[ComposeOptions], Check]
@@ -36,6 +37,7 @@ def _checks(options: ComposeOptions) -> Iterator[Check]:
     yield bounded(_compose, options)
     yield bounded(_share, options)
     yield bounded(_disk, options)
+    yield from outside_checks(options)
     if first.status == FAIL:
         return
     yield bounded(_image, options)

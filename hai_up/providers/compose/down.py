@@ -126,7 +126,8 @@ def _where(known: Known) -> str:
 
 def _take_away(known: Known, project: Project) -> None:
     """Containers and networks; there are no volumes but folders."""
-    project.call("down", "--remove-orphans")
+    if project.file.exists():  # else an interrupted run has not come so far
+        project.call("down", "--remove-orphans")
     label = f"{LABEL}={known.options.platform_path}"
     for one in project.engine.labelled("container", label):
         project.engine.docker("rm", "--force", "--volumes", one["Id"])
