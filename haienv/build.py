@@ -3,6 +3,9 @@
 An environment that extends another sees its packages through a .pth file, and installs only what
 differs. The extra search directories are in a .pth file too, so that `<env>/bin/python` alone, as
 a task runs it, finds the same modules as a shell that entered the environment.
+
+uv makes the directories, with scripts that do not name their own place, so that a copy on a
+node's own disk works.
 """
 
 import json
@@ -15,15 +18,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hai.errors import Conflict, InvalidInput, NameInUse, NotFound, PlatformError
-from haienv.entrypoints import console_scripts, write_scripts
+from hai.errors import Conflict, InvalidInput, NameInUse, NotFound
+from haienv.entrypoints import scripts_in, umask_of, write_scripts
 from haienv.index import Index, replace_text, write
+from haienv.layer import BASE_FILE, base_text
 from haienv.model import Environment, Extras, check_name
+from haienv.packages import SCRIPTS_FILE
+from haienv.uv import run_uv
 
 _PROBE = """
 import json, platform, sys
 dirs = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
 print(json.dumps([platform.python_version(), sys.prefix, dirs]))
+"""
+# Of a base without pip nothing but uv installs into the layer.
+_PIP = """#!/bin/sh
+# HAIENV_PIP=uv: pip install and uninstall go through haienv, which has uv and sees the base.
+here=$(cd "$(dirname "$0")" && pwd)
+case "${HAIENV_PIP-}:${1-}" in
+  uv:install | uv:uninstall) exec haienv pip --path "${here%/bin}" "$@" ;;
+esac
+exec "$here/python" -m pip "$@"
 """
 _OLDEST = (3, 8)
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
@@ -92,7 +107,7 @@ def _probe(path: str) -> Interpreter:
 def create(
     index: Index, name: str, python: Interpreter, *, extend: bool, extras: Extras, created_at: str
 ) -> Environment:
-    """Makes one's own environment `name` (a few seconds). Raises NameInUse, PlatformError."""
+    """Makes one's own environment `name`. Raises NameInUse, PlatformError."""
     path = index.root / check_name(name)
     check_directories(extras)
     with index.locked():
@@ -113,28 +128,46 @@ def create(
             extras=extras,
         )
         try:
-            _build(environment, python)
+            _build(index, environment, python)
         except BaseException:  # also Ctrl-C: half an environment is none
             shutil.rmtree(path, ignore_errors=True)
             raise
     return environment
 
 
-def _build(environment: Environment, python: Interpreter) -> None:
-    name, path = environment.name, str(environment.path)
-    command = [python.path, "-I", "-m", "venv", "--clear", "--prompt", name, path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
-        raise PlatformError(
-            f"{python.path} could not make a virtual environment: {said[-1][:300]}",
-            hint="on Debian and Ubuntu: apt install python3-venv; or give another Python with -p",
-        )
+def _build(index: Index, environment: Environment, python: Interpreter) -> None:
+    seed = [] if environment.extends else ["--seed"]  # a layer sees the pip of its base
+    run_uv(
+        [
+            "venv",
+            "--quiet",
+            "--clear",
+            "--no-project",
+            "--relocatable",
+            *seed,
+            "--python",
+            python.path,
+            "--prompt",
+            environment.name,
+            str(environment.path),
+        ],
+        root=index.root,
+        doing=f"{python.path} could not make a virtual environment",
+        hint="give another Python with -p; haienv list shows the environments there are",
+    )
     if environment.extends:
-        lines = [f"import site; site.addsitedir({directory!r})" for directory in python.site_dirs]
-        replace_text(environment.site_dir / "_haienv_base.pth", "\n".join(lines) + "\n")
-        write_scripts(environment.bin_dir, console_scripts(python.path))
+        replace_text(environment.site_dir / BASE_FILE, base_text(python.site_dirs))
+        scripts = scripts_in(python.site_dirs)
+        replace_text(environment.path / SCRIPTS_FILE, json.dumps(scripts) + "\n")
+        _write_pip(environment.bin_dir)
+        write_scripts(environment.bin_dir, scripts)
     _write_extras(environment)
+
+
+def _write_pip(bin_dir: Path) -> None:
+    for name in ("pip", "pip3"):
+        replace_text(bin_dir / name, _PIP)
+        (bin_dir / name).chmod(0o777 & ~umask_of(bin_dir))
 
 
 def _write_extras(environment: Environment) -> None:

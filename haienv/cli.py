@@ -11,19 +11,23 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hai.cli.errors import Stderr, run_tool
+from hai.cli.framework import HaiCommand, HaiGroup
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
-from haienv import build
+from haienv import build, package_commands, use_commands
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
-from haienv.shell import activation_code
+from haienv.requirements import Requirements, from_file, from_lock
+from haienv.requirements import from_conda as _from_conda
+from haienv.shell import SHELLS, activation_code, fish_activation
+from haienv.use_commands import known_shell
 
 _HELP = """Python environments on the shared file system.
 
 \b
   haienv create vision              layer over the present Python: install only what differs
+  haienv add vision einops          install into it (uv; it does not touch what the base has)
   source haienv vision              use it in this shell (bash, zsh); `deactivate` leaves it
-  pip install einops                goes into it
   source haienv 'vision[alice]'     use that of another user
 """
 _KEYS = ("extra-search-dir", "extra-search-bin-dir", "extra-environment")
@@ -38,6 +42,7 @@ _COLUMNS = (
 _LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
 app = typer.Typer(
+    cls=HaiGroup,
     help=_HELP,
     no_args_is_help=True,
     add_completion=False,
@@ -46,7 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config = typer.Typer(
-    help="Search directories and variables of an environment.", no_args_is_help=True
+    cls=HaiGroup, help="Search directories and variables of an environment.", no_args_is_help=True
 )
 app.add_typer(config, name="config")
 
@@ -56,8 +61,8 @@ _NameOption = Annotated[str, typer.Option("--name", "-n", help="the environment"
 _KeyOption = Annotated[str, typer.Option("--key", "-k", help=" | ".join(_KEYS))]
 
 
-@app.command()
-def create(
+@app.command(cls=HaiCommand)
+def create(  # noqa: PLR0913 - one argument per option
     name: str,
     no_extend: Annotated[
         bool, typer.Option("--no_extend", "--no-extend", help="see no other environment's packages")
@@ -66,19 +71,43 @@ def create(
         str,
         typer.Option("--py", "-p", help="version or path [env HAIENV_PY; default: the present]"),
     ] = "",
-    search_dir: Annotated[list[Path] | None, typer.Option("--extra-search-dir")] = None,
-    search_bin_dir: Annotated[list[Path] | None, typer.Option("--extra-search-bin-dir")] = None,
+    search_dir: Annotated[list[str] | None, typer.Option("--extra-search-dir")] = None,
+    search_bin_dir: Annotated[list[str] | None, typer.Option("--extra-search-bin-dir")] = None,
     variable: Annotated[
         list[str] | None, typer.Option("--extra-environment", metavar="KEY=VALUE")
     ] = None,
+    extend: Annotated[
+        str, typer.Option("--extend", metavar="NAME", help="a layer over this environment")
+    ] = "",
+    requirement: Annotated[
+        list[str] | None, typer.Option("--requirement", "-r", help="install what this file lists")
+    ] = None,
+    lock: Annotated[
+        str | None, typer.Option("--lock", help="uv.lock or pylock.toml: install just that")
+    ] = None,
+    from_conda: Annotated[
+        str | None, typer.Option("--from-conda", help="environment.yml, from PyPI")
+    ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="go on without what conda alone can provide")
+    ] = False,
+    private: Annotated[bool, typer.Option("--private", help="closed to others")] = False,
     yes: _Yes = False,
 ) -> None:
     """Make an environment: a layer over the present one, or with --no_extend an empty one."""
     index = Index.of_process()
     check_name(name)
+    wanted = _requirements(requirement or [], lock, from_conda, skip=skip_missing)
+    if extend:
+        if no_extend or py:
+            raise InvalidInput(
+                "--extend names the base, and its Python", hint="leave out --no_extend and -p"
+            )
+        py = str(index.find(extend).bin_dir / "python")
+    py = py or wanted.python
     extras = Extras(
-        tuple(str(path.absolute()) for path in search_dir or ()),
-        tuple(str(path.absolute()) for path in search_bin_dir or ()),
+        tuple(str(Path(path).absolute()) for path in search_dir or ()),
+        tuple(str(Path(path).absolute()) for path in search_bin_dir or ()),
         dict(map(parse_variable, variable or ())),
     )
     python = build.find_interpreter(py)
@@ -87,7 +116,7 @@ def create(
     if not yes and sys.stdin.isatty():
         typer.confirm("create it?", default=True, abort=True, err=True)
     now = datetime.now(UTC)  # noqa: TID251 (the edge of the process: only written down)
-    build.create(
+    environment = build.create(
         index,
         name,
         python,
@@ -95,10 +124,51 @@ def create(
         extras=extras,
         created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
+    if private:
+        environment.path.chmod(0o700)
+    _fill(index, environment, wanted)
     _say(f"done; enter it with: source haienv {name}")
 
 
-@app.command("list")
+def _requirements(
+    given: list[str], lock: str | None, conda: str | None, *, skip: bool
+) -> Requirements:
+    """What --requirement, --lock or --from-conda say; one of them at most."""
+    if sum([bool(given), lock is not None, conda is not None]) > 1:
+        raise InvalidInput(
+            "-r, --lock and --from-conda exclude each other", hint="give one of them"
+        )
+    if lock is not None:
+        return from_lock(Path(lock))
+    if conda is not None:
+        wanted = _from_conda(Path(conda))
+        if wanted.missing and not skip:
+            raise InvalidInput(
+                f"conda alone can provide: {', '.join(wanted.missing)}",
+                hint="extend an environment or image that has them, and add --skip-missing",
+            )
+        for one in wanted.missing:
+            _say(f"left out: {one}, which conda alone can provide")
+        return wanted
+    files = tuple(path for one in given for path in from_file(Path(one)).files)
+    return Requirements(files=files)
+
+
+def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
+    """Half an environment is none: one that cannot be filled is removed again."""
+    if not wanted:
+        return
+    from haienv.packages import Asked, add
+
+    try:
+        lock = add(index, environment, Asked(wanted))
+    except BaseException:
+        build.remove(index, environment.name)
+        raise
+    _say(f"{len(lock.pins)} package(s), identity {lock.identity}")
+
+
+@app.command(cls=HaiCommand, name="list")
 def list_environments(
     user: _User = None,
     everybody: Annotated[bool, typer.Option("--all", "-a", help="of all users")] = False,
@@ -146,7 +216,7 @@ def _rows(environments: list[Environment]) -> list[Mapping[str, Any]]:
     ]
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def remove(name: str, yes: _Yes = False) -> None:
     """Remove one of your environments with all that is installed in it."""
     index = Index.of_process()
@@ -161,23 +231,29 @@ def remove(name: str, yes: _Yes = False) -> None:
     _say(f"removed {environment.path}")
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def path(name: str, user: _User = None) -> None:
     """Print where an environment lies (for options.py_venv of a task)."""
     Output().text(str(Index.of_process().find(name, user).path))
 
 
-@app.command(hidden=True)
-def shell(name: Annotated[str, typer.Argument()] = "", user: _User = None) -> None:
+@app.command(cls=HaiCommand, hidden=True)
+def shell(
+    name: Annotated[str, typer.Argument()] = "",
+    user: _User = None,
+    language: Annotated[str, typer.Option("--shell", help=" | ".join(SHELLS))] = "bash",
+) -> None:
     """Print the shell code that enters an environment: eval "$(haienv shell NAME)"."""
     if not name:
         raise InvalidInput(
             "name an environment: source haienv NAME", hint="haienv list shows which there are"
         )
-    Output().raw(activation_code(Index.of_process().find(name, user)))
+    environment = Index.of_process().find(name, user)
+    is_fish = known_shell(language) == "fish"
+    Output().raw(fish_activation(environment) if is_fish else activation_code(environment))
 
 
-@config.command("show")
+@config.command(cls=HaiCommand, name="show")
 def config_show(name: _NameOption, user: _User = None) -> None:
     """Show an environment's search directories and variables."""
     extras = Index.of_process().find(name, user).extras
@@ -185,7 +261,7 @@ def config_show(name: _NameOption, user: _User = None) -> None:
     Output().document(dict(zip(_KEYS, values, strict=True)))
 
 
-@config.command("append")
+@config.command(cls=HaiCommand, name="append")
 def config_append(
     name: _NameOption, key: _KeyOption, value: Annotated[str, typer.Option("--value", "-v")]
 ) -> None:
@@ -201,7 +277,7 @@ def config_append(
     build.change(Index.of_process(), name, lambda extras: extras.joined(added))
 
 
-@config.command("clear")
+@config.command(cls=HaiCommand, name="clear")
 def config_clear(name: _NameOption, key: _KeyOption) -> None:
     """Forget all directories or variables of one kind."""
     nothing: dict[str, dict[str, Any]] = {
@@ -231,6 +307,10 @@ def _stderr() -> Stderr:
 
 def _say(text: str) -> None:
     _stderr().say(text)
+
+
+package_commands.register(app)
+use_commands.register(app)
 
 
 def main() -> NoReturn:

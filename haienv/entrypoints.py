@@ -5,43 +5,35 @@ the layer has scripts of its own for the same entry points; what is in its bin d
 stays, and pip replaces them when the package itself is installed there.
 """
 
-import json
 import re
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_PROBE = """
-import json
-try:
-    from importlib.metadata import distributions
-except ImportError:
-    distributions = lambda: ()
-found = {}
-for one in distributions():
-    try:
-        for entry in one.entry_points:
-            if entry.group == "console_scripts":
-                found.setdefault(entry.name, entry.value)
-    except Exception:
-        pass  # the metadata of one package are damaged
-print(json.dumps(found))
-"""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _VALUE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<object>(?P<name>\w+)[\w.]*)\s*(\[.*\])?")
 _LONGEST_SHEBANG = 127  # bytes, of older kernels
 
 
-def console_scripts(python: str) -> Mapping[str, str]:
-    """Name and `module:object` of each console script that `python` has; {} if it cannot tell."""
+def scripts_in(directories: Iterable[str]) -> Mapping[str, str]:
+    """Name and `module:object` of each console script of the packages in `directories`."""
+    found: dict[str, str] = {}
+    for directory in directories:
+        for path in sorted(Path(directory).glob("*.dist-info/entry_points.txt")):
+            for name, value in _of_file(path):
+                found.setdefault(name, value)
+    return found
+
+
+def _of_file(path: Path) -> Iterable[tuple[str, str]]:
+    import configparser
+
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names have their case
     try:
-        done = subprocess.run(  # noqa: S603 (a Python that was probed)
-            [python, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=120, check=True
-        )
-        found = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return {}
-    return {str(name): str(value) for name, value in found.items()}
+        parser.read(path, encoding="utf-8")
+        return parser.items("console_scripts")
+    except (OSError, configparser.Error, UnicodeDecodeError):  # none, or damaged metadata
+        return []
 
 
 def write_scripts(bin_dir: Path, scripts: Mapping[str, str]) -> None:
@@ -51,7 +43,7 @@ def write_scripts(bin_dir: Path, scripts: Mapping[str, str]) -> None:
         path = bin_dir / name
         if text and _NAME.fullmatch(name) and not path.exists():
             path.write_text(text, encoding="utf-8")
-            path.chmod(0o777 & ~_umask_of(bin_dir))
+            path.chmod(0o777 & ~umask_of(bin_dir))
 
 
 def script_text(python: Path, value: str) -> str:
@@ -76,6 +68,6 @@ def _first_lines(python: str) -> str:
     return f"#!/bin/sh\n'''exec' {quoted} \"$0\" \"$@\"\n' '''\n"
 
 
-def _umask_of(bin_dir: Path) -> int:
+def umask_of(bin_dir: Path) -> int:
     """What is closed on the directory, which was made under the user's umask."""
     return ~bin_dir.stat().st_mode & 0o077

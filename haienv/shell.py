@@ -1,5 +1,10 @@
-"""The shell code (bash and zsh) that enters an environment and defines `deactivate`. Pure."""
+"""The shell code that enters an environment and defines `deactivate`. Pure.
 
+bash and zsh read one text. fish is another language, and its `source` does not look on PATH, so
+it gets a function `haienv activate NAME` by `haienv hook fish | source`.
+"""
+
+import re
 import shlex
 
 from haienv.model import Environment, activation
@@ -63,3 +68,53 @@ def _deactivate(names: list[str]) -> list[str]:
         "  hash -r 2>/dev/null || :",
         "}",
     ]
+
+
+SHELLS = ("bash", "zsh", "fish")
+_POSIX_HOOK = """haienv() {
+  case "${1-}" in
+    activate) shift; eval "$(command haienv shell "$@")" ;;
+    *) command haienv "$@" ;;
+  esac
+}
+"""
+_FISH_HOOK = """function haienv
+    if test "$argv[1]" = activate
+        command haienv shell --shell fish $argv[2..-1] | source
+    else
+        command haienv $argv
+    end
+end
+"""
+
+
+def hook(shell: str) -> str:
+    """Code for the start-up file of `shell`: it defines `haienv activate NAME`."""
+    return _FISH_HOOK if shell == "fish" else _POSIX_HOOK
+
+
+def fish_activation(environment: Environment) -> str:
+    """What `activation_code` is for bash, for fish."""
+    changes = activation(environment)
+    names = [*changes.values, *changes.prefixes, *changes.removed]
+    lines = ["if set -q _haienv_active; deactivate; end", "set -g _haienv_active 1"]
+    lines += [f"if set -q {name}; set -g _haienv_old_{name} ${name}; end" for name in names]
+    lines += [f"set -gx {name} {_fish_quoted(value)}" for name, value in changes.values.items()]
+    for name, value in changes.prefixes.items():
+        parts = " ".join(map(_fish_quoted, value.split(":")))
+        lines.append(f"set -gx --path {name} {parts} ${name}")
+    lines += [f"set -e {name}" for name in changes.removed]
+    lines.append("function deactivate")
+    for name in names:
+        flags = "-gx --path" if name in changes.prefixes else "-gx"
+        lines += [
+            f"    if set -q _haienv_old_{name}; set {flags} {name} $_haienv_old_{name}",
+            f"        set -e _haienv_old_{name}",
+            f"    else; set -e {name}; end",
+        ]
+    lines += ["    set -e _haienv_active", "    functions -e deactivate", "end"]
+    return "\n".join(lines) + "\n"
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + re.sub(r"(['\\\\])", r"\\\1", text) + "'"

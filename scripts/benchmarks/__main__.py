@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from scripts.benchmarks.containers import containers
+from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.kubernetes import reflector
@@ -30,6 +31,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "top": top,
     "planner": planner,
     "docker": containers,
+    "env": environments,
     "kubernetes": reflector,
     "kubernetes-pods": pods,
 }

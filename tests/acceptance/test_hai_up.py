@@ -361,7 +361,8 @@ def test_ctrl_c_leaves_nothing_running(machine: Machine) -> None:
     said = child.communicate(timeout=60)[1]
     if child.returncode == 0:  # it was ready a moment before
         return
-    assert child.returncode == 130, said
+    # An interrupt inside exec(), which dataclasses use, ends CPython by SIGINT: 130 to a shell.
+    assert child.returncode in (130, -signal.SIGINT), said
     assert "Traceback" not in said
     wait_until(lambda: processes_of(machine.folder) == [])
 

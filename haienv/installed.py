@@ -1,0 +1,112 @@
+"""What is installed in directories of packages, read from its metadata; nothing is imported."""
+
+import json
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One package: `url` where it does not come from an index; `folder` is its .dist-info."""
+
+    name: str  # normalised, as torch-geometric
+    version: str
+    folder: Path
+    url: str = ""
+
+    @property
+    def pin(self) -> str:
+        """As a line of requirements."""
+        return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
+
+
+def normalised(name: str) -> str:
+    """The one spelling of a package's name."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def installed_in(directories: Iterable[Path]) -> dict[str, Installed]:
+    """By name. What stands in an earlier directory hides what a later one has."""
+    found: dict[str, Installed] = {}
+    for directory in directories:
+        for one in _of_directory(directory):
+            found.setdefault(one.name, one)
+    return found
+
+
+def _of_directory(directory: Path) -> Iterable[Installed]:
+    try:
+        folders = sorted(directory.glob("*.dist-info"))
+    except OSError:
+        return
+    for folder in folders:
+        name, version = metadata_of(folder)
+        if name and version:
+            yield Installed(normalised(name), version, folder, _url_of(folder))
+
+
+def metadata_of(folder: Path) -> tuple[str, str]:
+    """Name and version as METADATA gives them; ("", "") if it does not."""
+    name = version = ""
+    with suppress(OSError), (folder / "METADATA").open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.strip():
+                break
+            key, _, value = line.partition(":")
+            if key.lower() == "name":
+                name = value.strip()
+            elif key.lower() == "version":
+                version = value.strip()
+            if name and version:
+                break
+    return name, version
+
+
+def _url_of(folder: Path) -> str:
+    """Where it came from, by PEP 610; "" for an index, and for a folder that may be edited."""
+    try:
+        said = json.loads((folder / "direct_url.json").read_text(encoding="utf-8"))
+        url = str(said["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if (vcs := said.get("vcs_info")) and "vcs" in vcs:
+        return f"{vcs['vcs']}+{url}@{vcs.get('commit_id', '')}"
+    return url
+
+
+def is_editable(folder: Path) -> bool:
+    """Whether its code lies elsewhere and may change (pip install -e)."""
+    try:
+        said = json.loads((folder / "direct_url.json").read_text(encoding="utf-8"))
+        return bool(said.get("dir_info", {}).get("editable"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A file as RECORD has it; `hash` is "sha256=..." or "", `size` in bytes or None."""
+
+    path: Path
+    hash: str
+    size: int | None
+
+
+def files_of(one: Installed) -> list[Recorded]:
+    """The files that RECORD names; [] without one."""
+    try:
+        text = (one.folder / "RECORD").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    import csv
+
+    rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
+    return [
+        Recorded(one.folder.parent / path, digest, int(size) if size.isdigit() else None)
+        for path, digest, size in rows
+    ]
