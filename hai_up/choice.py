@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hai.errors import InvalidInput, PlatformError
-from hai_up.config import CLUSTER_VARIABLES, parse_config
+from hai_up.config import CLUSTER_VARIABLES, COMPOSE_VARIABLES, parse_config
 
 K8S, COMPOSE, LOCAL = "k8s", "docker-compose", "local"
 _NAMES = {
@@ -50,12 +50,14 @@ def provider_named(name: str) -> str:
 
 
 def provider_of(asked: str | None, values: Mapping[str, str]) -> str:
-    """Of a run: -p, then HAI_PROVIDER, then k8s where the file describes a cluster."""
+    """Of a run: -p, then HAI_PROVIDER, then what the file describes."""
     if asked:
         return provider_named(asked)
     if values.get("HAI_PROVIDER"):
         return provider_named(values["HAI_PROVIDER"])
-    return K8S if CLUSTER_VARIABLES & values.keys() else LOCAL
+    if values.keys() & COMPOSE_VARIABLES:
+        return COMPOSE
+    return K8S if values.keys() & CLUSTER_VARIABLES else LOCAL
 
 
 def last_provider(asked: str | None, data_dir: Path | None) -> str:

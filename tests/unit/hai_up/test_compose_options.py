@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hai.errors import InvalidInput
-from hai_up.choice import COMPOSE, deployment_warnings, provider_named
+from hai_up.choice import COMPOSE, K8S, LOCAL, deployment_warnings, provider_named, provider_of
 from hai_up.compose.kubeconfig import flattened
 from hai_up.compose.options import ComposeOptions, Service, compose_options
 from hai_up.config import parse_config
@@ -105,6 +105,13 @@ def test_passwords_leave_urls() -> None:
 
 def test_names_of_the_provider() -> None:
     assert {provider_named(name) for name in ("docker-compose", "compose", "docker")} == {COMPOSE}
+
+
+def test_what_the_file_describes() -> None:
+    assert provider_of(None, {"HAI_TASKS": "k8s", "KUBECONFIG": "/k"}) == COMPOSE
+    assert provider_of(None, {"KUBECONFIG": "/k"}) == K8S
+    assert provider_of(None, {"NODES": "2"}) == LOCAL
+    assert provider_of("local", {"HAI_TASKS": "k8s"}) == LOCAL
 
 
 def test_variables_without_effect_are_told() -> None:
