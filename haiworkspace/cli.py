@@ -1,6 +1,5 @@
 """The command haiworkspace: code to the shared file system and back."""
 
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +10,10 @@ import typer
 from hai.cli.errors import Stderr, leave, run_tool
 from hai.cli.output import Column, Layout, Output, parse_format
 from hai.errors import InvalidInput, NotFound
-from haiworkspace import records, transfer, workspace
+from haiworkspace import records, workspace
 from haiworkspace.plan import Change, Plan
 from haiworkspace.records import Workspace
+from haiworkspace.remotes import opened
 from haiworkspace.workspace import Options
 
 _HELP = """Keep a directory of code and its twin on the shared file system in step.
@@ -74,27 +74,40 @@ def init(
     name: str,
     provider: Annotated[str, typer.Option("--provider", "-p", help="dir")] = "dir",
     remote: Annotated[
-        Path | None,
+        str,
         typer.Option(help="default: $HAI_WORKSPACE_ROOT/<user>/workspaces/NAME"),
-    ] = None,
+    ] = "",
+    via: Annotated[
+        str, typer.Option("--via", help="ssh://[user@]host[:port] of a machine that has it")
+    ] = "",
 ) -> None:
     """Make the current directory a workspace."""
-    if provider != "dir":
+    if provider not in ("dir", "sftp"):
         raise InvalidInput(
-            f"unknown provider {provider!r}", hint="use dir: a folder on the shared file system"
+            f"unknown provider {provider!r}",
+            hint="use dir: a folder that is mounted here; or sftp, with --via ssh://host",
         )
-    here = Path.cwd()
-    there = remote.absolute() if remote else records.default_remote(records.check_name(name))
-    made = Workspace(records.check_name(name), here, there)
-    records.check_places(here, there)
-    origin = records.read_origin(there)
+    made = _asked_for(records.check_name(name), remote, via, provider)
+    records.check_places(made)
+    with opened(made) as there:
+        origin = there.read_origin()
     if origin and origin.get("workspace") != name:
         raise InvalidInput(
-            f"{there} is the workspace {origin.get('workspace')!r}", hint="give another --remote"
+            f"{made.place} is the workspace {origin.get('workspace')!r}",
+            hint="give another --remote",
         )
     path = records.write_workspace(made)
-    _say(f"wrote {path}: {here} -> {there}")
+    _say(f"wrote {path}: {made.local} -> {made.place}")
     _say("next: haiworkspace push --dry-run")
+
+
+def _asked_for(name: str, remote: str, via: str, provider: str) -> Workspace:
+    if provider == "sftp" and not via:
+        raise InvalidInput("sftp leads to a machine", hint="name it: --via ssh://user@host")
+    if not via:
+        there = Path(remote).absolute() if remote else records.default_remote(name)
+        return Workspace(name, Path.cwd(), there)
+    return Workspace(name, Path.cwd(), Path(remote or f"workspaces/{name}"), via)
 
 
 @app.command()
@@ -109,7 +122,7 @@ def push(
     one = workspace.workspace_of(Path.cwd())
     options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = workspace.push(one, options)
-    _say(_summary(plan, "sent", one.remote, dry_run=dry_run))
+    _say(_summary(plan, "sent", one.place, dry_run=dry_run))
 
 
 @app.command()
@@ -124,7 +137,7 @@ def pull(
     one = workspace.workspace_of(Path.cwd())
     options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = workspace.pull(one, options)
-    _say(_summary(plan, "fetched", one.remote, dry_run=dry_run))
+    _say(_summary(plan, "fetched", one.place, dry_run=dry_run))
 
 
 @app.command()
@@ -158,8 +171,8 @@ def list_workspaces(output: _Format = "table") -> None:
         here = workspace.workspace_of(Path.cwd())
         state = records.read_state(here)
         times = {"pushed_at": state.pushed_at, "pulled_at": state.pulled_at}
-        places = {"local": str(here.local), "remote": str(here.remote)}
-        rows[str(here.remote)] = {"workspace": here.name, **times, **places}
+        places = {"local": str(here.local), "remote": here.place}
+        rows[here.place] = {"workspace": here.name, **times, **places}
     except NotFound:
         pass  # not within one
     Output(parse_format(output)).rows(list(rows.values()), _LIST_LAYOUT)
@@ -179,36 +192,40 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
     """Remove a workspace, or files of it, from the shared file system. Nothing here is removed."""
-    remote = _remote_of(records.check_name(name))
-    origin = records.read_origin(remote)
-    if not origin or origin.get("workspace") != name:
-        raise NotFound(f"{remote} is no workspace {name!r}", hint="haiworkspace list")
-    if file:
-        for path in file:
-            if path.startswith("/") or ".." in Path(path).parts or not path.strip("/."):
-                raise InvalidInput(f"{path!r} is no file of a workspace", hint="as in: -f src/a.py")
+    named = _named(records.check_name(name))
+    for path in file or ():
+        if path.startswith("/") or ".." in Path(path).parts or not path.strip("/."):
+            raise InvalidInput(f"{path!r} is no file of a workspace", hint="as in: -f src/a.py")
     what = ", ".join(file) if file else "all files"
-    if not yes:
-        if not sys.stdin.isatty():
-            raise InvalidInput(
-                "nobody is here to confirm", hint=f"haiworkspace remove {name} --yes"
-            )
-        typer.confirm(f"remove {what} in {remote}?", abort=True, err=True)
-    if file:
-        transfer.remove(remote, file)
-    else:
-        doomed = remote.with_name(f".removed.{remote.name}")
-        remote.rename(doomed)
-        shutil.rmtree(doomed)
-    _say(f"removed {what} in {remote}")
+    with opened(named) as remote:
+        origin = remote.read_origin()
+        if not origin or origin.get("workspace") != name:
+            raise NotFound(f"{named.place} is no workspace {name!r}", hint="haiworkspace list")
+        _confirm(f"remove {what} in {named.place}?", f"haiworkspace remove {name} --yes", yes=yes)
+        if file:
+            remote.remove(file)
+        else:
+            remote.destroy()
+    _say(f"removed {what} in {named.place}")
 
 
-def _remote_of(name: str) -> Path:
+def _confirm(question: str, command: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInput("nobody is here to confirm", hint=command)
+    typer.confirm(question, abort=True, err=True)
+
+
+def _named(name: str) -> Workspace:
+    """The workspace of this directory if it is called so, else the one among those of the user."""
     try:
         here = workspace.workspace_of(Path.cwd())
     except NotFound:
-        return records.default_remote(name)
-    return here.remote if here.name == name else records.default_remote(name)
+        return Workspace(name, Path.cwd(), records.default_remote(name))
+    if here.name == name:
+        return here
+    return Workspace(name, Path.cwd(), records.default_remote(name))
 
 
 def _show(plan: Plan) -> None:
@@ -225,7 +242,7 @@ def _lines(plan: Plan) -> list[str]:
     return [*changed, *(f"x {path}  (excluded, {why})" for path, why in plan.excluded.items())]
 
 
-def _summary(plan: Plan, verb: str, remote: Path, *, dry_run: bool) -> str:
+def _summary(plan: Plan, verb: str, remote: str, *, dry_run: bool) -> str:
     copied, removed = len(plan.copied), len(plan.removed)
     left = len(plan.changes) - copied - removed - len(plan.modes)
     be = "to be " if dry_run else ""

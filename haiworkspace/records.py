@@ -29,11 +29,25 @@ _OLD_FILE = Path(".hfai") / "workspace.yml"
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A local directory and its twin on the shared file system."""
+    """A local directory and its twin on the shared file system.
+
+    `via`: "" where that is mounted here, else ssh://[user@]host[:port] of a machine that has it;
+    `remote` may then be relative to the home there.
+    """
 
     name: str
     local: Path
     remote: Path
+    via: str = ""
+
+    @property
+    def place(self) -> str:
+        """The remote, for people."""
+        if not self.via:
+            return str(self.remote)
+        return (
+            self.via.rstrip("/") + ("" if self.remote.is_absolute() else "/~/") + str(self.remote)
+        )
 
 
 @dataclass(slots=True)
@@ -46,6 +60,7 @@ class SyncState:
     pushed_at: str | None = None  # RFC 3339
     pulled_at: str | None = None
     directories: Mapping[str, int] = field(default_factory=dict)  # modes when they agreed
+    folder: str = ""  # of the remote, on the machine that has it
 
 
 def default_remote(name: str, variables: Mapping[str, str] = os.environ) -> Path:
@@ -81,11 +96,18 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_places(local: Path, remote: Path) -> None:
+def check_places(workspace: Workspace) -> None:
     """Raises InvalidInput for a system directory, or for places that contain one another."""
-    here, there = local.resolve(), remote.resolve()
+    here = workspace.local.resolve()
     if here in (Path("/"), Path.home().resolve()) or len(here.parts) < 3:
         raise InvalidInput(f"{here} cannot be a workspace", hint="cd into your project first")
+    if workspace.via:  # another machine, by other paths
+        if ".." in workspace.remote.parts or workspace.remote.as_posix() in ("/", "."):
+            raise InvalidInput(
+                f"{workspace.remote} cannot be a remote", hint="give a folder of your own there"
+            )
+        return
+    there = workspace.remote.resolve()
     if there == Path("/") or len(there.parts) < 3:
         raise InvalidInput(f"{there} cannot be a remote", hint="give a folder of your own")
     if here.is_relative_to(there) or there.is_relative_to(here):
@@ -102,7 +124,8 @@ def write_workspace(workspace: Workspace) -> Path:
         "workspace": workspace.name,
         "local": str(workspace.local),
         "remote": str(workspace.remote),
-        "provider": "dir",
+        "provider": "sftp" if workspace.via else "dir",
+        **({"via": workspace.via} if workspace.via else {}),
     }
     _keep(workspace.local, "workspace.yml", yaml.safe_dump(document, sort_keys=False))
     return workspace.local / FOLDER / "workspace.yml"
@@ -138,16 +161,22 @@ def _read_workspace(folder: Path, path: Path) -> Workspace:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         name, remote = check_name(str(document["workspace"])), str(document["remote"])
         provider = document.get("provider", "dir")
+        via = str(document.get("via", ""))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
         raise InvalidInput(
             f"{path} cannot be read: {' '.join(str(error).split())}",
             hint="write it anew: haiworkspace init NAME",
         ) from error
+    if provider == "sftp" and via:
+        return Workspace(name, folder, Path(remote), via)
     if path.parent.name == _OLD_FILE.parent.name or not remote.startswith("/"):
         # The original's remote was relative to its object store; ours is a directory.
         return Workspace(name, folder, default_remote(name))
     if provider != "dir":
-        raise InvalidInput(f"{path}: unknown provider {provider!r}", hint="write provider: dir")
+        raise InvalidInput(
+            f"{path}: unknown provider {provider!r}",
+            hint="write provider: dir, or sftp with via: ssh://host",
+        )
     return Workspace(name, folder, Path(remote))
 
 
@@ -156,7 +185,7 @@ def read_state(workspace: Workspace) -> SyncState:
     path = workspace.local / FOLDER / "sync.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["remote"] != str(workspace.remote):
+        if document["remote"] != workspace.place:
             return SyncState()
         return SyncState(
             base={name: Entry(**entry) for name, entry in document["base"].items()},
@@ -165,6 +194,7 @@ def read_state(workspace: Workspace) -> SyncState:
             pushed_at=document["pushed_at"],
             pulled_at=document["pulled_at"],
             directories={name: int(m) for name, m in document.get("directories", {}).items()},
+            folder=str(document.get("folder", "")),
         )
     except FileNotFoundError:
         return SyncState()
@@ -186,10 +216,11 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
     """Keeps `state` for the next transfer."""
     document = {
         "schema_version": SCHEMA_VERSION,
-        "remote": str(workspace.remote),
+        "remote": workspace.place,
         "pushed_at": state.pushed_at,
         "pulled_at": state.pulled_at,
         "directories": state.directories,
+        "folder": state.folder,
         "base": {name: asdict(entry) for name, entry in state.base.items()},
         "local_digests": state.local_digests,
         "remote_digests": state.remote_digests,
@@ -197,15 +228,20 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
     _keep(workspace.local, "sync.json", json.dumps(document), mode=0o600)
 
 
-def write_origin(workspace: Workspace, pushed_at: str) -> None:
-    """Says in the remote directory which workspace it is."""
-    document = {
+def origin_of(workspace: Workspace, pushed_at: str) -> dict[str, Any]:
+    """What is kept in the remote: which workspace it is, and who pushed last."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "workspace": workspace.name,
         "local": f"{os.uname().nodename}:{workspace.local}",
         "pushed_at": pushed_at,
     }
-    _keep(workspace.remote, "origin.json", json.dumps(document, indent=2) + "\n")
+
+
+def write_origin(workspace: Workspace, pushed_at: str) -> None:
+    """Says in the remote directory which workspace it is."""
+    text = json.dumps(origin_of(workspace, pushed_at), indent=2) + "\n"
+    _keep(workspace.remote, "origin.json", text)
 
 
 def read_origin(remote: Path) -> dict[str, Any] | None:

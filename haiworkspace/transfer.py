@@ -5,6 +5,7 @@ the target (say, data -> /etc) cannot make us write somewhere else.
 """
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -64,6 +65,14 @@ class _Modes:
 
     def note(self, name: str) -> None:
         self.made[name] = directory_mode(self.source / name)
+
+
+def destroy(folder: Path) -> None:
+    """Removes a folder of ours with all in it, if it is there."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def remove(target: Path, paths: Iterable[str]) -> None:

@@ -19,10 +19,11 @@ from haiworkspace.records import (
     find_workspace,
     locked,
     read_state,
-    write_origin,
     write_state,
 )
+from haiworkspace.remotes import Remote, opened
 
+_SECOND = 1_000_000_000  # ns
 _SENT = (Change.ADDED, Change.CHANGED)
 _CONTESTED = (Change.CONFLICT, Change.TARGET_CHANGED)
 
@@ -55,36 +56,43 @@ def workspace_of(directory: Path) -> Workspace:
 
 def diff(workspace: Workspace, options: Options) -> Plan:
     """What push would do."""
-    with locked(workspace.local):
-        sides = _look(workspace, options)
-        _remember(workspace, sides)
+    with opened(workspace) as remote, locked(workspace.local):
+        sides = _look(workspace, remote, options)
+        write_state(workspace, sides.state)
     return _compared(sides.local, sides.remote, sides.state)
 
 
 def push(workspace: Workspace, options: Options) -> Plan:
     """Sends what is new or changed. Raises Conflict if the remote changed since they agreed."""
-    check_places(workspace.local, workspace.remote)
-    is_new = not workspace.remote.is_dir()
-    with locked(workspace.local), _locked_remote(workspace, options):
-        sides = _look(workspace, options)
-        if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
-            sides.state.base, sides.state.directories = {}, {}
-        plan = _compared(sides.local, sides.remote, sides.state)
-        _approve(plan, options)
-        contested = plan.paths(*_CONTESTED)
-        if contested and not options.force:
-            raise Conflict(
-                f"{_named(contested)} changed in {workspace.remote} since the last push",
-                hint="haiworkspace pull first, or push --force to overwrite",
-            )
-        plan = _decided(plan, sides.local, options)
-        if options.dry_run:
-            return plan
-        now = _now()
-        _apply(workspace.local, workspace.remote, plan, options)
-        sides.state.pushed_at = now
-        _agree(workspace, sides, options)
-        write_origin(workspace, now)
+    check_places(workspace)
+    with opened(workspace) as remote:
+        is_new = not remote.exists()
+        with locked(workspace.local), _locked_remote(workspace, remote, options):
+            return _pushed(workspace, remote, options, is_new=is_new)
+
+
+def _pushed(workspace: Workspace, remote: Remote, options: Options, *, is_new: bool) -> Plan:
+    sides = _look(workspace, remote, options)
+    if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
+        sides.state.base, sides.state.directories = {}, {}
+    plan = _compared(sides.local, sides.remote, sides.state)
+    _approve(plan, options)
+    contested = plan.paths(*_CONTESTED)
+    if contested and not options.force:
+        raise Conflict(
+            f"{_named(contested)} changed in {workspace.place} since the last push",
+            hint="haiworkspace pull first, or push --force to overwrite",
+        )
+    plan = _decided(plan, sides.local, options)
+    if options.dry_run:
+        return plan
+    now = _now()
+    remote.remove(plan.removed)
+    remote.send(workspace.local, plan.copied, clear=options.force)
+    remote.set_modes(plan.modes)
+    sides.state.pushed_at, sides.state.folder = now, remote.folder
+    _agree(workspace, remote, sides, plan, options)
+    remote.write_origin(workspace, now)
     return plan
 
 
@@ -93,25 +101,32 @@ def pull(workspace: Workspace, options: Options) -> Plan:
 
     Raises Conflict if a file changed on both sides, NotFound if nothing was ever pushed.
     """
-    check_places(workspace.local, workspace.remote)
-    if not workspace.remote.is_dir():
-        raise NotFound(f"{workspace.remote} does not exist", hint="haiworkspace push makes it")
-    with locked(workspace.local), _locked_remote(workspace, options):
-        sides = _look(workspace, options)
-        plan = _compared(sides.remote, sides.local, sides.state)
-        _approve(plan, options)
-        contested = plan.paths(Change.CONFLICT)
-        if contested and not options.force:
-            raise Conflict(
-                f"{_named(contested)} changed here and in {workspace.remote}",
-                hint="move your version away, or pull --force to overwrite it",
-            )
-        plan = _decided(plan, sides.remote, options)
-        if options.dry_run:
-            return plan
-        _apply(workspace.remote, workspace.local, plan, options)
-        sides.state.pulled_at = _now()
-        _agree(workspace, sides, options)
+    check_places(workspace)
+    with opened(workspace) as remote:
+        if not remote.exists():
+            raise NotFound(f"{workspace.place} does not exist", hint="haiworkspace push makes it")
+        with locked(workspace.local), _locked_remote(workspace, remote, options):
+            return _pulled(workspace, remote, options)
+
+
+def _pulled(workspace: Workspace, remote: Remote, options: Options) -> Plan:
+    sides = _look(workspace, remote, options)
+    plan = _compared(sides.remote, sides.local, sides.state)
+    _approve(plan, options)
+    contested = plan.paths(Change.CONFLICT)
+    if contested and not options.force:
+        raise Conflict(
+            f"{_named(contested)} changed here and in {workspace.place}",
+            hint="move your version away, or pull --force to overwrite it",
+        )
+    plan = _decided(plan, sides.remote, options)
+    if options.dry_run:
+        return plan
+    transfer.remove(workspace.local, plan.removed)
+    remote.fetch(workspace.local, plan.copied, clear=options.force)
+    transfer.set_modes(workspace.local, plan.modes)
+    sides.state.pulled_at = _now()
+    _agree(workspace, remote, sides, plan, options)
     return plan
 
 
@@ -123,11 +138,13 @@ def _compared(source: Tree, target: Tree, state: SyncState) -> Plan:
     return replace(plan, changes=changes, modes=modes)
 
 
-def _locked_remote(workspace: Workspace, options: Options) -> AbstractContextManager[None]:
+def _locked_remote(
+    workspace: Workspace, remote: Remote, options: Options
+) -> AbstractContextManager[None]:
     # A dry run makes nothing there, not even the lock's folder.
     if options.dry_run:
         return nullcontext()
-    return locked(workspace.remote, stat.S_IMODE(workspace.local.stat().st_mode) & 0o777 | 0o700)
+    return remote.locked(stat.S_IMODE(workspace.local.stat().st_mode) & 0o777 | 0o700)
 
 
 def _approve(plan: Plan, options: Options) -> None:
@@ -135,17 +152,37 @@ def _approve(plan: Plan, options: Options) -> None:
         options.approve(plan)
 
 
-def _look(workspace: Workspace, options: Options) -> _Sides:
+def _look(workspace: Workspace, remote: Remote, options: Options) -> _Sides:
     state = read_state(workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     local = Digests(state.local_digests) if options.checksum else None
-    remote = Digests(state.remote_digests) if options.checksum else None
-    sides = _Sides(
-        list_tree(workspace.local, rules, local), list_tree(workspace.remote, rules, remote), state
-    )
-    if local and remote:
-        state.local_digests, state.remote_digests = local.seen, remote.seen
+    there = Digests(state.remote_digests) if options.checksum else None
+    here = list_tree(workspace.local, rules, local)
+    if workspace.via:
+        here = _as_sftp_has_it(here)
+    sides = _Sides(here, remote.tree(rules, there), state)
+    if local and there:
+        state.local_digests, state.remote_digests = local.seen, there.seen
     return sides
+
+
+def _as_sftp_has_it(tree: Tree) -> Tree:
+    """Times are whole seconds there, and names are UTF-8."""
+    entries, excluded = {}, dict(tree.excluded)
+    for name, one in tree.entries.items():
+        if _is_text(name):
+            entries[name] = replace(one, mtime_ns=one.mtime_ns // _SECOND * _SECOND)
+        else:
+            excluded[name] = "its name is not UTF-8, and SFTP cannot send it"
+    return replace(tree, entries=entries, excluded=excluded)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_rules(local: Path, *, use_files: bool) -> Rules:
@@ -169,30 +206,26 @@ def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
     return replace(plan, copied=copied, removed=sorted(removed))
 
 
-def _apply(source: Path, target: Path, plan: Plan, options: Options) -> None:
-    transfer.remove(target, plan.removed)
-    transfer.copy(source, target, plan.copied, clear=options.force)
-    transfer.set_modes(target, plan.modes)
-
-
-def _agree(workspace: Workspace, sides: _Sides, options: Options) -> None:
-    """Lists both sides again and takes down where they are equal now."""
+def _agree(
+    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options
+) -> None:
+    """Takes down where both sides are equal now; lists them again if anything was changed."""
     write_state(workspace, sides.state)
-    after = _look(workspace, options)
-    local, remote = after.local.entries, after.remote.entries
+    after = _look(workspace, remote, options) if _did_anything(plan) else sides
+    local, there = after.local.entries, after.remote.entries
     base = {
-        path: entry for path, entry in sides.state.base.items() if path in local or path in remote
+        path: entry for path, entry in sides.state.base.items() if path in local or path in there
     }
-    base.update({path: one for path, one in local.items() if one.is_same(remote.get(path))})
+    base.update({path: one for path, one in local.items() if one.is_same(there.get(path))})
     after.state.base = base
-    here, there = after.local.directories, after.remote.directories
+    here, opposite = after.local.directories, after.remote.directories
     known = {name: mode for name, mode in sides.state.directories.items() if name in here}
-    after.state.directories = {**known, **dict(here.items() & there.items())}
-    _remember(workspace, after)
+    after.state.directories = {**known, **dict(here.items() & opposite.items())}
+    write_state(workspace, after.state)
 
 
-def _remember(workspace: Workspace, sides: _Sides) -> None:
-    write_state(workspace, sides.state)
+def _did_anything(plan: Plan) -> bool:
+    return bool(plan.copied or plan.removed or plan.modes)
 
 
 def _named(paths: Iterable[str]) -> str:

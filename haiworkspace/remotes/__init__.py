@@ -1,0 +1,67 @@
+"""The other side of a workspace: one protocol, and a folder or SFTP behind it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from haiworkspace.ignore import Rules
+from haiworkspace.listing import Digests, Tree
+from haiworkspace.records import Workspace
+
+
+class Remote(Protocol):
+    """A tree of files that push writes and pull reads.
+
+    Paths are relative to its root, with '/' between names; none of them leads out of it, and no
+    link in it is followed. Raises Denied, Conflict, Unreachable, OSError.
+    """
+
+    @property
+    def folder(self) -> str:
+        """Its absolute path on the machine that has it."""
+
+    def exists(self) -> bool:
+        """Whether there is anything: a remote that was never pushed is none."""
+
+    def locked(self, mode: int) -> AbstractContextManager[None]:
+        """The only right to transfer; the root is made if need be, with `mode`."""
+
+    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
+        """Its files and links; without `digests` contents are not read."""
+
+    def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
+        """Copies `paths` of `local` here, each in one step, with permissions and times."""
+
+    def fetch(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
+        """Copies `paths` from here to `local` in the same way."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Removes files and the directories that become empty; a missing one is no error."""
+
+    def set_modes(self, modes: Mapping[str, int]) -> None:
+        """Gives directories these modes."""
+
+    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
+        """Says there which workspace it is."""
+
+    def read_origin(self) -> dict[str, Any] | None:
+        """What `write_origin` wrote; None if it is no workspace."""
+
+    def destroy(self) -> None:
+        """Removes it as a whole."""
+
+
+@contextmanager
+def opened(workspace: Workspace) -> Iterator[Remote]:
+    """The other side of `workspace`, until the end of the context. Raises Unreachable, Denied."""
+    if not workspace.via:
+        from haiworkspace.remotes.folder import Folder
+
+        yield Folder(workspace.remote)
+        return
+    from haiworkspace.remotes.sftp import Sftp
+    from haiworkspace.remotes.ssh import connect, watched
+
+    with watched(workspace.via), closing(connect(workspace.via)) as client:
+        yield Sftp(client, workspace.remote.as_posix())

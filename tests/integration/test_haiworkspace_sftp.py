@@ -1,0 +1,122 @@
+"""What only happens where a workspace lies behind an SSH server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hai.cli.pushed import pushed_copy
+from tests.integration.workspaces import ROOT, Project, names
+from tests.sshd import SSHD, Sshd, sshd
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Sshd]:
+    with sshd(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def far(server: Sshd, tmp_path: Path) -> Project:
+    made = Project(tmp_path)
+    made.variables = {"HOME": str(server.home)}
+    made.via = f"ssh://{server.name}"
+    made.init("--via", made.via)
+    return made
+
+
+def test_a_host_that_is_not_known_is_refused(far: Project, server: Sshd) -> None:
+    known = server.home / ".ssh" / "known_hosts"
+    good = known.read_text()
+    known.write_text("")
+    done = far.run("push")
+    assert (done.returncode, "is no known host" in done.stderr) == (5, True), done.stderr
+    other = (server.home / ".ssh" / "other.pub").read_text().split()[:2]
+    known.write_text(f"[127.0.0.1]:{server.port} {' '.join(other)}\n")
+    done = far.run("push")
+    assert (done.returncode, "another host key" in done.stderr) == (5, True), done.stderr
+    known.write_text(good)
+    assert far.run("push").returncode == 0
+
+
+def test_a_key_that_is_not_taken(far: Project, server: Sshd) -> None:
+    (server.home / ".ssh" / "authorized_keys").write_text("")
+    done = far.run("push")
+    assert (done.returncode, "takes none of your keys" in done.stderr) == (5, True), done.stderr
+    assert not far.remote.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--via", "sftp://x"), 2, "is no address"),
+        (("--via", "ssh://h:99999"), 2, "is no address"),
+        (("--via", "ssh://127.0.0.1:1"), 7, "cannot reach"),
+        (("--via", "ssh://twin", "--remote", "../x"), 2, "cannot be a remote"),
+        (("--provider", "sftp"), 2, "sftp leads to a machine"),
+    ],
+)
+def test_wrong_addresses(far: Project, words: tuple[str, ...], code: int, said: str) -> None:
+    before = (far.local / ".hai" / "workspace.yml").read_text()
+    done = far.run("init", "digits", *words)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (far.local / ".hai" / "workspace.yml").read_text() == before
+
+
+def test_a_task_runs_the_copy_there(far: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (far.local / "src").mkdir()
+    far.write(**{"src/train.py": "print(1)"})
+    assert far.run("push").returncode == 0
+    copy = pushed_copy(far.local / "src")
+    assert copy is not None
+    assert (copy.folder, copy.has("train.py"), copy.has("other.py")) == (
+        far.remote / "src",
+        True,
+        False,
+    )
+
+
+def test_a_push_that_is_cut_off_is_ended_by_the_next(far: Project) -> None:
+    """The server's process dies while files go over; no half file has its name."""
+    for number in range(200):
+        far.write(**{f"f{number:03}": f"{number}" * 2000})
+    program = "from haiworkspace.cli import main; main()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, "push"],
+        env={"PYTHONPATH": str(ROOT), **far.variables},
+        cwd=far.local,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: far.remote.exists() and len(names(far.remote)) > 5, 60)
+    for process in psutil.process_iter():
+        if "sshd" in process.name() and _is_of(process, far):
+            process.kill()
+    said = child.communicate(timeout=60)[1]
+    assert "Traceback" not in said, said
+    for path in far.remote.glob("f*"):
+        assert path.read_text() == (far.local / path.name).read_text()
+    assert child.returncode == 7, said
+    done = far.run("push")
+    assert done.returncode == 0, done.stderr
+    assert [one for one in names(far.remote) if "haipart" not in one] == names(far.local)
+    assert json.loads(far.run("diff", "-o", "json").stdout) == []
+
+
+def _is_of(process: psutil.Process, far: Project) -> bool:
+    """Whether it serves one of our connections: a child of our sshd."""
+    try:
+        above = [str(word) for one in process.parents() for word in one.cmdline()]
+    except psutil.Error:
+        return False
+    return any(str(far.local.parents[1]) in word for word in above)
