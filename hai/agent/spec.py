@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_LOOPBACK = "127.0.0.1"
 POD_IP = "HAI_POD_IP"  # where a pod's agent finds its address
 
 
@@ -75,12 +76,14 @@ def address_towards(url: str) -> str:
     import socket
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return _LOOPBACK
         where = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM)
         family, kind, _, _, server = where[0]
         with socket.socket(family, kind) as probe:
             probe.connect(server)
             return str(probe.getsockname()[0])
     except (OSError, ValueError):
-        return "127.0.0.1"
+        return _LOOPBACK

@@ -25,32 +25,40 @@ _LONGEST_PAUSE_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class Container:
     """`state` in the engine's words: created, running, paused, restarting, removing, exited, dead.
-    `is_cut_off`: it ran when the engine was last heard, and not any more when it was back."""
+    `is_cut_off`: it ran when the engine was last heard, and not any more when it was back.
+    `is_leaving`: it was sent SIGTERM, by an engine that stops or by somebody's docker stop."""
 
     id: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     state: str = "created"
     is_cut_off: bool = False
+    is_leaving: bool = False
 
     @property
     def is_over(self) -> bool:
         return self.state in ("exited", "dead")
 
 
+_SIGTERM = "15"
 _STATES = {"create": "created", "start": "running", "die": "exited", "unpause": "running"}
 
 
 class ContainerView:
-    """`label` is "name=value", which our containers carry. `on_gone` is told of those that were
-    removed, whoever did it; it must be quick."""
+    """`label` is "name=value", which our containers carry. `on_gone` is told of those that others
+    removed, `on_leaving` of those that were asked to leave; both must be quick."""
 
     def __init__(
-        self, client: DockerClient, label: str, on_gone: Callable[[Container], None]
+        self,
+        client: DockerClient,
+        label: str,
+        on_gone: Callable[[Container], None],
+        on_leaving: Callable[[Container], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._label = label
         self._on_gone = on_gone
+        self._on_leaving = on_leaving
         self._items: dict[str, Container] = {}  # by name
         self._changes = 0
         self._changed_at: dict[str, int] = {}  # names that events told of, since the last list
@@ -157,6 +165,10 @@ class ContainerView:
         if action == "destroy":
             self._touch(name)
             self._lose(name)
+        elif action == "kill" and told.get("signal") == _SIGTERM and known is not None:
+            self._touch(name)
+            self._items[name] = replace(known, is_leaving=True)
+            self._on_leaving(self._items[name])
         elif action in _STATES:
             self._touch(name)
             base = known or Container(str(actor.get("ID", "")), name, told)
@@ -175,10 +187,11 @@ class ContainerView:
             if self._is_newer(name, before):
                 continue
             known = self._items.get(name)
-            was_running = known is not None and known.id == one.id and not known.is_over
-            was_cut_off = known is not None and known.id == one.id and known.is_cut_off
-            is_cut_off = was_cut_off or (is_first and was_running and one.is_over)
-            self._items[name] = replace(one, is_cut_off=is_cut_off)
+            if known is not None and known.id == one.id:
+                was_cut_off = is_first and not known.is_over and one.is_over
+                is_cut_off = known.is_cut_off or was_cut_off
+                one = replace(one, is_cut_off=is_cut_off, is_leaving=known.is_leaving)
+            self._items[name] = one
         self._changed_at = {n: at for n, at in self._changed_at.items() if at > before}
 
     def _lose(self, name: str) -> None:

@@ -48,4 +48,5 @@ def setup_logging(level: str, *, json_format: bool) -> None:
     # uvicorn's own lines say what ours say already
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # each request to a Docker engine
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -74,6 +74,14 @@ def test_a_server_without_a_cluster_needs_no_library_for_one() -> None:
     assert loaded & {"kubernetes", "aiohttp"} == set()
 
 
+def test_a_server_without_an_engine_loads_nothing_for_one() -> None:
+    code = "import sys, hai.server.main, hai.server.compose, hai.server.app\nprint(*sys.modules)"
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    rooms = ("hai.docker", "hai.launcher.docker", "docker")
+    assert [name for name in done.stdout.split() if name.startswith(rooms)] == []
+
+
 def test_the_dashboard_for_scripts_draws_without_textual() -> None:
     assert "textual" not in loaded_by("import hai.tui.once, hai.cli.commands.top")
 

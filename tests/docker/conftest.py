@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import PostgresServer, public_directory
 from tests.docker.engine import PrivateEngine, own_engine, what_is_missing
 from tests.docker.platform import DockerPlatform, start_platform
 
@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 600  # of the first test, which waits for the engine
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All that use the engine run in one worker of pytest-xdist: there is one engine."""
     for item in items:
-        if isinstance(item, pytest.Function) and "engine" in item.fixturenames:
+        if isinstance(item, pytest.Function) and "shared_engine" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("docker"))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
@@ -47,12 +47,26 @@ def engine(shared_engine: PrivateEngine) -> Iterator[PrivateEngine]:
     assert left == []
 
 
-@pytest.fixture
-def platform(
-    engine: PrivateEngine, public_dir: Path, postgres_url: str
+@pytest.fixture(scope="module")
+def shared_platform(
+    shared_engine: PrivateEngine, postgres_server: PostgresServer
 ) -> Iterator[DockerPlatform]:
-    made = start_platform(public_dir / "site", postgres_url, engine)
-    try:
-        yield made
-    finally:
-        made.close()
+    with public_directory() as directory, postgres_server.database() as url:
+        made = start_platform(
+            directory / "site",
+            url,
+            shared_engine,
+            "reserve_memory_mib = 0",
+            HAI_AGENT__SUSPECT_SECONDS="2",
+        )
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.fixture
+def platform(shared_platform: DockerPlatform, engine: PrivateEngine) -> DockerPlatform:
+    """One for all tests of a file; each leaves it without a task, and its engine empty."""
+    assert shared_platform.engine is engine
+    return shared_platform

@@ -103,13 +103,11 @@ class DockerPlatform(Live):
 
 
 def start_platform(
-    directory: Path, url: str, engine: PrivateEngine, nodes: int = 2, docker: str = "", **more: str
+    directory: Path, url: str, engine: PrivateEngine, docker: str = "", **more: str
 ) -> DockerPlatform:
     """Started, with the users root and bob."""
     directory.mkdir(mode=0o755)
-    platform = DockerPlatform(
-        directory, url, engine=engine, nodes=nodes, docker=docker, settings=more
-    )
+    platform = DockerPlatform(directory, url, engine=engine, nodes=2, docker=docker, settings=more)
     platform.bootstrap()
     platform.start()
     platform.add_user("bob")

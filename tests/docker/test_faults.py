@@ -5,13 +5,12 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import pytest
 
 from tests.docker.engine import ARCHIVE, PrivateEngine
-from tests.docker.platform import DockerPlatform, start_platform
+from tests.docker.platform import DockerPlatform
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -22,20 +21,6 @@ _TICKS = (
     "open(f'{os.environ[\"HAI_TASK_ID\"]}.starts', 'a').write(os.environ['HAI_ATTEMPT'] + '\\n')\n"
     "for i in range({seconds} * 10): print('tick', i, flush=True); time.sleep(.1)\n"
 )
-
-
-@pytest.fixture
-def platform(
-    engine: PrivateEngine, public_dir: Path, postgres_url: str
-) -> Iterator[DockerPlatform]:
-    settings = {"HAI_AGENT__SUSPECT_SECONDS": "2"}
-    made = start_platform(
-        public_dir / "site", postgres_url, engine, docker="reserve_memory_mib = 0", **settings
-    )
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def ticks(platform: DockerPlatform, seconds: int, name: str = "ticks.py") -> str:
@@ -69,23 +54,38 @@ def test_container_removed_while_there_is_no_server(platform: DockerPlatform) ->
     platform.wait_clean()
 
 
-def test_out_of_memory_is_said(engine: PrivateEngine, platform: DockerPlatform) -> None:
-    platform.stop()
-    total = engine.ask("/info")["MemTotal"] // 2**20
+@pytest.fixture
+def small_nodes(platform: DockerPlatform) -> Iterator[DockerPlatform]:
+    """Of 200 MiB each."""
+    total = platform.engine.ask("/info")["MemTotal"] // 2**20
     config = platform.config.read_text()
     small = config.replace("reserve_memory_mib = 0", f"reserve_memory_mib = {total - 400}")
-    platform.config.write_text(small)
+    restart(platform, small)
+    wait_until(lambda: sizes(platform) == {200}, what="nodes of 200 MiB")
+    yield platform
+    restart(platform, config)
+    wait_until(lambda: sizes(platform) != {200}, what="whole nodes")
+
+
+def restart(platform: DockerPlatform, config: str) -> None:
+    platform.stop()
+    platform.config.write_text(config)
     platform.start()
-    sizes = lambda: {row["memory_bytes"] >> 20 for row in platform.nodes_now().values()}  # noqa: E731
-    wait_until(lambda: sizes() == {200}, what="nodes of 200 MiB")
-    name = platform.script_of(
+
+
+def sizes(platform: DockerPlatform) -> set[int]:
+    return {row["memory_bytes"] >> 20 for row in platform.nodes_now().values()}
+
+
+def test_out_of_memory_is_said(small_nodes: DockerPlatform) -> None:
+    name = small_nodes.script_of(
         "eat.py", "data = []\nwhile True: data.append(bytearray(b'x') * 2**24)\n"
     )
-    task = platform.submit("bob", name=name)
-    platform.wait(task, "failed", timeout=_LONG)
-    assert "out of memory" in platform.why(task)
-    assert platform.detail(task)["exit_code"] == 137
-    platform.wait_clean()
+    task = small_nodes.submit("bob", name=name)
+    small_nodes.wait(task, "failed", timeout=_LONG)
+    assert "out of memory" in small_nodes.why(task)
+    assert small_nodes.detail(task)["exit_code"] == 137
+    small_nodes.wait_clean()
 
 
 @pytest.fixture
@@ -156,6 +156,22 @@ def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
     platform.engine.start()
     platform.wait(task, "succeeded", timeout=_LONG)
     assert platform.detail(task)["attempts"] == 2, platform.why(task)
+    assert "suspended" in platform.events(task)
+    assert "was told to stop, and not by the platform" in " ".join(platform.reasons(task))
+    assert "resumed from" in platform.text(task)
+    platform.wait_clean()
+
+
+def test_container_stopped_by_hand(platform: DockerPlatform) -> None:
+    """docker stop is a notice as well: the task saves, and goes on."""
+    parameters = "--epochs 30 --step-seconds 0.004 --checkpoint e.npz"
+    task = platform.submit("bob", name="digits.py", parameters=parameters)
+    platform.wait_text(task, "epoch   2")
+    answer = platform.engine.call("POST", f"/containers/{platform.container_of(task)}/stop")
+    assert answer.status in (204, 404), answer.text  # 404: it was gone before the engine looked
+    platform.wait(task, "succeeded", timeout=_LONG)
+    assert platform.detail(task)["attempts"] == 2, platform.why(task)
+    assert "suspended" in platform.events(task)
     assert "resumed from" in platform.text(task)
     platform.wait_clean()
 

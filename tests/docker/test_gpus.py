@@ -86,9 +86,10 @@ def test_nodes_are_shares_of_the_machine(
     engine: PrivateEngine, public_dir: Path, postgres_url: str, library: Path
 ) -> None:
     """Of two nodes with four GPUs each, the machine's six carry the first."""
-    found = {"LD_LIBRARY_PATH": str(library.parent)}
     docker = "node_gpus = 4\nreserve_cpus = 0.5\nnode_prefix = 'gpu'"
-    platform = start_platform(public_dir / "site", postgres_url, engine, docker=docker, **found)
+    platform = start_platform(
+        public_dir / "site", postgres_url, engine, docker, LD_LIBRARY_PATH=str(library.parent)
+    )
     try:
         whole = engine.ask("/info")
         wait_until(

@@ -1,10 +1,13 @@
 """Two users who do not trust each other, on one engine."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.engine import PrivateEngine
+from tests.docker.engine import IMAGE, PrivateEngine
 from tests.docker.platform import DockerPlatform
 from tests.live import BOB_UID
 from tests.waiting import wait_until
@@ -26,7 +29,7 @@ time.sleep(600)
 """
 _SPY = """\
 import glob, os, socket, sys
-at, port, logs, data = sys.argv[1:]
+at, bus, database, logs, data = sys.argv[1:]
 print("uid", os.getuid(), os.getgid(), os.getgroups())
 def opens(path):
     try:
@@ -55,7 +58,9 @@ print("others", [p for p in (logs, data, "/var/run/docker.sock", "/run/docker.so
 print("sockets", [p for p in glob.glob("/tmp/**", recursive=True) if os.path.exists(p)
                   and "docker.sock" in p or ".s.PGSQL" in p])
 connects(socket.AF_INET, (at, 4711), "victim")
-connects(socket.AF_INET, (os.environ["HAI_SERVER"].split("//")[1].split(":")[0], int(port)), "bus")
+gateway = os.environ["HAI_SERVER"].split("//")[1].split(":")[0]
+connects(socket.AF_INET, (gateway, int(bus)), "bus")
+connects(socket.AF_INET, (database, 5432), "database")
 print("caps", [l.split()[1] for l in open("/proc/self/status") if l.startswith("Cap")])
 print("nnp", [l.split()[1] for l in open("/proc/self/status") if l.startswith("NoNewPrivs")])
 print("environ", sorted(k for k in os.environ if "TOKEN" in k or "SECRET" in k))
@@ -63,14 +68,64 @@ print("pids", len([p for p in os.listdir("/proc") if p.isdigit()]) < 6)
 """
 
 
-def test_users_cannot_reach_each_other_or_the_platform(platform: DockerPlatform) -> None:
+_LISTEN = """\
+import socket, sys
+server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print(server.getsockname()[1], flush=True)
+while True:
+    server.accept()[0].close()
+"""
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)"
+
+
+@pytest.fixture
+def bus(engine: PrivateEngine) -> Iterator[str]:
+    """The port of something that listens on the machine's loopback alone."""
+    listen = [*engine.inside(), sys.executable, "-c", _LISTEN, "127.0.0.1", "0"]
+    with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def database(engine: PrivateEngine) -> Iterator[str]:
+    """The address of a container that listens on a network of the platform's own, as compose has
+    it."""
+    assert engine.call("POST", "/networks/create", {"Name": "platform"}).status == 201
+    command = ["python3", "-c", _LISTEN, "", "5432"]
+    host = {"NetworkMode": "platform"}
+    body = {"Image": IMAGE, "Cmd": command, "HostConfig": host}
+    made = engine.call("POST", "/containers/create", body, name="database")
+    assert made.status == 201, made.text
+    assert engine.call("POST", "/containers/database/start").status == 204
+    address = engine.inspect("database")["NetworkSettings"]["Networks"]["platform"]["IPAddress"]
+    wait_until(lambda: reaches(engine, address, "5432"), what="the database")
+    yield address
+    engine.remove("database")
+    assert engine.call("DELETE", "/networks/platform").status == 204
+
+
+def reaches(engine: PrivateEngine, address: str, port: str) -> bool:
+    """Whether the machine itself does."""
+    connect = [*engine.inside(), sys.executable, "-c", _CONNECT, address, port]
+    return subprocess.run(connect, capture_output=True, check=False).returncode == 0
+
+
+def test_users_cannot_reach_each_other_or_the_platform(
+    platform: DockerPlatform, bus: str, database: str
+) -> None:
     victim = platform.submit(name=platform.script_of("victim.py", _VICTIM))
     platform.wait_text(victim, "at ")
     words = platform.text(victim).split()
     at = words[words.index("at") + 1]
     assert words[words.index("at") + 2] == at
     elsewhere = platform.data_dir / "logs" / str(victim)
-    parameters = f"{at} 6379 {elsewhere} {platform.data_dir / 'secret'}"
+    parameters = f"{at} {bus} {database} {elsewhere} {platform.data_dir / 'secret'}"
+    for address, port in ((at, "4711"), ("127.0.0.1", bus), (database, "5432")):
+        assert reaches(platform.engine, address, port)  # what is tried is there
     spy = platform.submit("bob", name=platform.script_of("spy.py", _SPY), parameters=parameters)
     platform.wait(spy, "succeeded", timeout=_LONG)
     said = platform.text(spy)
@@ -78,6 +133,7 @@ def test_users_cannot_reach_each_other_or_the_platform(platform: DockerPlatform)
     assert "OPEN" not in said, said
     assert said.count("closed") == 7, said
     assert "REACHED" not in said, said
+    assert said.count("unreached") == 3, said
     assert "others []" in said
     assert "sockets []" in said
     assert "environ []" in said
@@ -91,7 +147,8 @@ def test_users_cannot_reach_each_other_or_the_platform(platform: DockerPlatform)
     platform.stop_task(victim)
     folder = platform.data_dir / "logs" / str(spy) / "1"
     assert (folder.stat().st_uid, folder.stat().st_mode & 0o7777) == (BOB_UID, 0o2750)
-    platform.wait_clean()
+    left = {"/database", "platform"}
+    wait_until(lambda: set(platform.engine.left()) == left, _LONG, what="nothing else left")
 
 
 def test_what_the_engine_shows_holds_no_token(platform: DockerPlatform) -> None:

@@ -24,6 +24,7 @@ class Engine:
         self._view: ContainerView | None = None
         self._size: tuple[float, int] | None = None
         self._listeners: list[Callable[[Container], None]] = []
+        self.leaving = asyncio.Event()  # some container was asked to leave
 
     async def open(self) -> None:
         """Begin to follow; harmless when the engine is away."""
@@ -33,7 +34,9 @@ class Engine:
                 return
             self.platform = await asyncio.to_thread(self.records.open)
             self._client = DockerClient(self._socket)
-            self._view = ContainerView(self._client, selector(self.platform), self._tell)
+            self._view = ContainerView(
+                self._client, selector(self.platform), self._tell, lambda _: self.leaving.set()
+            )
             await self._view.start()
 
     async def close(self) -> None:

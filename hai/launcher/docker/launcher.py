@@ -23,8 +23,8 @@ from hai.launcher.containers import outfit_of
 from hai.launcher.docker import ends
 from hai.launcher.docker.engine import Engine
 from hai.launcher.docker.images import Images
-from hai.launcher.docker.names import key_of, worker_name
-from hai.launcher.docker.networks import Networks
+from hai.launcher.docker.names import attempt_name, key_of, worker_name
+from hai.launcher.docker.networks import Networks, Place
 from hai.launcher.docker.nodes import DockerNodes
 from hai.launcher.docker.orders import DockerOptions, make_log_folder, order_of, spec_of
 from hai.launcher.docker.records import Record
@@ -91,8 +91,7 @@ class DockerLauncher:
         self._networks = Networks(self._engine.client, self._engine.records, self._network)
         self._images = Images(self._engine.client, self._pull, self._monotonic)
         try:
-            records = await asyncio.to_thread(self._engine.records.all)
-            await self._networks.sweep(self._engine.platform, records.keys())
+            await self._networks.sweep(self._engine.platform)
         except Unavailable as error:  # the engine may come later; nothing is lost
             log.warning("engine_away", error=error.message)
 
@@ -147,30 +146,34 @@ class DockerLauncher:
     async def _make(self, worker: WorkerLaunch) -> str | None:
         """The id of the container, ready to start; None when it has been started before."""
         key, name = worker.key, self._name(worker.key)
+        made: str | None
         outfit = outfit_of(worker, self._options)
-        place = await self._networks.place(
-            self._engine.platform, key, on_host="host_network" in worker.privileges
-        )
+        platform = self._engine.platform
+        network = self._networks.name_of(platform, key, on_host="host_network" in worker.privileges)
         share = await self._nodes.share_of(worker.node)
         order = order_of(
             worker,
             self._options,
             outfit,
-            platform=self._engine.platform,
-            place=place,
+            platform=platform,
+            network=network,
             share=share,
             agent=str(await self._agent_path()),
         )
         await asyncio.to_thread(make_log_folder, worker, self._options, outfit)
-        spec = spec_of(worker, self._options, outfit, place, share)
+        # an engine looks for the network when the container starts: both are made at once
+        placing = asyncio.create_task(self._networks.place(network, platform, key))
         try:
-            made = await self._create(name, order)
+            made = await self._create(name, order, placing)
         except Conflict:
             known = await self._made_by_others(name)
-            if known["State"]["Status"] != "created":
-                return None
-            made = str(known["Id"])
-        await self._engine.client.put_files(made, "/", render.files(spec, outfit.account))
+            made = str(known["Id"]) if known["State"]["Status"] == "created" else None
+        finally:
+            await asyncio.wait({placing})
+        place = await placing
+        if made is not None:
+            spec = spec_of(worker, self._options, outfit, place, share)
+            await self._engine.client.put_files(made, "/", render.files(spec, outfit.account))
         return made
 
     async def _made_by_others(self, name: str) -> Mapping[str, Any]:
@@ -184,19 +187,22 @@ class DockerLauncher:
                 return known
         raise Unavailable(f"container {name} comes and goes")
 
-    async def _create(self, name: str, order: render.ContainerOrder) -> str:
+    async def _create(
+        self, name: str, order: render.ContainerOrder, placing: "asyncio.Task[Place]"
+    ) -> str:
         body = render.container(order)
         for _ in range(2):
             try:
                 made = await self._engine.client.post("/containers/create", body, name=name)
             except NotFound as error:
-                if "no such image" not in error.message.lower():
-                    raise Unavailable(error.message) from error  # its network was removed
-                await self._images.fetch(order.image)
+                if "no such image" in error.message.lower():
+                    await self._images.fetch(order.image)
+                else:
+                    await placing  # an engine that looks for it now
             else:
                 self._engine.view.note(Container(str(made["Id"]), name, order.labels))
                 return str(made["Id"])
-        raise Unavailable(f"image {order.image} was pulled and is not there")
+        raise Unavailable(f"image {order.image} or network {order.network} comes and goes")
 
     async def _start(self, key: WorkerKey, container: str) -> None:
         """A killer writes its mark first and removes the container then."""
@@ -210,6 +216,9 @@ class DockerLauncher:
         except NotFound as error:
             if "no such container" in error.message.lower():
                 return  # killed meanwhile
+            self._networks.forget(attempt_name(self._engine.platform, key))
+            if "network" in error.message.lower():
+                raise Unavailable(error.message) from error
             await self._refuse(key, error)
         except (EngineTrouble, InvalidInput) as error:
             await self._refuse(key, error)

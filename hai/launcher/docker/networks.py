@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,11 +40,14 @@ class Networks:
         self._known: dict[str, Place] = {}
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def place(self, platform: str, key: WorkerKey, *, on_host: bool = False) -> Place:
+    def name_of(self, platform: str, key: WorkerKey, *, on_host: bool) -> str:
+        """`on_host`: by a quota of the user's."""
+        return HOST if self._kind == HOST or on_host else attempt_name(platform, key)
+
+    async def place(self, name: str, platform: str, key: WorkerKey) -> Place:
         """Make it if it is not there. Unavailable when the engine has no addresses left."""
-        if self._kind == HOST or on_host:
+        if name == HOST:
             return Place(HOST, "127.0.0.1")
-        name = attempt_name(platform, key)
         async with self._making[name]:
             if name not in self._known:
                 self._known[name] = await self._make(name, platform, key)
@@ -99,14 +102,20 @@ class Networks:
             return
         await self._remove(attempt_name(platform, key))
 
-    async def sweep(self, platform: str, wanted: Collection[WorkerKey]) -> None:
-        """Remove those that a crash has left, of attempts without a worker."""
-        attempts = {(key.task_id, key.attempt) for key in wanted}
+    async def sweep(self, platform: str) -> None:
+        """Remove those that a crash has left, of attempts without a worker. The records are read
+        last: whoever makes a network has made its worker's record before."""
         listed = await self._client.get("/networks", filters={"label": [selector(platform)]})
+        records = await asyncio.to_thread(self._records.all)
+        attempts = {(key.task_id, key.attempt) for key in records}
         for item in listed:
             key = key_of(item.get("Labels") or {})
             if key is not None and (key.task_id, key.attempt) not in attempts:
                 await self._remove(str(item["Name"]))
+
+    def forget(self, name: str) -> None:
+        """The engine does not have it any more: the next launch makes it again."""
+        self._known.pop(name, None)
 
     async def _remove(self, name: str) -> None:
         async with self._making[name]:

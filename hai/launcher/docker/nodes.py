@@ -11,6 +11,7 @@ from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
 from hai.errors import PlatformError, Unavailable
 from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.names import key_of
 from hai.launcher.docker.orders import Share
 from hai.ports.nodes import SourceNode
 
@@ -62,13 +63,24 @@ class DockerNodes:
         return [self._node(index, whole, gpus) for index in range(self._options.nodes)]
 
     async def departures(self) -> Mapping[WorkerKey, str]:
-        return {}
+        await self._engine.view.require()
+        return {
+            key: f"its container {one.name} was told to stop, and not by the platform"
+            for one in self._engine.view.all()
+            if one.is_leaving and not one.is_over and (key := key_of(one.labels)) is not None
+        }
 
     async def set_cordon(self, name: NodeName, *, cordoned: bool, agreed: bool) -> None:
         self._cordons[name] = (cordoned, agreed)
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        leaving = self._engine.leaving
+        try:
+            await asyncio.wait_for(leaving.wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            leaving.clear()
 
     async def share_of(self, node: Node) -> Share:
         """What a worker on this node gets. Unavailable when the engine does not answer or the node

@@ -43,7 +43,7 @@ def order_of(
     outfit: Outfit,
     *,
     platform: str,
-    place: Place,
+    network: str,
     share: Share,
     agent: str,
 ) -> ContainerOrder:
@@ -63,7 +63,7 @@ def order_of(
         account=outfit.account,
         log_dir=worker.log_dir,
         log_source=str(PurePosixPath(host_path(logs.volume), *logs.folders)),
-        network=place.network,
+        network=network,
         cpus=share.cpus,
         memory_bytes=share.memory_bytes,
         pids=options.pids,
