@@ -163,10 +163,10 @@ def test_version_1_of_compose_and_then_version_2(
 
 
 def test_compose_reads_every_variant(plugins: Path, tmp_path: Path) -> None:
-    """Both versions, without an engine."""
+    """Both versions, without an engine; of the variants one of each kind of task and database."""
     from tests.unit.hai_up.test_compose_plan import VARIANTS, planned
 
-    for number, changes in enumerate(VARIANTS):
+    for number, changes in enumerate(VARIANTS[-3:]):
         file = tmp_path / f"{number}.yaml"
         file.write_text(planned(**changes).files["docker-compose.yaml"])
         for command in ([str(plugins / "docker-compose"), "compose"], ["docker-compose"]):
