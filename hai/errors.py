@@ -5,7 +5,8 @@
     ├── NotFound                    not_found        3    404
     ├── AuthRequired                auth_required    4    401
     ├── Denied                      denied           5    403
-    │   └── OverQuota               over_quota       5    403
+    │   ├── OverQuota               over_quota       5    403
+    │   └── TooMany                 too_many         5    429
     ├── Conflict                    conflict         6    409
     │   └── NameInUse               name_in_use      6    409
     ├── Unreachable                 unreachable      7    502
@@ -71,6 +72,12 @@ class OverQuota(Denied):
     """The request can never fit the caller's quota."""
 
     code = "over_quota"
+
+
+class TooMany(Denied):
+    """The caller holds as much of something open as one user may."""
+
+    code = "too_many"
 
 
 class Conflict(HaiError):

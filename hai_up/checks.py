@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hai.errors import PlatformError
+from hai.errors import HaiError, PlatformError
+from hai_up.api import Api
 from hai_up.config import Options, masked
 from hai_up.layout import MAX_DATA_DIR_BYTES, Layout
+from hai_up.plan import url_of
 from hai_up.process import find_server, has_stale_pid
+from hai_up.state import load_state
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_BYTES = 200 * 10**6
@@ -45,6 +48,7 @@ def all_checks(options: Options) -> Iterator[Check]:
         check_folder,
         check_disk,
         check_memory,
+        check_logs,
         check_database,
         check_pid_file,
         check_port,
@@ -153,6 +157,25 @@ def check_disk(options: Options) -> Check:
     if free < LEAST_DISK_BYTES:
         return Check("disk", FAIL, f"disk full: {free // 10**6} MB free, 200 MB needed", fix)
     return Check("disk", WARN if free < GOOD_DISK_BYTES else OK, text, fix)
+
+
+def check_logs(options: Options) -> Check:
+    """Whether the running platform still writes the logs of its tasks."""
+    layout = Layout(options.data_dir)
+    state = load_state(layout) if find_server(layout) is not None else None
+    if state is None:
+        return Check("logs", OK, "no platform runs here: no task logs are written")
+    try:
+        with Api(url_of(state.host, state.port), state.token) as api:
+            disk = api.platform().get("log_disk") or {}
+    except HaiError as error:
+        return Check("logs", WARN, error.message, "hai-up status says more")
+    if disk.get("why"):
+        fix = "free some space on that disk, or keep less: [logs] user_bytes, keep_days"
+        return Check("logs", WARN, str(disk["why"]), fix)
+    free, need = int(disk.get("free", 0)), int(disk.get("need", 0))
+    text = f"{free / 1e9:.1f} GB free for task logs; {need / 1e9:.2f} GB stay free for the platform"
+    return Check("logs", OK, text)
 
 
 def check_memory(_: Options) -> Check:

@@ -87,7 +87,8 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
 
 
 def _platform(told: Mapping[str, Any]) -> dict[str, Any]:
-    """`paused_seconds` while it starts nothing, `clock` once the machine's clock was set."""
+    """`paused_seconds` while it starts nothing, `clock` once the machine's clock was set, `logs`
+    while there is no room for those of tasks."""
     facts: dict[str, Any] = {}
     if told["paused_seconds"] > 0:
         facts["paused_seconds"] = told["paused_seconds"]
@@ -95,6 +96,9 @@ def _platform(told: Mapping[str, Any]) -> dict[str, Any]:
     if jump is not None:
         where = "ahead" if jump["seconds"] > 0 else "back"
         facts["clock"] = f"jumped {where} by {span(abs(jump['seconds']))} at {jump['at'][:19]}Z"
+    disk = told.get("log_disk") or {}
+    if disk.get("why"):
+        facts["logs"] = disk["why"]
     return facts
 
 
@@ -156,6 +160,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("database", "{status}, {kind}: {where}".format(**database) if database else ""),
         ("paused", _of_pause(facts["paused_seconds"]) if "paused_seconds" in facts else ""),
         ("clock", facts.get("clock", "")),
+        ("logs", facts.get("logs", "")),
         ("nodes", _of_nodes(nodes) if nodes else ""),
         ("tasks", "{active} active, {waiting} waiting".format(**tasks) if tasks else ""),
         ("workers", str(facts.get("workers") or "")),

@@ -20,6 +20,7 @@ from hai.errors import PlatformError
 from hai.store.database import connection_settings
 from hai.store.migrate import migrate
 from hai_up.postgres import EmbeddedPostgres
+from tests import leftovers
 
 PG_BIN = Path(os.environ["HAI_PG_BIN"]) if os.environ.get("HAI_PG_BIN") else None
 _TEMPLATE = "hai_template"
@@ -36,6 +37,17 @@ _database_numbers = itertools.count(1)
 # inherit that from a test run in the background.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    leftovers.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What runs in pytest's own folders ends with the run."""
+    with leftovers.keeping(folder=str(tmp_path_factory.getbasetemp())):
+        yield
 
 
 @pytest.hookimpl(trylast=True)
@@ -96,10 +108,11 @@ def public_directory() -> Iterator[Path]:
     """A folder that an unprivileged account may walk through (pytest's own are 0700)."""
     path = Path(tempfile.mkdtemp(prefix="hai-test-", dir="/tmp"))
     path.chmod(0o711)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
+    with leftovers.keeping(folder=str(path), remove=True):
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Writes the rank's log in a thread of its own, behind a bounded buffer.
 
-Whoever feeds it never waits: when the disk cannot keep up, whole lines are dropped and counted,
-and the log says so as soon as it can be written again.
+Whoever feeds it never waits: when the disk cannot keep up, or has no room, whole lines are dropped
+and counted, and the log says so as soon as it can be written again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 import time
 
 from hai.agent.lines import LineStamper
+from hai.agent.room import LOOK_SECONDS, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 8 * 2**20
 ITEM_BYTES = 160  # what one item costs beside its text: output may come byte by byte
 PARTIAL_SECONDS = 0.2  # before the beginning of a line is written: bars may never end theirs
+STOPPED = "the log has stopped"  # the platform knows it by these words
 RETRY_SECONDS = 0.5  # between attempts on a disk that refuses
 
 _OUTPUT, _OWN, _DROPPED = 0, 1, 2
@@ -33,8 +35,12 @@ def wall_time() -> float:
 class LogWriter:
     """Takes output from one thread (feed, say) and writes it in another."""
 
-    def __init__(self, segments: Segments, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(
+        self, segments: Segments, buffer_bytes: int = BUFFER_BYTES, reserve_bytes: int = 0
+    ) -> None:
         self._segments = segments
+        self._room = Room(segments.log_dir, reserve_bytes)
+        self._keep_bytes: int | None = None  # to be told to the segments
         self._buffer_bytes = buffer_bytes
         self._stamper = LineStamper()
         self._changed = threading.Condition()
@@ -53,7 +59,7 @@ class LogWriter:
     def feed(self, chunk: bytes) -> None:
         """Output of the program, as read. Never blocks on the disk."""
         with self._changed:
-            if self._is_dropping:
+            if self._is_dropping or not self._room.is_there:
                 chunk = self._resume(chunk)
             if not chunk:
                 return
@@ -61,6 +67,18 @@ class LogWriter:
                 self._drop(chunk)
                 return
             self._put(_OUTPUT, chunk)
+
+    def keep(self, keep_bytes: int) -> None:
+        """From now on the log has no more than that; 0: what it was given at first."""
+        self._keep_bytes = keep_bytes
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written now; "" while all is."""
+        if self._room.is_there:
+            return ""
+        least = f"{self._room.need_bytes / 2**20:,.0f} MiB"
+        return f"{STOPPED}: its disk has less than {least} free, and the program goes on"
 
     def say(self, text: str) -> None:
         """A `[hai] ...` line among the output."""
@@ -96,7 +114,8 @@ class LogWriter:
         """The part of `chunk` to keep after a gap: from the first line start, if there is room."""
         end = chunk.find(b"\n") + 1
         has_room = self._queued_bytes + len(chunk) <= self._buffer_bytes // 2
-        if not has_room or not end:
+        if not (has_room and end and self._room.is_there):
+            self._is_dropping = True
             self._dropped_lines += chunk.count(b"\n")
             return b""
         self._is_dropping = False
@@ -113,7 +132,10 @@ class LogWriter:
                 self._segments.close()
                 return
             kind, data, at = item
-            if kind == _OUTPUT:
+            self._look_around(at)
+            if kind == _OUTPUT and not self._room.is_there:
+                self._lose(data)
+            elif kind == _OUTPUT:
                 self._write(self._stamper.feed(data, at) if data else self._stamper.flush())
                 if self._stamper.partial_seconds(at) >= PARTIAL_SECONDS:
                     self._write(self._stamper.flush())
@@ -127,14 +149,34 @@ class LogWriter:
             while not self._queue:
                 if self._is_closing:
                     return None
-                wait = PARTIAL_SECONDS if self._stamper.has_partial else None
+                wait = PARTIAL_SECONDS if self._stamper.has_partial else self._idle_seconds()
                 if not self._changed.wait(wait) and not self._queue:
                     return (_OUTPUT, b"", 0.0)
             item = self._queue.popleft()
             self._queued_bytes -= len(item[1]) + ITEM_BYTES
             return item
 
+    def _idle_seconds(self) -> float | None:
+        """Until the next look at a disk without room, which nothing else would bring."""
+        return None if self._room.is_there else LOOK_SECONDS
+
+    def _look_around(self, at: float) -> None:
+        """What has changed beside the output: how much may be kept, whether there is room."""
+        keep_bytes, self._keep_bytes = self._keep_bytes, None
+        if keep_bytes is not None:
+            self._segments.keep(keep_bytes)
+        if not self._room.look():
+            return
+        text = self.trouble or "the log goes on: its disk has room again"
+        self._write(self._stamper.say(text, at))
+
+    def _lose(self, data: bytes) -> None:
+        with self._changed:
+            self._is_dropping = True
+            self._dropped_lines += data.count(b"\n")
+
     def _write(self, data: bytes) -> None:
+        self._room.note(len(data))
         failed_at = 0.0
         problem = ""
         while data:

@@ -14,6 +14,7 @@ import signal
 from hai.agent import cgroups, processes
 from hai.agent.capabilities import HandOver, split
 from hai.agent.environment import Account, venv_python
+from hai.agent.limits import bound_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def start(
     pid = os.fork()
     if pid == 0:
         try:
-            _become(account, output_end, handover)
+            _become(account, output_end, handover, spec.processes)
             kernel.die_with_parent(agent)
             _exec(spec, command_of(spec), environment)
         except CannotStart as error:
@@ -180,7 +181,7 @@ def _report(fd: int, exit_code: int, detail: str) -> None:
     os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
 
 
-def _become(account: Account, output_end: int, handover: HandOver) -> None:
+def _become(account: Account, output_end: int, handover: HandOver, processes: int) -> None:
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -194,6 +195,7 @@ def _become(account: Account, output_end: int, handover: HandOver) -> None:
             except (OSError, ValueError):
                 continue
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    bound_processes(processes)
     handover.keep()
     account.become()
     handover.give()

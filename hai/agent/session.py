@@ -57,8 +57,8 @@ class Session:
         control_uid = self._account.uid if self._account.drops else None
         self._control = Control(spec.control_dir, control_uid)
         self._control.put_whole_life_state(spec.whole_life_state)
-        segments = Segments(spec.log_dir, spec.rank, spec.segment_bytes, spec.segments)
-        self._log = LogWriter(segments)
+        self._log = _log_of(spec)
+        self._log_keep_bytes, self._log_trouble = spec.log_keep_bytes, ""
         self._port_holder = _hold_port(spec)
         self._link = Link(spec.server_url, spec.token, self._first_report(), wakeup.wake)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
@@ -218,7 +218,9 @@ class Session:
 
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
+        self._see_to_log()
         self._obey(now, leaving)
+        files.keep_small(self._spec.end_file)
         leaving.second_look()
         if self._link.is_orphaned():
             self._kill(now, leaving, Ending(KILLED, "orphaned"))
@@ -226,6 +228,16 @@ class Session:
             self._watch(now, leaving)
         else:
             leaving.look_after(now, self._term_seconds())
+
+    def _see_to_log(self) -> None:
+        """How much of it is kept is the server's word; whether it stands still is ours."""
+        keep_bytes = int(self._link.order().get("log_keep_bytes") or self._spec.log_keep_bytes)
+        if keep_bytes != self._log_keep_bytes:
+            self._log_keep_bytes = keep_bytes
+            self._log.keep(keep_bytes)
+        if self._log.trouble != self._log_trouble:
+            self._log_trouble = self._log.trouble
+            self._link.tell(detail=self._log_trouble)
 
     def _watch(self, now: float, leaving: Leaving) -> None:
         self._watchdog.limit_seconds = (
@@ -333,6 +345,12 @@ class Session:
             files.complain(f"{name}: {error.strerror}")
             return False
         return True
+
+
+def _log_of(spec: WorkerSpec) -> LogWriter:
+    keep = spec.log_keep_bytes
+    segments = Segments(spec.log_dir, spec.rank, spec.segment_bytes, spec.segments, keep)
+    return LogWriter(segments, reserve_bytes=spec.log_reserve_bytes)
 
 
 def _sdk_path() -> str:

@@ -42,8 +42,17 @@ class WorkerSpec:
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
+        self.processes = int(data.get("processes") or 0)
+        self._read_log_bounds(data)
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
+
+    def _read_log_bounds(self, data: dict[str, Any]) -> None:
+        """This rank's share of what its attempt may keep (0: as many as the segments have), and
+        what stays free on the disk."""
+        attempt_bytes = int(data.get("log_attempt_bytes") or 0)
+        self.log_keep_bytes = attempt_bytes // self.world_size
+        self.log_reserve_bytes = int(data.get("log_reserve_bytes") or 0)
 
     def _read_container(self, data: dict[str, Any]) -> None:
         """What only a worker in a container has."""

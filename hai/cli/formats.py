@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
-from hai.core.visible import shown
+from hai.core.visible import INVISIBLE, shown
 
 Item = Mapping[str, Any]
 _YAML_ITEMS = 100  # dumped at once: each dump has a cost of its own
@@ -25,8 +25,15 @@ def json_line(document: Any) -> str:
 def yaml_of(document: Any) -> str:
     import yaml
 
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
-    return text
+    def dumped(*, allow_unicode: bool) -> str:
+        text: str = yaml.safe_dump(
+            document, sort_keys=False, allow_unicode=allow_unicode, width=100
+        )
+        return text
+
+    text = dumped(allow_unicode=True)
+    # the same values, but nothing that turns a terminal's writing round
+    return dumped(allow_unicode=False) if INVISIBLE.search(text) else text
 
 
 def text_of(value: object) -> str:

@@ -23,9 +23,11 @@ from hai.cli.formats import (
 )
 from hai.cli.ordering import ordered
 from hai.cli.terminal import Palette, cut_to, output_width, printable, safe_stream, text_width
+from hai.core.visible import undisputed
 from hai.errors import InvalidInput
 
 SCHEMA_VERSION = 1
+_ONE_LINE = {ord("\n"): " ", ord("\t"): " "}
 Item = Mapping[str, Any]
 
 
@@ -300,4 +302,4 @@ def _fit(widths: Sequence[int], columns: Sequence[Column], total: int) -> list[i
 
 def _cell(item: Item, column: Column) -> str:
     shown = column.show(item) if column.show else text_of(item.get(column.key))
-    return printable(shown.replace("\n", " "))
+    return printable(undisputed(shown.translate(_ONE_LINE)))

@@ -22,7 +22,16 @@ _GZIP = b"\x1f\x8b"
 _KNOBS = {knob.name for knob in fields(Policy)}
 # What the server's [scheduler] also holds: it says nothing about who gets which nodes.
 SERVER_ONLY = frozenset(
-    {"default_group", "tick_seconds", "busy_fraction", "journal_days", "max_array_size"}
+    {
+        "default_group",
+        "tick_seconds",
+        "busy_fraction",
+        "journal_days",
+        "max_array_size",
+        "max_array_bytes",
+        "max_unfinished_tasks",
+        "max_unfinished_bytes",
+    }
 )
 _LEVELS = {level.name for level in Priority if level is not Priority.AUTO}
 _KNOB_HINT = "docs/scheduling.md explains every knob of [scheduler]"

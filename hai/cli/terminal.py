@@ -87,6 +87,8 @@ def safe_stream(stream: TextIO) -> TextIO:
 def _char_width(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me") or INVISIBLE.match(char):
         return 0
+    if "\u1160" <= char <= "\u11ff" or "\ud7b0" <= char <= "\ud7ff":
+        return 0  # they join the Korean letter before them
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from hai.core.duration import duration_text
 from hai.core.lifecycle import condemn, event, finish, move
+from hai.core.logs_told import log_events
 from hai.core.losses import NOT_STARTED, TIME_IS_UP, final, first_broken, loss_text, node_loss
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
@@ -123,9 +124,11 @@ def _fold_workers(
         acked_at = attempt.acked_at
         if acked_at is None and any(worker.acked for worker in workers):
             acked_at = now
+        told = log_events(task, attempt.workers, workers, now)
         attempt = replace(attempt, workers=tuple(workers), acked_at=acked_at)
         heard = replace(task, attempt=attempt)
-        return settle(heard, now, timing) or Change(heard, ())
+        change = settle(heard, now, timing) or Change(heard, ())
+        return Change(change.task, (*told, *change.events))
     return settle(task, now, timing)
 
 

@@ -19,6 +19,11 @@ def check_log_dir(log_dir: Path) -> None:
         raise ValueError(f"{str(log_dir)!r} leads back with ..")
 
 
+def is_user_part(user: str) -> bool:
+    """Whether a user of that name can have a folder of logs."""
+    return is_component(user)
+
+
 def attempt_dir(log_dir: Path, user: str, task_id: int, attempt: int) -> Path:
     """ValueError when the user's name cannot be a part of a path."""
     if USER in str(log_dir):

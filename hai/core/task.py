@@ -1,6 +1,7 @@
 """The nouns of a run: task, attempt, worker. Values only; lifecycle.py says how they change."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hai.core.types import (
@@ -202,3 +203,12 @@ class Change:
 
     task: Task
     events: tuple[EventDraft, ...]
+
+
+def used_nodes(active: Iterable[Task]) -> Counter[tuple[UserName, GroupName, Priority]]:
+    """Nodes that are held now, by user, group and charged level."""
+    used: Counter[tuple[UserName, GroupName, Priority]] = Counter()
+    for task in active:
+        if task.attempt is not None:
+            used[task.user, task.group, task.attempt.priority] += len(task.attempt.nodes)
+    return used

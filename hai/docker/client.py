@@ -25,8 +25,13 @@ Json = dict[str, Any]
 TIMEOUT_SECONDS = 30.0  # of one request
 BODY_BYTES = 64 * 2**20  # of one answer, at most
 LINE_BYTES = 2**20  # of one event
+FILE_BYTES = 128 * 2**10  # of one file of a container, with what tar adds
 _NEWEST = (1, 47)  # of the API's versions, which is known to be understood
 _OLDEST = (1, 40)
+
+
+class TooLong(Unavailable):
+    """An answer beyond all bounds."""
 
 
 class DockerClient:
@@ -102,8 +107,12 @@ class DockerClient:
         )
 
     async def read_file(self, container: str, path: str) -> bytes | None:
-        """A small regular file of the container, which need not run; None: there is none."""
-        raw = await self._raw("GET", f"/containers/{container}/archive", {"path": path}, None, {})
+        """A small regular file of the container, which need not run; None: there is none such."""
+        where = f"/containers/{container}/archive"
+        try:
+            raw = await self._raw("GET", where, {"path": path}, None, {}, at_most=FILE_BYTES)
+        except TooLong:  # whoever runs the whole container may have written anything there
+            return None
         try:
             with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
                 member = archive.next()
@@ -139,6 +148,8 @@ class DockerClient:
         params: Mapping[str, object],
         content: bytes | None,
         headers: Mapping[str, str],
+        *,
+        at_most: int = BODY_BYTES,
     ) -> bytes:
         url = await self._url(path)
         self.requests[_kind(method, path)] += 1
@@ -147,7 +158,7 @@ class DockerClient:
                 method, url, params=_texts(params), content=content, headers=dict(headers)
             ) as response:
                 self._heard_at = time.monotonic()
-                raw = await _body_of(response)
+                raw = await _body_of(response, at_most)
         if response.status_code >= 400:
             raise refusal(method, path, response.status_code, _message(raw))
         return raw
@@ -197,7 +208,7 @@ async def _body_of(response: httpx2.Response, at_most: int = BODY_BYTES) -> byte
         pieces.append(piece)
         at_most -= len(piece)
         if at_most < 0:
-            raise Unavailable(f"{response.url.path} answered with too much")
+            raise TooLong(f"{response.url.path} answered with too much")
     return b"".join(pieces)
 
 

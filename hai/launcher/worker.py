@@ -20,6 +20,9 @@ class AgentOptions:
     watchdog_seconds: float = 1800.0
     segment_bytes: int = 16 * 2**20
     segments: int = 8
+    processes: int = 0  # of one account on a node; 0: half of what the node can have
+    log_attempt_bytes: int = 0  # of all ranks together; 0: what their segments have
+    log_reserve_bytes: int = 0  # that logs leave free on their disk
     address: str = "127.0.0.1"  # where the ranks reach each other; empty: the agent finds out
 
 

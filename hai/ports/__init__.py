@@ -24,6 +24,8 @@ from hai.ports.bus import Message as Message
 from hai.ports.leading import Leading
 from hai.ports.leading import Pause as Pause
 from hai.ports.rows import Rows
+from hai.ports.watch import Waiting as Waiting
+from hai.ports.watch import Watch
 
 
 class Clock(Protocol):
@@ -136,7 +138,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Rows, Leading, Protocol):
+class Store(Rows, Leading, Watch, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:

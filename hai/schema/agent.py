@@ -62,7 +62,7 @@ class AgentOrder(TypedDict):
 
     go: start the program (the gang is complete); suspend: give the program notice; stop: SIGTERM to
     all its processes, SIGKILL to what lives after `term_seconds`; over: the end is recorded, the
-    agent may leave.
+    agent may leave; log_keep_bytes: of the log the newest so many, 0: as it was told at first.
     """
 
     go: bool
@@ -73,6 +73,7 @@ class AgentOrder(TypedDict):
     stop: bool
     term_seconds: float
     over: bool
+    log_keep_bytes: NotRequired[int]
 
 
 class AgentAnswer(TypedDict):

@@ -12,7 +12,7 @@ from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
 from hai.core.retry import Retry
 from hai.core.types import Priority
-from hai.core.visible import INVISIBLE
+from hai.core.visible import INVISIBLE, has_something_to_see
 
 MAX_NAME = 511
 MAX_COMMAND = 2047
@@ -140,7 +140,7 @@ class Submission(BaseModel):
     def _name(cls, value: str) -> str:
         if _BAD_NAME.search(value):
             raise ValueError("a name has no ( ) / and no control characters")
-        if INVISIBLE.search(value) or not value.strip():
+        if INVISIBLE.search(value) or not has_something_to_see(value):
             raise ValueError("a name has something to see, and no invisible characters")
         if value in _WORDS:
             raise ValueError(f"{value!r} means something else where a task is named")

@@ -242,7 +242,9 @@ class ErrorBody(TypedDict):
 
 class PlatformView(TypedDict):
     """`paused_seconds`: nothing is started for so long, for the platform is going down.
-    `clock_jump`: the last one since the server began, None or {at, seconds}; below 0: back."""
+    `clock_jump`: the last one since the server began, None or {at, seconds}; below 0: back.
+    `log_disk`: {free, need, why}: bytes, and why task logs have stopped, "" while they go on."""
 
     paused_seconds: float
     clock_jump: dict[str, object] | None
+    log_disk: NotRequired[dict[str, object]]

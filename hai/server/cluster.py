@@ -68,6 +68,7 @@ def _options(settings: Settings, agent: AgentOptions) -> PodOptions:
         mounts=mounts_of(section),
         reserve_cpus=section.reserve_cpus,
         reserve_memory_bytes=section.reserve_memory_mib * 2**20,
+        disk_bytes=section.disk_mib * 2**20,
         as_user=section.as_user,
         notice_seconds=settings.suspend.notice_seconds,
         term_seconds=settings.suspend.term_seconds,

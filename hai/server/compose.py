@@ -25,6 +25,7 @@ from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
 from hai.server.loops import loops_of
+from hai.server.places import Places
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.clock import SystemClock
@@ -42,6 +43,7 @@ from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.rowbook import RowBook
 from hai.service.signals import CLOCK, TASKS
+from hai.service.submit_limits import SubmitLimits
 from hai.service.tasks import TaskService
 from hai.service.timekeeping import Timekeeping
 from hai.service.users import UserService
@@ -145,7 +147,12 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         clock,
         cache,
         settings.scheduler.default_group,
-        settings.scheduler.max_array_size,
+        SubmitLimits(
+            settings.scheduler.max_array_size,
+            settings.scheduler.max_array_bytes,
+            settings.scheduler.max_unfinished_tasks,
+            settings.scheduler.max_unfinished_bytes,
+        ),
         settings.scheduler.demote_after_seconds,
     )
     workers, loop_workers = (
@@ -201,9 +208,10 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         dashboard=Dashboard(store, bus, clock, board, views),
         estimates=estimates,
         whys=Whys(store, clock, board, estimates),
-        logs=LogReader(store, bus, settings.log_dir, closing),
+        logs=LogReader(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
+        places=Places(settings.server.streams_per_user),
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
@@ -261,6 +269,9 @@ def _agent_options(settings: Settings) -> AgentOptions:
         watchdog_seconds=settings.agent.watchdog_seconds,
         segment_bytes=settings.logs.segment_bytes,
         segments=settings.logs.segments,
+        processes=settings.agent.processes,
+        log_attempt_bytes=settings.logs.attempt_bytes,
+        log_reserve_bytes=settings.logs.reserve_bytes,
     )
 
 

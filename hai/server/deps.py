@@ -1,9 +1,8 @@
 """What routes get: the services of this server and the user who asks."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.openapi.models import HTTPBearer
@@ -15,7 +14,8 @@ from hai.core.identity import User
 from hai.core.server_role import ServerRole
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
-from hai.server.sse import event_stream
+from hai.server.places import Places
+from hai.server.sse import EventStream
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
 from hai.service.cluster import ClusterService
@@ -59,6 +59,7 @@ class Services:
     logs: LogReader
     vacating: Vacating
     supervisor: Supervisor
+    places: Places
 
 
 async def services(request: Request) -> Services:
@@ -108,11 +109,18 @@ async def caller(token: Bearer, served: Served) -> User:
 Caller = Annotated[User, Depends(caller)]
 
 
-async def streaming(
-    token: Bearer, served: Served
-) -> Callable[[AsyncIterator[bytes]], StreamingResponse]:
-    """Makes the reply of a stream. Its reader is told to come again when the token is revoked or
-    has expired, and is refused then."""
+class StreamReply(Protocol):
+    """Makes the reply of a stream. `is_never_quiet`: it says something every KEEP_ALIVE_SECONDS by
+    itself."""
+
+    def __call__(
+        self, events: AsyncIterator[bytes], *, is_never_quiet: bool = False
+    ) -> StreamingResponse: ...
+
+
+async def streaming(token: Bearer, user: Caller, served: Served) -> StreamReply:
+    """Its reader is told to come again when the token is revoked or has expired, and is refused
+    then. TooMany when the user has too many streams open."""
 
     async def is_welcome() -> bool:
         try:
@@ -123,7 +131,12 @@ async def streaming(
             return True
         return True
 
-    return partial(event_stream, may_go_on=is_welcome)
+    def reply(events: AsyncIterator[bytes], *, is_never_quiet: bool = False) -> StreamingResponse:
+        place = served.places.take(user.name)
+        return EventStream(events, is_welcome, place, is_never_quiet=is_never_quiet)
+
+    served.places.take(user.name)()  # before anything is done for it
+    return reply
 
 
-Streaming = Annotated[Callable[[AsyncIterator[bytes]], StreamingResponse], Depends(streaming)]
+Streaming = Annotated[StreamReply, Depends(streaming)]

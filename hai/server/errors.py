@@ -22,6 +22,7 @@ STATUS: Mapping[str, int] = {
     "auth_required": 401,
     "denied": 403,
     "over_quota": 403,
+    "too_many": 429,
     "conflict": 409,
     "name_in_use": 409,
     "unreachable": 502,

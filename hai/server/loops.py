@@ -10,6 +10,7 @@ from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.loops.follow import Following, Planning
 from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.logs import LogBounds, LogKeeping
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
 from hai.service.loops.schedule import Scheduling
@@ -91,4 +92,11 @@ def _leading(
         Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
+        Loop("logs", _log_keeping(settings, services, store).turn, busy_fraction=0.1),
     ]
+
+
+def _log_keeping(settings: Settings, services: Services, store: Store) -> LogKeeping:
+    logs = settings.logs
+    bounds = LogBounds(logs.user_bytes, logs.keep_days * DAY, logs.reserve_bytes)
+    return LogKeeping(store, services.bus, services.clock, settings.log_dir, bounds)

@@ -93,12 +93,16 @@ class RankTail:
     """Reads one rank's log forward; call `fill` again when more may be there.
 
     `position` is the absolute offset behind the last line that was popped; `lost_bytes` counts
-    what rotation removed before it could be read.
+    what rotation removed before it could be read. Nothing is read from `limit` on, which is the end
+    of a piece that somebody else has read.
     """
 
-    def __init__(self, directory: Path, rank: int, position: int = 0) -> None:
+    def __init__(
+        self, directory: Path, rank: int, position: int = 0, limit: int | None = None
+    ) -> None:
         self.rank = rank
         self.position = position
+        self._limit = limit
         self.lost_bytes = 0
         self.lines: deque[Line] = deque()
         self._directory = directory
@@ -120,10 +124,13 @@ class RankTail:
         for line in whole:
             self._take(line, newline=1)
         if not data or len(self._held) >= CHUNK_BYTES:
-            self._take_open(final=final)
+            self._take_open(final=final or self._read == self._limit)
         return bool(data)
 
     def _read_chunk(self) -> bytes:
+        most = CHUNK_BYTES if self._limit is None else min(CHUNK_BYTES, self._limit - self._read)
+        if most <= 0:
+            return b""
         mine = segments(self._directory).get(self.rank, [])
         if mine and not self._has_begun:
             self._begin(mine)
@@ -131,6 +138,8 @@ class RankTail:
             self.lost_bytes += mine[0].offset - self._taken
             self._read = self._taken = mine[0].offset
             self._held, self._is_inside = b"", False
+            if not self.lines:
+                self.position = self._taken
         for index, segment in enumerate(mine):
             following = mine[index + 1].offset if index + 1 < len(mine) else None
             if self._read < segment.offset or (following is not None and self._read >= following):
@@ -138,7 +147,7 @@ class RankTail:
             try:
                 with _opened(segment.path) as file:
                     file.seek(self._read - segment.offset)
-                    data = file.read(CHUNK_BYTES)
+                    data = file.read(most)
             except FileNotFoundError:  # rotated away between listing and opening
                 return b""
             self._read += len(data)
@@ -229,7 +238,7 @@ def tail_position(directory: Path, rank: int, count: int) -> tuple[int, int]:
     mine = segments(directory).get(rank, [])
     if not mine:
         return 0, 0
-    end = mine[-1].offset + mine[-1].path.stat().st_size
+    end = end_position(mine)
     if count == 0 or end == mine[0].offset:
         return end, 0
     found = 0
@@ -240,6 +249,11 @@ def tail_position(directory: Path, rank: int, count: int) -> tuple[int, int]:
         if found == count:
             return newline + 1, found
     return mine[0].offset, found + 1
+
+
+def end_position(mine: Sequence[Segment]) -> int:
+    """The absolute offset behind all that there is of a rank's log."""
+    return mine[-1].offset + mine[-1].path.stat().st_size if mine else 0
 
 
 def _newlines_backward(mine: Sequence[Segment], before: int | None = None) -> Iterator[int]:

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 from hai.core.task import Task
-from hai.core.types import TaskId
+from hai.core.types import TaskId, UserName
 from hai.ports import Bus, Message
 
 SCHEDULE = "schedule"  # the queue or the free nodes changed -> schedule loop
@@ -23,6 +23,11 @@ def task_topic(task_id: TaskId) -> str:
 def worker_key(key: object) -> str:
     """Key of a worker's live figures."""
     return f"worker.{key}"
+
+
+def ration_key(user: UserName) -> str:
+    """Key of what each rank of this user may keep of its log, while there is too much of it."""
+    return f"logs.{user}"
 
 
 async def announce(bus: Bus, tasks: Iterable[Task]) -> None:

@@ -16,12 +16,14 @@ from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache
 from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
+from hai.service.submit_limits import SubmitLimits, Waitings
 from hai.service.submitting import (
     Members,
     array_of,
     draft_of,
     look_up,
     members_of,
+    size_of,
     unfold,
 )
 
@@ -41,7 +43,7 @@ class TaskService:
         clock: Clock,
         cluster: ClusterCache,
         default_group: str,
-        max_array_size: int = 10_000,
+        limits: SubmitLimits | None = None,
         demote_after_seconds: float = 0.0,
     ) -> None:
         self._store = store
@@ -49,7 +51,8 @@ class TaskService:
         self._clock = clock
         self._cluster = cluster
         self._default_group = default_group
-        self._max_array_size = max_array_size
+        self._limits = limits or SubmitLimits()
+        self._waitings = Waitings(store, self._limits)
         self._demote_after_seconds = demote_after_seconds
         self._batcher: Batcher[TaskDraft, Task | HaiError] = Batcher(self._add)
 
@@ -74,11 +77,15 @@ class TaskService:
         return draft
 
     async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
-        array = array_of(submission, self._max_array_size)
+        array = array_of(submission, self._limits.array_tasks)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
         draft = draft_of(user, submission, self._group_of(submission), waits)
         await self._check(user, draft, submission.resource.image)
-        return [draft] if array is None else unfold(draft, array)
+        drafts = [draft] if array is None else unfold(draft, array)
+        size = size_of(draft)
+        self._limits.check_array(len(drafts), size)
+        await self._waitings.check(user, drafts, size)
+        return drafts
 
     async def _add(self, drafts: Sequence[TaskDraft]) -> list[Task | HaiError]:
         results = await self._store.add_tasks(drafts, self._clock.now())

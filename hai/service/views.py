@@ -1,7 +1,7 @@
 """The one read model: what CLI, TUI, API and metrics show of tasks, nodes, events and quotas."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Reason
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
-from hai.core.types import GroupName, NodeName, Priority, UserName, chain_status
+from hai.core.types import NodeName, UserName, chain_status
 from hai.ports import Bus, Store, TaskPage, TaskQuery
 from hai.schema.views import (
     SCHEMA_VERSION,
@@ -163,7 +163,7 @@ class Views:
     async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
         """Rows with what is used of each now: by its user, and of everybody's rows by the user who
         is `asked` for, unless an own row counts for that one."""
-        used = used_nodes(await self._store.active_tasks())
+        used = Counter(await self._store.held_nodes())
         own = {(row.group, row.priority) for row in rows if row.user == asked}
         views = []
         for row in _sorted(rows):
@@ -197,15 +197,6 @@ def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
 def estimate_view(told: Forecast) -> EstimateView:
     latest = None if told.latest is None else rfc3339(told.latest)
     return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
-
-
-def used_nodes(active: Iterable[Task]) -> Counter[tuple[UserName, GroupName, Priority]]:
-    """Nodes that are held now, by user, group and charged level."""
-    used: Counter[tuple[UserName, GroupName, Priority]] = Counter()
-    for task in active:
-        if task.attempt is not None:
-            used[task.user, task.group, task.attempt.priority] += len(task.attempt.nodes)
-    return used
 
 
 def _array_size(task: Task) -> int | None:

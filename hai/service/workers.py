@@ -21,7 +21,7 @@ from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
-from hai.service.signals import announce, heard, task_topic, worker_key
+from hai.service.signals import announce, heard, ration_key, task_topic, worker_key
 from hai.service.suspects import mark_suspects
 from hai.service.tasks import TaskService
 
@@ -85,12 +85,13 @@ class WorkerService:
         async with self._bus.subscribe(task_topic(key.task_id)) as messages:
             task = await self._batcher.put((key.task_id, worker_report(report, self._told)))
             replies = [await self._serve(key, request) for request in report["requests"]]
-            answer = self._answer(task, key, replies)
+            ration = await self._ration(task)
+            answer = self._answer(task, key, replies, ration)
             until = self._clock.steady() + min(report["wait_seconds"], self._heartbeat_seconds)
             while answer["digest"] == report["seen"] and not replies:
                 if not await heard(messages, until - self._clock.steady()):
                     break
-                answer = self._answer(await self._store.task(key.task_id), key, replies)
+                answer = self._answer(await self._store.task(key.task_id), key, replies, ration)
             return answer
 
     async def _suspect(self, key: WorkerKey, why: str) -> None:
@@ -110,12 +111,21 @@ class WorkerService:
         figures = {"at": self._clock.now(), **report["usage"]}
         await self._bus.put_live(worker_key(key), figures, self._lost_after_seconds)
 
+    async def _ration(self, task: Task | None) -> int:
+        """Bytes that each rank of its user may keep of its log; 0: as it was told at first."""
+        if task is None:
+            return 0
+        name = ration_key(task.user)
+        told = (await self._bus.get_live([name])).get(name, {}).get("bytes")
+        return told if isinstance(told, int) else 0
+
     def _answer(
-        self, task: Task | None, key: WorkerKey, replies: Sequence[SdkReply]
+        self, task: Task | None, key: WorkerKey, replies: Sequence[SdkReply], ration: int
     ) -> AgentAnswer:
         if task is None:
             raise NotFound(f"there is no task {key.task_id}")
         order = self.order(task, key)
+        order["log_keep_bytes"] = ration
         return {"digest": digest(order), "order": order, "replies": list(replies)}
 
     def order(self, task: Task, key: WorkerKey) -> AgentOrder:

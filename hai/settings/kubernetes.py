@@ -21,6 +21,7 @@ class KubernetesSection(ContainerSection):
     as_user: bool = False  # pods run as the user from the start, without a root step (root_squash)
     reserve_cpus: float = Field(default=0.1, ge=0)  # of every node, for what comes later
     reserve_memory_mib: int = Field(default=256, ge=0)
+    disk_mib: int = Field(default=0, ge=0)  # of its node's own disk for a pod; 0: half of the rest
     leaf_labels: tuple[str, ...] = ("hai/leaf", "network.topology.nvidia.com/leaf")  # first found
     zone_labels: tuple[str, ...] = (
         "topology.kubernetes.io/zone",

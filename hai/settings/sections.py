@@ -25,6 +25,7 @@ class ServerSection(Section):
     data_dir: Path = Path("~/.local/share/hai")
     url: str = ""  # where agents reach the server; empty: http://host:port
     secret_file: Path | None = None  # signs worker tokens; default: data_dir/secret
+    streams_per_user: int = Field(default=200, ge=1)  # open at once at one api process
     clock_speed: float = Field(default=1.0, gt=0, le=1000)  # of hollow clusters, for simulations
 
 
@@ -48,6 +49,9 @@ class SchedulerSection(Section):
     busy_fraction: float = Field(default=0.25, gt=0, le=1)  # share of one core for ticks
     journal_days: float = Field(default=14.0, gt=0)  # how long ticks can be replayed
     max_array_size: int = Field(default=10_000, ge=1, le=1_000_000)
+    max_array_bytes: int = Field(default=2**30, ge=1)  # tasks of an array x size of its document
+    max_unfinished_tasks: int = Field(default=50_000, ge=1)  # of one user
+    max_unfinished_bytes: int = Field(default=256 * 2**20, ge=1)  # of one user's documents
     # the knobs of hai.core.policy.Policy, which checks them
     preemption: bool = _POLICY.preemption
     backfill: bool = _POLICY.backfill
@@ -104,6 +108,7 @@ class AgentSection(Section):
     start_timeout_seconds: float = Field(default=60.0, gt=0)
     suspect_seconds: float = Field(default=60.0, gt=0)  # of quiet, before a node is used again
     watchdog_seconds: float = Field(default=1800.0, gt=0)  # without output; options.watchdog_time
+    processes: int = Field(default=0, ge=0)  # of a user on a node, with threads; 0: half of all
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 
     @model_validator(mode="after")
@@ -121,6 +126,10 @@ class LogSection(Section):
     dir: Path | None = None  # default: data_dir/logs; may have a folder for each {user_name}
     segment_bytes: int = Field(default=16 * 2**20, ge=4096)
     segments: int = Field(default=8, ge=2)  # kept per rank and attempt
+    attempt_bytes: int = Field(default=2 * 2**30, ge=2**16)  # kept of all ranks of an attempt
+    user_bytes: int = Field(default=20 * 2**30, ge=2**20)  # kept of all tasks of a user
+    keep_days: float = Field(default=90.0, gt=0)  # after a task has ended
+    reserve_bytes: int = Field(default=512 * 2**20, ge=0)  # of their disk, left to the platform
     level: str = "info"
     json_format: bool = True
 

@@ -10,7 +10,7 @@ import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -23,6 +23,8 @@ from hai.store.gate import Gate
 from hai.store.queries import load_queries
 
 Rows = list[tuple[Any, ...]]
+Read = Callable[[str, Mapping[str, object]], Awaitable[Rows]]
+Result = TypeVar("Result")
 Connection = AsyncConnection[tuple[Any, ...]]
 
 CONNECT_SECONDS = 5
@@ -139,12 +141,33 @@ class Database:
         `prepare=False` plans anew for these parameters: for queries with optional filters.
         """
         async with self._gate.passing(), translated():
-            try:
-                return await self._run(name, parameters, prepare=prepare)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if not _lost_connection(error):
-                    raise
+            return await self._read(name, parameters, prepare=prepare)
+
+    async def read_then(
+        self,
+        name: str,
+        parameters: Mapping[str, object] | None,
+        finish: Callable[[Rows, Read], Awaitable[Result]],
+        *,
+        prepare: bool = True,
+    ) -> Result:
+        """What `finish` makes of the rows, for which it may read more: nobody is alone between."""
+
+        async def more(name: str, parameters: Mapping[str, object]) -> Rows:
+            return await self._read(name, parameters, prepare=True)
+
+        async with self._gate.passing(), translated():
+            return await finish(await self._read(name, parameters, prepare=prepare), more)
+
+    async def _read(
+        self, name: str, parameters: Mapping[str, object] | None, *, prepare: bool
+    ) -> Rows:
+        try:
             return await self._run(name, parameters, prepare=prepare)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not _lost_connection(error):
+                raise
+        return await self._run(name, parameters, prepare=prepare)
 
     async def write(self, name: str, parameters: Mapping[str, object]) -> Rows:
         """All rows of a query that changes something; see above for what is not repeated."""

@@ -17,26 +17,22 @@ from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store import journal_rows, row_records, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
-from hai.store.database import Database, connection_settings
-from hai.store.drafts import (
-    HALF_LIVES,
-    array_spoilt,
-    new_task,
-    nodes_changed,
-    submitted,
-)
+from hai.store.database import Database, Read, Rows, connection_settings
+from hai.store.documents import Documents
+from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
 from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
+from hai.store.postgres_watch import PostgresWatch
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
+class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:
@@ -44,6 +40,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
         self._lease = LeaderLease(self._database.settings, may_lead=may_lead)
         self._opening = asyncio.Lock()
         self._is_open = False
+        self._documents = Documents()
 
     async def open(self) -> None:
         async with self._opening:
@@ -193,6 +190,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
         try:
             parameters = {
                 "tasks": rows.json_of(rows.draft_records(list(drafts.values()), now)),
+                "documents": rows.json_of(rows.document_records(list(drafts.values()))),
                 "events": rows.events_json(submitted(d, now) for d in drafts.values()),
             }
             added = await self._database.write("add_tasks", parameters)
@@ -240,16 +238,15 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
         return found[0] if found else None
 
     async def task_named(self, user: UserName, name: str) -> Task | None:
-        found = await self._database.read("task_named", {"user": user, "name": name})
-        return rows.task_of(found[0]) if found else None
+        found = await self._read_tasks("task_named", {"user": user, "name": name})
+        return found[0] if found else None
 
     async def tasks(self, ids: Collection[TaskId]) -> list[Task]:
         possible = [task_id for task_id in ids if 0 < task_id <= _LARGEST_ID]
-        found = await self._database.read("tasks", {"ids": possible})
-        return [rows.task_of(row) for row in found]
+        return await self._read_tasks("tasks", {"ids": possible})
 
     async def active_tasks(self) -> list[Task]:
-        return [rows.task_of(row) for row in await self._database.read("active_tasks")]
+        return await self._read_tasks("active_tasks")
 
     async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
         if ids is None:
@@ -272,7 +269,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
         return [past_runs_of(row) for row in found]
 
     async def released(self) -> list[Task]:
-        return [rows.task_of(row) for row in await self._database.read("released")]
+        return await self._read_tasks("released")
 
     async def list_tasks(self, query: TaskQuery) -> TaskPage:
         parameters = {
@@ -286,9 +283,12 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
             "limit": query.page_size,
             "offset": (query.page - 1) * query.page_size,
         }
-        found = await self._database.read("list_tasks", parameters, prepare=False)
-        tasks = tuple(rows.task_of(row[1:]) for row in found if row[1] is not None)
-        return TaskPage(tasks, found[0][0])
+
+        async def finish(found: Rows, read: Read) -> TaskPage:
+            tasks = await self._tasks_of([row[1:] for row in found if row[1] is not None], read)
+            return TaskPage(tuple(tasks), found[0][0])
+
+        return await self._database.read_then("list_tasks", parameters, finish, prepare=False)
 
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         found = await self._database.read("attempts", {"task_id": task_id})
@@ -314,8 +314,7 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading):
         ]
 
     async def count_tasks(self) -> Mapping[TaskState, int]:
-        found = await self._database.read("count_tasks")
-        return {TaskState(state): count for state, count in found}
+        return {TaskState(state): n for state, n in await self._database.read("count_tasks")}
 
     # what happened
     async def append(self, events: Sequence[EventDraft]) -> None:
@@ -366,6 +365,7 @@ class _LoopStore(PostgresStore):
     def __init__(self, store: PostgresStore, pool_size: int) -> None:
         self._database = store._database.fenced(pool_size)
         self._lease = store._lease
+        self._documents = store._documents
 
     async def open(self) -> None:
         await self._database.open()

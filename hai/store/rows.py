@@ -114,6 +114,18 @@ def draft_records(drafts: Sequence[TaskDraft], now: float) -> list[Record]:
     ]
 
 
+def document_records(drafts: Sequence[TaskDraft]) -> list[Record]:
+    """What was submitted, once each, under the position (from 1) of the first draft that has it."""
+    first: dict[str, int] = {}
+    records: list[Record] = []
+    for position, draft in enumerate(drafts, 1):
+        if draft.array is not None and first.setdefault(draft.array, position) != position:
+            continue
+        size = len(json_of(draft.spec))
+        records.append({"position": position, "spec": draft.spec, "bytes": size})
+    return records
+
+
 def draft_record(draft: TaskDraft, now: float) -> Record:
     """All columns of a new task but its id and its array's."""
     return {
@@ -122,7 +134,6 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "name": draft.name,
         "group_name": draft.group,
         "nodes": draft.nodes,
-        "spec": draft.spec,
         "request_id": draft.request_id,
         "submitted_at": timestamp(now),
         "priority": draft.priority.value,
@@ -252,9 +263,9 @@ def seconds_of(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def task_of(row: Row) -> Task:
-    """A row of view tasks_with_attempt."""
-    (id_, chain_id, user, name, group, nodes, spec, submitted_at) = row[:8]
+def task_of(row: Row, documents: Mapping[int, Mapping[str, object]]) -> Task:
+    """A row of view tasks_with_attempt, with its document."""
+    (id_, chain_id, user, name, group, nodes, document, submitted_at) = row[:8]
     (priority, state, held, custom_rank, whole_life_state, attempts) = row[8:14]
     (suspend_count, exit_code, why, started_at, ended_at, version) = row[14:20]
     (ran_seconds, queued_at, yielded_at, first, not_before, failures) = row[20:26]
@@ -267,7 +278,7 @@ def task_of(row: Row) -> Task:
         group=group,
         nodes=nodes,
         priority=LEVELS[priority],
-        spec=spec,
+        spec=documents[document],
         submitted_at=submitted_at.timestamp(),
         state=STATES[state],
         held=held,

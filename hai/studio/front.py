@@ -19,6 +19,7 @@ from hai.client.routes import ROUTES
 from hai.studio import pages
 from hai.studio.accounts import Accounts
 from hai.studio.connections import Connections, Inner
+from hai.studio.running import Running
 from hai.studio.sessions import Limits, Session, Sessions, spare
 from hai.studio.throttle import LoginThrottle
 from hai.studio.visitor import Visitor
@@ -52,6 +53,7 @@ class Front:
         self._connections: Connections | None = None
         self.accounts = Accounts()
         self._sockets: dict[Session, web.WebSocketResponse] = {}
+        self._running = Running(self._sessions.user_visitors, door.limits.visitors)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=16 * 1024, middlewares=[self._guarded])
@@ -217,7 +219,9 @@ class Front:
             if older is not None:
                 await older.close()
             await socket.prepare(request)
-            await self._serve(request, socket, session)
+            async with self._running.place(session.user):
+                if self._sockets.get(session) is socket:  # nobody took its place meanwhile
+                    await self._serve(request, socket, session)
         finally:
             if self._sockets.get(session) is socket:
                 del self._sockets[session]

@@ -9,17 +9,14 @@ from datetime import datetime
 
 from rich.cells import cell_len, chop_cells
 
+from hai.core.visible import INVISIBLE, RANGES, code_of, undisputed
+
 _MARKS = 4  # characters in one column, at most: a letter and its accents
 Span = tuple[str, str]
 Line = list[Span]
 
 # What moves the cursor, turns the writing round, or takes no column: all that could forge a line.
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
-# Selectors and skin tones: terminals do not agree on how wide an emoji is that has one.
-_DISPUTED = re.compile("[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
+_CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f{RANGES}\ud800-\udfff]")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
@@ -69,17 +66,11 @@ def count_of(number: int, noun: str) -> str:
 
 def printable(text: str) -> str:
     """`text` without colour codes, control characters made visible: nothing drives the terminal."""
-    if not text.isascii():
-        text = _DISPUTED.sub("", text)
-    if text.isprintable():
+    text = undisputed(text)
+    if text.isprintable() and (text.isascii() or not INVISIBLE.search(text)):
         return text
     text = _ESCAPE.sub("", text).replace("\t", "    ")
-    return _CONTROL.sub(_shown, text)
-
-
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found.group())
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return _CONTROL.sub(lambda found: code_of(found.group()), text)
 
 
 def width_of(text: str) -> int:

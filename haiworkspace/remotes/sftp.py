@@ -23,6 +23,7 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
 from haiworkspace.plan import Entry, parents
 from haiworkspace.records import FOLDER, Workspace, origin_of
+from haiworkspace.remotes.programs import Programs
 
 if TYPE_CHECKING:
     from paramiko import SFTPAttributes, SSHClient
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _NANOSECONDS = 1_000_000_000
 _RACY_NANOSECONDS = 3 * _NANOSECONDS  # SFTP has whole seconds, and clocks differ
 _LOCK_SECONDS = 60
-_WORDS_BYTES = 60_000  # of one command
 _PART = ".haipart"
 
 
@@ -42,7 +42,7 @@ class Sftp:
         self._sftp = client.open_sftp()
         self._root = root if root.startswith("/") else posixpath.join(self._home(), root)
         self._made: set[str] = set()
-        self._has_programs = self._run("echo hai")[1].strip() == "hai"
+        self._programs = Programs(client)
 
     def _home(self) -> str:
         return self._sftp.normalize(".")
@@ -122,23 +122,10 @@ class Sftp:
         return found
 
     def _read_digests(self, names: list[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for some in _portions(names) if self._has_programs else ():
-            found.update(self._sums(some))
+        found = self._programs.sums(self._root, names)
         for name in names:
             if name not in found:
                 found[name] = self._read_digest(name)
-        return found
-
-    def _sums(self, names: list[str]) -> dict[str, str]:
-        """By sha256sum there; without those that it cannot read. -z keeps odd names as they are."""
-        words = " ".join(shlex.quote(f"./{name}") for name in names)
-        command = f"cd -- {shlex.quote(self._root)} && sha256sum -z -- {words}"
-        found = {}
-        for line in self._run(command)[1].split("\0"):
-            digest, _, name = line.partition("  ./")
-            if len(digest) == 64 and name:
-                found[name] = digest
         return found
 
     def _read_digest(self, name: str) -> str:
@@ -148,18 +135,6 @@ class Sftp:
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
-
-    def _run(self, command: str) -> tuple[int | None, str]:
-        """Exit code and stdout of a program there; None where it cannot be started."""
-        from paramiko import SSHException
-
-        try:
-            given, out, _ = self._client.exec_command(command)
-            given.channel.shutdown_write()  # an internal-sftp in place of a shell would wait
-            said = out.read().decode("utf-8", "surrogateescape")
-            return out.channel.recv_exit_status(), said
-        except SSHException:
-            return None, ""
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -291,7 +266,7 @@ class Sftp:
         self._make_root(mode)
         lock = posixpath.join(self._root, FOLDER, "workspace.lock")
         self._check_records(lock)
-        if not self._has_programs:
+        if not self._programs.run_there:
             with self._locked_by_directory():
                 yield
             return
@@ -375,20 +350,6 @@ class Sftp:
             with suppress(FileNotFoundError):
                 mode = self._sftp.stat(path).st_mode
         return mode is not None and stat.S_ISDIR(mode)
-
-
-def _portions(names: list[str]) -> Iterator[list[str]]:
-    """Lists of names that fit into one command."""
-    some: list[str] = []
-    size = 0
-    for name in names:
-        if some and size > _WORDS_BYTES:
-            yield some
-            some, size = [], 0
-        some.append(name)
-        size += len(os.fsencode(name)) + 8
-    if some:
-        yield some
 
 
 def _above(path: str) -> list[str]:

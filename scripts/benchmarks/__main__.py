@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from scripts.benchmarks.containers import containers
+from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.followers import followers
 from scripts.benchmarks.idle import idle
 from scripts.benchmarks.kubernetes import reflector
 from scripts.benchmarks.latency import first_line, followed_line, help_time
@@ -23,6 +25,8 @@ from scripts.benchmarks.top import top
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
     "followed-line": followed_line,
+    "followers": followers,
+    "dashboard": dashboard,
     "submits": submits,
     "finished": finished,
     "help": help_time,

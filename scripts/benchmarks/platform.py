@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +43,15 @@ class Platform:
 
 
 @contextmanager
-def platform(hollow_nodes: int = 0) -> Iterator[Platform]:
-    """Started by `hai-up run -p local`, taken down and removed at the end."""
+def platform(
+    hollow_nodes: int = 0, settings: Mapping[str, str] | None = None
+) -> Iterator[Platform]:
+    """Started by `hai-up run -p local`, taken down and removed at the end. `settings`: variables,
+    HAI_<SECTION>__<KEY>."""
     folder = Path(tempfile.mkdtemp(prefix="hai-bench-", dir="/tmp"))
     folder.chmod(0o755)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HAI_", "MARSV2_"))}
-    environment["HOME"] = str(folder)
+    environment |= {"HOME": str(folder), **(settings or {})}
     data_dir = str(folder / "data")
     up = [str(_BIN / "hai-up")]
     options = [

@@ -3,9 +3,10 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -29,13 +30,15 @@ class KubernetesSite(LocalSite):
     group = GROUP
     needs_control_groups = False  # a container's end is the end of all that is in it
 
-    def __init__(self, folder: Path, cluster: Cluster) -> None:
+    def __init__(
+        self, folder: Path, cluster: Cluster, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         disk = Disk(folder / "disk")
         disk.folder.mkdir()
         disk.folder.chmod(0o711)
         super().__init__(folder, disk, JumpingClock(folder / "clock"), 1)
         self.cluster = cluster
-        self.environment |= self._settings()
+        self.environment |= {**self._settings(), **settings}
 
     def _settings(self) -> dict[str, str]:
         reserve = psutil.virtual_memory().total // 2**20 - 100 - POD_MEMORY_MIB
@@ -114,12 +117,15 @@ class KubernetesSite(LocalSite):
 
 
 @contextmanager
-def kubernetes_site(nodes: int) -> Iterator[KubernetesSite]:
-    """A running site on a cluster of its own; its folder is removed unless the body raises."""
+def kubernetes_site(
+    nodes: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[KubernetesSite]:
+    """A running site on a cluster of its own; its folder is removed unless the body raises.
+    `settings` are HAI_<SECTION>__<KEY> by name."""
     folder = Path(tempfile.mkdtemp(prefix="hai-chaos-", dir="/tmp"))
     folder.chmod(0o711)
     with own_cluster(nodes) as cluster:
-        site = KubernetesSite(folder, cluster)
+        site = KubernetesSite(folder, cluster, settings)
         is_good = False
         try:
             site.run()

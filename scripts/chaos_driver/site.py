@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 import psutil
@@ -198,12 +199,16 @@ class LocalSite:
 
 
 @contextmanager
-def local_site(nodes: int) -> Iterator[LocalSite]:
-    """A running site; its folder is removed unless the body raises."""
+def local_site(
+    nodes: int, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[LocalSite]:
+    """A running site; its folder is removed unless the body raises. `settings` are
+    HAI_<SECTION>__<KEY> by name."""
     folder = Path(tempfile.mkdtemp(prefix="hai-chaos-", dir="/tmp"))
     folder.chmod(0o711)
     disk = Disk(folder / "disk")
     site = LocalSite(folder, disk, JumpingClock(folder / "clock"), nodes)
+    site.environment |= settings
     disk.prepare()
     is_good = False
     try:

@@ -27,7 +27,8 @@ def test_no_vague_module_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["install", "need", "quickstart", "test", "check", "bench", "chaos", "screenshots"]
+    "name",
+    ["install", "need", "quickstart", "test", "check", "bench", "chaos", "hostile", "screenshots"],
 )
 def test_scripts_are_short_and_sound(name: str) -> None:
     path = ROOT / "scripts" / name

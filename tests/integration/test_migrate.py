@@ -6,9 +6,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from hai.core.types import TaskId
 from hai.errors import PlatformError
 from hai.store.database import connection_settings
 from hai.store.migrate import Migration, load_migrations, migrate
+from hai.store.postgres import PostgresStore
 
 ONE = Migration(1, "one", "CREATE TABLE a (x int); INSERT INTO a VALUES (1);")
 TWO = Migration(2, "two", "CREATE TABLE b (x int);")
@@ -70,3 +72,34 @@ async def test_a_failed_migration_is_undone(empty_postgres_url: str) -> None:
 async def test_numbers_have_no_gap(empty_postgres_url: str) -> None:
     with pytest.raises(PlatformError, match="not numbered"):
         await migrate(connection_settings(empty_postgres_url), [ONE, replace(TWO, number=3)])
+
+
+async def test_documents_of_an_older_database_are_kept(empty_postgres_url: str) -> None:
+    """Before 9 each task had its own; afterwards the members of an array share one."""
+    settings = connection_settings(empty_postgres_url)
+    known = load_migrations()
+    before = [migration for migration in known if migration.number < 9]
+    await migrate(settings, before)
+    columns = (
+        "id, chain_id, user_name, name, group_name, nodes, spec, submitted_at, priority, state, "
+        "held, custom_rank, whole_life_state, attempts, suspend_count, why, version, array_id"
+    )
+    rows = [(1, "a", None), (2, "b", 2), (3, "b", 2)]
+    with psycopg.connect(empty_postgres_url) as connection:
+        for task_id, text, array_id in rows:
+            connection.execute(
+                f"INSERT INTO tasks ({columns}) VALUES (%s, 'c', 'alice', %s, 'g', 1, %s, now(), "  # noqa: S608
+                "10, 'stopped', false, 0, 0, 0, 0, '', 0, %s)",
+                (task_id, f"n{task_id}", f'{{"spec": "{text}"}}', array_id),
+            )
+    assert [one.number for one in await migrate(settings)] == list(range(9, len(known) + 1))
+    store = PostgresStore(empty_postgres_url, 2)
+    await store.open()
+    try:
+        tasks = await store.tasks([TaskId(one) for one in (1, 2, 3)])
+        assert [task.spec for task in tasks] == [{"spec": "a"}, {"spec": "b"}, {"spec": "b"}]
+    finally:
+        await store.close()
+    with psycopg.connect(empty_postgres_url) as connection:
+        found = connection.execute("SELECT id FROM documents ORDER BY id").fetchall()
+        assert found == [(1,), (2,)]

@@ -142,13 +142,15 @@ async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
     assert "no load balancer has given hai-platform-svc an address" in said
     await give_address(admin.cluster)
     script = admin.shared / "hai-platform" / "workspace" / user / "test.py"
-    script.write_text("import os\nprint('hello by', os.getuid())\n")
+    script.write_text("import os\nprint('hello by', os.getuid())\n" + _knocks(admin))
     admin.shell(ADDRESS, INIT, SUBMIT)
     wait_until(
         lambda: "hello by 10020" in admin.shell("hai-cli logs 1 || true"),
         WITHIN_SECONDS,
         what="the task's output",
     )
+    said = admin.shell("hai-cli wait 1 || true", "hai-cli logs 1")
+    assert said.count("refused by") == 2, said
 
     versions = admin.versions()
     again = admin.shell(RUN)
@@ -176,6 +178,32 @@ async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
     assert admin.listing() == before
     assert script.exists()
     assert not (admin.shared / "hai-platform" / "db" / "hai").exists()
+
+
+# A task asks the databases as somebody without a password; a network may also keep it from them.
+_KNOCK = """
+import socket, struct
+words = b"user\\0hai\\0database\\0hai\\0\\0"
+startup = struct.pack("!ii", 8 + len(words), 196608) + words
+for address, port, said, password_wanted in (
+    ({postgres!r}, 5432, startup, lambda answer: answer[:1] == b"R" and answer[5:9] != bytes(4)),
+    ({redis!r}, 6379, b"GET a\\r\\n", lambda answer: answer.startswith(b"-NOAUTH")),
+):
+    try:
+        with socket.create_connection((address, port), 10) as knock:
+            knock.settimeout(10)
+            knock.sendall(said)
+            answer = knock.recv(1000)
+    except OSError as error:
+        answer = None
+    print("refused by" if answer is None or password_wanted(answer) else "GOT", port, answer)
+"""
+
+
+def _knocks(admin: Admin) -> str:
+    words = ("-n", "hai-platform", "get", "service", "-o", "jsonpath={.spec.clusterIP}")
+    postgres, redis = (admin.cluster.kubectl(*words, f"hai-{n}") for n in ("postgres", "redis"))
+    return _KNOCK.format(postgres=postgres, redis=redis)
 
 
 def _no_secret_in_the_open(admin: Admin) -> None:

@@ -95,6 +95,34 @@ def test_logs_go_on_through_a_restart_of_the_server(platform: PodPlatform) -> No
     platform.wait_clean()
 
 
+def test_a_pods_log_keeps_to_the_quotas_of_its_attempt_and_its_user(platform: PodPlatform) -> None:
+    """The agent keeps the newest of its share; the server removes the oldest of a user's."""
+    platform.stop()
+    platform.settings = {
+        "HAI_LOGS__ATTEMPT_BYTES": str(2**20),
+        "HAI_LOGS__USER_BYTES": str(2**20),
+    }
+    platform.start()
+    name = platform.script_of(
+        "much.py", "for i in range(3000):\n    print(i, 'x' * 1000)\nprint('last words')"
+    )
+    tasks = []
+    for _ in range(2):
+        task = platform.submit("bob", name=name)
+        platform.wait(task, "succeeded", timeout=_LONG)
+        files = list((platform.data_dir / "logs" / str(task)).glob("*/*.log"))
+        assert sum(path.stat().st_size for path in files) <= 2**20
+        assert platform.text(task).endswith("last words")
+        tasks.append(task)
+    first, second = tasks
+    removed = "this log was removed"
+    wait_until(lambda: removed in platform.text(first), _LONG, what="the oldest to go")
+    assert platform.text(second).endswith("last words")
+    assert any("task.logs_removed" in line for line in platform.reasons(first))
+    (mark,) = (platform.data_dir / "logs" / str(first)).glob("*/*.log")
+    assert mark.stat().st_uid == BOB_UID
+
+
 def lines_of(text: str) -> list[str]:
     """The program's own, in their order."""
     return re.findall(r"\bline \d+", text)

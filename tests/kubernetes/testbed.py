@@ -16,11 +16,13 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from tests import leftovers
+
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "testbed"
 # Taken now: tests run without the settings of whoever runs them.
 KUBECONFIG = os.environ.get("HAI_TEST_KUBECONFIG", "")
 IMAGE = os.environ.get("HAI_TEST_IMAGE", "python:3.11-slim")  # in a cluster of somebody else
-ENVIRONMENT = dict(os.environ)
+ENVIRONMENT = dict(os.environ)  # without the mark of the run: a cluster is taken down, not killed
 UP_SECONDS = 400
 
 _CACHE = Path(
@@ -115,11 +117,12 @@ def own_cluster(nodes: int) -> Iterator[Cluster]:
             break
         take_down(name)
         assert not is_last, f"the cluster does not start twice: {started.stderr[-3000:]}"
-    try:
-        (folder / "owner").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
-        yield Cluster(folder / "admin.kubeconfig", "docker.io/local/python:1", name, folder)
-    finally:
-        take_down(name)
+    with leftovers.keeping(command=[str(SCRIPTS / "down"), name]):
+        try:
+            (folder / "owner").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
+            yield Cluster(folder / "admin.kubeconfig", "docker.io/local/python:1", name, folder)
+        finally:
+            take_down(name)
 
 
 def take_down(name: str) -> None:

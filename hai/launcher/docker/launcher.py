@@ -293,7 +293,10 @@ class DockerLauncher:
         if one is None:
             return self._without_container(key, records.get(key, Record()))
         if one.is_over:
-            return await self._end_of(key, one)
+            try:
+                return await self._end_of(key, one)
+            except Unavailable as error:  # one container's trouble does not hide the others
+                return Observation(key, WorkerPhase.UNKNOWN, detail=error.message)
         if one.state == "created" and key in self._waits:
             return Observation(key, WorkerPhase.PENDING, detail=self._waits[key])
         return Observation(key, WorkerPhase.ALIVE)

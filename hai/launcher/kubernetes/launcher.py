@@ -48,6 +48,9 @@ FREE_SECONDS = 20.0  # for the pods of earlier attempts to leave a node
 USUAL_SECONDS = 15.0  # until a pod has its containers, if its image is on the node
 HOPELESS_SECONDS = 20.0  # of waiting for what will not come by itself
 _KILL_GRACE_SECONDS = 1
+# A gang of 200 that is started again and again must not fill the cluster's own store (2 GiB by
+# default, with all that was there in the last 5 minutes).
+MOST_SPEC_BYTES = 64 * 1024
 _RECORDS = 10_000  # ends that are remembered for pods that are not there any more
 
 Heard = Callable[[Sequence[WorkerKey]], Awaitable[Collection[WorkerKey]]]
@@ -126,8 +129,9 @@ class KubernetesLauncher:
         agent = await self._agents.source()
         resources = await self._shares.of(worker.node)
         order = order_of(worker, self._options, agent, resources)
-        files = {"spec.json": json.dumps(spec_of(worker, self._options, order)).encode()}
-        record = secret(name, order.namespace, order.labels, files)
+        record = secret(
+            name, order.namespace, order.labels, {"spec.json": self._spec(worker, order)}
+        )
         try:
             await self._cluster.client.create(self._cluster.path("secrets"), record)
             self._note(key, cancelled=False)
@@ -142,6 +146,16 @@ class KubernetesLauncher:
             made = await self._cluster.client.get(self._cluster.path("pods", name))
         if key.rank == 0:
             await self._make_service(key, order, made)
+
+    def _spec(self, worker: WorkerLaunch, order: PodOrder) -> bytes:
+        data = json.dumps(spec_of(worker, self._options, order)).encode()
+        if len(data) > MOST_SPEC_BYTES:
+            raise PlatformError(
+                f"the task's document takes {len(data) // 1024} KiB, and a pod's at most "
+                f"{MOST_SPEC_BYTES // 1024}",
+                hint="put large values into a file of the workspace",
+            )
+        return data
 
     async def _is_cancelled(self, key: WorkerKey, name: str) -> bool:
         known = await self._cluster.client.get_or_none(self._cluster.path("secrets", name))

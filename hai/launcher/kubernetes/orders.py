@@ -33,6 +33,7 @@ class PodOptions(ContainerOptions):
     rdma_resource: str = ""
     reserve_cpus: float = 0.0
     reserve_memory_bytes: float = 0.0
+    disk_bytes: float = 0.0  # of the node's own disk for a pod; 0: half of what others leave
     lost_after_seconds: float = 45.0
 
 

@@ -75,9 +75,17 @@ class Shares:
                     "are free: other pods hold the others"
                 )
             share[options.gpu_resource] = node.gpus
+        if disk := self._disk(left):
+            share["ephemeral-storage"] = disk
         if options.rdma_resource:
             share[options.rdma_resource] = 1
         return share
+
+    def _disk(self, left: Mapping[str, float]) -> float:
+        """Bytes for what the pod writes into its own file system. The other half is for images and
+        the logs of containers, which the cluster does not count. 0: the node does not say."""
+        free = left.get("ephemeral-storage", 0.0)
+        return min(self._options.disk_bytes or free / 2, free)
 
     async def _other_pods(self, node: str) -> list[Mapping[str, Any]]:
         now = self._monotonic()

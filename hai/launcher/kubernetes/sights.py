@@ -29,6 +29,12 @@ _CLUSTER_REASONS = {
     "UnexpectedAdmissionError": "was refused by",
     "DeadlineExceeded": "ran longer than allowed on",
 }
+# How a kubelet says that a pod filled what it was given of the disk, and not the disk itself.
+_OWN_DISK = (
+    "ephemeral local storage usage exceeds the total limit",
+    "exceeded its local ephemeral storage limit",
+    "exceeds the limit",  # of a volume of its own
+)
 _NEVER_PULLED = ("InvalidImageName", "ErrImageNeverPull")
 _PULLS = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
 # A registry that says so says so again; what else goes wrong may be over soon.
@@ -99,6 +105,9 @@ def _unprepared(key: WorkerKey, root_step: Json) -> Observation:
 def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
     end = _state(status, WORKER).get("terminated") or {}
     report = _report(end.get("message"))
+    filled = _own_disk(status)
+    if filled and (report is None or report.get("lost")):
+        return Observation(key, WorkerPhase.EXITED, _KILLED, f"out of disk: {filled}")
     if report is not None:
         words = bool(report.get("acked")), bool(report.get("saved"))
         detail = str(report.get("detail") or "")
@@ -131,6 +140,14 @@ def _report(message: object) -> dict[str, Any] | None:
         return None
     is_report = isinstance(data, dict) and type(data.get("exit_code")) is int
     return data if is_report else None
+
+
+def _own_disk(status: Json) -> str:
+    """Why the pod was evicted, if it wrote more than it may: the task's fault, and elsewhere it
+    would do the same."""
+    told = str(status.get("message") or "")
+    is_full = status.get("reason") == "Evicted" and any(words in told for words in _OWN_DISK)
+    return _short(told) if is_full else ""
 
 
 def _cluster_reason(pod: Json, status: Json) -> str:

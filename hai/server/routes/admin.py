@@ -229,9 +229,16 @@ async def go_on(admin: Caller, served: Served) -> dict[str, bool]:
 
 @router.get("/platform")
 async def platform(_: Caller, served: Served) -> PlatformView:
-    """What keeps the platform from its work, and what became of its clock."""
+    """What keeps the platform from its work, what became of its clock, room for logs."""
     jump = served.board.jump
     told: dict[str, object] | None = None
     if jump is not None:
         told = {"at": rfc3339(jump.at), "seconds": round(jump.seconds, 3)}
-    return {"paused_seconds": round(served.board.pause_left(), 1), "clock_jump": told}
+    view: PlatformView = {
+        "paused_seconds": round(served.board.pause_left(), 1),
+        "clock_jump": told,
+    }
+    room = await served.logs.room()
+    if room is not None:
+        view["log_disk"] = {"free": room.free, "need": room.need, "why": room.text}
+    return view

@@ -16,10 +16,10 @@ from hai.errors import InvalidInput
 from hai.ports import EventCount, EventFilter
 from hai.schema.views import LogLine
 from hai.server.deps import Caller, Served, Services, Streaming
-from hai.server.sse import sse
+from hai.server.sse import KEEP_ALIVE, sse
 from hai.service.access import require_owner
 from hai.service.ledger import follow_events
-from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, StateNow
+from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
 from hai.service.views import event_view, rfc3339
 
 router = APIRouter(tags=["streams"])
@@ -65,7 +65,7 @@ async def logs(
     query = params.query(last_event_id)
     items = served.logs.stream(task, query)
     first = await anext(aiter(items), None)  # errors in the question become a reply, not a stream
-    return reply(_encode(served, first, items))
+    return reply(_encode(served, first, items), is_never_quiet=query.follow)
 
 
 async def _encode(
@@ -83,8 +83,12 @@ async def _encode(
 def _events(item: Item, states: "_States") -> list[bytes]:
     match item:
         case LogLines():
-            lines = [_line(item, index) for index in range(len(item.lines))]
-            return [sse("lines", {"lines": lines}, item.cursor)]
+            if not item.encoded:
+                lines = [_line(item, index) for index in range(len(item.lines))]
+                item.encoded.append(sse("lines", {"lines": lines}, item.cursor))
+            return item.encoded
+        case Quiet():
+            return [KEEP_ALIVE]
         case LogGap():
             return [sse("gap", {"rank": item.rank, "attempt": item.attempt, "bytes": item.bytes})]
         case StateNow():

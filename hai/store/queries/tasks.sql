@@ -1,18 +1,19 @@
 -- name: add_tasks
 -- Insert the drafts that break no rule, with their ledger lines; positions and ids of those.
 -- In a draft, array_id is the position of its array's first member; an array comes whole or not.
+-- Documents come once each, under the position of the first draft that has it.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), numbered AS MATERIALIZED (
     SELECT nextval('task_ids') AS id, d.position, d.chain_id, d.user_name, d.name, d.group_name,
-           d.nodes, d.spec, d.request_id, d.submitted_at, d.priority, d.state, d.held,
+           d.nodes, d.request_id, d.submitted_at, d.priority, d.state, d.held,
            d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version,
            d.ran_seconds, d.first, d.failures, d.time_limit_seconds, d.waits_ok, d.waits_any,
            d.array_id AS array_position, d.array_index, d.array_limit
       FROM locked
      CROSS JOIN (
         SELECT * FROM json_populate_recordset(NULL::tasks, %(tasks)s::json)
-          WITH ORDINALITY AS r(id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+          WITH ORDINALITY AS r(id, chain_id, user_name, name, group_name, nodes, request_id,
                                submitted_at, priority, state, held, custom_rank,
                                whole_life_state, attempts, suspend_count, exit_code, why,
                                started_at, ended_at, version, ran_seconds, queued_at, yielded_at,
@@ -36,11 +37,11 @@ WITH locked AS MATERIALIZED (
      WHERE n.array_position IS NULL
         OR n.array_position NOT IN (SELECT array_position FROM spoilt)
 ), added AS (
-    INSERT INTO tasks (id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+    INSERT INTO tasks (id, chain_id, user_name, name, group_name, nodes, request_id,
                        submitted_at, priority, state, held, custom_rank, whole_life_state,
                        attempts, suspend_count, why, version, ran_seconds, first, failures,
                        time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit)
-    SELECT id, chain_id, user_name, name, group_name, nodes, spec, request_id,
+    SELECT id, chain_id, user_name, name, group_name, nodes, request_id,
            submitted_at, priority, state, held, custom_rank, whole_life_state,
            attempts, suspend_count, why, version, ran_seconds, first, failures,
            time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit
@@ -48,6 +49,12 @@ WITH locked AS MATERIALIZED (
      ORDER BY position
         ON CONFLICT DO NOTHING
     RETURNING id
+), kept AS (
+    INSERT INTO documents (id, spec, bytes)
+    SELECT fresh.id, d.spec, d.bytes
+      FROM json_to_recordset(%(documents)s::json) AS d(position bigint, spec jsonb, bytes bigint)
+      JOIN fresh ON fresh.position = d.position
+      JOIN added ON added.id = fresh.id
 ), logged AS (
     INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
     SELECT e.at, e.kind, e.actor, fresh.id, e.user_name, e.why, e.data
@@ -131,6 +138,38 @@ SELECT id FROM written;
 -- name: tasks
 -- The tasks of these ids.
 SELECT * FROM tasks_with_attempt WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id;
+
+-- name: task_versions
+-- Which of these tasks exist, and in which version.
+SELECT id, version FROM tasks WHERE id = ANY(%(ids)s::bigint[]);
+
+-- name: held_nodes
+-- How many nodes are held now, by user, group and charged level.
+SELECT t.user_name, t.group_name, a.priority, sum(cardinality(a.nodes))::bigint
+  FROM tasks t
+  JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
+ WHERE t.state IN ('starting', 'running', 'suspending', 'stopping')
+ GROUP BY t.user_name, t.group_name, a.priority;
+
+-- name: documents
+-- What was submitted, as text.
+SELECT id, spec::text FROM documents WHERE id = ANY(%(ids)s::bigint[]);
+
+-- name: waiting_of
+-- How many unfinished tasks these users have, and how large what they submitted is together.
+SELECT t.user_name, sum(t.members)::bigint, sum(d.bytes)::bigint
+  FROM (SELECT user_name, coalesce(array_id, id) AS document, count(*) AS members
+          FROM tasks
+         WHERE user_name = ANY(%(users)s::text[])
+           AND state NOT IN ('succeeded', 'failed', 'stopped')
+         GROUP BY 1, 2) AS t
+  JOIN documents d ON d.id = t.document
+ GROUP BY t.user_name;
+
+-- name: owners
+-- Whose these tasks are, and when they ended.
+SELECT id, user_name, extract(epoch FROM ended_at)::float8
+  FROM tasks WHERE id = ANY(%(ids)s::bigint[]);
 
 -- name: task_named
 -- The user's newest task of that name.

@@ -98,3 +98,17 @@ def test_requests_are_taken_once_and_malformed_ones_refused(tmp_path: Path) -> N
     control.reply("a1", True, "")
     assert names_in(own / "requests") == ["c3.json.tmp"]
     assert (own / "replies" / "a1.json").read_text() == '{"ok": true, "error": ""}'
+
+
+def test_the_file_for_the_last_word_stays_small(tmp_path: Path) -> None:
+    end_file = tmp_path / "end"
+    end_file.write_bytes(b"x" * files.MOST_END_BYTES)
+    files.keep_small(str(end_file))
+    assert end_file.stat().st_size == files.MOST_END_BYTES
+    with end_file.open("ab") as written:
+        written.write(b"x")
+        written.flush()
+        files.keep_small(str(end_file))
+        assert end_file.stat().st_size == 0
+    files.keep_small(str(tmp_path / "none"))
+    files.keep_small("")

@@ -1,14 +1,22 @@
 """Text of other people: nothing of it drives a terminal or a spreadsheet, or passes unseen."""
 
-import pytest
+import io
 
-from hai.cli.formats import cell_of
+import pytest
+import yaml
+from rich.cells import cell_len
+
+from hai.cli.formats import cell_of, yaml_of
+from hai.cli.output import Column, Layout, Output
 from hai.cli.terminal import printable as cli_printable
 from hai.cli.terminal import text_width
 from hai.schema.submission import Submission
 from hai.tui.text import printable as tui_printable
 
-UNSEEN = ["\u200b", "\u200d", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad"]
+UNSEEN = [
+    *("\u200b", "\u200d", "\u202e", "\u2066", "\ufeff", "\U000e0041", "\u00ad", "\u3164"),
+    *("\u034f", "\u115f", "\u1160", "\u17b4", "\u180b", "\uffa0", "\ufff0", "\U0001bca0"),
+]
 
 
 @pytest.mark.parametrize("char", [*UNSEEN, "\x1b", "\x9b", "\x07"])
@@ -17,6 +25,7 @@ def test_what_is_not_seen_is_made_visible(char: str) -> None:
         told = printable(f"a{char}b")
         assert char not in told
         assert told.startswith("a\\")
+    assert len({printable(f"a{char}b") for printable in (cli_printable, tui_printable)}) == 1
 
 
 def test_other_languages_stay_as_they_are() -> None:
@@ -42,10 +51,50 @@ def test_csv_keeps_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [" ", "\u3000", "\u200b", "a\u200bb", "12_[*]", "12_[0-9]", "all", "me", "a\u202eb"]
+    "name",
+    [
+        *(" ", "\u3000", "\u200b", "a\u200bb", "12_[*]", "12_[0-9]", "all", "me", "a\u202eb"),
+        *("\u3164", "\u2800", "\u00a0\u2800", "\u0301", "\ufe0f", "\u115f"),
+    ],
 )
 def test_names_that_mean_or_show_something_else_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         Submission.model_validate(
             {"version": 2, "name": name, "spec": {"entrypoint": "a.py"}, "resource": {}}
         )
+
+
+def test_names_of_all_languages_are_taken() -> None:
+    for name in ("héllo", "日本語", "e\u0301", "❤\ufe0f", "⠋", "🙂", "-"):
+        document = {"version": 2, "name": name, "spec": {"entrypoint": "a.py"}, "resource": {}}
+        assert Submission.model_validate(document).name == name
+
+
+def test_no_text_moves_the_columns_behind_it() -> None:
+    """Every line of a table puts its second column at the same place."""
+    hostile = [
+        "plain",
+        "a\tb",
+        "a\nb",
+        "e\u0301",
+        "❤\ufe0f",
+        "👍\U0001f3fd",
+        "日本",
+        "\u1112\u1161\u11ab",
+    ]
+    hostile += [f"a{char}b" for char in UNSEEN]
+    told = io.StringIO()
+    layout = Layout((Column("name", "NAME"), Column("end", "END")), "name", ("name", "end"))
+    output = Output(stream=told, headers=False)
+    output.rows([{"name": text, "end": "|"} for text in hostile], layout)
+    lines = told.getvalue().splitlines()
+    assert len(lines) == len(hostile)
+    assert len({cell_len(line) for line in lines}) == 1, lines
+
+
+@pytest.mark.parametrize("char", UNSEEN)
+def test_yaml_shows_what_is_not_seen_and_means_the_same(char: str) -> None:
+    text = yaml_of({"why": f"a{char}b"})
+    assert char not in text
+    assert yaml.safe_load(text) == {"why": f"a{char}b"}
+    assert "日本" in yaml_of({"why": "日本"})

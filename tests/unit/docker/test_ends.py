@@ -23,7 +23,10 @@ def test_the_agents_word_counts() -> None:
     assert lost == Observation(KEY, WorkerPhase.LOST, detail="told")
 
 
-@pytest.mark.parametrize("raw", [None, b"", b"{", b"[]", b'{"exit_code": "0"}'])
+@pytest.mark.parametrize(
+    "raw",
+    [None, b"", b"{", b"[]", b'{"exit_code": "0"}', b'{"exit_code": 256}', b"[" * 60_000],
+)
 def test_anything_else_is_no_word(raw: bytes | None) -> None:
     assert reported(KEY, raw) is None
 

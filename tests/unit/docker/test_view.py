@@ -263,3 +263,12 @@ async def test_an_answer_that_is_no_json(engine: Engine) -> None:
         engine.answer = (200, b"<html>")
         with pytest.raises(Unavailable, match="something else than JSON"):
             await client.get("/info")
+
+
+async def test_a_file_beyond_all_bounds_is_no_report(engine: Engine) -> None:
+    async with DockerClient(engine.socket) as client:
+        await client.get("/info")
+        engine.answer = (200, b"x" * 2**20)
+        assert await client.read_file("c", "/hai/worker/exit.json") is None
+        engine.answer = (200, b"no archive")
+        assert await client.read_file("c", "/hai/worker/exit.json") is None

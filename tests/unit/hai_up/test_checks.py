@@ -16,6 +16,7 @@ from hai_up.checks import (
     check_database,
     check_disk,
     check_folder,
+    check_logs,
     check_port,
     check_python,
     memory_bytes,
@@ -119,3 +120,7 @@ def test_tasks_must_not_run_as_the_databases_account(tmp_path: Path) -> None:
     assert check.status == FAIL
     if "not found" not in check.text:
         assert account in check.text
+
+
+def test_logs_of_no_platform(tmp_path: Path) -> None:
+    assert check_logs(options(tmp_path)).status == OK

@@ -57,6 +57,7 @@ PODS = {
         preparation=Preparation(image="hai:1", python="python3", as_root=False),
     ),
     "as root": replace(CONFIG_MAP, account=Account(uid=0, gid=0, as_user=True)),
+    "disk": replace(CONFIG_MAP, resources={"cpu": 2, "memory": 2**30, "ephemeral-storage": 2**33}),
     "GPUs": replace(CONFIG_MAP, resources={"cpu": 96, "memory": 2**40, "nvidia.com/gpu": 8}),
     "RDMA": replace(CONFIG_MAP, resources={"cpu": 0.0015, "memory": 2.5, "rdma/hca": 1}),
     "claim": replace(CONFIG_MAP, mounts=(_CLAIM,)),

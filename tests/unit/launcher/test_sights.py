@@ -159,3 +159,32 @@ def test_a_root_step_that_was_ended_from_outside_is_no_fault_of_the_task(
     found = seen(pod("Failed", prepare={"terminated": root_step})).observation
     assert found.phase is phase
     assert words in found.detail
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Pod ephemeral local storage usage exceeds the total limit of containers 64Mi. ",
+        'Container worker exceeded its local ephemeral storage limit "64Mi". ',
+        'Usage of EmptyDir volume "hai-worker" exceeds the limit "1Gi". ',
+    ],
+)
+def test_a_pod_that_filled_its_own_disk_failed(message: str) -> None:
+    """Also when its agent was quick enough to say that it was told to go."""
+    report = {"exit_code": 143, "acked": False, "saved": False, "lost": True, "detail": "told"}
+    state = {"terminated": {"exitCode": 137, "message": json.dumps(report)}}
+    for worker in ({}, state):
+        item = pod("Failed", worker, reason="Evicted", message=message)
+        found = seen(item).observation
+        assert (found.phase, found.exit_code) == (Phase.EXITED, 137)
+        assert "out of disk" in found.detail
+
+
+def test_a_disk_that_others_filled_is_no_fault_of_the_task() -> None:
+    told = "The node was low on resource: ephemeral-storage. "
+    found = seen(pod("Failed", reason="Evicted", message=told)).observation
+    assert found.phase is Phase.NODE_LOST
+    ended_before = {"terminated": {"exitCode": 0, "message": '{"exit_code": 0}'}}
+    told = "Pod ephemeral local storage usage exceeds the total limit of containers 64Mi. "
+    found = seen(pod("Failed", ended_before, reason="Evicted", message=told)).observation
+    assert (found.phase, found.exit_code) == (Phase.EXITED, 0)

@@ -14,11 +14,14 @@ from hai.core.plan import Start
 from hai.core.task import Change, Task
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound
+from hai.service import logstream, taskwatch
 from hai.service.clock import SystemClock
-from hai.service.logstream import End, Item, LogGap, LogLines, LogQuery, LogReader, StateNow
+from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
+from hai.service.logstream import LogReader
 from hai.service.signals import announce
 from hai.store.memory import MemoryStore
 from tests.factories import task_draft
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 
 class Site:
@@ -72,9 +75,16 @@ class Site:
         path.write_text(before + "".join(f"{s}{t}\n" for s, t in zip(stamps, texts, strict=True)))
 
     async def read(self, task: Task, **query: object) -> list[Item]:
+        items: list[Item] = []
+        await self.collect(items, task, **query)
+        return items
+
+    async def collect(self, items: list[Item], task: Task, **query: object) -> None:
+        """Append what comes, as it comes."""
         asked = replace(LogQuery(), **query)  # type: ignore[arg-type]
-        async with asyncio.timeout(10):
-            return [item async for item in self.reader.stream(task, asked)]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for item in self.reader.stream(task, asked):
+                items.append(item)  # noqa: PERF401 - as it comes
 
 
 def texts(items: Sequence[Item]) -> list[str]:
@@ -146,8 +156,9 @@ async def test_attempts_that_never_were(site: Site) -> None:
 
 async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> None:
     task = await site.submit()
-    following = asyncio.create_task(site.read(task, follow=True))
-    await asyncio.sleep(0)
+    items: list[Item] = []
+    following = asyncio.create_task(site.collect(items, task, follow=True))
+    await async_wait_until(lambda: items, what="the first state")
     task = await site.begin(task)
     site.write(task, "a")
     leaving = lifecycle.suspend(
@@ -157,7 +168,7 @@ async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> Non
     task = await site.begin(task)
     site.write(task, "b", attempt=2)
     await site.end(task, Outcome.SUCCEEDED)
-    items = await following
+    await following
     assert texts(items) == ["a", "b"]
     states = [item.task.state for item in items if isinstance(item, StateNow)]
     assert states[0] is TaskState.QUEUED
@@ -182,3 +193,77 @@ async def test_what_rotation_took_is_said(site: Site) -> None:
     items = await site.read(task)
     assert LogGap(1, 0, 1000) in items
     assert texts(items) == ["a", "b"]
+
+
+async def test_a_reader_too_slow_for_what_the_tail_keeps_reads_the_rest_itself(site: Site) -> None:
+    """One reader rests after each item while another takes all; both get every line once, in
+    order, from both ranks."""
+    task = await site.begin(await site.submit(nodes=2))
+    site.write(task, "begin")
+    quick: list[Item] = []
+    slow: list[Item] = []
+    asked = replace(LogQuery(), ranks=None, follow=True)
+    resting = asyncio.Event()
+
+    async def rest_often() -> None:
+        async for item in site.reader.stream(task, asked):
+            slow.append(item)
+            await resting.wait()
+
+    jobs = [
+        asyncio.create_task(site.collect(quick, task, ranks=None, follow=True)),
+        asyncio.create_task(rest_often()),
+    ]
+    await async_wait_until(lambda: slow, what="the slow one's first item")
+    for number in range(40):  # more batches than are kept
+        for rank in (0, 1):
+            site.write(task, f"{rank} {number}", rank=rank)
+        await async_wait_until(
+            lambda: f"1 {number}" in texts(quick),  # noqa: B023 - it is waited for here
+            what="the quick one",
+        )
+    resting.set()
+    await site.end(task, Outcome.SUCCEEDED)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*jobs)
+    for rank in (0, 1):
+        wanted = [f"{rank} {number}" for number in range(40)]
+        for items in (quick, slow):
+            assert [text for text in texts(items) if text.startswith(f"{rank} ")] == wanted
+    assert len(texts(slow)) == len(texts(quick)) == 81
+
+
+@pytest.mark.parametrize("cursor", ["1;0:999999999", "1;0:-7", "9;0:5"])
+async def test_a_made_up_cursor_costs_nobody_else_a_line(site: Site, cursor: str) -> None:
+    task = await site.begin(await site.submit())
+    site.write(task, "a")
+    first: list[Item] = []
+    other: list[Item] = []
+    jobs = [asyncio.create_task(site.collect(first, task, follow=True, cursor=cursor))]
+    await async_wait_until(lambda: first, what="the one who made it up")
+    jobs.append(asyncio.create_task(site.collect(other, task, follow=True)))
+    await async_wait_until(lambda: texts(other) == ["a"], what="what there was")
+    site.write(task, "b")
+    await async_wait_until(lambda: texts(other) == ["a", "b"], what="what came")
+    await site.end(task, Outcome.SUCCEEDED)
+    await asyncio.gather(*jobs)
+    assert texts(other) == ["a", "b"]
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_quiet_stream_says_so_now_and_then(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, runs: bool
+) -> None:
+    """Whether the task waits or runs without a word: its reader can tell that from a dead one."""
+    monkeypatch.setattr(logstream, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(taskwatch, "PULSE_SECONDS", 0.05)
+    task = await site.submit()
+    if runs:
+        task = await site.begin(task)
+    items: list[Item] = []
+    job = asyncio.create_task(site.collect(items, task, follow=True))
+    await async_wait_until(
+        lambda: sum(isinstance(item, Quiet) for item in items) >= 2, what="a sign of life"
+    )
+    site.closing.set()
+    await job

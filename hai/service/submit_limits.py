@@ -1,0 +1,81 @@
+"""How much one user may submit: what everybody's questions and ticks have to go through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hai.core.identity import User
+from hai.core.task import TaskDraft
+from hai.core.types import UserName
+from hai.errors import InvalidInput, TooMany
+from hai.ports import Store, Waiting
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitLimits:
+    """`array_tasks` and `array_bytes` (tasks x document) of one array, `tasks` and `bytes` of all
+    unfinished ones of a user."""
+
+    array_tasks: int = 10_000
+    array_bytes: int = 2**30
+    tasks: int = 50_000
+    bytes: int = 256 * _MIB
+
+    def check_array(self, members: int, size: int) -> None:
+        """InvalidInput when `members` of a document of `size` bytes are too much."""
+        if members * size > self.array_bytes:
+            raise InvalidInput(
+                f"{members:,} tasks of a document of {_text(size)} are "
+                f"{_text(members * size)}, and this platform takes {_text(self.array_bytes)}",
+                hint="put what is large into a file that the program reads, or ask an admin to "
+                "raise [scheduler] max_array_bytes",
+            )
+
+    def check_user(self, name: UserName, now: Waiting, more: Waiting) -> None:
+        """TooMany when a user who has `now` submits `more`."""
+        if now.tasks + more.tasks > self.tasks:
+            raise TooMany(
+                f"{name} has {now.tasks:,} unfinished tasks, and may have {self.tasks:,}: "
+                f"{more.tasks:,} more do not fit",
+                hint="submit them when some have ended (`hai-cli list`, `hai-cli stop`), or ask an "
+                "admin to raise [scheduler] max_unfinished_tasks",
+            )
+        if now.bytes + more.bytes > self.bytes:
+            raise TooMany(
+                f"the documents of {name}'s unfinished tasks have {_text(now.bytes)}, and may have "
+                f"{_text(self.bytes)}: {_text(more.bytes)} more do not fit",
+                hint="put what is large into a file that the program reads, or ask an admin to "
+                "raise [scheduler] max_unfinished_bytes",
+            )
+
+
+class Waitings:
+    """What users have that is unfinished. One who is far from the limits is not counted anew for
+    each submission."""
+
+    def __init__(self, store: Store, limits: SubmitLimits) -> None:
+        self._store = store
+        self._limits = limits
+        self._left: dict[UserName, Waiting] = {}  # may be submitted before it is counted again
+
+    async def check(self, user: User, drafts: Sequence[TaskDraft], size: int) -> None:
+        """TooMany unless these fit. `size`: bytes of the document that they share."""
+        more = Waiting(len(drafts), size)
+        left = self._left.get(user.name, Waiting())
+        if left.tasks < more.tasks or left.bytes < more.bytes:
+            found = await self._store.waiting_of([user.name])
+            now = found.get(user.name, Waiting())
+            self._limits.check_user(user.name, now, more)
+            # a tenth of the room, so that several servers cannot be far off together
+            left = Waiting(
+                max(more.tasks, (self._limits.tasks - now.tasks) // 10),
+                max(more.bytes, (self._limits.bytes - now.bytes) // 10),
+            )
+        if len(self._left) > 10_000:
+            self._left.clear()
+        self._left[user.name] = Waiting(left.tasks - more.tasks, left.bytes - more.bytes)
+
+
+def _text(size: int) -> str:
+    return f"{size / _MIB:,.1f} MiB" if size >= _MIB // 10 else f"{size:,} bytes"
