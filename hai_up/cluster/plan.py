@@ -12,8 +12,8 @@ import yaml
 
 from hai_up.cluster.options import ClusterOptions
 from hai_up.cluster.secrets import PlatformSecrets, encoded
+from hai_up.first_rows import UID, Seed, init_sql
 from hai_up.render import read_template, render
-from hai_up.seed import UID, Seed, init_sql
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 from hai_up.cluster.secrets import PlatformSecrets
 from hai_up.compose.options import SOCKET, ComposeOptions
 from hai_up.compose.settings import addresses, override, server_secrets, with_added
+from hai_up.first_rows import UID, Seed, init_sql
 from hai_up.render import read_template, render
-from hai_up.seed import UID, Seed, init_sql
 
 Json = dict[str, Any]
 

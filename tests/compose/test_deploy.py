@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hai_up.seed import UID as PLATFORM_UID
+from hai_up.first_rows import UID as PLATFORM_UID
 from tests.compose.deployed import NAME, TOKEN, UID, Deployed
 from tests.docker.engine import PrivateEngine
 from tests.providers.promises import keeps_its_promises

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from hai_up.compose.options import ComposeOptions
 from hai_up.compose.plan import ComposePlan, compose_folder, labels_of, secrets_folder
 from hai_up.compose.settings import SECRETS, server_secrets
+from hai_up.first_rows import UID
 from hai_up.providers.compose.engine import Project
-from hai_up.seed import UID
 
 _CONFIG = "/hai/config/override.toml"
 _CONFINED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")

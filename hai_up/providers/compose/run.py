@@ -12,6 +12,7 @@ from hai_up.compose import folders
 from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import ComposePlan, launcher_folder, secrets_folder, stores_of
 from hai_up.files import os_error, read_text, write_private
+from hai_up.first_rows import UID
 from hai_up.last import LastPlatform, remember
 from hai_up.layout import Layout
 from hai_up.nextsteps import next_steps
@@ -35,7 +36,6 @@ from hai_up.providers.compose.place import (
     with_environment,
 )
 from hai_up.providers.compose.wait import wait_ready
-from hai_up.seed import UID
 from hai_up.variables import without_secrets
 
 Say = Callable[[str], None]
