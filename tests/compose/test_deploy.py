@@ -165,7 +165,8 @@ def test_version_1_of_compose_and_then_version_2(
 
 
 def test_compose_reads_every_variant(plugins: Path | None, tmp_path: Path) -> None:
-    """Every version that is here, without an engine; of the variants one of each kind of task and database."""
+    """Every version that is here, without an engine; of the variants one of each kind of task and
+    database."""
     from tests.unit.hai_up.test_compose_plan import VARIANTS, planned
 
     commands = ["docker-compose", *([str(plugins / "docker-compose")] if plugins else [])]

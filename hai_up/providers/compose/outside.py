@@ -15,13 +15,17 @@ _REDIS_PORT = 6379
 def database_check(options: ComposeOptions) -> Check | None:
     """None where the platform has its own."""
     given = options.database
-    return given and (_own_name("database", "HAI_DATABASE_URL", given) or _database(given))
+    if given is None:
+        return None
+    return _own_name("database", "HAI_DATABASE_URL", given) or _database(given)
 
 
 def bus_check(options: ComposeOptions) -> Check | None:
     """None where the platform has its own."""
     given = options.bus
-    return given and (_own_name("bus", "HAI_BUS_URL", given) or _bus(given))
+    if given is None:
+        return None
+    return _own_name("bus", "HAI_BUS_URL", given) or _bus(given)
 
 
 def _own_name(check: str, variable: str, service: Service) -> Check | None:
