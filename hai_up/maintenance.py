@@ -26,7 +26,7 @@ _Provider = Annotated[
     typer.Option(
         "-p",
         "--provider",
-        metavar="k8s|docker-compose|local",
+        metavar="k8s|local",
         help="Where the platform is. [as -c FILE says, else the last run's]",
     ),
 ]
