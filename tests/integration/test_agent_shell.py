@@ -15,12 +15,14 @@ from tests.integration.agent_peer import Site, eventually, is_gone, site
 TRAIN = """
 import os, signal, sys, time
 control = os.environ["HAI_CONTROL_DIR"]
+def say(line):  # in one piece: print of an unbuffered Python writes a line's end by itself
+    os.write(1, f"{line}\\n".encode())
 def save(*_):
-    print("saving", os.getpid(), flush=True)
+    say(f"saving {os.getpid()}")
     for name in ("ack", "saved"):
         open(f"{control}/{name}", "w").close()
 signal.signal(signal.SIGUSR1, save)
-print("up", flush=True)
+say("up")
 while True:
     time.sleep(0.05)
 """
