@@ -48,7 +48,17 @@ def _plain(item: Json) -> Json:
         metadata["annotations"] = annotations
     else:
         metadata.pop("annotations", None)
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    plain = {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    if item["kind"] == "Service":
+        plain["spec"] = _without_addresses(item["spec"])
+    return plain
+
+
+def _without_addresses(spec: Json) -> Json:
+    """Who applies an address owns it, and the next who applies none would take it away, which the
+    API server refuses. "None" is nobody's address."""
+    kept = {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}
+    return {**kept, "clusterIP": "None"} if spec.get("clusterIP") == "None" else kept
 
 
 async def put_back(

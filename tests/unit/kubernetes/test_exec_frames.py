@@ -91,7 +91,8 @@ async def test_streams_and_the_end(api: tuple[Api, TestServer], client: Kubernet
     assert (out.getvalue(), bytes(got)) == (b"output", b"x" * 200_000)
     path, query, headers = api[0].asked[0]
     assert path == "/api/v1/namespaces/place/pods/pod/exec"
-    assert [value for name, value in query if name == "command"] == ["a b", "c"]
+    words = [value for name, value in query if name == "command"]
+    assert (words[:2], words[-3:]) == (["sh", "-c"], ["200000", "a b", "c"])
     assert ("stdin", "true") in query
     assert headers["Authorization"] == "Bearer secret"
 
