@@ -133,6 +133,7 @@ def site(fresh: Site, tmp_path: Path) -> Site:
     return fresh
 
 
+@pytest.mark.campaign
 def test_a_backup_brings_all_back(fresh: Site) -> None:
     before = fresh.admin.listing()
     quick, slow = _begin(fresh)
