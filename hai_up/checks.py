@@ -30,7 +30,7 @@ GOOD_MEMORY_BYTES = 10**9
 @dataclass(frozen=True, slots=True)
 class Check:
     """`status` is "ok", "warn" or "fail"; `text` says why, `fix` what to do about the latter two.
-    `group`: "machine", or of a cluster "cluster", "nodes", "storage" or "network"."""
+    `group`: "machine", "docker", or of a cluster "cluster", "nodes", "storage" or "network"."""
 
     name: str
     status: str

@@ -6,35 +6,58 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hai.errors import InvalidInput, PlatformError
-from hai_up.config import CLUSTER_VARIABLES, parse_config
+from hai_up.config import CLUSTER_VARIABLES, COMPOSE_VARIABLES, parse_config
 
-K8S, LOCAL = "k8s", "local"
-_NAMES = {"k8s": K8S, "kubernetes": K8S, "local": LOCAL}
-_LATER = ("compose", "docker-compose")
+K8S, COMPOSE, LOCAL = "k8s", "docker-compose", "local"
+_NAMES = {
+    "k8s": K8S,
+    "kubernetes": K8S,
+    "docker-compose": COMPOSE,
+    "compose": COMPOSE,
+    "docker": COMPOSE,
+    "local": LOCAL,
+}
 _PAST = ("BFF_ADMIN_UID", "BFF_ADMIN_TOKEN", "HAI_SERVER_ADDR")
+_OF_CLUSTERS = (
+    "MANAGER_NODES",
+    "DB_STORAGE_CLASS",
+    "INGRESS_HOST",
+    "INGRESS_CLASS",
+    "INGRESS_TLS_SECRET",
+    "SERVICE_TYPE",
+    "IMAGE_PULL_SECRETS",
+)
+_OF_PODS = (
+    "KUBECONFIG",
+    "KUBE_CONTEXT",
+    "TRAINING_NODES",
+    "JUPYTER_NODES",
+    "MARS_PREFIX",
+    "HAS_RDMA_HCA_RESOURCE",
+    "HAI_SERVER_ADDR",
+)
 _SECRETS = re.compile(r"USER_INFO=.*:.*:\s*\S|(POSTGRES|REDIS)_PASSWORD=\S")
 Say = Callable[[str], None]
 
 
 def provider_named(name: str) -> str:
     """InvalidInput for one that there is not."""
-    if name in _LATER:
-        raise InvalidInput(
-            f"this release deploys on one machine or on Kubernetes; {name} is not there yet",
-            hint="hai-up run -p local, or -p k8s",
-        )
     if name not in _NAMES:
-        raise InvalidInput(f"there is no provider {name!r}", hint="-p k8s or -p local")
+        raise InvalidInput(
+            f"there is no provider {name!r}", hint="-p k8s, -p docker-compose or -p local"
+        )
     return _NAMES[name]
 
 
 def provider_of(asked: str | None, values: Mapping[str, str]) -> str:
-    """Of a run: -p, then HAI_PROVIDER, then k8s where the file describes a cluster."""
+    """Of a run: -p, then HAI_PROVIDER, then what the file describes."""
     if asked:
         return provider_named(asked)
     if values.get("HAI_PROVIDER"):
         return provider_named(values["HAI_PROVIDER"])
-    return K8S if CLUSTER_VARIABLES & values.keys() else LOCAL
+    if values.keys() & COMPOSE_VARIABLES:
+        return COMPOSE
+    return K8S if values.keys() & CLUSTER_VARIABLES else LOCAL
 
 
 def last_provider(asked: str | None, data_dir: Path | None) -> str:
@@ -43,7 +66,7 @@ def last_provider(asked: str | None, data_dir: Path | None) -> str:
         return provider_named(asked)
     if data_dir is not None or (last := _last()) is None:
         return LOCAL
-    return K8S if last == K8S else LOCAL
+    return last if last in (K8S, COMPOSE) else LOCAL
 
 
 def _last() -> str | None:
@@ -63,18 +86,23 @@ def values_of(config: Path | None, say: Say) -> dict[str, str]:
     return parse_config(text, os.environ)
 
 
-def require_file(config: Path | None) -> None:
-    """A cluster cannot be guessed."""
+def require_file(config: Path | None, provider: str = K8S) -> None:
+    """A cluster cannot be guessed, nor where an image is."""
     if config is None:
         raise InvalidInput(
-            "a cluster needs a configuration file",
-            hint="hai-up config -p k8s > config.sh; edit it; hai-up run -c config.sh",
+            f"the provider {provider} needs a configuration file",
+            hint=f"hai-up config -p {provider} > config.sh; edit it; hai-up run -c config.sh",
         )
 
 
-def cluster_warnings(values: Mapping[str, str]) -> list[str]:
-    """One line for each variable that has no effect on a cluster, or an unsafe value."""
-    lines = [f"{name} is a thing of the past: ignored" for name in _PAST if name in values]
+def deployment_warnings(provider: str, values: Mapping[str, str]) -> list[str]:
+    """One line for each variable that has no effect there, or an unsafe value."""
+    tasks_are_pods = provider == K8S or values.get("HAI_TASKS") == K8S
+    past = [name for name in _PAST if name != "HAI_SERVER_ADDR" or provider == K8S]
+    lines = [f"{name} is a thing of the past: ignored" for name in past if name in values]
+    if provider == COMPOSE:
+        idle = [*_OF_CLUSTERS, *([] if tasks_are_pods else _OF_PODS)]
+        lines += [f"{name} has no effect with Docker" for name in idle if values.get(name)]
     lines += [
         f"{name} is :latest, which is another image some day; name a version"
         for name in ("BASE_IMAGE", "TRAIN_IMAGE")

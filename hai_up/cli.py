@@ -11,9 +11,10 @@ from hai import __version__
 from hai.cli.errors import leave
 from hai.errors import InvalidInput
 from hai_up.choice import (
-    K8S,
-    cluster_warnings,
+    LOCAL,
+    deployment_warnings,
     last_provider,
+    provider_named,
     provider_of,
     require_file,
     text_of,
@@ -23,6 +24,7 @@ from hai_up.config import Given, given_in_file, merged, refuse_password_in_argv,
 from hai_up.console import data, guarded, say
 from hai_up.last import require_last
 from hai_up.maintenance import backup, restore, upgrade
+from hai_up.providers.deployments import deployment
 
 app = typer.Typer(
     name="hai-up",
@@ -38,7 +40,7 @@ ProviderOption = Annotated[
         "-p",
         "--provider",
         metavar="k8s|docker-compose|local",
-        help="Where: a Kubernetes cluster or this machine. [as -c FILE says, else local]",
+        help="Where: a cluster, Docker here, or just here. [as -c FILE says, else local]",
     ),
 ]
 ConfigOption = Annotated[
@@ -109,6 +111,9 @@ def root(
     2. hai-up config > config.sh, and edit it;
 
     3. hai-up run -c config.sh
+
+    With Docker on this machine: make sure of docker info and the image; then the same with
+    hai-up config -p docker-compose > config.sh
     """
 
 
@@ -134,12 +139,11 @@ def run(  # noqa: PLR0913 - one argument per option
     hai-up run --nodes 2 --gpus-per-node 4
     """
     values = values_of(config, say)
-    if provider_of(provider, values) == K8S:
-        require_file(config)
-        from hai_up.providers.kubernetes import run as cluster
-
-        _warn(config, cluster_warnings(values))
-        cluster.run(values, is_sure=yes, say=say)
+    where = provider_of(provider, values)
+    if where != LOCAL:
+        require_file(config, where)
+        _warn(config, deployment_warnings(where, values))
+        deployment(where).run(values, is_sure=yes, say=say)
         return
     url = _database_url(database_url, database_url_file)
     shares = (nodes, gpus_per_node, hollow_nodes)
@@ -174,12 +178,11 @@ def dryrun(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Say what run would do and show the files that it would write. Changes nothing."""
     values = values_of(config, say)
-    if provider_of(provider, values) == K8S:
-        require_file(config)
-        from hai_up.providers.kubernetes import look
-
-        _warn(config, cluster_warnings(values))
-        look.show_plan(values, out, say)
+    where = provider_of(provider, values)
+    if where != LOCAL:
+        require_file(config, where)
+        _warn(config, deployment_warnings(where, values))
+        deployment(where).show_plan(values, out, say)
         return
     url = _database_url(database_url, database_url_file)
     shares = (nodes, gpus_per_node, hollow_nodes)
@@ -206,12 +209,12 @@ def config(
     """
     from hai_up import preview
 
-    if provider_of(provider or preview.provider_here(), {}) == K8S:
-        from hai_up.providers.kubernetes import look
-
-        template, check = look.config_template(say), look.check_config
-    else:
+    where = provider_named(provider or preview.provider_here())
+    if where == LOCAL:
         template, check = preview.config_template(), preview.check_config
+    else:
+        there = deployment(where)
+        template, check = there.config_template(say), there.check_config
     if interactive:
         from hai_up.interview import interview
 
@@ -231,11 +234,10 @@ def status(
 
     if output not in ("table", "json", "yaml"):
         raise InvalidInput(f"unknown output {output!r}", hint="-o table, json or yaml")
-    if last_provider(provider, data_dir) == K8S:
-        from hai_up.providers.kubernetes import look
-
-        facts = look.status(require_last())
-        data(look.rendered(facts, output))
+    where = last_provider(provider, data_dir)
+    if where != LOCAL:
+        facts = deployment(where).status(require_last(where))
+        data(report.rendered_parts(facts, output))
     else:
         facts = report.status_of(local.layout_of(Given(data_dir=data_dir)))
         data(report.rendered(facts, output))
@@ -261,13 +263,13 @@ def down(
     from hai_up import shutdown
     from hai_up.providers import local
 
-    if last_provider(provider, data_dir) == K8S:
-        from hai_up.providers.kubernetes import down as cluster
-
+    where = last_provider(provider, data_dir)
+    if where != LOCAL:
+        last, there = require_last(where), deployment(where)
         if purge:
-            cluster.purge(require_last(), is_sure=yes, say=say)
+            there.purge(last, is_sure=yes, say=say)
         else:
-            cluster.down(require_last(), seconds=timeout, say=say)
+            there.down(last, seconds=timeout, say=say)
         return
     layout = local.layout_of(Given(data_dir=data_dir))
     if purge:
@@ -297,11 +299,11 @@ def doctor(
     from hai_up import preview
 
     values = values_of(config, say)
-    if provider_of(provider, values) == K8S:
-        require_file(config)
-        from hai_up.providers.kubernetes.doctor import cluster_checks
-
-        _exit(0 if preview.show_checks(cluster_checks(values, only or ()), output) else 1)
+    where = provider_of(provider, values)
+    if where != LOCAL:
+        require_file(config, where)
+        found = deployment(where).checks(values, only or ())
+        _exit(0 if preview.show_checks(found, output) else 1)
     flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
     given = _with_config(flags, config, values)
     _exit(0 if preview.doctor(given, output, only or ()) else 1)
@@ -322,13 +324,13 @@ def logs(
     from hai_up import preview
     from hai_up.providers import local
 
-    if last_provider(provider, data_dir) == K8S:
-        from hai_up.providers.kubernetes import logs as cluster
-
+    where = last_provider(provider, data_dir)
+    if where != LOCAL:
+        last, there = require_last(where), deployment(where)
         if path:
-            cluster.show_paths(require_last())
+            there.show_paths(last)
         else:
-            cluster.show_log(require_last(), tail=tail, follow=follow)
+            there.show_log(last, tail=tail, follow=follow)
         return
     layout = local.layout_of(Given(data_dir=data_dir))
     if path:

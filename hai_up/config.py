@@ -36,6 +36,8 @@ CLUSTER_VARIABLES = frozenset({
     "DB_STORAGE_CLASS", "INGRESS_TLS_SECRET", "SERVICE_TYPE", "EXPOSE_DATABASES",
     "API_REPLICAS", "IMAGE_PULL_SECRETS",
 })  # fmt: skip
+# Those of one machine with Docker alone.
+COMPOSE_VARIABLES = frozenset({"HAI_TASKS", "TASK_NETWORK", "HAI_BUS_URL", "HAI_DATABASE_URL"})
 LOCAL_VARIABLES = frozenset({
     "SHARED_FS_ROOT", "NODE_GPUS", "TRAINING_GROUP", "ROOT_USER", "HAI_HOST", "HAI_PORT",
     "NODES", "HOLLOW_NODES", "HAI_STUDIO_PORT", "HAI_PROVIDER", "USER_INFO",
@@ -151,7 +153,7 @@ def warnings_of(values: Mapping[str, str]) -> list[str]:
     """One line for each variable that has no effect on one machine."""
     lines = []
     for name in values:
-        if name in CLUSTER_VARIABLES:
+        if name in CLUSTER_VARIABLES | COMPOSE_VARIABLES:
             lines.append(f"{name} has no effect on one machine")
         elif name not in LOCAL_VARIABLES:
             lines.append(f"{name} is not a variable of hai-up: ignored")

@@ -12,12 +12,13 @@ from hai_up.profile import home_folder
 
 @dataclass(frozen=True, slots=True)
 class LastPlatform:
-    """Of the last run on this machine."""
+    """Of the last run on this machine. `folder`: where hai-up keeps its own, with Docker."""
 
     provider: str
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
+    folder: str = ""
 
 
 def _place() -> Path:
@@ -45,9 +46,12 @@ def forget() -> None:
     _place().unlink(missing_ok=True)
 
 
-def require_last() -> LastPlatform:
-    """NotFound where this machine has brought none up."""
+def require_last(provider: str = "") -> LastPlatform:
+    """NotFound where this machine has brought none up, or none of that provider."""
     last = last_platform()
-    if last is None:
-        raise NotFound("this machine has brought up no platform", hint="hai-up run -c config.sh")
+    if last is None or provider not in ("", last.provider):
+        kind = f" of the provider {provider}" if last is not None else ""
+        raise NotFound(
+            f"this machine has brought up no platform{kind}", hint="hai-up run -c config.sh"
+        )
     return last

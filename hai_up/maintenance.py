@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hai.errors import InvalidInput
 from hai_up.choice import (
+    COMPOSE,
     K8S,
-    cluster_warnings,
+    deployment_warnings,
     last_provider,
     provider_of,
     require_file,
@@ -24,7 +26,7 @@ _Provider = Annotated[
     typer.Option(
         "-p",
         "--provider",
-        metavar="k8s|docker-compose|local",
+        metavar="k8s|local",
         help="Where the platform is. [as -c FILE says, else the last run's]",
     ),
 ]
@@ -130,11 +132,17 @@ def _upgradable(
     asked = provider_of(provider, values) if config else last_provider(provider, data_dir)
     if asked == K8S:
         if needs_file:
-            require_file(config)
+            require_file(config, K8S)
         from hai_up.backup.kubernetes import KubernetesPlace
 
-        _warn(config, cluster_warnings(values))
+        _warn(config, deployment_warnings(K8S, values))
         return KubernetesPlace(values, say)
+    if asked == COMPOSE:
+        raise InvalidInput(
+            "hai-up cannot back up, restore or upgrade a platform with Docker yet",
+            hint="another image: name it in BASE_IMAGE, then hai-up run -c config.sh; "
+            "a copy of the data: hai-up down, then copy the folder DB_PATH",
+        )
     from hai_up.backup.local import LocalPlace
 
     given = Given(data_dir=data_dir)

@@ -28,6 +28,11 @@ def json_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def compose_value(value: object) -> str:
+    """One value of a compose file, which replaces $NAME and takes $$ for a $."""
+    return json_value(value).replace("$", "$$")
+
+
 def sql_value(value: object) -> str:
     """A text literal of standard SQL. ValueError for what none can hold."""
     text = str(value)
@@ -61,7 +66,9 @@ def render(name: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(toml=toml_value, json=json_value, sql=sql_value)
+    environment.filters.update(
+        toml=toml_value, json=json_value, sql=sql_value, compose=compose_value
+    )
     return environment.get_template(name).render(**values)
 
 

@@ -138,6 +138,14 @@ def rendered(facts: dict[str, Any], output: str) -> str:
     return "\n".join(f"{name:<10}{value}" for name, value in _rows(facts) if value)
 
 
+def rendered_parts(facts: dict[str, Any], output: str) -> str:
+    """Of a deployment: its facts, and a line for each of its parts."""
+    if output in ("json", "yaml"):
+        return rendered(facts, output)
+    rows = [(k, str(v)) for k, v in facts.items() if k not in ("schema_version", "parts")]
+    return "\n".join(f"{name:<14}{word}" for name, word in (*rows, *facts["parts"].items()))
+
+
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     why = f" ({facts['why']})" if facts["why"] else ""
     database, nodes, tasks = (facts.get(key, {}) for key in ("database", "nodes", "tasks"))

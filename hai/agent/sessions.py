@@ -94,6 +94,8 @@ class Sessions:
             "control_dir": spec.control_dir,
             "address": spec.address,
             "in_container": spec.in_container,
+            "processes": spec.processes,
+            "capabilities": spec.capabilities,
             "environment": self._environment,
             "account": {
                 "uid": account.uid,

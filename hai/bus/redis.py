@@ -192,6 +192,10 @@ class _Password(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         return self._access.credentials()
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """Else the library warns at each connection."""
+        return self.get_credentials()
+
 
 def _dump(value: Mapping[str, object]) -> str:
     return json.dumps(value, separators=(",", ":"))

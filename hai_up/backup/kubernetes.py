@@ -18,8 +18,9 @@ from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
 from hai_up.cluster.options import ClusterOptions, cluster_options
-from hai_up.cluster.plan import ADMIN, SECRET
+from hai_up.cluster.plan import SECRET
 from hai_up.cluster.secrets import made
+from hai_up.first_rows import ADMIN
 from hai_up.last import LastPlatform, require_last
 from hai_up.providers.kubernetes import snapshot
 from hai_up.providers.kubernetes import state as states

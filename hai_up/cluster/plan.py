@@ -13,7 +13,7 @@ import yaml
 from hai_up.cluster.options import ClusterOptions
 from hai_up.cluster.roles import roles_of
 from hai_up.cluster.secrets import PlatformSecrets, encoded
-from hai_up.plan import ALL_LEVELS, OPEN_LEVELS
+from hai_up.first_rows import UID, Seed, init_sql
 from hai_up.render import read_template, render
 
 Json = dict[str, Any]
@@ -24,8 +24,6 @@ SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items())
 SERVICE = "hai-platform-svc"
 SECRET = "hai-platform-secrets"  # noqa: S105 - its name
 SEED_JOB = "hai-seed"
-ADMIN = "hai-up"  # the user by which hai-up itself asks the API
-UID = 10001  # of the image
 SCRIPTS = ("folders.sh", "passwd", "postgres.sh", "redis.sh")
 # Requests are what they need at rest: the nodes are there for tasks.
 SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
@@ -183,46 +181,16 @@ def _override(options: ClusterOptions) -> str:
 
 
 def _init_sql(options: ClusterOptions, secrets: PlatformSecrets) -> str:
-    users = [{"name": u.name, "uid": u.uid, "token": u.token} for u in options.users]
-    users.append({"name": ADMIN, "uid": UID, "token": secrets.admin_token})
-    workspace = f"{options.platform_path}/workspace/{{user.user_name}}"
-    mounts = [
-        {"source": workspace, "target": workspace, "kind": "DirectoryOrCreate", "read_only": False}
-    ]
-    mounts += [
-        {"source": m.source, "target": m.target, "kind": m.kind, "read_only": m.read_only}
-        for m in options.mounts
-    ]
-    return render(
-        "init.sql.j2",
-        users=users,
-        admins=[options.root_user, ADMIN],
-        quotas=_quotas(options),
-        train_image=options.train_image,
-        train_config=json.dumps({"environments": {}}),
-        mounts=mounts,
-    )
-
-
-def _quotas(options: ClusterOptions) -> list[Json]:
-    """Everybody may use all nodes up to HIGH, the admin on every level."""
     sizes: dict[str, int] = {}
     for group in options.group_of.values():
         sizes[group] = sizes.get(group, 0) + 1
-    rows = [
-        {"user": user, "resource": f"node-{group}-{level.name}", "amount": count}
-        for user, levels in (("public", OPEN_LEVELS), (options.root_user, ALL_LEVELS))
-        for group, count in sorted(sizes.items())
-        for level in levels
-    ]
-    allowances = {
-        "node": 1,
-        "port": 1,
-        "train_environment:hai_base": 1,
-        "cap:IPC_LOCK": 1,
-        f"jupyter:{options.jupyter_group}": 100012810,
-    }
-    return rows + [
-        {"user": "public", "resource": name, "amount": amount}
-        for name, amount in allowances.items()
-    ]
+    seed = Seed(
+        users=options.users,
+        root_user=options.root_user,
+        platform_path=options.platform_path,
+        sizes=sizes,
+        jupyter_group=options.jupyter_group,
+        train_image=options.train_image,
+        mounts=options.mounts,
+    )
+    return init_sql(seed, secrets.admin_token)

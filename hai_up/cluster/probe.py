@@ -10,7 +10,8 @@ from typing import Any
 
 from hai_up.checks import FAIL, OK, WARN, Check
 from hai_up.cluster.options import ClusterOptions
-from hai_up.cluster.plan import LABELS, SMALL, UID
+from hai_up.cluster.plan import LABELS, SMALL
+from hai_up.first_rows import UID
 from hai_up.render import read_template
 
 Json = dict[str, Any]

@@ -3,11 +3,11 @@
 import base64
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from urllib.parse import quote
 
-from hai_up.cluster.options import ClusterOptions
+from hai_up.userinfo import SeedUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ def read(data: Mapping[str, str]) -> PlatformSecrets:
     return replace(made(), **{name: text for name, text in known.items() if name in names and text})
 
 
-def with_given(known: PlatformSecrets, options: ClusterOptions) -> PlatformSecrets:
-    """What config.sh sets wins."""
+def with_given(known: PlatformSecrets, postgres: str, redis: str) -> PlatformSecrets:
+    """Passwords that config.sh sets win."""
     return replace(
         known,
-        postgres_password=options.postgres_password or known.postgres_password,
-        redis_password=options.redis_password or known.redis_password,
+        postgres_password=postgres or known.postgres_password,
+        redis_password=redis or known.redis_password,
     )
 
 
@@ -67,3 +67,10 @@ def user_token(known: PlatformSecrets, user: str) -> str:
     """The first token of a user who brought none: always the same, and nowhere written down."""
     digest = hmac.new(known.signing_key.encode(), f"user-token:{user}".encode(), "sha256").digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def with_tokens(users: Iterable[SeedUser], known: PlatformSecrets) -> tuple[SeedUser, ...]:
+    """Users who brought no token get one."""
+    return tuple(
+        user if user.token else replace(user, token=user_token(known, user.name)) for user in users
+    )

@@ -51,7 +51,9 @@ def password_file(folder: Path, text: str) -> Path:
     return path
 
 
-async def test_two_processes_hear_each_other(closed_redis: RedisServer, tmp_path: Path) -> None:
+async def test_two_processes_hear_each_other(
+    closed_redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """One takes the password from the settings, one from a file; both know the authority."""
     authority = closed_redis.folder / "ca.pem"
     by_settings = RedisAccess(password=PASSWORD, ca_file=authority)
@@ -64,6 +66,7 @@ async def test_two_processes_hear_each_other(closed_redis: RedisServer, tmp_path
         assert await reaches(other, one)
         await one.put_live("k", {"n": 1}, 100.0)
         assert await other.get_live(["k"]) == {"k": {"n": 1}}
+    assert not [one for one in caplog.records if one.name.startswith("redis")]
 
 
 @pytest.mark.parametrize("trouble", ["another authority", "another name", "no authority"])

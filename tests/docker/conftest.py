@@ -13,8 +13,11 @@ _TIMEOUT_SECONDS = 600  # of the first test, which waits for the engine
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that use the engine run in one worker of pytest-xdist: there is one engine."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All that use the engine run in one worker of pytest-xdist: there is one engine. Long ones run
+    when they are asked for: -m campaign."""
+    if "campaign" not in config.option.markexpr:
+        items[:] = [item for item in items if item.get_closest_marker("campaign") is None]
     for item in items:
         if isinstance(item, pytest.Function) and "shared_engine" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("docker"))

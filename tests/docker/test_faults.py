@@ -42,6 +42,7 @@ def test_container_removed_by_hand(platform: DockerPlatform) -> None:
     platform.wait_clean()
 
 
+@pytest.mark.campaign
 def test_container_removed_while_there_is_no_server(platform: DockerPlatform) -> None:
     task = platform.submit("bob", name=ticks(platform, 6))
     platform.wait_text(task, "tick 3")
@@ -192,6 +193,7 @@ def test_engine_killed_under_load(platform: DockerPlatform) -> None:
     platform.wait_clean()
 
 
+@pytest.mark.campaign
 def test_engine_that_keeps_its_containers_alive(platform: DockerPlatform) -> None:
     platform.engine.end(SIGTERM)
     try:

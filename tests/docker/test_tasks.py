@@ -60,6 +60,7 @@ def test_logs_go_on_when_the_server_is_killed_and_its_containers_are_found_again
     platform.wait_clean()
 
 
+@pytest.mark.campaign
 def test_program_that_ignores_the_notice_leaves_its_nodes(platform: DockerPlatform) -> None:
     name = platform.script_of(
         "deaf.py",

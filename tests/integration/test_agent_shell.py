@@ -51,7 +51,7 @@ WRAPPERS = {
 async def start(here: Site, entrypoint: str, ups: int = 1, **more: Any) -> str:
     key = await here.launch(entrypoint, **more)
     here.peer.order(key, go=True)
-    await asyncio.to_thread(eventually, lambda: here.log_lines().count("up") == ups, 30)
+    await asyncio.to_thread(eventually, lambda: here.log_lines().count("up") == ups, 90)
     return key
 
 

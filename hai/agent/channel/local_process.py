@@ -12,8 +12,10 @@ import signal
 import struct
 import termios
 
+from hai.agent.capabilities import HandOver, split
 from hai.agent.channel.loop import Loop, Part
 from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.limits import bound_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Place:
         self.groups = [int(group) for group in account["groups"]]
         self.drops = bool(account["drops"])
         self.in_container = bool(data["in_container"])
+        self.processes = int(data["processes"])
+        self.capabilities = [str(name) for name in data["capabilities"]]
         self.user = str(data["user"])
         self.environment = {str(k): str(v) for k, v in data["environment"].items()}
         self.folder = str(data["workspace"]) or self.environment["HOME"]
@@ -45,7 +49,8 @@ class Place:
         self.children: Children
 
     def become(self) -> None:
-        """Give up root for good. OSError."""
+        """Give up root for good; what comes of this process is bounded as the program is, and has
+        the same capabilities. OSError."""
         os.setsid()
         for number in range(1, signal.NSIG):
             if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE):
@@ -55,10 +60,14 @@ class Place:
                     continue
         if self.in_container:
             self._take_a_name()
+        bound_processes(self.processes)
         if self.drops:
+            handover = HandOver(split(self.capabilities)[0])
+            handover.keep()
             os.setgroups(self.groups)
             os.setresgid(self.gid, self.gid, self.gid)
             os.setresuid(self.uid, self.uid, self.uid)
+            handover.give()
 
     def _take_a_name(self) -> None:
         """An image seldom knows the platform's users; what looks its own name up (ssh, git) needs

@@ -28,6 +28,7 @@ from hai.launcher.docker.networks import Networks, Place
 from hai.launcher.docker.nodes import DockerNodes
 from hai.launcher.docker.orders import DockerOptions, make_log_folder, order_of, spec_of
 from hai.launcher.docker.records import Record
+from hai.launcher.docker.refusals import is_hopeless
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 log = structlog.get_logger("hai.launcher.docker")
@@ -35,16 +36,6 @@ log = structlog.get_logger("hai.launcher.docker")
 START_SECONDS = 10.0  # for a container to appear after its record
 _APPEAR_LOOKS, _APPEAR_SECONDS = 100, 0.05  # for a container that another process makes
 _RECORDS = 10_000  # ends that are remembered for containers that are not there any more
-# Of the engine's words for what no second try will mend.
-_HOPELESS = (
-    *("executable file not found", "no such file or directory", "permission denied"),
-    *("could not select device driver", "invalid mount config", "is not a directory"),
-    *("exec format error", "unknown capability", "minimum memory limit", "are mounting a"),
-    *(
-        "range of cpus is from",
-        "unknown device",
-    ),
-)
 
 
 class DockerLauncher:
@@ -225,9 +216,7 @@ class DockerLauncher:
 
     async def _refuse(self, key: WorkerKey, error: HaiError) -> None:
         """What the engine could not start: for ever, or to be tried again."""
-        words = error.message.lower()
-        is_hopeless = any(word in words for word in _HOPELESS)
-        if not isinstance(error, EngineTrouble) or is_hopeless:
+        if not isinstance(error, EngineTrouble) or is_hopeless(error.message):
             await self._remove_container(key)
             raise PlatformError(error.message) from error
         raise Unavailable(error.message) from error
@@ -267,9 +256,13 @@ class DockerLauncher:
 
     async def forget(self, key: WorkerKey) -> None:
         self._forgotten.add(key)
-        await self._remove_container(key)
-        await self._networks.release(self._engine.platform, key)
-        await asyncio.to_thread(self._engine.records.remove, key)
+        try:
+            await self._remove_container(key)
+            await self._networks.release(self._engine.platform, key)
+            await asyncio.to_thread(self._engine.records.remove, key)
+        except BaseException:
+            self._forgotten.discard(key)  # seen again, so that somebody asks again
+            raise
         for known in (self._launched_at, self._waits, self._ends, self._working):
             known.pop(key, None)
 

@@ -1,9 +1,8 @@
 """Commands that only look: config, status, logs, dryrun."""
 
 import asyncio
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,7 @@ async def _names(client: KubernetesClient, version: str, resource: str) -> list[
     return sorted(one["metadata"]["name"] for one in listed["items"])
 
 
-def show_plan(values: dict[str, str], out: Path | None, say: Say) -> None:
+def show_plan(values: Mapping[str, str], out: Path | None, say: Say) -> None:
     """Everything that run would apply, without secrets, and what that would change in the cluster
     where it is reached."""
     files = files_of(masked_plan(values))
@@ -107,7 +106,7 @@ def show_plan(values: dict[str, str], out: Path | None, say: Say) -> None:
     say("nothing was changed")
 
 
-def masked_plan(values: dict[str, str]) -> ClusterPlan:
+def masked_plan(values: Mapping[str, str]) -> ClusterPlan:
     options = cluster_options(values)
     hidden = replace(
         options,
@@ -165,12 +164,3 @@ async def _status(last: LastPlatform) -> Json:
                 f"hai-up here is {__version__}: hai-up upgrade -c config.sh brings it there"
             )
         return facts
-
-
-def rendered(facts: Json, output: str) -> str:
-    if output == "json":
-        return json.dumps(facts, indent=2)
-    if output == "yaml":
-        return str(yaml.safe_dump(facts, sort_keys=False))
-    rows = [(k, str(v)) for k, v in facts.items() if k not in ("schema_version", "parts")]
-    return "\n".join(f"{name:<14}{word}" for name, word in (*rows, *facts["parts"].items()))

@@ -7,9 +7,11 @@ from pathlib import Path
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.discovery import Discovery
+from hai_up import variables
+from hai_up.cluster import secrets
 from hai_up.cluster.options import ClusterOptions
 from hai_up.cluster.plan import SECRET, ClusterFacts
-from hai_up.cluster.secrets import PlatformSecrets, read, user_token, with_given
+from hai_up.cluster.secrets import PlatformSecrets, read
 from hai_up.providers.kubernetes.state import ClusterState
 
 
@@ -49,26 +51,19 @@ async def facts_of(
     return ClusterFacts(found or "", frozenset(foreign))
 
 
-def with_tokens(options: ClusterOptions, secrets: PlatformSecrets) -> ClusterOptions:
+def with_tokens(options: ClusterOptions, known: PlatformSecrets) -> ClusterOptions:
     """Users who brought no token get one."""
-    users = tuple(
-        user if user.token else replace(user, token=user_token(secrets, user.name))
-        for user in options.users
-    )
-    return replace(options, users=users)
+    return replace(options, users=secrets.with_tokens(options.users, known))
 
 
-def completed(options: ClusterOptions, secrets: PlatformSecrets) -> PlatformSecrets:
-    return with_given(secrets, options)
+def completed(options: ClusterOptions, known: PlatformSecrets) -> PlatformSecrets:
+    return secrets.with_given(known, options.postgres_password, options.redis_password)
 
 
 def without_secrets(values: Mapping[str, str]) -> dict[str, str]:
     """The variables of a config.sh that may be written down where others can read them."""
-    kept = {name: value for name, value in values.items() if name in _REMEMBERED}
-    users = kept.get("USER_INFO", "")
-    if users:
-        kept["USER_INFO"] = ",".join(":".join(one.split(":")[:2]) for one in users.split(","))
-    return kept
+    known = {name: value for name, value in values.items() if name in _REMEMBERED}
+    return variables.without_secrets(known)
 
 
 _REMEMBERED = frozenset({

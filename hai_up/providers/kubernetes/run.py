@@ -21,6 +21,7 @@ from hai_up.cluster.plan import (
 from hai_up.cluster.secrets import PlatformSecrets, made
 from hai_up.console import ask
 from hai_up.last import LastPlatform, remember
+from hai_up.nextsteps import next_steps
 from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import (
     apply_all,
@@ -177,13 +178,9 @@ async def _tell(run: _Run, options: ClusterOptions, *, is_new: bool) -> None:
     say(f"HAI runs in namespace {namespace}")
     root = next(user for user in options.users if user.name == options.root_user)
     given = {user.name: user.token for user in run.options.users}
-    if is_new and not given[root.name]:
-        say(f"the token of {root.name}, shown this once: {root.token}")
-    token = "${TOKEN}"  # noqa: S105 - never shown twice
-    say("next:")
-    say(f"  hai-cli init {token} --url {address or 'http://${HAI_SERVER_ADDR}'}")
-    workspace = f"{options.platform_path}/workspace/{root.name}"
-    say(f"  hai-cli python {workspace}/test.py -- -n 1")
+    new_token = root.token if is_new and not given[root.name] else ""
+    for line in next_steps(root.name, new_token, address, options.platform_path):
+        say(line)
     if not address:
         for line in _without_address(options):
             say(line)

@@ -21,6 +21,8 @@ def place(folder: Path, **more: Any) -> Place:
     data = {
         "account": {"uid": os.getuid(), "gid": os.getgid(), "groups": [], "drops": False},
         "in_container": False,
+        "processes": 0,
+        "capabilities": [],
         "user": "ada",
         "environment": {"HOME": str(folder), "QUOTED": 'a "b" \\c', "LINES_TWO": "a\nb", "1X": "y"},
         "workspace": "",

@@ -1,10 +1,8 @@
 """A copy of an engine's containers that follows it, over a real socket."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,83 +10,13 @@ from hai.docker import view as view_module
 from hai.docker.client import DockerClient
 from hai.docker.view import Container, ContainerView
 from hai.errors import Conflict, Denied, HaiError, InvalidInput, NotFound, Unavailable
+from tests.unit.docker.fake_engine import FakeEngine
 from tests.waiting import async_wait_until
-
-_LABELS = {"hai.platform": "p"}
-
-
-class Engine:
-    """As much of an engine as a view asks for; `answer` decides about everything else."""
-
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
-        self.containers: dict[str, str] = {}  # state by name
-        self.asked: list[str] = []
-        self.api = "1.41"
-        self.answer: tuple[int, bytes] = (200, b"{}")
-        self.during_list: Callable[[], Awaitable[None]] | None = None
-        self._followers: list[asyncio.StreamWriter] = []
-        self._all: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self.socket)
-
-    async def stop(self) -> None:
-        """Away, with all that was open."""
-        assert self._server is not None
-        self._server.close()
-        for writer in self._all:
-            writer.close()
-        self._followers, self._all = [], []
-        self.socket.unlink(missing_ok=True)
-
-    async def tell(self, action: str, name: str, **more: str) -> None:
-        attributes = {"name": name, **_LABELS, **more}
-        actor = {"ID": f"id-{name}", "Attributes": attributes}
-        line = json.dumps({"Action": action, "Actor": actor}).encode() + b"\n"
-        for writer in self._followers:
-            writer.write(b"%x\r\n%s\r\n" % (len(line), line))
-            await writer.drain()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._all.append(writer)
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                target = head.split()[1]
-                self.asked.append(f"{head.split()[0]} {target.partition('?')[0]}")
-                if "/events" in target:
-                    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                    self._followers.append(writer)
-                    await writer.drain()
-                    continue
-                status, body = await self._body(target)
-                writer.write(
-                    b"HTTP/1.1 %d X\r\nApi-Version: %s\r\nContent-Length: %d\r\n\r\n%s"
-                    % (status, self.api.encode(), len(body), body)
-                )
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
-        finally:
-            writer.close()
-
-    async def _body(self, target: str) -> tuple[int, bytes]:
-        if not target.partition("?")[0].endswith("/containers/json"):
-            return self.answer
-        listed: list[dict[str, Any]] = [
-            {"Id": f"id-{name}", "Names": [f"/{name}"], "Labels": _LABELS, "State": state}
-            for name, state in self.containers.items()
-        ]
-        if self.during_list is not None:
-            await self.during_list()
-        return 200, json.dumps(listed).encode()
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    made = Engine(tmp_path / "docker.sock")
+async def engine(tmp_path: Path) -> AsyncIterator[FakeEngine]:
+    made = FakeEngine(tmp_path / "docker.sock")
     await made.start()
     yield made
     await made.stop()
@@ -114,14 +42,14 @@ class Watch:
 
 
 @pytest.fixture
-async def watch(engine: Engine) -> AsyncIterator[Watch]:
+async def watch(engine: FakeEngine) -> AsyncIterator[Watch]:
     async with DockerClient(engine.socket) as client:
         made = Watch(client)
         yield made
         await made.view.close()
 
 
-async def test_a_list_then_its_events(engine: Engine, watch: Watch) -> None:
+async def test_a_list_then_its_events(engine: FakeEngine, watch: Watch) -> None:
     engine.containers = {"a": "running", "b": "exited"}
     await watch.view.start()
     await watch.view.require()
@@ -139,7 +67,7 @@ async def test_a_list_then_its_events(engine: Engine, watch: Watch) -> None:
 
 
 async def test_who_was_asked_to_leave_stays_so(
-    engine: Engine, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view_module, "LIST_SECONDS", 0.05)
     engine.containers = {"a": "running", "b": "running"}
@@ -155,7 +83,7 @@ async def test_who_was_asked_to_leave_stays_so(
     assert {one.name: one.is_leaving for one in watch.view.all()} == {"a": True, "b": False}
 
 
-async def test_what_we_remove_ourselves_is_no_news(engine: Engine, watch: Watch) -> None:
+async def test_what_we_remove_ourselves_is_no_news(engine: FakeEngine, watch: Watch) -> None:
     engine.containers = {"a": "running", "b": "running"}
     await watch.view.start()
     await watch.view.require()
@@ -167,7 +95,7 @@ async def test_what_we_remove_ourselves_is_no_news(engine: Engine, watch: Watch)
     assert watch.gone == ["b"]
 
 
-async def test_events_that_come_while_it_lists_win(engine: Engine, watch: Watch) -> None:
+async def test_events_that_come_while_it_lists_win(engine: FakeEngine, watch: Watch) -> None:
     engine.containers = {"a": "running"}
 
     async def meanwhile() -> None:
@@ -182,7 +110,7 @@ async def test_events_that_come_while_it_lists_win(engine: Engine, watch: Watch)
     assert watch.states() == {"a": "exited", "b": "created"}
 
 
-async def test_what_ended_while_the_engine_was_away(engine: Engine, watch: Watch) -> None:
+async def test_what_ended_while_the_engine_was_away(engine: FakeEngine, watch: Watch) -> None:
     engine.containers = {"a": "running", "b": "running", "c": "exited"}
     await watch.view.start()
     await watch.view.require()
@@ -204,7 +132,7 @@ async def async_raises(look: Callable[[], Awaitable[None]]) -> None:
 
 
 async def test_a_list_from_time_to_time_heals_what_was_missed(
-    engine: Engine, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    engine: FakeEngine, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view_module, "LIST_SECONDS", 0.05)
     engine.containers = {"a": "running", "b": "running"}
@@ -227,7 +155,9 @@ async def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("theirs", "asked"), [("1.41", "/v1.41/info"), ("1.55", "/v1.47/info"), ("1.24", "")]
 )
-async def test_the_newest_version_that_both_know(engine: Engine, theirs: str, asked: str) -> None:
+async def test_the_newest_version_that_both_know(
+    engine: FakeEngine, theirs: str, asked: str
+) -> None:
     engine.api = theirs
     async with DockerClient(engine.socket) as client:
         if not asked:
@@ -249,7 +179,7 @@ async def test_the_newest_version_that_both_know(engine: Engine, theirs: str, as
         (503, Unavailable),
     ],
 )
-async def test_refusals(engine: Engine, status: int, kind: type[HaiError]) -> None:
+async def test_refusals(engine: FakeEngine, status: int, kind: type[HaiError]) -> None:
     async with DockerClient(engine.socket) as client:
         await client.get("/info")
         engine.answer = (status, b'{"message": "so it\\nis"}')
@@ -257,7 +187,7 @@ async def test_refusals(engine: Engine, status: int, kind: type[HaiError]) -> No
             await client.post("/containers/create", {})
 
 
-async def test_an_answer_that_is_no_json(engine: Engine) -> None:
+async def test_an_answer_that_is_no_json(engine: FakeEngine) -> None:
     async with DockerClient(engine.socket) as client:
         await client.get("/info")
         engine.answer = (200, b"<html>")
@@ -265,7 +195,7 @@ async def test_an_answer_that_is_no_json(engine: Engine) -> None:
             await client.get("/info")
 
 
-async def test_a_file_beyond_all_bounds_is_no_report(engine: Engine) -> None:
+async def test_a_file_beyond_all_bounds_is_no_report(engine: FakeEngine) -> None:
     async with DockerClient(engine.socket) as client:
         await client.get("/info")
         engine.answer = (200, b"x" * 2**20)

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from hai.errors import InvalidInput
-from hai_up.choice import K8S, LOCAL, cluster_warnings, provider_of, values_of
-from hai_up.cluster.options import ClusterOptions, ExtraMount, cluster_options
+from hai_up.choice import K8S, LOCAL, deployment_warnings, provider_of, values_of
+from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.config import parse_config
 from hai_up.userinfo import SeedUser
+from hai_up.variables import ExtraMount
 
 NEEDED = {"MANAGER_NODES": "a", "TRAINING_NODES": "a b", "BASE_IMAGE": "r.example/hai:1"}
 TOKEN = "abcdefghijklmnopqrst"  # noqa: S105
@@ -106,7 +107,9 @@ def test_the_file_says_which_provider() -> None:
 
 
 def test_things_of_the_past_are_told() -> None:
-    told = cluster_warnings({"BFF_ADMIN_TOKEN": "x", "BASE_IMAGE": "r/hai:latest", "NODES": "1"})
+    told = deployment_warnings(
+        K8S, {"BFF_ADMIN_TOKEN": "x", "BASE_IMAGE": "r/hai:latest", "NODES": "1"}
+    )
     assert ["BFF_ADMIN_TOKEN" in told[0], "latest" in told[1], len(told)] == [True, True, 2]
 
 

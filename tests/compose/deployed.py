@@ -1,0 +1,175 @@
+"""A platform that hai-up brings onto a private engine, and whoever administers it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docker.engine import ENVIRONMENT, IMAGE, PrivateEngine
+from tests.providers.site import ROOT, Shell
+from tests.waiting import wait_until
+
+Json = dict[str, Any]
+
+TOKEN = "planted-token-of-the-first-user"  # noqa: S105
+USER, UID = "ada", 64321
+NAME = "hai-platform"
+WITHIN_SECONDS = 240.0
+_SERVICE = "com.docker.compose.service"
+
+
+def bring_compose() -> Path | None:
+    """Version 2, from the testbed's cache. None where it cannot be had, and the machine's own
+    docker-compose does; with neither the test is skipped, unless CI."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    testbed = Path(ENVIRONMENT.get("HAI_TESTBED") or Path(cache) / "hai-testbed")
+    build = ROOT / "scripts" / "testbed" / "build-compose"
+    done = subprocess.run([build], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return testbed / "compose" / "cli-plugins"
+    if shutil.which("docker-compose") is None:
+        assert not os.environ.get("CI"), done.stderr
+        pytest.skip(f"no docker compose: {done.stderr[-300:]}")
+    return None
+
+
+class Deployed:
+    """hai-up is called on the engine's machine: in its network namespace. A Site for the promises
+    of all providers."""
+
+    def __init__(
+        self, engine: PrivateEngine, image: str, plugins: Path | None, folder: Path
+    ) -> None:
+        self.engine, self.image = engine, image
+        self.share = folder / "share"
+        self.home = folder / "home"
+        for path in (self.share, self.home):
+            path.mkdir(mode=0o755)
+        self.config = self.home / "config.sh"
+        docker_config = folder / "docker-config"
+        docker_config.mkdir()
+        if plugins is not None:
+            (docker_config / "cli-plugins").symlink_to(plugins)
+        variables = {
+            "DOCKER_HOST": f"unix://{engine.socket}",
+            "DOCKER_CONFIG": str(docker_config),
+        }
+        self.shell = Shell(home=self.home, variables=variables, front=engine.inside())
+        self.run_words: tuple[str, ...] = ("-c", str(self.config))
+        self.words: tuple[str, ...] = ("-p", "docker-compose")
+        self.name = NAME
+        self.write(image)
+
+    def write(self, image: str) -> None:
+        """From what hai-up config prints."""
+        text = self.shell.line("hai-up config -p docker-compose")
+        self.config.write_text(text)
+        self.config.chmod(0o600)
+        self.edit(
+            SHARED_FS_ROOT=str(self.share),
+            BASE_IMAGE=image,
+            TRAIN_IMAGE=IMAGE,
+            USER_INFO=f"{USER}:{UID}:{TOKEN}",
+            ROOT_USER=USER,
+            NODES="2",
+            NODE_GPUS="0",
+        )
+
+    def edit(self, **values: str) -> None:
+        lines = self.config.read_text().splitlines()
+        for name, value in values.items():
+            at = [number for number, line in enumerate(lines) if line.startswith(f"{name}=")]
+            assert len(at) == 1, name
+            lines[at[0]] = f"{name}={value}"
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def run(self) -> str:
+        return self.shell.line(f"hai-up run -c {self.config}")
+
+    @property
+    def folder(self) -> Path:
+        """The first user's workspace."""
+        return self.share / "hai-platform" / "workspace" / USER
+
+    def init(self) -> None:
+        self.shell.line(f"printf %s {TOKEN} | hai-cli init --token-stdin --url http://127.0.0.1")
+
+    # what the engine has
+
+    def containers(self) -> dict[str, Json]:
+        """Of the platform itself, by service."""
+        found = [self.engine.inspect(one["Id"]) for one in self.engine.containers()]
+        return {
+            one["Config"]["Labels"][_SERVICE]: one
+            for one in found
+            if _SERVICE in one["Config"]["Labels"]
+        }
+
+    def parts(self) -> dict[str, str]:
+        return {name: one["Id"] for name, one in self.containers().items()}
+
+    def has_data(self) -> bool:
+        return (self.share / "hai-platform" / "db" / "hai" / "postgres" / "PG_VERSION").exists()
+
+    def kept(self) -> set[str]:
+        return set()
+
+    def left(self) -> set[str]:
+        """Containers, networks, volumes and images."""
+        images = {f"image {one['Id']}" for one in self.engine.ask("/images/json")}
+        return images | set(self.engine.left())
+
+    def kill(self, service: str) -> None:
+        """kill -9 to its program; the engine starts it again."""
+        before = self.containers()[service]["State"]
+        os.kill(before["Pid"], signal.SIGKILL)
+
+        def again() -> bool:
+            state = self.containers()[service]["State"]
+            healthy = (state.get("Health") or {}).get("Status") == "healthy"
+            return healthy and state["StartedAt"] != before["StartedAt"]
+
+        wait_until(again, WITHIN_SECONDS, what=f"{service} starts again")
+
+    def clean(self) -> None:
+        for one in self.engine.containers():
+            self.engine.remove(one["Id"])
+        self.engine.call("POST", "/networks/prune")
+
+    # what a user does
+
+    def submit(self, script: str, text: str = "", *words: str) -> int:
+        """By hai-cli, in the user's workspace; its number."""
+        path = self.folder / script
+        if text:
+            path.write_text(text)
+        said = self.shell.tried("hai-cli", "python", str(path), *words, "-q")
+        assert said.code == 0, said.text
+        return int(said.text.split()[-1])
+
+    def detail(self, task: int) -> Json:
+        found: Json = json.loads(self.shell.line(f"hai-cli status {task} -o json"))
+        return found
+
+    def log(self, task: int) -> str:
+        return self.shell.tried("hai-cli", "logs", str(task)).text
+
+    def wait_log(self, task: int, words: str) -> None:
+        wait_until(
+            lambda: words in self.log(task), WITHIN_SECONDS, what=f"{words!r} in the log of {task}"
+        )
+
+    def wait(self, task: int, state: str) -> None:
+        def reached() -> bool:
+            return state in self.shell.tried("hai-cli", "status", str(task)).text
+
+        wait_until(reached, WITHIN_SECONDS, what=f"task {task} is {state}")
+
+    def bring_digits(self) -> None:
+        for name in ("digits.py", "digits.csv.gz"):
+            shutil.copy(ROOT / "docs" / "examples" / name, self.folder)
