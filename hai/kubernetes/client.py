@@ -258,15 +258,17 @@ class KubernetesClient:
                         access.host + path,
                         params=list(params),
                         protocols=(protocol,),
-                        headers=_authorization(access),
+                        # Answers that are no JSON: to "application/json" it says 406.
+                        headers={"Accept": "*/*", **_authorization(access)},
                         ssl=access.ssl_context or True,
+                        server_hostname=access.server_name,
                         proxy=access.proxy,
                         heartbeat=None,  # API servers of old do not answer a ping
                         max_msg_size=BODY_BYTES,
                     )
             except aiohttp.WSServerHandshakeError as error:
-                message = {"message": error.message}
-                raise refusal("CONNECT", path, error.status, message, None) from error
+                said = {"message": f"HTTP {error.status} instead of a WebSocket"}
+                raise refusal("CONNECT", path, error.status, said, None) from error
             async with socket:
                 yield socket
 

@@ -1,11 +1,13 @@
 """A program inside a pod that runs: what goes in, what comes out, and how it ended.
 
 The protocol is v4.channel.k8s.io: messages that begin with the number of their stream. It has no
-end of input, so a program that reads its input must know how much there is.
+end of input, and a node may never tell the end of a program that left input unread. So a shell in
+the pod counts the input, ends it, and reads what the program did not.
 """
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -20,6 +22,9 @@ _PROTOCOL = "v4.channel.k8s.io"
 _STDIN, _STDOUT, _STDERR, _STATUS = range(4)
 _PIECE_BYTES = 2**16
 _STDERR_BYTES = 2**16  # kept
+# sh's arguments: its name, how many bytes come, the program.
+_SCRIPT = 'n=$1; shift; head -c "$n" | { "$@"; code=$?; cat >/dev/null; exit $code; }'
+_COUNTED = ("sh", "-c", _SCRIPT, "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,16 @@ async def run_in_pod(
 ) -> Ended:
     """Run it to its end. Its command line can be seen by many: no secret belongs in it.
 
+    stdin: a file that can be sought in, read from where it stands; then the pod needs sh, head
+    and cat. The program sees its end.
     NotFound, Denied: there is no such pod, or one may not; Unavailable: the connection
     broke, and nobody knows what became of it.
     """
     path = f"{paths.core('pods', pod.namespace, pod.name)}/exec"
     params = [("container", pod.container), ("stdout", "true"), ("stderr", "true")]
     params += [("stdin", "true")] if stdin is not None else []
-    params += [("command", word) for word in command]
+    words = command if stdin is None else [*_COUNTED, str(_left_of(stdin)), *command]
+    params += [("command", word) for word in words]
     async with client.websocket(path, params=params, protocol=_PROTOCOL) as socket:
         feeding = asyncio.create_task(_feed(socket, stdin))
         try:
@@ -62,6 +70,14 @@ async def run_in_pod(
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
+
+
+def _left_of(file: BinaryIO) -> int:
+    """Bytes."""
+    here = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return end - here
 
 
 async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: BinaryIO | None) -> None:

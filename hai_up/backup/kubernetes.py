@@ -4,6 +4,8 @@ import asyncio
 import base64
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -151,10 +153,14 @@ class KubernetesPlace:
     def load(self, order: Mapping[str, Any], source: BinaryIO | None = None) -> Json:
         if order.get("exact") and self._before:
             self._do(self._database_as_before)
-        out, line = io.BytesIO(), json.dumps(order).encode() + b"\n"
-        self._program(
-            "the database cannot be restored", "load", out, cast("BinaryIO", _After(line, source))
-        )
+        out = io.BytesIO()
+        # Nameless, and for nobody else: exec must know how much there is.
+        with tempfile.TemporaryFile() as whole:
+            whole.write(json.dumps(order).encode() + b"\n")
+            if source is not None:
+                shutil.copyfileobj(source, whole)
+            whole.seek(0)
+            self._program("the database cannot be restored", "load", out, cast("BinaryIO", whole))
         return answer_of(out.getvalue())
 
     def _program(self, what: str, word: str, out: BinaryIO, source: BinaryIO | None = None) -> None:
@@ -256,22 +262,3 @@ async def _has_database(here: _Open) -> bool:
     path = f"/apis/apps/v1/namespaces/{here.options.platform_namespace}/statefulsets/hai-postgres"
     known = await here.client.get_or_none(path)
     return known is not None and is_ready(known)
-
-
-class _After(io.RawIOBase):
-    """A line, and then a stream."""
-
-    def __init__(self, line: bytes, rest: BinaryIO | None) -> None:
-        self._parts: list[BinaryIO] = [io.BytesIO(line)] + ([rest] if rest is not None else [])
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while self._parts:
-            piece = self._parts[0].read(len(buffer))
-            if piece:
-                buffer[: len(piece)] = piece
-                return len(piece)
-            self._parts.pop(0)
-        return 0

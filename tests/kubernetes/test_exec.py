@@ -12,9 +12,8 @@ from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.exec import Pod, run_in_pod
 from tests.kubernetes.testbed import Cluster
+from tests.waiting import async_wait_until
 
-# Known to fail on the testbed: the node answers 400 to exec by WebSocket.
-pytestmark = pytest.mark.campaign
 SIZE = 3_000_000
 COUNT = f"import sys, hashlib; print(hashlib.sha256(sys.stdin.buffer.read({SIZE})).hexdigest())"
 FLOOD = (
@@ -27,10 +26,13 @@ async def pod(client: KubernetesClient, cluster: Cluster, namespace: str) -> Asy
     body = {
         "metadata": {"name": "inside"},
         "spec": {
+            "automountServiceAccountToken": False,  # there is none in the first moments
             "terminationGracePeriodSeconds": 0,
             "containers": [{"name": "main", "image": cluster.image, "command": ["sleep", "600"]}],
         },
     }
+    account = paths.core("serviceaccounts", namespace, "default")
+    await async_wait_until(lambda: client.get_or_none(account), what="a service account")
     await client.create(paths.core("pods", namespace), body)
     cluster.kubectl(
         "-n", namespace, "wait", "--for=condition=Ready", "pod/inside", "--timeout=120s"

@@ -21,7 +21,7 @@ from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 
 assert admin  # the fixture
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500), pytest.mark.campaign]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
 
 WITHIN_SECONDS = 240.0
 LATER, BROKEN = "hai-platform:later", "hai-platform:broken"
@@ -106,13 +106,10 @@ class Site:
 
 
 @pytest.fixture
-def site(admin: Admin, tmp_path: Path) -> Site:
-    """A platform of this commit's image; two others are on the nodes as well."""
+def fresh(admin: Admin, tmp_path: Path) -> Site:
+    """A config.sh for a platform of this commit's image, which is on the nodes."""
     image, archive = build(tmp_path)
-    other = released_as_other(__version__) | changed_files(adds_migration=True)
-    others = {LATER: other, BROKEN: other | changed_files(is_broken=True)}
     bring(admin.cluster, archive, nodes=2)
-    bring(admin.cluster, variants(archive, tmp_path, others), nodes=2)
     made = Site(admin)
     admin.shell("hai-up config > config.sh")
     edit(
@@ -126,19 +123,56 @@ def site(admin: Admin, tmp_path: Path) -> Site:
     return made
 
 
+@pytest.fixture
+def site(fresh: Site, tmp_path: Path) -> Site:
+    """Two other images are on the nodes as well."""
+    other = released_as_other(__version__) | changed_files(adds_migration=True)
+    others = {LATER: other, BROKEN: other | changed_files(is_broken=True)}
+    _, archive = build(tmp_path)
+    bring(fresh.admin.cluster, variants(archive, tmp_path, others), nodes=2)
+    return fresh
+
+
+@pytest.mark.campaign
+def test_a_backup_brings_all_back(fresh: Site) -> None:
+    before = fresh.admin.listing()
+    quick, slow = _begin(fresh)
+    _away_and_back(fresh, quick, slow, before)
+    fresh.admin.shell("hai-up down --purge --yes")
+    assert fresh.admin.listing() == before
+
+
+@pytest.mark.campaign
 def test_a_life(site: Site) -> None:
     """Up; a broken image, taken back; another revision with one more migration; a backup; nothing
     left; and all there again."""
     admin = site.admin
     before = admin.listing()
-    site.up(admin.shell("hai-up run -c config.sh"))
+    quick, slow = _begin(site)
+    _no_secret(site, _upgrades(site, slow))
+    _away_and_back(site, quick, slow, before)
+    (site.work / "enough").touch()
+    site.wait(slow, "succeeded")
+    assert (site.work / "starts").read_text() == "xx"
+    assert "is not fresh" in admin.shell("hai-up restore kept.zip 2>&1 || true")
+    admin.shell("hai-up down --purge --yes")
+    assert admin.listing() == before
+
+
+def _begin(site: Site) -> tuple[int, int]:
+    """A platform with a task that has ended and one that runs."""
+    site.up(site.admin.shell("hai-up run -c config.sh"))
     quick, slow = site.submit("quick", "quick.py"), site.submit("slow", "slow.py")
     site.wait(quick, "succeeded")
     site.wait(slow, "running")
     _quota(site)
-    said = _upgrades(site, slow)
+    return quick, slow
 
-    said += admin.shell("hai-up backup kept.zip")
+
+def _away_and_back(site: Site, quick: int, slow: int, before: set[str]) -> None:
+    """A backup, nothing left, and all there again; what ran is in its second attempt."""
+    admin = site.admin
+    said = admin.shell("hai-up backup kept.zip")
     assert stat.S_IMODE((admin.home / "kept.zip").stat().st_mode) == 0o600
     _no_secret(site, said)
     users, quotas = site.ask("GET", "users"), site.ask("GET", "quotas")
@@ -153,12 +187,6 @@ def test_a_life(site: Site) -> None:
     assert site.ask("GET", "quotas") == quotas
     assert site.ask("GET", f"tasks/{quick}") == history
     assert len(site.wait(slow, "running")["attempt_list"]) == 2
-    (site.work / "enough").touch()
-    site.wait(slow, "succeeded")
-    assert (site.work / "starts").read_text() == "xx"
-    assert "is not fresh" in admin.shell("hai-up restore kept.zip 2>&1 || true")
-    admin.shell("hai-up down --purge --yes")
-    assert admin.listing() == before
 
 
 def _upgrades(site: Site, slow: int) -> str:

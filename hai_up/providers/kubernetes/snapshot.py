@@ -30,7 +30,7 @@ async def taken(client: KubernetesClient, options: ClusterOptions) -> list[Json]
     places = dict.fromkeys((options.platform_namespace, options.task_namespace))
     for kind in KINDS:
         for namespace in [""] if kind in OF_THE_CLUSTER else places:
-            found += [_plain(item) for item in await ours(client, kind, namespace)]
+            found += [as_written(item) for item in await ours(client, kind, namespace)]
     cluster_name = f"hai-server-{options.platform_namespace}"
     return [
         item
@@ -39,7 +39,7 @@ async def taken(client: KubernetesClient, options: ClusterOptions) -> list[Json]
     ]
 
 
-def _plain(item: Json) -> Json:
+def as_written(item: Json) -> Json:
     """As somebody would have written it."""
     metadata = {k: v for k, v in item["metadata"].items() if k not in _OF_THE_SERVER}
     annotations = dict(metadata.get("annotations") or {})
@@ -48,7 +48,17 @@ def _plain(item: Json) -> Json:
         metadata["annotations"] = annotations
     else:
         metadata.pop("annotations", None)
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    plain = {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    if item["kind"] == "Service":
+        plain["spec"] = _without_addresses(item["spec"])
+    return plain
+
+
+def _without_addresses(spec: Json) -> Json:
+    """Who applies an address owns it, and the next who applies none would take it away, which the
+    API server refuses. "None" is nobody's address."""
+    kept = {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}
+    return {**kept, "clusterIP": "None"} if spec.get("clusterIP") == "None" else kept
 
 
 async def put_back(

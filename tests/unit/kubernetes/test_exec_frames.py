@@ -36,6 +36,8 @@ class Api:
         self.asked.append((request.path, list(request.query.items()), dict(request.headers)))
         if self.status:
             return web.json_response({"kind": "Status", "message": "no"}, status=self.status)
+        if "*/*" not in request.headers.get("Accept", "*/*"):
+            return web.Response(status=406, text="406: Not Acceptable")  # as API servers do
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
         await socket.prepare(request)
         assert self.talk is not None
@@ -89,7 +91,8 @@ async def test_streams_and_the_end(api: tuple[Api, TestServer], client: Kubernet
     assert (out.getvalue(), bytes(got)) == (b"output", b"x" * 200_000)
     path, query, headers = api[0].asked[0]
     assert path == "/api/v1/namespaces/place/pods/pod/exec"
-    assert [value for name, value in query if name == "command"] == ["a b", "c"]
+    words = [value for name, value in query if name == "command"]
+    assert (words[:2], words[-3:]) == (["sh", "-c"], ["200000", "a b", "c"])
     assert ("stdin", "true") in query
     assert headers["Authorization"] == "Bearer secret"
 
@@ -111,6 +114,14 @@ async def test_a_broken_line_is_no_end(
 
     api[0].talk = talk
     with pytest.raises(Unavailable, match="broke before its program ended"):
+        await run_in_pod(client, POD, ["true"], io.BytesIO())
+
+
+async def test_a_refusal_names_the_status(
+    api: tuple[Api, TestServer], client: KubernetesClient
+) -> None:
+    api[0].status = 406
+    with pytest.raises(HaiError, match="HTTP 406 instead of a WebSocket"):
         await run_in_pod(client, POD, ["true"], io.BytesIO())
 
 
