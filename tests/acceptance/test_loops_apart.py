@@ -14,8 +14,10 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("loops_apart")]
 
 
-def asks(live: Live, answers: list[int]) -> None:
-    headers = {"Authorization": f"Bearer {live.tokens['root']}"}
+def asks(live: Live, number: int, answers: list[int]) -> None:
+    """With a token that the server has never seen, and has to look up."""
+    token = f"{live.tokens['root'][:-4]}{number:04}"
+    headers = {"Authorization": f"Bearer {token}"}
     reply = httpx2.get(f"{live.url}/api/v1/whoami", headers=headers, timeout=PATIENCE_SECONDS)
     answers.append(reply.status_code)
 
@@ -37,7 +39,9 @@ def test_an_api_without_connections_does_not_stop_the_scheduler(make_live: MakeL
         assert state() == "queued"
         with psycopg.connect(live.database_url) as holder:
             holder.execute("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
-            askers = [threading.Thread(target=asks, args=(live, answers)) for _ in range(12)]
+            askers = [
+                threading.Thread(target=asks, args=(live, number, answers)) for number in range(12)
+            ]
             for asker in askers:
                 asker.start()
             wait_until(lambda: 503 in answers, what="an API without connections")

@@ -92,7 +92,10 @@ def _socket(
 
 
 def _dashboards(site: LocalSite) -> list[psutil.Process]:
-    [studio] = site.by_command("hai.studio.main", str(site.data))
+    # a child of it has its command line until it becomes another program
+    studio = min(
+        site.by_command("hai.studio.main", str(site.data)), key=lambda one: one.create_time()
+    )
     found = []
     for child in studio.children(recursive=True):
         with suppress(psutil.Error):
