@@ -148,6 +148,7 @@ def test_registry_that_cannot_be_reached_holds_a_task_up(platform: DockerPlatfor
     platform.wait_clean()
 
 
+@pytest.mark.campaign
 def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
     """It asks its containers to leave, which is a notice: they save, and go on afterwards."""
     parameters = "--epochs 16 --step-seconds 0.004 --checkpoint d.npz"
