@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.releasing.source import Source
 
-THIN = ("haienv", "haiworkspace")
+THIN = {"haienv": "[env]", "haiworkspace": ""}  # and the extras that they bring
 _THIN_PROJECT = """\
 [build-system]
 requires = ["hatchling>=1.27"]
@@ -19,7 +19,7 @@ version = "{version}"
 description = "Installs the {name} command of HAI, which hai-platform carries"
 license = "Apache-2.0"
 requires-python = ">=3.11"
-dependencies = ["hai-platform=={version}"]
+dependencies = ["hai-platform{extras}=={version}"]
 
 [tool.hatch.build.targets.wheel]
 bypass-selection = true
@@ -29,10 +29,10 @@ bypass-selection = true
 def build_wheels(source: Source, scratch: Path, out: Path) -> list[Path]:
     """hai-platform, haienv and haiworkspace, in this order."""
     wheels = [_build(source.folder, source, out)]
-    for name in THIN:
+    for name, extras in THIN.items():
         project = scratch / f"thin-{name}"
         project.mkdir()
-        text = _THIN_PROJECT.format(name=name, version=source.version)
+        text = _THIN_PROJECT.format(name=name, extras=extras, version=source.version)
         (project / "pyproject.toml").write_text(text)
         wheels.append(_build(project, source, out))
     return wheels
