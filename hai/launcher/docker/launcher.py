@@ -28,7 +28,7 @@ from hai.launcher.docker.networks import Networks, Place
 from hai.launcher.docker.nodes import DockerNodes
 from hai.launcher.docker.orders import DockerOptions, make_log_folder, order_of, spec_of
 from hai.launcher.docker.records import Record
-from hai.launcher.docker.refusals import is_hopeless
+from hai.launcher.docker.refusals import is_hopeless, is_passing
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 log = structlog.get_logger("hai.launcher.docker")
@@ -216,7 +216,8 @@ class DockerLauncher:
 
     async def _refuse(self, key: WorkerKey, error: HaiError) -> None:
         """What the engine could not start: for ever, or to be tried again."""
-        if not isinstance(error, EngineTrouble) or is_hopeless(error.message):
+        is_trouble = isinstance(error, EngineTrouble) or is_passing(error.message)
+        if not is_trouble or is_hopeless(error.message):
             await self._remove_container(key)
             raise PlatformError(error.message) from error
         raise Unavailable(error.message) from error

@@ -13,6 +13,15 @@ _OF_WHAT_WAS_ASKED = ('exec: "', "error mounting", "creating mount source path")
 _WITH_IT = ("no such file or directory", "permission denied", "not a directory")
 
 
+# What a stopping engine left half done; it is said with a status that blames the request.
+_PASSING = ("already exists in network",)
+
+
+def is_passing(message: str) -> bool:
+    """True whatever the status: a later attempt has a network of its own."""
+    return _has(message.lower(), _PASSING)
+
+
 def is_hopeless(message: str) -> bool:
     """False: the engine may do it later."""
     words = message.lower()

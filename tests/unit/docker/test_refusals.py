@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.launcher.docker.refusals import is_hopeless
+from hai.launcher.docker.refusals import is_hopeless, is_passing
 
 _OCI = "OCI runtime create failed: runc create failed: unable to start container process: "
 
@@ -37,4 +37,10 @@ def test_of_what_was_asked_for(message: str) -> None:
     ],
 )
 def test_of_the_engines_own_trouble(message: str) -> None:
+    assert not is_hopeless(message)
+
+
+def test_what_a_stopping_engine_left() -> None:
+    message = "endpoint with name hai-1df059f1-6-2-1 already exists in network hai-1df059f1-6-2"
+    assert is_passing(message)
     assert not is_hopeless(message)
