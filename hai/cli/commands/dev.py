@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -63,7 +64,7 @@ def start(
     if earlier is not None and earlier["state"] in UNFINISHED:
         raise Conflict(
             f"dev container {name} is {earlier['state']} already (task {earlier['id']})",
-            hint=f"hai-cli dev open {name}",
+            hint=f"hai-cli dev open {quote(name)}",
         )
     document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
     if priority is not None:
@@ -73,7 +74,7 @@ def start(
     why = why_line(task)
     if why and task["state"] == "queued":
         session.stderr.say(f"  it waits: {why}")
-    session.stderr.say(f"  open it:  hai-cli dev open {name}")
+    session.stderr.say(f"  open it:  hai-cli dev open {quote(name)}")
     session.output.item(task, tasks_layout(session.now))
     return 0
 
@@ -184,7 +185,10 @@ def _unfinished(session: Session, name: str) -> Any:
     if task is None:
         raise _no_such(name)
     if task["state"] not in UNFINISHED:
-        raise Conflict(f"dev container {name} is {task['state']}", hint=f"hai-cli dev start {name}")
+        raise Conflict(
+            f"dev container {name} is {task['state']}",
+            hint=f"hai-cli dev start {quote(name)}; hai-cli dev logs {quote(name)} tells how it ended",
+        )
     return task
 
 
@@ -202,7 +206,8 @@ def _until_running(session: Session, name: str, ref: str) -> None:
             return
         if task["state"] not in UNFINISHED:
             raise Conflict(
-                f"dev container {name} has ended: {task['why']}", hint=f"hai-cli dev logs {name}"
+                f"dev container {name} has ended: {task['why']}",
+                hint=f"hai-cli dev logs {quote(name)}",
             )
         if time.monotonic() > deadline:
             raise TimedOut(
