@@ -61,7 +61,8 @@ def opened(workspace: Workspace) -> Iterator[Remote]:
         yield Folder(workspace.remote)
         return
     from haiworkspace.remotes.sftp import Sftp
-    from haiworkspace.remotes.ssh import connect, watched
+    from haiworkspace.remotes.ssh import connect, parse_address, watched
 
+    parse_address(workspace.via)  # what is no address is told first, whatever is installed
     with watched(workspace.via), closing(connect(workspace.via)) as client:
         yield Sftp(client, workspace.remote.as_posix())

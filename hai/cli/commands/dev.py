@@ -187,7 +187,8 @@ def _unfinished(session: Session, name: str) -> Any:
     if task["state"] not in UNFINISHED:
         raise Conflict(
             f"dev container {name} is {task['state']}",
-            hint=f"hai-cli dev start {quote(name)}; hai-cli dev logs {quote(name)} tells how it ended",
+            hint=f"hai-cli dev logs {quote(name)} tells how it ended; "
+            f"hai-cli dev start {quote(name)} starts it again",
         )
     return task
 
