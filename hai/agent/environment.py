@@ -45,9 +45,14 @@ class Account:
     def become(self) -> None:
         """Give up the agent's rights for the account's, in a child process; OSError if it fails."""
         if self.drops:
-            os.setgroups(self.groups)
-            os.setresgid(self.gid, self.gid, self.gid)
-            os.setresuid(self.uid, self.uid, self.uid)
+            change_account(self.uid, self.gid, self.groups)
+
+
+def change_account(uid: int, gid: int, groups: list[int]) -> None:
+    """For good, of this process, which is root's. OSError."""
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def venv_python(py_venv: str) -> str:

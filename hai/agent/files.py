@@ -68,6 +68,13 @@ def write(name: str, data: bytes, folder: int, mode: int = 0o600, uid: int | Non
         raise
 
 
+def write_private(path: str, text: str) -> None:
+    """Of the calling process's own, in a folder of its own; not in one step. OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def write_json(name: str, value: Any, folder: int, uid: int | None = None) -> None:
     write(name, json.dumps(value).encode(), folder, uid=uid)
 

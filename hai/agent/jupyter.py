@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from hai.agent.files import write_private
+
 CODE_SECONDS = 60
 CODES = "jupyter-codes"
 _MISSING = 127
@@ -83,9 +85,3 @@ def prepared(control_dir: str, workspace: str) -> str:
     start = os.path.join(control_dir, "jupyter_start.py")
     write_private(start, _START.format(missing=_MISSING, config=config))
     return start
-
-
-def write_private(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)

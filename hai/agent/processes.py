@@ -26,6 +26,16 @@ def start_time(pid: int) -> int:
     return int(fields[_START]) if fields else 0
 
 
+def reset_signals(*kept: int) -> None:
+    """All of this process but those that are `kept` do again what the kernel does with them."""
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP, *kept):
+            try:
+                signal.signal(number, signal.SIG_DFL)
+            except (OSError, ValueError):  # the C library's own
+                continue
+
+
 def is_running(pid: int) -> bool:
     """False for zombies: they hold nothing but an exit status."""
     fields = stat_fields(pid)

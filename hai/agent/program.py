@@ -15,6 +15,7 @@ from hai.agent import cgroups, jupyter, processes
 from hai.agent.capabilities import HandOver, split
 from hai.agent.environment import Account, venv_python
 from hai.agent.limits import bound_processes
+from hai.agent.processes import reset_signals
 from hai.agent.spec import JUPYTER
 
 TYPE_CHECKING = False
@@ -197,12 +198,7 @@ def _become(account: Account, output_end: int, handover: HandOver, processes: in
     os.dup2(output_end, 1)
     os.dup2(output_end, 2)
     signal.set_wakeup_fd(-1)
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            try:
-                signal.signal(number, signal.SIG_DFL)
-            except (OSError, ValueError):
-                continue
+    reset_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     bound_processes(processes)
     handover.keep()

@@ -12,6 +12,7 @@ import signal
 import stat
 import time
 
+from hai.agent.ending import shell_code
 from hai.agent.environment import DEFAULT_PATH
 
 TYPE_CHECKING = False
@@ -80,8 +81,7 @@ class Scripts:
         elif status is None:
             self._log.say(f"post_system_init: {name}: killed after {SECONDS:g} s")
         elif status:
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-            self._log.say(f"post_system_init: {name}: exit code {code}")
+            self._log.say(f"post_system_init: {name}: exit code {shell_code(status)}")
         return is_wanted
 
     def _may_be_root(self, path: str) -> bool:

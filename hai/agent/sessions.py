@@ -12,6 +12,7 @@ import signal
 import sys
 
 from hai.agent import files, processes
+from hai.agent.setup import archive_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class Sessions:
         try:
             os.write(order, json.dumps(self._order(name, token)).encode())
             os.lseek(order, 0, os.SEEK_SET)
-            archive = getattr(globals().get("__loader__"), "archive", "")
-            argv = [sys.executable, "-I", "-S", os.path.abspath(archive), "channel", "-"]
+            argv = [sys.executable, "-I", "-S", archive_path(), "channel", "-"]
             nothing = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
             return os.posix_spawn(
                 sys.executable,

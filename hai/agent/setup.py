@@ -22,8 +22,14 @@ def log_of(spec: WorkerSpec) -> LogWriter:
 
 def sdk_path() -> str:
     """The folder inside agent.pyz that makes hai.client importable for the program."""
+    archive = archive_path()
+    return os.path.join(archive, "sdk") if archive else ""
+
+
+def archive_path() -> str:
+    """Of the agent.pyz that this process runs from; "" when it runs from source."""
     archive = getattr(globals().get("__loader__"), "archive", "")
-    return os.path.join(os.path.abspath(archive), "sdk") if archive else ""
+    return os.path.abspath(archive) if archive else ""
 
 
 def hold_port(spec: WorkerSpec) -> socket.socket | None:

@@ -6,7 +6,8 @@ import hashlib
 import os
 import secrets
 
-from hai.agent.jupyter import CODES, socket_of, write_private
+from hai.agent.files import write_private
+from hai.agent.jupyter import CODES, socket_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,10 @@ import termios
 from hai.agent.capabilities import HandOver, split
 from hai.agent.channel.loop import Loop, Part
 from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.ending import shell_code
+from hai.agent.environment import change_account
 from hai.agent.limits import bound_processes
+from hai.agent.processes import reset_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,21 +55,14 @@ class Place:
         """Give up root for good; what comes of this process is bounded as the program is, and has
         the same capabilities. OSError."""
         os.setsid()
-        for number in range(1, signal.NSIG):
-            if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE):
-                try:
-                    signal.signal(number, signal.SIG_DFL)
-                except (OSError, ValueError):
-                    continue
+        reset_signals(signal.SIGPIPE)
         if self.in_container:
             self._take_a_name()
         bound_processes(self.processes)
         if self.drops:
             handover = HandOver(split(self.capabilities)[0])
             handover.keep()
-            os.setgroups(self.groups)
-            os.setresgid(self.gid, self.gid, self.gid)
-            os.setresuid(self.uid, self.uid, self.uid)
+            change_account(self.uid, self.gid, self.groups)
             handover.give()
 
     def _take_a_name(self) -> None:
@@ -127,8 +123,7 @@ class Children(Part):
                 return
             call = self._calls.pop(pid, None)
             if call is not None:
-                code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-                call(code)
+                call(shell_code(status))
 
 
 def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 
 from hai.agent.channel import tcp
+from hai.agent.files import write_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,22 +170,16 @@ def _host_key(folder: str, keygen: str) -> str:
 def _configured(folder: str, key: str, place: Place) -> str:
     """The path of this connection's configuration."""
     keys = f"keys.{os.getpid()}"
-    _write(os.path.join(folder, keys), key + "\n")
+    write_private(os.path.join(folder, keys), key + "\n")
     variables = " ".join(
         _quoted(f"{name}={value}")
         for name, value in sorted(place.environment.items())
         if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and value.isprintable()
     )
     path = os.path.join(folder, f"config.{os.getpid()}")
-    _write(path, _CONFIG.format(folder=folder, keys=keys) + "SetEnv " + variables + "\n")
+    write_private(path, _CONFIG.format(folder=folder, keys=keys) + "SetEnv " + variables + "\n")
     return path
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
