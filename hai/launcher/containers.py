@@ -1,6 +1,7 @@
-"""What pods and containers share: image, account, mounts, variables, log place, the agent's order.
-Pure but for the machine's own accounts."""
+"""What pods and containers share: image, account, mounts, variables, log place, the agent's order
+and its last word. Pure but for the machine's own accounts."""
 
+import json
 import os
 import pwd
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from hai.core.containers import Account
 from hai.core.images import Image
 from hai.core.mounts import Mount
+from hai.core.task import WorkerKey
 from hai.errors import PlatformError
 from hai.launcher.worker import (
     SCRIPTS,
@@ -20,9 +22,16 @@ from hai.launcher.worker import (
     log_folders,
     root_scripts,
 )
-from hai.ports import WorkerLaunch
+from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 _SLACK_SECONDS = 10.0  # for the agent to write the end of the log and its report
+_LARGEST = 255  # exit status
+_LONGEST = 1000  # characters of what an agent, or whoever took its place, says
+# A registry that says so says so again; what else goes wrong may be over soon.
+NO_IMAGE = (
+    *("not found", "manifest unknown", "does not exist", "repository name not known"),
+    *("pull access denied", "authorization failed", "unauthorized", "insufficient_scope"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +147,21 @@ def container_spec(
             **more,
         },
     )
+
+
+def reported(key: WorkerKey, raw: bytes | str | None) -> Observation | None:
+    """The agent's last word, if it left one. The program may have written anything there, where the
+    whole container is its user's."""
+    try:
+        data = json.loads(raw or b"")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or type(data.get("exit_code")) is not int:
+        return None
+    if not 0 <= data["exit_code"] <= _LARGEST:
+        return None
+    words = bool(data.get("acked")), bool(data.get("saved"))
+    detail = str(data.get("detail") or "")[:_LONGEST]
+    if data.get("lost"):
+        return Observation(key, WorkerPhase.LOST, detail=detail)
+    return Observation(key, WorkerPhase.EXITED, data["exit_code"], detail, *words)

@@ -1,6 +1,5 @@
 """How a container's end reads, in plain words. Pure."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,25 +8,6 @@ from hai.core.task import WorkerKey
 from hai.ports import Observation, WorkerPhase
 
 _KILLED = 137
-_LARGEST = 255  # exit status
-_LONGEST = 1000  # characters of what an agent, or whoever took its place, says
-
-
-def reported(key: WorkerKey, raw: bytes | None) -> Observation | None:
-    """The agent's last word, if it left one."""
-    try:
-        data = json.loads(raw or b"")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict) or type(data.get("exit_code")) is not int:
-        return None
-    if not 0 <= data["exit_code"] <= _LARGEST:
-        return None
-    words = bool(data.get("acked")), bool(data.get("saved"))
-    detail = str(data.get("detail") or "")[:_LONGEST]
-    if data.get("lost"):
-        return Observation(key, WorkerPhase.LOST, detail=detail)
-    return Observation(key, WorkerPhase.EXITED, data["exit_code"], detail, *words)
 
 
 def unreported(

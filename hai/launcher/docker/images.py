@@ -10,17 +10,13 @@ import structlog
 
 from hai.docker.client import DockerClient
 from hai.errors import HaiError, NotFound, PlatformError, Unavailable
+from hai.launcher.containers import NO_IMAGE
 
 log = structlog.get_logger("hai.launcher.docker")
 
 IDLE_SECONDS = 300.0  # without a word of a pull
 AGAIN_SECONDS = 15.0  # after a pull that failed for a reason that may pass
-# A registry that says so says so again; what else goes wrong may be over soon.
-_NO_IMAGE = (
-    *("not found", "manifest unknown", "does not exist", "repository name not known"),
-    *("pull access denied", "authorization failed", "unauthorized", "insufficient_scope"),
-    *("invalid reference format", "no matching manifest"),
-)
+_NO_IMAGE = (*NO_IMAGE, "invalid reference format", "no matching manifest")
 
 
 class Images:

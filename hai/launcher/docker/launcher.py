@@ -19,7 +19,7 @@ from hai.docker import render
 from hai.docker.errors import EngineTrouble
 from hai.docker.view import Container
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, PlatformError, Unavailable
-from hai.launcher.containers import outfit_of
+from hai.launcher.containers import outfit_of, reported
 from hai.launcher.docker import ends
 from hai.launcher.docker.engine import Engine
 from hai.launcher.docker.images import Images
@@ -315,7 +315,7 @@ class DockerLauncher:
         except NotFound:
             raw = None
         try:
-            end = ends.reported(key, raw) or ends.unreported(
+            end = reported(key, raw) or ends.unreported(
                 key, await client.get(f"/containers/{one.id}/json"), is_cut_off=one.is_cut_off
             )
         except NotFound:

@@ -1,6 +1,5 @@
 """What a pod's object says about its worker, in plain words. Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from hai.core.task import WorkerKey
 from hai.kubernetes.manifests import PREPARE, WORKER
 from hai.kubernetes.quantities import quantity
+from hai.launcher.containers import NO_IMAGE, reported
 from hai.ports import Observation, WorkerPhase
 
 Json = Mapping[str, Any]
@@ -37,11 +37,6 @@ _OWN_DISK = (
 )
 _NEVER_PULLED = ("InvalidImageName", "ErrImageNeverPull")
 _PULLS = ("ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
-# A registry that says so says so again; what else goes wrong may be over soon.
-_NO_IMAGE = (
-    *("not found", "manifest unknown", "does not exist", "repository name not known"),
-    *("pull access denied", "authorization failed", "unauthorized", "insufficient_scope"),
-)
 _BAD_COMMANDS = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
 
 
@@ -111,16 +106,12 @@ def _unprepared(key: WorkerKey, root_step: Json) -> Observation:
 
 def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
     end = _state(status, WORKER).get("terminated") or {}
-    report = _report(end.get("message"))
+    word = reported(key, end.get("message"))
     filled = _own_disk(status)
-    if filled and (report is None or report.get("lost")):
+    if filled and (word is None or word.phase is WorkerPhase.LOST):
         return Observation(key, WorkerPhase.EXITED, _KILLED, f"out of disk: {filled}")
-    if report is not None:
-        words = bool(report.get("acked")), bool(report.get("saved"))
-        detail = str(report.get("detail") or "")
-        if report.get("lost"):
-            return Observation(key, WorkerPhase.LOST, detail=detail)
-        return Observation(key, WorkerPhase.EXITED, report["exit_code"], detail, *words)
+    if word is not None:
+        return word
     infrastructure = _cluster_reason(pod, status)
     if infrastructure:
         return Observation(key, WorkerPhase.NODE_LOST, detail=infrastructure)
@@ -137,16 +128,6 @@ def _ended(key: WorkerKey, pod: Json, status: Json) -> Observation:
         return Observation(key, WorkerPhase.LOST, detail=f"its pod failed: {told}")
     detail = f"its agent ended with status {end.get('exitCode')} and left no report"
     return Observation(key, WorkerPhase.LOST, detail=detail)
-
-
-def _report(message: object) -> dict[str, Any] | None:
-    """The agent's last word, if that is what the container left."""
-    try:
-        data = json.loads(str(message))
-    except ValueError:
-        return None
-    is_report = isinstance(data, dict) and type(data.get("exit_code")) is int
-    return data if is_report else None
 
 
 def _own_disk(status: Json) -> str:
@@ -204,7 +185,7 @@ def _container_waits(pod: Json, name: str, waiting: Json) -> _Wait:
         why = f"image {image} cannot be used: {_short(message or reason)}"
         return _Wait(why, is_hopeless=True)
     if reason in _PULLS:
-        is_hopeless = any(word in message.lower() for word in _NO_IMAGE)
+        is_hopeless = any(word in message.lower() for word in NO_IMAGE)
         return _Wait(f"image {image} cannot be pulled: {_short(message or reason)}", is_hopeless)
     if reason in _BAD_COMMANDS or reason == "CreateContainerConfigError":
         return _Wait(_short(message or reason), is_hopeless=True)

@@ -6,7 +6,8 @@ import pytest
 
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
-from hai.launcher.docker.ends import reported, unreported
+from hai.launcher.containers import reported
+from hai.launcher.docker.ends import unreported
 from hai.ports import Observation, WorkerPhase
 
 KEY = WorkerKey(TaskId(7), 1, 0)

@@ -53,7 +53,13 @@ def test_report_of_a_worker_that_was_taken_away_is_a_loss() -> None:
     assert (found.phase, found.detail) == (Phase.LOST, "told")
 
 
-@pytest.mark.parametrize("message", ["", "{", "[]", '{"exit_code": "1"}', '{"exit_code": true}'])
+@pytest.mark.parametrize(
+    "message",
+    [
+        *("", "{", "[]", '{"exit_code": "1"}', '{"exit_code": true}'),
+        *("[" * 4096, '{"exit_code": -1}', '{"exit_code": ' + "9" * 4000 + "}"),
+    ],
+)
 def test_what_is_no_report_is_none(message: str) -> None:
     found = seen(ended(message)).observation
     assert found.phase is Phase.LOST
