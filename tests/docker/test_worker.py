@@ -14,8 +14,9 @@ from hai.core.task import WorkerKey
 from hai.core.types import TaskId
 from hai.errors import PlatformError, Unavailable
 from hai.ports import WorkerPhase
-from tests.docker.containers import UID, Containers
+from tests.docker.containers import Containers
 from tests.docker.engine import IMAGE, PrivateEngine
+from tests.workers import UID
 
 KEY = WorkerKey(TaskId(7), 1, 0)
 _WHO = "import os\nprint(os.getuid(), os.getgid(), os.getgroups(), os.access('/root', os.W_OK))\n"

@@ -11,7 +11,6 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
 
-_FINAL = ("succeeded", "failed", "stopped")
 _LONG = 180
 
 

@@ -11,8 +11,8 @@ import pytest
 from hai.agent.capabilities import NAMES, refusal, split
 from tests.live import REPOSITORY
 from tests.pythons import python_3_8
+from tests.unit.agent.orders import UID, order_of
 
-UID = 64321
 _START = """
 import json, os, sys, warnings  # what exec needs is not to be looked for as the user
 from hai.agent import capabilities, program
@@ -47,27 +47,7 @@ def run(
     (folder / "show.sh").write_text(_SHOW)
     (folder / "control").mkdir(exist_ok=True)
     (folder / "control").chmod(0o777)
-    data = {
-        "key": "7.1.0",
-        "node": {"name": "n"},
-        "user": "ada",
-        "uid": UID,
-        "task_name": "t",
-        "chain_id": "c",
-        "group": "g",
-        "priority": "NORMAL",
-        "world_size": 1,
-        "token": "",
-        "whole_life_state": 0,
-        "log_dir": str(folder),
-        "server_url": "",
-        "python": "python3",
-        "segment_bytes": 1,
-        "segments": 1,
-        "watchdog_seconds": 1,
-        "capabilities": names,
-        "spec": {"spec": {"entrypoint": "show.sh", "workspace": str(folder)}},
-    }
+    data = order_of(folder, "show.sh", capabilities=names)
     done = subprocess.run(
         [python, "-c", _START, json.dumps([data, str(folder), UID, dropped])],
         cwd=REPOSITORY,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.live import REPOSITORY
+from tests.unit.agent.orders import UID, order_of
 
-UID = 64321
 _SHOW = "grep -E '^Cap(Prm|Eff)' /proc/self/status; ulimit -Hu; id -u"
 _ENTER = f"""
 import json, os, sys
@@ -29,28 +29,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change 
 
 
 def entered(folder: Path, capabilities: list[str]) -> list[str]:
-    data = {
-        "key": "7.1.0",
-        "node": {"name": "n"},
-        "user": "ada",
-        "uid": UID,
-        "task_name": "t",
-        "chain_id": "c",
-        "group": "g",
-        "priority": "NORMAL",
-        "world_size": 1,
-        "token": "",
-        "whole_life_state": 0,
-        "log_dir": str(folder),
-        "server_url": "",
-        "python": "python3",
-        "segment_bytes": 1,
-        "segments": 1,
-        "watchdog_seconds": 1,
-        "processes": 321,
-        "capabilities": capabilities,
-        "spec": {"spec": {"entrypoint": "x.py", "workspace": str(folder)}},
-    }
+    data = order_of(folder, "x.py", processes=321, capabilities=capabilities)
     done = subprocess.run(
         [sys.executable, "-c", _ENTER, json.dumps([data, str(folder), UID])],
         cwd=REPOSITORY,

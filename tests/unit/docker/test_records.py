@@ -1,5 +1,6 @@
 """What the platform wants of its containers, on disk."""
 
+import fcntl
 import threading
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
     with records.lock():
         thread = threading.Thread(target=second)
         thread.start()
+        with (tmp_path / "lock").open() as held, pytest.raises(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
