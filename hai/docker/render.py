@@ -22,10 +22,10 @@ AGENT = "/hai/agent/agent.pyz"
 SPEC = "/hai/spec/spec.json"
 WORKER_DIR = "/hai/worker"
 END_FILE = f"{WORKER_DIR}/exit.json"
+HOST = "host"  # the network, or another namespace, that is the machine's own
 NO_GPUS = "void"  # NVIDIA_VISIBLE_DEVICES: also where their runtime is everybody's default
 _NANO = 10**9
 _CREATING = (HostPathType.DIRECTORY_OR_CREATE,)
-_HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def container(order: ContainerOrder) -> Json:
         variables["NVIDIA_VISIBLE_DEVICES"] = NO_GPUS
     body: Json = {
         "Image": order.image,
-        "Hostname": order.name if order.network != _HOST else "",
+        "Hostname": order.name if order.network != HOST else "",
         "Entrypoint": [order.python, "-I", "-S", AGENT, WORKER_DIR, SPEC],
         "Cmd": [],
         "User": f"{account.uid}:{account.gid}" if account.as_user else "0:0",
@@ -74,7 +74,7 @@ def container(order: ContainerOrder) -> Json:
         "StopTimeout": math.ceil(order.leave_seconds),
         "HostConfig": _host(order),
     }
-    if order.network != _HOST:
+    if order.network != HOST:
         body["NetworkingConfig"] = {"EndpointsConfig": {order.network: {}}}
     return body
 
@@ -130,11 +130,11 @@ def _host(order: ContainerOrder) -> Json:
         "DeviceRequests": _gpus(order.gpus),
         **_security(order),
     }
-    if _HOST + "_ipc" in privileges:
-        host["IpcMode"] = _HOST
+    if "host_ipc" in privileges:
+        host["IpcMode"] = HOST
         del host["ShmSize"]
-    if _HOST + "_pid" in privileges:
-        host["PidMode"] = _HOST
+    if "host_pid" in privileges:
+        host["PidMode"] = HOST
     return host
 
 

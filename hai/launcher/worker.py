@@ -83,7 +83,7 @@ def _is_below(inner: str, outer: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LogFolders:
-    """Where a containers' logs lie: `volume` holds all of them under `volume.mount_path`, and this
+    """Where a container's logs lie: `volume` holds all of them under `volume.mount_path`, and this
     attempt's folder is `folders` below."""
 
     volume: Mount

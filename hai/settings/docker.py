@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from hai.core.containers import GATEWAY
 from hai.settings.containers import ContainerSection
 
-GATEWAY = "{gateway}"
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
 _GROUP = re.compile(r"[A-Za-z0-9_.]+")
 

@@ -19,9 +19,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from hai.core.containers import GATEWAY
 from hai.core.server_role import ServerRole
 from hai.errors import InvalidInput
-from hai.settings.docker import GATEWAY, DockerSection
+from hai.settings.docker import DockerSection
 from hai.settings.kubernetes import KubernetesSection
 from hai.settings.original import SECTIONS, adopted
 from hai.settings.sections import (

@@ -11,14 +11,13 @@ import structlog
 
 from hai.core.task import WorkerKey
 from hai.docker.client import DockerClient
-from hai.docker.render import network
+from hai.docker.render import HOST, network
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
 from hai.launcher.docker.names import attempt_labels, attempt_name, key_of, selector
 from hai.launcher.docker.records import Records
 
 log = structlog.get_logger("hai.launcher.docker")
 
-HOST = "host"
 _NO_SUBNET = "non-overlapping"  # of the engine's words when its address pools are used up
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hai.core.containers import GATEWAY
 from hai.docker.render import WORKER_DIR, ContainerOrder, host_path
 from hai.errors import PlatformError, Unavailable
 from hai.launcher.containers import ContainerOptions, Outfit, container_spec
@@ -13,7 +14,6 @@ from hai.launcher.docker.names import worker_labels, worker_name
 from hai.launcher.docker.networks import Place
 from hai.ports import WorkerLaunch
 
-GATEWAY = "{gateway}"
 _LEAST_BYTES = 64 * 2**20
 
 

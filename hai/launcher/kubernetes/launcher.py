@@ -21,6 +21,7 @@ from hai.errors import Conflict, HaiError, NotFound, OverQuota, PlatformError, U
 from hai.kubernetes.errors import AlreadyExists
 from hai.kubernetes.manifests import PodOrder, pod, secret, service
 from hai.kubernetes.reflector import Change
+from hai.launcher.containers import Outfit, outfit_of
 from hai.launcher.kubernetes import sights
 from hai.launcher.kubernetes.agents import AgentStore
 from hai.launcher.kubernetes.cluster import Cluster
@@ -144,10 +145,10 @@ class KubernetesLauncher:
         key = worker.key
         agent = await self._agents.source()
         resources = await self._shares.of(worker.node)
-        order = order_of(worker, self._options, agent, resources)
-        record = secret(
-            name, order.namespace, order.labels, {"spec.json": self._spec(worker, order)}
-        )
+        outfit = outfit_of(worker, self._options)
+        order = order_of(worker, self._options, outfit, agent, resources)
+        spec = self._spec(worker, outfit, order)
+        record = secret(name, order.namespace, order.labels, {"spec.json": spec})
         try:
             await self._cluster.client.create(self._cluster.path("secrets"), record)
             self._note(key, cancelled=False)
@@ -163,8 +164,8 @@ class KubernetesLauncher:
         if key.rank == 0:
             await self._make_service(key, order, made)
 
-    def _spec(self, worker: WorkerLaunch, order: PodOrder) -> bytes:
-        data = json.dumps(spec_of(worker, self._options, order)).encode()
+    def _spec(self, worker: WorkerLaunch, outfit: Outfit, order: PodOrder) -> bytes:
+        data = json.dumps(spec_of(worker, self._options, outfit, order)).encode()
         if len(data) > MOST_SPEC_BYTES:
             raise PlatformError(
                 f"the task's document takes {len(data) // 1024} KiB, and a pod's at most "

@@ -1,4 +1,4 @@
-"""From a launch to the pod's order and the agent's. Pure but for the machine's own accounts."""
+"""From a launch to the pod's order and the agent's. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from hai.kubernetes.manifests import (
     PodOrder,
     Preparation,
 )
-from hai.launcher.containers import ContainerOptions, container_spec, outfit_of
+from hai.launcher.containers import ContainerOptions, Outfit, container_spec
 from hai.launcher.kubernetes.names import attempt_name, worker_labels, worker_name
 from hai.ports import WorkerLaunch
 
@@ -40,11 +40,11 @@ class PodOptions(ContainerOptions):
 def order_of(
     worker: WorkerLaunch,
     options: PodOptions,
+    outfit: Outfit,
     agent: AgentSource,
     resources: Mapping[str, float],
 ) -> PodOrder:
-    """The pod of this worker. PlatformError when it has no image."""
-    outfit = outfit_of(worker, options)
+    """The pod of this worker. PlatformError when no image can make its log folder."""
     logs = outfit.logs
     return PodOrder(
         name=worker_name(worker.key),
@@ -89,9 +89,10 @@ def _preparation(
     return Preparation(image=trusted.ref, python=trusted.python or "python3", as_root=True)
 
 
-def spec_of(worker: WorkerLaunch, options: PodOptions, order: PodOrder) -> dict[str, Any]:
+def spec_of(
+    worker: WorkerLaunch, options: PodOptions, outfit: Outfit, order: PodOrder
+) -> dict[str, Any]:
     """The agent's order, with what the root step has to prepare."""
-    outfit = outfit_of(worker, options)
     copies = bool(order.agent.image) and not order.agent.is_volume
     as_root = order.preparation is not None and order.preparation.as_root
     prepare = {
