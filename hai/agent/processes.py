@@ -8,6 +8,10 @@ from __future__ import annotations
 import os
 import signal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _PPID, _PGRP, _START = 1, 2, 19  # places in /proc/<pid>/stat, counted from the state field
 
 
@@ -34,6 +38,18 @@ def reset_signals(*kept: int) -> None:
                 signal.signal(number, signal.SIG_DFL)
             except (OSError, ValueError):  # the C library's own
                 continue
+
+
+def ended_children() -> Iterator[tuple[int, int]]:
+    """Pid and wait status of each child that has ended since; none of them stays a zombie."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        yield pid, status
 
 
 def is_running(pid: int) -> bool:

@@ -19,6 +19,7 @@ from hai.agent.leaving import Leaving
 from hai.agent.logs import wall_time
 from hai.agent.memory import shortage
 from hai.agent.notice import Notice
+from hai.agent.processes import ended_children
 from hai.agent.scripts import Scripts
 from hai.agent.sessions import Sessions
 from hai.agent.setup import hold_port, log_of, sdk_path
@@ -232,13 +233,7 @@ class Session:
 
     def _reap(self) -> None:
         """Collect every ended child; orphans of the program are the agent's children too."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
+        for pid, status in ended_children():
             if self._program is not None and pid == self._program.pid:
                 self._status = status
             elif self._sessions is not None:

@@ -18,7 +18,7 @@ from hai.agent.channel.pump import Pump, Sink, Source
 from hai.agent.ending import shell_code
 from hai.agent.environment import change_account
 from hai.agent.limits import bound_processes
-from hai.agent.processes import reset_signals
+from hai.agent.processes import ended_children, reset_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,13 +114,7 @@ class Children(Part):
         os.read(self._reader, 4096)
 
     def turn(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
+        for pid, status in ended_children():
             call = self._calls.pop(pid, None)
             if call is not None:
                 call(shell_code(status))
