@@ -4,7 +4,8 @@ and its last word. Pure but for the machine's own accounts."""
 import json
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from hai.core.containers import Account
 from hai.core.images import Image
 from hai.core.mounts import Mount
 from hai.core.task import WorkerKey
-from hai.errors import PlatformError
+from hai.errors import HaiError, PlatformError, Unavailable
 from hai.launcher.worker import (
     SCRIPTS,
     AgentOptions,
@@ -147,6 +148,24 @@ def container_spec(
             **more,
         },
     )
+
+
+@contextmanager
+def launch_errors(
+    key: WorkerKey, waits: dict[WorkerKey, str], passing: tuple[type[HaiError], ...]
+) -> Iterator[None]:
+    """Around a launch: Unavailable for what is `passing`, and `waits` says why until a launch goes
+    well; PlatformError for every other HaiError."""
+    try:
+        yield
+    except passing as error:
+        waits[key] = error.message
+        raise Unavailable(error.message, hint=error.hint) from error
+    except PlatformError:
+        raise
+    except HaiError as error:
+        raise PlatformError(error.message, hint=error.hint) from error
+    waits.pop(key, None)
 
 
 def reported(key: WorkerKey, raw: bytes | str | None) -> Observation | None:

@@ -19,7 +19,7 @@ from hai.docker import render
 from hai.docker.errors import EngineTrouble
 from hai.docker.view import Container
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, PlatformError, Unavailable
-from hai.launcher.containers import outfit_of, reported
+from hai.launcher.containers import launch_errors, outfit_of, reported
 from hai.launcher.docker import ends
 from hai.launcher.docker.engine import Engine
 from hai.launcher.docker.images import Images
@@ -98,16 +98,8 @@ class DockerLauncher:
     async def launch(self, worker: WorkerLaunch) -> None:
         key = worker.key
         async with self._working[key]:
-            try:
+            with launch_errors(key, self._waits, (Unavailable, Conflict)):
                 await self._launch(worker)
-            except (Unavailable, Conflict) as error:
-                self._waits[key] = error.message
-                raise Unavailable(error.message, hint=error.hint) from error
-            except PlatformError:
-                raise
-            except HaiError as error:
-                raise PlatformError(error.message, hint=error.hint) from error
-            self._waits.pop(key, None)
 
     async def _launch(self, worker: WorkerLaunch) -> None:
         key = worker.key

@@ -21,7 +21,7 @@ from hai.errors import Conflict, HaiError, NotFound, OverQuota, PlatformError, U
 from hai.kubernetes.errors import AlreadyExists
 from hai.kubernetes.manifests import PodOrder, pod, secret, service
 from hai.kubernetes.reflector import Change
-from hai.launcher.containers import Outfit, outfit_of
+from hai.launcher.containers import Outfit, launch_errors, outfit_of
 from hai.launcher.kubernetes import sights
 from hai.launcher.kubernetes.agents import AgentStore
 from hai.launcher.kubernetes.cluster import Cluster
@@ -129,17 +129,9 @@ class KubernetesLauncher:
         self._gone.pop(key, None)
         self._launched_at.setdefault(key, self._monotonic())
         self._forgotten.discard(key)
-        try:
+        # a namespace whose quota is used up has room again some day: that is no failure
+        with launch_errors(key, self._waits, (Unavailable, Conflict, OverQuota)):
             await self._make(worker, name)
-        except (Unavailable, Conflict, OverQuota) as error:
-            # a namespace whose quota is used up has room again some day: that is no failure
-            self._waits[key] = error.message
-            raise Unavailable(error.message, hint=error.hint) from error
-        except PlatformError:
-            raise
-        except HaiError as error:
-            raise PlatformError(error.message, hint=error.hint) from error
-        self._waits.pop(key, None)
 
     async def _make(self, worker: WorkerLaunch, name: str) -> None:
         key = worker.key
