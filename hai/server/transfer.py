@@ -5,6 +5,7 @@ has no end of input, so the order says how many bytes come. All answer with a li
 """
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -108,8 +109,6 @@ async def _settle(store: Store, header: Header) -> Json:
 
 def read_order(source: BinaryIO) -> Mapping[str, Any]:
     """The first line of standard input."""
-    import json
-
     try:
         order = json.loads(source.readline(2**20))
     except ValueError as error:

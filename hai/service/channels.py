@@ -118,8 +118,7 @@ class Channels:
 
     def _admit(self, user: UserName, key: WorkerKey) -> None:
         limits = self.limits
-        if self.figures.open >= limits.in_all:
-            raise Unavailable("this server carries as many channels as it may")
+        self._require_room()
         if sum(one.key == key for one in self._open.values()) >= limits.per_worker:
             raise Conflict(
                 f"{limits.per_worker} channels into rank {key.rank} of task {key.task_id} are open",
@@ -130,6 +129,10 @@ class Channels:
                 f"{limits.per_user} channels of {user} are open",
                 hint="close one of them: shells, port-forwards, ssh connections",
             )
+
+    def _require_room(self) -> None:
+        if self.figures.open >= self.limits.in_all:
+            raise Unavailable("this server carries as many channels as it may")
 
     async def called(self, channel: Channel) -> Carrier:
         """The agent's side, once it is there. Unavailable when nobody comes."""
@@ -194,8 +197,7 @@ class Channels:
     @asynccontextmanager
     async def passing_on(self) -> AsyncIterator[None]:
         """A place for a channel that another process has the client of. Unavailable."""
-        if self.figures.open >= self.limits.in_all:
-            raise Unavailable("this server carries as many channels as it may")
+        self._require_room()
         self._passing += 1
         self._passed_on += 1
         try:

@@ -13,18 +13,11 @@ from hai.core.task import Task
 from hai.errors import NotFound
 from hai.ports import Bus, Store
 from hai.service.logfiles import end_position, segments, tail_position
-from hai.service.logitems import (
-    End,
-    Item,
-    LogLines,
-    LogQuery,
-    Position,
-    Quiet,
-    StateNow,
-)
+from hai.service.logitems import End, Item, LogLines, LogQuery, Position, Quiet, StateNow
 from hai.service.logreading import Batch, Reading
 from hai.service.logsizes import LogRoom, log_room
 from hai.service.logtails import Key, Tail, Tails
+from hai.service.naps import nap
 from hai.service.taskwatch import TaskWatch, Watched
 
 QUIET_SECONDS = 15.0  # of silence, before that is said
@@ -160,7 +153,7 @@ class LogReader:
             yield StateNow(task)
             if task.attempts >= number or task.state.is_final:
                 return
-            await _woken(reader, _REST_SECONDS)
+            await nap(reader, _REST_SECONDS)
 
     async def watch(self, task: Task) -> AsyncIterator[Item]:
         """The task's state now and after every change, until it ends."""
@@ -173,7 +166,7 @@ class LogReader:
                 if task.state.is_final:
                     yield End(task)
                     return
-                await _woken(reader, _REST_SECONDS)
+                await nap(reader, _REST_SECONDS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,7 +234,7 @@ class _Follower:
         if self._number_in(tail) is not None or tail.is_behind(self.position):
             await self.reader.wait()
         else:
-            await _woken(self.reader, _STUCK_SECONDS)
+            await nap(self.reader, _STUCK_SECONDS)
 
     async def _own(self, *, final: bool, tail: Tail | None = None) -> AsyncIterator[Item]:
         """From the files: to their end, or to where the tail stands."""
@@ -288,10 +281,3 @@ def _check_ranks(task: Task, query: LogQuery) -> None:
     if beyond is not None:
         ranks = f"its ranks are 0 to {task.nodes - 1}" if task.nodes > 1 else "its only rank is 0"
         raise NotFound(f"task {task.id} has no rank {beyond}", hint=ranks)
-
-
-async def _woken(reader: asyncio.Event, seconds: float) -> None:
-    """Until something happens, or `seconds` have passed."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await reader.wait()

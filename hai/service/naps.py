@@ -1,12 +1,12 @@
-"""Rests that end with the server."""
+"""Rests that something ends: the server's close, or news."""
 
 import asyncio
 
 
-async def nap(closing: asyncio.Event, seconds: float) -> None:
-    """`seconds`, or less when the server closes."""
+async def nap(until: asyncio.Event, seconds: float) -> None:
+    """`seconds`, or less when the event comes."""
     try:
         async with asyncio.timeout(seconds):
-            await closing.wait()
+            await until.wait()
     except TimeoutError:
         pass

@@ -18,13 +18,7 @@ from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import Bus, Clock, Store
-from hai.schema.agent import (
-    AgentAnswer,
-    AgentOrder,
-    AgentReport,
-    SdkReply,
-    SdkRequest,
-)
+from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
 from hai.service.signals import (

@@ -65,17 +65,17 @@ async def translated() -> AsyncIterator[None]:
         yield
     except psycopg.errors.DiskFull as error:
         raise Unavailable(
-            f"the database's disk is full: {_first_line(error)}",
+            f"the database's disk is full: {first_line(error)}",
             hint="free some space on the disk that holds the data folder",
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(
-            f"the database does not answer: {_first_line(error)}",
+            f"the database does not answer: {first_line(error)}",
             hint="see that PostgreSQL is running: hai-up status",
         ) from error
     except (psycopg.DataError, UnicodeEncodeError) as error:
         raise InvalidInput(
-            f"the database cannot keep this value: {_first_line(error)}",
+            f"the database cannot keep this value: {first_line(error)}",
             hint="use text without NUL characters and numbers of a sensible size",
         ) from error
     except psycopg.Error as error:
@@ -85,12 +85,12 @@ async def translated() -> AsyncIterator[None]:
                 hint="nothing needs to be done: the other one goes on",
             ) from error
         raise PlatformError(
-            f"the database refused a statement: {_first_line(error)}",
+            f"the database refused a statement: {first_line(error)}",
             hint="this is a bug, or the schema was changed by hand; see the server's log",
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

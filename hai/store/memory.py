@@ -1,6 +1,7 @@
 """A store that keeps nothing: plain dictionaries, for tests and simulation.
 
-It passes the contract suite. No method awaits, so that each is one transaction of the event loop.
+It passes the same contract suite as PostgreSQL. No method awaits anything, so that each is one
+transaction of the event loop.
 """
 
 import json
@@ -20,18 +21,13 @@ from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, Pause, TaskPage, TaskQuery, Usage
-from hai.store.drafts import (
-    HALF_LIVES,
-    array_spoilt,
-    new_task,
-    nodes_changed,
-    submitted,
-)
-from hai.store.memory_rows import MemoryRows, matches
+from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
+from hai.store.memory_rows import MemoryRows
 from hai.store.memory_times import last_needed, used
+from hai.store.memory_watch import MemoryWatch, matches
 
 
-class MemoryStore(MemoryRows):
+class MemoryStore(MemoryRows, MemoryWatch):
     """hai.ports.Store in one process."""
 
     def __init__(self) -> None:

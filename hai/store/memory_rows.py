@@ -8,10 +8,9 @@ from hai.core.images import ENVIRONMENT, Image
 from hai.core.quota import Quota
 from hai.core.rowset import Host, RowSet
 from hai.core.storage import Storage
-from hai.core.task import EventDraft, Task
+from hai.core.task import EventDraft
 from hai.core.types import GroupName, Priority, UserName
 from hai.errors import PlatformError
-from hai.ports import TaskQuery
 from hai.store.memory_times import MemoryTimes
 
 
@@ -96,17 +95,3 @@ class MemoryRows(MemoryTimes):
             return False
         self._log(event)
         return True
-
-
-def matches(task: Task, query: TaskQuery) -> bool:
-    """Whether a listing with these filters has this task."""
-    return (
-        query.user in (None, task.user)
-        and (not query.states or task.state in query.states)
-        and query.group in (None, task.group)
-        and query.array in (None, task.array_id)
-        and (not query.indices or task.array_index in query.indices)
-        and (query.before is None or task.id < query.before)
-        and query.name_contains in task.name
-        and query.task_type in (None, task.task_type)
-    )

@@ -1,17 +1,17 @@
 """What the store in memory does with times, as PostgreSQL's queries do it."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hai.core.policy import DAY
 from hai.core.replay import SNAPSHOT, Record
-from hai.core.task import Attempt, Event, EventDraft, Task, Worker, used_nodes
-from hai.core.types import GroupName, Priority, TaskId, UserName
-from hai.ports import Timebase, Usage, Waiting
-from hai.store.rows import json_of
+from hai.core.task import Attempt, Event, EventDraft, Task, Worker
+from hai.ports import Timebase, Usage
+
+if TYPE_CHECKING:
+    from hai.core.types import TaskId
 
 T = TypeVar("T", Task, Attempt, Worker)
 
@@ -40,28 +40,6 @@ class MemoryTimes:
 
     def _log(self, draft: EventDraft) -> None:
         self._events.append(Event(len(self._events) + 1, draft))
-
-    async def task_versions(self, ids: Collection[TaskId]) -> Mapping[TaskId, int]:
-        return {one: self._tasks[one].version for one in ids if one in self._tasks}
-
-    async def held_nodes(self) -> Mapping[tuple[UserName, GroupName, Priority], int]:
-        active = (self._tasks[one] for one in self._unfinished if self._tasks[one].state.is_active)
-        return used_nodes(active)
-
-    async def owners(
-        self, ids: Collection[TaskId]
-    ) -> Mapping[TaskId, tuple[UserName, float | None]]:
-        found = (self._tasks[one] for one in ids if one in self._tasks)
-        return {task.id: (task.user, task.ended_at) for task in found}
-
-    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
-        found: dict[UserName, dict[TaskId, int]] = {user: {} for user in users}
-        counts: Counter[UserName] = Counter()
-        for task in (self._tasks[one] for one in self._unfinished):
-            if task.user in found:
-                counts[task.user] += 1
-                found[task.user][task.array_id or task.id] = len(json_of(task.spec))
-        return {user: Waiting(counts[user], sum(of.values())) for user, of in found.items() if of}
 
     async def timebase(self) -> Timebase | None:
         return self._timebase

@@ -4,18 +4,16 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
-from hai.core.quota import Quota
 from hai.core.refusals import name_in_use
 from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
-from hai.errors import Conflict, HaiError, InvalidInput, NotFound, Unavailable
+from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
-from hai.store import journal_rows, row_records, rows
+from hai.store import journal_rows, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database, Read, Rows, connection_settings
 from hai.store.documents import Documents
@@ -26,13 +24,14 @@ from hai.store.migrate import migrate
 from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
+from hai.store.postgres_users import PostgresUsers
 from hai.store.postgres_watch import PostgresWatch
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch):
+class PostgresStore(PostgresUsers, PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:
@@ -58,53 +57,6 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
 
     async def ping(self) -> None:
         await self._database.read("ping")
-
-    # who
-    async def add_user(self, user: User, event: EventDraft) -> None:
-        parameters = {**row_records.user_record(user), "events": rows.events_json([event])}
-        if not await self._database.write("add_user", parameters):
-            raise Conflict(f"there is a user {user.name} already")
-
-    async def user(self, name: UserName) -> User | None:
-        found = await self._database.read("user", {"name": name})
-        return row_records.user_of(found[0]) if found else None
-
-    async def users(self) -> list[User]:
-        return [row_records.user_of(row) for row in await self._database.read("users")]
-
-    async def add_token(self, token: Token, event: EventDraft) -> None:
-        parameters = {
-            "id": token.id,
-            "hash": token.hash,
-            "user": token.user,
-            "label": token.label,
-            "created_at": rows.timestamp(token.created_at),
-            "expires_at": rows.timestamp(token.expires_at),
-            "parent": token.parent,
-            "events": rows.events_json([event]),
-        }
-        if await self._database.write("add_token", parameters):
-            return
-        if await self.user(token.user) is None:
-            raise NotFound(f"there is no user {token.user}")
-        raise Conflict(f"there is a token {token.id} already, or {token.parent} is gone")
-
-    async def user_of_token(self, token_hash: str, now: float) -> User | None:
-        parameters = {"hash": token_hash, "now": rows.timestamp(now)}
-        found = await self._database.read("user_of_token", parameters)
-        return row_records.user_of(found[0]) if found else None
-
-    async def token_of(self, token_hash: str) -> Token | None:
-        found = await self._database.read("token_of", {"hash": token_hash})
-        return row_records.token_of(found[0]) if found else None
-
-    async def tokens(self, user: UserName) -> list[Token]:
-        found = await self._database.read("tokens", {"user": user})
-        return [row_records.token_of(row) for row in found]
-
-    async def remove_token(self, token_id: str, event: EventDraft) -> bool:
-        parameters = {"id": token_id, "events": rows.events_json([event])}
-        return bool(await self._database.write("remove_token", parameters))
 
     # where
     async def put_group(self, group: Group, now: float | None = None) -> None:
@@ -151,17 +103,6 @@ class PostgresStore(PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch)
             "events": rows.events_json([event]),
         }
         return bool(await self._database.write("set_node_health", parameters))
-
-    async def put_quotas(self, quotas: Sequence[Quota], event: EventDraft) -> None:
-        last = {(q.user, q.group, q.priority): rows.quota_record(q) for q in quotas}
-        parameters = {
-            "quotas": rows.json_of(list(last.values())),
-            "events": rows.events_json([event]),
-        }
-        await self._database.write("put_quotas", parameters)
-
-    async def quotas(self) -> list[Quota]:
-        return [rows.quota_of(row) for row in await self._database.read("quotas")]
 
     # what
     async def add_tasks(self, drafts: Sequence[TaskDraft], now: float) -> list[Task | HaiError]:

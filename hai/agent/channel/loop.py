@@ -130,5 +130,5 @@ class Line(Part):
         if not self._is_over:
             self._is_over = True
             self._socket.close(1002 if why else 1000, why)
+            self._on_lost(why)  # first: the streams' ends may tell of it
             self._mux.lost()
-            self._on_lost(why)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hai.cli.session import Session
     from hai.errors import HaiError
 
-INTERRUPTED = 130
-
 
 class Remote(Pump):
     """One program. `exit_code` and `error` are set when it is over and all output is written."""

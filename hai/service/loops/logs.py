@@ -183,18 +183,7 @@ class LogKeeping:
             gone.add(one.task_id)
             self._settled.pop(one.task_id, None)
             if freed:
-                told = f"{why} ({freed >> 10:,} KiB)"
-                kind = "task.logs_removed"
-                events.append(
-                    EventDraft(
-                        kind=kind,
-                        actor="logs",
-                        at=now,
-                        task_id=one.task_id,
-                        user=one.user,
-                        why=told,
-                    )
-                )
+                events.append(_removed(one, f"{why} ({freed >> 10:,} KiB)", now))
         await self._tell(events)
         return gone
 

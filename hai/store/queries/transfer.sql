@@ -54,7 +54,7 @@ UPDATE leadership SET term = greatest(term, %(term)s::bigint) + 1, holder = '';
 -- The number of the last leader.
 SELECT max(term) FROM leadership;
 
--- name: keep_place
+-- name: keep_users
 -- What a platform brought along where it stands: nodes and their groups, the first users and their
 -- tokens, and the rows that go with them.
 CREATE TEMPORARY TABLE kept_users ON COMMIT DROP AS

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from hai.errors import PlatformError, Unavailable
-from hai.store.database import connection_settings
+from hai.store.database import connection_settings, first_line
 
 
 @contextmanager
@@ -20,15 +20,11 @@ def connected(url: str) -> Iterator[Connection[Any]]:
             yield connection
     except psycopg.OperationalError as error:
         raise Unavailable(
-            f"the database does not answer: {_first_line(error)}",
+            f"the database does not answer: {first_line(error)}",
             hint="see that PostgreSQL is running: hai-up status",
         ) from error
     except psycopg.Error as error:
         raise PlatformError(
-            f"the database refused a step: {_first_line(error)}",
+            f"the database refused a step: {first_line(error)}",
             hint="it is as it was before; see PostgreSQL's log",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -19,7 +19,7 @@ from hai.store.transfer.dump import copy_command
 from hai.store.transfer.format import END_OF_ROWS, Header, read_line, whole
 from hai.store.transfer.tables import MIGRATIONS, Table, made_by, sequences_of, tables_of
 
-KEPT = ("users", "tokens", "nodes", "groups", "quotas", "allowances", "images", "storage")
+_KEPT = ("users", "tokens", "nodes", "groups", "quotas", "allowances", "images", "storage")
 _OF_THE_PLACE = ("nodes", "groups", "users", "roles", "tokens", "quotas")
 _OF_A_FRESH_PLACE = ("allowances", "images", "storage")
 _DROPS = {
@@ -135,9 +135,8 @@ class _Load:
         users = {"users": list(self._order.users)}
         term = self._highest_term()
         if not self._order.exact:
-            for name in KEPT:
-                query = "keep_place" if name == "users" else f"keep_{name}"
-                self._run(query, users if name in ("users", "tokens") else None)
+            for name in _KEPT:
+                self._run(f"keep_{name}", users if name in ("users", "tokens") else None)
         self._drop_ours()
         self._migrate(0, self._header.schema)
         self._fill(stream)

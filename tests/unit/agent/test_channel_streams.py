@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from hai.agent.channel import mux as protocol
+from hai.agent.channel.loop import Line
 from hai.agent.channel.mux import STREAMS, WINDOW_BYTES, Broken, Handler, Mux, Stream
 from hai.agent.channel.websocket import FULL_BYTES, WebSocket
 
@@ -153,6 +154,26 @@ def sockets() -> Iterator[tuple[WebSocket, socket.socket]]:
     ours.setblocking(False)
     with ours, theirs:
         yield WebSocket(ours), theirs
+
+
+def test_why_a_connection_is_over_is_known_when_its_streams_end(
+    sockets: tuple[WebSocket, socket.socket],
+) -> None:
+    web, raw = sockets
+    told: list[str] = []
+    heard: list[list[str]] = []
+
+    class Late(Handler):
+        def on_close(self, message: dict[str, object]) -> None:
+            heard.append(list(told))
+
+    mux = Mux(web)
+    mux.open(Late(), kind="get")
+    line = Line(web, mux, told.append)
+    raw.sendall(b"\x88\x06" + struct.pack(">H", 1001) + b"over")
+    line.feed()
+    line.turn()
+    assert (told, heard) == (["over"], [["over"]])
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 200_000])
