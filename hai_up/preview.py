@@ -12,6 +12,7 @@ import yaml
 
 from hai.errors import InvalidInput, NotFound
 from hai_up.checks import FAIL, IDS, Check, all_checks, chosen
+from hai_up.choice import K8S, LOCAL
 from hai_up.config import Given, defaults, given_in_file, os_user, parse_config, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
@@ -59,7 +60,7 @@ def _write(folder: Path, name: str, text: str) -> None:
 def provider_here() -> str:
     """k8s where kubectl would find a cluster, else local."""
     named = os.environ.get("KUBECONFIG", "")
-    return "k8s" if named or (home_folder() / ".kube" / "config").exists() else "local"
+    return K8S if named or (home_folder() / ".kube" / "config").exists() else LOCAL
 
 
 def config_template() -> str:

@@ -1,4 +1,4 @@
-"""The steps of an upgrade, told in the same words on every provider.
+"""The steps of an upgrade, told in the same words for every Place.
 
     prepare     the new one is there and works: rights, image or program. Nothing has changed so far
     stop        the server; running tasks go on alone

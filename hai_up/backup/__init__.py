@@ -1,1 +1,1 @@
-"""`hai-up backup` and `hai-up restore`: the same on every provider."""
+"""`hai-up backup` and `hai-up restore`: the same steps on a cluster and on one machine."""

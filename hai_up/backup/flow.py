@@ -1,4 +1,4 @@
-"""The steps of backup and restore, told in the same words on every provider."""
+"""The steps of backup and restore, told in the same words for every Place."""
 
 import json
 from collections.abc import Callable

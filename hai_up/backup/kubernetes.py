@@ -17,6 +17,7 @@ from hai.kubernetes.client import KubernetesClient
 from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
+from hai_up.choice import K8S
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.plan import SECRET
 from hai_up.cluster.secrets import made
@@ -36,7 +37,7 @@ from hai_up.providers.kubernetes.wait import is_ready, wait_ready
 Say = Callable[[str], None]
 T = TypeVar("T")
 
-PROVIDER = "k8s"
+PROVIDER = K8S
 VARIABLES, OVERRIDE = "config.json", "override.toml"
 
 
@@ -75,10 +76,10 @@ class KubernetesPlace:
         if self._values:
             options = cluster_options(self._values)
             client = await open_client(options.kubeconfig, options.context)
-            return _Open(client, options, await _state(client, options.platform_namespace))
-        last: LastPlatform = require_last()
+            return _Open(client, options, await states.load(client, options.platform_namespace))
+        last: LastPlatform = require_last(PROVIDER)
         client = await open_client(last.kubeconfig, last.context)
-        state = await _state(client, last.namespace)
+        state = await states.load(client, last.namespace)
         if state is None:
             await client.close()
             raise NotFound(
@@ -96,7 +97,7 @@ class KubernetesPlace:
 
     async def _contents(self) -> Contents:
         client, namespace = self._here.client, self.name
-        state = await _state(client, namespace)
+        state = await states.load(client, namespace)
         config = await client.get(paths.core("configmaps", namespace, "hai-platform-config"))
         secret = await client.get(paths.core("secrets", namespace, SECRET))
         texts = {n: base64.b64decode(one).decode() for n, one in (secret["data"] or {}).items()}
@@ -252,10 +253,6 @@ class KubernetesPlace:
         here = self._here
         items = await snapshot.put_back(here.client, here.options, self._before, snapshot.KINDS)
         await wait_ready(here.client, items, self._say)
-
-
-async def _state(client: KubernetesClient, namespace: str) -> states.ClusterState | None:
-    return await states.load(client, namespace)
 
 
 async def _has_database(here: _Open) -> bool:

@@ -19,6 +19,7 @@ from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
 from hai_up.bootstrap import said_why
+from hai_up.choice import LOCAL
 from hai_up.config import Given
 from hai_up.database import database_of
 from hai_up.files import read_text, remove_stale, write_private
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from hai_up.layout import Layout
 
 Say = Callable[[str], None]
-PROVIDER = "local"
+PROVIDER = LOCAL
 STATE, OVERRIDE = "hai-up.json", "override.toml"
 _SERVER_SECONDS = 30.0
 _WORKER_SECONDS = 10.0
@@ -42,8 +43,6 @@ _OPTIONS = ("host", "port", "nodes", "gpus_per_node", "hollow_nodes", "user", "g
 
 class LocalPlace:
     """A data folder. `given`: options for a platform that is not there yet."""
-
-    provider = PROVIDER
 
     def __init__(self, given: Given, say: Say) -> None:
         self.layout: Layout = local.layout_of(given)

@@ -1,5 +1,5 @@
-"""What backup, restore and upgrade need of a provider. Each provider has one Place; the plan and
-the words are the same everywhere: see flow.py and hai_up/upgrading.py."""
+"""What backup, restore and upgrade need of a provider: one Place of each that can do it. The plan
+and the words are the same everywhere: see flow.py and hai_up/upgrading.py."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol

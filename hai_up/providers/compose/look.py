@@ -10,6 +10,7 @@ from typing import Any
 from hai import __version__
 from hai.errors import HaiError, NotFound, PlatformError
 from hai_up.api import ACTIVE, WAITING
+from hai_up.choice import COMPOSE
 from hai_up.cluster.secrets import MASKED
 from hai_up.compose.options import compose_options
 from hai_up.compose.plan import ComposeFacts, ComposePlan, plan_compose, servers_of, services_of
@@ -19,10 +20,10 @@ from hai_up.files import os_error, write_private
 from hai_up.last import LastPlatform
 from hai_up.providers.compose import state as states
 from hai_up.providers.compose.compare import changes
-from hai_up.providers.compose.engine import Engine
 from hai_up.providers.compose.place import (
     Known,
     containers_of,
+    engine_of,
     folder_of,
     project_of,
     with_environment,
@@ -107,7 +108,7 @@ def status(last: LastPlatform) -> Json:
     facts: Json = {
         "schema_version": 1,
         "status": NOT_RUNNING,
-        "provider": "docker-compose",
+        "provider": COMPOSE,
         "folder": str(folder),
     }
     state = states.load(folder)
@@ -115,7 +116,7 @@ def status(last: LastPlatform) -> Json:
         return {**facts, "parts": {}}
     known = Known(compose_options(state.config), state, folder)
     options = known.options
-    containers = containers_of(options, Engine(options.socket))
+    containers = containers_of(options, engine_of(options))
     parts = {name: state_of(containers.get(name)) for name in services_of(options)}
     facts |= {"project": options.project, "url": known.url, "version": state.version}
     if not containers:
@@ -160,7 +161,7 @@ def show_log(last: LastPlatform, *, tail: int, follow: bool) -> None:
 def show_paths(last: LastPlatform) -> None:
     """Where the engine keeps each server's log: readable for root."""
     options = compose_options(states.require(folder_of(last)).config)
-    there = containers_of(options, Engine(options.socket))
+    there = containers_of(options, engine_of(options))
     for name in servers_of(options):
         if name in there:
             data(str(there[name]["LogPath"]))

@@ -8,6 +8,7 @@ from pathlib import Path
 from hai import __version__
 from hai.errors import PlatformError
 from hai_up.checks import FAIL
+from hai_up.choice import COMPOSE
 from hai_up.compose import folders
 from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import ComposePlan, launcher_folder, secrets_folder, stores_of
@@ -24,7 +25,6 @@ from hai_up.providers.compose.doctor import preflight
 from hai_up.providers.compose.engine import Project
 from hai_up.providers.compose.nodes import label_task_nodes
 from hai_up.providers.compose.place import (
-    FILE,
     completed,
     containers_of,
     facts_of,
@@ -91,10 +91,10 @@ def _go(
     changed += [f"node/{name} (group)" for name in nodes]
     for what in changed:
         say(f"  applied {what}")
-    remember(LastPlatform("docker-compose", folder=str(folder)))
+    remember(LastPlatform(COMPOSE, folder=str(folder)))
     if not changed and not is_seeded:
         say("nothing had to be changed")
-    _tell(plan, options, is_new=before is None or not before.seed, say=say)
+    _tell(plan, options, project, is_new=before is None or not before.seed, say=say)
 
 
 def _leave_other_compose(project: Project, options: ComposeOptions, say: Say) -> None:
@@ -153,18 +153,16 @@ def _make_folders(project: Project, plan: ComposePlan) -> list[str]:
     return made
 
 
-def _tell(plan: ComposePlan, given: ComposeOptions, *, is_new: bool, say: Say) -> None:
+def _tell(
+    plan: ComposePlan, given: ComposeOptions, project: Project, *, is_new: bool, say: Say
+) -> None:
     """The next lines to type, with the values filled in."""
     options = plan.options
     root = next(user for user in options.users if user.name == options.root_user)
     brought = {user.name: user.token for user in given.users}
     url = url_of(options.host, options.port).removesuffix(":80")
-    say(f"HAI runs in project {options.project}, see {plan_file(options)}")
+    say(f"HAI runs in project {options.project}, see {project.file}")
     token = root.token if is_new and not brought[root.name] else ""
     for line in next_steps(root.name, token, url, options.platform_path):
         say(line)
     say(f"  the dashboard in the browser: {url_of(options.host, options.studio_port)}")
-
-
-def plan_file(options: ComposeOptions) -> str:
-    return f"{options.platform_path}/compose/{FILE}"

@@ -14,6 +14,7 @@ from hai.errors import HaiError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import path_of
+from hai_up.choice import K8S
 from hai_up.cluster.options import cluster_options
 from hai_up.cluster.plan import ClusterFacts, ClusterPlan, plan_cluster, seed_objects
 from hai_up.cluster.secrets import MASKED
@@ -27,6 +28,7 @@ from hai_up.providers.kubernetes.compare import changes
 from hai_up.providers.kubernetes.place import open_client
 from hai_up.providers.kubernetes.wait import is_ready, pods_say
 from hai_up.render import render
+from hai_up.status import BROKEN, NOT_RUNNING, RUNNING
 from hai_up.userinfo import FIRST_UID
 
 Json = dict[str, Any]
@@ -152,8 +154,8 @@ async def _status(last: LastPlatform) -> Json:
         good = all(word == "ready" for word in parts.values())
         facts: Json = {
             "schema_version": 1,
-            "status": ("running" if good else "broken") if parts else "not running",
-            "provider": "k8s",
+            "status": (RUNNING if good else BROKEN) if parts else NOT_RUNNING,
+            "provider": K8S,
             "cluster": client.host,
             "namespace": last.namespace,
             "version": state.version if state else "",

@@ -1,6 +1,5 @@
 """Labels of nodes: which group each is in. What was there before is put back at the end."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +58,3 @@ async def _set(client: KubernetesClient, node: str, label: str, value: str | Non
         await client.patch(paths.core("nodes", name=node), change)
     except NotFound:
         return
-
-
-def labels_of(text: str) -> Labels:
-    return dict(json.loads(text or "{}"))

@@ -1,7 +1,7 @@
 """Which cluster is meant, and what it can do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from hai.kubernetes import paths
@@ -12,16 +12,6 @@ from hai_up.cluster import secrets
 from hai_up.cluster.options import ClusterOptions
 from hai_up.cluster.plan import SECRET, ClusterFacts
 from hai_up.cluster.secrets import PlatformSecrets, read
-from hai_up.providers.kubernetes.state import ClusterState
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What there is already: the platform's secrets, and what hai-up wrote down."""
-
-    secrets: PlatformSecrets
-    state: ClusterState
-    is_new: bool
 
 
 async def open_client(kubeconfig: str, context: str) -> KubernetesClient:

@@ -9,6 +9,7 @@ from hai import __version__
 from hai.errors import InvalidInput
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
+from hai_up.choice import K8S
 from hai_up.cluster.objects import name_of, path_of_object
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.plan import (
@@ -109,7 +110,7 @@ async def _go(run: _Run) -> None:
         say(f"  applied {what}")
     await wait_ready(client, [*plan.stages["server"], *plan.stages["studio"]], say)
     await _remove_surplus(run, surplus)
-    remember(LastPlatform("k8s", options.kubeconfig, options.context, namespace))
+    remember(LastPlatform(K8S, options.kubeconfig, options.context, namespace))
     if not changed and not nodes and not is_seeded and not surplus:
         say("nothing had to be changed")
     await _tell(run, full, is_new=before is None or not before.seed)
