@@ -111,7 +111,8 @@ async def test_a_crowd_of_half_requests_costs_its_own_places(platform: Platform)
         for peer in crowd:
             peer[1].write(b"GET /")
         for peer in crowd[:30]:
-            assert (await answer(peer)).startswith((b"HTTP/1.1 503 ", b""))
+            said = await answer(peer)  # nothing, when the reset overtakes the answer
+            assert not said or said.startswith(b"HTTP/1.1 503 ")
         slow[1].write(b"lth HTTP/1.1\r\nHost: hai\r\nConnection: close\r\n\r\n")
         assert (await answer(slow)).startswith(b"HTTP/1.1 200 ")
 
