@@ -1,6 +1,7 @@
 """hai-cli port-forward and cp on a live platform."""
 
 import os
+import select
 import socket
 import stat
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 SERVES = """\
-import http.server, socketserver
+import http.server, socketserver, threading
 class Echo(socketserver.StreamRequestHandler):
     def handle(self):
         while True:
@@ -31,8 +32,7 @@ class Echo(socketserver.StreamRequestHandler):
 web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
 class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
-echo = Server(("::1" if False else "127.0.0.1", 0), Echo)
-import threading
+echo = Server(("127.0.0.1", 0), Echo)
 threading.Thread(target=web.serve_forever, daemon=True).start()
 print("ports", web.server_address[1], echo.server_address[1], "up", flush=True)
 echo.serve_forever()
@@ -93,8 +93,6 @@ def test_two_ports_carry_many_connections(hai: Person, task: int, ports: tuple[i
 
 def exchanged(call: socket.socket, blob: bytes) -> bytes:
     """What comes back of `blob` while it is being sent."""
-    import select
-
     sent, got = 0, bytearray()
     while len(got) < len(blob):
         reads, writes, _ = select.select([call], [call] if sent < len(blob) else [], [], 60)
