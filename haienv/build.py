@@ -19,11 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hai.errors import Conflict, InvalidInput, NameInUse, NotFound
-from haienv.entrypoints import scripts_in, umask_of, write_scripts
+from haienv.entrypoints import SCRIPTS_FILE, scripts_in, umask_of, write_scripts
 from haienv.index import Index, replace_text, write
 from haienv.layer import BASE_FILE, base_text
 from haienv.model import Environment, Extras, check_name
-from haienv.packages import SCRIPTS_FILE
 from haienv.uv import run_uv
 
 _PROBE = """

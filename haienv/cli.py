@@ -17,7 +17,7 @@ from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, package_commands, use_commands
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
-from haienv.requirements import Requirements, from_file, from_lock
+from haienv.requirements import Requirements, files_at, from_lock
 from haienv.requirements import from_conda as _from_conda
 from haienv.shell import SHELLS, activation_code, fish_activation
 from haienv.use_commands import known_shell
@@ -150,18 +150,17 @@ def _requirements(
         for one in wanted.missing:
             _say(f"left out: {one}, which conda alone can provide")
         return wanted
-    files = tuple(path for one in given for path in from_file(Path(one)).files)
-    return Requirements(files=files)
+    return Requirements(files=files_at(given))
 
 
 def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
     """Half an environment is none: one that cannot be filled is removed again."""
     if not wanted:
         return
-    from haienv.packages import Asked, add
+    from haienv.packages import add
 
     try:
-        lock = add(index, environment, Asked(wanted))
+        lock = add(index, environment, wanted)
     except BaseException:
         build.remove(index, environment.name)
         raise

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+SCRIPTS_FILE = "base_scripts.json"  # in the environment: what scripts_in found
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _VALUE = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<object>(?P<name>\w+)[\w.]*)\s*(\[.*\])?")
 _LONGEST_SHEBANG = 127  # bytes, of older kernels

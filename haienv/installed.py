@@ -12,16 +12,22 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One package: `url` where it does not come from an index; `folder` is its .dist-info."""
+    """One package: `url` where it does not come from an index; `folder` is its .dist-info.
+
+    `is_editable`: its code lies at `url` and may change there (pip install -e).
+    """
 
     name: str  # normalised, as torch-geometric
     version: str
     folder: Path
     url: str = ""
+    is_editable: bool = False
 
     @property
     def pin(self) -> str:
         """As a line of requirements."""
+        if self.is_editable:
+            return f"-e {self.url}"
         return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
 
 
@@ -45,12 +51,12 @@ def _of_directory(directory: Path) -> Iterable[Installed]:
     except OSError:
         return
     for folder in folders:
-        name, version = metadata_of(folder)
+        name, version = _metadata_of(folder)
         if name and version:
-            yield Installed(normalised(name), version, folder, _url_of(folder))
+            yield Installed(normalised(name), version, folder, *_source_of(folder))
 
 
-def metadata_of(folder: Path) -> tuple[str, str]:
+def _metadata_of(folder: Path) -> tuple[str, str]:
     """Name and version as METADATA gives them; ("", "") if it does not."""
     name = version = ""
     with suppress(OSError), (folder / "METADATA").open(encoding="utf-8", errors="replace") as file:
@@ -67,25 +73,17 @@ def metadata_of(folder: Path) -> tuple[str, str]:
     return name, version
 
 
-def _url_of(folder: Path) -> str:
-    """Where it came from, by PEP 610; "" for an index, and for a folder that may be edited."""
+def _source_of(folder: Path) -> tuple[str, bool]:
+    """Where it came from, by PEP 610 ("" for an index), and whether it is editable there."""
     try:
         said = json.loads((folder / "direct_url.json").read_text(encoding="utf-8"))
         url = str(said["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        is_editable = bool(said.get("dir_info", {}).get("editable"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", False
     if (vcs := said.get("vcs_info")) and "vcs" in vcs:
-        return f"{vcs['vcs']}+{url}@{vcs.get('commit_id', '')}"
-    return url
-
-
-def is_editable(folder: Path) -> bool:
-    """Whether its code lies elsewhere and may change (pip install -e)."""
-    try:
-        said = json.loads((folder / "direct_url.json").read_text(encoding="utf-8"))
-        return bool(said.get("dir_info", {}).get("editable"))
-    except (OSError, ValueError, AttributeError):
-        return False
+        return f"{vcs['vcs']}+{url}@{vcs.get('commit_id', '')}", is_editable
+    return url, is_editable
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,17 +38,12 @@ def kernel_name(environment: Environment) -> str:
 
 def kernel_spec(environment: Environment, path: str) -> dict[str, object]:
     """The content of kernel.json; `path` is PATH of the program that starts kernels."""
-    changes = activation(environment)
-    prefixes = {
-        name: ":".join(filter(None, [value, path if name == "PATH" else ""]))
-        for name, value in changes.prefixes.items()
-    }
     python = str(environment.bin_dir / "python")
     return {
         "argv": [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": f"{environment.name} [{environment.owner}]",
         "language": "python",
-        "env": {**changes.values, **prefixes},
+        "env": activation(environment).joined({"PATH": path}),
         "metadata": {"debugger": True, "haienv": str(environment.path)},
     }
 

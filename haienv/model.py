@@ -89,6 +89,14 @@ class Activation:
     prefixes: Mapping[str, str]  # of ':'-separated variables
     removed: tuple[str, ...]
 
+    def joined(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """The new values; a prefix goes before what `variables` have."""
+        prefixed = {
+            name: ":".join(filter(None, [prefix, variables.get(name, "")]))
+            for name, prefix in self.prefixes.items()
+        }
+        return {**self.values, **prefixed}
+
 
 def activation(environment: Environment) -> Activation:
     """What entering `environment` changes."""

@@ -10,9 +10,9 @@ from hai.cli.framework import HaiCommand
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import InvalidInput, PlatformError
 from haienv.index import Index, read
-from haienv.lock import Lock
+from haienv.lock import Lock, differences
 from haienv.model import Environment, check_name
-from haienv.requirements import Requirements, from_file, from_lock
+from haienv.requirements import Requirements, files_at, from_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,31 +56,21 @@ def add(
             raise InvalidInput("--lock says all there is to install", hint="give nothing else")
         wanted = from_lock(Path(lock))
     else:
-        files = tuple(path for one in requirement or () for path in from_file(Path(one)).files)
-        wanted = Requirements(tuple(package or ()), files)
-    _add(index, environment, wanted, editable or [], upgrade=upgrade)
+        files = files_at(requirement or ())
+        wanted = Requirements(tuple(package or ()), files, tuple(editable or ()))
+    _add(index, environment, wanted, upgrade=upgrade)
 
 
-def _add(
-    index: Index,
-    environment: Environment,
-    wanted: Requirements,
-    editable: list[str],
-    *,
-    upgrade: bool,
-) -> None:
+def _add(index: Index, environment: Environment, wanted: Requirements, *, upgrade: bool) -> None:
     from haienv import packages as installing
 
-    if not (wanted or editable):
+    if not wanted:
         raise InvalidInput("name a package", hint=f"haienv add {environment.name} einops")
     before = installing.lock_of(environment)
-    asked = installing.Asked(wanted, upgrade, tuple(editable))
-    _tell(before, installing.add(index, environment, asked))
+    _tell(before, installing.add(index, environment, wanted, upgrade=upgrade))
 
 
 def _tell(before: Lock, after: Lock) -> None:
-    from haienv.lock import differences
-
     changes = differences(before, after)
     for one in changes:
         was, now = one.before or "", one.after or "removed"
@@ -91,12 +81,15 @@ def _tell(before: Lock, after: Lock) -> None:
 
 def drop(name: str, package: Annotated[list[str], typer.Argument()]) -> None:
     """Remove packages from one of your environments."""
+    index = Index.of_process()
+    _drop(index, index.find(check_name(name)), package)
+
+
+def _drop(index: Index, environment: Environment, names: list[str]) -> None:
     from haienv import packages as installing
 
-    index = Index.of_process()
-    environment = index.find(check_name(name))
     before = installing.lock_of(environment)
-    _tell(before, installing.drop(index, environment, package))
+    _tell(before, installing.drop(index, environment, names))
 
 
 def packages(
@@ -161,7 +154,6 @@ def restore(name: str, snapshot: str) -> None:
 
 def diff(first: str, second: str, output: _OutputOption = "table") -> None:
     """Compare two environments, snapshots (NAME@LABEL) or locks (a file)."""
-    from haienv.lock import differences
     from haienv.snapshots import lock_named
 
     index = Index.of_process()
@@ -244,10 +236,10 @@ def pip(path: Annotated[str, typer.Option("--path")], word: list[str]) -> None:
         else:
             lines.append(one)
     if verb == "uninstall":
-        drop(folder.name, lines)
+        _drop(index, environment, lines)
         return
-    wanted = Requirements(tuple(lines), tuple(map(Path, files)))
-    _add(index, environment, wanted, editable, upgrade=upgrade)
+    wanted = Requirements(tuple(lines), tuple(map(Path, files)), tuple(editable))
+    _add(index, environment, wanted, upgrade=upgrade)
 
 
 def _say(text: str) -> None:

@@ -12,37 +12,22 @@ from pathlib import Path
 
 from hai import files
 from hai.errors import Denied, InvalidInput, NotFound
-from haienv.entrypoints import write_scripts
+from haienv.entrypoints import SCRIPTS_FILE, write_scripts
 from haienv.index import Index, replace_text
-from haienv.installed import Installed, installed_in, is_editable
+from haienv.installed import Installed, installed_in
 from haienv.layer import base_identity, base_packages, write_stubs
 from haienv.lock import FILE_NAME, Lock
 from haienv.model import Environment, minor_of
 from haienv.requirements import Requirements, lines_of_lock, name_of
 from haienv.uv import run_uv
 
-SCRIPTS_FILE = "base_scripts.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a change wants: the requirements, and whether newer versions replace what is there."""
-
-    requirements: Requirements
-    upgrade: bool = False
-    editable: tuple[str, ...] = ()
-
 
 def lock_of(environment: Environment) -> Lock:
     """The lock of what is installed now."""
     own = installed_in([environment.site_dir])
-    pins = {name: _pin(one) for name, one in own.items()}
+    pins = {name: one.pin for name, one in own.items()}
     base = base_identity(base_packages(environment))
     return Lock(minor_of(environment.python), base, pins)
-
-
-def _pin(one: Installed) -> str:
-    return f"-e {one.url}" if is_editable(one.folder) else one.pin
 
 
 def write_lock(environment: Environment) -> Lock:
@@ -52,13 +37,16 @@ def write_lock(environment: Environment) -> Lock:
     return lock
 
 
-def add(index: Index, environment: Environment, asked: Asked) -> Lock:
-    """Installs what is asked for. Raises InvalidInput, PlatformError; then nothing is changed."""
+def add(
+    index: Index, environment: Environment, wanted: Requirements, *, upgrade: bool = False
+) -> Lock:
+    """Installs what is wanted; with `upgrade`, newer versions replace what is there.
+
+    Raises InvalidInput, PlatformError; then nothing is changed.
+    """
     with changing(environment), _scratch() as scratch:
-        if asked.requirements.exact or environment.extends is None:
-            resolved = _given(environment, asked, scratch, index)
-        else:
-            resolved = _resolved(environment, asked, scratch, index)
+        find = _given if wanted.exact or environment.extends is None else _resolved
+        resolved = find(environment, wanted, scratch, index, upgrade=upgrade)
         if resolved:
             run_uv(
                 ["pip", "install", "--quiet", "--python", _python(environment), *resolved],
@@ -69,15 +57,16 @@ def add(index: Index, environment: Environment, asked: Asked) -> Lock:
         return _finished(environment)
 
 
-def _given(environment: Environment, asked: Asked, scratch: Path, index: Index) -> list[str]:
+def _given(
+    environment: Environment, wanted: Requirements, scratch: Path, index: Index, *, upgrade: bool
+) -> list[str]:
     """The words for uv where uv may choose by itself, or the choice is made."""
-    wanted = asked.requirements
-    words = ["--upgrade"] if asked.upgrade else []
+    words = ["--upgrade"] if upgrade else []
     if wanted.exact:
         return [*words, "--no-deps", "-r", str(_exact_file(environment, wanted, scratch, index))]
     for path in wanted.files:
         words += ["-r", str(path)]
-    for line in asked.editable:
+    for line in wanted.editable:
         words += ["-e", line]
     return [*words, "--", *wanted.lines] if wanted.lines else words
 
@@ -106,11 +95,14 @@ def _exact_file(
     return out
 
 
-def _resolved(environment: Environment, asked: Asked, scratch: Path, index: Index) -> list[str]:
+def _resolved(
+    environment: Environment, wanted: Requirements, scratch: Path, index: Index, *, upgrade: bool
+) -> list[str]:
     """The words for uv that install what the layer lacks; [] if it lacks nothing."""
     base = base_packages(environment)
     own = installed_in([environment.site_dir])
-    text = _compile(environment, asked, _Below(base, own), scratch, index)
+    below = _Below(base, own, upgrade)
+    text = _compile(environment, wanted, below, scratch, index)
     rest = _without(text, {name: one for name, one in base.items() if name not in own})
     if not any(line and not line.startswith(("#", "--")) for line in rest.splitlines()):
         return []
@@ -123,6 +115,7 @@ def _resolved(environment: Environment, asked: Asked, scratch: Path, index: Inde
 class _Below:
     base: dict[str, Installed]
     own: dict[str, Installed]
+    upgrade: bool  # newer versions of `own` are welcome
 
     def constraints(self, named: set[str]) -> list[str]:
         """The base stays as it is, but for what is asked for by name or installed above it."""
@@ -132,24 +125,23 @@ class _Below:
             if name not in named and name not in self.own
         ]
 
-    def preferences(self, upgrade: bool) -> list[str]:
-        kept = {} if upgrade else self.own
+    def preferences(self) -> list[str]:
+        kept = {} if self.upgrade else self.own
         both = {**self.base, **kept}
         return [f"{name}=={one.version}" for name, one in both.items() if not one.url]
 
 
 def _compile(
-    environment: Environment, asked: Asked, below: _Below, scratch: Path, index: Index
+    environment: Environment, wanted: Requirements, below: _Below, scratch: Path, index: Index
 ) -> str:
-    wanted = asked.requirements
     stubs = scratch / "stubs"
     stubs.mkdir()
     write_stubs(below.base, stubs)
-    lines = [*wanted.lines, *(f"-e {line}" for line in asked.editable)]
+    lines = [*wanted.lines, *(f"-e {line}" for line in wanted.editable)]
     (scratch / "in.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     limits = "\n".join(below.constraints(wanted.names()))
     (scratch / "limits.txt").write_text(limits + "\n", encoding="utf-8")
-    preferred = "\n".join(below.preferences(asked.upgrade))
+    preferred = "\n".join(below.preferences())
     (scratch / "out.txt").write_text(preferred + "\n", encoding="utf-8")
     run_uv(
         ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--emit-index-url"]

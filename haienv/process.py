@@ -3,7 +3,6 @@
 import os
 import site
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hai.errors import InvalidInput
@@ -45,20 +44,11 @@ def enter(name: str, user: str | None) -> Environment:
     names = [*changes.values, *changes.prefixes, *changes.removed]
     before = _Before(list(sys.path), {one: os.environ.get(one) for one in names})
     _before.append(before)
-    os.environ.update(_variables(changes.values, changes.prefixes))
+    os.environ.update(changes.joined(os.environ))
     for one in changes.removed:
         os.environ.pop(one, None)
     sys.path[:] = _search_path(environment, before.search_path)
     return environment
-
-
-def _variables(values: Mapping[str, str], prefixes: Mapping[str, str]) -> dict[str, str]:
-    """The new values; a prefix goes before what is there."""
-    joined = {
-        name: ":".join(filter(None, [prefix, os.environ.get(name, "")]))
-        for name, prefix in prefixes.items()
-    }
-    return {**values, **joined}
 
 
 def _search_path(environment: Environment, former: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,20 @@ _OF_CONDA_ITSELF = frozenset({"pip", "setuptools", "wheel", "conda", "python"})
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """What is asked for: lines of requirements, and files of them.
+    """What is asked for: lines of requirements, files of them, and folders of code (pip's -e).
 
     `exact`: they are a lock, so nothing else may be chosen. `python`: the version that they want.
     """
 
     lines: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    editable: tuple[str, ...] = ()
     exact: bool = False
     python: str = ""
-    missing: tuple[str, ...] = field(default=())  # what conda alone can provide
+    missing: tuple[str, ...] = ()  # what conda alone can provide
 
     def __bool__(self) -> bool:
-        return bool(self.lines or self.files)
+        return bool(self.lines or self.files or self.editable)
 
     def names(self) -> set[str]:
         """The packages that are named in words: those may differ from the base's."""
@@ -72,10 +73,12 @@ def _lines_of(files: Iterable[Path]) -> Iterable[str]:
             yield from path.read_text(encoding="utf-8").splitlines()
 
 
-def from_file(path: Path) -> Requirements:
-    """A requirements file. Raises NotFound."""
-    _check(path)
-    return Requirements(files=(path,))
+def files_at(paths: Iterable[str]) -> tuple[Path, ...]:
+    """Files of requirements. Raises NotFound."""
+    found = tuple(map(Path, paths))
+    for path in found:
+        _check(path)
+    return found
 
 
 def from_lock(path: Path) -> Requirements:
@@ -169,11 +172,10 @@ def _of_conda(wanted: list[Any], path: Path) -> Requirements:
 def _conda_version(text: str) -> str:
     """`=1.2=py311_0` and `1.2.*` of conda, as pip writes them."""
     text = text.replace(" ", "")
-    if not text.startswith("=") or text.startswith("=="):
-        head, _, _ = text.partition("==") if text.startswith("==") else (text, "", "")
-        if text.startswith("=="):
-            head = "==" + text[2:].split("=")[0]
-        return head
+    if text.startswith("=="):
+        return "==" + text[2:].split("=")[0]
+    if not text.startswith("="):
+        return text
     version = text[1:].split("=")[0]
     fuzzy = "=" not in text[1:] and not version.endswith("*")
     return f"=={version}.*" if fuzzy else f"=={version}"

@@ -29,11 +29,6 @@ def share(index: Index, environment: Environment, user: str, *, stop: bool = Fal
     _setfacl(["-m", f"{entry}:x"], index.root)
 
 
-def close(path: Path) -> None:
-    """Nobody but its owner enters `path`."""
-    path.chmod(0o700)
-
-
 def _setfacl(words: list[str], path: Path) -> None:
     program = shutil.which("setfacl")
     hint = f"open it to everybody instead: chmod -R go+rX {path}"

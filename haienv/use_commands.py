@@ -31,9 +31,7 @@ def register(app: typer.Typer) -> None:
 def run(name: str, command: Annotated[list[str], typer.Argument()], user: _User = None) -> None:
     """Run a command in an environment: haienv run NAME -- python train.py."""
     changes = activation(Index.of_process().find(name, user))
-    variables = {**os.environ, **changes.values}
-    for key, value in changes.prefixes.items():
-        variables[key] = ":".join(filter(None, [value, os.environ.get(key, "")]))
+    variables = {**os.environ, **changes.joined(os.environ)}
     for key in changes.removed:
         variables.pop(key, None)
     words = command[1:] if command[:1] == ["--"] else command

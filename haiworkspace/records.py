@@ -228,20 +228,20 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
     _keep(workspace.local, "sync.json", json.dumps(document), mode=0o600)
 
 
-def origin_of(workspace: Workspace, pushed_at: str) -> dict[str, Any]:
+def origin_text(workspace: Workspace, pushed_at: str) -> str:
     """What is kept in the remote: which workspace it is, and who pushed last."""
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION,
         "workspace": workspace.name,
         "local": f"{os.uname().nodename}:{workspace.local}",
         "pushed_at": pushed_at,
     }
+    return json.dumps(document, indent=2) + "\n"
 
 
 def write_origin(workspace: Workspace, pushed_at: str) -> None:
     """Says in the remote directory which workspace it is."""
-    text = json.dumps(origin_of(workspace, pushed_at), indent=2) + "\n"
-    _keep(workspace.remote, "origin.json", text)
+    _keep(workspace.remote, "origin.json", origin_text(workspace, pushed_at))
 
 
 def read_origin(remote: Path) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ def _copy_one(modes: "_Modes", target: Path, path: str, *, clear: bool) -> None:
                 else:
                     _copy_file(folder, into, name)
             except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-                raise _in_the_way(target / path) from error
+                raise in_the_way(target / path) from error
 
 
 def set_modes(target: Path, modes: Mapping[str, int]) -> None:
@@ -105,7 +105,7 @@ def _opened(
                 inner = os.open(part, _DIRECTORY, dir_fd=folder)
             except (NotADirectoryError, OSError) as error:
                 if create and isinstance(error, NotADirectoryError):
-                    raise _in_the_way(root.joinpath(*folders[: index + 1])) from error
+                    raise in_the_way(root.joinpath(*folders[: index + 1])) from error
                 raise
             os.close(folder)
             folder = inner
@@ -140,7 +140,7 @@ def _remove_empty(folder: int, name: str) -> None:
 
 
 def _copy_link(folder: int, into: int, name: str) -> None:
-    temporary = _temporary(name)
+    temporary = temporary_name(name)
     with suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=into)
     os.symlink(os.readlink(name, dir_fd=folder), temporary, dir_fd=into)
@@ -148,7 +148,7 @@ def _copy_link(folder: int, into: int, name: str) -> None:
 
 
 def _copy_file(folder: int, into: int, name: str) -> None:
-    temporary = _temporary(name)
+    temporary = temporary_name(name)
     reading = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     with os.fdopen(reading, "rb") as source:
         with suppress(FileNotFoundError):
@@ -177,13 +177,15 @@ def _put(folder: int, temporary: str, name: str) -> None:
         raise
 
 
-def _temporary(name: str) -> str:
+def temporary_name(name: str) -> str:
+    """Of the file beside `name` that becomes `name` when it is whole."""
     # Names may be 255 bytes long, and ours must fit too.
     short = os.fsdecode(os.fsencode(name)[:200])
     return f".{short}.{os.getpid()}.haipart"
 
 
-def _in_the_way(path: Path) -> Conflict:
+def in_the_way(path: Path | str) -> Conflict:
+    """What stands at `path` cannot be replaced."""
     return Conflict(
         f"{path} is in the way", hint="move it, or give --force to replace what may be replaced"
     )

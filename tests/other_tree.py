@@ -25,21 +25,9 @@ def other_tree(folder: Path, *, adds_migration: bool = True, is_broken: bool = F
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     (folder / ".git").mkdir()
     (folder / ".git" / "HEAD").write_text(f"{COMMIT}\n")
-    if adds_migration:
-        add_migration(folder)
-    if is_broken:
-        break_server(folder)
+    for name, text in changed_files(adds_migration=adds_migration, is_broken=is_broken).items():
+        (folder / name).write_text(text)
     return folder
-
-
-def add_migration(tree: Path) -> None:
-    for name, text in changed_files(adds_migration=True).items():
-        (tree / name).write_text(text)
-
-
-def break_server(tree: Path) -> None:
-    for name, text in changed_files(is_broken=True).items():
-        (tree / name).write_text(text)
 
 
 def changed_files(*, adds_migration: bool = False, is_broken: bool = False) -> dict[str, str]:

@@ -3,13 +3,13 @@
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.live import free_port
 from tests.waiting import wait_until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -35,9 +35,7 @@ def sshd(folder: Path, *, sftp_only: bool = False) -> Iterator[Sshd]:
         subprocess.run(words, check=True)
     own = (home / ".ssh" / "own.pub").read_text()
     (home / ".ssh" / "authorized_keys").write_text(own)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = folder / "sshd_config"
     settings.write_text(_settings(home, port, sftp_only=sftp_only))
     Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd goes before log-in

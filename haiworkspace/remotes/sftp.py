@@ -22,7 +22,7 @@ from haiworkspace import transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
 from haiworkspace.plan import Entry, parents
-from haiworkspace.records import FOLDER, Workspace, origin_of
+from haiworkspace.records import FOLDER, Workspace, origin_text
 from haiworkspace.remotes.programs import Programs
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _NANOSECONDS = 1_000_000_000
 _RACY_NANOSECONDS = 3 * _NANOSECONDS  # SFTP has whole seconds, and clocks differ
 _LOCK_SECONDS = 60
-_PART = ".haipart"
 
 
 class Sftp:
@@ -151,7 +150,7 @@ class Sftp:
         target = self._path(path)
         if self._is_directory(target):
             if not clear:
-                raise _in_the_way(target)
+                raise transfer.in_the_way(target)
             with suppress(OSError):  # not empty: the rename says so
                 self._sftp.rmdir(target)
         temporary = _temporary(target)
@@ -168,7 +167,7 @@ class Sftp:
             with suppress(OSError):
                 self._sftp.remove(temporary)
             if self._is_directory(target):
-                raise _in_the_way(target) from error
+                raise transfer.in_the_way(target) from error
             raise
 
     def _write(self, source: Path, temporary: str) -> None:
@@ -192,7 +191,7 @@ class Sftp:
             mode = self._mode(target)
             if mode is not None and not stat.S_ISDIR(mode):
                 if not clear:
-                    raise _in_the_way(target)
+                    raise transfer.in_the_way(target)
                 self._sftp.remove(target)
                 mode = None
             if mode is None:
@@ -320,7 +319,7 @@ class Sftp:
     def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
         path = posixpath.join(self._root, FOLDER, "origin.json")
         with self._sftp.open(_temporary(path), "wb") as file:
-            file.write(json.dumps(origin_of(workspace, pushed_at), indent=2).encode() + b"\n")
+            file.write(origin_text(workspace, pushed_at).encode())
         self._sftp.posix_rename(_temporary(path), path)
 
     def read_origin(self) -> dict[str, Any] | None:
@@ -361,14 +360,7 @@ def _above(path: str) -> list[str]:
 
 def _temporary(path: str) -> str:
     folder, name = posixpath.split(path)
-    short = os.fsdecode(os.fsencode(name)[:200])
-    return posixpath.join(folder, f".{short}.{os.getpid()}{_PART}")
-
-
-def _in_the_way(path: str) -> Conflict:
-    return Conflict(
-        f"{path} is in the way", hint="move it, or give --force to replace what may be replaced"
-    )
+    return posixpath.join(folder, transfer.temporary_name(name))
 
 
 def _held(root: str, more: str = "") -> Conflict:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20
 _KEEPALIVE_SECONDS = 15
+_CLOSED = "Socket is closed"  # what paramiko says by a plain OSError without a number
 _ADDRESS = re.compile(
     r"ssh://(?:(?P<user>[A-Za-z0-9_.-]+)@)?(?P<host>[A-Za-z0-9_.-]+|\[[0-9a-fA-F:]+\])"
     r"(?::(?P<port>\d{1,5}))?/?"
@@ -88,7 +89,10 @@ def watched(via: str) -> Iterator[None]:
     paramiko = _library()
     try:
         yield
-    except (paramiko.SSHException, EOFError, ConnectionError) as error:
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        is_of_files = isinstance(error, OSError) and not isinstance(error, ConnectionError)
+        if is_of_files and str(error) != _CLOSED:
+            raise
         raise Unreachable(
             f"the connection to {via} was lost: {error or 'no reason given'}",
             hint="the same command again sends what is missing; no file is half there",

@@ -1,43 +1,32 @@
 """What a channel costs a person: the echo of a keystroke through `hai-cli ssh` and `hai-cli shell`,
 against OpenSSH alone on the loopback; and a copy of 100 MB."""
 
-import getpass
 import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import time
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 
 import httpx2
 
 from scripts.benchmarks.figures import Figure, figure
 from scripts.benchmarks.platform import Platform, platform
+from tests.sshd import sshd
 
 KEYS = 400
 WARM_UP = 20
 BLOB_BYTES = 100 * 2**20
 _PATIENCE_SECONDS = 60
 _ECHO = "stty raw -echo; echo ready; exec cat"
-_SSHD = """\
-ListenAddress 127.0.0.1:{port}
-HostKey {folder}/host
-AuthorizedKeysFile {folder}/key.pub
-PidFile none
-StrictModes no
-UsePAM no
-"""
 
 
 def channels() -> list[Figure]:
     """Echo and copy, on one local node."""
-    with platform() as live, _plain_ssh(live.folder) as plain:
+    with platform() as live, sshd(live.folder) as server:
+        plain = ["ssh", "-F", str(server.home / ".ssh" / "config"), server.name, _ECHO]
         task = _sleeper(live)
         alone = median(_echoes(plain, live))
         entered = _echoes(live.command("hai-cli", "ssh", task, "--", _ECHO), live)
@@ -72,30 +61,6 @@ def _sleeper(live: Platform) -> str:
                 raise SystemExit("the task does not run")
             time.sleep(0.1)
     return str(task)
-
-
-@contextmanager
-def _plain_ssh(folder: Path) -> Iterator[list[str]]:
-    """A server of OpenSSH's on a port of the loopback, and the command that goes there."""
-    for name in ("host", "key"):
-        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
-        subprocess.run(make, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "sshd_config"
-    config.write_text(_SSHD.format(port=port, folder=folder))
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(config)])
-    options = ["-F", "none", "-i", str(folder / "key"), "-p", str(port)]
-    options += ["-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={folder / 'known'}"]
-    options += ["-o", "ConnectionAttempts=20", "-o", "LogLevel=ERROR"]
-    try:
-        yield ["ssh", *options, f"{getpass.getuser()}@127.0.0.1", _ECHO]
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _echoes(command: list[str], live: Platform) -> list[float]:

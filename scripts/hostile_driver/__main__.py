@@ -2,11 +2,9 @@
 else notices: `scripts/hostile [--on kubernetes] [--only ATTACK]`."""
 
 import argparse
-import os
 import sys
 
 from scripts.hostile_driver.campaign import ENVIRONMENTS, Result, run
-from scripts.hostile_driver.site import UNREADY
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -20,9 +18,6 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--only", action="append", default=[], metavar="ATTACK", help="may be repeated; see --list"
     )
     parser.add_argument("--list", action="store_true", help="name the attacks and what must hold")
-    parser.add_argument(
-        "--unready", action="store_true", help="also those whose bounds are not built yet"
-    )
     asked = parser.parse_args(words)
     known = ENVIRONMENTS[asked.on].attacks
     if unknown := sorted(set(asked.only) - set(known)):
@@ -43,8 +38,6 @@ def main() -> int:
         for name, attack in ENVIRONMENTS[asked.on].attacks.items():
             print(f"{name:26} {attack.promise}")
         return 0
-    if asked.unready:
-        os.environ[UNREADY] = "1"
     result = run(asked.on, tuple(asked.only), lambda line: print(line, flush=True))
     print(summary(result))
     for text in result.violations:

@@ -18,7 +18,15 @@ import scripts.hostile_driver.attacks.studio
 import scripts.hostile_driver.attacks.tokens
 import scripts.hostile_driver.attacks.words  # noqa: F401 - all register their attacks
 from scripts.chaos_driver.waiting import Violation
-from scripts.hostile_driver.attacks import KUBERNETES, LOCAL, VICTIM, Attack, Scene, SiteT
+from scripts.hostile_driver.attacks import (
+    KUBERNETES,
+    LOCAL,
+    MEMORY_BYTES,
+    VICTIM,
+    Attack,
+    Scene,
+    SiteT,
+)
 from scripts.hostile_driver.bystander import Bystander
 from scripts.hostile_driver.memory import watched
 from scripts.hostile_driver.site import attacked_cluster, attacked_site, studio_url, users_of
@@ -107,7 +115,7 @@ def attempt(attack: Attack[SiteT], scene: Scene[SiteT]) -> Verdict:
             trouble.append(f"the attack stumbled: {type(error).__name__}: {error}")
     if complaint := bystander.verdict():
         trouble.append(f"others notice: {complaint}")
-    if growth.bytes > attack.memory_bytes:
+    if growth.bytes > MEMORY_BYTES:
         trouble.append(f"the server grew by {growth.bytes / 2**20:.0f} MiB")
     if [one.pid for one in scene.site.servers()] != [server.pid]:
         trouble.append("the server is another process now")

@@ -3,14 +3,13 @@ users."""
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hai.client.loglines import WholeLines
-from hai.settings import Settings
 from hai.studio.accounts import Accounts
 from scripts.chaos_driver.load import FIRST_UID
 from scripts.chaos_driver.pods import KubernetesSite, kubernetes_site
@@ -23,7 +22,6 @@ PROCESSES = 200  # of one user on a node
 SETTINGS = {"HAI_AGENT__PROCESSES": str(PROCESSES)}
 DISK_MIB = 64  # of a pod
 POD_SETTINGS = {**SETTINGS, "HAI_KUBERNETES__DISK_MIB": str(DISK_MIB)}
-UNREADY = "HAI_HOSTILE_UNREADY"
 
 
 def studio_url(site: LocalSite) -> str:
@@ -46,19 +44,6 @@ def cannot_change_accounts(site: LocalSite) -> str:
 
 def is_no_root(_: LocalSite) -> str:
     return "" if os.getuid() == 0 else "only root can give files away"
-
-
-def needs(section: str, key: str) -> Callable[[LocalSite], str]:
-    """For attacks that are written before what withstands them, which is known by its setting;
-    --unready tries them all the same."""
-
-    def missing(_: LocalSite) -> str:
-        known = type(Settings.model_fields[section].get_default(call_default_factory=True))
-        if key in known.model_fields or os.environ.get(UNREADY):
-            return ""
-        return f"there is no [{section}] {key} yet"
-
-    return missing
 
 
 def users_of(site: LocalSite) -> dict[str, str]:

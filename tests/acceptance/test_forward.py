@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 SERVES = """\
-import http.server, socketserver
+import http.server, socketserver, threading
 class Echo(socketserver.StreamRequestHandler):
     def handle(self):
         while True:
@@ -33,7 +33,6 @@ web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRe
 class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 echo = Server(("127.0.0.1", 0), Echo)
-import threading
 threading.Thread(target=web.serve_forever, daemon=True).start()
 print("ports", web.server_address[1], echo.server_address[1], "up", flush=True)
 echo.serve_forever()

@@ -237,7 +237,8 @@ def test_pip_goes_through_uv_where_asked(lab: Lab) -> None:
     assert lab.own("pipped") == {"visiony": "0.16"}
     refused = lab.do(pip, "install", "--target", "x", "y", HAIENV_PIP="uv", code=2)
     assert "haienv does not know --target" in refused
-    lab.do(pip, "uninstall", "-y", "visiony", HAIENV_PIP="uv")
+    elsewhere = str(lab.root.with_name("elsewhere"))  # its own place counts, not the shell's
+    lab.do(pip, "uninstall", "-y", "visiony", HAIENV_PIP="uv", HAIENV_PATH=elsewhere)
     assert lab.own("pipped") == {}
 
 

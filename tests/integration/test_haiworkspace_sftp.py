@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
 from hai.cli.pushed import pushed_copy
+from hai.errors import Unreachable
+from haiworkspace.remotes.ssh import connect, watched
 from tests.integration.workspaces import ROOT, Project, names
 from tests.sshd import SSHD, Sshd, sshd
 from tests.waiting import wait_until
@@ -44,6 +47,17 @@ def test_a_host_that_is_not_known_is_refused(far: Project, server: Sshd) -> None
     assert (done.returncode, "another host key" in done.stderr) == (5, True), done.stderr
     known.write_text(good)
     assert far.run("push").returncode == 0
+
+
+def test_what_is_asked_of_a_closed_connection_says_that_it_was_lost(
+    far: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", far.variables["HOME"])
+    with closing(connect(far.via)) as client:
+        sftp = client.open_sftp()
+        client.close()
+        with pytest.raises(Unreachable, match="was lost: Socket is closed"), watched(far.via):
+            sftp.stat(".")
 
 
 def test_a_key_that_is_not_taken(far: Project, server: Sshd) -> None:

@@ -6,7 +6,7 @@ watches a bystander and the server's memory through every attack.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from scripts.chaos_driver.pods import KubernetesSite
@@ -40,7 +40,6 @@ class Attack(Generic[SiteT]):
     promise: str
     attempt: Attempt[SiteT]
     missing: Callable[[SiteT], str]
-    memory_bytes: int = field(default=MEMORY_BYTES)
 
 
 def _nothing(_: object) -> str:

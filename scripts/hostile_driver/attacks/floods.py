@@ -17,7 +17,6 @@ from scripts.hostile_driver.site import (
     inside,
     is_no_root,
     log_text,
-    needs,
     script,
     task,
 )
@@ -30,11 +29,7 @@ _TALK = "while echo line; do sleep 0.1; done"
 _POUR = f"exec yes {'x' * 4095}"
 
 
-@local(
-    "followed-logs",
-    "streams of one user are bounded and starve nobody",
-    needs("server", "streams_per_user"),
-)
+@local("followed-logs", "streams of one user are bounded and starve nobody")
 def followed_logs(scene: Scene[LocalSite]) -> str:
     """One log, followed by one user from so many places at once."""
     script(scene.site, "talk.sh", _TALK)
@@ -61,8 +56,7 @@ def followed_logs(scene: Scene[LocalSite]) -> str:
     return f"{FOLLOWERS - refused} of {FOLLOWERS} streams of one user were opened"
 
 
-@local("arrays-of-documents", "a document is kept once, and what one user queues is bounded",
-       needs("scheduler", "max_array_bytes"))  # fmt: skip
+@local("arrays-of-documents", "a document is kept once, and what one user queues is bounded")
 def arrays_of_documents(scene: Scene[LocalSite]) -> str:
     """The bystander and the server's memory are what counts; the tasks are stopped at the end."""
     script(scene.site, "quiet.sh", QUIET)
@@ -81,9 +75,7 @@ def arrays_of_documents(scene: Scene[LocalSite]) -> str:
     return f"four arrays of 400 documents of {DOCUMENT_BYTES // 1000} KB: {statuses}"
 
 
-@local(
-    "log-flood", "what a task writes is bounded, and others go on", needs("logs", "attempt_bytes")
-)
+@local("log-flood", "what a task writes is bounded, and others go on")
 def log_flood(scene: Scene[LocalSite]) -> str:
     """Both nodes write as fast as they can until it is seen that they are held back."""
     script(scene.site, "pour.sh", _POUR)
