@@ -59,8 +59,11 @@ class StateFeed:
         return self._steps == self._clock.steps
 
     async def _read_changes(self, state: SchedulerState) -> None:
-        cursor, changed, kinds = await self._read_events()
+        cursor, changed, kinds = await self._read_events(self._cursor)
         claims = await self._store.claims(list(changed)) if changed else []
+        if changed:  # a claim that was lost with its node must not be seen before the loss is
+            _, _, later = await self._read_events(cursor)
+            kinds |= later
         nodes = tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None
         quotas = await self._quotas() if kinds & _OF_QUOTAS else None
         if not self.is_current():
@@ -83,9 +86,9 @@ class StateFeed:
 
     async def _build(self) -> SchedulerState:
         self._cursor = await self._store.last_event_id()  # first: what comes later is read again
-        nodes = tuple(await self._store.nodes())
-        quotas = await self._quotas()
         claims = tuple(await self._store.claims())
+        quotas = await self._quotas()
+        nodes = tuple(await self._store.nodes())  # last: a lost node is not given to who lost it
         now = self._clock.now()
         used = await self._store.usage(now, self._policy.half_life_seconds)
         usage = {(row.group, row.user): (row.node_seconds, row.last_start) for row in used}
@@ -97,12 +100,11 @@ class StateFeed:
         """With what the rows of groups mean for their members."""
         return tuple(effective(await self._store.quotas(), await self._store.users()))
 
-    async def _read_events(self) -> tuple[int, dict[TaskId, float], set[str]]:
+    async def _read_events(self, cursor: int) -> tuple[int, dict[TaskId, float], set[str]]:
         """The new cursor; tasks with a new ledger line, and the time of their last one; what else
         the lines are about."""
         changed: dict[TaskId, float] = {}
         kinds: set[str] = set()
-        cursor = self._cursor
         while True:
             page = await self._store.events(cursor, limit=_PAGE)
             for event in page:

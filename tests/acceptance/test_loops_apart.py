@@ -1,12 +1,18 @@
 """The loops have connections to the database of their own: what the API's readers do to theirs
 does not stop them."""
 
+import asyncio
 import threading
 
 import httpx2
 import psycopg
 import pytest
 
+from hai.core.node import NodeHealth
+from hai.core.task import EventDraft
+from hai.core.types import NodeName
+from hai.service.clock import SystemClock
+from hai.store.open import open_store
 from tests.acceptance.conftest import MakeLive
 from tests.live import Live
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -22,13 +28,22 @@ def asks(live: Live, number: int, answers: list[int]) -> None:
     answers.append(reply.status_code)
 
 
+async def set_health(live: Live, health: NodeHealth) -> None:
+    """As another process of the platform does: with the event that the scheduler reads."""
+    store = open_store(live.database_url, 1, may_lead=False)
+    await store.open()
+    event = EventDraft(kind=f"node.{health.value}", actor="test", at=SystemClock().now())
+    assert await store.set_node_health(NodeName("training-0"), health, "", event)
+    await store.close()
+
+
 def test_an_api_without_connections_does_not_stop_the_scheduler(make_live: MakeLive) -> None:
     """All of the API's connections wait for a lock that somebody holds; a task is started."""
     live = make_live(nodes=1, settings={"HAI_STORE__POOL_SIZE": "2"})
     live.script("done.py", "print('done')\n")
     answers: list[int] = []
     with psycopg.connect(live.database_url, autocommit=True) as database:
-        database.execute("UPDATE nodes SET health = 'down'")
+        asyncio.run(set_health(live, NodeHealth.DRAINED))
         task = live.submit(name="done.py")
 
         def state() -> str:
@@ -45,7 +60,8 @@ def test_an_api_without_connections_does_not_stop_the_scheduler(make_live: MakeL
             for asker in askers:
                 asker.start()
             wait_until(lambda: 503 in answers, what="an API without connections")
-            database.execute("UPDATE nodes SET health = 'ready'")
+            assert state() == "queued"
+            asyncio.run(set_health(live, NodeHealth.READY))
             wait_until(lambda: state() != "queued", what="the start of the task")
             assert 200 not in answers
             holder.rollback()

@@ -1,11 +1,16 @@
 """The scheduler's state follows the ledger, and is the one that the store would make anew."""
 
+from collections.abc import Collection
+
+import pytest
+
 from hai.core.node import NodeHealth
+from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.replay import replay
 from hai.core.task import EventDraft
-from hai.core.types import GroupName, NodeName, Priority, TaskState
+from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
 from tests.unit.core.pictures import picture
@@ -86,3 +91,29 @@ async def test_the_journal_of_a_life_decides_the_same_again(bench: LoopBench) ->
     kinds = {kind for tick in ticks for kind, of in tick.record.body["plan"].items() if of}
     assert {"starts", "suspends", "reasons"} <= kinds
     assert all(tick.is_intact and not tick.differences for tick in ticks)
+
+
+async def loses_a_node_meanwhile(bench: LoopBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a node is lost just before the claims are read."""
+    read = bench.store.claims
+
+    async def claims(ids: Collection[TaskId] | None = None) -> list[Claim]:
+        event = EventDraft(kind="node.suspect", actor="health", at=bench.clock.now())
+        await bench.store.set_node_health(NodeName("node-0"), NodeHealth.SUSPECT, "lost:", event)
+        return await read(ids)
+
+    monkeypatch.setattr(bench.store, "claims", claims)
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+async def test_claims_are_never_newer_than_the_nodes(
+    bench: LoopBench, monkeypatch: pytest.MonkeyPatch, is_followed: bool
+) -> None:
+    """Else a task that went back to its line with its node's loss would be given that node."""
+    feed = await rebuilt(bench)
+    if is_followed:
+        await feed.catch_up()
+    await bench.submit()
+    await loses_a_node_meanwhile(bench, monkeypatch)
+    state = await feed.catch_up()
+    assert state.nodes[NodeName("node-0")].health is NodeHealth.SUSPECT
