@@ -3,7 +3,6 @@ without it as well, so nothing here ends a start."""
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from hai_up.config import Options
 from hai_up.files import last_lines, read_text, remove_stale, write_private
 from hai_up.layout import Layout
 from hai_up.plan import url_of
+from hai_up.ports import free_port, is_free
 from hai_up.process import (
     Process,
     processes_by_command,
@@ -26,7 +26,7 @@ from hai_up.process import (
 )
 from hai_up.process import process_of as process_with_pid
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 Say = Callable[[str], None]
 
@@ -53,8 +53,8 @@ def ensure_studio(layout: Layout, options: Options, server_url: str, say: Say) -
         return 0
     if find_studio(layout) is not None or not is_installed():
         return 0
-    port = options.studio_port or _free_port(options.host)
-    if not _is_free(options.host, port):
+    port = options.studio_port or free_port(options.host)
+    if not is_free(options.host, port):
         say(f"warning: no Studio: port {port} is taken (hai-up run --studio-port N)")
         return 0
     url = url_of(options.host, port)
@@ -105,19 +105,3 @@ def _start(layout: Layout, host: str, port: int, server_url: str) -> Process:
     process = process_with_pid(child.pid) or Process(child.pid, 0, "")
     write_private(layout.studio_pid, json.dumps(asdict(process)) + "\n")
     return process
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True

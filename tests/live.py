@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,8 @@ import psutil
 
 from hai.agent import cgroups
 from hai.client.loglines import WholeLines
-from tests.waiting import wait_until
+from hai_up import ports
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 REPOSITORY = Path(__file__).parent.parent
 BOB_UID = 64321  # an account that exists nowhere; used when the tests run as root
@@ -133,14 +133,16 @@ class Live:
     def end(self, signum: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(signum)
-            self.process.wait(30)
+            self.process.wait(PATIENCE_SECONDS)
             self.process = None
 
     # its users
 
     def client(self, user: str = "root") -> httpx2.Client:
         headers = {"Authorization": f"Bearer {self.tokens[user]}"}
-        return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30)
+        return httpx2.Client(
+            base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS
+        )
 
     def add_user(self, name: str) -> None:
         uid = BOB_UID if os.getuid() == 0 else None
@@ -203,7 +205,7 @@ class Live:
         detail: dict[str, Any] = reply.json()
         return detail
 
-    def wait(self, task_id: int, *states: str, timeout: float = 60) -> dict[str, Any]:
+    def wait(self, task_id: int, *states: str, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The task's detail once it is in one of these states."""
         deadline = time.monotonic() + timeout
         while True:
@@ -283,7 +285,4 @@ class Live:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return ports.free_port("127.0.0.1")

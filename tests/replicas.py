@@ -13,7 +13,7 @@ import httpx2
 
 from tests.balancer import Balancer
 from tests.live import Live, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Replica:
         process, self.process = self.process, None
         if process is not None:
             process.send_signal(signum)
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.live import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
@@ -42,11 +42,11 @@ def sshd(folder: Path, *, sftp_only: bool = False) -> Iterator[Sshd]:
     log = folder / "sshd.log"
     server = subprocess.Popen([SSHD, "-D", "-f", str(settings), "-E", str(log)])
     try:
-        wait_until(lambda: "Server listening" in log.read_text() if log.exists() else False, 30)
+        wait_until(lambda: "Server listening" in log.read_text() if log.exists() else False)
         yield Sshd(home, "twin", port)
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(PATIENCE_SECONDS)
 
 
 def _settings(home: Path, port: int, *, sftp_only: bool) -> str:

@@ -7,7 +7,6 @@ what it started.
 import os
 import re
 import secrets
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -35,6 +34,7 @@ from hai_up.plan import (
     url_of,
     with_kept_keys,
 )
+from hai_up.ports import free_port
 from hai_up.process import (
     Process,
     find_server,
@@ -143,7 +143,7 @@ def run(given: Given, say: Say) -> None:
             _keep(layout, state, given, say)
             return
         options = options_of(given, layout, state)
-        options = options if options.port else replace(options, port=_free_port(options.host))
+        options = options if options.port else replace(options, port=free_port(options.host))
         _Start(layout, options, state, say).go()
 
 
@@ -237,13 +237,6 @@ def _make_folder(layout: Layout) -> None:
             path.chmod(mode)  # whatever the umask is
     except OSError as error:
         raise os_error(f"cannot make {layout.root}", error) from error
-
-
-def _free_port(host: str) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 class _Start:

@@ -14,9 +14,10 @@ from typing import Any
 import pexpect
 
 from tests.live import REPOSITORY, Live
+from tests.waiting import PATIENCE_SECONDS
 
 PROGRAM = [sys.executable, "-m", "hai.cli.main"]
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 2 * PATIENCE_SECONDS  # a whole command, from the start of Python to its end
 _FOREIGN = (
     *("HAI_", "MARSV2_", "HF_ENV", "VIRTUAL_ENV", "CONDA", "PYTHON"),
     *("CLICOLOR", "NO_COLOR", "COLUMNS", "LINES"),

@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 __all__ = ["machine"]
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 
 def short_task(machine: Machine) -> int:

@@ -14,7 +14,7 @@ from tests.balancer import Balancer
 from tests.live import Live
 from tests.redis_server import Certificates
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 
 def test_both_ends_come_by_tls(public_dir: Path, postgres_url: str) -> None:

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from tests.live import REPOSITORY, Live
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 HOUR = 3600.0
 WORK = """
@@ -43,7 +43,7 @@ class Clock:
         return [line for line in lines if line.get("kind") == "clock.jumped"]
 
     def noticed(self, count: int) -> None:
-        wait_until(lambda: len(self.jumps()) == count, 20, what=f"jump {count}")
+        wait_until(lambda: len(self.jumps()) == count, what=f"jump {count}")
 
 
 @pytest.fixture
@@ -117,4 +117,4 @@ def test_a_server_that_is_killed_and_starts_while_the_clock_is_wrong(clock: Cloc
     with live.client() as client:
         assert client.post(f"/tasks/{task}/suspend", json={}).status_code == 200
     live.wait(task, "suspended")
-    assert httpx2.get(f"{live.url}/ready").status_code == 200
+    assert httpx2.get(f"{live.url}/ready", timeout=PATIENCE_SECONDS).status_code == 200

@@ -23,7 +23,7 @@ from tests.acceptance.conftest import MakeLive
 from tests.live import Live
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.acceptance
 
 # Leaves a mark per start, so that a second start of the same attempt cannot hide.
 WORK = """
@@ -84,7 +84,7 @@ def check_all(live: Live, marks: Path, expected: dict[int, int]) -> None:
         assert starts == 1, f"{mark.name} was started {starts} times"
     assert len({mark.name.split(".")[0] for mark in marks.iterdir()}) == len(expected)
     wait_until(lambda: not live.programs(), what="no program left over")
-    wait_until(lambda: not live.agents(), 30, what="no agent left over")
+    wait_until(lambda: not live.agents(), what="no agent left over")
 
 
 def test_the_server_killed_at_random_moments_of_a_run(live: Live) -> None:
@@ -134,7 +134,7 @@ def test_a_killed_agent_costs_the_attempt_and_not_the_task(live: Live) -> None:
     assert nodes["training-1"]["health"] == "suspect"
     assert live.events(task_id).count("retry") == 1
     wait_until(lambda: not live.programs(), what="no program left over")
-    wait_until(lambda: not live.agents(), 30, what="no agent left over")
+    wait_until(lambda: not live.agents(), what="no agent left over")
     if has_group:
         assert not [pid for pid in hidden if processes.is_running(pid)]
 
@@ -189,7 +189,7 @@ def _restart_under_load(live: Live, postgres: EmbeddedPostgres) -> None:
                 wait_until(partial(have_ended, live, least), 60, what=f"{least} tasks have ended")
                 postgres.stop("immediate")
                 postgres.start()
-                wait_until(live.is_ready, 30, what="the server is ready again")
+                wait_until(live.is_ready, what="the server is ready again")
         finally:
             is_over.set()
         more = submitter.result()

@@ -18,7 +18,6 @@ from tests.live import Live
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.timeout(280),
     pytest.mark.skipif(
         importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab (the extra dev)"
     ),

@@ -9,7 +9,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,18 +17,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.waiting import wait_until
+from tests.live import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "docs" / "examples" / "digits.py"
 DIGITS_DDP = DIGITS.with_name("digits_ddp.py")
 pytestmark = pytest.mark.acceptance
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Gang:
@@ -87,7 +81,7 @@ class Gang:
             self.answer_requests()
             return is_done()
 
-        wait_until(answered, 60, what=f"{what} of attempt {self.attempt} in {self.logs[0]}")
+        wait_until(answered, what=f"{what} of attempt {self.attempt} in {self.logs[0]}")
 
     def finish(self) -> str:
         """Waits for the end; what rank 0 printed."""
@@ -112,7 +106,7 @@ class Gang:
             if one.poll() is None:
                 one.send_signal(signal.SIGTERM)
         for one in self.ranks:
-            one.wait(timeout=20)
+            one.wait(PATIENCE_SECONDS)
 
 
 Start = Callable[..., Gang]
@@ -188,7 +182,7 @@ def test_digits_learns_in_plain_python_without_hai(tmp_path: Path) -> None:
         env=variables,
         text=True,
         capture_output=True,
-        timeout=100,
+        timeout=2 * PATIENCE_SECONDS,
         check=True,
     )
     last = done.stdout.splitlines()[-1]

@@ -15,9 +15,9 @@ from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running, stopped
 from tests.live import Live, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 SERVES = """\
 import http.server, socketserver, threading
@@ -74,7 +74,8 @@ def test_two_ports_carry_many_connections(hai: Person, task: int, ports: tuple[i
     here = free_port()
     with forwarded(hai, str(task), f"{here}:{web}", f":{echo}") as (first, second):
         assert first == here
-        assert b"serves.py" in httpx2.get(f"http://127.0.0.1:{first}/").content
+        page = httpx2.get(f"http://127.0.0.1:{first}/", timeout=PATIENCE_SECONDS)
+        assert b"serves.py" in page.content
         calls = [socket.create_connection(("127.0.0.1", second), 30) for _ in range(20)]
         for number, call in enumerate(calls):
             call.settimeout(60)

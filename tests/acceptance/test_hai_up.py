@@ -17,9 +17,9 @@ import psutil
 import pytest
 import yaml
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -70,14 +70,14 @@ class Machine:
     def do(self, *words: str, code: int = 0, **environ: str) -> tuple[str, str]:
         """Run hai-up to its end, which must be `code`; stdout and stderr."""
         child = self.start(*words, **environ)
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(timeout=5 * PATIENCE_SECONDS)
         assert child.returncode == code, err
         assert "Traceback" not in err
         return out, err
 
     def code(self, *words: str) -> int:
         child = self.start(*words)
-        child.communicate(timeout=60)
+        child.communicate(timeout=2 * PATIENCE_SECONDS)
         return int(child.returncode)
 
     def up(self, *words: str, **environ: str) -> str:
@@ -103,7 +103,7 @@ class Machine:
             f"{profile['url']}/api/v1/{path}",
             headers={"Authorization": f"Bearer {profile['token']}"},
             trust_env=False,
-            **more,
+            **{"timeout": PATIENCE_SECONDS, **more},
         )
         assert reply.is_success, reply.text
         return reply.json()
@@ -118,7 +118,6 @@ class Machine:
     def wait_for_state(self, task_id: int, state: str) -> None:
         wait_until(
             lambda: self.ask("GET", f"tasks/{task_id}")["state"] == state,
-            30,
             what=f"task {task_id} {state}",
         )
 
@@ -221,7 +220,7 @@ def test_a_lost_profile_and_a_dead_token_are_mended(machine: Machine) -> None:
 
 def test_two_at_once_start_one_server(machine: Machine) -> None:
     both = [machine.start("run", "--port", "0") for _ in range(2)]
-    said = [child.communicate(timeout=120)[1] for child in both]
+    said = [child.communicate(timeout=5 * PATIENCE_SECONDS)[1] for child in both]
     assert [child.returncode for child in both] == [0, 0], said
     pid = machine.pid()
     assert all(f"pid {pid}" in text for text in said)
@@ -344,7 +343,7 @@ def test_a_folder_of_a_newer_hai_is_left_alone(machine: Machine) -> None:
 def test_an_interrupted_set_up_is_mended(machine: Machine, sign: str, all_die: bool) -> None:
     """Killed at some moment of the first start: the next one ends it."""
     child = machine.start("run", "--port", "0")
-    wait_until((machine.data / sign).exists, 60, what=sign)
+    wait_until((machine.data / sign).exists, what=sign)
     child.kill()
     child.communicate()
     for process in running_in(machine.folder) if all_die else ():
@@ -356,9 +355,9 @@ def test_an_interrupted_set_up_is_mended(machine: Machine, sign: str, all_die: b
 
 def test_ctrl_c_leaves_nothing_running(machine: Machine) -> None:
     child = machine.start("run", "--port", "0")
-    wait_until(lambda: (machine.data / "server.pid").exists(), 60)
+    wait_until(lambda: (machine.data / "server.pid").exists())
     child.send_signal(signal.SIGINT)
-    said = child.communicate(timeout=60)[1]
+    said = child.communicate(timeout=2 * PATIENCE_SECONDS)[1]
     if child.returncode == 0:  # it was ready a moment before
         return
     # An interrupt inside exec(), which dataclasses use, ends CPython by SIGINT: 130 to a shell.

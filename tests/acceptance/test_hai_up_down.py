@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_hai_up import Machine, machine, processes_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 assert machine  # the fixture
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 STUBBORN = """
 import signal, time
@@ -34,7 +34,7 @@ def interrupted_down(machine: Machine, number: signal.Signals) -> str:
     child = machine.start("down")
     wait_until(lambda: machine.ask("GET", "platform")["paused_seconds"] > 0, what="the pause")
     child.send_signal(number)
-    said = child.communicate(timeout=30)[1]
+    said = child.communicate(timeout=PATIENCE_SECONDS)[1]
     assert child.returncode != 0
     return said
 
@@ -60,7 +60,7 @@ def test_down_that_is_interrupted_leaves_a_platform_that_goes_on(machine: Machin
     assert "paused_seconds" not in machine.status()
 
     interrupted_down(machine, signal.SIGKILL)  # nobody says anything: it ends by itself
-    wait_until(lambda: "paused_seconds" not in machine.status(), 30, what="the end of the pause")
+    wait_until(lambda: "paused_seconds" not in machine.status(), what="the end of the pause")
     machine.wait_for_state(second, "running")
 
 

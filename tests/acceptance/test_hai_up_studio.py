@@ -9,10 +9,10 @@ import httpx2
 import pytest
 
 from tests.acceptance.test_hai_up import Machine, machine, processes_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = ["machine"]  # the fixture
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 
 def answers(url: str) -> bool:
@@ -27,7 +27,7 @@ def test_studio_lives_and_dies_with_the_platform(machine: Machine) -> None:
     studio = machine.status()["studio"]
     assert studio["status"] == "running"
     assert f"Studio is at {studio['url']}" in said
-    page = httpx2.get(studio["url"], trust_env=False)
+    page = httpx2.get(studio["url"], trust_env=False, timeout=PATIENCE_SECONDS)
     assert "Log in" in page.text
     assert machine.token() not in "\n".join(processes_of(machine.folder))
 

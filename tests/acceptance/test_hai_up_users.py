@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from tests.acceptance.test_hai_up import Machine, machine
+from tests.waiting import PATIENCE_SECONDS
 
 assert machine  # the fixture
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 ADA, EVE = "planted-token-of-ada-1", "planted-token-of-eve-1"
 
@@ -25,7 +26,10 @@ def config(machine: Machine, users: str) -> Path:
 def whoami(machine: Machine, token: str) -> httpx2.Response:
     url = yaml.safe_load(machine.profile.read_text())["url"]
     return httpx2.get(
-        f"{url}/api/v1/whoami", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        f"{url}/api/v1/whoami",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -50,7 +54,8 @@ def test_users_of_config_sh(machine: Machine) -> None:
     profile = yaml.safe_load(machine.profile.read_text())
     headers = {"Authorization": f"Bearer {profile['token']}"}
     place = f"{profile['url']}/api/v1/tokens/{imported[0]['id']}"
-    assert httpx2.delete(place, headers=headers, trust_env=False).status_code == 204
+    gone = httpx2.delete(place, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS)
+    assert gone.status_code == 204
     assert whoami(machine, ADA).status_code == 401
     more = f"ada:10020:{ADA},bob:10021,eve:10022:{EVE}"
     assert "eve" in machine.do("run", "-c", str(config(machine, more)))[1]

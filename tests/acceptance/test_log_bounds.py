@@ -12,7 +12,6 @@ from tests.waiting import wait_until
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.xdist_group("log_bounds"),
-    pytest.mark.timeout(300),
 ]
 
 MIB = 2**20

@@ -23,9 +23,9 @@ from tests.acceptance.test_crashes import check_all, have_ended, submit_all, wor
 from tests.conftest import PostgresServer
 from tests.redis_server import RedisServer, running_redis
 from tests.replicas import Replica, Replicas
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.acceptance
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - made up
 TAKEOVER_SECONDS = 10.0
@@ -56,7 +56,7 @@ def platform(public_dir: Path, postgres_url: str, redis_server: RedisServer) -> 
 
 
 def metric(replica: Replica, name: str) -> float | None:
-    text = httpx2.get(f"http://127.0.0.1:{replica.port}/metrics", timeout=10).text
+    text = httpx2.get(f"http://127.0.0.1:{replica.port}/metrics", timeout=PATIENCE_SECONDS).text
     found = re.search(rf"^{name}(?:\{{[^}}]*\}})? ([0-9.e+]+)$", text, re.MULTILINE)
     return float(found[1]) if found else None
 
@@ -72,7 +72,7 @@ def test_each_role_does_its_part(platform: Replicas) -> None:
         assert (metric(one, "hai_tasks") is not None) is (one is leader), "sums must be right"
         assert f'"role": "{one.role}"' in one.log()
         assert PASSWORD not in " ".join(psutil.Process(one.pid).cmdline()) + one.log()
-        answer = httpx2.get(f"http://127.0.0.1:{one.port}/api/v1/whoami", timeout=10)
+        answer = httpx2.get(f"http://127.0.0.1:{one.port}/api/v1/whoami", timeout=PATIENCE_SECONDS)
         assert answer.status_code == (401 if one.role == "api" else 404)
     work(platform)
     long = [platform.submit(name=f"long-{n}", entrypoint="work.py", parameters="600 0", nodes=2)
@@ -251,7 +251,7 @@ def carried(platform: Replicas, client: str) -> float:
     """Channels whose client was at the process that their agent came to, or elsewhere."""
     found = 0.0
     for one in platform.replicas.values():
-        text = httpx2.get(f"http://127.0.0.1:{one.port}/metrics", timeout=10).text
+        text = httpx2.get(f"http://127.0.0.1:{one.port}/metrics", timeout=PATIENCE_SECONDS).text
         match = re.search(rf'^hai_channels_carried_total{{client="{client}"}} (\S+)$', text, re.M)
         found += float(match[1]) if match else 0.0
     return found

@@ -13,7 +13,7 @@ from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.live import BOB_UID, Live
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 UID = BOB_UID if os.getuid() == 0 else "NULL"
 SECRET = "wxyz-0123456789abcdef"  # noqa: S105 - of a user who exists in this test only

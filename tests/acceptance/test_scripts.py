@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.conftest import MakeLive
 from tests.live import BOB_UID, Live
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.live import BOB_UID, Live
 from tests.pythons import python_3_8
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,10 @@ from tests.acceptance.person import Person
 from tests.acceptance.tasks import left_of, running, stopped
 from tests.acceptance.test_forward import SERVES, exchanged
 from tests.live import Live, free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(
         not Path("/usr/sbin/sshd").exists() or shutil.which("ssh") is None,
         reason="needs OpenSSH's client and server",
@@ -100,7 +99,7 @@ def test_scp_rsync_and_a_forwarded_port(
             assert exchanged(call, blob[:500_000]) == blob[:500_000]
     finally:
         forward.terminate()
-        forward.wait(30)
+        forward.wait(PATIENCE_SECONDS)
 
 
 def test_git_clones_out_of_a_task(

@@ -22,7 +22,7 @@ from tests.acceptance.person import Person
 from tests.live import REPOSITORY, Live, free_port
 from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 _COOKIE = re.compile(r"hai_studio=([^;]+)")
 
@@ -69,7 +69,7 @@ class Studio:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -10,7 +10,7 @@ import pytest
 from tests.live import REPOSITORY, Live
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 FULL = 4  # nodes of the platform under test

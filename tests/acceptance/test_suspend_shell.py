@@ -7,7 +7,7 @@ import pytest
 from tests.live import Live
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 FULL = 4  # nodes of the platform under test
 

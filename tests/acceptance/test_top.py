@@ -15,9 +15,9 @@ from tests.acceptance.tasks import running, stopped
 from tests.acceptance.test_forward import SERVES
 from tests.acceptance.tmux import window
 from tests.live import Live
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.acceptance
 
 TALKER = """
 import time
@@ -300,7 +300,8 @@ def test_a_shell_and_a_forwarded_port(hai: Person) -> None:
             tmux.sees(f"is port {port} of rank 0")
             line = next(one for one in tmux.screen.splitlines() if f"is port {port}" in one)
             here = int(line.partition("127.0.0.1:")[2].split()[0])
-            assert b"entered.py" in httpx2.get(f"http://127.0.0.1:{here}/").content
+            page = httpx2.get(f"http://127.0.0.1:{here}/", timeout=PATIENCE_SECONDS)
+            assert b"entered.py" in page.content
             tmux.types("q")
         wait_until(lambda: f"port-forward {task}" not in command_lines(), what="the forward's end")
     finally:

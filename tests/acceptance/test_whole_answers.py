@@ -17,7 +17,6 @@ from tests.live import Live
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.xdist_group("whole_answers"),
-    pytest.mark.timeout(180),
 ]
 
 MANY = 1203  # more than two of the server's largest pages

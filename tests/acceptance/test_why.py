@@ -9,7 +9,7 @@ from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.acceptance
 
 
 def said(hai: Person, task: str, *wanted: str) -> str:

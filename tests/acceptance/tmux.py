@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Tmux:
         """Keys by tmux's names ("Enter", "C-d"), or single characters."""
         self.run("send-keys", *keys)
 
-    def sees(self, *texts: str, seconds: float = 40) -> None:
+    def sees(self, *texts: str, seconds: float = PATIENCE_SECONDS) -> None:
         for text in texts:
             try:
                 wait_until(partial(self._has, text), seconds, what=repr(text))

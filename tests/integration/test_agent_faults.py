@@ -20,7 +20,7 @@ from hai.core.task import WorkerKey
 from hai.errors import Unavailable
 from hai.ports import WorkerPhase
 from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
-from tests.waiting import async_wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 # A grandchild in a session of its own, with an empty environment and the output pipe in its hands.
@@ -304,7 +304,7 @@ async def test_second_agent_leaves_at_once(tmp_path: Path) -> None:
         pid = await asyncio.to_thread(here.program_pid, key)
         command = Path(f"/proc/{here.agent_pid(key)}/cmdline").read_bytes().decode().split("\0")
         before = time.monotonic()
-        done = await asyncio.to_thread(subprocess.run, command[:-1], timeout=60)
+        done = await asyncio.to_thread(subprocess.run, command[:-1], timeout=PATIENCE_SECONDS)
         assert done.returncode == 0
         assert time.monotonic() - before < 50
         assert here.program_pid(key) == pid
@@ -353,7 +353,7 @@ async def test_a_disk_that_is_full_while_an_agent_starts_fails_nothing(
                 told = here.peer.report(key).get("phase") == "exited"
                 return told or await here.phase(key) is WorkerPhase.LOST
 
-            await async_wait_until(is_over, 30)
+            await async_wait_until(is_over)
             end = here.peer.report(key)
             if end.get("phase") != "exited":
                 seen = await here.until(key, WorkerPhase.LOST)

@@ -53,7 +53,7 @@ WRAPPERS = {
 async def start(here: Site, entrypoint: str, ups: int = 1, **more: Any) -> str:
     key = await here.launch(entrypoint, **more)
     here.peer.order(key, go=True)
-    await asyncio.to_thread(eventually, lambda: here.log_lines().count("up") == ups, 90)
+    await asyncio.to_thread(eventually, lambda: here.log_lines().count("up") == ups)
     return key
 
 
@@ -129,7 +129,7 @@ async def test_below_a_shell_a_stop_is_one_sigterm_and_the_promised_time(
         here.script("slow.py", SLOW.format(seconds=3.5))
         key = await start(here, here.script("wrap.sh", wrapper))
         here.peer.order(key, stop=True, term_seconds=30.0)
-        end = await asyncio.to_thread(here.peer.end_of, key, 40)
+        end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["exit_code"], end["detail"]) == (143, "")
         assert (here.work_dir / "saved.txt").read_text() == "all"
         assert [line for line in here.log_lines() if line.startswith("term")] == ["term 1"]
@@ -164,9 +164,9 @@ async def test_what_a_program_leaves_behind_has_the_promised_time_too(tmp_path: 
         wrapper = "python3 -u slow.py &\nuntil [ -e go ]; do sleep 0.05; done\nexit 3\n"
         key = await here.launch(here.script("wrap.sh", wrapper))
         here.peer.order(key, go=True, term_seconds=30.0)
-        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines(), 30)
+        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
         (here.work_dir / "go").touch()
-        end = await asyncio.to_thread(here.peer.end_of, key, 40)
+        end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["exit_code"], end["lost"]) == (3, False)
         assert (here.work_dir / "saved.txt").read_text() == "all"
         assert len(lines_with(here, "left 1 process behind: SIGTERM now, SIGKILL in 30 s")) == 1
@@ -182,7 +182,7 @@ while true; do sleep 0.05; done
     async with site(tmp_path) as here:
         key = await start(here, here.script("trap.sh", shell))
         here.peer.order(key, stop=True, term_seconds=30.0)
-        end = await asyncio.to_thread(here.peer.end_of, key, 40)
+        end = await asyncio.to_thread(here.peer.end_of, key)
         assert end["exit_code"] == 0
         assert (here.work_dir / "saved.txt").read_text() == "all\n"
 

@@ -12,6 +12,7 @@ from hai.core.types import UserName
 from hai.errors import InvalidInput
 from hai.server.compose import Platform
 from tests.integration.api import Client, connect, document, submit, until
+from tests.waiting import PATIENCE_SECONDS
 
 
 def sse_events(text: str) -> list[tuple[str, Any]]:
@@ -52,7 +53,7 @@ async def test_a_failing_task_keeps_its_exit_code(alice: Client) -> None:
 async def test_a_higher_priority_suspends_and_the_victim_resumes(
     alice: Client, admin: Client
 ) -> None:
-    low = await submit(alice, "low", 4, seconds=30)
+    low = await submit(alice, "low", 4, seconds=3600)
     await until(alice, low, "running")
     high = await submit(admin, "high", 4, seconds=0.1, priority="HIGH")
     await until(admin, high, "succeeded")
@@ -65,7 +66,7 @@ async def test_a_higher_priority_suspends_and_the_victim_resumes(
 
 
 async def test_a_task_that_ignores_the_notice_is_suspended_dirty(alice: Client) -> None:
-    task_id = await submit(alice, "deaf", 1, seconds=30, simulate={"ignore_suspend": True})
+    task_id = await submit(alice, "deaf", 1, seconds=3600, simulate={"ignore_suspend": True})
     await until(alice, task_id, "running")
     await alice.post(f"/api/v1/tasks/{task_id}/suspend", json={"why": "lunch"})
     held = await until(alice, task_id, "suspended")
@@ -77,10 +78,10 @@ async def test_a_task_that_ignores_the_notice_is_suspended_dirty(alice: Client) 
 
 
 async def test_waiting_tasks_say_why(alice: Client, admin: Client) -> None:
-    first = await submit(alice, "wide", 4, seconds=30)
+    first = await submit(alice, "wide", 4, seconds=3600)
     await until(alice, first, "running")
-    second = await submit(admin, "next", 1, seconds=30)
-    async with asyncio.timeout(10):
+    second = await submit(admin, "next", 1, seconds=3600)
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             detail = (await admin.get(f"/api/v1/tasks/{second}")).json()
             if detail["reason"]["code"] == "no_free_nodes":
@@ -90,15 +91,15 @@ async def test_waiting_tasks_say_why(alice: Client, admin: Client) -> None:
 
 
 async def test_names_ids_and_last_name_the_same_task(alice: Client, admin: Client) -> None:
-    task_id = await submit(alice, "my train.py", seconds=30)
+    task_id = await submit(alice, "my train.py", seconds=3600)
     for ref in (str(task_id), "my%20train.py", "@last"):
         assert (await alice.get(f"/api/v1/tasks/{ref}")).json()["id"] == task_id
     assert (await admin.get("/api/v1/tasks/my%20train.py")).status_code == 404
 
 
 async def test_a_repeated_request_id_submits_once(alice: Client) -> None:
-    first = await submit(alice, "once", seconds=30, request_id="r1")
-    assert await submit(alice, "once", seconds=30, request_id="r1") == first
+    first = await submit(alice, "once", seconds=3600, request_id="r1")
+    assert await submit(alice, "once", seconds=3600, request_id="r1") == first
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ async def test_bad_submits_change_nothing(
 
 
 async def test_a_name_in_use_is_refused_until_the_task_ends(alice: Client) -> None:
-    task_id = await submit(alice, "train.py", seconds=30)
+    task_id = await submit(alice, "train.py", seconds=3600)
     again = await alice.post("/api/v1/tasks", json=document("train.py"))
     assert (again.status_code, again.json()["code"]) == (409, "name_in_use")
     await alice.post(f"/api/v1/tasks/{task_id}/stop")
@@ -166,7 +167,7 @@ async def test_errors_are_bodies_with_codes(
 
 
 async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client) -> None:
-    task_id = await submit(admin, "admins", seconds=30)
+    task_id = await submit(admin, "admins", seconds=3600)
     assert (await alice.post(f"/api/v1/tasks/{task_id}/stop")).status_code == 403
     assert (await alice.post("/api/v1/users", json={"name": "eve"})).status_code == 403
     rows = {"quotas": [{"user": "alice", "resource": "node-hollow-HIGH", "nodes": 99}]}
@@ -187,8 +188,8 @@ async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client)
 
 
 async def test_documents_and_output_are_for_their_owner(alice: Client, admin: Client) -> None:
-    admins = await submit(admin, "admins", seconds=30)
-    alices = await submit(alice, "alices", seconds=30)
+    admins = await submit(admin, "admins", seconds=3600)
+    alices = await submit(alice, "alices", seconds=3600)
     assert (await alice.get(f"/api/v1/tasks/{admins}")).json()["spec"] == {}
     assert (await admin.get(f"/api/v1/tasks/{alices}")).json()["spec"]["name"] == "alices"
     assert (await alice.get(f"/api/v1/tasks/{admins}/logs")).status_code == 403
@@ -218,7 +219,7 @@ async def test_a_stream_ends_with_its_token(
 ) -> None:
     monkeypatch.setattr("hai.server.sse.KEEP_ALIVE_SECONDS", 0.02)
     made = (await alice.post("/api/v1/users/alice/tokens", json={"label": "ci"})).json()
-    async with connect(platform, made["token"]) as other, asyncio.timeout(20):
+    async with connect(platform, made["token"]) as other, asyncio.timeout(PATIENCE_SECONDS):
         assert (await other.get("/api/v1/whoami")).status_code == 200
         stream = asyncio.create_task(other.get(f"/api/v1/{path}"))
         await submit(alice, "meanwhile")
@@ -249,7 +250,7 @@ async def test_watch_and_events_are_streams_that_end(alice: Client) -> None:
 
 
 async def test_vacate_suspends_everything_and_starts_nothing(alice: Client, admin: Client) -> None:
-    running = await submit(alice, "runs", 2, seconds=30)
+    running = await submit(alice, "runs", 2, seconds=3600)
     await until(alice, running, "running")
     assert (await admin.post("/api/v1/admin/vacate")).json() == {"active": 1}
     task = await until(alice, running, "suspended")
@@ -264,9 +265,9 @@ async def test_vacate_suspends_everything_and_starts_nothing(alice: Client, admi
 
 
 async def test_stop_all_ends_what_runs_and_what_waits(alice: Client, admin: Client) -> None:
-    running = await submit(alice, "runs", 2, seconds=30)
+    running = await submit(alice, "runs", 2, seconds=3600)
     await until(alice, running, "running")
-    waiting = [await submit(alice, f"waits-{number}", 4, seconds=30) for number in range(3)]
+    waiting = [await submit(alice, f"waits-{number}", 4, seconds=3600) for number in range(3)]
     first = (await admin.post("/api/v1/admin/stop-all")).json()
     assert first == {"active": 1, "waiting": 0}
     for task_id in (running, *waiting):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api import Client, document, submit, until
+from tests.waiting import PATIENCE_SECONDS
 
 API = "/api/v1"
 
@@ -147,7 +148,7 @@ async def test_admins_take_nodes_out_and_back(alice: Client, admin: Client) -> N
     changed = (await admin.post(f"{path}/drain", json={"why": "fans"})).json()
     assert (changed["node"]["health"], changed["suspended"]) == ("drained", [task_id])
     assert (await admin.post(f"{path}/drain", json={"why": "fans"})).json()["suspended"] == []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             moved = (await alice.get(f"{API}/tasks/{task_id}")).json()
             if moved["attempts"] == 2 and moved["state"] == "running":

@@ -19,6 +19,7 @@ from tests.integration.api import (
     until,
     until_one_of,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def why(client: Client, task_id: int) -> dict[str, Any]:
 
 async def told(client: Client, task_id: int, wanted: Callable[[dict[str, Any]], bool]) -> Any:
     """The task's why once a tick has seen what is wanted of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             view = await why(client, task_id)
             if wanted(view):
@@ -81,7 +82,7 @@ async def planned(client: Client, task_id: int, code: str) -> dict[str, Any]:
 
 async def reached(client: Client, task_id: int, state: str) -> None:
     """As `until`, by the list: nobody asks for an estimate."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             tasks = (await client.get("/api/v1/tasks", params={"state": state})).json()["tasks"]
             if task_id in [task["id"] for task in tasks]:
@@ -92,7 +93,7 @@ async def reached(client: Client, task_id: int, state: str) -> None:
 async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(
     root: Client, alice: Client
 ) -> None:
-    holder = await submit(root, "holder", 3, seconds=60)
+    holder = await submit(root, "holder", 3, seconds=3600)
     await until(root, holder, "running")
     task_id = await submit(alice, "wide", 4, seconds=1)
     view = await planned(alice, task_id, "no_free_nodes")
@@ -108,7 +109,7 @@ async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(
     assert not high["starts_now"]
     (victim,) = high["suspends"]
     assert (victim["task_id"], victim["name"], victim["user"]) == (holder, "holder", "root")
-    assert 0 <= victim["lost_seconds"] < 60
+    assert 0 <= victim["lost_seconds"] < 3600
     assert view["estimate"]["latest"] is not None
     assert view["estimate"]["basis"].startswith("by slices at the latest")
     listed = (await alice.get("/api/v1/tasks")).json()["tasks"]
@@ -118,9 +119,9 @@ async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(
 
 
 async def test_what_is_said_of_a_priority_is_what_happens(root: Client, alice: Client) -> None:
-    holder = await submit(root, "holder", 4, seconds=60)
+    holder = await submit(root, "holder", 4, seconds=3600)
     await until(root, holder, "running")
-    task_id = await submit(alice, "urgent", 2, seconds=60)
+    task_id = await submit(alice, "urgent", 2, seconds=3600)
     await planned(alice, task_id, "no_free_nodes")
     path = f"/api/v1/tasks/{task_id}/what-if"
     foretold = (await alice.post(path, json={"priority": "HIGH"})).json()
@@ -150,7 +151,7 @@ async def test_what_is_said_of_a_priority_is_what_happens(root: Client, alice: C
 async def test_a_dry_run_changes_nothing_and_tells_what_a_submit_would_do(
     root: Client, alice: Client
 ) -> None:
-    holder = await submit(root, "holder", 3, seconds=60)
+    holder = await submit(root, "holder", 3, seconds=3600)
     await told(root, holder, lambda view: "safe from" in view["text"])  # a tick knows that it runs
     url = "/api/v1/tasks?dry_run=true"
     reply = await alice.post(url, json=document("small", 1))
@@ -182,7 +183,7 @@ async def test_a_dry_run_changes_nothing_and_tells_what_a_submit_would_do(
 
 
 async def test_who_may_ask_what(root: Client, alice: Client) -> None:
-    task_id = await submit(root, "roots", 1, seconds=60)
+    task_id = await submit(root, "roots", 1, seconds=3600)
     await until(root, task_id, "running")
     assert (await why(alice, task_id))["state"] == "running"
     path = f"/api/v1/tasks/{task_id}/what-if"
@@ -199,7 +200,7 @@ async def test_who_may_ask_what(root: Client, alice: Client) -> None:
 async def test_a_task_has_its_time_at_above_normal_once(root: Client, alice: Client) -> None:
     row = {"user": "*", "resource": "node-hollow-ABOVE_NORMAL", "nodes": 4}
     assert (await root.put("/api/v1/quotas", json={"quotas": [row]})).status_code == 200
-    task_id = await submit(alice, "hasty", priority="ABOVE_NORMAL", seconds=60)
+    task_id = await submit(alice, "hasty", priority="ABOVE_NORMAL", seconds=3600)
     await until(alice, task_id, "running")
     await until_one_of(alice, task_id, "priority", ["NORMAL"])
     for action in ("priority", "what-if"):
@@ -226,12 +227,13 @@ async def test_estimates_go_by_earlier_runs_and_are_held_to_them(
     for number in range(3):
         done = await submit(root, f"train-{number}", 4, seconds=0.5)
         await reached(root, done, "succeeded")
-    holder = await submit(root, "train-7", 4, seconds=3)
+    holder = await submit(root, "train-7", 4, seconds=3600)
     await reached(root, holder, "running")
     task_id = await submit(alice, "next", 1)
     view = await told(alice, task_id, lambda view: bool(view["estimate"] and view["reason"]))
     assert view["estimate"]["latest"] is not None
     assert view["estimate"]["basis"].startswith("running times by earlier runs of that name (1)")
+    assert (await root.post(f"/api/v1/tasks/{holder}/stop")).status_code == 200
     await until(alice, task_id, "succeeded")
     record = (await alice.get("/api/v1/scheduler/estimates")).json()
     assert (record["given"], record["started"]) == (1, 1)

@@ -1,6 +1,5 @@
 """What the platform stands on: its database, its disk, the clock, and a second server beside it."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
+from hai_up.ports import free_port
 from scripts.chaos_driver.faults import Scene, local
 from scripts.chaos_driver.faults.processes import hold, pause
 from scripts.chaos_driver.site import LocalSite
@@ -107,9 +107,7 @@ def clock_jump(scene: Scene[LocalSite]) -> str:
 @contextmanager
 def second_server(site: LocalSite) -> Iterator[subprocess.Popen[bytes]]:
     """On the same data folder and database, with a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port("127.0.0.1"))
     command = [sys.executable, "-m", "hai.server.main", "run", "--config"]
     with (site.folder / "second.log").open("ab") as log:
         process = subprocess.Popen(

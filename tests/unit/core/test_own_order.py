@@ -214,7 +214,7 @@ def test_a_node_that_was_taken_away_leaves_no_room_in_a_quota() -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@pytest.mark.timeout(7200 if EXAMPLES > 300 else 240)
+@pytest.mark.timeout(7200 if EXAMPLES > 300 else 600)
 @given(
     st.lists(
         st.tuples(

@@ -39,7 +39,7 @@ EXAMPLES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
 PROPERTY = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 240)
+pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 600)
 
 
 def check(state: SchedulerState, decided: Plan) -> None:

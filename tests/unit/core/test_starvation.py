@@ -36,7 +36,7 @@ ADVERSARIAL = settings(
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a failure is not shrunk for minutes
 )
-pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 150 else 240)
+pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 150 else 600)
 
 
 @dataclass(frozen=True)
