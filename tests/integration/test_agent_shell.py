@@ -249,6 +249,6 @@ async def test_what_proves_nothing(tmp_path: Path, order: str) -> None:
             notice = here.dir(key) / "control" / "suspend"
             await asyncio.to_thread(eventually, notice.exists)
         if order != "suspend alone":
-            here.peer.order(key, stop=True, term_seconds=1.5)
+            here.peer.order(key, stop=True, term_seconds=5.0)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["saved"], (here.work_dir / "new.pt").exists()) == (False, True)
