@@ -114,7 +114,8 @@ if os.environ["HAI_ATTEMPT"] == "1":
 """
 
 
-def test_a_killed_agent_costs_the_attempt_and_not_the_task(live: Live) -> None:
+def test_a_killed_agent_costs_the_attempt_and_not_the_task(make_live: MakeLive) -> None:
+    live = make_live(settings={"HAI_AGENT__SUSPECT_SECONDS": "600"})
     live.script("sleep.py", HIDES)
     task_id = live.submit(name="sleep.py", nodes=2)
     live.wait(task_id, "running")
@@ -229,14 +230,14 @@ def test_a_stopped_server_leaves_workers_alone_and_finds_them_again(live: Live) 
 
 
 def test_an_agent_that_hangs_is_killed_after_its_silence(make_live: MakeLive) -> None:
-    settings = {"HAI_AGENT__LOST_AFTER_SECONDS": "2", "HAI_AGENT__HEARTBEAT_SECONDS": "0.5"}
+    settings = {"HAI_AGENT__LOST_AFTER_SECONDS": "8", "HAI_AGENT__HEARTBEAT_SECONDS": "1"}
     live = make_live(settings=settings)
     live.script("sleep.py", "import time; time.sleep(300)")
     task_id = live.submit(name="sleep.py")
     live.wait(task_id, "running")
     [agent] = live.agents()
     agent.send_signal(signal.SIGSTOP)
-    why = "rank 0 on training-0: silent for 2 s"
+    why = "rank 0 on training-0: silent for 8 s"
     wait_until(lambda: live.detail(task_id)["attempt_list"][0]["why"] == why, 60, what="the loss")
     wait_until(lambda: not psutil.pid_exists(agent.pid) or _is_gone(agent), what="the agent")
     wait_until(lambda: not live.programs(), what="no program left over")

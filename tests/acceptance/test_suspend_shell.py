@@ -1,9 +1,8 @@
 """What a platform does with programs below a shell, and with those that know SIGTERM alone."""
 
-import time
-
 import pytest
 
+from tests.acceptance.conftest import MakeLive
 from tests.live import Live
 from tests.waiting import wait_until
 
@@ -59,21 +58,25 @@ def test_the_suspend_signal_below_a_shell_saves_and_kills_nobody(live: Live, kin
 
 
 SLOW = """
-import signal, sys, time
-terms = []
-signal.signal(signal.SIGTERM, lambda *_: terms.append(time.monotonic()))
-print("up", flush=True)
-while not terms:
-    time.sleep(0.02)
-while time.monotonic() < terms[0] + 3.5:
-    time.sleep(0.02)
-print("saved after", len(terms), flush=True)
+terms=0
+trap 'terms=$((terms + 1))' TERM
+echo up
+while [ $terms = 0 ]; do sleep 0.05; done
+sleep 3.5
+echo "saved after $terms"
 """
 
 
-def test_a_stop_gives_what_is_below_a_shell_the_promised_time(live: Live) -> None:
-    live.script("slow.py", SLOW)
-    live.script("wrap.sh", "python3 slow.py\n")
+@pytest.fixture
+def patient(make_live: MakeLive) -> Live:
+    """So much time from SIGTERM to SIGKILL that no machine is too busy for it."""
+    return make_live(settings={"HAI_SUSPEND__TERM_SECONDS": "60"})
+
+
+def test_a_stop_gives_what_is_below_a_shell_the_promised_time(patient: Live) -> None:
+    live = patient
+    live.script("slow.sh", SLOW)
+    live.script("wrap.sh", "bash slow.sh\necho rest\n")
     task_id = live.submit(name="wrap.sh")
     wait_until(lambda: "up" in live.text(task_id), what="the program")
     with live.client() as client:
@@ -81,13 +84,14 @@ def test_a_stop_gives_what_is_below_a_shell_the_promised_time(live: Live) -> Non
     live.wait(task_id, "stopped")
     text = live.text(task_id)
     assert "saved after 1" in text
-    assert "stop: SIGTERM now, SIGKILL in 5 s for whatever still runs then" in text
+    assert "stop: SIGTERM now, SIGKILL in 60 s for whatever still runs then" in text
     assert "still running after SIGTERM" not in text
 
 
-def test_so_does_the_end_of_a_time_limit(live: Live) -> None:
-    live.script("slow.py", SLOW)
-    live.script("wrap.sh", "python3 slow.py\n")
+def test_so_does_the_end_of_a_time_limit(patient: Live) -> None:
+    live = patient
+    live.script("slow.sh", SLOW)
+    live.script("wrap.sh", "bash slow.sh\necho rest\n")
     task_id = live.submit(name="wrap.sh", options={"time_limit": "3s"})
     done = live.wait(task_id, "failed")
     assert done["exit_code"] == 124
@@ -119,11 +123,9 @@ def test_a_program_that_saves_on_sigterm_alone_is_suspended(
     live.script("trap.sh", TRAPS.format(path=path, code=code))
     task_id = live.submit(name="trap.sh", options={"checkpoint": "ckpt/*.pt"})
     wait_until(lambda: "up" in live.text(task_id), what="the program")
-    began = time.monotonic()
     with live.client() as client:
         assert client.post(f"/tasks/{task_id}/suspend", json={"why": "lunch"}).status_code == 200
         held = live.wait(task_id, "suspended")
-        assert time.monotonic() - began < 30
         assert held["attempt_list"][0]["outcome"] == outcome
         assert (outcome == "suspended-clean") == ("saved after the notice" in live.text(task_id))
         client.post(f"/tasks/{task_id}/resume")
