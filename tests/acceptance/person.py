@@ -115,7 +115,7 @@ class Person:
         return int(done.out)
 
     def hollow(self, name: str, seconds: int = 1_000_000, *options: str) -> int:
-        """A simulated task: running at once, and no process at all."""
+        """A simulated task: it starts as soon as the scheduler has seen it, and is no process."""
         self.live.script("hollow.py", "")
         simulate = f"simulate.seconds={seconds}"
         words = ("--name", name, "-g", "hollow", "--options", simulate, "-q", *options)

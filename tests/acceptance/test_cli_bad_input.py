@@ -25,8 +25,8 @@ def _desk(shared_live: Live, hai: Person) -> None:
     (hai.desk / "broken.yaml").write_text("version: 2\nname: [")
     (hai.desk / "list.yaml").write_text("- version: 2\n")
     (hai.desk / "odd.yaml").write_text(YAML.format(name="odd") + "colour: red\n")
-    hai.hollow("taken")
-    hai.hollow("second")
+    for name in ("taken", "second"):
+        shared_live.wait(hai.hollow(name), "running")  # from now on they do not change
 
 
 def facts(live: Live) -> Any:

@@ -123,6 +123,7 @@ def test_a_dry_run_submits_nothing(hai: Person) -> None:
 
 def test_every_form_of_a_list_is_data(hai: Person) -> None:
     task_id = hai.hollow("formed")
+    hai.live.wait(task_id, "running")
     rows = json.loads(hai("list", "-o", "json").out)
     assert task_id in [row["id"] for row in rows]
     assert yaml.safe_load(hai("list", "-o", "yaml").out) == rows
@@ -176,7 +177,7 @@ def test_verbs_on_tasks_by_every_kind_of_name(hai: Person) -> None:
     assert hai("stop", "verbs", "--dry-run").code == 0
     assert state(hai, "verbs") == "running"
     assert hai("stop", "verbs").code == 0
-    waited = hai("wait", "verbs", "--timeout", "30s")
+    waited = hai("wait", "verbs", "--timeout", "100s")
     assert waited.code == 1
     assert "stopped" in waited.err
 

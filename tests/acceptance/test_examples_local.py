@@ -138,7 +138,7 @@ def test_digits_resumed_ends_with_the_same_weights(
     args = [str(DIGITS), "--epochs", "12", "--out", "weights.npy"]
     start("whole", 1, world_size, *args).finish()
 
-    slow = [*args, "--step-seconds", "0.001"]
+    slow = [*args, "--step-seconds", "0.02"]
     epoch = random.randrange(5)  # noqa: S311 (any moment will do)
     gang = start("parts", 1, world_size, *slow)
     gang.wait_until(lambda: gang.epoch() >= epoch, "an epoch")
@@ -161,7 +161,7 @@ def test_digits_resumed_ends_with_the_same_weights(
 def test_digits_survives_a_kill_without_notice(start: Start, tmp_path: Path) -> None:
     args = [str(DIGITS), "--epochs", "6", "--save-every", "2", "--out", "weights.npy"]
     start("whole", 1, 2, *args).finish()
-    gang = start("killed", 1, 2, *args, "--step-seconds", "0.002")
+    gang = start("killed", 1, 2, *args, "--step-seconds", "0.03")
     gang.wait_until(lambda: gang.epoch() >= 3, "a checkpoint")
     for one in gang.ranks:
         one.kill()
@@ -207,7 +207,7 @@ def test_digits_ddp_resumed_ends_with_the_same_weights(
     pytest.importorskip("torch", reason="PyTorch is not installed")
     args = [str(DIGITS_DDP), "--epochs", "5", "--out", "weights.npy"]
     whole = start("whole", 1, world_size, *args).finish()
-    gang = start("parts", 1, world_size, *args, "--step-seconds", "0.002")
+    gang = start("parts", 1, world_size, *args, "--step-seconds", "0.03")
     gang.wait_until(lambda: gang.epoch() >= 2, "two epochs")
     gang.suspend(world_size - 1)
     text = start("parts", 2, world_size, *args).finish()

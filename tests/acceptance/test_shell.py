@@ -120,7 +120,7 @@ def test_the_end_of_the_task_ends_its_shells(live: Live) -> None:
         assert f"rank 0 of task {task} has ended" in err.decode()
     live.wait(task, "stopped")
     assert not live.programs()
-    assert not live.agents()
+    wait_until(lambda: not live.agents(), what="no agent left over")
 
 
 def test_a_closed_client_leaves_nothing_behind(hai: Person, task: int) -> None:

@@ -155,6 +155,7 @@ async def test_a_visitor_has_that_users_rights_and_no_files(
     page: Page, studio: Studio, hai: Person
 ) -> None:
     task_id = hai.hollow("not-bobs")
+    hai.live.wait(task_id, "running")
     await log_in(page, studio, "bob", hai.live.tokens["bob"])
     await page.has("#desk")
     await page.shows("bob")

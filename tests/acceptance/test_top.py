@@ -56,6 +56,7 @@ def command_lines() -> str:
 
 def test_start_look_act_and_leave(hai: Person) -> None:
     task_id = hai.hollow("watched")
+    hai.live.wait(task_id, "running")
     with window([*PROGRAM, "top", "queue"], hai.environ()) as tmux:
         tmux.sees("watched", "live")
         assert tmux.mode("alternate_on") == "1"
@@ -130,7 +131,7 @@ def test_quitting_while_the_server_hangs_is_quick(make_live: MakeLive) -> None:
         live.process.send_signal(signal.SIGSTOP)
         try:
             tmux.types("q")
-            tmux.sees("ended with 0", seconds=10)
+            tmux.sees("ended with 0", seconds=30)  # less than a request may take
         finally:
             live.process.send_signal(signal.SIGCONT)
 
@@ -204,6 +205,7 @@ def test_an_older_servers_missing_routes_are_told(hai: Person) -> None:
 
 def test_once_prints_the_queue(hai: Person) -> None:
     task_id = hai.hollow("printed-once")
+    hai.live.wait(task_id, "running")
     done = hai("top", "--once")
     assert done.code == 0
     assert "nodes free" in done.out
@@ -263,6 +265,7 @@ def test_a_wrong_beginning_is_told_before_the_screen_is_taken(
 
 def test_it_begins_with_a_filter_by_label(hai: Person) -> None:
     task_id = hai.hollow("labelled")
+    hai.live.wait(task_id, "running")
     with window([*PROGRAM, "top", "-l", "name=labelled"], hai.environ()) as tmux:
         tmux.sees("/-l name=labelled", str(task_id), "1/1")
         tmux.types("=")
