@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 WITHIN_SECONDS = 240.0
-DIGITS = "--epochs 12 --step-seconds 0.002"
+DIGITS = "--epochs 12"
 
 
 def test_from_nothing_to_a_trained_model_and_back(deployed: Deployed) -> None:
@@ -68,13 +68,14 @@ def _no_secret_in_the_open(deployed: Deployed) -> None:
 def _digits_are_preempted_and_end_bit_equal(deployed: Deployed) -> None:
     deployed.bring_digits()
 
-    def digits(out: str, priority: str) -> int:
-        words = f"{DIGITS} --checkpoint {out}.npz --out {out}.npy -- -n 2 -p {priority}"
+    def digits(out: str, priority: str, rest: float) -> int:
+        own = f"--checkpoint {out}.npz --out {out}.npy --step-seconds {rest}"
+        words = f"{DIGITS} {own} -- -n 2 -p {priority}"
         return deployed.submit("digits.py", "", *words.split(), "--name", out)
 
-    alone = digits("alone", "NORMAL")
+    alone = digits("alone", "NORMAL", 0.0)
     deployed.wait(alone, "succeeded")
-    first = digits("disturbed", "LOW")
+    first = digits("disturbed", "LOW", 0.03)  # still at it when another one comes
     deployed.wait_log(first, "epoch   2")
     urgent = deployed.submit("quick.py", "print('quick')\n", *["--", "-n", "2", "-p", "HIGH"])
     deployed.wait(urgent, "succeeded")

@@ -151,7 +151,7 @@ def test_registry_that_cannot_be_reached_holds_a_task_up(platform: DockerPlatfor
 @pytest.mark.campaign
 def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
     """It asks its containers to leave, which is a notice: they save, and go on afterwards."""
-    parameters = "--epochs 16 --step-seconds 0.004 --checkpoint d.npz"
+    parameters = "--epochs 16 --step-seconds 0.02 --checkpoint d.npz"
     task = platform.submit("bob", name="digits.py", nodes=2, parameters=parameters)
     platform.wait_text(task, "epoch   2")
     platform.engine.end(SIGTERM)
@@ -166,7 +166,7 @@ def test_engine_stopped_under_load(platform: DockerPlatform) -> None:
 
 def test_container_stopped_by_hand(platform: DockerPlatform) -> None:
     """docker stop is a notice as well: the task saves, and goes on."""
-    parameters = "--epochs 16 --step-seconds 0.004 --checkpoint e.npz"
+    parameters = "--epochs 16 --step-seconds 0.02 --checkpoint e.npz"
     task = platform.submit("bob", name="digits.py", parameters=parameters)
     platform.wait_text(task, "epoch   2")
     answer = platform.engine.call("POST", f"/containers/{platform.container_of(task)}/stop")

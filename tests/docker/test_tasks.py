@@ -12,8 +12,9 @@ pytestmark = pytest.mark.acceptance
 _LONG = 180
 
 
-def digits(platform: DockerPlatform, out: str, **more: object) -> int:
-    parameters = f"--epochs 12 --step-seconds 0.002 --checkpoint {out}.npz --out {out}.npy"
+def digits(platform: DockerPlatform, out: str, *, rest: float = 0.0, **more: object) -> int:
+    """`rest` seconds after each step, so that it is still at it when something happens."""
+    parameters = f"--epochs 12 --step-seconds {rest} --checkpoint {out}.npz --out {out}.npy"
     return platform.submit("bob", name="digits.py", nodes=2, parameters=parameters, **more)
 
 
@@ -29,7 +30,7 @@ def test_hai_cli_python_runs_in_a_container(platform: DockerPlatform) -> None:
 def test_digits_on_two_nodes_is_preempted_and_ends_bit_equal(platform: DockerPlatform) -> None:
     alone = digits(platform, "alone")
     platform.wait(alone, "succeeded", timeout=_LONG)
-    first = digits(platform, "disturbed", priority="LOW")
+    first = digits(platform, "disturbed", rest=0.03, priority="LOW")
     platform.wait_text(first, "epoch   2")
     assert len(set(platform.detail(first)["assigned_nodes"])) == 2
     quick = platform.script_of("quick.py", "print('quick')")

@@ -14,7 +14,7 @@ from hai.kubernetes.client import KubernetesClient
 from tests.kubernetes.deployed import TOKEN, Admin, Deployed, edit
 from tests.kubernetes.images import bring, build
 from tests.kubernetes.role_faults import faults_of_roles
-from tests.kubernetes.testbed import Cluster
+from tests.kubernetes.testbed import Cluster, wait_settled
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
@@ -35,6 +35,7 @@ DOWN = "hai-up down"
 def admin(own: Cluster, public_dir: Path) -> Admin:
     (public_dir / "home").mkdir()
     (public_dir / "nfs").mkdir(mode=0o755)
+    wait_settled(own)  # what such a test finds at its end is compared with what was there
     return Admin(own, public_dir / "home", public_dir / "nfs")
 
 

@@ -14,15 +14,16 @@ pytestmark = pytest.mark.acceptance
 _LONG = 180
 
 
-def digits(platform: PodPlatform, out: str, **more: object) -> int:
-    parameters = f"--epochs 12 --step-seconds 0.002 --checkpoint {out}.npz --out {out}.npy"
+def digits(platform: PodPlatform, out: str, *, rest: float = 0.0, **more: object) -> int:
+    """`rest` seconds after each step, so that it is still at it when something happens."""
+    parameters = f"--epochs 12 --step-seconds {rest} --checkpoint {out}.npz --out {out}.npy"
     return platform.submit("bob", name="digits.py", nodes=2, parameters=parameters, **more)
 
 
 def test_digits_on_two_nodes_is_preempted_and_ends_bit_equal(platform: PodPlatform) -> None:
     alone = digits(platform, "alone")
     platform.wait(alone, "succeeded", timeout=_LONG)
-    first = digits(platform, "disturbed", priority="LOW")
+    first = digits(platform, "disturbed", rest=0.03, priority="LOW")
     platform.wait_text(first, "epoch   2")
     assert len(set(platform.detail(first)["assigned_nodes"])) == 2
     quick = platform.script_of("quick.py", "print('quick')")
@@ -139,7 +140,7 @@ def test_a_drain_becomes_a_suspension(platform: PodPlatform) -> None:
     task = platform.submit(
         "bob",
         name="digits.py",
-        parameters="--epochs 40 --step-seconds 0.004 --checkpoint d.npz",
+        parameters="--epochs 40 --step-seconds 0.03 --checkpoint d.npz",
     )
     platform.wait_text(task, "epoch   1")
     node = platform.detail(task)["assigned_nodes"][0]

@@ -17,6 +17,7 @@ import httpx2
 import psutil
 
 from tests import leftovers
+from tests.waiting import wait_until
 
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "testbed"
 # Taken now: tests run without the settings of whoever runs them.
@@ -142,9 +143,15 @@ def _take_down_orphans() -> None:
             take_down(owner.parent.name)
 
 
-def wait_gone(cluster: Cluster, namespaces: list[str], seconds: float = 90) -> None:
+def wait_gone(cluster: Cluster, namespaces: list[str], seconds: float = 240) -> None:
     """Until the namespaces are gone with all that was in them."""
     deadline = time.monotonic() + seconds
     for namespace in namespaces:
         left = max(1, int(deadline - time.monotonic()))
         cluster.kubectl("wait", "--for=delete", f"namespace/{namespace}", f"--timeout={left}s")
+
+
+def wait_settled(cluster: Cluster, seconds: float = 240) -> None:
+    """Until no namespace of an earlier test is still going, with all that is in it."""
+    words = ("get", "namespaces", "-o", "jsonpath={.items[*].metadata.deletionTimestamp}")
+    wait_until(lambda: not cluster.kubectl(*words), seconds, what="no namespace that goes")

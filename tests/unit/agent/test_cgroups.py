@@ -78,14 +78,14 @@ def test_a_group_holds_what_left_everything_else_behind(home: str) -> None:
         assert process.stdout is not None
         if process.stdout.readline() != b"in\n":
             pytest.skip(f"{home} does not take processes")
-        wait_until(lambda: len(cgroups.members(path)) >= 4, 10)
+        wait_until(lambda: len(cgroups.members(path)) >= 4)
         Path(path, "below").mkdir()
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert len(cgroups.members(path)) == 3
         cgroups.kill(path)
-        wait_until(lambda: not cgroups.members(path), 10)
-        wait_until(lambda: cgroups.remove(path), 10)
+        wait_until(lambda: not cgroups.members(path))
+        wait_until(lambda: cgroups.remove(path))
     finally:
         process.kill()
         process.communicate()

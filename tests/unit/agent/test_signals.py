@@ -68,7 +68,7 @@ def python(code: str) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
-        wait_until(lambda: signals._age_seconds(process.pid) > signals.SETTLED_SECONDS, 10)
+        wait_until(lambda: signals._age_seconds(process.pid) > signals.SETTLED_SECONDS)
         yield process
     finally:
         process.kill()
@@ -110,7 +110,7 @@ def test_a_process_that_was_just_forked_is_left_for_the_next_look() -> None:
     try:
         sender = signals.HandlerSignal(USR1)
         assert signals._age_seconds(child) > signals.SETTLED_SECONDS or not sender.deliver([child])
-        wait_until(lambda: sender.deliver([child]) == 1, 10)
+        wait_until(lambda: sender.deliver([child]) == 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     except BaseException:
         processes.signal_all([child], signal.SIGKILL)

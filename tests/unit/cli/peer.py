@@ -60,7 +60,7 @@ class Peer:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     def on(self, method: str, path: str, reply: Reply | Handler) -> None:
         self.routes[method, path] = reply

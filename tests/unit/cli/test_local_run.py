@@ -83,4 +83,4 @@ def test_signals_go_on_to_the_child(number: signal.Signals) -> None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert process.stdout.read() == "got\n"
-        assert process.wait(10) == 42
+        assert process.wait(60) == 42

@@ -361,7 +361,7 @@ def test_a_closed_pipe_is_quiet(joined: Peer) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(10) == 141
+        assert process.wait(60) == 141
 
 
 def test_local_modes_with_real_children(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def mute() -> Iterator[tuple[str, bytes]]:
     yield f"http://127.0.0.1:{listener.getsockname()[1]}", b""
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
-    thread.join(10)
+    thread.join(60)
     for connection in held:
         connection.close()
 
@@ -235,7 +235,7 @@ def test_a_port_that_does_not_speak_http(peer: Peer) -> None:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_streams_resume_with_the_cursor_and_without_the_first_question(

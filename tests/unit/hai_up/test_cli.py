@@ -156,7 +156,7 @@ def test_purge_asks_a_person_for_the_folders_name(
     folder = used_folder(tmp_path)
     words = ["-m", "hai_up.cli", "down", "--purge", "--data-dir", str(folder)]
     terminal = pexpect.spawn(
-        sys.executable, words, cwd=str(ROOT), env={**os.environ, "HOME": str(tmp_path)}, timeout=30
+        sys.executable, words, cwd=str(ROOT), env={**os.environ, "HOME": str(tmp_path)}, timeout=60
     )
     terminal.expect(r"type the folder's name \(data\)")
     terminal.sendline(typed)

@@ -72,7 +72,7 @@ def test_who_does_not_leave_is_killed() -> None:
     child = start(STUBBORN)
     try:
         assert not stop_process(identity(child), seconds=0.2)
-        assert child.wait(10) == -signal.SIGKILL
+        assert child.wait(60) == -signal.SIGKILL
     finally:
         end(child)
 
