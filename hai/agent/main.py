@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hai.agent.spec import WorkerSpec
 
-LOCK_SECONDS = 0.5  # somebody may test the lock for a moment
+LOCK_SECONDS = 0.5  # before the lock counts as another agent's
 _BROKEN = 126
 
 
@@ -123,16 +123,25 @@ def _leave_report(detail: str, folder: int, end_file: str = "", *, is_lost: bool
 
 
 def _lock(fd: int) -> bool:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
+    """False: another agent has it. Who looks whether there is one shares it for a moment, which is
+    long on a busy machine and no reason to leave."""
+    since = time.monotonic()
+    while not _flock(fd, fcntl.LOCK_EX):
+        if _flock(fd, fcntl.LOCK_SH):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            since = time.monotonic()
+        elif time.monotonic() - since >= LOCK_SECONDS:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _flock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _detach() -> None:

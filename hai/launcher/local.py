@@ -25,7 +25,7 @@ from hai.launcher.worker import AgentOptions, agent_spec
 from hai.launcher.worker_dir import WorkerDir, remove_tree
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
-START_SECONDS = 10.0  # for a new agent to take its lock
+START_SECONDS = 10.0  # for the agent of a folder that was found to take its lock
 LEAVE_SECONDS = 2.0  # for an agent whose report is recorded
 KILL_SECONDS = 5.0  # for killed processes to go
 LOOK_SECONDS = 0.5  # the same while everybody waits for a look at all workers
@@ -197,10 +197,13 @@ class LocalLauncher:
         return _alive_or_ended(key, directory) or self._lost(key, directory)
 
     def _may_still_come(self, key: WorkerKey) -> bool:
-        """A directory without an agent: launched a moment ago, or found after a restart or by the
+        """A directory without an agent: it is on its way, however long a busy machine takes for
+        that (the server gives up a start after its own time), or found after a restart or by the
         next leader, when a launch() by that server is still to be expected."""
         if key in self._ends:
             return False
+        if key in self._children.values():
+            return True
         since = self._launched_at.setdefault(key, self._monotonic())
         return self._monotonic() - since < START_SECONDS
 

@@ -53,6 +53,28 @@ async def test_folder_without_agent_is_lost_after_a_while(tmp_path: Path) -> Non
     assert [o.phase for o in await launcher.observe()] == [WorkerPhase.LOST]
 
 
+async def test_an_agent_that_takes_long_to_come_is_not_given_up(tmp_path: Path) -> None:
+    """On a busy machine its interpreter starts when it can."""
+    now = [1000.0]
+    gate = tmp_path / "gate"
+    late = tmp_path / "python"
+    late.write_text(
+        f'#!/bin/sh\nuntil [ -e {gate} ]; do sleep 0.02; done\nexec {sys.executable} "$@"\n'
+    )
+    late.chmod(0o755)
+    async with site(tmp_path) as here:
+        here.launcher = LocalLauncher(
+            here.data_dir, str(late), gpu_count=0, monotonic=lambda: now[0]
+        )
+        key = await here.launch(here.script("a.py", "print('late')"))
+        now[0] += 3 * START_SECONDS
+        assert await here.phase(key) is WorkerPhase.ALIVE
+        here.peer.order(key, go=True)
+        gate.touch()
+        assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
+        assert here.log_lines() == ["late"]
+
+
 async def test_agent_that_can_not_even_start_is_lost_with_its_last_words(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         broken = tmp_path / "python"

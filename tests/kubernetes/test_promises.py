@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.kubernetes.images import bring, build
-from tests.kubernetes.testbed import Cluster
+from tests.kubernetes.testbed import Cluster, wait_settled
 from tests.providers.promises import keeps_its_promises
 from tests.providers.site import Shell
 
@@ -91,6 +91,7 @@ class KubernetesSite:
 
 
 def test_kubernetes(own: Cluster, public_dir: Path, tmp_path: Path) -> None:
+    wait_settled(own)  # what is left at the end is compared with what was there
     image, archive = build(tmp_path)
     bring(own, archive, nodes=2)
     keeps_its_promises(KubernetesSite(own, image, public_dir))
