@@ -8,6 +8,9 @@ from hai.errors import AuthRequired, PlatformError, Unavailable, Unreachable
 
 ACTIVE = ("starting", "running", "suspending", "stopping")
 WAITING = ("queued", "suspended")
+# For one answer, where something depends on it: a busy machine is no reason to leave tasks behind
+# or to take an upgrade back. Commands that only look wait for less.
+PATIENT_SECONDS = 60.0
 
 
 class Api:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hai.errors import HaiError
 from hai.launcher.worker_dir import remove_tree
-from hai_up.api import Api
+from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.console import ask
 from hai_up.database import database_of
 from hai_up.files import os_error, read_text, remove_stale
@@ -100,10 +100,12 @@ def _stop(layout: Layout, state: State, server: Process | None, say: Say) -> boo
 
 
 def _vacate(state: State, seconds: float, say: Say) -> None:
-    with Api(url_of(state.host, state.port), state.token) as api:
+    url = url_of(state.host, state.port)
+    with Api(url, state.token, timeout_seconds=PATIENT_SECONDS) as api:
         vacate_tasks(api, seconds, say)
 
 
 def _stop_tasks(state: State, say: Say) -> None:
-    with Api(url_of(state.host, state.port), state.token, timeout_seconds=60) as api:
+    url = url_of(state.host, state.port)
+    with Api(url, state.token, timeout_seconds=PATIENT_SECONDS) as api:
         stop_tasks(api, say)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hai.errors import HaiError
-from hai_up.api import Api
+from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.process import wait_until
 
 STOP_SECONDS = 30.0
@@ -88,7 +88,7 @@ def main(words: list[str]) -> None:
         sys.stdout.flush()
 
     url, token = os.environ["HAI_SERVER__URL"], os.environ["HAI_TOKEN"]
-    with Api(url, token, timeout_seconds=60) as api:
+    with Api(url, token, timeout_seconds=PATIENT_SECONDS) as api:
         match words:
             case ["vacate", seconds]:
                 vacate_tasks(api, float(seconds), say)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hai import __version__
 from hai.errors import HaiError, NotFound, PlatformError
-from hai_up.api import Api
+from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
@@ -185,7 +185,8 @@ class LocalPlace:
 
     def _running_version(self) -> str:
         state = self.state
-        with Api(url_of(state.host, state.port), state.token) as api:
+        url = url_of(state.host, state.port)
+        with Api(url, state.token, timeout_seconds=PATIENT_SECONDS) as api:
             return str(api.whoami()["server_version"])
 
     def switch_back(self) -> None:

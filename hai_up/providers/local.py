@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hai import __version__
 from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
-from hai_up.api import Api
+from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.bootstrap import bootstrap, said_why, token_works
 from hai_up.checks import memory_bytes, preflight
 from hai_up.config import Given, Options, defaults, os_user, remembered, resolve
@@ -211,7 +211,8 @@ def _with_nodes(layout: Layout, state: State, options: Options, say: Say) -> Sta
 
 def _let_go_on(state: State, say: Say) -> None:
     """A hai-up down that was interrupted may have left it paused."""
-    with Api(url_of(state.host, state.port), state.token) as api:
+    url = url_of(state.host, state.port)
+    with Api(url, state.token, timeout_seconds=PATIENT_SECONDS) as api:
         try:
             if api.go_on():
                 say("it had been about to go down; it starts tasks again")

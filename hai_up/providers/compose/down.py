@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hai.errors import HaiError
-from hai_up.api import ACTIVE, Api
+from hai_up.api import ACTIVE, PATIENT_SECONDS, Api
 from hai_up.compose.options import compose_options
 from hai_up.compose.plan import LABEL, secrets_folder, worker_label
 from hai_up.console import ask
@@ -36,7 +36,7 @@ def down(last: LastPlatform, *, seconds: float, say: Say) -> None:
         project = project_of(known.options)
         is_vacant = False
         if _is_there(known, project, say):
-            with known.api() as api:
+            with known.api(PATIENT_SECONDS) as api:
                 vacate_tasks(api, seconds, say)
                 is_vacant = _is_vacant(api)
         _take_away(known, project)
