@@ -287,7 +287,7 @@ def test_writers_wait_for_each_other(lab: Lab) -> None:
         for name in ("visiony", "smally==2.0")
     ]
     for child in started:
-        said = child.communicate(timeout=240)[1]
+        said = child.communicate(timeout=500)[1]
         assert child.returncode == 0, said
     site = next((lab.root / "busy" / "lib").glob("python3*/site-packages"))
     assert set(installed_in([site])) == {"visiony", "smally"}

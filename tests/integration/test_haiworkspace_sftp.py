@@ -1,10 +1,11 @@
 """What only happens where a workspace lies behind an SSH server."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from hai.errors import Unreachable
 from haiworkspace.remotes.ssh import connect, watched
 from tests.integration.workspaces import ROOT, Project, names
 from tests.sshd import SSHD, Sshd, sshd
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd")
 
@@ -112,11 +113,14 @@ def test_a_push_that_is_cut_off_is_ended_by_the_next(far: Project) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: far.remote.exists() and len(names(far.remote)) > 5, 60)
+    wait_until(lambda: far.remote.exists() and len(names(far.remote)) > 5)
+    child.send_signal(signal.SIGSTOP)  # to look for the processes takes long; it must not end first
     for process in psutil.process_iter():
-        if "sshd" in process.name() and _is_of(process, far):
-            process.kill()
-    said = child.communicate(timeout=60)[1]
+        with suppress(psutil.Error):  # of others, and ended meanwhile
+            if "sshd" in process.name() and _is_of(process, far):
+                process.kill()
+    child.send_signal(signal.SIGCONT)
+    said = child.communicate(timeout=2 * PATIENCE_SECONDS)[1]
     assert "Traceback" not in said, said
     for path in far.remote.glob("f*"):
         assert path.read_text() == (far.local / path.name).read_text()
