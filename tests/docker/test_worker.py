@@ -1,9 +1,11 @@
 """One worker's container under a launcher: who it runs as, where it stands, and what it is not
 given."""
 
+import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from hai.core.mounts import Mount, MountKind
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
 from hai.errors import PlatformError, Unavailable
-from hai.ports import WorkerPhase
+from hai.launcher.docker.launcher import START_SECONDS, DockerLauncher
+from hai.ports import WorkerLaunch, WorkerPhase
 from tests.docker.containers import Containers
 from tests.docker.engine import IMAGE, PrivateEngine
 from tests.workers import UID
@@ -168,3 +171,27 @@ async def test_a_network_that_somebody_removed_is_made_again(engine: PrivateEngi
         await here.launcher.launch(second)
         await here.until(second.key, WorkerPhase.EXITED)
         assert here.starts(second.key) == 1
+
+
+async def test_a_launch_that_takes_long_is_no_loss(
+    engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy engine needs more than a moment to make a container."""
+    async with Containers(engine) as here:
+        launcher, goes_on = here.launcher, asyncio.Event()
+        assert isinstance(launcher, DockerLauncher)
+        make = launcher._make
+
+        async def slowly(worker: WorkerLaunch) -> str | None:
+            await goes_on.wait()
+            return await make(worker)
+
+        monkeypatch.setattr(launcher, "_make", slowly)
+        launch = asyncio.create_task(launcher.launch(here.worker(KEY, exit_code=0)))
+        await here.until(KEY, WorkerPhase.ALIVE)
+        monkeypatch.setattr(launcher, "_monotonic", lambda: time.monotonic() + 2 * START_SECONDS)
+        await here.until(KEY, WorkerPhase.ALIVE)
+        goes_on.set()
+        await launch
+        await here.until(KEY, WorkerPhase.EXITED)
+        assert here.starts(KEY) == 1

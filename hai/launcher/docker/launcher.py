@@ -33,7 +33,7 @@ from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 log = structlog.get_logger("hai.launcher.docker")
 
-START_SECONDS = 10.0  # for a container to appear after its record
+START_SECONDS = 10.0  # for a container that was made to appear
 _APPEAR_LOOKS, _APPEAR_SECONDS = 100, 0.05  # for a container that another process makes
 _RECORDS = 10_000  # ends that are remembered for containers that are not there any more
 
@@ -67,6 +67,7 @@ class DockerLauncher:
         self._is_open = False
         self._working: defaultdict[WorkerKey, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._launched_at: dict[WorkerKey, float] = {}
+        self._making: set[WorkerKey] = set()  # containers, now: a busy engine takes its time
         self._waits: dict[WorkerKey, str] = {}  # why a container could not be made yet
         self._ends: OrderedDict[WorkerKey, Observation] = OrderedDict()
         self._forgotten: set[WorkerKey] = set()  # whose containers may still be seen
@@ -115,7 +116,13 @@ class DockerLauncher:
         self._launched_at.setdefault(key, self._monotonic())
         self._forgotten.discard(key)
         await asyncio.to_thread(self._engine.records.make, key)
-        container = await self._make(worker)
+        self._making.add(key)
+        try:
+            container = await self._make(worker)
+        finally:
+            self._making.discard(key)
+        if key in self._launched_at:
+            self._launched_at[key] = self._monotonic()
         if container is not None:
             await self._start(key, container)
 
@@ -293,7 +300,7 @@ class DockerLauncher:
         if key in self._waits:
             return Observation(key, WorkerPhase.PENDING, detail=self._waits[key])
         since = max(self._launched_at.get(key, self._opened_at), self._opened_at)
-        if self._monotonic() - since < START_SECONDS:
+        if key in self._making or self._monotonic() - since < START_SECONDS:
             return Observation(key, WorkerPhase.ALIVE)
         return Observation(key, WorkerPhase.NODE_LOST, detail="its container is gone")
 

@@ -43,7 +43,7 @@ from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
 log = structlog.get_logger("hai.launcher.kubernetes")
 
-START_SECONDS = 10.0  # for a pod to appear after its Secret
+START_SECONDS = 10.0  # for a pod that was made to appear
 NUDGE_SECONDS = 2.0  # for a killed pod to be gone before its kubelet is reminded
 GONE_SECONDS = 5.0  # and after that
 FREE_SECONDS = 20.0  # for the pods of earlier attempts to leave a node
@@ -95,6 +95,7 @@ class KubernetesLauncher:
         self._starting: Since[WorkerKey] = Since(monotonic)
         self._secrets: dict[WorkerKey, bool] | None = None  # whether they are cancelled
         self._launched_at: dict[WorkerKey, float] = {}
+        self._making: set[WorkerKey] = set()  # pods, now: a cluster that is busy takes its time
         self._opened_at = monotonic()
         self._waits: dict[WorkerKey, str] = {}  # why a pod could not be made yet
         self._ends: OrderedDict[WorkerKey, Observation] = OrderedDict()  # of pods that are gone
@@ -130,8 +131,14 @@ class KubernetesLauncher:
         self._launched_at.setdefault(key, self._monotonic())
         self._forgotten.discard(key)
         # a namespace whose quota is used up has room again some day: that is no failure
-        with launch_errors(key, self._waits, (Unavailable, Conflict, OverQuota)):
-            await self._make(worker, name)
+        self._making.add(key)
+        try:
+            with launch_errors(key, self._waits, (Unavailable, Conflict, OverQuota)):
+                await self._make(worker, name)
+        finally:
+            self._making.discard(key)
+        if key in self._launched_at:
+            self._launched_at[key] = self._monotonic()
 
     async def _make(self, worker: WorkerLaunch, name: str) -> None:
         key = worker.key
@@ -359,7 +366,7 @@ class KubernetesLauncher:
         if key in self._gone:
             return Observation(key, WorkerPhase.NODE_LOST, detail=self._gone[key].why)
         since = max(self._launched_at.get(key, self._opened_at), self._opened_at)
-        if self._monotonic() - since < START_SECONDS:
+        if key in self._making or self._monotonic() - since < START_SECONDS:
             return Observation(key, WorkerPhase.ALIVE)
         self._gone.setdefault(key, Gone(_NO_POD))
         return await self._without_pod(key, secrets)
