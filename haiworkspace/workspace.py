@@ -90,6 +90,9 @@ def _pushed(workspace: Workspace, remote: Remote, options: Options, *, is_new: b
     remote.remove(plan.removed)
     remote.send(workspace.local, plan.copied, clear=options.force)
     remote.set_modes(plan.modes)
+    # a new content may have the size and the second of the one that the digest is of
+    known, sent = sides.state.remote_digests, set(plan.copied)
+    sides.state.remote_digests = {name: known[name] for name in known.keys() - sent}
     sides.state.pushed_at, sides.state.folder = now, remote.folder
     _agree(workspace, remote, sides, plan, options)
     remote.write_origin(workspace, now)

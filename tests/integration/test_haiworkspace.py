@@ -61,6 +61,17 @@ def test_a_day_of_work(project: Project) -> None:
     assert (remote / "big.pt").exists()
 
 
+def test_a_change_within_one_second_is_no_difference_once_it_is_pushed(project: Project) -> None:
+    """Of the same size, too: the remembered digest is not that of the new content."""
+    long_ago = (1_700_000_000, 1_700_000_000)
+    for text in ("1", "2"):
+        project.write(a=text)
+        os.utime(project.local / "a", long_ago)
+        haiworkspace.push(project.local)
+        assert (project.remote / "a").read_text() == text
+        assert haiworkspace.diff(project.local).is_same
+
+
 def test_the_remote_changed_since_the_last_push(project: Project) -> None:
     project.write(a="1", b="1")
     haiworkspace.push(project.local)
