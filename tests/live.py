@@ -62,7 +62,8 @@ class Live:
         return [sys.executable, "-m", "hai.server.main", *arguments, "--config", str(self.config)]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.settings}
+        patient = {"HAI_CHANNELS__OPEN_SECONDS": "60"}  # however busy the machine is
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), **patient, **self.settings}
 
     def bootstrap(self) -> None:
         """Nodes, quotas and the first user "root", an admin."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hai.agent.channel.local_process import Place
     from hai.agent.channel.mux import Stream
 
-OPEN_SECONDS = 10.0
+OPEN_SECONDS = 30.0  # to reach the server; who asked gives up by the settings of the server
 HANG_UP_SECONDS = 0.3  # from SIGHUP to SIGKILL, for what the streams have started
 _KINDS = {
     "process": local_process.begin,
