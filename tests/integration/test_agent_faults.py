@@ -323,12 +323,10 @@ async def test_broken_spec_is_reported(tmp_path: Path) -> None:
 
 async def test_idle_agent_costs_little(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, SLEEPER)
-        agent = here.agent_pid(key)
+        agent = here.agent_pid(await start(here, SLEEPER))
 
         def ticks() -> int:
-            fields = processes.stat_fields(agent)
-            return int(fields[11]) + int(fields[12])
+            return sum(map(int, processes.stat_fields(agent)[11:13]))
 
         shares: list[float] = []
         while len(shares) < 20 and min(shares, default=1.0) >= 0.1:  # its start is behind it
