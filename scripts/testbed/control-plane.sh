@@ -26,8 +26,16 @@ make_network() {
   MASTER=$NET.0.1
 }
 
+# Not one that the kernel gives to clients: who is killed and comes back must find it free.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import random, socket
+for port in random.sample(range(10000, 30000), 1000):
+    with socket.socket() as s:
+        if s.connect_ex(("127.0.0.1", port)):
+            print(port)
+            break
+'
 }
 
 # Secrets are readable by root alone.

@@ -1,6 +1,7 @@
 """A Docker engine of the test run's own, in a network namespace of its own: several on one machine
 would take each other's packet filters."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -226,16 +227,28 @@ def own_engine(**settings: Any) -> Iterator[PrivateEngine]:
     hook = folder / "bin" / "nvidia-container-runtime-hook"
     hook.write_text("#!/bin/sh\nexit 0\n")
     hook.chmod(0o755)
-    engine = PrivateEngine(folder, _free_number(), **settings)
-    owner = f"{engine.name} {os.getpid()} {psutil.Process().create_time()}"
-    (folder / "owner").write_text(owner)
+    engine = _with_network(folder, **settings)
     try:
-        engine.make_network()
         engine.start()
         engine.load(ARCHIVE)
         yield engine
     finally:
         engine.clean()
+
+
+def _with_network(folder: Path, **settings: Any) -> PrivateEngine:
+    """One test run at a time: two would choose the same network."""
+    with (Path(tempfile.gettempdir()) / "hai-engines.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        engine = PrivateEngine(folder, _free_number(), **settings)
+        owner = f"{engine.name} {os.getpid()} {psutil.Process().create_time()}"
+        (folder / "owner").write_text(owner)
+        try:
+            engine.make_network()
+        except BaseException:
+            engine.clean()
+            raise
+    return engine
 
 
 def _free_number() -> int:
