@@ -28,6 +28,7 @@ from hai_up.process import process_of as process_with_pid
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0  # for one look, on a machine that is busy
 Say = Callable[[str], None]
 
 
@@ -72,7 +73,9 @@ def ensure_studio(layout: Layout, options: Options, server_url: str, say: Say) -
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200
+        return (
+            httpx2.get(f"{url}/health", timeout=_ANSWER_SECONDS, trust_env=False).status_code == 200
+        )
     except httpx2.HTTPError:
         return False
 

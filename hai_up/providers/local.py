@@ -327,16 +327,16 @@ class _Start:
         process = start_server(self._layout)
         undo.callback(self._layout.pid.unlink, missing_ok=True)
         undo.callback(stop_process, process, seconds=15)
-        with Api(self._url, timeout_seconds=2) as api:
-            wait_until(lambda: api.is_ready() or not process.is_alive(), READY_SECONDS)
-            if not (process.is_alive() and api.is_ready()):
+        with Api(self._url, timeout_seconds=RECOVERY_SECONDS) as api:
+            has_begun = wait_until(lambda: not process.is_alive() or api.is_ready(), READY_SECONDS)
+            if not (has_begun and process.is_alive()):
                 raise self._start_failed(process)
         return process
 
     def _recovers(self) -> bool:
         """Whether the server that runs gets ready now that its database is there."""
         same = self._old and not differences(self._options, asdict(self._old))
-        with Api(self._url, timeout_seconds=2) as api:
+        with Api(self._url, timeout_seconds=RECOVERY_SECONDS) as api:
             return bool(same) and wait_until(api.is_ready, RECOVERY_SECONDS)
 
     def _start_failed(self, process: Process) -> PlatformError:
