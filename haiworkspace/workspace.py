@@ -90,9 +90,6 @@ def _pushed(workspace: Workspace, remote: Remote, options: Options, *, is_new: b
     remote.remove(plan.removed)
     remote.send(workspace.local, plan.copied, clear=options.force)
     remote.set_modes(plan.modes)
-    # a new content may have the size and the second of the one that the digest is of
-    known, sent = sides.state.remote_digests, set(plan.copied)
-    sides.state.remote_digests = {name: known[name] for name in known.keys() - sent}
     sides.state.pushed_at, sides.state.folder = now, remote.folder
     _agree(workspace, remote, sides, plan, options)
     remote.write_origin(workspace, now)
@@ -213,6 +210,9 @@ def _agree(
     workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options
 ) -> None:
     """Takes down where both sides are equal now; lists them again if anything was changed."""
+    # a new content may have the size and the second of the one that the digest is of
+    digests = sides.state.remote_digests
+    sides.state.remote_digests = {n: digests[n] for n in digests.keys() - set(plan.copied)}
     write_state(workspace, sides.state)
     after = _look(workspace, remote, options) if _did_anything(plan) else sides
     local, there = after.local.entries, after.remote.entries

@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 WITHIN_SECONDS = 240.0
-DIGITS = "--epochs 12"
+DIGITS = "--epochs 12 --step-seconds 0.002"
 
 
 def test_from_nothing_to_a_trained_model_and_back(deployed: Deployed) -> None:

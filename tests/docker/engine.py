@@ -1,7 +1,6 @@
 """A Docker engine of the test run's own, in a network namespace of its own: several on one machine
 would take each other's packet filters."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -239,7 +238,7 @@ def own_engine(**settings: Any) -> Iterator[PrivateEngine]:
 def _with_network(folder: Path, **settings: Any) -> PrivateEngine:
     """One test run at a time: two would choose the same network."""
     with (Path(tempfile.gettempdir()) / "hai-engines.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.lockf(lock.fileno(), os.F_LOCK, 0)
         engine = PrivateEngine(folder, _free_number(), **settings)
         owner = f"{engine.name} {os.getpid()} {psutil.Process().create_time()}"
         (folder / "owner").write_text(owner)
