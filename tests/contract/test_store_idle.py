@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hai.core.idle import IdleClock
 from hai.core.task import Task
-from hai.core.types import TaskState
+from hai.core.types import TaskId, TaskState
 from hai.ports import ALL_EVENTS, Store, Timebase
 from tests import factories as make
 from tests.contract.test_store_tasks import add, put
@@ -28,7 +28,7 @@ async def test_both_times_are_kept_and_told_apart(store: Store) -> None:
     assert await store.idle_clocks([task.id]) == {}
     await store.set_idle_stop(task, NOW + 600, make.event("task.idle", task_id=task.id))
     await store.set_idle_until(task, NOW + 7200, make.event("task.extended", task_id=task.id))
-    kept = await store.idle_clocks([task.id, 10**9])
+    kept = await store.idle_clocks([task.id, TaskId(10**9)])
     assert kept == {task.id: (1, IdleClock(NOW + 7200, NOW + 600))}
     await store.set_idle_stop(task, None, make.event("task.used", task_id=task.id))
     assert await store.idle_clocks([task.id]) == {task.id: (1, IdleClock(NOW + 7200, None))}

@@ -4,8 +4,6 @@ Nothing is kept in memory but since when this process leads: how long a containe
 its agent's word, and a notice that was given is in the store, so a restart changes nothing.
 """
 
-from collections.abc import Sequence
-
 import structlog
 
 from hai.core import lifecycle
@@ -99,9 +97,7 @@ class Idling:
         if change is None:
             return
         line = lifecycle.event(task, "idle", ACTOR, now, why=why, data={"seconds": seconds})
-        saved: Sequence[Task] = await self._store.save(
-            [Change(change.task, (line, *change.events))]
-        )
+        saved = await self._store.save([Change(change.task, (line, *change.events))])
         log.info("idle_stop", task=task.id, seconds=seconds, done=bool(saved))
         await announce(self._bus, saved)
 
