@@ -1,0 +1,134 @@
+"""Usage of running tasks, and idle dev containers, with real programs and a real JupyterLab."""
+
+import importlib.util
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.acceptance.conftest import MakeLive
+from tests.acceptance.person import Person
+from tests.acceptance.test_dev import opened
+from tests.live import Live
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(580)]
+needs_jupyterlab = pytest.mark.skipif(
+    importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab (the extra dev)"
+)
+IDLE_SECONDS = 40
+
+
+def test_a_training_shows_what_it_uses(live: Live) -> None:
+    held = 64 * 2**20
+    script = live.script("burn.py", f"kept = bytearray({held})\nwhile True:\n    pass\n")
+    task_id = live.submit(name="burn", entrypoint=script.name)
+    live.wait(task_id, "running")
+
+    def usage() -> dict[str, float]:
+        found: dict[str, float] = live.detail(task_id)["attempt_list"][0]["workers"][0]["usage"]
+        return found
+
+    wait_until(lambda: usage().get("cpu_percent", 0.0) > 5, what="CPU in use")
+    assert usage()["memory_bytes"] > held
+    assert usage()["cpu_seconds"] > 0
+    assert "idle" not in live.detail(task_id)
+    shown = Person(live)("status", str(task_id)).out
+    assert "cpu " in shown
+    assert "mem " in shown
+
+
+def busy_text(live: Live, task_id: int) -> str:
+    return str(live.detail(task_id).get("idle", {}).get("text"))
+
+
+@contextmanager
+def tab(person: Person, name: str, code: str) -> Iterator[ClientConnection]:
+    """A browser's tab on a new kernel that was given the code, its WebSocket open."""
+    with (
+        opened(person, name) as url,
+        httpx2.Client(timeout=60, follow_redirects=True) as http,
+    ):
+        base = url.partition("/lab")[0]
+        assert http.get(url).status_code == 200
+        headers = {"X-XSRFToken": http.cookies["_xsrf"]}
+        made = http.post(f"{base}/api/kernels", json={"name": "python3"}, headers=headers)
+        assert made.status_code == 201, made.text
+        cookies = "; ".join(f"{key}={value}" for key, value in http.cookies.items())
+        address = f"ws{base.removeprefix('http')}/api/kernels/{made.json()['id']}/channels"
+        with connect(address, additional_headers={"Cookie": cookies}, open_timeout=60) as socket:
+            head = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": ""}
+            head |= {"session": uuid.uuid4().hex, "version": "5.3", "date": ""}
+            content = {"code": code, "silent": False, "allow_stdin": False}
+            message: dict[str, Any] = {"header": head, "parent_header": {}, "metadata": {}}
+            socket.send(json.dumps({**message, "content": content, "channel": "shell"}))
+            while json.loads(socket.recv(timeout=120))["msg_type"] != "stream":
+                continue
+            yield socket
+
+
+@needs_jupyterlab
+def test_an_open_tab_keeps_nothing_and_a_busy_kernel_does(make_live: MakeLive) -> None:
+    """The line in the log, the countdown, the stop, and that it goes on as it was."""
+    live = make_live(settings={"HAI_JUPYTER__IDLE_SECONDS": "0"})
+    person = Person(live)
+    refused = person("dev", "start", "open", "--idle", "8d")
+    assert refused.code == 2, refused.err
+    assert "more than the 7d" in refused.err
+    for name in ("open", "busy"):
+        started = person(
+            "dev", "start", name, "--py-venv", sys.prefix, "--idle", f"{IDLE_SECONDS}s"
+        )
+        assert started.code == 0, started.err
+    listed = json.loads(person("dev", "list", "-o", "json").out)
+    ids = {one["name"]: one["id"] for one in listed}
+    with ExitStack() as stack:
+        stack.enter_context(tab(person, "open", "print('ready')"))
+        work = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.2)"
+        stack.enter_context(tab(person, "busy", work))
+        live.wait(ids["open"], "suspended", timeout=400)
+        assert live.detail(ids["busy"])["state"] == "running"
+        assert "in use (kernels" in busy_text(live, ids["busy"])
+    gone = live.detail(ids["open"])
+    assert gone["held"] is True
+    assert "`hai-cli dev start open` goes on as it was" in gone["why"]
+    kinds = live.events(ids["open"])
+    assert [kind for kind in kinds if kind.startswith("idle")][-2:] == ["idle_notice", "idle"]
+    assert "[hai] this dev container is idle" in live.text(ids["open"])
+    told = person("dev", "open", "open", "--no-browser")
+    assert told.code == 6
+    assert "hai-cli dev start open" in told.err
+    again = person("dev", "start", "open")
+    assert again.code == 0, again.err
+    assert live.wait(ids["open"], "running")["attempts"] == 2, "the same task, as it was"
+
+
+@needs_jupyterlab
+def test_its_use_is_shown_and_more_time_is_given(live: Live) -> None:
+    person = Person(live)
+    assert person("dev", "start", "lab", "--py-venv", sys.prefix).code == 0
+    task_id = json.loads(person("dev", "list", "-o", "json").out)[0]["id"]
+    wait_until(lambda: "in use" in busy_text(live, task_id), what="signs of use", timeout=120)
+    shown = person("status", str(task_id)).out
+    assert "suspended after 8 h without use" in shown
+    assert "terminal input: " in shown
+    assert "suspended after 8 h without use" in person("dev", "list").out
+    assert "idleness: in use" in person("why", str(task_id)).out
+    longer = person("dev", "extend", "lab", "24h")
+    assert longer.code == 0, longer.err
+    assert live.detail(task_id)["idle"]["extended_until"] is not None
+    assert person("dev", "extend", "lab", "9d").code == 2
+    again = person("dev", "restart", "lab")
+    assert again.code == 0, again.err
+    wait_until(lambda: live.detail(task_id)["attempts"] == 2, what="another attempt", timeout=120)
+    live.wait(task_id, "running", timeout=120)
+    assert person("dev", "stop", "lab").code == 0
+    live.wait(task_id, "stopped")
+    assert person("dev", "restart", "lab").code == 6
+    assert person("dev", "extend", "lab").code == 6
