@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 
 from hai.agent import files
 from hai.agent.files import write_private
@@ -94,7 +93,7 @@ def prepared(control_dir: str, workspace: str) -> str:
 def new_code(control_dir: int, uid: int | None = None) -> str:
     """A code that enters once; OSError when there is nowhere to leave it. `control_dir`: a
     descriptor; `uid`: whose it is, when that is not this process."""
-    code = secrets.token_urlsafe(32)
+    code = os.urandom(32).hex()
     folder = files.open_dir(CODES, control_dir)
     try:
         files.write(_name_of(code), b"", folder, uid=uid)

@@ -14,7 +14,6 @@ from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, e
 from hai.agent.environment import Account, program_environment
 from hai.agent.eviction import Eviction
 from hai.agent.fence import Fence
-from hai.agent.idle import IdleWatch
 from hai.agent.jupyter import missing_text
 from hai.agent.lease import Lease, clock
 from hai.agent.leaving import Leaving
@@ -34,6 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hai.agent.idle import IdleWatch
     from hai.agent.spec import WorkerSpec
     from hai.agent.wakeup import Wakeup
 
@@ -85,6 +85,8 @@ class Session:
         self._said = ""  # the server's last word for the log
         self._idle: IdleWatch | None = None
         if spec.task_type == JUPYTER:
+            from hai.agent.idle import IdleWatch
+
             self._idle = IdleWatch(spec, control_uid)
             self._link.quiet = self._idle.seconds
         self._meter = UsageMeter(spec, self._sampled)

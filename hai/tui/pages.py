@@ -100,16 +100,15 @@ def _reason_lines(detail: Mapping[str, Any], row: Task | None, width: int) -> li
 
 
 def _use_lines(detail: Mapping[str, Any], now: float, width: int) -> list[Line]:
-    """Of a dev container: the countdown, and each sign of use as it was when the page was read."""
+    """Of a dev container: the countdown, and each sign of use."""
     idle = detail.get("idle")
     if not idle:
         return []
     stops_at = at_of(idle.get("stops_at"))
     notice = float(idle.get("notice_seconds") or 0.0)
     is_near = stops_at is not None and stops_at - now <= notice
-    left = "" if stops_at is None else f" (suspended in {age_of(stops_at - now)})"
-    told = [printable(str(idle["text"])) + left, *map(printable, map(str, idle["lines"]))]
-    pieces = [piece for text in told for piece in wrapped(text, max(20, width - 10))]
+    told = [str(idle["text"]), *map(str, idle["lines"])]
+    pieces = [piece for text in told for piece in wrapped(printable(text), max(20, width - 10))]
     first, *rest = pieces
     return [
         _fact("use", first, "warn" if is_near else ""),

@@ -5,7 +5,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(580)]
 needs_jupyterlab = pytest.mark.skipif(
     importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab (the extra dev)"
 )
-IDLE_SECONDS = 40
+IDLE_SECONDS = 30
 
 
 def test_a_training_shows_what_it_uses(live: Live) -> None:
@@ -73,40 +73,53 @@ def tab(person: Person, name: str, code: str) -> Iterator[ClientConnection]:
             yield socket
 
 
+def quiet(live: Live, task_id: int) -> dict[str, float]:
+    """Seconds by sign of use; what is unknown counts as 0."""
+    told = live.detail(task_id).get("idle", {}).get("quiet_seconds", {})
+    return {signal: seconds or 0.0 for signal, seconds in told.items()}
+
+
 @needs_jupyterlab
-def test_an_open_tab_keeps_nothing_and_a_busy_kernel_does(make_live: MakeLive) -> None:
-    """The line in the log, the countdown, the stop, and that it goes on as it was."""
+def test_a_busy_kernel_keeps_it_and_an_open_tab_does_not(make_live: MakeLive) -> None:
+    """Over a crash of the server as well; the line in the log, and that it goes on as it was."""
     live = make_live(settings={"HAI_JUPYTER__IDLE_SECONDS": "0"})
     person = Person(live)
-    refused = person("dev", "start", "open", "--idle", "8d")
+    refused = person("dev", "start", "lab", "--idle", "8d")
     assert refused.code == 2, refused.err
     assert "more than the 7d" in refused.err
-    for name in ("open", "busy"):
-        started = person(
-            "dev", "start", name, "--py-venv", sys.prefix, "--idle", f"{IDLE_SECONDS}s"
-        )
-        assert started.code == 0, started.err
-    listed = json.loads(person("dev", "list", "-o", "json").out)
-    ids = {one["name"]: one["id"] for one in listed}
-    with ExitStack() as stack:
-        stack.enter_context(tab(person, "open", "print('ready')"))
-        work = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.2)"
-        stack.enter_context(tab(person, "busy", work))
-        live.wait(ids["open"], "suspended", timeout=400)
-        assert live.detail(ids["busy"])["state"] == "running"
-        assert "in use (kernels" in busy_text(live, ids["busy"])
-    gone = live.detail(ids["open"])
+    assert person("dev", "start", "lab", "--py-venv", sys.prefix).code == 0
+    task_id = json.loads(person("dev", "list", "-o", "json").out)[0]["id"]
+    free = live.work_dir / "free"
+    work = f"import os, time\nprint('ready', flush=True)\nwhile not os.path.exists({str(free)!r}):"
+    with tab(person, "lab", work + "\n    time.sleep(0.2)"):
+        assert live.detail(task_id)["idle"]["text"] == "never suspended for being idle"
+    live.kill()
+    live.settings = {"HAI_JUPYTER__IDLE_SECONDS": str(IDLE_SECONDS)}
+    live.start()
+
+    def others_are_quiet() -> bool:
+        told = quiet(live, task_id)
+        return min(told.get(signal, 0.0) for signal in ("cpu", "input")) > IDLE_SECONDS + 15
+
+    wait_until(others_are_quiet, 240, what="quiet but for the kernel")
+    assert live.detail(task_id)["state"] == "running"
+    assert "in use (kernels)" in busy_text(live, task_id)
+    assert "idle_notice" not in live.events(task_id)
+    with tab(person, "lab", "print('still here')"):
+        free.touch()
+        live.wait(task_id, "suspended", timeout=240)
+    gone = live.detail(task_id)
     assert gone["held"] is True
-    assert "`hai-cli dev start open` goes on as it was" in gone["why"]
-    kinds = live.events(ids["open"])
-    assert [kind for kind in kinds if kind.startswith("idle")][-2:] == ["idle_notice", "idle"]
-    assert "[hai] this dev container is idle" in live.text(ids["open"])
-    told = person("dev", "open", "open", "--no-browser")
+    assert "`hai-cli dev start lab` goes on as it was" in gone["why"]
+    kinds = live.events(task_id)
+    assert kinds[kinds.index("idle_notice") :][:3] == ["idle_notice", "idle", "suspending"]
+    assert "[hai] this dev container is idle" in live.text(task_id)
+    told = person("dev", "open", "lab", "--no-browser")
     assert told.code == 6
-    assert "hai-cli dev start open" in told.err
-    again = person("dev", "start", "open")
+    assert "hai-cli dev start lab" in told.err
+    again = person("dev", "start", "lab")
     assert again.code == 0, again.err
-    assert live.wait(ids["open"], "running")["attempts"] == 2, "the same task, as it was"
+    assert live.wait(task_id, "running")["attempts"] == 2, "the same task, as it was"
 
 
 @needs_jupyterlab
