@@ -107,12 +107,9 @@ class UsageMeter:
 
     def _cpu_and_memory(self) -> tuple[float, int]:
         """What no control group counts for the worker alone is counted by its processes."""
-        if self._spec.cgroup:
-            cpu, memory = accounting.of_group(self._spec.cgroup)
-        elif self._spec.in_container:
+        cpu, memory = accounting.of_group(self._spec.cgroup)
+        if self._spec.in_container and cpu is None and memory is None:
             cpu, memory = accounting.of_container()
-        else:
-            cpu, memory = None, None
         if cpu is None or memory is None:
             of_processes = cpu_and_memory()
             cpu = of_processes[0] if cpu is None else cpu

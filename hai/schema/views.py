@@ -115,7 +115,7 @@ class TaskView(TaskFacts, TurnView):
     """One row of `list`; `status` and `describe` add the rest."""
 
     task_type: str  # training, jupyter
-    idle: NotRequired[IdleView]  # of running dev containers
+    idle: IdleView | None  # of running dev containers
 
 
 class TaskDetail(TaskView):

@@ -78,6 +78,7 @@ class Views:
             "started_at": _time(task.started_at),
             "ended_at": _time(task.ended_at),
             "task_type": task.task_type,
+            "idle": None,
             **self._turn(task),
         }
 

@@ -38,14 +38,14 @@ def test_a_training_shows_what_it_uses(live: Live) -> None:
     wait_until(lambda: usage().get("cpu_percent", 0.0) > 5, what="CPU in use")
     assert usage()["memory_bytes"] > held
     assert usage()["cpu_seconds"] > 0
-    assert "idle" not in live.detail(task_id)
+    assert live.detail(task_id)["idle"] is None
     shown = Person(live)("status", str(task_id)).out
     assert "cpu " in shown
     assert "mem " in shown
 
 
 def busy_text(live: Live, task_id: int) -> str:
-    return str(live.detail(task_id).get("idle", {}).get("text"))
+    return str((live.detail(task_id)["idle"] or {}).get("text"))
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def tab(person: Person, name: str, code: str) -> Iterator[ClientConnection]:
 
 def quiet(live: Live, task_id: int) -> dict[str, float]:
     """Seconds by sign of use; what is unknown counts as 0."""
-    told = live.detail(task_id).get("idle", {}).get("quiet_seconds", {})
+    told = (live.detail(task_id)["idle"] or {}).get("quiet_seconds", {})
     return {signal: seconds or 0.0 for signal, seconds in told.items()}
 
 

@@ -83,7 +83,7 @@ class TaskScreen(TaskVerbs):
         return [[(self._error, "bad")], *lines] if self._error else lines
 
     def tick(self) -> None:
-        has_use = self._detail is not None and "idle" in self._detail
+        has_use = self._detail is not None and self._detail.get("idle") is not None
         if has_use and abs(self.hai.server_now() - self._read_at) >= USE_SECONDS:
             self._read()
         self._show()

@@ -1,5 +1,7 @@
 """When an unused dev container is stopped, by tables."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from hai.core.idle import (
@@ -18,13 +20,14 @@ from hai.core.idle_text import signal_lines, state_text
 from hai.errors import InvalidInput
 
 HOUR = 3600.0
+Quiet = Mapping[str, float | None]
 RULE = IdleRule(2 * HOUR, 600.0)
 NOW = 1_000_000.0
 BEGAN = NOW - 24 * HOUR
 ALL_QUIET = dict.fromkeys(("gpu", "kernels", "cpu", "input"), 3 * HOUR)
 
 
-def used_at(quiet: dict[str, float | None], *more: dict[str, float | None]) -> float | None:
+def used_at(quiet: Quiet, *more: Quiet) -> float | None:
     heard = [Heard(NOW, one) for one in (quiet, *more)]
     return idleness(heard, RULE, IdleClock(), BEGAN, NOW).used_at
 
@@ -44,7 +47,7 @@ def used_at(quiet: dict[str, float | None], *more: dict[str, float | None]) -> f
         ({}, 0.0),
     ],
 )
-def test_any_signal_keeps_it(quiet: dict[str, float | None], ago: float) -> None:
+def test_any_signal_keeps_it(quiet: Quiet, ago: float) -> None:
     assert used_at(quiet) == NOW - ago
 
 
@@ -139,7 +142,7 @@ def test_the_bound() -> None:
     assert wide.bound("training") == 48 * HOUR, "what the group gives is allowed"
 
 
-def text(quiet: dict[str, float | None], clock: IdleClock | None = None) -> str:
+def text(quiet: Quiet, clock: IdleClock | None = None) -> str:
     clock = clock or IdleClock()
     return state_text(idleness([Heard(NOW, quiet)], RULE, clock, BEGAN, NOW), RULE, clock, NOW)
 
