@@ -12,6 +12,7 @@ from hai.tui.columns import Column
 from hai.tui.glyphs import UNICODE, Glyphs
 from hai.tui.model import Model, Node, Task, rank_of
 from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
+from hai.tui.usage import in_use
 
 ROLES = {
     "running": "run",
@@ -119,16 +120,6 @@ def why_of(task: Task) -> Span:
     return task.why, "dim"
 
 
-def _in_use(task: Task, context: Context) -> Span:
-    """CPU of all its ranks together, in percent of one core, and the mean of its GPUs."""
-    known = [context.usage[node] for node in task.on if node in context.usage]
-    if not task.is_active or not known:
-        return "", ""
-    gpus = [figures["gpu_percent"] for figures in known if "gpu_percent" in figures]
-    cpu = f"{sum(figures.get('cpu_percent', 0.0) for figures in known):.0f}%"
-    return (f"{cpu} gpu {sum(gpus) / len(gpus):.0f}%" if gpus else cpu), "run"
-
-
 TASK_COLUMNS = (
     Column("ID", 6, _id, right=True, letter="I", sort=lambda t: t.id),
     Column("NAME", 14, _name, most=32, letter="N", sort=lambda t: t.name.lower()),
@@ -142,7 +133,7 @@ TASK_COLUMNS = (
     Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
     Column("NEXT", 9, lambda t, c: next_of(t, c.now), from_width=90),
     Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
-    Column("CPU", 14, _in_use, right=True, from_width=140),
+    Column("CPU", 14, lambda t, c: in_use(t, c.usage), right=True, from_width=140),
     Column("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
 )  # fmt: skip
 
