@@ -20,21 +20,27 @@ class Quiet:
     def __init__(self, signals: list[str], now: float) -> None:
         self._used_at = dict.fromkeys(signals, now)
         self._is_known = dict.fromkeys(signals, False)
+        self._is_used = dict.fromkeys(signals, True)  # at the last look
 
     def saw(self, signal: str, now: float, is_used: bool | None) -> None:
         """None: it could not be read."""
         if signal not in self._used_at:
             return
         self._is_known[signal] = is_used is not None
-        if is_used is not False:
+        if is_used is not False or self._is_used[signal]:
             self._used_at[signal] = now
+        self._is_used[signal] = is_used is not False
 
     def seconds(self, now: float) -> dict[str, float | None]:
-        """By signal; None for what is not known."""
-        return {
-            signal: round(max(0.0, now - at), 1) if self._is_known[signal] else None
-            for signal, at in self._used_at.items()
-        }
+        """By signal; None for what is not known. What was used at the last look is used until the
+        next one."""
+        return {signal: self._of(signal, now) for signal in self._used_at}
+
+    def _of(self, signal: str, now: float) -> float | None:
+        if not self._is_known[signal]:
+            return None
+        used_at = now if self._is_used[signal] else self._used_at[signal]
+        return round(max(0.0, now - used_at), 1)
 
 
 class CpuUse:

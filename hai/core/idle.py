@@ -101,10 +101,12 @@ class Step(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Idleness:
     """`used_at`: the last sign of use; `stops_at`: when it is stopped if there comes no other;
-    `quiet`: by signal, of the rank that used it last; both None while nobody was heard."""
+    `heard_at`: what is known is known of that moment; `quiet`: by signal, of the rank that used it
+    last. All None while nobody was heard."""
 
     used_at: float | None
     stops_at: float | None
+    heard_at: float | None = None
     quiet: Mapping[Signal, float | None] = field(default_factory=dict)
 
 
@@ -125,24 +127,26 @@ def idleness(
                 quiet[signal] = _less(quiet[signal], seconds) if signal in quiet else seconds
     least = min((0.0 if value is None else value for value in quiet.values()), default=0.0)
     used_at = max(began, now - least)
-    return Idleness(used_at, max(used_at + rule.seconds, clock.until or 0.0), quiet)
+    stops_at = max(used_at + rule.seconds, clock.until or 0.0)
+    return Idleness(used_at, stops_at, min(one.at for one in known), quiet)
 
 
 def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else min(one, other)
 
 
-def decide(
-    found: Idleness, rule: IdleRule, clock: IdleClock, now: float, not_before: float = 0.0
-) -> Step:
-    """`not_before`: nothing is stopped earlier, for nobody could be told or answer."""
-    if found.stops_at is None:
+def decide(found: Idleness, rule: IdleRule, clock: IdleClock, not_before: float = 0.0) -> Step:
+    """By what was known when the workers were heard last: a word that is late proves nothing of the
+    time since. `not_before`: nothing is stopped earlier, for nobody could be told or answer."""
+    if found.stops_at is None or found.heard_at is None:
         return Step.WAIT
     if clock.stop_at is None:
-        return Step.NOTICE if found.stops_at - now <= rule.notice_seconds else Step.WAIT
+        is_near = found.stops_at - found.heard_at <= rule.notice_seconds
+        return Step.NOTICE if is_near else Step.WAIT
     if found.stops_at > clock.stop_at + min(SLACK_SECONDS, rule.seconds / 4):
         return Step.USED
-    return Step.STOP if now >= max(clock.stop_at, found.stops_at, not_before) else Step.WAIT
+    is_over = found.heard_at >= max(clock.stop_at, found.stops_at, not_before)
+    return Step.STOP if is_over else Step.WAIT
 
 
 def noticed(found: Idleness, rule: IdleRule, now: float) -> float:

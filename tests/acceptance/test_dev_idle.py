@@ -103,7 +103,7 @@ def test_a_busy_kernel_keeps_it_and_an_open_tab_does_not(make_live: MakeLive) ->
 
     wait_until(others_are_quiet, 240, what="quiet but for the kernel")
     assert live.detail(task_id)["state"] == "running"
-    assert "in use (kernels)" in busy_text(live, task_id)
+    wait_until(lambda: "in use (kernels)" in busy_text(live, task_id), what="a busy kernel")
     assert "idle_notice" not in live.events(task_id)
     with tab(person, "lab", "print('still here')"):
         free.touch()

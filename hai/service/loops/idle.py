@@ -63,7 +63,7 @@ class Idling:
                 await self._say_used(task, "its idleness is not counted any more", now)
             return _TURN_SECONDS
         heard_since = (self._leads_since or 0.0) + self._clock.base
-        step = decide(found, rule, clock, now, heard_since + rule.notice_seconds)
+        step = decide(found, rule, clock, heard_since + rule.notice_seconds)
         if step is Step.NOTICE:
             await self._give_notice(task, rule, noticed(found, rule, now), now)
         elif step is Step.USED:

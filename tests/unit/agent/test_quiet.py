@@ -19,12 +19,15 @@ def test_each_signal_is_quiet_for_itself() -> None:
     assert quiet.seconds(110.0) == {KERNELS: None, CPU: None, INPUT: None}
     for signal in (KERNELS, CPU, INPUT, GPU):
         quiet.saw(signal, 110.0, False)
-    assert quiet.seconds(130.0) == {KERNELS: 30.0, CPU: 30.0, INPUT: 30.0}
+    assert quiet.seconds(130.0) == {KERNELS: 20.0, CPU: 20.0, INPUT: 20.0}, "since the first look"
     quiet.saw(CPU, 130.0, True)
     quiet.saw(KERNELS, 130.0, None)
-    assert quiet.seconds(135.0) == {KERNELS: None, CPU: 5.0, INPUT: 35.0}
+    assert quiet.seconds(135.0) == {KERNELS: None, CPU: 0.0, INPUT: 25.0}, "used till the next look"
     quiet.saw(KERNELS, 140.0, False)
-    assert quiet.seconds(150.0)[KERNELS] == 20.0, "what was unknown counted as use"
+    quiet.saw(CPU, 140.0, False)
+    assert quiet.seconds(150.0) == {KERNELS: 10.0, CPU: 10.0, INPUT: 40.0}
+    quiet.saw(CPU, 160.0, False)
+    assert quiet.seconds(160.0)[CPU] == 20.0
 
 
 def test_a_busy_loop_is_seen_and_a_server_at_rest_is_not() -> None:

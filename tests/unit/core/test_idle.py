@@ -60,7 +60,7 @@ def test_while_one_was_not_heard_nothing_is_known() -> None:
     found = idleness([Heard(NOW, ALL_QUIET), None], RULE, IdleClock(), BEGAN, NOW)
     assert found == Idleness(None, None)
     for clock in (IdleClock(), IdleClock(stop_at=NOW - HOUR)):
-        assert decide(found, RULE, clock, NOW) is Step.WAIT
+        assert decide(found, RULE, clock) is Step.WAIT
 
 
 def test_the_start_counts_as_use() -> None:
@@ -94,14 +94,24 @@ def test_an_old_word_is_not_younger_for_being_read_late() -> None:
 def test_steps(idle: float, clock: IdleClock, step: Step) -> None:
     quiet = dict.fromkeys(("kernels", "cpu", "input"), idle)
     found = idleness([Heard(NOW, quiet)], RULE, clock, BEGAN, NOW)
-    assert decide(found, RULE, clock, NOW) is step
+    assert decide(found, RULE, clock) is step
+
+
+def test_a_late_word_proves_nothing_of_the_time_since() -> None:
+    quiet = dict.fromkeys(("kernels", "cpu", "input"), 2 * HOUR - 660)
+    found = idleness([Heard(NOW, quiet)], RULE, IdleClock(), BEGAN, NOW + 100)
+    assert found.quiet[Signal.CPU] == 2 * HOUR - 560
+    assert decide(found, RULE, IdleClock()) is Step.WAIT
+    over = idleness([Heard(NOW, {"cpu": 2 * HOUR})], RULE, IdleClock(), BEGAN, NOW + 100)
+    assert decide(over, RULE, IdleClock(stop_at=NOW + 50)) is Step.WAIT
+    assert decide(over, RULE, IdleClock(stop_at=NOW)) is Step.STOP
 
 
 def test_nothing_is_stopped_before_anybody_could_answer() -> None:
     found = idleness([Heard(NOW, ALL_QUIET)], RULE, IdleClock(), BEGAN, NOW)
     clock = IdleClock(stop_at=NOW - HOUR)
-    assert decide(found, RULE, clock, NOW, NOW + 1) is Step.WAIT
-    assert decide(found, RULE, clock, NOW, NOW) is Step.STOP
+    assert decide(found, RULE, clock, NOW + 1) is Step.WAIT
+    assert decide(found, RULE, clock, NOW) is Step.STOP
 
 
 def test_a_notice_is_as_long_as_promised() -> None:
