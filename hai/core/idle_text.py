@@ -1,6 +1,7 @@
 """Idle dev containers in plain words."""
 
 from collections.abc import Mapping
+from shlex import quote
 
 from hai.core import phrases
 from hai.core.idle import IdleClock, Idleness, IdleRule, Signal
@@ -61,12 +62,12 @@ def notice_text(name: str, rule: IdleRule, stop_at: str) -> str:
     """The line in its log and in the ledger; `stop_at`: the time of day."""
     return (
         f"this dev container is idle: it is suspended at {stop_at} unless somebody uses it "
-        f"(limit: {phrases.span(rule.seconds)}); `hai-cli dev extend {name}` keeps it"
+        f"(limit: {phrases.span(rule.seconds)}); `hai-cli dev extend {quote(name)}` keeps it"
     )
 
 
 def stop_text(name: str, seconds: float) -> str:
     return (
         f"idle for {phrases.span(seconds)}: no GPU, kernel, CPU or terminal input; "
-        f"`hai-cli dev start {name}` goes on as it was"
+        f"`hai-cli dev start {quote(name)}` goes on as it was"
     )

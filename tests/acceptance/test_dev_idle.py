@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from hai.agent.terminals import MARK
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.acceptance.test_dev import opened
@@ -133,6 +134,10 @@ def test_its_use_is_shown_and_more_time_is_given(live: Live) -> None:
     assert "terminal input: " in shown
     assert "suspended after 8 h without use" in person("dev", "list").out
     assert "idleness: in use" in person("why", str(task_id)).out
+    typed = live.data_dir / "workers" / f"{task_id}.1.0" / "control" / MARK
+    assert not typed.exists()
+    assert person("shell", str(task_id), "--", "cat", stdin=b"typed").out == "typed"
+    assert typed.exists(), "what came through the shell is terminal input"
     longer = person("dev", "extend", "lab", "24h")
     assert longer.code == 0, longer.err
     assert live.detail(task_id)["idle"]["extended_until"] is not None
