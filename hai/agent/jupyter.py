@@ -5,12 +5,15 @@ that is good once, for a minute.
 
 from __future__ import annotations
 
+import hashlib
 import os
 
+from hai.agent import files
 from hai.agent.files import write_private
 
 CODE_SECONDS = 60
 CODES = "jupyter-codes"
+SOCKET = "jupyter.sock"
 _MISSING = 127
 _START = '''\
 """Written by HAI's agent: starts JupyterLab, or says what is missing."""
@@ -70,7 +73,7 @@ c.ServerApp.allow_root = True
 
 
 def socket_of(control_dir: str) -> str:
-    return os.path.join(control_dir, "jupyter.sock")
+    return os.path.join(control_dir, SOCKET)
 
 
 def prepared(control_dir: str, workspace: str) -> str:
@@ -85,3 +88,37 @@ def prepared(control_dir: str, workspace: str) -> str:
     start = os.path.join(control_dir, "jupyter_start.py")
     write_private(start, _START.format(missing=_MISSING, config=config))
     return start
+
+
+def new_code(control_dir: int, uid: int | None = None) -> str:
+    """A code that enters once; OSError when there is nowhere to leave it. `control_dir`: a
+    descriptor; `uid`: whose it is, when that is not this process."""
+    code = os.urandom(32).hex()
+    folder = files.open_dir(CODES, control_dir)
+    try:
+        files.write(_name_of(code), b"", folder, uid=uid)
+    finally:
+        os.close(folder)
+    return code
+
+
+def forget_code(control_dir: int, code: str) -> None:
+    """It enters no more. OSError."""
+    folder = files.open_dir(CODES, control_dir)
+    try:
+        files.remove(_name_of(code), folder)
+    finally:
+        os.close(folder)
+
+
+def _name_of(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def missing_text(where: str) -> str:
+    """What a dev container lacks that ended at once, and the next command."""
+    return (
+        "JupyterLab is not installed in " + where + ": run `pip install jupyterlab` there (on a "
+        "local node `pip install 'hai-platform[dev]'` will do), or name another environment with "
+        "`hai-cli dev start NAME --py-venv DIR`"
+    )

@@ -14,6 +14,7 @@ from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, e
 from hai.agent.environment import Account, program_environment
 from hai.agent.eviction import Eviction
 from hai.agent.fence import Fence
+from hai.agent.jupyter import missing_text
 from hai.agent.lease import Lease, clock
 from hai.agent.leaving import Leaving
 from hai.agent.logs import wall_time
@@ -23,7 +24,8 @@ from hai.agent.processes import ended_children
 from hai.agent.scripts import Scripts
 from hai.agent.sessions import Sessions
 from hai.agent.setup import hold_port, log_of, sdk_path
-from hai.agent.sync import Channel, Link
+from hai.agent.spec import JUPYTER
+from hai.agent.sync import Channel, Link, first_report
 from hai.agent.usage import UsageMeter
 from hai.agent.watchdog import Watchdog
 
@@ -31,6 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hai.agent.idle import IdleWatch
     from hai.agent.spec import WorkerSpec
     from hai.agent.wakeup import Wakeup
 
@@ -65,7 +68,8 @@ class Session:
         self._log_keep_bytes, self._log_trouble = spec.log_keep_bytes, ""
         self._port_holder = hold_port(spec)
         lease = Lease(spec.fence_seconds, clock())
-        self._link = Link(self._channel, self._first_report(), wakeup.wake, lease)
+        port = self._port_holder.getsockname()[1] if self._port_holder else 0
+        self._link = Link(self._channel, first_report(spec, port), wakeup.wake, lease)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
@@ -78,7 +82,14 @@ class Session:
         self._is_taken_away = False  # told to stop, and not by the server
         self._looks = 0  # for what outlives the program
         self._watchdog = Watchdog(spec.watchdog_seconds, time.monotonic())
-        self._meter = UsageMeter(spec.gpu_indices, lambda figures: self._link.note(usage=figures))
+        self._said = ""  # the server's last word for the log
+        self._idle: IdleWatch | None = None
+        if spec.task_type == JUPYTER:
+            from hai.agent.idle import IdleWatch
+
+            self._idle = IdleWatch(spec, control_uid)
+            self._link.quiet = self._idle.seconds
+        self._meter = UsageMeter(spec, self._sampled)
 
     def run(self) -> None:
         """Until the end is reported (or nobody wants to know). NotOurs: nothing was done."""
@@ -90,25 +101,14 @@ class Session:
             ending = self._live(kernel)
         self._finish(ending)
 
+    def _sampled(self, figures: dict[str, float]) -> None:
+        if self._idle is not None:
+            self._idle.look(figures)
+        self._link.note(usage=figures)
+
     def _channel(self) -> Channel:
         spec = self._spec
         return Channel(spec.server_url, spec.token, is_alone=spec.server_is_alone)
-
-    def _first_report(self) -> dict[str, Any]:
-        return {
-            "key": self._spec.key,
-            "phase": "ready",
-            "exit_code": None,
-            "detail": "",
-            "acked": False,
-            "saved": False,
-            "lost": False,
-            "address": self._spec.address,
-            "port": self._port_holder.getsockname()[1] if self._port_holder else 0,
-            "usage": {},
-            "checkpoint": None,
-            "requests": [],
-        }
 
     def _wait_for_go(self) -> Ending | None:
         while True:
@@ -263,6 +263,11 @@ class Session:
         if self._log.trouble != self._log_trouble:
             self._log_trouble = self._log.trouble
             self._link.tell(detail=self._log_trouble)
+        said = str(self._link.order().get("say") or "")
+        if said != self._said:
+            self._said = said
+            if said:
+                self._log.say(said)
 
     def _is_paused(self, now: float, leaving: Leaving) -> bool:
         """While the server may have given the worker up; nothing but an end is obeyed then."""
@@ -337,6 +342,8 @@ class Session:
             return Ending(ending.exit_code, _TAKEN_AWAY, is_lost=True)
         if self._spec.in_container and ending.exit_code == KILLED and not ending.detail:
             ending.detail = shortage()
+        if self._spec.task_type == JUPYTER and ending.exit_code == program.NOT_FOUND:
+            ending.detail = ending.detail or missing_text(self._spec.py_venv or self._spec.python)
         return ending
 
     def _has_proof(self, ending: Ending) -> bool:

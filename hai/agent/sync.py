@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hai.agent.lease import Lease
+    from hai.agent.spec import WorkerSpec
 
 POLL_SECONDS = 10.0  # the longest that the server may hold a poll; also the heartbeat
 REPLY_SECONDS = 10.0  # for an answer that is due
@@ -144,6 +145,24 @@ def _answer(status: int, data: bytes) -> dict[str, Any]:
     return answer
 
 
+def first_report(spec: WorkerSpec, port: int) -> dict[str, Any]:
+    """Before the program: see hai.schema.agent."""
+    return {
+        "key": spec.key,
+        "phase": "ready",
+        "exit_code": None,
+        "detail": "",
+        "acked": False,
+        "saved": False,
+        "lost": False,
+        "address": spec.address,
+        "port": port,
+        "usage": {},
+        "checkpoint": None,
+        "requests": [],
+    }
+
+
 class Link:
     """The current report, the merged order, and the threads that exchange them."""
 
@@ -170,6 +189,7 @@ class Link:
         self._channels: list[dict[str, Any]] = []
         self._refused_since: float | None = None
         self._is_leaving = False
+        self.quiet: Callable[[], dict[str, float | None]] | None = None  # of a dev container
 
     def start(self) -> None:
         self._channel().load()  # once, before there are threads
@@ -257,6 +277,8 @@ class Link:
             if self._delivered < version:
                 wait_seconds = 0.0  # news wants its answer now
             report = dict(self._report, seen=self._digest, wait_seconds=wait_seconds)
+        if self.quiet is not None:
+            report["quiet"] = self.quiet()
         sent_at = clock()
         try:
             answer = channel.call(report, wait_seconds + REPLY_SECONDS)

@@ -1,4 +1,5 @@
-"""What the program and all its kin use: CPU and memory from /proc, GPU by nvidia-smi."""
+"""What a worker uses: CPU and memory by its control group, else the sum over its processes; GPUs by
+the driver's library, else by nvidia-smi."""
 
 from __future__ import annotations
 
@@ -8,11 +9,13 @@ import shutil
 import threading
 import time
 
-from hai.agent import processes
+from hai.agent import accounting, nvml, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hai.agent.spec import WorkerSpec
 
 SAMPLE_SECONDS = 5.0
 GPU_SECONDS = 10.0
@@ -61,15 +64,17 @@ def gpu_figures(tool: str, indices: list[int]) -> dict[str, float]:
 
 
 class UsageMeter:
-    """Samples in a thread of its own; hands each set of figures to `publish`."""
+    """Samples in a thread of its own; hands each set of figures to `publish`. `gpus` is among them
+    where the worker has some; without gpu_percent their use is unknown."""
 
-    def __init__(self, gpu_indices: list[int], publish: Callable[[dict[str, float]], None]) -> None:
-        self._gpu_indices = gpu_indices
+    def __init__(self, spec: WorkerSpec, publish: Callable[[dict[str, float]], None]) -> None:
+        self._spec = spec
         self._publish = publish
-        self._tool = shutil.which("nvidia-smi") if gpu_indices else None
+        self._nvml: nvml.Nvml | None = None
+        self._tool: str | None = None
         self._gpu: dict[str, float] = {}
         self._gpu_at = 0.0
-        self._last = (time.monotonic(), 0.0)
+        self._last = (time.monotonic(), self._cpu_and_memory()[0])
         self._figures: dict[str, float] = {}
         self._stopped = threading.Event()
 
@@ -88,20 +93,43 @@ class UsageMeter:
 
     def sample(self) -> dict[str, float]:
         now = time.monotonic()
-        cpu_seconds, memory_bytes = cpu_and_memory()
+        cpu_seconds, memory_bytes = self._cpu_and_memory()
         before, cpu_before = self._last
         self._last = (now, cpu_seconds)
         percent = 100 * max(0.0, cpu_seconds - cpu_before) / max(1e-3, now - before)
-        if self._tool and (not self._gpu_at or now - self._gpu_at >= GPU_SECONDS):
-            self._gpu_at = now
-            self._gpu = gpu_figures(self._tool, self._gpu_indices)
         figures = {
             "cpu_seconds": round(cpu_seconds, 3),
             "cpu_percent": round(percent, 1),
             "memory_bytes": float(memory_bytes),
         }
-        figures.update(self._gpu)
+        figures.update(self._gpu_figures(now))
         return figures
+
+    def _cpu_and_memory(self) -> tuple[float, int]:
+        """What no control group counts for the worker alone is counted by its processes."""
+        cpu, memory = accounting.of_group(self._spec.cgroup)
+        if self._spec.in_container and cpu is None and memory is None:
+            cpu, memory = accounting.of_container()
+        if cpu is None or memory is None:
+            of_processes = cpu_and_memory()
+            cpu = of_processes[0] if cpu is None else cpu
+            memory = of_processes[1] if memory is None else memory
+        return cpu, memory
+
+    def _gpu_figures(self, now: float) -> dict[str, float]:
+        indices = self._spec.gpu_indices
+        if not indices:
+            return {}
+        if not self._gpu_at:
+            self._nvml = nvml.opened()
+            self._tool = None if self._nvml else shutil.which("nvidia-smi")
+        if not self._gpu_at or now - self._gpu_at >= GPU_SECONDS:
+            self._gpu_at = now
+            if self._nvml is not None:
+                self._gpu = self._nvml.figures(indices)
+            elif self._tool:
+                self._gpu = gpu_figures(self._tool, indices)
+        return {"gpus": float(len(indices)), **self._gpu}
 
     def _run(self) -> None:
         wait = 1.0  # the first figures come early, for short programs

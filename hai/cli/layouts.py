@@ -253,4 +253,8 @@ def _usage(worker: Item) -> str:
         parts.append(f"mem {human_bytes(usage['memory_bytes'])}")
     if "gpu_percent" in usage:
         parts.append(f"gpu {usage['gpu_percent']:.0f}%")
+    elif usage.get("gpus"):
+        parts.append("gpu unknown")
+    if "gpu_memory_bytes" in usage:
+        parts.append(f"gpu mem {human_bytes(usage['gpu_memory_bytes'])}")
     return ", ".join(parts)

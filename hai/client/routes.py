@@ -58,6 +58,7 @@ ROUTES = {
     "stop": Route("POST", API + "/tasks/{ref}/stop"),
     "suspend": Route("POST", API + "/tasks/{ref}/suspend"),
     "resume": Route("POST", API + "/tasks/{ref}/resume"),
+    "extend": Route("POST", API + "/tasks/{ref}/extend", repeatable=True),
     "array_stop": Route("POST", API + "/arrays/{id}/stop"),
     "array_suspend": Route("POST", API + "/arrays/{id}/suspend"),
     "array_resume": Route("POST", API + "/arrays/{id}/resume"),

@@ -21,6 +21,7 @@ from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, Use
 from hai.errors import HaiError
 from hai.ports.bus import Bus as Bus
 from hai.ports.bus import Message as Message
+from hai.ports.idle import IdleClocks
 from hai.ports.leading import Leading
 from hai.ports.leading import Pause as Pause
 from hai.ports.rows import Rows
@@ -139,7 +140,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Rows, Leading, Watch, Protocol):
+class Store(Rows, Leading, Watch, IdleClocks, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:

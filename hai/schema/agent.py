@@ -50,11 +50,12 @@ class AgentReport(TypedDict):
     lost: NotRequired[bool]
     address: str
     port: int
-    usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpu_percent, gpu_memory_bytes
+    usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpus, gpu_percent, ...
     checkpoint: NotRequired[Checkpoint | None]
     requests: list[SdkRequest]
     seen: str
     wait_seconds: float
+    quiet: NotRequired[dict[str, float | None]]  # of a dev container: see hai/agent/quiet.py
 
 
 class AgentOrder(TypedDict):
@@ -62,7 +63,8 @@ class AgentOrder(TypedDict):
 
     go: start the program (the gang is complete); suspend: give the program notice; stop: SIGTERM to
     all its processes, SIGKILL to what lives after `term_seconds`; over: the end is recorded, the
-    agent may leave; log_keep_bytes: of the log the newest so many, 0: as it was told at first.
+    agent may leave; log_keep_bytes: of the log the newest so many, 0: as it was told at first; say:
+    a line for the log, once.
     """
 
     go: bool
@@ -74,6 +76,7 @@ class AgentOrder(TypedDict):
     term_seconds: float
     over: bool
     log_keep_bytes: NotRequired[int]
+    say: NotRequired[str]
 
 
 class ChannelCall(TypedDict):

@@ -161,6 +161,7 @@ class Submission(BaseModel):
         _number(self.options, "watchdog_time", 1)
         _number(self.options, "timeout", 1)
         _number(self.options, "grace_seconds", 0)
+        _number(self.options, "idle_seconds", 1)
         state = self.options.get("whole_life_state", 0)
         if not isinstance(state, int) or isinstance(state, bool) or not -(2**63) <= state < 2**63:
             raise ValueError("options.whole_life_state must be an integer")

@@ -96,10 +96,26 @@ class TaskFacts(TypedDict):
     ended_at: str | None
 
 
+class IdleView(TypedDict):
+    """The use of a running dev container. `quiet_seconds`: since each sign of use was seen last,
+    null: unknown, which counts as use. `stops_at`: when it is suspended if there comes none; null
+    while its agent was not heard, or where nothing is counted (`limit_seconds` null)."""
+
+    limit_seconds: float | None
+    notice_seconds: float | None
+    used_at: str | None
+    stops_at: str | None
+    extended_until: str | None
+    quiet_seconds: dict[str, float | None]
+    text: str
+    lines: list[str]
+
+
 class TaskView(TaskFacts, TurnView):
     """One row of `list`; `status` and `describe` add the rest."""
 
     task_type: str  # training, jupyter
+    idle: IdleView | None  # of running dev containers
 
 
 class TaskDetail(TaskView):

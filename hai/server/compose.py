@@ -35,6 +35,7 @@ from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.dashboard import Dashboard
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
+from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
@@ -154,6 +155,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
             settings.scheduler.max_array_bytes,
             settings.scheduler.max_unfinished_tasks,
             settings.scheduler.max_unfinished_bytes,
+            settings.jupyter.idle_policy(),
         ),
         settings.scheduler.demote_after_seconds,
     )
@@ -188,7 +190,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         equipment=Equipment(RowBook(loop_store, bus, clock)),
     )
     supervisor = Supervisor(clock, bus)
-    views = Views(store, bus, board)
+    idle = IdleService(store, bus, clock, settings.jupyter.idle_policy())
+    views = Views(store, bus, board, idle)
     leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
     estimates = Estimates(store, clock, board, leave_seconds)
     services = Services(
@@ -212,7 +215,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         views=views,
         dashboard=Dashboard(store, bus, clock, board, views),
         estimates=estimates,
-        whys=Whys(store, clock, board, estimates),
+        whys=Whys(store, clock, board, estimates, idle),
+        idle=idle,
         logs=LogReader(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,

@@ -22,6 +22,7 @@ from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
 from hai.service.estimates import Estimates
+from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
@@ -58,6 +59,7 @@ class Services:
     dashboard: Dashboard
     estimates: Estimates
     whys: Whys
+    idle: IdleService
     logs: LogReader
     vacating: Vacating
     supervisor: Supervisor

@@ -6,10 +6,12 @@ from hai.core.policy import DAY
 from hai.ports import Store
 from hai.server.deps import Services
 from hai.service.feed import StateFeed
+from hai.service.idleness import IdleService
 from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.loops.follow import Following, Planning
 from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.idle import Idling
 from hai.service.loops.logs import LogBounds, LogKeeping
 from hai.service.loops.reap import Reaping
 from hai.service.loops.reconcile import Reconciling
@@ -92,8 +94,14 @@ def _leading(
         Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
         Loop("health", health.turn),
         Loop("reap", Reaping(store, clock, launching).turn),
+        Loop("idle", Idling(store, bus, clock, _idle_of(settings, services, store)).turn),
         Loop("logs", _log_keeping(settings, services, store).turn, busy_fraction=0.1),
     ]
+
+
+def _idle_of(settings: Settings, services: Services, store: Store) -> IdleService:
+    """By the loops' own connections."""
+    return IdleService(store, services.bus, services.clock, settings.jupyter.idle_policy())
 
 
 def _log_keeping(settings: Settings, services: Services, store: Store) -> LogKeeping:

@@ -1,9 +1,10 @@
 """How much one user may submit: what everybody's questions and ticks have to go through."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hai.core.identity import User
+from hai.core.idle import IdlePolicy
 from hai.core.task import TaskDraft
 from hai.core.types import UserName
 from hai.errors import InvalidInput, TooMany
@@ -21,6 +22,14 @@ class SubmitLimits:
     array_bytes: int = 2**30
     tasks: int = 50_000
     bytes: int = 256 * _MIB
+    idle: IdlePolicy = field(default_factory=IdlePolicy)  # of dev containers
+
+    def check_idle(self, draft: TaskDraft) -> None:
+        """InvalidInput when a dev container asks for more idleness than the platform allows."""
+        options = draft.spec.get("options")
+        asked = options.get("idle_seconds") if isinstance(options, Mapping) else None
+        if isinstance(asked, int | float):
+            self.idle.check(float(asked), draft.group)
 
     def check_array(self, members: int, size: int) -> None:
         """InvalidInput when `members` of a document of `size` bytes are too much."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from hai.core import lifecycle, phrases
 from hai.core.identity import User
+from hai.core.idle import IdlePolicy
 from hai.core.quota import QuotaTable
 from hai.core.refusals import name_in_use
 from hai.core.task import Change, Task, TaskDraft
@@ -55,6 +56,11 @@ class TaskService:
         self._waitings = Waitings(store, self._limits)
         self._demote_after_seconds = demote_after_seconds
         self._batcher: Batcher[TaskDraft, Task | HaiError] = Batcher(self._add)
+
+    @property
+    def idle_policy(self) -> IdlePolicy:
+        """Of dev containers."""
+        return self._limits.idle
 
     async def submit(self, user: User, submission: Submission) -> Task:
         """One new queued task; of an array, its first member. InvalidInput, OverQuota or NameInUse
@@ -126,6 +132,7 @@ class TaskService:
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
+        self._limits.check_idle(draft)
         _check_quota(draft, shape.quotas)
 
     # finding
@@ -220,9 +227,9 @@ class TaskService:
         """End it for good; a task that leaves already stays as it is."""
         return await self._change(user, ref, self._stop(user, why))
 
-    async def suspend(self, user: User, ref: str, why: str) -> Task:
-        """Suspend and hold until somebody resumes it."""
-        return await self._change(user, ref, self._suspend(user, why))
+    async def suspend(self, user: User, ref: str, why: str, *, hold: bool = True) -> Task:
+        """Suspend and hold until somebody resumes it; without `hold` it stands in line again."""
+        return await self._change(user, ref, self._suspend(user, why, hold=hold))
 
     async def resume(self, user: User, ref: str, why: str) -> Task:
         """Let it stand in line again."""
@@ -241,10 +248,10 @@ class TaskService:
         why = why or f"stopped by {user.name}"
         return lambda task: lifecycle.stop(task, actor=user.name, why=why, now=self._clock.now())
 
-    def _suspend(self, user: User, why: str) -> Verb:
+    def _suspend(self, user: User, why: str, *, hold: bool = True) -> Verb:
         why = why or f"suspended by {user.name}"
         return lambda task: lifecycle.suspend(
-            task, actor=user.name, why=why, hold=True, now=self._clock.now()
+            task, actor=user.name, why=why, hold=hold, now=self._clock.now()
         )
 
     def _resume(self, user: User, why: str) -> Verb:

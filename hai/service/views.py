@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from hai.core import explain
@@ -13,7 +12,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Reason
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
-from hai.core.types import NodeName, UserName, chain_status
+from hai.core.types import NodeName, TaskId, UserName, chain_status
 from hai.ports import Bus, Store, TaskPage, TaskQuery
 from hai.schema.views import (
     SCHEMA_VERSION,
@@ -33,13 +32,9 @@ from hai.schema.views import (
 )
 from hai.schema.why import EstimateView
 from hai.service.board import Board
+from hai.service.idleness import IdleService
+from hai.service.moments import rfc3339 as rfc3339
 from hai.service.signals import worker_key
-
-
-def rfc3339(at: float) -> str:
-    """UTC with microseconds and a Z."""
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
-    return text.replace("+00:00", "Z")
 
 
 def _time(at: float | None) -> str | None:
@@ -49,7 +44,10 @@ def _time(at: float | None) -> str | None:
 class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
-    def __init__(self, store: Store, bus: Bus, board: Board) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, board: Board, idle: IdleService | None = None
+    ) -> None:
+        self._idle = idle
         self._store = store
         self._bus = bus
         self._board = board
@@ -80,6 +78,7 @@ class Views:
             "started_at": _time(task.started_at),
             "ended_at": _time(task.ended_at),
             "task_type": task.task_type,
+            "idle": None,
             **self._turn(task),
         }
 
@@ -87,6 +86,13 @@ class Views:
         """Of many at once, which is cheaper."""
         self._board.consider(task.id for task in tasks if task.state.is_waiting)
         return [self.task(task) for task in tasks]
+
+    async def _add_idle(self, views: Sequence[TaskView], tasks: Sequence[Task]) -> None:
+        """What is known of the use of running dev containers."""
+        found = {} if self._idle is None else await self._idle.views(tasks)
+        for view in views if found else ():
+            if view["id"] in found:
+                view["idle"] = found[TaskId(view["id"])]
 
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
@@ -132,17 +138,21 @@ class Views:
             if not worker.state.is_over
         ]
         live = await self._bus.get_live([worker_key(key) for key in keys])
-        return {
+        detail: TaskDetail = {
             **self.task(task),
             "spec": dict(task.spec) if with_spec else {},
             "attempt_list": [_attempt(task, attempt, live) for attempt in attempts],
         }
+        await self._add_idle([detail], [task])
+        return detail
 
     async def page(self, query: TaskQuery) -> TaskList:
         page: TaskPage = await self._store.list_tasks(query)
+        tasks = self.tasks(page.tasks)
+        await self._add_idle(tasks, page.tasks)
         return {
             "schema_version": SCHEMA_VERSION,
-            "tasks": self.tasks(page.tasks),
+            "tasks": tasks,
             "total": page.total,
             "page": query.page,
             "page_size": query.page_size,

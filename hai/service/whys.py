@@ -36,6 +36,7 @@ from hai.schema.why import (
 from hai.service.access import require_owner
 from hai.service.board import Board
 from hai.service.estimates import Estimates
+from hai.service.idleness import IdleService
 from hai.service.stories import (
     ActiveFacts,
     WaitFacts,
@@ -58,7 +59,15 @@ _MOST_WORKERS = 5  # of a gang are named
 class Whys:
     """Explains tasks and foretells changes; changes nothing."""
 
-    def __init__(self, store: Store, clock: Clock, board: Board, estimates: Estimates) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        board: Board,
+        estimates: Estimates,
+        idle: IdleService | None = None,
+    ) -> None:
+        self._idle = idle
         self._store = store
         self._clock = clock
         self._board = board
@@ -82,7 +91,8 @@ class Whys:
             others = await self._look_up(facts.mentioned | _heir(task))
             story = active_story(task, facts, _names(others.values()), now)
         text = f"task {task.id} {story.text}"
-        lines = [*_worker_lines(task), *story.lines, *self._clock_lines(task)]
+        idle = [] if self._idle is None else await self._idle.lines(task)
+        lines = [*_worker_lines(task), *story.lines, *idle, *self._clock_lines(task)]
         return _why_view(task.id, task.state, text, lines)
 
     def _clock_lines(self, task: Task) -> list[str]:

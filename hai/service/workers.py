@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from hai.core import gang, lifecycle
 from hai.core.gang import Checkpoint, Order, Timing, WorkerReport
 from hai.core.identity import User
+from hai.core.idle_text import notice_text
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
@@ -21,6 +22,8 @@ from hai.ports import Bus, Clock, Store
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
+from hai.service.idleness import is_running_lab
+from hai.service.moments import time_of_day
 from hai.service.signals import (
     announce,
     channel_topic,
@@ -121,7 +124,7 @@ class WorkerService:
             task = await self._batcher.put((key.task_id, worker_report(report, self._told)))
             replies = [await self._serve(key, request) for request in report["requests"]]
             ration = await self._ration(task)
-            answer = self._answer(task, key, replies, ration)
+            answer = await self._answer(task, key, replies, ration)
             until = self._clock.steady() + min(report["wait_seconds"], self._heartbeat_seconds)
             while answer["digest"] == report["seen"] and not replies:
                 message = await next_message(messages, until - self._clock.steady())
@@ -131,7 +134,8 @@ class WorkerService:
                     name = str(message.data.get("id"))
                     answer["channels"] = [{"id": name, "token": tokens.channel(key, name)}]
                     break
-                answer = self._answer(await self._store.task(key.task_id), key, replies, ration)
+                task = await self._store.task(key.task_id)
+                answer = await self._answer(task, key, replies, ration)
             return answer
 
     async def _suspect(self, key: WorkerKey, why: str) -> None:
@@ -148,7 +152,9 @@ class WorkerService:
 
     async def _note_alive(self, key: WorkerKey, report: AgentReport) -> None:
         """Live figures; their absence is what the health loop takes for silence."""
-        figures = {"at": self._clock.now(), **report["usage"]}
+        figures: dict[str, object] = {"at": self._clock.now(), **report["usage"]}
+        if report.get("quiet"):
+            figures["quiet"] = report["quiet"]
         await self._bus.put_live(worker_key(key), figures, self._lost_after_seconds)
 
     async def _ration(self, task: Task | None) -> int:
@@ -159,14 +165,27 @@ class WorkerService:
         told = (await self._bus.get_live([name])).get(name, {}).get("bytes")
         return told if isinstance(told, int) else 0
 
-    def _answer(
+    async def _answer(
         self, task: Task | None, key: WorkerKey, replies: Sequence[SdkReply], ration: int
     ) -> AgentAnswer:
         if task is None:
             raise NotFound(f"there is no task {key.task_id}")
         order = self.order(task, key)
         order["log_keep_bytes"] = ration
+        said = await self._idle_notice(task)
+        if said:
+            order["say"] = said
         return {"digest": digest(order), "order": order, "replies": list(replies)}
+
+    async def _idle_notice(self, task: Task) -> str:
+        """What a dev container that is to be suspended for being idle is told in its log."""
+        rule = self._tasks.idle_policy.rule(task.group, task.options.get("idle_seconds"))
+        if rule is None or not is_running_lab(task):
+            return ""
+        kept = (await self._store.idle_clocks([task.id])).get(task.id)
+        if kept is None or kept[0] != task.attempts or kept[1].stop_at is None:
+            return ""
+        return notice_text(task.name, rule, time_of_day(kept[1].stop_at))
 
     def order(self, task: Task, key: WorkerKey) -> AgentOrder:
         """The wire form of what this worker should do now."""

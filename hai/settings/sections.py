@@ -1,10 +1,11 @@
 """The sections of override.toml, one class each. A wrong or unknown key is an error."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from hai.core.idle import IdlePolicy
 from hai.core.logdirs import check_log_dir
 from hai.core.policy import Policy
 from hai.core.server_role import ServerRole
@@ -139,6 +140,19 @@ class ChannelSection(Section):
 
 class JupyterSection(Section):
     shared_node_group_prefix: str = ""  # of groups whose nodes dev containers share; "": none
+    # seconds without use before a dev container is suspended (0: never), by group if it has its own
+    idle_seconds: float = Field(default=8 * 3600.0, ge=0)
+    idle_seconds_by_group: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    idle_max_seconds: float = Field(default=7 * 86400.0, ge=0)  # that one may ask for; 0: any
+    idle_notice_seconds: float = Field(default=600.0, ge=0)  # before that, it is told
+
+    def idle_policy(self) -> IdlePolicy:
+        return IdlePolicy(
+            seconds=self.idle_seconds,
+            by_group=self.idle_seconds_by_group,
+            most_seconds=self.idle_max_seconds,
+            notice_seconds=self.idle_notice_seconds,
+        )
 
 
 class LogSection(Section):

@@ -9,6 +9,7 @@ from hai.core.policy import DAY
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.task import Attempt, Event, EventDraft, Task, Worker
 from hai.ports import Timebase, Usage
+from hai.store.memory_idle import MemoryIdle
 
 if TYPE_CHECKING:
     from hai.core.types import TaskId
@@ -28,10 +29,11 @@ _ATTEMPT = (
 _WORKER = ("started_at", "ended_at")
 
 
-class MemoryTimes:
+class MemoryTimes(MemoryIdle):
     """This part of hai.ports.Store."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._tasks: dict[TaskId, Task] = {}
         self._attempts: dict[TaskId, dict[int, Attempt]] = {}
         self._unfinished: set[TaskId] = set()
@@ -62,6 +64,7 @@ class MemoryTimes:
             moved = self._tasks[task_id] = times_moved(self._tasks[task_id], seconds)
             if moved.attempt is not None:
                 self._attempts[task_id][moved.attempt.number] = moved.attempt
+            self._move_idle_clock(task_id, seconds)
         for event in events:
             self._log(event)
         then()

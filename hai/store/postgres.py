@@ -21,6 +21,7 @@ from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, 
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_idle import PostgresIdle
 from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
@@ -31,7 +32,9 @@ _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer
 
 
-class PostgresStore(PostgresUsers, PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch):
+class PostgresStore(
+    PostgresUsers, PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch, PostgresIdle
+):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:

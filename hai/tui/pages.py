@@ -72,6 +72,7 @@ def _facts(detail: Mapping[str, Any], row: Task | None, now: float, width: int) 
     following, role = next_of(row, now) if row else ("", "")
     if following:
         lines.append(_fact("next", following, role))
+    lines += _use_lines(detail, now, width)
     submitted = at_of(detail["submitted_at"])
     lines.append(
         _fact("submitted", f"{clock_of(submitted, date=True)}, {_ago(submitted, now)} ago")
@@ -96,6 +97,23 @@ def _reason_lines(detail: Mapping[str, Any], row: Task | None, width: int) -> li
     head, *rest = wrapped(text + place, max(20, width - 10))
     role = "wait" if reason else ""
     return [_fact("why", head, role), *(_fact("", line, role) for line in rest)]
+
+
+def _use_lines(detail: Mapping[str, Any], now: float, width: int) -> list[Line]:
+    """Of a dev container: the countdown, and each sign of use."""
+    idle = detail.get("idle")
+    if not idle:
+        return []
+    stops_at = at_of(idle.get("stops_at"))
+    notice = float(idle.get("notice_seconds") or 0.0)
+    is_near = stops_at is not None and stops_at - now <= notice
+    told = [str(idle["text"]), *map(str, idle["lines"])]
+    pieces = [piece for text in told for piece in wrapped(printable(text), max(20, width - 10))]
+    first, *rest = pieces
+    return [
+        _fact("use", first, "warn" if is_near else ""),
+        *(_fact("", piece, "dim") for piece in rest),
+    ]
 
 
 def _ago(at: float | None, now: float) -> str:
@@ -178,6 +196,8 @@ def usage_text(usage: Mapping[str, float]) -> str:
         parts.append(f"mem {size_of(usage['memory_bytes'])}")
     if "gpu_percent" in usage:
         parts.append(f"gpu {usage['gpu_percent']:.0f} %")
+    elif usage.get("gpus"):
+        parts.append("gpu unknown")
     if "gpu_memory_bytes" in usage:
         parts.append(f"gpu mem {size_of(usage['gpu_memory_bytes'])}")
     return ", ".join(parts)

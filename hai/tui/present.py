@@ -12,6 +12,7 @@ from hai.tui.columns import Column
 from hai.tui.glyphs import UNICODE, Glyphs
 from hai.tui.model import Model, Node, Task, rank_of
 from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
+from hai.tui.usage import in_use
 
 ROLES = {
     "running": "run",
@@ -132,6 +133,7 @@ TASK_COLUMNS = (
     Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
     Column("NEXT", 9, lambda t, c: next_of(t, c.now), from_width=90),
     Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
+    Column("CPU", 14, lambda t, c: in_use(t, c.usage), right=True, from_width=140),
     Column("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
 )  # fmt: skip
 

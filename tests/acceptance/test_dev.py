@@ -107,7 +107,9 @@ def test_an_environment_without_jupyterlab_is_told(live: Live) -> None:
     (bare / "bin" / "python").symlink_to("/usr/bin/python3")
     assert person("dev", "start", "bare", "--py-venv", str(bare)).code == 0
     task = json.loads(person("dev", "list", "-o", "json").out)[0]["id"]
-    live.wait(task, "failed")
+    why = live.wait(task, "failed")["why"]
+    assert f"JupyterLab is not installed in {bare}" in why
+    assert "pip install jupyterlab" in why
     done = person("dev", "logs", "bare")
     assert re.search(r"JupyterLab is not in this environment: \S+", done.out)
     assert person("dev", "open", "nothing").code == 3

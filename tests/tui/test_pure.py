@@ -19,7 +19,7 @@ from hai.tui.consequences import (
 from hai.tui.filters import matcher
 from hai.tui.glyphs import ASCII, UNICODE, glyphs_for
 from hai.tui.model import Task, in_order, task_of
-from hai.tui.pages import document_page, losses, usage_text, without_secrets
+from hai.tui.pages import document_page, losses, task_page, usage_text, without_secrets
 from hai.tui.present import TASK_COLUMNS, Context, next_of, state_of, why_of
 from hai.tui.text import age_of, cut, fit, pieces, plain, printable, size_of, wrapped
 from tests.tui.scene import NOW, at, running, task_row
@@ -352,3 +352,36 @@ def test_documents_keep_their_shape() -> None:
 def test_usage_says_what_is_known() -> None:
     assert usage_text({}) == ""
     assert usage_text({"cpu_percent": 99.6, "memory_bytes": 2**30}) == "cpu 100 %, mem 1.0G"
+    assert usage_text({"gpus": 8.0, "cpu_percent": 1.0}) == "cpu 1 %, gpu unknown"
+
+
+def test_a_wide_table_shows_what_tasks_use() -> None:
+    usage = {
+        "n1": {"cpu_percent": 150.0, "gpu_percent": 90.0},
+        "n2": {"cpu_percent": 50.0, "gpu_percent": 70.0},
+        "n3": {"cpu_percent": 7.0},
+    }
+    column = next(column for column in TASK_COLUMNS if column.title == "CPU")
+    context = Context(now=NOW, user="alice", usage=usage)
+    both = task_of(running(7, "n1", "n2"))
+    assert column.cell(both, context)[0] == "200% gpu 80%"
+    assert column.cell(task_of(running(7, "n3")), context)[0] == "7%"
+    assert column.cell(task_of(running(7, "n4")), context)[0] == ""
+    assert column.cell(task(), context)[0] == ""
+
+
+def test_a_dev_container_tells_its_use() -> None:
+    idle = {
+        "text": "idle for 110 min; suspended in 11 min",
+        "lines": ["kernels: quiet for 110 min", "CPU: quiet for 110 min"],
+        "stops_at": at(300),
+        "notice_seconds": 600.0,
+    }
+    facts = {"state": "running", "user": "alice", "nodes": 1, "group": "g", "priority": "HIGH"}
+    detail = {**facts, "submitted_at": at(-9000), "suspend_count": 0, "attempts": 1, "idle": idle}
+    page = task_page(detail, (), None, NOW, 100, UNICODE)
+    lines = plain(page).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("use "))
+    assert lines[first].endswith("suspended in 11 min")
+    assert page[first][1][1] == "warn", "the notice was given"
+    assert lines[first + 1].strip() == "kernels: quiet for 110 min"

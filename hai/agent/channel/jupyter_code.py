@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 
-from hai.agent.files import write_private
-from hai.agent.jupyter import CODES, socket_of
+from hai.agent import files
+from hai.agent.jupyter import new_code, socket_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +20,10 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
     """Answers with a new `code`, once somebody listens."""
     if not os.path.exists(socket_of(place.control_dir)):
         raise ValueError("JupyterLab does not answer (yet)")
-    code = secrets.token_urlsafe(32)
-    name = hashlib.sha256(code.encode()).hexdigest()
-    write_private(os.path.join(place.control_dir, CODES, name), "")
+    folder = files.open_dir(place.control_dir)
+    try:
+        code = new_code(folder)
+    finally:
+        os.close(folder)
     stream.ready(code=code)
     stream.close()

@@ -19,6 +19,7 @@ from hai.agent.ending import shell_code
 from hai.agent.environment import change_account
 from hai.agent.limits import bound_processes
 from hai.agent.processes import ended_children, reset_signals
+from hai.agent.terminals import Marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Place:
         self.folder = str(data["workspace"]) or self.environment["HOME"]
         self.control_dir = str(data["control_dir"])
         self.address = str(data["address"])
+        self.marker = Marker(self.control_dir)
         self.children: Children
 
     def become(self) -> None:
@@ -135,6 +137,7 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
     else:
         process = _with_pipes(stream, words, environment, place)
     process.loop = loop
+    process.marker = place.marker
     loop.parts.append(process)
     place.children.watch(process.pid, process.exited)
     stream.ready(pid=process.pid)
@@ -144,6 +147,7 @@ class Process(Pump):
     """Closes the stream with `exit_code` when the process has ended and its output is through."""
 
     loop: Loop
+    marker: Marker
 
     def __init__(self, stream: Stream, pid: int, terminal: int = -1) -> None:
         super().__init__(stream)
@@ -158,6 +162,10 @@ class Process(Pump):
             self._close()
         else:
             self.loop.later(DRAIN_SECONDS, self._close)
+
+    def on_data(self, data: bytes, is_errors: bool) -> None:
+        self.marker.note()  # somebody types
+        super().on_data(data, is_errors)
 
     def on_sources_over(self) -> None:
         if self._exit_code is not None:

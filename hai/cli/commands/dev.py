@@ -1,4 +1,4 @@
-"""hai-cli dev start | list | open | stop | logs."""
+"""hai-cli dev start | list | open | stop | logs | extend | restart."""
 
 import time
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hai.cli.commands import dev_clock
+from hai.cli.dev_layouts import dev_layout
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
@@ -42,6 +44,7 @@ def dev() -> None:
     hai-cli dev start lab                      JupyterLab in this folder
     hai-cli dev start lab -g gpu -p HIGH       on a node of group gpu
     hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
+    hai-cli dev start lab --idle 2h            suspended after two hours without use
     """,
 )
 def start(
@@ -56,11 +59,20 @@ def start(
     py_venv: Annotated[
         Path | None, option("--py-venv", metavar="DIR", help="The environment that it runs in.")
     ] = None,
+    idle: Annotated[
+        str | None,
+        option("--idle", metavar="TIME", help="Suspend it after so long without use."),
+    ] = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
     It is a task on a whole node, with the same life, queue and rights as any other."""
     earlier = _latest(session, name)
+    idle_seconds = None if idle is None else dev_clock.idle_option(idle)
+    if earlier is not None and dev_clock.is_set_aside(earlier):
+        wishes = {"-g": group, "-p": priority, "--folder": folder, "--py-venv": py_venv}
+        given = [key for key, one in {**wishes, "--idle": idle}.items() if one is not None]
+        return dev_clock.go_on(session, name, earlier, given)
     if earlier is not None and earlier["state"] in UNFINISHED:
         raise Conflict(
             f"dev container {name} is {earlier['state']} already (task {earlier['id']})",
@@ -69,6 +81,8 @@ def start(
     document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
     if priority is not None:
         document["priority"] = parse_priority(priority)
+    if idle_seconds is not None:
+        document["options"]["idle_seconds"] = idle_seconds
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -81,11 +95,12 @@ def start(
 
 @verb(app, "list", "hai-cli dev list\nhai-cli dev list -o json", lists=True)
 def list_containers(session: Session) -> None:
-    """Your dev containers, each once, as it is now."""
+    """Your dev containers, each once, as it is now; those that run with their use: when they are
+    suspended for being idle, and what keeps them."""
     found: dict[str, Any] = {}
     for task in all_tasks(session, {"task_type": JUPYTER}):
         found.setdefault(task["name"], task)
-    session.output.rows(list(found.values()), tasks_layout(session.now))
+    session.output.rows(list(found.values()), dev_layout(session.now))
 
 
 @verb(
@@ -140,6 +155,27 @@ def logs(
     if task is None:
         raise _no_such(name)
     return show(session, str(task["id"]), follow=follow) or 0
+
+
+@verb(app, "extend", "hai-cli dev extend lab\nhai-cli dev extend lab 4h")
+def extend(
+    session: Session,
+    name: Name,
+    time_: Annotated[
+        str | None, typer.Argument(metavar="TIME", help="From now; the whole limit without it.")
+    ] = None,
+) -> int:
+    """Keep a dev container that nobody uses: it is not suspended for being idle in that time."""
+    return dev_clock.extend(session, name, _unfinished(session, name), time_)
+
+
+@verb(app, "restart", "hai-cli dev restart lab")
+def restart(session: Session, name: Name) -> int:
+    """Give a dev container notice to save, stop it, and start it again as it was."""
+    task = _latest(session, name)
+    if task is None:
+        raise _no_such(name)
+    return dev_clock.restart(session, name, task)
 
 
 def _document(
@@ -205,6 +241,11 @@ def _until_running(session: Session, name: str, ref: str) -> None:
         task = session.client.call("task", ref=ref)
         if task["state"] == "running":
             return
+        if dev_clock.is_set_aside(task):
+            raise Conflict(
+                f"dev container {name} is {task['state']}: {task['why']}",
+                hint=f"hai-cli dev start {quote(name)} lets it go on",
+            )
         if task["state"] not in UNFINISHED:
             raise Conflict(
                 f"dev container {name} has ended: {task['why']}",

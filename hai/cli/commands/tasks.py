@@ -183,6 +183,10 @@ def _show_rest(session: Session, task: Mapping[str, Any]) -> None:
     if task.get("estimate"):
         told = estimate_text(task["estimate"], session.now)
         session.output.text(f"estimated start: {printable(told)}")
+    if task.get("idle"):
+        session.output.text(f"use: {printable(task['idle']['text'])}")
+        for line in task["idle"]["lines"]:
+            session.output.text(f"  {printable(line)}")
     workers = _last_workers(task)
     if workers:
         session.output.text("\n")

@@ -12,6 +12,9 @@ from hai.service.workers import parse_key
 router = APIRouter(prefix="/agent", tags=["agents"])
 
 
+Quiet = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class SdkRequestBody(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -50,6 +53,7 @@ class ReportBody(BaseModel):
     requests: list[SdkRequestBody] = Field(default_factory=list, max_length=100)
     seen: str = ""
     wait_seconds: float = 0.0
+    quiet: dict[str, Quiet | None] | None = Field(default=None, max_length=8)
 
     def report(self) -> AgentReport:
         requests: list[SdkRequest] = [
@@ -71,6 +75,7 @@ class ReportBody(BaseModel):
             "requests": requests,
             "seen": self.seen,
             "wait_seconds": self.wait_seconds,
+            "quiet": self.quiet or {},
         }
 
 

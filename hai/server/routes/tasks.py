@@ -10,7 +10,7 @@ from hai.core.types import Priority, TaskId, TaskState, UserName
 from hai.errors import InvalidInput
 from hai.ports import EventFilter, TaskQuery
 from hai.schema.submission import MAX_NAME, Submission, priority_level
-from hai.schema.views import EventView, TaskDetail, TaskList, TaskView
+from hai.schema.views import EventView, IdleView, TaskDetail, TaskList, TaskView
 from hai.schema.why import DryRunView
 from hai.server.deps import Caller, Served
 from hai.service.access import owns
@@ -26,6 +26,21 @@ class Why(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     why: str = Field(default="", max_length=1000)
+
+
+class Suspension(Why):
+    """`hold`: it waits until somebody resumes it; otherwise it starts again when it has saved."""
+
+    hold: bool = True
+
+
+class MoreTime(BaseModel):
+    """Seconds from now in which a dev container is not suspended for being idle; null: as many as
+    it may be idle."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class NewPriority(BaseModel):
@@ -139,9 +154,21 @@ async def stop(ref: str, user: Caller, served: Served, body: Why | None = None) 
 
 
 @router.post("/{ref}/suspend")
-async def suspend(ref: str, user: Caller, served: Served, body: Why | None = None) -> TaskView:
-    """Suspend it and keep it out of the line until it is resumed."""
-    return served.views.task(await served.tasks.suspend(user, ref, body.why if body else ""))
+async def suspend(
+    ref: str, user: Caller, served: Served, body: Suspension | None = None
+) -> TaskView:
+    """Suspend it and keep it out of the line until it is resumed; without `hold` it goes back
+    there at once."""
+    wish = body or Suspension()
+    task = await served.tasks.suspend(user, ref, wish.why, hold=wish.hold)
+    return served.views.task(task)
+
+
+@router.post("/{ref}/extend")
+async def extend(ref: str, user: Caller, served: Served, body: MoreTime | None = None) -> IdleView:
+    """Give a dev container more time before it is suspended for being idle."""
+    task = await served.tasks.find(user, ref)
+    return await served.idle.extend(user, task, body.seconds if body else None)
 
 
 @router.post("/{ref}/resume")

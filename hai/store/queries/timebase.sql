@@ -33,6 +33,11 @@ WITH locked AS MATERIALIZED (
        SET started_at = w.started_at + by, ended_at = w.ended_at + by
       FROM stepped, moved
      WHERE w.task_id = moved.id AND w.attempt = moved.number
+), moved_idle_clocks AS (
+    UPDATE idle_clocks AS c
+       SET until = c.until + by, stop_at = c.stop_at + by
+      FROM stepped, moved
+     WHERE c.task_id = moved.id
 ), logged AS (
     INSERT INTO events (at, kind, actor, task_id, user_name, why, data)
     SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data

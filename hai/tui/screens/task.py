@@ -15,6 +15,7 @@ from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.page import Page
 
 EVENTS_SHOWN = 1000
+USE_SECONDS = 15.0  # after which the use of a dev container, which no feed brings, is read again
 
 
 class TaskScreen(TaskVerbs):
@@ -31,6 +32,7 @@ class TaskScreen(TaskVerbs):
         self._error = ""
         self._read_row: Task | None = None
         self._was_read = False
+        self._read_at = 0.0
         self._page = Page(self._build, id="page")
 
     def compose_main(self) -> ComposeResult:
@@ -56,6 +58,7 @@ class TaskScreen(TaskVerbs):
 
     @work(group="read", exclusive=True)
     async def _read(self) -> None:
+        self._read_at = self.hai.server_now()
         try:
             detail = await self.hai.call("task", ref=self.task_id)
             found = await self.hai.call(
@@ -80,6 +83,9 @@ class TaskScreen(TaskVerbs):
         return [[(self._error, "bad")], *lines] if self._error else lines
 
     def tick(self) -> None:
+        has_use = self._detail is not None and self._detail.get("idle") is not None
+        if has_use and abs(self.hai.server_now() - self._read_at) >= USE_SECONDS:
+            self._read()
         self._show()
         self.renew()
 
