@@ -9,6 +9,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan, Start
 from hai.core.policy import Policy
 from hai.core.quota import Quota
+from hai.core.resources import Resources
 from hai.core.types import Priority, TaskState
 
 Data = dict[str, Any]
@@ -91,7 +92,8 @@ def decode_policy(data: Mapping[str, Any]) -> Policy:
 
 
 def _start(start: Start) -> list[Any]:
-    return [start.task_id, list(start.nodes), int(start.priority), start.backfill]
+    data = [start.task_id, list(start.nodes), int(start.priority), start.backfill]
+    return [*data, [list(one) for one in start.gpu_indices]] if start.gpu_indices else data
 
 
 def _quota(quota: Quota) -> list[Any]:
@@ -130,5 +132,7 @@ _CLAIM: Mapping[str, Callable[..., Any]] = {
     "holds": tuple,
     "knows": tuple,
     "waits_for": tuple,
+    "asks": lambda amounts: Resources(*amounts),
+    "gpu_indices": lambda ranks: tuple(tuple(one) for one in ranks),
 }
 _NODE: Mapping[str, Callable[..., Any]] = {"health": NodeHealth}

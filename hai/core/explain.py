@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hai.core import phrases
+from hai.core import phrases, resources
 from hai.core.heads import NODES, QUOTA, TURN
 from hai.core.phrases import are
 from hai.core.plan import Reason
@@ -37,6 +37,10 @@ class _Evidence:
     def items(self, key: str) -> list[object]:
         value = self._values.get(key)
         return list(value) if isinstance(value, list | tuple) else []
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        value = self._values.get(key)
+        return value if isinstance(value, Mapping) else {}
 
     def left(self, key: str) -> str:
         """How long until a time of the evidence, or until the next of several; "" if there is
@@ -141,6 +145,19 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     return f"{start}: {', '.join(facts)}"
 
 
+def _no_room(evidence: _Evidence) -> str:
+    asks, short = evidence.mapping("asks"), [str(name) for name in evidence.items("short")]
+    if "largest" in evidence:
+        most = resources.text(evidence.mapping("largest"), short)
+        asked = resources.text(asks, short)
+        return f"asks for {asked} of one node, and no node of {evidence.group} has more than {most}"
+    free = resources.text(evidence.mapping("free"), short)
+    where = f"{evidence.word('node', 'the freest node')} of {evidence.group}"
+    holders = phrases.tasks(evidence.items("held_by"), evidence.number("held_by_more"))
+    held = f"; the rest is held by {holders}" if holders else ""
+    return f"asks for {resources.text(asks)}: {where} has {free} free{held}"
+
+
 def _kept(evidence: _Evidence, busy: int) -> str:
     """How many of the busy nodes no slice frees."""
     own, higher = evidence.number("own"), evidence.number("higher")
@@ -199,6 +216,7 @@ _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {
     WaitCode.UNHEALTHY: _unhealthy,
     WaitCode.NO_QUOTA: _no_quota,
     WaitCode.QUOTA_EXCEEDED: _quota_exceeded,
+    WaitCode.NO_ROOM: _no_room,
     WaitCode.NO_FREE_NODES: _no_free_nodes,
     WaitCode.BEHIND: _behind,
     WaitCode.HANDOVER: _handover,

@@ -159,6 +159,8 @@ def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
     state = copy.state()
     claim = state.claims[task_id]
     group = state.group(claim.group)
+    if group.is_shared:
+        return None
     if claim.nodes > group.ground.widest:
         return "it needs nodes that are out of service or not there"
     account = group.account(claim.user)

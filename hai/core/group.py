@@ -14,11 +14,18 @@ from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
+def container_level(asked: Priority) -> Priority:
+    """The level that a container stands and is charged at: nobody is before others by asking for
+    more, since containers have no quota by priority."""
+    return Priority.NORMAL if asked is Priority.AUTO else min(asked, Priority.NORMAL)
+
+
 class GroupState:
     """The indexes of one group; state.py keeps them in step with the claims."""
 
     def __init__(self, name: GroupName, policy: Policy, quotas: QuotaTable, now: float) -> None:
         self.name = name
+        self.is_shared = policy.shares_nodes(name)  # by containers: sharing.py decides there
         self.ground = Ground()
         self.shares = Shares(policy, now)
         self.running = Running(policy)
@@ -129,6 +136,8 @@ class GroupState:
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it cannot."""
+        if self.is_shared:
+            return lambda asked, _width: container_level(asked)
         widest, size = self.ground.widest, self.ground.size
         account = self.account(user)
 

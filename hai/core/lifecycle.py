@@ -4,7 +4,7 @@ Every verb takes the task as read and returns a `Change` (new value and ledger l
 there is nothing to change. gang.py folds what workers report into the same values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hai.core import losses, phrases
@@ -82,7 +82,7 @@ def begin(task: Task, start: Start, now: float) -> Change:
         number=number,
         priority=start.priority,
         created_at=now,
-        workers=tuple(Worker(rank, node) for rank, node in enumerate(start.nodes)),
+        workers=tuple(_workers(start)),
         backfill=start.backfill,
     )
     begun = replace(
@@ -93,13 +93,21 @@ def begin(task: Task, start: Start, now: float) -> Change:
         first=False,
         not_before=None,
     )
-    data = {
+    data: dict[str, object] = {
         "attempt": number,
         "nodes": list(start.nodes),
         "priority": start.priority.name,
         "backfill": start.backfill,
     }
+    if start.gpu_indices:
+        data["gpu_indices"] = [list(one) for one in start.gpu_indices]
     return Change(begun, (event(begun, "starting", "scheduler", now, data=data),))
+
+
+def _workers(start: Start) -> Iterator[Worker]:
+    for rank, node in enumerate(start.nodes):
+        gpus = start.gpu_indices[rank] if rank < len(start.gpu_indices) else ()
+        yield Worker(rank, node, gpu_indices=gpus)
 
 
 def suspend(

@@ -1,6 +1,7 @@
 """What users do to tasks: submit, find, stop, suspend, resume, change priority and rank."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hai.core import lifecycle, phrases
 from hai.core.identity import User
@@ -13,7 +14,7 @@ from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
-from hai.service.cluster import ClusterCache
+from hai.service.cluster import ClusterCache, Shape
 from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
@@ -79,7 +80,10 @@ class TaskService:
     async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
         array = array_of(submission, self._limits.array_tasks)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
-        draft = draft_of(user, submission, self._group_of(submission), waits)
+        shape = await self._cluster.shape()
+        group = self._group_of(submission, shape)
+        draft = draft_of(user, submission, group, waits)
+        draft = replace(draft, asks=self._cluster.sharing.asked(submission, draft.group, shape))
         await self._check(user, draft, submission.resource.image)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
@@ -105,9 +109,11 @@ class TaskService:
         await self._change_all(new, self._stop(user, "its array could not be submitted whole"))
         raise refusal
 
-    def _group_of(self, submission: Submission) -> str:
+    def _group_of(self, submission: Submission, shape: Shape) -> str:
         group, _, _zone = submission.resource.group.partition("#")
-        return self._default_group if group in ("", "default") else group
+        if group not in ("", "default"):
+            return group
+        return self._cluster.sharing.default_group(submission, shape) or self._default_group
 
     async def _check(self, user: User, draft: TaskDraft, image: str) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota, an
@@ -126,7 +132,8 @@ class TaskService:
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
-        _check_quota(draft, shape.quotas)
+        if draft.asks is None:
+            _check_quota(draft, shape.quotas)
 
     # finding
 

@@ -230,6 +230,7 @@ def claim_of(draft: TaskDraft, now: float) -> Claim:
         state=TaskState.QUEUED,
         submitted_at=now,
         waits_for=draft.waits_ok + draft.waits_any,
+        asks=draft.asks,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hai.cli.dev_options import Cpu, Gpus, HaiEnv, Image, Memory, Wanted
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
@@ -42,9 +43,10 @@ def dev() -> None:
     hai-cli dev start lab                      JupyterLab in this folder
     hai-cli dev start lab -g gpu -p HIGH       on a node of group gpu
     hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
+    hai-cli dev start lab --cpu 8 --memory 32G --gpus 1
     """,
 )
-def start(
+def start(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     name: Name,
     *,
@@ -56,17 +58,25 @@ def start(
     py_venv: Annotated[
         Path | None, option("--py-venv", metavar="DIR", help="The environment that it runs in.")
     ] = None,
+    cpu: Cpu = None,
+    memory: Memory = None,
+    gpus: Gpus = None,
+    image: Image = None,
+    environment: HaiEnv = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
-    It is a task on a whole node, with the same life, queue and rights as any other."""
+    It is a task with the same life, queue and rights as any other. Where nodes are shared it gets a
+    part of one, elsewhere a whole node."""
     earlier = _latest(session, name)
     if earlier is not None and earlier["state"] in UNFINISHED:
         raise Conflict(
             f"dev container {name} is {earlier['state']} already (task {earlier['id']})",
             hint=f"hai-cli dev open {quote(name)}",
         )
-    document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
+    document = _document(session, name, earlier, folder=folder, py_venv=py_venv)
+    wanted = Wanted(group, cpu, memory, gpus, image, environment)
+    wanted.put_into(document)
     if priority is not None:
         document["priority"] = parse_priority(priority)
     task = session.client.call("submit", body=document)
@@ -147,7 +157,6 @@ def _document(
     name: str,
     earlier: Any,
     *,
-    group: str | None,
     folder: Path | None,
     py_venv: Path | None,
 ) -> dict[str, Any]:
@@ -169,8 +178,6 @@ def _document(
         document["spec"]["workspace"] = str(folder.absolute())
     if py_venv is not None:
         document["options"]["py_venv"] = str(py_venv.absolute())
-    if group is not None:
-        document["resource"]["group"] = group
     return document
 
 

@@ -1,0 +1,116 @@
+"""Dev containers that share a node, on a real platform: who gets room, who waits and why, and that
+neither a suspension nor a crash of the server touches anybody else."""
+
+import os
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import MakeLive
+from tests.acceptance.person import Person
+from tests.live import Live
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+GROUP = "shared_cpu"
+GIB = 2**30
+STAND_IN = "#!/bin/sh\necho up\nexec sleep 600\n"
+
+
+class SharedLive(Live):
+    """One node of 4 cpus, 8 GiB and no GPU that containers share, beside a whole one."""
+
+    def document(self) -> dict[str, Any]:
+        document = super().document()
+        document["groups"].append({"name": GROUP})
+        shared = {"name": "shared-0", "group": GROUP, "launcher": "local", "gpus": 0}
+        document["nodes"].append({**shared, "cpus": 4.0, "memory_bytes": 8 * GIB})
+        return document
+
+
+@pytest.fixture
+def live(make_live: MakeLive) -> Live:
+    live = make_live(
+        kind=SharedLive, nodes=1, settings={"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "shared_"}
+    )
+    binary = live.work_dir / "env" / "bin"
+    binary.mkdir(parents=True)
+    (binary / "python").write_text(STAND_IN)  # in place of an environment with JupyterLab
+    (binary / "python").chmod(0o755)
+    return live
+
+
+def start(live: Live, name: str, *words: str) -> int:
+    """`hai-cli dev start`, as far as its answer; the task's id."""
+    venv = str(live.work_dir / "env")
+    done = Person(live)("dev", "start", name, "--py-venv", venv, *words, "-o", "json")
+    assert done.code == 0, done.err
+    with live.client() as client:
+        tasks = client.get("/tasks", params={"name": name}).json()["tasks"]
+    return int(tasks[0]["id"])
+
+
+def up(live: Live, task: int) -> set[int]:
+    """The processes of a container that runs and has said so."""
+    live.wait(task, "running")
+    wait_until(lambda: "up" in live.text(task), 60, what=f"container {task} is up")
+    return pids(live, task)
+
+
+def pids(live: Live, task: int) -> set[int]:
+    found = set()
+    for process in live.programs():
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            if f"{os.sep}{task}." in process.environ().get("HAI_CONTROL_DIR", ""):
+                found.add(process.pid)
+    return found
+
+
+def why(live: Live, task: int) -> str:
+    done = Person(live)("why", str(task))
+    assert done.code == 0, done.err
+    return " ".join(done.out.split())
+
+
+def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
+    one = start(live, "one", "--cpu", "1", "--memory", "4G")  # the only shared group
+    two = start(live, "two", "-g", GROUP, "--cpu", "2", "--memory", "3G")
+    for task in (one, two):
+        up(live, task)
+        assert live.detail(task)["assigned_nodes"] == ["shared-0"]
+    three = start(live, "three", "--cpu", "1", "--memory", "2G")
+    told = "shared-0 of shared_cpu has 1 GiB of memory free"
+    wait_until(lambda: told in why(live, three), 60, what="the reason")
+    assert f"the rest is held by tasks {one}, {two}" in why(live, three)
+    assert live.detail(three)["state"] == "queued"
+    assert Person(live)("dev", "stop", "one").code == 0
+    up(live, three)
+    assert live.detail(two)["attempts"] == 1
+
+    refused = Person(live)("dev", "start", "huge", "--memory", "9G")
+    assert refused.code == 2
+    assert "no node of shared_cpu has more than 8 GiB of memory" in refused.err
+
+
+def test_a_suspension_and_a_crash_touch_nobody_else(live: Live) -> None:
+    one = start(live, "one", "--cpu", "1", "--memory", "1G")
+    two = start(live, "two", "--cpu", "1", "--memory", "1G")
+    before = up(live, two)
+    assert before
+    up(live, one)
+    assert Person(live)("suspend", str(one)).code == 0
+    live.wait(one, "suspended")
+    wait_until(lambda: not pids(live, one), 60, what="the suspended one is gone")
+    live.kill()
+    assert pids(live, two) == before
+    live.start()
+    assert Person(live)("resume", str(one)).code == 0
+    up(live, one)
+    detail = live.detail(two)
+    assert (detail["state"], detail["attempts"]) == ("running", 1)
+    assert pids(live, two) == before
+    third = start(live, "three", "--cpu", "3", "--memory", "1G")
+    wait_until(lambda: "has 2 cpus free" in why(live, third), 60, what="both are counted")
