@@ -105,6 +105,8 @@ def _group_too_small(evidence: _Evidence) -> str:
 
 def _no_quota(evidence: _Evidence) -> str:
     limit, level = evidence.number("limit"), evidence.word("level", "its priority")
+    if "limits" in evidence:
+        return _over_quota(evidence)
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}, "
         f"where the user's quota is {phrases.nodes(limit)}"
@@ -112,12 +114,24 @@ def _no_quota(evidence: _Evidence) -> str:
 
 
 def _quota_exceeded(evidence: _Evidence) -> str:
+    if "limits" in evidence:
+        return _over_quota(evidence)
     used, limit = evidence.number("used"), evidence.number("limit")
     level = evidence.word("level", "its priority")
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}: "
         f"{used} of the user's quota of {limit} {are(used)} in use"
     )
+
+
+def _over_quota(evidence: _Evidence) -> str:
+    """Of containers on shared nodes."""
+    short = [str(name) for name in evidence.items("short")]
+    wanted = resources.text(evidence.mapping("asks"), short)
+    limit = resources.text(evidence.mapping("limits"), short)
+    used = resources.text(evidence.mapping("in_use"), short)
+    told = f"asks for {wanted} in {evidence.group}, where the user's quota is {limit}"
+    return f"{told}, and {used} are in use" if "in_use" in evidence else told
 
 
 def _no_free_nodes(evidence: _Evidence) -> str:

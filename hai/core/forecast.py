@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
+from hai.core.container_quota import ContainerQuota
 from hai.core.inputs import Snapshot
 from hai.core.past_runs import History
 from hai.core.plan import Claim, Plan
@@ -98,6 +99,11 @@ def copy_of(
         ),
         claims=(*claims, asked),
         usage={(name, user): used for user, used in ended.items()},
+        containers=tuple(
+            ContainerQuota(user, group, limits)
+            for (user, group), limits in state.container_limits.items()
+            if group == name
+        ),
     )
 
 

@@ -181,6 +181,20 @@ def stop(task: Task, *, actor: str, why: str, now: float) -> Change | None:
     return Change(leaving, (event(leaving, "stopping", actor, now, why=why),))
 
 
+def remove(task: Task, *, actor: str, now: float) -> Change | None:
+    """Take an ended dev container out of those that can be started again. Conflict before its
+    end."""
+    if not task.state.is_final:
+        raise Conflict(
+            f"task {task.id} is {task.state}, and only what has ended can be removed",
+            hint=f"hai-cli stop {task.id}",
+        )
+    if task.removed:
+        return None
+    gone = replace(task, removed=True)
+    return Change(gone, (event(gone, "removed", actor, now),))
+
+
 def _comes_back(task: Task, attempt: Attempt) -> bool:
     """Whether a task that leaves its nodes would stand in its line again afterwards."""
     if attempt.verdict is Outcome.FAILED:

@@ -74,6 +74,9 @@ def text(amounts: Mapping[str, object], only: Iterable[str] = NAMES) -> str:
         parts.append(f"{_gib(memory)} of memory")
     if "gpus" in wanted and isinstance(gpus, int):
         parts.append(f"{gpus} GPU" if gpus == 1 else f"{gpus} GPUs")
+    count = amounts.get("containers")
+    if "containers" in wanted and isinstance(count, int):
+        parts.append(f"{count} container" if count == 1 else f"{count} containers")
     if len(parts) < 2:
         return "".join(parts) or "nothing"
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -8,14 +8,15 @@ so it is not passed over for ever. Nobody is suspended for a container.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hai.core.container_quota import UNLIMITED
 from hai.core.ground import is_usable
 from hai.core.group import GroupState, container_level
 from hai.core.plan import Claim, Reason, Start
-from hai.core.resources import NAMES, Resources, of_node, short_of
+from hai.core.resources import NAMES, NOTHING, Resources, of_node, short_of, total
 from hai.core.rooms import Room, Rooms
 from hai.core.state import SchedulerState
 from hai.core.turns import service_order
-from hai.core.types import NodeName, TaskId, WaitCode
+from hai.core.types import NodeName, TaskId, UserName, WaitCode
 
 _NAMED = 8  # holders, in one reason
 
@@ -44,19 +45,66 @@ def serve(state: SchedulerState, group: GroupState) -> Shared:
     return _Turn(state, group).run()
 
 
+class _Quotas:
+    """What users' containers hold in the group. The first of a user's that has no room in the quota
+    holds up the user's later ones: they would keep it out for ever."""
+
+    def __init__(self, state: SchedulerState, group: GroupState) -> None:
+        self._limits = state.container_limits
+        self._group = group.name
+        self._held: dict[UserName, tuple[Resources, int]] = {}
+        self._first: dict[UserName, Claim] = {}
+        if self._limits:
+            for claim in state.claims.values():
+                if claim.state.is_active and claim.group == group.name:
+                    self.charge(claim)
+
+    def charge(self, claim: Claim) -> None:
+        self._held[claim.user] = self._with(claim)
+
+    def refuses(self, claim: Claim) -> Reason | None:
+        limits = self._limits.get((claim.user, self._group), UNLIMITED)
+        wanted = total([claim.asks or NOTHING] * claim.nodes)
+        evidence: dict[str, object] = {
+            "group": claim.group,
+            "level": container_level(claim.priority).name,
+            "asks": {**wanted.as_data(), "containers": claim.nodes},
+            "limits": limits.as_data(),
+        }
+        if over := limits.exceeded_by(wanted, claim.nodes):
+            return Reason(WaitCode.NO_QUOTA, {**evidence, "short": over})
+        if first := self._first.get(claim.user):
+            evidence = {"group": claim.group, "level": evidence["level"], "head": first.task_id}
+            return Reason(WaitCode.BEHIND, evidence)
+        if over := limits.exceeded_by(*self._with(claim)):
+            self._first[claim.user] = claim
+            held, count = self._held.get(claim.user, (NOTHING, 0))
+            in_use = {**held.as_data(), "containers": count}
+            return Reason(WaitCode.QUOTA_EXCEEDED, {**evidence, "short": over, "in_use": in_use})
+        return None
+
+    def _with(self, claim: Claim) -> tuple[Resources, int]:
+        held, count = self._held.get(claim.user, (NOTHING, 0))
+        return held.plus(total([claim.asks or NOTHING] * claim.nodes)), count + claim.nodes
+
+
 class _Turn:
     def __init__(self, state: SchedulerState, group: GroupState) -> None:
         self._state = state
         self._group = group
         self._rooms = rooms_of(state, group)
         self._shared = Shared()
+        self._quotas = _Quotas(state, group)
         self._head: Claim | None = None
 
     def run(self) -> Shared:
         for task_id in service_order(self._state, self._group.name):
             claim = self._group.queue.claim(task_id)
+            over = self._quotas.refuses(claim)
             if not self._is_possible(claim):
                 self._wait(claim, self._too_large(claim))
+            elif over is not None:
+                self._wait(claim, over)
             elif not self._start(claim):
                 self._stand(claim)
         return self._shared
@@ -69,6 +117,7 @@ class _Turn:
         has_gpus = claim.asks is not None and claim.asks.gpus > 0
         gpus = tuple(place.gpus for place in places) if has_gpus else ()
         level = container_level(claim.priority)
+        self._quotas.charge(claim)
         self._shared.starts.append(Start(claim.task_id, nodes, level, gpu_indices=gpus))
         return True
 

@@ -135,6 +135,7 @@ class Task:
     array_index: int | None = None
     array_limit: int = 0  # members that may be active at once; 0: all
     asks: Resources | None = None  # of each of its nodes, which others may share; None: all of it
+    removed: bool = False  # its user does not want to see it among the dev containers any more
 
     @property
     def options(self) -> Mapping[str, object]:

@@ -100,6 +100,8 @@ class TaskView(TaskFacts, TurnView):
     """One row of `list`; `status` and `describe` add the rest."""
 
     task_type: str  # training, jupyter
+    asks: dict[str, Any] | None  # of a node that others share: cpu, memory_bytes, gpus
+    removed: bool  # a dev container that its user has removed
 
 
 class TaskDetail(TaskView):

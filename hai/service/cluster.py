@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hai.core.container_quota import Limits, container_quotas
 from hai.core.identity import User
 from hai.core.node import Group, Node
 from hai.core.quota import EVERYONE, Quota, QuotaTable, effective, parse_resource
@@ -30,6 +31,7 @@ class Shape:
     quotas: QuotaTable
     imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
     nodes: Mapping[GroupName, tuple[Resources, ...]] = field(default_factory=dict)  # what each has
+    containers: Mapping[tuple[UserName, GroupName], Limits] = field(default_factory=dict)
 
 
 class ClusterCache:
@@ -82,8 +84,12 @@ class ClusterCache:
         for node in nodes:
             sizes[node.group] = sizes.get(node.group, 0) + 1
             have[node.group] = (*have.get(node.group, ()), of_node(node))
-        quotas = effective(await self._store.quotas(), await self._store.users())
-        return Shape(sizes, QuotaTable.of(quotas), imageless(nodes, self._launchers), have)
+        users = await self._store.users()
+        quotas = effective(await self._store.quotas(), users)
+        rows = container_quotas(await self._store.allowances(), users, self._clock.now())
+        limits = {(row.user, row.group): row.limits for row in rows}
+        without = imageless(nodes, self._launchers)
+        return Shape(sizes, QuotaTable.of(quotas), without, have, limits)
 
 
 class ClusterService:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hai.core.resources import GIB, MILLI, Resources, short_of, text
-from hai.core.types import GroupName
-from hai.errors import InvalidInput
+from hai.core.container_quota import UNLIMITED, Limits
+from hai.core.resources import GIB, MILLI, Resources, short_of, text, total
+from hai.core.task import TaskDraft
+from hai.core.types import GroupName, UserName
+from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ class Sharing:
             return None
         return min((name for name in shape.nodes if self.shares_nodes(name)), default=None)
 
-    def asked(self, submission: Submission, group: GroupName, shape: "Shape") -> Resources | None:
+    def asked(
+        self, user: UserName, submission: Submission, group: GroupName, shape: "Shape"
+    ) -> Resources | None:
         """None where nodes are held whole. InvalidInput for what can never be had."""
         wanted = submission.resource
         is_shared = self.shares_nodes(group)
@@ -50,15 +54,19 @@ class Sharing:
                 )
             return None
         have = shape.nodes.get(group, ())
-        asks = self._filled(submission, have)
+        asks = self._filled(submission, have, shape.containers.get((user, group), UNLIMITED))
         if have and not any(node.covers(asks) for node in have):
             raise _too_much(asks, group, have)
         return asks
 
-    def _filled(self, submission: Submission, have: Sequence[Resources]) -> Resources:
-        """With defaults, of which no more than the largest node has."""
+    def _filled(
+        self, submission: Submission, have: Sequence[Resources], limits: Limits
+    ) -> Resources:
+        """With defaults, of which no more than the largest node has and the user may hold."""
         wanted, defaults = submission.resource, self.defaults
-        most = _most(have) if have else defaults
+        most = _most(have or [defaults])
+        cpus = defaults.millicores if limits.millicores is None else limits.millicores
+        memory = defaults.memory_bytes if limits.memory_bytes is None else limits.memory_bytes
         millicores = math.ceil(wanted.cpu * MILLI - 1e-9)
         memory_bytes = math.ceil(wanted.memory * GIB)
         if wanted.memory and memory_bytes < _LEAST_BYTES:
@@ -67,9 +75,24 @@ class Sharing:
                 hint=f"ask for {_LEAST_BYTES / GIB:g} or more",
             )
         return Resources(
-            millicores or min(defaults.millicores, most.millicores),
-            memory_bytes or min(defaults.memory_bytes, most.memory_bytes),
+            millicores or min(defaults.millicores, most.millicores, cpus),
+            memory_bytes or min(defaults.memory_bytes, most.memory_bytes, memory),
             wanted.gpu,
+        )
+
+
+def check_containers(draft: TaskDraft, asks: Resources, shape: "Shape") -> None:
+    """OverQuota for what could not be had if the user had nothing else."""
+    limits = shape.containers.get((draft.user, draft.group), UNLIMITED)
+    held = total([asks] * draft.nodes)
+    over = limits.exceeded_by(held, draft.nodes)
+    if over:
+        wanted = {**held.as_data(), "containers": draft.nodes}
+        raise OverQuota(
+            f"{text(wanted, over)} in {draft.group} are over the quota of {draft.user}: "
+            f"{text(limits.as_data(), over)}",
+            hint="hai-cli quota allowances shows your quotas",
+            details={"limits": limits.as_data(), "over": over},
         )
 
 

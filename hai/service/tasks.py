@@ -15,6 +15,7 @@ from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache, Shape
+from hai.service.containers import JUPYTER, check_containers
 from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
@@ -83,7 +84,9 @@ class TaskService:
         shape = await self._cluster.shape()
         group = self._group_of(submission, shape)
         draft = draft_of(user, submission, group, waits)
-        draft = replace(draft, asks=self._cluster.sharing.asked(submission, draft.group, shape))
+        draft = replace(
+            draft, asks=self._cluster.sharing.asked(user.name, submission, draft.group, shape)
+        )
         await self._check(user, draft, submission.resource.image)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
@@ -134,6 +137,8 @@ class TaskService:
             await self._cluster.images.check(user, image)
         if draft.asks is None:
             _check_quota(draft, shape.quotas)
+        else:
+            check_containers(draft, draft.asks, shape)
 
     # finding
 
@@ -226,6 +231,17 @@ class TaskService:
     async def stop(self, user: User, ref: str, why: str) -> Task:
         """End it for good; a task that leaves already stays as it is."""
         return await self._change(user, ref, self._stop(user, why))
+
+    async def remove(self, user: User, ref: str) -> Task:
+        """Take an ended dev container out of the lists of dev containers. Conflict for any other
+        task, and before its end."""
+
+        def verb(task: Task) -> Change | None:
+            if task.task_type != JUPYTER:
+                raise Conflict(f"task {task.id} is no dev container, and stays as it is")
+            return lifecycle.remove(task, actor=user.name, now=self._clock.now())
+
+        return await self._change(user, ref, verb)
 
     async def suspend(self, user: User, ref: str, why: str) -> Task:
         """Suspend and hold until somebody resumes it."""

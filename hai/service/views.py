@@ -80,6 +80,8 @@ class Views:
             "started_at": _time(task.started_at),
             "ended_at": _time(task.ended_at),
             "task_type": task.task_type,
+            "asks": None if task.asks is None else task.asks.as_data(),
+            "removed": task.removed,
             **self._turn(task),
         }
 

@@ -99,6 +99,7 @@ def task_record(task: Task) -> Record:
         "failures": task.failures,
         "waits_ok": list(task.waits_ok),
         "waits_any": list(task.waits_any),
+        "removed": task.removed,
     }
 
 
@@ -155,6 +156,7 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "array_index": draft.array_index,
         "array_limit": draft.array_limit,
         "asks": None if draft.asks is None else list(draft.asks),
+        "removed": False,
     }
 
 
@@ -314,6 +316,7 @@ def task_of(row: Row, documents: Mapping[int, Mapping[str, object]]) -> Task:
         array_index=array_index,
         array_limit=array_limit,
         asks=asks_of(row[50]),
+        removed=row[51],
     )
 
 

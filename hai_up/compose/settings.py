@@ -118,6 +118,8 @@ def _docker(options: ComposeOptions, bridge: str, gpus: int) -> dict[str, Any]:
         "nodes": options.nodes,
         "node_gpus": per_node,
         "group": options.training_group,
+        "shared_nodes": options.jupyter_nodes,
+        "shared_group": options.jupyter_group,
         "network": options.task_network,
         "server_url": _task_url(options, bridge),
         "image": options.train_image,

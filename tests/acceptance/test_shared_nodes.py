@@ -114,3 +114,28 @@ def test_a_suspension_and_a_crash_touch_nobody_else(live: Live) -> None:
     assert pids(live, two) == before
     third = start(live, "three", "--cpu", "3", "--memory", "1G")
     wait_until(lambda: "has 2 cpus free" in why(live, third), 60, what="both are counted")
+
+
+def test_a_quota_holds_and_is_told(live: Live) -> None:
+    root = Person(live)
+    packed = 2 * 100_000 + 3 * 100 + 5  # GiB, cores, containers
+    assert root("quota", "set", "public", f"jupyter:{GROUP}={packed}").code == 0
+    assert root("quota", "set", "public", f"jupyter_memory:{GROUP}=4").code == 0
+    refused = root("dev", "start", "huge", "--cpu", "4")
+    assert refused.code == 5
+    assert "4 cpus in shared_cpu are over the quota of root: 3 cpus" in refused.err
+    one = start(live, "one", "--cpu", "2", "--memory", "1G")
+    up(live, one)
+    two = start(live, "two", "--cpu", "1.5", "--memory", "1G")
+    told = "where the user's quota is 3 cpus, and 2 cpus are in use"
+    wait_until(lambda: told in why(live, two), 60, what="the reason")
+    assert root("quota", "set", "root", f"jupyter_cpu:{GROUP}=4").code == 0
+    up(live, two)
+
+    again = root("dev", "remove", "one")
+    assert again.code == 6
+    assert root("dev", "stop", "one").code == 0
+    live.wait(one, "stopped")
+    assert root("dev", "remove", "one").code == 0
+    assert [row.split()[1] for row in root("dev", "list").out.splitlines()[1:]] == ["two"]
+    assert root("dev", "stop", "one").code == 3

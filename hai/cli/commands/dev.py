@@ -1,4 +1,4 @@
-"""hai-cli dev start | list | open | stop | logs."""
+"""hai-cli dev start | list | open | stop | remove | logs."""
 
 import time
 from pathlib import Path
@@ -95,6 +95,7 @@ def list_containers(session: Session) -> None:
     found: dict[str, Any] = {}
     for task in all_tasks(session, {"task_type": JUPYTER}):
         found.setdefault(task["name"], task)
+    found = {name: task for name, task in found.items() if not task.get("removed")}
     session.output.rows(list(found.values()), tasks_layout(session.now))
 
 
@@ -133,6 +134,24 @@ def stop(session: Session, name: Name) -> int:
     stopped = session.client.call("stop", body={"why": ""}, ref=task["id"])
     session.stderr.say(f"dev container {name} is told to stop, now {stopped['state']}")
     session.output.item(stopped, tasks_layout(session.now))
+    return 0
+
+
+@verb(app, "remove", "hai-cli dev remove lab")
+def remove(session: Session, name: Name) -> int:
+    """Remove a dev container that has ended. Its files, its task and its log stay; `dev start NAME`
+    makes a new one."""
+    task = _latest(session, name)
+    if task is None:
+        raise _no_such(name)
+    if task["state"] in UNFINISHED:
+        raise Conflict(
+            f"dev container {name} is {task['state']}, and only what has ended can be removed",
+            hint=f"hai-cli dev stop {quote(name)}",
+        )
+    removed = session.client.call("remove", ref=task["id"])
+    session.stderr.say(f"dev container {name} is removed; its files stay")
+    session.output.item(removed, tasks_layout(session.now))
     return 0
 
 
@@ -184,7 +203,8 @@ def _document(
 def _latest(session: Session, name: str) -> Any:
     """The last task of that dev container; None if there never was one."""
     tasks = all_tasks(session, {"task_type": JUPYTER, "name": name})
-    return next((task for task in tasks if task["name"] == name), None)
+    latest = next((task for task in tasks if task["name"] == name), None)
+    return None if latest is None or latest.get("removed") else latest
 
 
 def _unfinished(session: Session, name: str) -> Any:

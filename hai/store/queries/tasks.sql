@@ -18,7 +18,7 @@ WITH locked AS MATERIALIZED (
                                whole_life_state, attempts, suspend_count, exit_code, why,
                                started_at, ended_at, version, ran_seconds, queued_at, yielded_at,
                                first, not_before, failures, time_limit_seconds, waits_ok, waits_any,
-                               array_id, array_index, array_limit, asks, position)
+                               array_id, array_index, array_limit, asks, removed, position)
      ) AS d
      ORDER BY d.position
 ), spoilt AS MATERIALIZED (
@@ -95,6 +95,7 @@ WITH locked AS MATERIALIZED (
            started_at = c.started_at, ended_at = c.ended_at, ran_seconds = c.ran_seconds,
            queued_at = c.queued_at, yielded_at = c.yielded_at, first = c.first, not_before = c.not_before,
            failures = c.failures, waits_ok = c.waits_ok, waits_any = c.waits_any,
+           removed = c.removed,
            version = t.version + 1
       FROM changed AS c
      WHERE t.id = c.id AND t.version = c.version
