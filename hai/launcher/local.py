@@ -317,8 +317,11 @@ class LocalLauncher:
             if directory.is_locked() or directory.end() is None:
                 self._sweep(directory)
             cgroup = agent.cgroup if agent is not None else ""
-            while not cgroups.remove(cgroup) and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)  # who has let go of the lock may be there for a moment
+            for group in (cgroup, *directory.groups()):
+                while not cgroups.remove(group) and time.monotonic() < deadline:
+                    time.sleep(
+                        _POLL_SECONDS
+                    )  # who has let go of the lock may be there for a moment
             directory.remove()
         self._reap()
         for known in (self._launched_at, self._ends):

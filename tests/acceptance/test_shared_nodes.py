@@ -2,12 +2,15 @@
 neither a suspension nor a crash of the server touches anybody else."""
 
 import os
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from hai.agent.cgroups import own_homes
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person
 from tests.live import Live
@@ -18,6 +21,11 @@ pytestmark = pytest.mark.acceptance
 GROUP = "shared_cpu"
 GIB = 2**30
 STAND_IN = "#!/bin/sh\necho up\nexec sleep 600\n"
+
+
+def can_bound() -> bool:
+    """Whether this machine lets a local worker be held to its part."""
+    return os.getuid() == 0 and any(os.access(home, os.W_OK) for home in own_homes(("memory",)))
 
 
 class SharedLive(Live):
@@ -36,16 +44,21 @@ def live(make_live: MakeLive) -> Live:
     live = make_live(
         kind=SharedLive, nodes=1, settings={"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "shared_"}
     )
-    binary = live.work_dir / "env" / "bin"
-    binary.mkdir(parents=True)
-    (binary / "python").write_text(STAND_IN)  # in place of an environment with JupyterLab
-    (binary / "python").chmod(0o755)
+    make_env(live, "env", STAND_IN)
     return live
 
 
-def start(live: Live, name: str, *words: str) -> int:
+def make_env(live: Live, name: str, program: str) -> None:
+    """In place of an environment with JupyterLab."""
+    binary = live.work_dir / name / "bin"
+    binary.mkdir(parents=True)
+    (binary / "python").write_text(program)
+    (binary / "python").chmod(0o755)
+
+
+def start(live: Live, name: str, *words: str, env: str = "env") -> int:
     """`hai-cli dev start`, as far as its answer; the task's id."""
-    venv = str(live.work_dir / "env")
+    venv = str(live.work_dir / env)
     done = Person(live)("dev", "start", name, "--py-venv", venv, *words, "-o", "json")
     assert done.code == 0, done.err
     with live.client() as client:
@@ -139,3 +152,33 @@ def test_a_quota_holds_and_is_told(live: Live) -> None:
     assert root("dev", "remove", "one").code == 0
     assert [row.split()[1] for row in root("dev", "list").out.splitlines()[1:]] == ["two"]
     assert root("dev", "stop", "one").code == 3
+
+
+HOG = """
+import os, time
+print("up", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.1)
+held = [bytearray(os.urandom(1) * 2**20) for _ in range(1024)]
+print("still here", flush=True)
+"""
+
+
+@pytest.mark.skipif(not can_bound(), reason="needs control groups that may be written")
+def test_a_memory_hog_is_killed_alone(live: Live) -> None:
+    script = live.script("hog.py", HOG)
+    make_env(live, "hungry", f"#!/bin/sh\nexec {sys.executable} -u {script}\n")
+    calm = start(live, "calm", "--cpu", "1", "--memory", "256M")
+    hog = start(live, "hog", "--cpu", "1", "--memory", "256M", env="hungry")
+    before = up(live, calm)
+    up(live, hog)
+    (live.work_dir / "go").touch()
+    assert live.wait(hog, "failed")["exit_code"] == 137
+    assert "still here" not in live.text(hog)
+    assert pids(live, calm) == before
+    assert live.detail(calm)["state"] == "running"
+    assert Person(live)("dev", "stop", "calm").code == 0
+    live.wait(calm, "stopped")
+    groups = (Path(home) for home in own_homes(("memory", "cpu")))
+    mine = [path for home in groups for path in home.glob(f"hai-{calm}.1.0-*")]
+    wait_until(lambda: not any(path.exists() for path in mine), 60, what="its groups are gone")
