@@ -7,7 +7,6 @@ queries' columns.
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +25,6 @@ from hai.core.types import (
     UserName,
     WorkerState,
 )
-from hai.ports import EventFilter
 
 Row = Sequence[Any]
 Record = dict[str, object]
@@ -397,19 +395,3 @@ def node_of(row: Row) -> Node:
 def quota_of(row: Row) -> Quota:
     user, group, priority, nodes = row
     return Quota(UserName(user), GroupName(group), LEVELS[priority], nodes)
-
-
-def filter_parameters(where: EventFilter) -> dict[str, object]:
-    """Of the ledger's queries; kinds become patterns for LIKE."""
-    return {
-        "task_id": where.task_id,
-        "user": where.user,
-        "since": timestamp(where.since),
-        "until": timestamp(where.until),
-        "kinds": [_pattern(kind) for kind in sorted(where.kinds)] or None,
-    }
-
-
-def _pattern(kind: str) -> str:
-    escaped = re.sub(r"([\\\\%_])", r"\\\1", kind)
-    return escaped[:-1] + "%" if kind.endswith(".*") else escaped
