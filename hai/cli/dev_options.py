@@ -23,6 +23,10 @@ Gpus = Annotated[int | None, option("--gpus", metavar="N", help="GPUs of the nod
 Image = Annotated[
     str | None, option("-i", "--image", metavar="NAME", help="Where nodes run containers.")
 ]
+Spot = Annotated[
+    bool | None,
+    option("--spot/--no-spot", help="On whole nodes that nobody else needs; it yields to all."),
+]
 HaiEnv = Annotated[
     str | None, option("--env", metavar="HAIENV", help="The haienv that it runs in.")
 ]
@@ -38,6 +42,7 @@ class Wanted:
     gpus: int | None = None
     image: str | None = None
     environment: str | None = None
+    spot: bool | None = None
 
     def put_into(self, document: dict[str, Any]) -> None:
         """InvalidInput for what makes no sense. Another group has nodes of another size: what was
@@ -52,6 +57,7 @@ class Wanted:
             "memory": None if self.memory is None else gib_of(self.memory),
             "gpu": _at_least("--gpus", self.gpus, 0),
             "image": self.image,
+            "is_spot": self.spot,
         }
         resource.update({name: value for name, value in given.items() if value is not None})
         if self.environment is not None:

@@ -159,6 +159,10 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     return f"{start}: {', '.join(facts)}"
 
 
+def _spot(evidence: _Evidence) -> str:
+    return f"is spot: it starts on nodes of {evidence.group} that are free while nobody waits there"
+
+
 def _no_room(evidence: _Evidence) -> str:
     asks, short = evidence.mapping("asks"), [str(name) for name in evidence.items("short")]
     if "largest" in evidence:
@@ -230,6 +234,7 @@ _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {
     WaitCode.UNHEALTHY: _unhealthy,
     WaitCode.NO_QUOTA: _no_quota,
     WaitCode.QUOTA_EXCEEDED: _quota_exceeded,
+    WaitCode.SPOT: _spot,
     WaitCode.NO_ROOM: _no_room,
     WaitCode.NO_FREE_NODES: _no_free_nodes,
     WaitCode.BEHIND: _behind,

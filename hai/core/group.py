@@ -46,6 +46,8 @@ class GroupState:
         self._charge(claim, -len(claim.holds))
 
     def _charge(self, claim: Claim, nodes: int) -> None:
+        if claim.spot:
+            return
         account = self.account(claim.user)
         account.used[claim.level] += nodes
         if claim.state.is_leaving:
@@ -90,7 +92,7 @@ class GroupState:
         """A claim that has just left its line holds these nodes for the rest of a tick; how many of
         each zone."""
         nodes = len(start.nodes)
-        self.account(claim.user).used[start.priority] += nodes
+        self._take(claim, start, nodes)
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
         self.returning.refresh(claim.user)
         gains = self.ground.lend(start.nodes, claim.task_id)
@@ -103,7 +105,7 @@ class GroupState:
 
     def take_back(self, claim: Claim, start: Start, gains: Gains) -> None:
         """As it was before `lend` gave it these, but for the user's share."""
-        self.account(claim.user).used[start.priority] -= len(start.nodes)
+        self._take(claim, start, -len(start.nodes))
         self.returning.refresh(claim.user)
         self.ground.take_back(start.nodes, claim.task_id)
         if start.backfill:
@@ -112,17 +114,25 @@ class GroupState:
             self.running.release(claim.user, start.priority, gains)
             self.returning.remove(claim)
 
+    def _take(self, claim: Claim, start: Start, nodes: int) -> None:
+        if not claim.spot:
+            self.account(claim.user).used[start.priority] += nodes
+
     def see_off(self, victim: Claim) -> None:
         """An active claim leaves, and is not to be a victim again."""
-        self.account(victim.user).leaving[victim.level] += len(victim.holds)
+        self._note_leaving(victim, len(victim.holds))
         self.returning.refresh(victim.user)
         self._lift(victim)
 
     def call_back(self, victim: Claim, now: float) -> None:
         """As it was before `see_off`."""
-        self.account(victim.user).leaving[victim.level] -= len(victim.holds)
+        self._note_leaving(victim, -len(victim.holds))
         self.returning.refresh(victim.user)
         self._stand(victim, now)
+
+    def _note_leaving(self, victim: Claim, nodes: int) -> None:
+        if not victim.spot:
+            self.account(victim.user).leaving[victim.level] += nodes
 
     def _stand(self, claim: Claim, now: float) -> None:
         gains = self.ground.usable_in(claim.holds)

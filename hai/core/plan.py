@@ -53,6 +53,7 @@ class Claim:
     array_limit: int = 0  # members that may be active at once; 0: all
     asks: Resources | None = None  # of each of its nodes, which others may share; None: all of it
     gpu_indices: GpuIndices = ()  # those of each rank on its shared node
+    spot: bool = False  # it runs where nobody else waits, takes no quota and yields to everybody
 
     @property
     def line_since(self) -> float:

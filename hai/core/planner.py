@@ -30,6 +30,7 @@ from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold
 from hai.core.sharing import Shared, serve
+from hai.core.spot import spot_starts
 from hai.core.state import SchedulerState
 from hai.core.trial import demoted
 from hai.core.types import Priority, TaskId, WaitCode
@@ -56,6 +57,7 @@ def plan(state: SchedulerState, now: float) -> Plan:
                 for group in waiting:
                     if not group.is_shared:
                         _Turn(state, group, drafted, decisions).serve()
+                decisions.starts += spot_starts(state, drafted)
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),

@@ -293,7 +293,7 @@ class SchedulerState:
     @property
     def has_waiting(self) -> bool:
         """Whether anybody stands in a line."""
-        return any(len(group.queue) for group in self.groups.values())
+        return bool(self.lineup.spot) or any(len(group.queue) for group in self.groups.values())
 
     def _note_promises(self, claim: Claim, old: Claim | None) -> None:
         for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:

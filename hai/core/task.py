@@ -135,6 +135,7 @@ class Task:
     array_index: int | None = None
     array_limit: int = 0  # members that may be active at once; 0: all
     asks: Resources | None = None  # of each of its nodes, which others may share; None: all of it
+    spot: bool = False  # a container on whole nodes that nobody else needs
     removed: bool = False  # its user does not want to see it among the dev containers any more
 
     @property
@@ -182,6 +183,7 @@ class TaskDraft:
     array_index: int | None = None
     array_limit: int = 0
     asks: Resources | None = None
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

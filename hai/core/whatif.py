@@ -197,6 +197,7 @@ def resubmitted(claim: Claim, now: float) -> Claim:
         submitted_at=now,
         waits_for=claim.waits_for,
         asks=claim.asks,
+        spot=claim.spot,
     )
 
 

@@ -101,6 +101,7 @@ class TaskView(TaskFacts, TurnView):
 
     task_type: str  # training, jupyter
     asks: dict[str, Any] | None  # of a node that others share: cpu, memory_bytes, gpus
+    spot: bool  # a container on whole nodes that nobody else needs
     removed: bool  # a dev container that its user has removed
 
 

@@ -19,6 +19,11 @@ JUPYTER = "jupyter"
 _LEAST_BYTES = 64 * 2**20
 
 
+def is_spot(submission: Submission) -> bool:
+    """Whether it is a container on whole nodes that nobody else needs."""
+    return submission.task_type == JUPYTER and submission.resource.is_spot
+
+
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """Which groups share their nodes, and what a container gets that does not say."""
@@ -28,7 +33,7 @@ class Sharing:
 
     def default_group(self, submission: Submission, shape: "Shape") -> str | None:
         """Of a dev container that names none: the first shared group that has nodes."""
-        if submission.task_type != JUPYTER:
+        if submission.task_type != JUPYTER or is_spot(submission):
             return None
         return min((name for name in shape.nodes if self.shares_nodes(name)), default=None)
 
@@ -46,6 +51,11 @@ class Sharing:
                     hint="choose another group with -g; hai-cli nodes lists them",
                 )
             return None
+        if is_shared and wanted.is_spot:
+            raise InvalidInput(
+                f"the nodes of {group} are shared, and a spot container holds whole ones",
+                hint="choose a group of training nodes with -g",
+            )
         if not is_shared:
             if wanted.cpu or wanted.memory or wanted.gpu:
                 raise InvalidInput(

@@ -15,7 +15,7 @@ from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache, Shape
-from hai.service.containers import JUPYTER, check_containers
+from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
@@ -87,6 +87,8 @@ class TaskService:
         draft = replace(
             draft, asks=self._cluster.sharing.asked(user.name, submission, draft.group, shape)
         )
+        if is_spot(submission):
+            draft = replace(draft, spot=True, priority=Priority.LOW)
         await self._check(user, draft, submission.resource.image)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
@@ -135,10 +137,10 @@ class TaskService:
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
-        if draft.asks is None:
-            _check_quota(draft, shape.quotas)
-        else:
+        if draft.asks is not None:
             check_containers(draft, draft.asks, shape)
+        elif not draft.spot:
+            _check_quota(draft, shape.quotas)
 
     # finding
 
@@ -279,8 +281,11 @@ class TaskService:
         task = await self.find(user, ref)
         require_owner(user, task)
         lifecycle.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
+        if task.spot:
+            raise Conflict(f"task {task.id} is a spot container: it has no priority to change")
         shape = await self._cluster.shape()
-        _check_limit(shape.quotas, task.user, task.group, priority, task.nodes)
+        if task.asks is None:
+            _check_limit(shape.quotas, task.user, task.group, priority, task.nodes)
         return await self._change(
             user,
             ref,

@@ -231,6 +231,7 @@ def claim_of(draft: TaskDraft, now: float) -> Claim:
         submitted_at=now,
         waits_for=draft.waits_ok + draft.waits_any,
         asks=draft.asks,
+        spot=draft.spot,
     )
 
 

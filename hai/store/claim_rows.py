@@ -12,7 +12,7 @@ def claim_of(row: Row) -> Claim:
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
     (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
     (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:24]
-    asks, gpus = row[24:]
+    asks, gpus, spot = row[24:]
     known = tuple(assigned) if assigned else ()
     active = STATES[state].is_active
     return Claim(
@@ -42,6 +42,7 @@ def claim_of(row: Row) -> Claim:
         array=array,
         array_limit=array_limit,
         asks=asks_of(asks),
+        spot=spot,
         gpu_indices=tuple(tuple(one) for one in gpus) if active and gpus else (),
     )
 

@@ -29,6 +29,7 @@ def new_task(draft: TaskDraft, task_id: TaskId, now: float, array_id: TaskId | N
         array_index=draft.array_index,
         array_limit=draft.array_limit,
         asks=draft.asks,
+        spot=draft.spot,
     )
 
 

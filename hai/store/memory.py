@@ -372,6 +372,7 @@ def _claim(task: Task) -> Claim:
         array=task.array_id,
         array_limit=task.array_limit,
         asks=task.asks,
+        spot=task.spot,
         gpu_indices=_gpu_indices(attempt) if attempt and active else (),
     )
 

@@ -155,6 +155,7 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "array_limit": draft.array_limit,
         "asks": None if draft.asks is None else list(draft.asks),
         "removed": False,
+        "spot": draft.spot,
     }
 
 
@@ -315,6 +316,7 @@ def task_of(row: Row, documents: Mapping[int, Mapping[str, object]]) -> Task:
         array_limit=array_limit,
         asks=asks_of(row[50]),
         removed=row[51],
+        spot=row[52],
     )
 
 

@@ -182,3 +182,16 @@ def test_a_memory_hog_is_killed_alone(live: Live) -> None:
     groups = (Path(home) for home in own_homes(("memory", "cpu")))
     mine = [path for home in groups for path in home.glob(f"hai-{calm}.1.0-*")]
     wait_until(lambda: not any(path.exists() for path in mine), 60, what="its groups are gone")
+
+
+def test_a_spot_container_yields_and_comes_back(live: Live) -> None:
+    spot = start(live, "spot", "--spot", "-g", "training")
+    up(live, spot)
+    refused = Person(live)("priority", str(spot), "HIGH")
+    assert refused.code == 6
+    live.script("batch.sh", "echo ran")
+    batch = live.submit(name="batch.sh", priority="LOW")
+    live.wait(batch, "succeeded")
+    assert f"needed by task {batch}" in "\n".join(live.reasons(spot))
+    live.wait(spot, "running")
+    assert live.detail(spot)["attempts"] == 2

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hai.cli.dev_options import Cpu, Gpus, HaiEnv, Image, Memory, Wanted
+from hai.cli.dev_options import Cpu, Gpus, HaiEnv, Image, Memory, Spot, Wanted
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
@@ -63,6 +63,7 @@ def start(  # noqa: PLR0913 (one parameter per option)
     gpus: Gpus = None,
     image: Image = None,
     environment: HaiEnv = None,
+    spot: Spot = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
@@ -75,7 +76,7 @@ def start(  # noqa: PLR0913 (one parameter per option)
             hint=f"hai-cli dev open {quote(name)}",
         )
     document = _document(session, name, earlier, folder=folder, py_venv=py_venv)
-    wanted = Wanted(group, cpu, memory, gpus, image, environment)
+    wanted = Wanted(group, cpu, memory, gpus, image, environment, spot)
     wanted.put_into(document)
     if priority is not None:
         document["priority"] = parse_priority(priority)

@@ -6,6 +6,9 @@ ALTER TABLE tasks ADD COLUMN asks jsonb;
 -- Its user has removed it: it is no longer among the dev containers that can be started again.
 ALTER TABLE tasks ADD COLUMN removed boolean NOT NULL DEFAULT false;
 
+-- A container on whole nodes that nobody else needs: it yields to everybody.
+ALTER TABLE tasks ADD COLUMN spot boolean NOT NULL DEFAULT false;
+
 ALTER TABLE attempts ADD COLUMN gpu_indices jsonb;
 
 DROP VIEW tasks_with_attempt;
@@ -30,6 +33,6 @@ SELECT t.id, t.chain_id, t.user_name, t.name, t.group_name, t.nodes,
                         ORDER BY w.rank)
           FROM workers w
          WHERE w.task_id = a.task_id AND w.attempt = a.number) AS workers,
-       a.gpu_indices, t.asks, t.removed
+       a.gpu_indices, t.asks, t.removed, t.spot
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts;

@@ -9,7 +9,7 @@ WITH locked AS MATERIALIZED (
            d.nodes, d.request_id, d.submitted_at, d.priority, d.state, d.held,
            d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version,
            d.ran_seconds, d.first, d.failures, d.time_limit_seconds, d.waits_ok, d.waits_any,
-           d.array_id AS array_position, d.array_index, d.array_limit, d.asks
+           d.array_id AS array_position, d.array_index, d.array_limit, d.asks, d.spot
       FROM locked
      CROSS JOIN (
         SELECT * FROM json_populate_recordset(NULL::tasks, %(tasks)s::json)
@@ -18,7 +18,7 @@ WITH locked AS MATERIALIZED (
                                whole_life_state, attempts, suspend_count, exit_code, why,
                                started_at, ended_at, version, ran_seconds, queued_at, yielded_at,
                                first, not_before, failures, time_limit_seconds, waits_ok, waits_any,
-                               array_id, array_index, array_limit, asks, removed, position)
+                               array_id, array_index, array_limit, asks, removed, spot, position)
      ) AS d
      ORDER BY d.position
 ), spoilt AS MATERIALIZED (
@@ -41,11 +41,11 @@ WITH locked AS MATERIALIZED (
                        submitted_at, priority, state, held, custom_rank, whole_life_state,
                        attempts, suspend_count, why, version, ran_seconds, first, failures,
                        time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit,
-                       asks)
+                       asks, spot)
     SELECT id, chain_id, user_name, name, group_name, nodes, request_id,
            submitted_at, priority, state, held, custom_rank, whole_life_state,
            attempts, suspend_count, why, version, ran_seconds, first, failures,
-           time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit, asks
+           time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit, asks, spot
       FROM fresh
      ORDER BY position
         ON CONFLICT DO NOTHING
@@ -190,7 +190,7 @@ SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitte
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
        a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task, t.asks,
-       a.gpu_indices
+       a.gpu_indices, t.spot
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
@@ -202,7 +202,7 @@ SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitte
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
        a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task, t.asks,
-       a.gpu_indices
+       a.gpu_indices, t.spot
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
