@@ -1,6 +1,7 @@
 """Dev containers that share a node, on a real platform: who gets room, who waits and why, and that
 neither a suspension nor a crash of the server touches anybody else."""
 
+import json
 import os
 import sys
 from contextlib import suppress
@@ -102,6 +103,9 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
     assert Person(live)("dev", "stop", "one").code == 0
     up(live, three)
     assert live.detail(two)["attempts"] == 1
+
+    again = Person(live)("sim", "replay", "--from", "1d", "-o", "json")
+    assert (again.code, json.loads(again.out)) == (0, []), "every tick is decided as it was"
 
     refused = Person(live)("dev", "start", "huge", "--memory", "9G")
     assert refused.code == 2

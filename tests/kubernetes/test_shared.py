@@ -71,7 +71,7 @@ def test_two_share_a_node_and_a_memory_hog_is_killed_alone(platform: PodPlatform
     pods = json.loads(platform.kubectl("get", "pods", "-o", "json"))["items"]
     given = [container["resources"] for pod in pods for container in pod["spec"]["containers"]]
     for amounts in [one[kind] for one in given for kind in ("requests", "limits")]:
-        assert (amounts["cpu"], amounts["memory"]) == ("100m", "128Mi")
+        assert (amounts["cpu"], amounts["memory"]) == ("100m", str(128 * 2**20))
     (platform.work_dir / "go").touch()
     assert platform.wait(hog, "failed", timeout=_LONG)["exit_code"] == 137
     assert "still here" not in platform.text(hog)
