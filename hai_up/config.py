@@ -18,6 +18,7 @@ from hai_up.userinfo import SeedUser, users_of
 
 DEFAULT_PORT = 7420
 STUDIO_PORT = 8080
+JUPYTER_GROUP = "jupyter_cpu"
 MAX_NODES = 1000
 MAX_HOLLOW_NODES = 20_000
 MAX_GPUS = 64
@@ -29,8 +30,8 @@ _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9
 # Variables of the original that describe a cluster of many machines.
 CLUSTER_VARIABLES = frozenset({
     "TASK_NAMESPACE", "PLATFORM_NAMESPACE", "KUBECONFIG", "HAI_SERVER_ADDR",
-    "HAS_RDMA_HCA_RESOURCE", "MARS_PREFIX", "JUPYTER_GROUP", "TRAINING_NODES", "JUPYTER_NODES",
-    "MANAGER_NODES", "BASE_IMAGE", "TRAIN_IMAGE", "INGRESS_HOST", "INGRESS_CLASS",
+    "HAS_RDMA_HCA_RESOURCE", "MARS_PREFIX", "TRAINING_NODES", "MANAGER_NODES",
+    "BASE_IMAGE", "TRAIN_IMAGE", "INGRESS_HOST", "INGRESS_CLASS",
     "POSTGRES_USER", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "BFF_ADMIN_UID", "BFF_ADMIN_TOKEN",
     "DB_PATH", "EXTRA_MOUNTS", "EXTRA_ENVIRONMENTS", "KUBE_CONTEXT", "HAI_PLATFORM_PATH",
     "DB_STORAGE_CLASS", "INGRESS_TLS_SECRET", "SERVICE_TYPE", "EXPOSE_DATABASES",
@@ -41,6 +42,7 @@ COMPOSE_VARIABLES = frozenset({"HAI_TASKS", "TASK_NETWORK", "HAI_BUS_URL", "HAI_
 LOCAL_VARIABLES = frozenset({
     "SHARED_FS_ROOT", "NODE_GPUS", "TRAINING_GROUP", "ROOT_USER", "HAI_HOST", "HAI_PORT",
     "NODES", "HOLLOW_NODES", "HAI_STUDIO_PORT", "HAI_PROVIDER", "USER_INFO",
+    "JUPYTER_GROUP", "JUPYTER_NODES",
 })  # fmt: skip
 
 
@@ -60,6 +62,8 @@ class Given:
     studio: bool | None = None
     studio_port: int | None = None
     users: tuple[SeedUser, ...] | None = None
+    jupyter_group: str | None = None
+    jupyter_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Options:
     studio: bool = True
     studio_port: int = STUDIO_PORT
     users: tuple[SeedUser, ...] = ()
+    jupyter_group: str = JUPYTER_GROUP
+    jupyter_nodes: int = 0  # the last of `nodes`, which dev containers share
 
 
 def parse_config(text: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -175,6 +181,8 @@ def given_in_file(values: Mapping[str, str]) -> Given:
         group=values.get("TRAINING_GROUP") or None,
         studio_port=_number(values, "HAI_STUDIO_PORT"),
         users=users or None,
+        jupyter_group=values.get("JUPYTER_GROUP") or None,
+        jupyter_nodes=_number(values, "JUPYTER_NODES"),
     )
 
 
@@ -200,6 +208,8 @@ def remembered(state: State) -> Given:
         database_url=state.database_url,
         studio=state.studio,
         studio_port=state.studio_port,
+        jupyter_group=state.jupyter_group,
+        jupyter_nodes=state.jupyter_nodes,
     )
 
 
@@ -217,6 +227,8 @@ def defaults(data_dir: Path, os_user: str) -> Given:
         studio=True,
         studio_port=STUDIO_PORT,
         users=(),
+        jupyter_group=JUPYTER_GROUP,
+        jupyter_nodes=0,
     )
 
 
@@ -252,8 +264,21 @@ def resolve(*layers: Given) -> Options:
             f"the group cannot be {options.group!r}",
             hint="a letter, then up to 31 letters, digits or _; hollow is taken",
         )
+    _check_jupyter(options)
     _check_url(options.database_url)
     return options
+
+
+def _check_jupyter(options: Options) -> None:
+    """The nodes that dev containers share are some of the others, in a group of their own."""
+    _check_range("JUPYTER_NODES", options.jupyter_nodes, 0, options.nodes - 1)
+    group = options.jupyter_group
+    is_taken = group == "hollow" or options.group.startswith(group)
+    if not _GROUP.fullmatch(group) or (options.jupyter_nodes and is_taken):
+        raise InvalidInput(
+            f"JUPYTER_GROUP cannot be {group!r}",
+            hint="a letter, then up to 31 letters, digits or _, and no other group begins so",
+        )
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

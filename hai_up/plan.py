@@ -104,12 +104,12 @@ def flag_of(name: str) -> str:
 
 def fixed_differences(options: Options, running: Mapping[str, Any]) -> list[str]:
     """What takes a new start."""
-    names: tuple[str, ...] = ("host", "port", "user", "group")
+    names: tuple[str, ...] = ("host", "port", "user", "group", "jupyter_group", "jupyter_nodes")
     lines = []
     for name in names:
         is_any_port = name.endswith("port") and getattr(options, name) == 0
         wanted = getattr(options, name)
-        if wanted != running[name] and not is_any_port:
+        if wanted != running.get(name, wanted) and not is_any_port:
             lines.append(f"{flag_of(name)} is {running[name]}, not {wanted}")
     if options.database_url != running["database_url"]:
         lines.append("it uses another database")
@@ -145,6 +145,8 @@ def _steps(options: Options, layout: Layout, url: str) -> tuple[str, ...]:
 
 
 def _settings(options: Options, layout: Layout, url: str, database_url: str) -> Sections:
+    shared = {"shared_node_group_prefix": options.jupyter_group}
+    jupyter: Sections = {"jupyter": shared} if options.jupyter_nodes else {}
     return {
         "server": {
             "host": options.host,
@@ -155,12 +157,17 @@ def _settings(options: Options, layout: Layout, url: str, database_url: str) -> 
         },
         "store": {"url": database_url},
         "scheduler": {"default_group": options.group},
+        **jupyter,
     }
 
 
 def _bootstrap(options: Options, facts: Facts) -> dict[str, Any]:
-    groups = [{"name": options.group, "description": f"{options.nodes} shares of this machine"}]
-    sizes = {options.group: options.nodes}
+    count = options.nodes - options.jupyter_nodes
+    groups = [{"name": options.group, "description": f"{count} shares of this machine"}]
+    sizes = {options.group: count}
+    if options.jupyter_nodes:
+        told = f"{options.jupyter_nodes} shares of this machine, for dev containers"
+        groups.append({"name": options.jupyter_group, "description": told})
     if options.hollow_nodes:
         groups.append({"name": HOLLOW_GROUP, "description": "simulated nodes: tasks do not run"})
         sizes[HOLLOW_GROUP] = options.hollow_nodes
@@ -181,15 +188,16 @@ def _bootstrap(options: Options, facts: Facts) -> dict[str, Any]:
 
 def _local_nodes(options: Options, facts: Facts) -> list[dict[str, Any]]:
     share = {
-        "group": options.group,
         "launcher": "local",
         "gpus": options.gpus_per_node,
         "cpus": round(facts.cpus / options.nodes, 2),
         "memory_bytes": facts.memory_bytes // options.nodes,
     }
+    training = options.nodes - options.jupyter_nodes
     return [
         {
             "name": f"node-{index + 1:02d}",
+            "group": options.group if index < training else options.jupyter_group,
             **share,
             "leaf": f"leaf-{index // NODES_PER_LEAF + 1}",
         }

@@ -36,6 +36,8 @@ class State:
     replaced_profile: str = ""  # backup of the profile that was there before
     seed: str = ""  # fingerprint of the users of USER_INFO that were imported
     layout: int = LAYOUT_VERSION
+    jupyter_group: str = "jupyter_cpu"
+    jupyter_nodes: int = 0
 
 
 def load_state(layout: Layout) -> State | None:

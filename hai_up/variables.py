@@ -179,3 +179,9 @@ def without_password(url: str) -> tuple[str, str]:
     user, _, secret = login.partition(":")
     netloc = f"{user}@{place}" if user else place
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")), unquote(secret)
+
+
+def shared_groups(training: str, jupyter: str) -> dict[str, str]:
+    """[jupyter] of override.toml: dev containers share the nodes of the jupyter group, unless tasks
+    are to have them whole as well."""
+    return {"shared_node_group_prefix": "" if training.startswith(jupyter) else jupyter}

@@ -24,9 +24,11 @@ _MOST_GROUPS = 10_000  # below one worker's, whatever a program makes there
 _PREFIX = "hai-"
 
 
-def homes(mountinfo: str, own: str) -> list[str]:
-    """Folders of the control groups that this process is in, best first; from the text of
-    /proc/self/mountinfo and /proc/self/cgroup."""
+def homes(
+    mountinfo: str, own: str, controllers: tuple[str, ...] = ("", *_CONTROLLERS)
+) -> list[str]:
+    """Folders of the control groups that this process is in, best first ("" is version 2); from the
+    text of /proc/self/mountinfo and /proc/self/cgroup."""
     path_of = {}
     for line in own.splitlines():
         number, names, path = line.split(":", 2)
@@ -37,7 +39,7 @@ def homes(mountinfo: str, own: str) -> list[str]:
         fields, _, rest = line.partition(" - ")
         kind, _, options = rest.partition(" ")
         root, mount = fields.split(" ")[3:5]
-        for rank, name in enumerate(("", *_CONTROLLERS)):
+        for rank, name in enumerate(controllers):
             is_it = kind == "cgroup2" if not name else kind == "cgroup" and _has(options, name)
             if is_it and name in path_of:
                 found.append((rank, _below(_plain(mount), _plain(root), path_of[name])))
@@ -63,18 +65,27 @@ def _below(mount: str, root: str, path: str) -> str:
     return os.path.join(mount, inner)
 
 
-def enter(worker_dir: str) -> str:
-    """Move this process into a group of the worker's own; its folder, "" if there is none."""
+def own_homes(controllers: tuple[str, ...] = ("", *_CONTROLLERS)) -> list[str]:
+    """The same of this very process; [] where that cannot be told."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             mountinfo = file.read()
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             own = file.read()
-        candidates = homes(mountinfo, own)
+        return homes(mountinfo, own, controllers)
     except (OSError, ValueError):
-        return ""
-    for home in candidates:
-        path = os.path.join(home, _name_of(worker_dir))
+        return []
+
+
+def group_in(home: str, worker_dir: str) -> str:
+    """The folder of the worker's own group there."""
+    return os.path.join(home, _name_of(worker_dir))
+
+
+def enter(worker_dir: str) -> str:
+    """Move this process into a group of the worker's own; its folder, "" if there is none."""
+    for home in own_homes():
+        path = group_in(home, worker_dir)
         if _join(path):
             return path
     return ""

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from hai.agent import cgroups, files, processes
+from hai.agent import bounds, cgroups, files, processes
 from hai.agent.logs import wall_time
 
 TYPE_CHECKING = False
@@ -74,6 +74,7 @@ def _serve(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> int:
     if spec is None:
         return 1
     files.guard(spec.end_file)
+    groups = _bound(worker_dir, folder, spec)
     try:
         Session(spec, folder, Wakeup()).run()
     except NotOurs:
@@ -82,7 +83,22 @@ def _serve(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> int:
         files.complain(traceback.format_exc())
         _give_up(spec, folder)
         return 1
+    finally:
+        for group in groups:
+            cgroups.leave(group)
     return 0
+
+
+def _bound(worker_dir: str, folder: int, spec: WorkerSpec) -> list[str]:
+    """Its part of a machine that others share; what there is to be taken away at the end, which is
+    written down before."""
+    if not spec.limits:
+        return []
+    own = os.path.abspath(worker_dir)
+    groups = bounds.folders(own, spec.limits)
+    files.write_json("bounds.json", {"groups": groups}, folder)
+    bounds.bind(own, spec.cgroup, spec.limits)
+    return groups
 
 
 def _spec(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> WorkerSpec | None:

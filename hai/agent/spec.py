@@ -41,6 +41,7 @@ class WorkerSpec:
         told = data.get("address") or os.environ.get(POD_IP)
         self.address = str(told or address_towards(self.server_url))
         self.gpu_indices = [int(index) for index in data.get("gpu_indices") or []]
+        self.limits = {name: float(value) for name, value in (data.get("limits") or {}).items()}
         self.segment_bytes = int(data["segment_bytes"])
         self.segments = int(data["segments"])
         self.processes = int(data.get("processes") or 0)

@@ -56,6 +56,7 @@ ROUTES = {
     "what_if": Route("POST", API + "/tasks/{ref}/what-if", repeatable=True),
     "estimates": _get("/scheduler/estimates"),
     "stop": Route("POST", API + "/tasks/{ref}/stop"),
+    "remove": Route("POST", API + "/tasks/{ref}/remove"),
     "suspend": Route("POST", API + "/tasks/{ref}/suspend"),
     "resume": Route("POST", API + "/tasks/{ref}/resume"),
     "extend": Route("POST", API + "/tasks/{ref}/extend", repeatable=True),

@@ -29,7 +29,7 @@ CAPABILITIES = (  # of Linux, without CAP_
 _FORMS = tuple(
     re.compile(form)
     for form in (
-        r"(?:train_environment|jupyter):[^\s:]{1,200}",
+        r"(?:train_environment|jupyter(?:_(?:cpu|memory|gpus|containers))?):[^\s:]{1,200}",
         f"cap:(?:{'|'.join(CAPABILITIES)})",
         r"custom_service:(?:http|tcp|local):(?:\d{1,5}|\*)",
         r"port:[^\s:]+:[^:]+:\d+:\d{1,5}",
@@ -68,7 +68,8 @@ def check_resource(resource: str) -> None:
         raise ValueError(f"{resource!r} is no resource: Linux has no such capability{hint}")
     raise ValueError(
         f"{resource!r} is no resource; there are node-<group>-<PRIORITY>, train_environment:<name>,"
-        f" jupyter:<group>, cap:<CAP>, custom_service:<type>:<port>, <group>:x:<gid>, "
+        f" jupyter:<group>, jupyter_cpu|memory|gpus|containers:<group>, cap:<CAP>, "
+        f"custom_service:<type>:<port>, <group>:x:<gid>, "
         f"{', '.join(_FLAGS)}"
     )
 
@@ -77,6 +78,14 @@ def allowed(
     rows: Iterable[Allowance], user: str, groups: Collection[str], now: float
 ) -> dict[str, int]:
     """Amounts by resource that count for the user now, those above 0 alone."""
+    counted = counting(rows, user, groups, now)
+    return {name: amount for name, amount in counted.items() if amount > 0}
+
+
+def counting(
+    rows: Iterable[Allowance], user: str, groups: Collection[str], now: float
+) -> dict[str, int]:
+    """The same with those of 0, which for a limit is one."""
     own: dict[str, int] = {}
     shared: dict[str, int] = {}
     for row in rows:
@@ -87,7 +96,7 @@ def allowed(
             own[resource] = row.amount
         elif row.owner in groups:
             shared[resource] = max(row.amount, shared.get(resource, 0))
-    return {name: amount for name, amount in {**shared, **own}.items() if amount > 0}
+    return {**shared, **own}
 
 
 def capabilities(amounts: Mapping[str, int]) -> frozenset[str]:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
+from hai.core.container_quota import ContainerQuota, Limits
 from hai.core.inputs import Delta, Snapshot
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan, Start
 from hai.core.policy import Policy
 from hai.core.quota import Quota
+from hai.core.resources import Resources
 from hai.core.types import Priority, TaskState
 
 Data = dict[str, Any]
@@ -23,6 +25,7 @@ def encode_snapshot(snapshot: Snapshot) -> Data:
         "quotas": [_quota(quota) for quota in snapshot.quotas],
         "claims": [_encode(claim) for claim in snapshot.claims],
         "usage": [[*whose, *used] for whose, used in sorted(snapshot.usage.items())],
+        "containers": [_containers(one) for one in snapshot.containers],
     }
 
 
@@ -34,6 +37,7 @@ def decode_snapshot(data: Mapping[str, Any]) -> Snapshot:
         quotas=tuple(_decode_quota(quota) for quota in data["quotas"]),
         claims=tuple(_decode(Claim, claim, _CLAIM) for claim in data["claims"]),
         usage={(group, user): (used, last) for group, user, used, last in data["usage"]},
+        containers=tuple(_decode_containers(one) for one in data.get("containers", ())),
     )
 
 
@@ -47,17 +51,20 @@ def encode_delta(delta: Delta) -> Data:
         data["nodes"] = [_encode(node) for node in delta.nodes]
     if delta.quotas is not None:
         data["quotas"] = [_quota(quota) for quota in delta.quotas]
+    if delta.containers is not None:
+        data["containers"] = [_containers(one) for one in delta.containers]
     return data
 
 
 def decode_delta(data: Mapping[str, Any]) -> Delta:
-    nodes, quotas = data.get("nodes"), data.get("quotas")
+    nodes, quotas, containers = (data.get(key) for key in ("nodes", "quotas", "containers"))
     return Delta(
         now=data["now"],
         claims=tuple(_decode(Claim, claim, _CLAIM) for claim in data.get("claims", ())),
         ended=tuple((task_id, at) for task_id, at in data.get("ended", ())),
         nodes=None if nodes is None else tuple(_decode(Node, node, _NODE) for node in nodes),
         quotas=None if quotas is None else tuple(_decode_quota(quota) for quota in quotas),
+        containers=None if containers is None else tuple(map(_decode_containers, containers)),
     )
 
 
@@ -91,7 +98,8 @@ def decode_policy(data: Mapping[str, Any]) -> Policy:
 
 
 def _start(start: Start) -> list[Any]:
-    return [start.task_id, list(start.nodes), int(start.priority), start.backfill]
+    data = [start.task_id, list(start.nodes), int(start.priority), start.backfill]
+    return [*data, [list(one) for one in start.gpu_indices]] if start.gpu_indices else data
 
 
 def _quota(quota: Quota) -> list[Any]:
@@ -101,6 +109,15 @@ def _quota(quota: Quota) -> list[Any]:
 def _decode_quota(data: list[Any]) -> Quota:
     user, group, priority, nodes = data
     return Quota(user, group, Priority(priority), nodes)
+
+
+def _containers(quota: ContainerQuota) -> list[Any]:
+    return [quota.user, quota.group, *quota.limits]
+
+
+def _decode_containers(data: list[Any]) -> ContainerQuota:
+    user, group, *limits = data
+    return ContainerQuota(user, group, Limits(*limits))
 
 
 def _encode(value: Claim | Node) -> Data:
@@ -130,5 +147,7 @@ _CLAIM: Mapping[str, Callable[..., Any]] = {
     "holds": tuple,
     "knows": tuple,
     "waits_for": tuple,
+    "asks": lambda amounts: Resources(*amounts),
+    "gpu_indices": lambda ranks: tuple(tuple(one) for one in ranks),
 }
 _NODE: Mapping[str, Callable[..., Any]] = {"health": NodeHealth}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hai.core import phrases
+from hai.core import phrases, resources
 from hai.core.heads import NODES, QUOTA, TURN
 from hai.core.phrases import are
 from hai.core.plan import Reason
@@ -37,6 +37,10 @@ class _Evidence:
     def items(self, key: str) -> list[object]:
         value = self._values.get(key)
         return list(value) if isinstance(value, list | tuple) else []
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        value = self._values.get(key)
+        return value if isinstance(value, Mapping) else {}
 
     def left(self, key: str) -> str:
         """How long until a time of the evidence, or until the next of several; "" if there is
@@ -101,6 +105,8 @@ def _group_too_small(evidence: _Evidence) -> str:
 
 def _no_quota(evidence: _Evidence) -> str:
     limit, level = evidence.number("limit"), evidence.word("level", "its priority")
+    if "limits" in evidence:
+        return _over_quota(evidence)
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}, "
         f"where the user's quota is {phrases.nodes(limit)}"
@@ -108,12 +114,24 @@ def _no_quota(evidence: _Evidence) -> str:
 
 
 def _quota_exceeded(evidence: _Evidence) -> str:
+    if "limits" in evidence:
+        return _over_quota(evidence)
     used, limit = evidence.number("used"), evidence.number("limit")
     level = evidence.word("level", "its priority")
     return (
         f"needs {evidence.needed} at {level} in {evidence.group}: "
         f"{used} of the user's quota of {limit} {are(used)} in use"
     )
+
+
+def _over_quota(evidence: _Evidence) -> str:
+    """Of containers on shared nodes."""
+    short = [str(name) for name in evidence.items("short")]
+    wanted = resources.text(evidence.mapping("asks"), short)
+    limit = resources.text(evidence.mapping("limits"), short)
+    used = resources.text(evidence.mapping("in_use"), short)
+    told = f"asks for {wanted} in {evidence.group}, where the user's quota is {limit}"
+    return f"{told}, and {used} are in use" if "in_use" in evidence else told
 
 
 def _no_free_nodes(evidence: _Evidence) -> str:
@@ -139,6 +157,23 @@ def _no_free_nodes(evidence: _Evidence) -> str:
     if size > healthy:
         facts.append(f"{size - healthy} {are(size - healthy)} not healthy")
     return f"{start}: {', '.join(facts)}"
+
+
+def _spot(evidence: _Evidence) -> str:
+    return f"is spot: it starts on nodes of {evidence.group} that are free while nobody waits there"
+
+
+def _no_room(evidence: _Evidence) -> str:
+    asks, short = evidence.mapping("asks"), [str(name) for name in evidence.items("short")]
+    if "largest" in evidence:
+        most = resources.text(evidence.mapping("largest"), short)
+        asked = resources.text(asks, short)
+        return f"asks for {asked} of one node, and no node of {evidence.group} has more than {most}"
+    free = resources.text(evidence.mapping("free"), short)
+    where = f"{evidence.word('node', 'the freest node')} of {evidence.group}"
+    holders = phrases.tasks(evidence.items("held_by"), evidence.number("held_by_more"))
+    held = f"; the rest is held by {holders}" if holders else ""
+    return f"asks for {resources.text(asks)}: {where} has {free} free{held}"
 
 
 def _kept(evidence: _Evidence, busy: int) -> str:
@@ -199,6 +234,8 @@ _SENTENCES: Mapping[WaitCode, Callable[[_Evidence], str]] = {
     WaitCode.UNHEALTHY: _unhealthy,
     WaitCode.NO_QUOTA: _no_quota,
     WaitCode.QUOTA_EXCEEDED: _quota_exceeded,
+    WaitCode.SPOT: _spot,
+    WaitCode.NO_ROOM: _no_room,
     WaitCode.NO_FREE_NODES: _no_free_nodes,
     WaitCode.BEHIND: _behind,
     WaitCode.HANDOVER: _handover,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
+from hai.core.container_quota import ContainerQuota
 from hai.core.inputs import Snapshot
 from hai.core.past_runs import History
 from hai.core.plan import Claim, Plan
@@ -98,6 +99,11 @@ def copy_of(
         ),
         claims=(*claims, asked),
         usage={(name, user): used for user, used in ended.items()},
+        containers=tuple(
+            ContainerQuota(user, group, limits)
+            for (user, group), limits in state.container_limits.items()
+            if group == name
+        ),
     )
 
 
@@ -159,6 +165,8 @@ def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
     state = copy.state()
     claim = state.claims[task_id]
     group = state.group(claim.group)
+    if group.is_shared:
+        return None
     if claim.nodes > group.ground.widest:
         return "it needs nodes that are out of service or not there"
     account = group.account(claim.user)

@@ -14,11 +14,18 @@ from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
+def container_level(asked: Priority) -> Priority:
+    """The level that a container stands and is charged at: nobody is before others by asking for
+    more, since containers have no quota by priority."""
+    return Priority.NORMAL if asked is Priority.AUTO else min(asked, Priority.NORMAL)
+
+
 class GroupState:
     """The indexes of one group; state.py keeps them in step with the claims."""
 
     def __init__(self, name: GroupName, policy: Policy, quotas: QuotaTable, now: float) -> None:
         self.name = name
+        self.is_shared = policy.shares_nodes(name)  # by containers: sharing.py decides there
         self.ground = Ground()
         self.shares = Shares(policy, now)
         self.running = Running(policy)
@@ -39,6 +46,8 @@ class GroupState:
         self._charge(claim, -len(claim.holds))
 
     def _charge(self, claim: Claim, nodes: int) -> None:
+        if claim.spot:
+            return
         account = self.account(claim.user)
         account.used[claim.level] += nodes
         if claim.state.is_leaving:
@@ -83,7 +92,7 @@ class GroupState:
         """A claim that has just left its line holds these nodes for the rest of a tick; how many of
         each zone."""
         nodes = len(start.nodes)
-        self.account(claim.user).used[start.priority] += nodes
+        self._take(claim, start, nodes)
         self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
         self.returning.refresh(claim.user)
         gains = self.ground.lend(start.nodes, claim.task_id)
@@ -96,7 +105,7 @@ class GroupState:
 
     def take_back(self, claim: Claim, start: Start, gains: Gains) -> None:
         """As it was before `lend` gave it these, but for the user's share."""
-        self.account(claim.user).used[start.priority] -= len(start.nodes)
+        self._take(claim, start, -len(start.nodes))
         self.returning.refresh(claim.user)
         self.ground.take_back(start.nodes, claim.task_id)
         if start.backfill:
@@ -105,17 +114,25 @@ class GroupState:
             self.running.release(claim.user, start.priority, gains)
             self.returning.remove(claim)
 
+    def _take(self, claim: Claim, start: Start, nodes: int) -> None:
+        if not claim.spot:
+            self.account(claim.user).used[start.priority] += nodes
+
     def see_off(self, victim: Claim) -> None:
         """An active claim leaves, and is not to be a victim again."""
-        self.account(victim.user).leaving[victim.level] += len(victim.holds)
+        self._note_leaving(victim, len(victim.holds))
         self.returning.refresh(victim.user)
         self._lift(victim)
 
     def call_back(self, victim: Claim, now: float) -> None:
         """As it was before `see_off`."""
-        self.account(victim.user).leaving[victim.level] -= len(victim.holds)
+        self._note_leaving(victim, -len(victim.holds))
         self.returning.refresh(victim.user)
         self._stand(victim, now)
+
+    def _note_leaving(self, victim: Claim, nodes: int) -> None:
+        if not victim.spot:
+            self.account(victim.user).leaving[victim.level] += nodes
 
     def _stand(self, claim: Claim, now: float) -> None:
         gains = self.ground.usable_in(claim.holds)
@@ -129,6 +146,8 @@ class GroupState:
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it cannot."""
+        if self.is_shared:
+            return lambda asked, _width: container_level(asked)
         widest, size = self.ground.widest, self.ground.size
         account = self.account(user)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hai.core.container_quota import ContainerQuota
 from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
@@ -20,6 +21,7 @@ class Snapshot:
     quotas: tuple[Quota, ...]
     claims: tuple[Claim, ...]
     usage: Usage
+    containers: tuple[ContainerQuota, ...] = ()
 
     def state(self) -> SchedulerState:
         return build_state(
@@ -29,6 +31,7 @@ class Snapshot:
             self.claims,
             self.now,
             self.usage,
+            self.containers,
         )
 
 
@@ -42,12 +45,16 @@ class Delta:
     ended: tuple[tuple[TaskId, float], ...] = ()
     nodes: tuple[Node, ...] | None = None
     quotas: tuple[Quota, ...] | None = None
+    containers: tuple[ContainerQuota, ...] | None = None
 
     def apply(self, state: SchedulerState) -> bool:
         """Time first, then the changes. False if none of it could matter to a plan."""
         matters = state.advance(self.now)
         if self.quotas is not None:
             state.set_quotas(QuotaTable.of(self.quotas))
+            matters = True
+        if self.containers is not None:
+            state.set_container_quotas(self.containers)
             matters = True
         if self.nodes is not None:
             state.set_nodes(self.nodes)

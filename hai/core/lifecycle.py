@@ -4,7 +4,7 @@ Every verb takes the task as read and returns a `Change` (new value and ledger l
 there is nothing to change. gang.py folds what workers report into the same values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hai.core import losses, phrases
@@ -82,7 +82,7 @@ def begin(task: Task, start: Start, now: float) -> Change:
         number=number,
         priority=start.priority,
         created_at=now,
-        workers=tuple(Worker(rank, node) for rank, node in enumerate(start.nodes)),
+        workers=tuple(_workers(start)),
         backfill=start.backfill,
     )
     begun = replace(
@@ -93,13 +93,21 @@ def begin(task: Task, start: Start, now: float) -> Change:
         first=False,
         not_before=None,
     )
-    data = {
+    data: dict[str, object] = {
         "attempt": number,
         "nodes": list(start.nodes),
         "priority": start.priority.name,
         "backfill": start.backfill,
     }
+    if start.gpu_indices:
+        data["gpu_indices"] = [list(one) for one in start.gpu_indices]
     return Change(begun, (event(begun, "starting", "scheduler", now, data=data),))
+
+
+def _workers(start: Start) -> Iterator[Worker]:
+    for rank, node in enumerate(start.nodes):
+        gpus = start.gpu_indices[rank] if rank < len(start.gpu_indices) else ()
+        yield Worker(rank, node, gpu_indices=gpus)
 
 
 def suspend(
@@ -171,6 +179,20 @@ def stop(task: Task, *, actor: str, why: str, now: float) -> Change | None:
         return None
     leaving = condemn(task, Outcome.STOPPED, why=why, now=now)
     return Change(leaving, (event(leaving, "stopping", actor, now, why=why),))
+
+
+def remove(task: Task, *, actor: str, now: float) -> Change | None:
+    """Take an ended dev container out of those that can be started again. Conflict before its
+    end."""
+    if not task.state.is_final:
+        raise Conflict(
+            f"task {task.id} is {task.state}, and only what has ended can be removed",
+            hint=f"hai-cli stop {task.id}",
+        )
+    if task.removed:
+        return None
+    gone = replace(task, removed=True)
+    return Change(gone, (event(gone, "removed", actor, now),))
 
 
 def _comes_back(task: Task, attempt: Attempt) -> bool:

@@ -21,6 +21,7 @@ class Lineup:
         remind: Callable[[float, Claim], None],
     ) -> None:
         self.parked: dict[TaskId, WaitCode] = {}
+        self.spot: dict[TaskId, Claim] = {}  # parked, for nodes that nobody else waits for
         self._group = group
         self._remind = remind
         self._arrays = Arrays()
@@ -32,6 +33,9 @@ class Lineup:
             self.parked[claim.task_id] = cause
             if cause is WaitCode.BACKOFF and claim.not_before is not None:
                 self._remind(claim.not_before, claim)
+        elif claim.spot:
+            self.parked[claim.task_id] = WaitCode.SPOT
+            self.spot[claim.task_id] = claim
         elif is_limited(claim):
             self.parked[claim.task_id] = WaitCode.ARRAY_LIMIT
             self._arrays.join(claim)
@@ -42,6 +46,7 @@ class Lineup:
     def leave(self, claim: Claim) -> None:
         """It does not wait any more, or is about to wait as something else."""
         parked = self.parked.pop(claim.task_id, None)
+        self.spot.pop(claim.task_id, None)
         queue = self._group(claim.group).queue
         if claim.task_id in queue:
             queue.remove(claim)

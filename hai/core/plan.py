@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hai.core.resources import GpuIndices, Resources
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -50,6 +51,9 @@ class Claim:
     waits_for: tuple[TaskId, ...] = ()  # dependencies that have not ended
     array: TaskId | None = None  # the first member's id names the array
     array_limit: int = 0  # members that may be active at once; 0: all
+    asks: Resources | None = None  # of each of its nodes, which others may share; None: all of it
+    gpu_indices: GpuIndices = ()  # those of each rank on its shared node
+    spot: bool = False  # it runs where nobody else waits, takes no quota and yields to everybody
 
     @property
     def line_since(self) -> float:
@@ -80,12 +84,14 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class Start:
     """Give these nodes (rank 0 first) to the task, charged at this level. A `backfill` carries no
-    slice and yields as soon as the gang that waits for these nodes fits."""
+    slice and yields as soon as the gang that waits for these nodes fits. `gpu_indices`: on shared
+    nodes, the GPUs of each rank."""
 
     task_id: TaskId
     nodes: tuple[NodeName, ...]
     priority: Priority
     backfill: bool = False
+    gpu_indices: GpuIndices = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from hai.core.heads import HIGHER, NODES, OWN, QUOTA, TURN, Head, KeptOut, Price
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.quota import LEVELS
 from hai.core.running import Hold
+from hai.core.sharing import Shared, serve
+from hai.core.spot import spot_starts
 from hai.core.state import SchedulerState
 from hai.core.trial import demoted
 from hai.core.types import Priority, TaskId, WaitCode
@@ -46,11 +48,16 @@ def plan(state: SchedulerState, now: float) -> Plan:
     demotions = tuple(Demotion(task_id, Priority.NORMAL) for task_id in sorted(state.demotable))
     decisions = _Decisions()
     if state.has_waiting:
-        with demoted(state, demotions), draft(state) as drafted:
-            for name in sorted(state.groups):
-                group = state.groups[name]
-                if len(group.queue):
-                    _Turn(state, group, drafted, decisions).serve()
+        waiting = [group for _, group in sorted(state.groups.items()) if len(group.queue)]
+        with demoted(state, demotions):
+            for group in waiting:
+                if group.is_shared:
+                    decisions.add(serve(state, group))
+            with draft(state) as drafted:
+                for group in waiting:
+                    if not group.is_shared:
+                        _Turn(state, group, drafted, decisions).serve()
+                decisions.starts += spot_starts(state, drafted)
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),
@@ -66,6 +73,10 @@ class _Decisions:
     suspends: list[Suspend] = field(default_factory=list)
     handovers: list[Start] = field(default_factory=list)
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
+
+    def add(self, shared: Shared) -> None:
+        self.starts += shared.starts
+        self.reasons |= shared.reasons
 
 
 class _Turn:

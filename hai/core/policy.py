@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from hai.core.types import Priority, UserName
+from hai.core.types import GroupName, Priority, UserName
 from hai.errors import InvalidInput
 
 MINUTE = 60.0
@@ -32,6 +32,7 @@ class Policy:
     patience_seconds: float = 30 * MINUTE  # a user who waited this long is served before all turns
     demote_after_seconds: float = 30 * MINUTE  # ABOVE_NORMAL becomes NORMAL; 0: never
     lost_work_cap_seconds: float = 4 * HOUR  # no task is dearer than this, checkpoint or not
+    shared_prefix: str = ""  # containers share the nodes of groups whose names begin so; "": none
 
     def __post_init__(self) -> None:
         _require("slice_seconds", self.slice_seconds, above=0.0)
@@ -54,6 +55,10 @@ class Policy:
     def slice_of(self, level: Priority) -> float:
         """Seconds that a start at `level` is safe from its equals."""
         return self.slices.get(level, self.slice_seconds)
+
+    def shares_nodes(self, group: GroupName) -> bool:
+        """Whether several containers may stand on one node of the group."""
+        return bool(self.shared_prefix) and group.startswith(self.shared_prefix)
 
     def weight(self, user: UserName) -> float:
         """How many times the share of an ordinary user this one has."""

@@ -8,6 +8,7 @@ anything: planner.py does.
 import math
 from collections.abc import Iterable, Mapping
 
+from hai.core.container_quota import ContainerQuota, Limits
 from hai.core.ground import Ground
 from hai.core.group import GroupState
 from hai.core.lineup import Lineup
@@ -45,6 +46,7 @@ class SchedulerState:
         self.lineup = Lineup(self.group, self._alarm)
         self._timers = Timers(self.claims.get)
         self.is_trial = False
+        self.container_limits: dict[tuple[UserName, GroupName], Limits] = {}
         self._holders: dict[NodeName, set[TaskId]] = {}
         self.set_nodes(nodes)
 
@@ -101,6 +103,10 @@ class SchedulerState:
                 self.group(claim.group).charge(claim)
         for group in self.groups.values():
             group.queue.refresh_all()
+
+    def set_container_quotas(self, quotas: Iterable[ContainerQuota]) -> None:
+        """These are all the limits of containers on shared nodes from now on."""
+        self.container_limits = {(one.user, one.group): one.limits for one in quotas}
 
     def seed_usage(self, usage: Usage) -> None:
         """What users had used before this state was built, decayed to `now`."""
@@ -287,7 +293,7 @@ class SchedulerState:
     @property
     def has_waiting(self) -> bool:
         """Whether anybody stands in a line."""
-        return any(len(group.queue) for group in self.groups.values())
+        return bool(self.lineup.spot) or any(len(group.queue) for group in self.groups.values())
 
     def _note_promises(self, claim: Claim, old: Claim | None) -> None:
         for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:
@@ -329,10 +335,12 @@ def build_state(
     claims: Iterable[Claim],
     now: float,
     usage: Usage | None = None,
+    containers: Iterable[ContainerQuota] = (),
 ) -> SchedulerState:
     """A state made at once of all that there is; `usage` is that of ended attempts."""
     state = SchedulerState(policy, nodes, quotas, now)
     state.seed_usage(usage or {})
+    state.set_container_quotas(containers)
     for claim in sorted(claims, key=lambda claim: claim.task_id):
         state.put(claim)
     return state

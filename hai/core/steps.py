@@ -31,6 +31,7 @@ def _given(
         backfill=start.backfill,
         first=False,
         for_task=None,
+        gpu_indices=start.gpu_indices,
     )
 
 
@@ -49,6 +50,7 @@ def back_in_line(claim: Claim, now: float, stopped_at: float | None = None) -> C
         holds=(),
         knows=claim.holds,
         charged=None,
+        gpu_indices=(),
         since=None,
         running_since=None,
         saved_at=None,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hai.core.resources import Resources
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -54,6 +55,7 @@ class Worker:
     started_at: float | None = None
     ended_at: float | None = None
     usage: Mapping[str, float] = field(default_factory=dict)  # last figures: cpu, memory_bytes, ...
+    gpu_indices: tuple[int, ...] = ()  # of its part of a shared node
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ class Task:
     array_id: TaskId | None = None
     array_index: int | None = None
     array_limit: int = 0  # members that may be active at once; 0: all
+    asks: Resources | None = None  # of each of its nodes, which others may share; None: all of it
+    spot: bool = False  # a container on whole nodes that nobody else needs
+    removed: bool = False  # its user does not want to see it among the dev containers any more
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -177,6 +182,8 @@ class TaskDraft:
     array: str | None = None
     array_index: int | None = None
     array_limit: int = 0
+    asks: Resources | None = None
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,8 @@ class WaitCode(StrEnum):
     UNHEALTHY = "unhealthy"  # more nodes than the group has in good health now
     NO_QUOTA = "no_quota"  # the limit is below what the task needs
     QUOTA_EXCEEDED = "quota_exceeded"  # the limit is in use by the user's other tasks
+    SPOT = "spot"  # a spot container: it runs where nobody else waits
+    NO_ROOM = "no_room"  # no node has as much free as the container asks for
     NO_FREE_NODES = "no_free_nodes"  # first in its line, and the gang does not fit
     BEHIND = "behind"  # others of the same group come first
     HANDOVER = "handover"  # its nodes are chosen; their holders are leaving

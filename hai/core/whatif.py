@@ -196,6 +196,8 @@ def resubmitted(claim: Claim, now: float) -> Claim:
         state=TaskState.QUEUED,
         submitted_at=now,
         waits_for=claim.waits_for,
+        asks=claim.asks,
+        spot=claim.spot,
     )
 
 
@@ -280,7 +282,9 @@ def _elsewhere(question: _Question) -> Iterator[Found]:
     fitting = [
         name
         for name, group in sorted(state.groups.items())
-        if name != claim.group and group.ground.widest >= claim.nodes
+        if name != claim.group
+        and group.ground.widest >= claim.nodes
+        and not (group.is_shared or state.group(claim.group).is_shared)
     ]
     for name in [name for name in fitting if _may_ask(state, claim, name)][:_MOST_GROUPS]:
         if not question.is_open:
@@ -295,7 +299,7 @@ def _higher(question: _Question) -> Iterator[Found]:
     """Every higher level where the user has quota, the lowest first, until one starts at once. One
     that takes the same tasks' nodes as the last is no other change."""
     state, claim = question.state, question.claim
-    if claim.priority is Priority.AUTO:
+    if claim.priority is Priority.AUTO or state.group(claim.group).is_shared:
         return
     known: Prospect | None = None
     for level in reversed(LEVELS):

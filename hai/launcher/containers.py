@@ -140,7 +140,7 @@ def container_spec(
             "groups": list(account.groups),
             "capabilities": sorted(worker.capabilities),
             "address": "",
-            "gpu_indices": list(range(worker.node.gpus)),
+            "gpu_indices": list(range(worker.asks.gpus if worker.asks else worker.node.gpus)),
             "in_container": True,
             "leave_seconds": outfit.leave_seconds,
             "post_system_init": SCRIPTS,

@@ -129,7 +129,8 @@ class LocalLauncher:
             self._options,
             worker_dir=str(directory.path),
             python=python,
-            gpu_indices=self._choose_gpus(worker.node.gpus),
+            gpu_indices=self._gpus_of(worker),
+            limits=_limits(worker),
             root_scripts=[self._options.post_system_init],
         )
 
@@ -155,15 +156,32 @@ class LocalLauncher:
             raise PlatformError(f"{python} cannot be run: {error.strerror}") from error
         self._children[pid] = key
 
+    def _gpus_of(self, worker: WorkerLaunch) -> list[int]:
+        if worker.asks is None:
+            return self._choose_gpus(worker.node.gpus)
+        return self._any_gpus(worker.asks.gpus)
+
+    def _any_gpus(self, wanted: int) -> list[int]:
+        """The first that nobody holds; [] when there are not so many."""
+        if self._gpu_count is None:
+            self._gpu_count = count_gpus()
+        held = self._held_gpus()
+        free = [index for index in range(self._gpu_count) if index not in held]
+        return free[:wanted] if len(free) >= wanted else []
+
+    def _held_gpus(self) -> set[int]:
+        held: set[int] = set()
+        for _, directory in self._workers():
+            if directory.is_locked() or not directory.is_settled:
+                held.update((directory.spec() or {}).get("gpu_indices") or [])
+        return held
+
     def _choose_gpus(self, wanted: int) -> list[int]:
         if self._gpu_count is None:
             self._gpu_count = count_gpus()
         if not 0 < wanted <= self._gpu_count:
             return []
-        held: set[int] = set()
-        for _, directory in self._workers():
-            if directory.is_locked() or not directory.is_settled:
-                held.update((directory.spec() or {}).get("gpu_indices") or [])
+        held = self._held_gpus()
         for first in range(0, self._gpu_count - wanted + 1, wanted):
             block = range(first, first + wanted)
             if held.isdisjoint(block):
@@ -302,8 +320,11 @@ class LocalLauncher:
             if directory.is_locked() or directory.end() is None:
                 self._sweep(directory)
             cgroup = agent.cgroup if agent is not None else ""
-            while not cgroups.remove(cgroup) and time.monotonic() < deadline:
-                time.sleep(_POLL_SECONDS)  # who has let go of the lock may be there for a moment
+            for group in (cgroup, *directory.groups()):
+                while not cgroups.remove(group) and time.monotonic() < deadline:
+                    time.sleep(
+                        _POLL_SECONDS
+                    )  # who has let go of the lock may be there for a moment
             directory.remove()
         self._reap()
         for known in (self._launched_at, self._ends):
@@ -312,6 +333,12 @@ class LocalLauncher:
 
     def _dir(self, key: WorkerKey) -> WorkerDir:
         return WorkerDir(self._root / str(key))
+
+
+def _limits(worker: WorkerLaunch) -> dict[str, float]:
+    """What its control group is to allow it; nothing for whoever holds the whole node."""
+    asks = worker.asks
+    return {} if asks is None else {"cpus": asks.cpus, "memory_bytes": asks.memory_bytes}
 
 
 def _alive_or_ended(key: WorkerKey, directory: WorkerDir) -> Observation | None:

@@ -108,6 +108,11 @@ class WorkerDir:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def groups(self) -> list[str]:
+        """Folders of control groups that bound it besides its own."""
+        found = (self._object("bounds.json") or {}).get("groups")
+        return [str(path) for path in found] if isinstance(found, list) else []
+
     def end(self) -> WorkerEnd | None:
         data = self._object("exit.json")
         if data is None:

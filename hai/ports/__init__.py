@@ -16,6 +16,7 @@ from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.replay import Record
+from hai.core.resources import Resources
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, WorkerKey
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from hai.errors import HaiError
@@ -333,6 +334,9 @@ class WorkerLaunch:
     mounts: tuple[Mount, ...] = ()  # in order: a later one may lie within an earlier one
     capabilities: frozenset[str] = frozenset()  # by quota (cap:IPC_LOCK), without CAP_
     privileges: frozenset[str] = frozenset()  # by quota: of privileged, host_ipc, host_network, ...
+    # its part of a node that others share (None: all of it), and what its GPUs' numbers are there
+    asks: Resources | None = None
+    gpu_indices: tuple[int, ...] = ()
 
 
 class WorkerPhase(StrEnum):

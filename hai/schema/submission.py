@@ -17,6 +17,7 @@ from hai.core.visible import INVISIBLE, has_something_to_see
 MAX_NAME = 511
 MAX_COMMAND = 2047
 MAX_NODES = 100_000
+MAX_AMOUNT = 1_000_000  # cores, GiB or GPUs of a node
 _MEMBER = re.compile(r"\d+_\[.*\]")
 MAX_PATTERN = 1000
 _WORDS = ("all", "me")  # in commands and queries
@@ -82,7 +83,9 @@ class Spec(BaseModel):
 
 
 class Resource(BaseModel):
-    """Where to run: `node_count` whole nodes of `group` ("" or "default": the server's own)."""
+    """Where to run: `node_count` nodes of `group` ("" or "default": the server's own). Nodes are
+    whole ones but for dev containers in groups that share them: these get `gpu` GPUs, `cpu` cores
+    (thousandths count) and `memory` GiB of a node; 0: the server's default."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,9 +93,9 @@ class Resource(BaseModel):
     group: str = "default"
     node_count: int = Field(default=1, ge=1, le=MAX_NODES)
     is_spot: bool = False
-    gpu: int = 0
-    cpu: int = 0
-    memory: int = 0
+    gpu: int = Field(default=0, ge=0, le=MAX_AMOUNT)
+    cpu: int | float = Field(default=0, ge=0, le=MAX_AMOUNT)
+    memory: int | float = Field(default=0, ge=0, le=MAX_AMOUNT)
 
     @field_validator("node_count", mode="before")
     @classmethod

@@ -116,6 +116,9 @@ class TaskView(TaskFacts, TurnView):
 
     task_type: str  # training, jupyter
     idle: IdleView | None  # of running dev containers
+    asks: dict[str, Any] | None  # of a node that others share: cpu, memory_bytes, gpus
+    spot: bool  # a container on whole nodes that nobody else needs
+    removed: bool  # a dev container that its user has removed
 
 
 class TaskDetail(TaskView):

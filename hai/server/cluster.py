@@ -15,6 +15,7 @@ from hai.launcher.kubernetes.cluster import Cluster, Place
 from hai.launcher.kubernetes.launcher import KubernetesLauncher
 from hai.launcher.kubernetes.nodes import KubernetesNodes, NodeLabels
 from hai.launcher.kubernetes.orders import PodOptions
+from hai.launcher.kubernetes.shares import Shares
 from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock
 from hai.server.section import mounts_of
@@ -55,14 +56,18 @@ def kubernetes_parts(
         fence_seconds=settings.agent.fence_seconds,
         server_is_alone=is_alone(settings),
     )
-    launcher = KubernetesLauncher(cluster, agents, _options(settings, agent), heard)
+    options = _options(settings, agent)
+    shares = Shares(cluster, options)
+    launcher = KubernetesLauncher(cluster, agents, options, heard, shares=shares)
     labels = NodeLabels(
         group=f"{section.label_prefix}_mars_group",
         zone=section.zone_labels,
         leaf=section.leaf_labels,
         gpu_resource=section.gpu_resource,
     )
-    return KubernetesParts(launcher, KubernetesNodes(cluster, labels))
+    shares_nodes = settings.policy().shares_nodes
+    nodes = KubernetesNodes(cluster, labels, shares.spare_of, shares_nodes)
+    return KubernetesParts(launcher, nodes)
 
 
 def is_alone(settings: Settings) -> bool:

@@ -32,6 +32,7 @@ from hai.service.board import Board
 from hai.service.channels import ChannelLimits, Channels
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
+from hai.service.containers import Sharing
 from hai.service.dashboard import Dashboard
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
@@ -143,7 +144,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     launchers: dict[str, Launcher] = {}  # filled below: the hollow one reports to a service
     rows = RowBook(store, bus, clock)
     images = ImageService(rows)
-    cache = ClusterCache(store, clock, launchers, images=images)
+    sharing = Sharing(settings.policy().shares_nodes, settings.jupyter.defaults())
+    cache = ClusterCache(store, clock, launchers, images=images, sharing=sharing)
     tasks = TaskService(
         store,
         bus,

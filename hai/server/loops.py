@@ -33,7 +33,7 @@ def loops_of(
 ) -> tuple[Loop, ...]:
     """All but the clock's. `store` and `workers` are the loops' own."""
     role = settings.server.role
-    policy, tick_seconds = settings.scheduler.policy(), settings.scheduler.tick_seconds
+    policy, tick_seconds = settings.policy(), settings.scheduler.tick_seconds
     schedule = _schedule(settings, services, store, launching) if role.may_lead else None
     following = None
     if role.serves:
@@ -56,7 +56,7 @@ def loops_of(
 def _schedule(
     settings: Settings, services: Services, store: Store, launching: Launching
 ) -> Scheduling:
-    policy = settings.scheduler.policy()
+    policy = settings.policy()
     journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
     return Scheduling(
         store,

@@ -31,6 +31,8 @@ def docker_parts(settings: Settings, agent: AgentOptions) -> DockerParts:
         prefix=section.node_prefix,
         group=section.group,
         node_gpus=section.node_gpus,
+        shared_nodes=section.shared_nodes,
+        shared_group=section.shared_group,
         reserve_cpus=section.reserve_cpus,
         reserve_memory_bytes=section.reserve_memory_mib * 2**20,
     )

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hai.core.container_quota import Limits, container_quotas
 from hai.core.identity import User
 from hai.core.node import Group, Node
 from hai.core.quota import EVERYONE, Quota, QuotaTable, effective, parse_resource
+from hai.core.resources import Resources, of_node
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.service.access import require_admin
+from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.images import ImageService
 from hai.service.imaging import imageless
 from hai.service.signals import EVENTS, SCHEDULE
@@ -27,6 +30,8 @@ class Shape:
     group_sizes: Mapping[GroupName, int]
     quotas: QuotaTable
     imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
+    nodes: Mapping[GroupName, tuple[Resources, ...]] = field(default_factory=dict)  # what each has
+    containers: Mapping[tuple[UserName, GroupName], Limits] = field(default_factory=dict)
 
 
 class ClusterCache:
@@ -40,8 +45,11 @@ class ClusterCache:
         max_age_seconds: float = 2.0,
         *,
         images: ImageService | None = None,
+        sharing: Sharing = NOT_SHARED,
     ) -> None:
-        """`images` says what a user may name; None: whatever is named is taken."""
+        """`images` says what a user may name; None: whatever is named is taken. `sharing`: which
+        groups share their nodes."""
+        self.sharing = sharing
         self._store = store
         self._clock = clock
         self.images = images
@@ -72,10 +80,16 @@ class ClusterCache:
     async def _read(self) -> Shape:
         sizes = {group.name: 0 for group in await self._store.groups()}
         nodes = await self._store.nodes()
+        have: dict[GroupName, tuple[Resources, ...]] = {}
         for node in nodes:
             sizes[node.group] = sizes.get(node.group, 0) + 1
-        quotas = effective(await self._store.quotas(), await self._store.users())
-        return Shape(sizes, QuotaTable.of(quotas), imageless(nodes, self._launchers))
+            have[node.group] = (*have.get(node.group, ()), of_node(node))
+        users = await self._store.users()
+        quotas = effective(await self._store.quotas(), users)
+        rows = container_quotas(await self._store.allowances(), users, self._clock.now())
+        limits = {(row.user, row.group): row.limits for row in rows}
+        without = imageless(nodes, self._launchers)
+        return Shape(sizes, QuotaTable.of(quotas), without, have, limits)
 
 
 class ClusterService:

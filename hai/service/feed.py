@@ -7,6 +7,7 @@ recorder, so that it can be replayed.
 
 from typing import Protocol
 
+from hai.core.container_quota import ContainerQuota, container_quotas
 from hai.core.inputs import Delta, Snapshot
 from hai.core.policy import Policy
 from hai.core.quota import Quota, effective
@@ -66,6 +67,7 @@ class StateFeed:
             kinds |= later
         nodes = tuple(await self._store.nodes()) if kinds & {"node", "nodes"} else None
         quotas = await self._quotas() if kinds & _OF_QUOTAS else None
+        containers = await self._containers() if kinds & _OF_QUOTAS else None
         if not self.is_current():
             return
         alive = {claim.task_id for claim in claims}
@@ -79,6 +81,7 @@ class StateFeed:
             ),
             nodes=nodes,
             quotas=quotas,
+            containers=containers,
         )
         self._cursor = cursor  # not earlier: what could not be read is read again
         if delta.apply(state):
@@ -88,17 +91,22 @@ class StateFeed:
         self._cursor = await self._store.last_event_id()  # first: what comes later is read again
         claims = tuple(await self._store.claims())
         quotas = await self._quotas()
+        containers = await self._containers()
         nodes = tuple(await self._store.nodes())  # last: a lost node is not given to who lost it
         now = self._clock.now()
         used = await self._store.usage(now, self._policy.half_life_seconds)
         usage = {(row.group, row.user): (row.node_seconds, row.last_start) for row in used}
-        snapshot = Snapshot(now, self._policy, nodes, quotas, claims, usage)
+        snapshot = Snapshot(now, self._policy, nodes, quotas, claims, usage, containers)
         self._recorder.began(snapshot)
         return snapshot.state()
 
     async def _quotas(self) -> tuple[Quota, ...]:
         """With what the rows of groups mean for their members."""
         return tuple(effective(await self._store.quotas(), await self._store.users()))
+
+    async def _containers(self) -> tuple[ContainerQuota, ...]:
+        rows, users = await self._store.allowances(), await self._store.users()
+        return container_quotas(rows, users, self._clock.now())
 
     async def _read_events(self, cursor: int) -> tuple[int, dict[TaskId, float], set[str]]:
         """The new cursor; tasks with a new ledger line, and the time of their last one; what else

@@ -148,6 +148,8 @@ class Launching:
             server_url=self._server_url,
             token=self._tokens.token(key),
             nodes=attempt.nodes,
+            asks=task.asks,
+            gpu_indices=attempt.workers[key.rank].gpu_indices,
         )
 
     async def _equipped(self, order: WorkerLaunch, task: Task, user: User | None) -> WorkerLaunch:

@@ -1,6 +1,7 @@
 """What users do to tasks: submit, find, stop, suspend, resume, change priority and rank."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hai.core import lifecycle, phrases
 from hai.core.identity import User
@@ -14,7 +15,8 @@ from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
-from hai.service.cluster import ClusterCache
+from hai.service.cluster import ClusterCache, Shape
+from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
@@ -85,7 +87,14 @@ class TaskService:
     async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
         array = array_of(submission, self._limits.array_tasks)
         waits = await look_up(submission, lambda ref: self._find_all(user, ref))
-        draft = draft_of(user, submission, self._group_of(submission), waits)
+        shape = await self._cluster.shape()
+        group = self._group_of(submission, shape)
+        draft = draft_of(user, submission, group, waits)
+        draft = replace(
+            draft, asks=self._cluster.sharing.asked(user.name, submission, draft.group, shape)
+        )
+        if is_spot(submission):
+            draft = replace(draft, spot=True, priority=Priority.LOW)
         await self._check(user, draft, submission.resource.image)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
@@ -111,9 +120,11 @@ class TaskService:
         await self._change_all(new, self._stop(user, "its array could not be submitted whole"))
         raise refusal
 
-    def _group_of(self, submission: Submission) -> str:
+    def _group_of(self, submission: Submission, shape: Shape) -> str:
         group, _, _zone = submission.resource.group.partition("#")
-        return self._default_group if group in ("", "default") else group
+        if group not in ("", "default"):
+            return group
+        return self._cluster.sharing.default_group(submission, shape) or self._default_group
 
     async def _check(self, user: User, draft: TaskDraft, image: str) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota, an
@@ -133,7 +144,10 @@ class TaskService:
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
         self._limits.check_idle(draft)
-        _check_quota(draft, shape.quotas)
+        if draft.asks is not None:
+            check_containers(draft, draft.asks, shape)
+        elif not draft.spot:
+            _check_quota(draft, shape.quotas)
 
     # finding
 
@@ -227,6 +241,17 @@ class TaskService:
         """End it for good; a task that leaves already stays as it is."""
         return await self._change(user, ref, self._stop(user, why))
 
+    async def remove(self, user: User, ref: str) -> Task:
+        """Take an ended dev container out of the lists of dev containers. Conflict for any other
+        task, and before its end."""
+
+        def verb(task: Task) -> Change | None:
+            if task.task_type != JUPYTER:
+                raise Conflict(f"task {task.id} is no dev container, and stays as it is")
+            return lifecycle.remove(task, actor=user.name, now=self._clock.now())
+
+        return await self._change(user, ref, verb)
+
     async def suspend(self, user: User, ref: str, why: str, *, hold: bool = True) -> Task:
         """Suspend and hold until somebody resumes it; without `hold` it stands in line again."""
         return await self._change(user, ref, self._suspend(user, why, hold=hold))
@@ -263,8 +288,11 @@ class TaskService:
         task = await self.find(user, ref)
         require_owner(user, task)
         lifecycle.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
+        if task.spot:
+            raise Conflict(f"task {task.id} is a spot container: it has no priority to change")
         shape = await self._cluster.shape()
-        _check_limit(shape.quotas, task.user, task.group, priority, task.nodes)
+        if task.asks is None:
+            _check_limit(shape.quotas, task.user, task.group, priority, task.nodes)
         return await self._change(
             user,
             ref,

@@ -79,6 +79,9 @@ class Views:
             "ended_at": _time(task.ended_at),
             "task_type": task.task_type,
             "idle": None,
+            "asks": None if task.asks is None else task.asks.as_data(),
+            "spot": task.spot,
+            "removed": task.removed,
             **self._turn(task),
         }
 

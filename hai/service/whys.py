@@ -240,6 +240,8 @@ def claim_of(draft: TaskDraft, now: float) -> Claim:
         state=TaskState.QUEUED,
         submitted_at=now,
         waits_for=draft.waits_ok + draft.waits_any,
+        asks=draft.asks,
+        spot=draft.spot,
     )
 
 

@@ -22,6 +22,8 @@ class DockerSection(ContainerSection):
     nodes: int = Field(default=1, ge=1, le=1000)  # equal shares of the machine
     node_prefix: str = "node"  # of their names: node-01, node-02, ...
     group: str = "training"  # that they stand in
+    shared_nodes: int = Field(default=0, ge=0)  # the last of them, in a group that is shared
+    shared_group: str = "jupyter_cpu"
     node_gpus: int | None = Field(default=None, ge=0, le=1024)  # empty: all that there are, shared
     reserve_cpus: float = Field(default=0.0, ge=0)  # of the machine, for the platform itself
     reserve_memory_mib: int = Field(default=512, ge=0)
@@ -54,7 +56,7 @@ class DockerSection(ContainerSection):
             raise ValueError(f"{value!r} cannot be part of a node's name")
         return value
 
-    @field_validator("group")
+    @field_validator("group", "shared_group")
     @classmethod
     def _group(cls, value: str) -> str:
         if not _GROUP.fullmatch(value):

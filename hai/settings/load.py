@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from hai.core.containers import GATEWAY
+from hai.core.policy import Policy
 from hai.core.server_role import ServerRole
 from hai.errors import InvalidInput
 from hai.settings.docker import DockerSection
@@ -64,6 +65,10 @@ class Settings(BaseSettings):
     def notes(self) -> tuple[str, ...]:
         """What of the file has no effect."""
         return self._notes
+
+    def policy(self) -> Policy:
+        """The planner's, whole."""
+        return self.scheduler.policy(self.jupyter.shared_node_group_prefix)
 
     @property
     def data_dir(self) -> Path:

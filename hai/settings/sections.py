@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from hai.core.idle import IdlePolicy
 from hai.core.logdirs import check_log_dir
 from hai.core.policy import Policy
+from hai.core.resources import GIB, MILLI, Resources
 from hai.core.server_role import ServerRole
 from hai.core.types import Priority, UserName
 from hai.errors import InvalidInput
@@ -82,8 +83,8 @@ class SchedulerSection(Section):
             raise ValueError(error.message) from None
         return self
 
-    def policy(self) -> Policy:
-        """The planner's form of this section."""
+    def policy(self, shared_prefix: str = "") -> Policy:
+        """The planner's form of this section; `shared_prefix` is [jupyter]'s."""
         return Policy(
             preemption=self.preemption,
             backfill=self.backfill,
@@ -94,6 +95,7 @@ class SchedulerSection(Section):
             patience_seconds=self.patience_seconds,
             demote_after_seconds=self.demote_after_seconds,
             lost_work_cap_seconds=self.lost_work_cap_seconds,
+            shared_prefix=shared_prefix,
         )
 
 
@@ -153,6 +155,13 @@ class JupyterSection(Section):
             most_seconds=self.idle_max_seconds,
             notice_seconds=self.idle_notice_seconds,
         )
+
+    # of a shared node, for a container that does not say: no more than the largest node has
+    default_cpus: float = Field(default=2.0, gt=0)
+    default_memory_gib: float = Field(default=8.0, gt=0)
+
+    def defaults(self) -> Resources:
+        return Resources(round(self.default_cpus * MILLI), round(self.default_memory_gib * GIB))
 
 
 class LogSection(Section):

@@ -4,14 +4,15 @@ from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.types import GroupName, UserName
 from hai.ports import Usage
-from hai.store.rows import LEVELS, STATES, Row, seconds_of
+from hai.store.rows import LEVELS, STATES, Row, asks_of, seconds_of
 
 
 def claim_of(row: Row) -> Claim:
     """A row of query `claims`."""
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
     (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
-    (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:]
+    (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:24]
+    asks, gpus, spot = row[24:]
     known = tuple(assigned) if assigned else ()
     active = STATES[state].is_active
     return Claim(
@@ -40,6 +41,9 @@ def claim_of(row: Row) -> Claim:
         waits_for=tuple(waits_for),
         array=array,
         array_limit=array_limit,
+        asks=asks_of(asks),
+        spot=spot,
+        gpu_indices=tuple(tuple(one) for one in gpus) if active and gpus else (),
     )
 
 

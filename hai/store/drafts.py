@@ -28,6 +28,8 @@ def new_task(draft: TaskDraft, task_id: TaskId, now: float, array_id: TaskId | N
         array_id=array_id,
         array_index=draft.array_index,
         array_limit=draft.array_limit,
+        asks=draft.asks,
+        spot=draft.spot,
     )
 
 

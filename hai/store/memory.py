@@ -17,6 +17,7 @@ from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.refusals import name_in_use
 from hai.core.replay import SNAPSHOT, Record
+from hai.core.resources import GpuIndices
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
@@ -370,7 +371,15 @@ def _claim(task: Task) -> Claim:
         waits_for=task.waits_for,
         array=task.array_id,
         array_limit=task.array_limit,
+        asks=task.asks,
+        spot=task.spot,
+        gpu_indices=_gpu_indices(attempt) if attempt and active else (),
     )
+
+
+def _gpu_indices(attempt: Attempt) -> GpuIndices:
+    ranks = tuple(worker.gpu_indices for worker in attempt.workers)
+    return ranks if any(ranks) else ()
 
 
 def _passes(event: Event, where: EventFilter) -> bool:

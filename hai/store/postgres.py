@@ -13,7 +13,7 @@ from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
-from hai.store import journal_rows, rows
+from hai.store import filters, journal_rows, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database, Read, Rows, connection_settings
 from hai.store.documents import Documents
@@ -269,12 +269,12 @@ class PostgresStore(
         self, after: int, *, limit: int = 1000, where: EventFilter = ALL_EVENTS
     ) -> list[Event]:
         query = "events" if where == ALL_EVENTS else "matching_events"
-        parameters = {"after": after, "limit": limit, **rows.filter_parameters(where)}
+        parameters = {"after": after, "limit": limit, **filters.filter_parameters(where)}
         found = await self._database.read(query, parameters, prepare=where == ALL_EVENTS)
         return [rows.event_of(row) for row in found]
 
     async def count_events(self, where: EventFilter, last: int) -> EventCount:
-        parameters = {"last": last, **rows.filter_parameters(where)}
+        parameters = {"last": last, **filters.filter_parameters(where)}
         found = await self._database.read("count_events", parameters, prepare=False)
         return EventCount(*found[0])
 

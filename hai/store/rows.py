@@ -7,13 +7,13 @@ queries' columns.
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import Quota
+from hai.core.resources import Resources
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
 from hai.core.types import (
     GroupName,
@@ -25,7 +25,6 @@ from hai.core.types import (
     UserName,
     WorkerState,
 )
-from hai.ports import EventFilter
 
 Row = Sequence[Any]
 Record = dict[str, object]
@@ -98,6 +97,7 @@ def task_record(task: Task) -> Record:
         "failures": task.failures,
         "waits_ok": list(task.waits_ok),
         "waits_any": list(task.waits_any),
+        "removed": task.removed,
     }
 
 
@@ -153,6 +153,9 @@ def draft_record(draft: TaskDraft, now: float) -> Record:
         "waits_any": list(draft.waits_any),
         "array_index": draft.array_index,
         "array_limit": draft.array_limit,
+        "asks": None if draft.asks is None else list(draft.asks),
+        "removed": False,
+        "spot": draft.spot,
     }
 
 
@@ -175,7 +178,14 @@ def attempt_record(task_id: TaskId, attempt: Attempt) -> Record:
         "backfill": attempt.backfill,
         "for_task": attempt.for_task,
         "saved_at": timestamp(attempt.saved_at),
+        "gpu_indices": _gpu_indices(attempt),
     }
+
+
+def _gpu_indices(attempt: Attempt) -> list[list[int]] | None:
+    """By rank; None where no node is shared."""
+    ranks = [list(worker.gpu_indices) for worker in attempt.workers]
+    return ranks if any(ranks) else None
 
 
 def worker_record(task_id: TaskId, number: int, worker: Worker) -> Record:
@@ -291,7 +301,7 @@ def task_of(row: Row, documents: Mapping[int, Mapping[str, object]]) -> Task:
         started_at=seconds_of(started_at),
         ended_at=seconds_of(ended_at),
         version=version,
-        attempt=None if row[32] is None else attempt_of(row[32:49]),
+        attempt=None if row[32] is None else attempt_of(row[32:50]),
         ran_seconds=ran_seconds,
         queued_at=seconds_of(queued_at),
         yielded_at=seconds_of(yielded_at),
@@ -304,19 +314,26 @@ def task_of(row: Row, documents: Mapping[int, Mapping[str, object]]) -> Task:
         array_id=array_id,
         array_index=array_index,
         array_limit=array_limit,
+        asks=asks_of(row[50]),
+        removed=row[51],
+        spot=row[52],
     )
+
+
+def asks_of(amounts: Sequence[int] | None) -> Resources | None:
+    return None if amounts is None else Resources(*amounts)
 
 
 def attempt_of(row: Row) -> Attempt:
     """A row of query `attempts`, or the latter part of a task's row."""
     number, priority, nodes, created_at, started_at, ended_at, *rest = row
     suspend_at, acked_at, terminate_at, verdict, outcome, exit_code, why = rest[:7]
-    backfill, for_task, saved_at, workers = rest[7:]
+    backfill, for_task, saved_at, workers, gpus = rest[7:]
     return Attempt(
         number=number,
         priority=LEVELS[priority],
         created_at=created_at.timestamp(),
-        workers=tuple(_worker_of(worker, nodes) for worker in workers or ()),
+        workers=tuple(_worker_of(worker, nodes, gpus) for worker in workers or ()),
         started_at=seconds_of(started_at),
         ended_at=seconds_of(ended_at),
         suspend_at=seconds_of(suspend_at),
@@ -332,7 +349,7 @@ def attempt_of(row: Row) -> Attempt:
     )
 
 
-def _worker_of(row: Row, nodes: Sequence[str]) -> Worker:
+def _worker_of(row: Row, nodes: Sequence[str], gpus: Sequence[Sequence[int]] | None) -> Worker:
     """A worker as the JSON array that the queries build."""
     rank, state, exit_code, detail, acked, saved, address, port, began, ended, usage = row
     return Worker(
@@ -348,6 +365,7 @@ def _worker_of(row: Row, nodes: Sequence[str]) -> Worker:
         started_at=None if began is None else float(began),
         ended_at=None if ended is None else float(ended),
         usage=usage,
+        gpu_indices=tuple(gpus[rank]) if gpus else (),
     )
 
 
@@ -379,19 +397,3 @@ def node_of(row: Row) -> Node:
 def quota_of(row: Row) -> Quota:
     user, group, priority, nodes = row
     return Quota(UserName(user), GroupName(group), LEVELS[priority], nodes)
-
-
-def filter_parameters(where: EventFilter) -> dict[str, object]:
-    """Of the ledger's queries; kinds become patterns for LIKE."""
-    return {
-        "task_id": where.task_id,
-        "user": where.user,
-        "since": timestamp(where.since),
-        "until": timestamp(where.until),
-        "kinds": [_pattern(kind) for kind in sorted(where.kinds)] or None,
-    }
-
-
-def _pattern(kind: str) -> str:
-    escaped = re.sub(r"([\\\\%_])", r"\\\1", kind)
-    return escaped[:-1] + "%" if kind.endswith(".*") else escaped

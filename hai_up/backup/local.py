@@ -38,7 +38,10 @@ PROVIDER = LOCAL
 STATE, OVERRIDE = "hai-up.json", "override.toml"
 _SERVER_SECONDS = 30.0
 _WORKER_SECONDS = 10.0
-_OPTIONS = ("host", "port", "nodes", "gpus_per_node", "hollow_nodes", "user", "group", "studio")
+_OPTIONS = (
+    *("host", "port", "nodes", "gpus_per_node", "hollow_nodes", "user", "group", "studio"),
+    *("jupyter_group", "jupyter_nodes"),
+)
 
 
 class LocalPlace:

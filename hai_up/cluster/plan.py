@@ -15,6 +15,7 @@ from hai_up.cluster.roles import roles_of
 from hai_up.cluster.secrets import PlatformSecrets, encoded
 from hai_up.first_rows import UID, Seed, init_sql
 from hai_up.render import read_template, render
+from hai_up.variables import shared_groups
 
 Json = dict[str, Any]
 
@@ -174,6 +175,7 @@ def _override(options: ClusterOptions) -> str:
             "secret_file": "/opt/hai/run/secret",
         },
         "scheduler": {"default_group": options.training_group},
+        "jupyter": shared_groups(options.training_group, options.jupyter_group),
         "logs": {"dir": f"{options.platform_path}/workspace/log"},
         "kubernetes": kubernetes,
     }

@@ -66,6 +66,7 @@ class ComposeOptions:
     task_network: str  # own, one for each attempt, or host
     training_group: str
     jupyter_group: str
+    jupyter_nodes: int  # of `nodes`, which dev containers share; 0 with pods
     root_user: str
     users: tuple[SeedUser, ...]
     postgres_user: str
@@ -82,7 +83,7 @@ class ComposeOptions:
     def sizes(self) -> dict[str, int]:
         """Nodes of each group."""
         if self.cluster is None:
-            return {self.training_group: self.nodes}
+            return {self.training_group: self.nodes - self.jupyter_nodes}
         groups = list(self.cluster.group_of.values())
         return {group: groups.count(group) for group in sorted(set(groups))}
 
@@ -112,6 +113,7 @@ def compose_options(values: Mapping[str, str]) -> ComposeOptions:
         task_network=variables.one_of(values, "TASK_NETWORK", (OWN, HOST)),
         training_group=variables.matched(values, "TRAINING_GROUP", "training", GROUP),
         jupyter_group=variables.matched(values, "JUPYTER_GROUP", "jupyter_cpu", GROUP),
+        jupyter_nodes=_jupyter_nodes(values),
         root_user=values.get("ROOT_USER") or users[0].name,
         users=users,
         postgres_user=variables.matched(values, "POSTGRES_USER", "hai", SQL_USER),
@@ -126,6 +128,14 @@ def compose_options(values: Mapping[str, str]) -> ComposeOptions:
     )
     _check_whole(options)
     return options
+
+
+def _jupyter_nodes(values: Mapping[str, str]) -> int:
+    """A number with Docker; with pods JUPYTER_NODES are names."""
+    if variables.one_of(values, "HAI_TASKS", (DOCKER, K8S)) != DOCKER:
+        return 0
+    nodes = variables.number(values, "NODES", 1, 1, 1000)
+    return variables.number(values, "JUPYTER_NODES", 0, 0, nodes - 1)
 
 
 def _check_whole(options: ComposeOptions) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from hai.errors import InvalidInput
 from hai_up.compose.options import EVERYWHERE, OWN, SOCKET, ComposeOptions, TaskCluster
 from hai_up.plan import is_loopback
+from hai_up.variables import shared_groups
 
 Sections = dict[str, dict[str, Any]]
 
@@ -33,6 +34,7 @@ def override(options: ComposeOptions, bridge: str, gpus: int) -> Sections:
         "store": {"url": _store_url(options)},
         "bus": _bus(options),
         "scheduler": {"default_group": options.training_group},
+        "jupyter": shared_groups(options.training_group, options.jupyter_group),
         "logs": {"dir": f"{options.platform_path}/workspace/log"},
     }
     if options.cluster is not None:
@@ -116,6 +118,8 @@ def _docker(options: ComposeOptions, bridge: str, gpus: int) -> dict[str, Any]:
         "nodes": options.nodes,
         "node_gpus": per_node,
         "group": options.training_group,
+        "shared_nodes": options.jupyter_nodes,
+        "shared_group": options.jupyter_group,
         "network": options.task_network,
         "server_url": _task_url(options, bridge),
         "image": options.train_image,

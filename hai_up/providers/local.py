@@ -294,6 +294,8 @@ class _Start:
             studio=options.studio,
             studio_port=options.studio_port,
             python=sys.executable,
+            jupyter_group=options.jupyter_group,
+            jupyter_nodes=options.jupyter_nodes,
         )
         if old and old.database_url != options.database_url:
             state = replace(state, token="", prepared={}, seed="")

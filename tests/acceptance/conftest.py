@@ -20,8 +20,8 @@ def make_live(public_dir: Path, postgres_url: str) -> Iterator[MakeLive]:
     """Makes and starts a platform; everything it started ends with the test."""
     with ExitStack() as stack:
 
-        def make(**options: object) -> Live:
-            live = Live(public_dir, postgres_url, **options)  # type: ignore[arg-type]
+        def make(kind: type[Live] = Live, **options: object) -> Live:
+            live = kind(public_dir, postgres_url, **options)  # type: ignore[arg-type]
             stack.callback(live.close)
             live.bootstrap()
             live.start()

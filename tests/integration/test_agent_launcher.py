@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hai.core.resources import Resources
 from hai.core.task import WorkerKey
 from hai.errors import PlatformError, Unavailable
 from hai.launcher.local import START_SECONDS, LocalLauncher
@@ -204,6 +205,22 @@ async def test_gpus_are_shared_out_and_come_back(tmp_path: Path) -> None:
         await here.launcher.launch(worker)
         spec = json.loads((here.dir(str(worker.key)) / "spec.json").read_text())
         assert spec["gpu_indices"] == [0, 1]
+
+
+async def test_a_part_of_a_node_gets_its_gpus_and_limits_once(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        here.script("a.py", SLEEPER)
+        here.launcher = LocalLauncher(here.data_dir, sys.executable, gpu_count=4)
+        chosen = []
+        for rank, gpus in enumerate((1, 2, 1, 1)):
+            part = Resources(500, 2**28, gpus)
+            worker = dataclasses.replace(here.worker("a.py", rank, world_size=4), asks=part)
+            here.launched.append(worker.key)
+            await here.launcher.launch(worker)
+            spec = json.loads((here.dir(str(worker.key)) / "spec.json").read_text())
+            chosen.append(spec["gpu_indices"])
+            assert spec["limits"] == {"cpus": 0.5, "memory_bytes": 2**28}
+        assert chosen == [[0], [1, 2], [3], []]
 
 
 async def test_kill_spares_the_same_key_of_another_site(tmp_path: Path) -> None:

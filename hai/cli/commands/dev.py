@@ -1,4 +1,4 @@
-"""hai-cli dev start | list | open | stop | logs | extend | restart."""
+"""hai-cli dev start | list | open | stop | remove | logs | extend | restart."""
 
 import time
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 
 from hai.cli.commands import dev_clock
 from hai.cli.dev_layouts import dev_layout
+from hai.cli.dev_options import Cpu, Gpus, HaiEnv, Image, Memory, Spot, Wanted
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
@@ -45,9 +46,10 @@ def dev() -> None:
     hai-cli dev start lab -g gpu -p HIGH       on a node of group gpu
     hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
     hai-cli dev start lab --idle 2h            suspended after two hours without use
+    hai-cli dev start lab --cpu 8 --memory 32G --gpus 1
     """,
 )
-def start(
+def start(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     name: Name,
     *,
@@ -63,22 +65,35 @@ def start(
         str | None,
         option("--idle", metavar="TIME", help="Suspend it after so long without use."),
     ] = None,
+    cpu: Cpu = None,
+    memory: Memory = None,
+    gpus: Gpus = None,
+    image: Image = None,
+    environment: HaiEnv = None,
+    spot: Spot = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
-    It is a task on a whole node, with the same life, queue and rights as any other."""
+    It is a task with the same life, queue and rights as any other. Where nodes are shared it gets a
+    part of one, elsewhere a whole node."""
     earlier = _latest(session, name)
     idle_seconds = None if idle is None else dev_clock.idle_option(idle)
     if earlier is not None and dev_clock.is_set_aside(earlier):
-        wishes = {"-g": group, "-p": priority, "--folder": folder, "--py-venv": py_venv}
-        given = [key for key, one in {**wishes, "--idle": idle}.items() if one is not None]
+        wishes = {
+            **{"-g": group, "-p": priority, "--folder": folder, "--py-venv": py_venv},
+            **{"--cpu": cpu, "--memory": memory, "--gpus": gpus, "-i": image},
+            **{"--env": environment, "--spot": spot, "--idle": idle},
+        }
+        given = [key for key, one in wishes.items() if one is not None]
         return dev_clock.go_on(session, name, earlier, given)
     if earlier is not None and earlier["state"] in UNFINISHED:
         raise Conflict(
             f"dev container {name} is {earlier['state']} already (task {earlier['id']})",
             hint=f"hai-cli dev open {quote(name)}",
         )
-    document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
+    document = _document(session, name, earlier, folder=folder, py_venv=py_venv)
+    wanted = Wanted(group, cpu, memory, gpus, image, environment, spot)
+    wanted.put_into(document)
     if priority is not None:
         document["priority"] = parse_priority(priority)
     if idle_seconds is not None:
@@ -100,6 +115,7 @@ def list_containers(session: Session) -> None:
     found: dict[str, Any] = {}
     for task in all_tasks(session, {"task_type": JUPYTER}):
         found.setdefault(task["name"], task)
+    found = {name: task for name, task in found.items() if not task.get("removed")}
     session.output.rows(list(found.values()), dev_layout(session.now))
 
 
@@ -138,6 +154,24 @@ def stop(session: Session, name: Name) -> int:
     stopped = session.client.call("stop", body={"why": ""}, ref=task["id"])
     session.stderr.say(f"dev container {name} is told to stop, now {stopped['state']}")
     session.output.item(stopped, tasks_layout(session.now))
+    return 0
+
+
+@verb(app, "remove", "hai-cli dev remove lab")
+def remove(session: Session, name: Name) -> int:
+    """Remove a dev container that has ended. Its files, its task and its log stay; `dev start NAME`
+    makes a new one."""
+    task = _latest(session, name)
+    if task is None:
+        raise _no_such(name)
+    if task["state"] in UNFINISHED:
+        raise Conflict(
+            f"dev container {name} is {task['state']}, and only what has ended can be removed",
+            hint=f"hai-cli dev stop {quote(name)}",
+        )
+    removed = session.client.call("remove", ref=task["id"])
+    session.stderr.say(f"dev container {name} is removed; its files stay")
+    session.output.item(removed, tasks_layout(session.now))
     return 0
 
 
@@ -183,7 +217,6 @@ def _document(
     name: str,
     earlier: Any,
     *,
-    group: str | None,
     folder: Path | None,
     py_venv: Path | None,
 ) -> dict[str, Any]:
@@ -205,15 +238,14 @@ def _document(
         document["spec"]["workspace"] = str(folder.absolute())
     if py_venv is not None:
         document["options"]["py_venv"] = str(py_venv.absolute())
-    if group is not None:
-        document["resource"]["group"] = group
     return document
 
 
 def _latest(session: Session, name: str) -> Any:
     """The last task of that dev container; None if there never was one."""
     tasks = all_tasks(session, {"task_type": JUPYTER, "name": name})
-    return next((task for task in tasks if task["name"] == name), None)
+    latest = next((task for task in tasks if task["name"] == name), None)
+    return None if latest is None or latest.get("removed") else latest
 
 
 def _unfinished(session: Session, name: str) -> Any:

@@ -26,7 +26,13 @@ from hai.launcher.docker.images import Images
 from hai.launcher.docker.names import attempt_name, key_of, worker_name
 from hai.launcher.docker.networks import Networks, Place
 from hai.launcher.docker.nodes import DockerNodes
-from hai.launcher.docker.orders import DockerOptions, make_log_folder, order_of, spec_of
+from hai.launcher.docker.orders import (
+    DockerOptions,
+    make_log_folder,
+    order_of,
+    part_of,
+    spec_of,
+)
 from hai.launcher.docker.records import Record
 from hai.launcher.docker.refusals import is_hopeless, is_passing
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
@@ -140,7 +146,7 @@ class DockerLauncher:
         outfit = outfit_of(worker, self._options)
         platform = self._engine.platform
         network = self._networks.name_of(platform, key, on_host="host_network" in worker.privileges)
-        share = await self._nodes.share_of(worker.node)
+        share = part_of(worker, await self._nodes.share_of(worker.node))
         order = order_of(
             worker,
             self._options,

@@ -29,6 +29,8 @@ class ShareOptions:
     prefix: str = "node"
     group: str = "training"
     node_gpus: int | None = None
+    shared_nodes: int = 0  # the last of them, which containers share
+    shared_group: str = "jupyter_cpu"
     reserve_cpus: float = 0.0
     reserve_memory_bytes: int = 0
 
@@ -103,7 +105,7 @@ class DockerNodes:
         return SourceNode(
             node=Node(
                 name=NodeName(name),
-                group=GroupName(self._options.group),
+                group=GroupName(self._group_of(index)),
                 launcher=LAUNCHER,
                 gpus=per_node,
                 cpus=cpus,
@@ -115,6 +117,11 @@ class DockerNodes:
             is_cordoned=cordoned,
             is_agreed=agreed,
         )
+
+    def _group_of(self, index: int) -> str:
+        options = self._options
+        is_shared = index >= options.nodes - options.shared_nodes
+        return options.shared_group if is_shared else options.group
 
     def _part(self, whole: tuple[float, int]) -> tuple[float, int]:
         options = self._options

@@ -37,6 +37,17 @@ class Share:
     gpus: tuple[int, ...] = ()
 
 
+def part_of(worker: WorkerLaunch, share: Share) -> Share:
+    """What a worker gets of its node's share: all of it, or the part that it asked for."""
+    asks = worker.asks
+    if asks is None:
+        return share
+    gpus = tuple(share.gpus[index] for index in worker.gpu_indices if index < len(share.gpus))
+    if len(gpus) < asks.gpus:
+        raise Unavailable(f"{worker.node.name} has {len(share.gpus)} GPUs now, fewer than it had")
+    return Share(asks.cpus, asks.memory_bytes, gpus)
+
+
 def order_of(
     worker: WorkerLaunch,
     options: DockerOptions,
@@ -50,7 +61,7 @@ def order_of(
     if share.memory_bytes < _LEAST_BYTES:
         raise PlatformError(
             f"{share.memory_bytes / 2**20:.0f} MiB of {worker.node.name} are too little for a task",
-            hint="an admin sets fewer [docker] nodes",
+            hint="ask for more, or an admin sets fewer [docker] nodes",
         )
     logs = outfit.logs
     told = {"user": worker.user, "name": worker.task_name, "node": worker.node.name}

@@ -143,7 +143,7 @@ class KubernetesLauncher:
     async def _make(self, worker: WorkerLaunch, name: str) -> None:
         key = worker.key
         agent = await self._agents.source()
-        resources = await self._shares.of(worker.node)
+        resources = await self._resources_of(worker)
         outfit = outfit_of(worker, self._options)
         order = order_of(worker, self._options, outfit, agent, resources)
         spec = self._spec(worker, outfit, order)
@@ -154,7 +154,7 @@ class KubernetesLauncher:
         except AlreadyExists:
             if await self._is_cancelled(key, name):
                 return
-        if self._shares.are_whole_nodes:
+        if self._shares.are_whole_nodes and worker.asks is None:
             await self._wait_for_room(worker, order)
         try:
             made = await self._cluster.client.create(self._cluster.path("pods"), pod(order))
@@ -162,6 +162,11 @@ class KubernetesLauncher:
             made = await self._cluster.client.get(self._cluster.path("pods", name))
         if key.rank == 0:
             await self._make_service(key, order, made)
+
+    async def _resources_of(self, worker: WorkerLaunch) -> dict[str, float]:
+        if worker.asks is None:
+            return await self._shares.of(worker.node)
+        return await self._shares.part_of(worker.node, worker.asks)
 
     def _spec(self, worker: WorkerLaunch, outfit: Outfit, order: PodOrder) -> bytes:
         data = json.dumps(spec_of(worker, self._options, outfit, order)).encode()

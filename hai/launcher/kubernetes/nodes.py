@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -40,7 +40,16 @@ class KubernetesNodes:
 
     launcher = "kubernetes"
 
-    def __init__(self, cluster: Cluster, labels: NodeLabels) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        labels: NodeLabels,
+        spare_of: Callable[[Node], Awaitable[Node]] | None = None,
+        shares_nodes: Callable[[GroupName], bool] = lambda _group: False,
+    ) -> None:
+        """`spare_of`: a node that containers share, with what they may have of it."""
+        self._spare_of = spare_of
+        self._shares_nodes = shares_nodes
         self._cluster = cluster
         self._labels = labels
         self._refused: set[str] = set()  # groups with names that nobody could ask for
@@ -56,8 +65,13 @@ class KubernetesNodes:
     async def nodes(self) -> list[SourceNode]:
         await self._cluster.require_view()
         found = (source_node(item, self._labels) for item in self._cluster.raw_nodes())
-        mine = (one for one in found if one is not None)
-        return sorted((one for one in mine if self._has_good_group(one)), key=lambda o: o.node.name)
+        mine = [one for one in found if one is not None and self._has_good_group(one)]
+        return [await self._as_shared(one) for one in sorted(mine, key=lambda o: o.node.name)]
+
+    async def _as_shared(self, one: SourceNode) -> SourceNode:
+        if self._spare_of is None or not self._shares_nodes(one.node.group):
+            return one
+        return replace(one, node=await self._spare_of(one.node))
 
     def _has_good_group(self, one: SourceNode) -> bool:
         group = one.node.group

@@ -147,6 +147,12 @@ async def show(ref: str, user: Caller, served: Served) -> TaskDetail:
     return detail
 
 
+@router.post("/{ref}/remove")
+async def remove(ref: str, user: Caller, served: Served) -> TaskView:
+    """Take an ended dev container out of the lists of dev containers; its task and logs stay."""
+    return served.views.task(await served.tasks.remove(user, ref))
+
+
 @router.post("/{ref}/stop")
 async def stop(ref: str, user: Caller, served: Served, body: Why | None = None) -> TaskView:
     """End it for good."""

@@ -9,7 +9,7 @@ WITH locked AS MATERIALIZED (
            d.nodes, d.request_id, d.submitted_at, d.priority, d.state, d.held,
            d.custom_rank, d.whole_life_state, d.attempts, d.suspend_count, d.why, d.version,
            d.ran_seconds, d.first, d.failures, d.time_limit_seconds, d.waits_ok, d.waits_any,
-           d.array_id AS array_position, d.array_index, d.array_limit
+           d.array_id AS array_position, d.array_index, d.array_limit, d.asks, d.spot
       FROM locked
      CROSS JOIN (
         SELECT * FROM json_populate_recordset(NULL::tasks, %(tasks)s::json)
@@ -18,7 +18,7 @@ WITH locked AS MATERIALIZED (
                                whole_life_state, attempts, suspend_count, exit_code, why,
                                started_at, ended_at, version, ran_seconds, queued_at, yielded_at,
                                first, not_before, failures, time_limit_seconds, waits_ok, waits_any,
-                               array_id, array_index, array_limit, position)
+                               array_id, array_index, array_limit, asks, removed, spot, position)
      ) AS d
      ORDER BY d.position
 ), spoilt AS MATERIALIZED (
@@ -40,11 +40,12 @@ WITH locked AS MATERIALIZED (
     INSERT INTO tasks (id, chain_id, user_name, name, group_name, nodes, request_id,
                        submitted_at, priority, state, held, custom_rank, whole_life_state,
                        attempts, suspend_count, why, version, ran_seconds, first, failures,
-                       time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit)
+                       time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit,
+                       asks, spot)
     SELECT id, chain_id, user_name, name, group_name, nodes, request_id,
            submitted_at, priority, state, held, custom_rank, whole_life_state,
            attempts, suspend_count, why, version, ran_seconds, first, failures,
-           time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit
+           time_limit_seconds, waits_ok, waits_any, array_id, array_index, array_limit, asks, spot
       FROM fresh
      ORDER BY position
         ON CONFLICT DO NOTHING
@@ -94,6 +95,7 @@ WITH locked AS MATERIALIZED (
            started_at = c.started_at, ended_at = c.ended_at, ran_seconds = c.ran_seconds,
            queued_at = c.queued_at, yielded_at = c.yielded_at, first = c.first, not_before = c.not_before,
            failures = c.failures, waits_ok = c.waits_ok, waits_any = c.waits_any,
+           removed = c.removed,
            version = t.version + 1
       FROM changed AS c
      WHERE t.id = c.id AND t.version = c.version
@@ -111,7 +113,7 @@ WITH locked AS MATERIALIZED (
            verdict = excluded.verdict, outcome = excluded.outcome,
            exit_code = excluded.exit_code, why = excluded.why,
            backfill = excluded.backfill, for_task = excluded.for_task,
-           saved_at = excluded.saved_at
+           saved_at = excluded.saved_at, gpu_indices = excluded.gpu_indices
      WHERE a IS DISTINCT FROM excluded
 ), kept_workers AS (
     INSERT INTO workers AS w
@@ -187,7 +189,8 @@ SELECT * FROM tasks_with_attempt
 SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
-       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task
+       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task, t.asks,
+       a.gpu_indices, t.spot
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
@@ -198,7 +201,8 @@ SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitte
 SELECT t.id, t.user_name, t.group_name, t.nodes, t.priority, t.state, t.submitted_at, t.held,
        t.custom_rank, t.queued_at, t.ran_seconds, t.first, t.not_before,
        t.waits_ok || t.waits_any, t.array_id, t.array_limit, a.nodes, a.priority, a.created_at,
-       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task
+       a.started_at, t.yielded_at, a.saved_at, a.backfill, a.for_task, t.asks,
+       a.gpu_indices, t.spot
   FROM tasks t
   LEFT JOIN attempts a ON a.task_id = t.id AND a.number = t.attempts
  WHERE t.state NOT IN ('succeeded', 'failed', 'stopped')
@@ -290,7 +294,8 @@ SELECT a.number, a.priority, a.nodes, a.created_at, a.started_at, a.ended_at, a.
                                          extract(epoch FROM w.ended_at), w.usage)
                         ORDER BY w.rank)
           FROM workers w
-         WHERE w.task_id = a.task_id AND w.attempt = a.number)
+         WHERE w.task_id = a.task_id AND w.attempt = a.number),
+       a.gpu_indices
   FROM attempts a
  WHERE a.task_id = %(task_id)s
  ORDER BY a.number;

@@ -1,0 +1,99 @@
+"""What `hai-cli dev start` takes about the part of a node that a container is to get."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from hai.cli.framework import option
+from hai.errors import InvalidInput, NotFound, PlatformError
+
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_GIB_OF = {"K": 2**-20, "M": 2**-10, "": 1.0, "G": 1.0, "T": 2**10}
+_PART = "On a node that others share; the platform's default."
+
+Cpu = Annotated[float | None, option("--cpu", metavar="N", help="Cores.", show_default=_PART)]
+Memory = Annotated[
+    str | None, option("--memory", metavar="SIZE", help="As 32G or 512M.", show_default=_PART)
+]
+Gpus = Annotated[int | None, option("--gpus", metavar="N", help="GPUs of the node.")]
+Image = Annotated[
+    str | None, option("-i", "--image", metavar="NAME", help="Where nodes run containers.")
+]
+Spot = Annotated[
+    bool | None,
+    option("--spot/--no-spot", help="On whole nodes that nobody else needs; it yields to all."),
+]
+HaiEnv = Annotated[
+    str | None, option("--env", metavar="HAIENV", help="The haienv that it runs in.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """None: as it was, or the platform's default."""
+
+    group: str | None = None
+    cpu: float | None = None
+    memory: str | None = None
+    gpus: int | None = None
+    image: str | None = None
+    environment: str | None = None
+    spot: bool | None = None
+
+    def put_into(self, document: dict[str, Any]) -> None:
+        """InvalidInput for what makes no sense. Another group has nodes of another size: what was
+        chosen for the one before does not go there."""
+        resource = document["resource"]
+        if self.group is not None and self.group != resource.get("group"):
+            for name in ("cpu", "memory", "gpu"):
+                resource.pop(name, None)
+        given = {
+            "group": self.group,
+            "cpu": _at_least("--cpu", self.cpu, 0.001),
+            "memory": None if self.memory is None else gib_of(self.memory),
+            "gpu": _at_least("--gpus", self.gpus, 0),
+            "image": self.image,
+            "is_spot": self.spot,
+        }
+        resource.update({name: value for name, value in given.items() if value is not None})
+        if self.environment is not None:
+            document["options"]["py_venv"] = _path_of(self.environment)
+
+
+def gib_of(text: str) -> float:
+    """ "32G", "512M", "32" (GiB) as GiB."""
+    found = _MEMORY.fullmatch(text.strip())
+    gib = float(found[1]) * _GIB_OF[found[2].upper()] if found else 0.0
+    if gib <= 0:
+        raise InvalidInput(f"--memory {text!r} is no size", hint="for example --memory 32G")
+    return int(gib) if gib == int(gib) else gib
+
+
+def _path_of(environment: str) -> str:
+    """Where a haienv lies, by its name or name[user]: haienv knows. A path is one already."""
+    if environment.startswith("/"):
+        return environment
+    name, _, owner = environment.removesuffix("]").partition("[")
+    command = [str(Path(sys.executable).with_name("haienv")), "list", "-o", "json"]
+    command += ["-u", owner] if owner else []
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603
+        listing = json.loads(done.stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+        raise PlatformError(
+            f"haienv does not tell where {environment} is", hint="haienv list"
+        ) from error
+    for row in [*listing.get("own", []), *listing.get("others", [])]:
+        if row["name"] == name and (not owner or row["user"] == owner):
+            return str(row["path"])
+    raise NotFound(f"there is no haienv {environment}", hint="haienv list shows yours")
+
+
+def _at_least(name: str, value: float | None, least: float) -> float | None:
+    if value is not None and value < least:
+        raise InvalidInput(f"{name} {value:g} is too little", hint=f"{least:g} or more")
+    return value

@@ -1,0 +1,204 @@
+"""The turn of a group whose nodes are shared by containers: who starts where, why others wait.
+
+Claims are looked at in the order of service. One that has room starts. The first that has none
+keeps the node where least is missing: whoever comes later takes nothing there of what it waits for,
+so it is not passed over for ever. Nobody is suspended for a container.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hai.core.container_quota import UNLIMITED
+from hai.core.ground import is_usable
+from hai.core.group import GroupState, container_level
+from hai.core.plan import Claim, Reason, Start
+from hai.core.resources import NAMES, NOTHING, Resources, of_node, short_of, total
+from hai.core.rooms import Room, Rooms
+from hai.core.state import SchedulerState
+from hai.core.turns import service_order
+from hai.core.types import NodeName, TaskId, UserName, WaitCode
+
+_NAMED = 8  # holders, in one reason
+
+
+@dataclass(slots=True)
+class Shared:
+    """What was decided about one group."""
+
+    starts: list[Start] = field(default_factory=list)
+    reasons: dict[TaskId, Reason] = field(default_factory=dict)
+
+
+def rooms_of(state: SchedulerState, group: GroupState) -> Rooms:
+    """The group's healthy nodes with what is held there now."""
+    rooms = Rooms.of(node for node in group.ground.nodes.values() if is_usable(node))
+    for name in rooms.rooms:
+        for claim in state.holders_of(name):
+            rank = claim.holds.index(name)
+            gpus = claim.gpu_indices[rank] if rank < len(claim.gpu_indices) else ()
+            rooms.hold(name, claim.asks, gpus)
+    return rooms
+
+
+def serve(state: SchedulerState, group: GroupState) -> Shared:
+    """One tick of a shared group. O(its nodes, containers and waiting claims)."""
+    return _Turn(state, group).run()
+
+
+class _Quotas:
+    """What users' containers hold in the group. The first of a user's that has no room in the quota
+    holds up the user's later ones: they would keep it out for ever."""
+
+    def __init__(self, state: SchedulerState, group: GroupState) -> None:
+        self._limits = state.container_limits
+        self._group = group.name
+        self._held: dict[UserName, tuple[Resources, int]] = {}
+        self._first: dict[UserName, Claim] = {}
+        if self._limits:
+            for claim in state.claims.values():
+                if claim.state.is_active and claim.group == group.name:
+                    self.charge(claim)
+
+    def charge(self, claim: Claim) -> None:
+        self._held[claim.user] = self._with(claim)
+
+    def refuses(self, claim: Claim) -> Reason | None:
+        limits = self._limits.get((claim.user, self._group), UNLIMITED)
+        wanted = total([claim.asks or NOTHING] * claim.nodes)
+        evidence: dict[str, object] = {
+            "group": claim.group,
+            "level": container_level(claim.priority).name,
+            "asks": {**wanted.as_data(), "containers": claim.nodes},
+            "limits": limits.as_data(),
+        }
+        if over := limits.exceeded_by(wanted, claim.nodes):
+            return Reason(WaitCode.NO_QUOTA, {**evidence, "short": over})
+        if first := self._first.get(claim.user):
+            evidence = {"group": claim.group, "level": evidence["level"], "head": first.task_id}
+            return Reason(WaitCode.BEHIND, evidence)
+        if over := limits.exceeded_by(*self._with(claim)):
+            self._first[claim.user] = claim
+            held, count = self._held.get(claim.user, (NOTHING, 0))
+            in_use = {**held.as_data(), "containers": count}
+            return Reason(WaitCode.QUOTA_EXCEEDED, {**evidence, "short": over, "in_use": in_use})
+        return None
+
+    def _with(self, claim: Claim) -> tuple[Resources, int]:
+        held, count = self._held.get(claim.user, (NOTHING, 0))
+        return held.plus(total([claim.asks or NOTHING] * claim.nodes)), count + claim.nodes
+
+
+class _Turn:
+    def __init__(self, state: SchedulerState, group: GroupState) -> None:
+        self._state = state
+        self._group = group
+        self._rooms = rooms_of(state, group)
+        self._shared = Shared()
+        self._quotas = _Quotas(state, group)
+        self._head: Claim | None = None
+
+    def run(self) -> Shared:
+        for task_id in service_order(self._state, self._group.name):
+            claim = self._group.queue.claim(task_id)
+            over = self._quotas.refuses(claim)
+            if not self._is_possible(claim):
+                self._wait(claim, self._too_large(claim))
+            elif over is not None:
+                self._wait(claim, over)
+            elif not self._start(claim):
+                self._stand(claim)
+        return self._shared
+
+    def _start(self, claim: Claim) -> bool:
+        places = self._rooms.place(claim.asks, claim.nodes, claim.knows)
+        if places is None:
+            return False
+        nodes = tuple(place.node for place in places)
+        has_gpus = claim.asks is not None and claim.asks.gpus > 0
+        gpus = tuple(place.gpus for place in places) if has_gpus else ()
+        level = container_level(claim.priority)
+        self._quotas.charge(claim)
+        self._shared.starts.append(Start(claim.task_id, nodes, level, gpu_indices=gpus))
+        return True
+
+    def _stand(self, claim: Claim) -> None:
+        """It goes on waiting."""
+        asks = self._asks(claim)
+        reason = self._no_room(claim, asks)
+        if self._head is None:
+            self._head = claim
+            self._rooms.keep(asks, claim.nodes)
+        elif reason is None:
+            level = container_level(claim.priority).name
+            evidence = {"group": claim.group, "head": self._head.task_id, "level": level}
+            reason = Reason(WaitCode.BEHIND, evidence)
+        self._wait(claim, reason or Reason(WaitCode.NOT_PLANNED))
+
+    def _asks(self, claim: Claim) -> Resources:
+        """What it needs of one node; of whoever asks for no part, all of the largest."""
+        return claim.asks or self._largest()
+
+    def _largest(self) -> Resources:
+        return max((room.has for room in self._rooms.rooms.values()), default=Resources())
+
+    def _is_possible(self, claim: Claim) -> bool:
+        """Whether it fits the healthy nodes if nobody else is there."""
+        if claim.asks is None:
+            return len(self._rooms.rooms) >= claim.nodes
+        able = sum(room.has.covers(claim.asks) for room in self._rooms.rooms.values())
+        return able >= claim.nodes
+
+    def _too_large(self, claim: Claim) -> Reason:
+        """No node is large enough, or those that are large enough are out of service."""
+        nodes = self._group.ground.nodes.values()
+        asks = claim.asks
+        able = sum(asks is None or of_node(node).covers(asks) for node in nodes)
+        evidence: dict[str, object] = {
+            "group": claim.group,
+            "needed": claim.nodes,
+            "nodes": len(nodes),
+            "healthy": self._group.ground.healthy,
+        }
+        if able >= claim.nodes:
+            return Reason(WaitCode.UNHEALTHY, evidence)
+        if asks is None or not nodes:
+            code = WaitCode.GROUP_TOO_SMALL if nodes else WaitCode.GROUP_UNKNOWN
+            return Reason(code, evidence)
+        most = Resources(*(max(values) for values in zip(*map(of_node, nodes), strict=True)))
+        short = short_of(most, asks) or list(NAMES)
+        evidence |= {"asks": asks.as_data(), "largest": most.as_data(), "short": short}
+        return Reason(WaitCode.NO_ROOM, evidence)
+
+    def _no_room(self, claim: Claim, asks: Resources) -> Reason | None:
+        """Which resource is short, and what is free, where least is missing; None if it would fit
+        but for the one that comes first."""
+        rooms = self._rooms.rooms.values()
+        if claim.asks and sum(room.free.covers(asks) for room in rooms) >= claim.nodes:
+            return None
+        room = self._rooms.nearest(asks)
+        if room is None:
+            return None
+        return Reason(WaitCode.NO_ROOM, self._evidence(claim, asks, room))
+
+    def _evidence(self, claim: Claim, asks: Resources, room: Room) -> Mapping[str, object]:
+        holders = self._holders(room.name)
+        return {
+            "group": claim.group,
+            "level": container_level(claim.priority).name,
+            "needed": claim.nodes,
+            "nodes": self._group.ground.size,
+            "healthy": self._group.ground.healthy,
+            "asks": asks.as_data(),
+            "short": short_of(room.free, asks),
+            "node": room.name,
+            "free": room.free.as_data(),
+            "held_by": holders[:_NAMED],
+            "held_by_more": max(0, len(holders) - _NAMED),
+        }
+
+    def _holders(self, name: NodeName) -> list[TaskId]:
+        held = [claim.task_id for claim in self._state.holders_of(name)]
+        return held + [start.task_id for start in self._shared.starts if name in start.nodes]
+
+    def _wait(self, claim: Claim, reason: Reason) -> None:
+        self._shared.reasons[claim.task_id] = reason

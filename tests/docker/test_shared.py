@@ -1,0 +1,75 @@
+"""Dev containers that share a node: each has its own part, and whoever takes more dies alone."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.person import Person
+from tests.conftest import PostgresServer, public_directory
+from tests.docker.engine import PrivateEngine
+from tests.docker.platform import DockerPlatform, start_platform
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+_LONG = 180
+GIB = 2**30
+HOG = """
+import os, time
+print("up", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.1)
+held = [bytearray(os.urandom(1) * 2**20) for _ in range(2048)]
+print("still here", flush=True)
+"""
+STAND_IN = "#!/bin/sh\nexec python3 -u {script}\n"
+
+
+@pytest.fixture
+def platform(engine: PrivateEngine, postgres_server: PostgresServer) -> Iterator[DockerPlatform]:
+    """Two nodes, of which containers share the second."""
+    lines = 'reserve_memory_mib = 0\nshared_nodes = 1\nshared_group = "lab_cpu"\n'
+    with public_directory() as directory, postgres_server.database() as url:
+        more = {"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "lab_"}
+        made = start_platform(directory / "site", url, engine, lines, **more)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def start(platform: DockerPlatform, name: str, script: str, *words: str) -> int:
+    """A container with a program in place of JupyterLab."""
+    binary = platform.work_dir / name / "bin"
+    binary.mkdir(parents=True)
+    program = platform.script(f"{name}.py", script)
+    (binary / "python").write_text(STAND_IN.format(script=program))
+    (binary / "python").chmod(0o755)
+    venv = str(binary.parent)
+    done = Person(platform, "bob")("dev", "start", name, "--py-venv", venv, *words)
+    assert done.code == 0, done.err
+    task = int(done.err.partition("is task ")[2].split()[0])
+    platform.wait(task, "running", timeout=_LONG)
+    platform.wait_text(task, "up")
+    return task
+
+
+def test_a_memory_hog_is_killed_alone(platform: DockerPlatform) -> None:
+    small = ("--cpu", "0.2", "--memory", "256M")
+    hog = start(platform, "hog", HOG, *small)
+    calm = start(platform, "calm", HOG.replace('"go"', '"never"'), *small)
+    nodes = {platform.detail(task)["assigned_nodes"][0] for task in (hog, calm)}
+    assert nodes == {"node-02"}
+    limits = platform.engine.ask(f"/containers/{platform.container_of(calm)}/json")
+    assert limits["HostConfig"]["Memory"] == GIB // 4
+    assert limits["HostConfig"]["NanoCpus"] == 200_000_000
+    before = platform.detail(calm)
+    (platform.work_dir / "go").touch()
+    ended = platform.wait(hog, "failed", timeout=_LONG)
+    assert ended["exit_code"] == 137
+    assert "still here" not in platform.text(hog)
+    wait_until(lambda: platform.detail(hog)["ended_at"], 60, what="its end")
+    after = platform.detail(calm)
+    assert (after["state"], after["attempts"]) == ("running", before["attempts"])
+    platform.stop_task(calm)
+    platform.wait_clean()

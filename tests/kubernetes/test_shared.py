@@ -1,0 +1,91 @@
+"""Dev containers that share a node of a cluster: each pod has its own part, and who takes more dies
+alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.person import Person
+from tests.kubernetes.platform import WITHIN_SECONDS, PodPlatform, start_platform
+from tests.kubernetes.testbed import Cluster
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+_LONG = 180
+GROUP = "lab_cpu"
+HOG = """
+import os, time
+print("up", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.1)
+held = [bytearray(os.urandom(1) * 2**20) for _ in range(1024)]
+print("still here", flush=True)
+"""
+
+
+@pytest.fixture
+def platform(
+    public_dir: Path, postgres_url: str, cluster: Cluster, namespace: str
+) -> Iterator[PodPlatform]:
+    """One of its nodes is for dev containers."""
+    (public_dir / "site").mkdir(mode=0o755)
+    more = {"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "lab_"}
+    made = start_platform(public_dir / "site", postgres_url, cluster, namespace, **more)
+    try:
+        made.label(made.all_nodes()[0], group=GROUP)
+        wait_until(lambda: shared_nodes(made), WITHIN_SECONDS, what="the shared node")
+        yield made
+    finally:
+        made.close()
+
+
+def shared_nodes(platform: PodPlatform) -> list[str]:
+    return [name for name, row in platform.nodes_now().items() if row["group"] == GROUP]
+
+
+def start(platform: PodPlatform, name: str, script: str, *words: str) -> int:
+    """A container with a program in place of JupyterLab."""
+    binary = platform.work_dir / name / "bin"
+    binary.mkdir(parents=True)
+    program = platform.script(f"{name}.py", script)
+    (binary / "python").write_text(f"#!/bin/sh\nexec python3 -u {program}\n")
+    (binary / "python").chmod(0o755)
+    venv = str(binary.parent)
+    done = Person(platform, "bob")("dev", "start", name, "--py-venv", venv, *words)
+    assert done.code == 0, done.err
+    return int(done.err.partition("is task ")[2].split()[0])
+
+
+def test_two_share_a_node_and_a_memory_hog_is_killed_alone(platform: PodPlatform) -> None:
+    node = shared_nodes(platform)
+    small = ("--cpu", "0.1", "--memory", "128M")
+    hog = start(platform, "hog", HOG, *small)
+    calm = start(platform, "calm", HOG.replace('"go"', '"never"'), *small)
+    for task in (hog, calm):
+        platform.wait(task, "running", timeout=_LONG)
+        platform.wait_text(task, "up")
+        assert platform.detail(task)["assigned_nodes"] == node
+    pods = json.loads(platform.kubectl("get", "pods", "-o", "json"))["items"]
+    given = [container["resources"] for pod in pods for container in pod["spec"]["containers"]]
+    for amounts in [one[kind] for one in given for kind in ("requests", "limits")]:
+        assert (amounts["cpu"], amounts["memory"]) == ("100m", str(128 * 2**20))
+    (platform.work_dir / "go").touch()
+    assert platform.wait(hog, "failed", timeout=_LONG)["exit_code"] == 137
+    assert "still here" not in platform.text(hog)
+    after = platform.detail(calm)
+    assert (after["state"], after["attempts"]) == ("running", 1)
+    row = platform.nodes_now()[node[0]]
+    free = row["memory_bytes"] // 2**20
+    whole = start(platform, "whole", HOG, "--cpu", "0.1", "--memory", f"{free - 64}M")
+    told = f"the rest is held by task {calm}"
+    wait_until(
+        lambda: told in " ".join(Person(platform, "bob")("why", str(whole)).out.split()),
+        WITHIN_SECONDS,
+        what="the reason",
+    )
+    platform.stop_task(whole)
+    platform.stop_task(calm)
+    platform.wait_clean()
