@@ -10,10 +10,12 @@ import typer
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
+from hai.cli.launch_options import Env, EnvFollow
 from hai.cli.layouts import tasks_layout, why_line
 from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
+from hai.client.environments import with_environment
 from hai.errors import Conflict, HaiError, NotFound, TimedOut
 
 app = new_app(
@@ -42,9 +44,10 @@ def dev() -> None:
     hai-cli dev start lab                      JupyterLab in this folder
     hai-cli dev start lab -g gpu -p HIGH       on a node of group gpu
     hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
+    hai-cli dev start lab --env vision         the same, of haienv's vision
     """,
 )
-def start(
+def start(  # noqa: PLR0913 (one parameter per option)
     session: Session,
     name: Name,
     *,
@@ -56,6 +59,8 @@ def start(
     py_venv: Annotated[
         Path | None, option("--py-venv", metavar="DIR", help="The environment that it runs in.")
     ] = None,
+    env: Env = None,
+    env_follow: EnvFollow = False,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
@@ -69,6 +74,7 @@ def start(
     document = _document(session, name, earlier, group=group, folder=folder, py_venv=py_venv)
     if priority is not None:
         document["priority"] = parse_priority(priority)
+    document = with_environment(document, env, follow=env_follow)
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -168,7 +174,7 @@ def _document(
     if folder is not None:
         document["spec"]["workspace"] = str(folder.absolute())
     if py_venv is not None:
-        document["options"]["py_venv"] = str(py_venv.absolute())
+        document["options"] |= {"py_venv": str(py_venv.absolute()), "environment": None}
     if group is not None:
         document["resource"]["group"] = group
     return document
