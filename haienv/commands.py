@@ -15,6 +15,7 @@ from hai.cli.framework import HaiCommand, HaiGroup
 from hai.cli.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, package_commands, use_commands
+from haienv.images import offered_images
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
 from haienv.requirements import Requirements, files_at, from_lock
@@ -175,19 +176,22 @@ def list_environments(
         str, typer.Option("-o", "--output", help="table | json | yaml | …")
     ] = "table",
 ) -> None:
-    """List environments. JSON and YAML: {"own": [...], "others": [...]}."""
+    """List environments, and those that images bring: hai-cli python x.py -- -i NAME.
+
+    JSON and YAML: {"own": [...], "others": [...], "images": [...]}."""
     index = Index.of_process()
     out = Output(parse_format(output))
     own = [] if user and user != index.user else _rows(index.environments())
     owners = [user] if user else index.owners() if everybody else []
+    images = [] if user else offered_images()
     others = []
     for owner in owners:
         if owner != index.user:
             others += _others(index, owner, strict=bool(user))
     if out.format in (Format.JSON, Format.YAML):
-        out.document({"schema_version": 1, "own": own, "others": others})
+        out.document({"schema_version": 1, "own": own, "others": others, "images": images})
     else:
-        out.rows([*own, *others], _LAYOUT)
+        out.rows([*own, *others, *images], _LAYOUT)
 
 
 def _others(index: Index, owner: str, *, strict: bool) -> list[Mapping[str, Any]]:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hai import files
+from hai.agent.envplace import UNPACKED
+from hai.agent.envstore import Store
 from hai.agent.packs import ENTRY_BYTES, state_of
 from hai.errors import Conflict, Denied, PlatformError
 from haienv.index import Index
@@ -143,6 +145,23 @@ def _add(tar: tarfile.TarFile, member: tarfile.TarInfo, content: Path | bytes | 
 def _forget(folder: Path, identity: str) -> None:
     (folder / f"{identity}.json").unlink(missing_ok=True)
     (folder / f"{identity}.tar.gz").unlink(missing_ok=True)
+
+
+def remove_unused(folder: Path, oldest: float) -> list[Path]:
+    """Removes the packs that were last used before `oldest`, in seconds since 1970, and what of
+    them lies unpacked beside them and is not in use; which packs."""
+    removed = []
+    for path in sorted(folder.glob("*.tar.gz")):
+        identity = path.name.removesuffix(".tar.gz")
+        lock = files.open_lock(folder / f".{identity}.lock", owners=files.trusted_owners())
+        with files.held(lock):
+            if path.stat().st_mtime < oldest:
+                _forget(folder, identity)
+                removed.append(path)
+    unpacked = folder / UNPACKED
+    if unpacked.is_dir():
+        Store(str(unpacked), 0).remove_unused(oldest)
+    return removed
 
 
 def _sites(environment: Environment) -> list[Path]:

@@ -55,6 +55,13 @@ class Store:
             finally:
                 os.close(lock)
 
+    def remove_unused(self, oldest: float) -> None:
+        """What was last used before `oldest`, in seconds since 1970, and is not in use now."""
+        with self._room():
+            for used_at, _, name in self._known(""):
+                if used_at < oldest:
+                    self._evict(name)
+
     def _fill(self, recorded: Recorded, place: str, lock: int) -> None:
         if os.path.isdir(place):
             return
