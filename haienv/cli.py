@@ -1,5 +1,5 @@
-"""What starts for the command haienv. Whoever waits for a shell does not wait for a command line's
-whole machinery: the two commands that programs ask most are answered before it is loaded."""
+"""What starts for the command haienv. A shell that enters an environment, and hai-cli that asks for
+one, do not wait for the machinery of a whole command line."""
 
 import sys
 from typing import NoReturn
@@ -7,8 +7,13 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """Runs the command line."""
-    if sys.argv[1:2] == ["record"]:
-        _record(sys.argv[2:])
+    match sys.argv[1:]:
+        case ["record", *words]:
+            _record(words)
+        case ["shell", name] if not name.startswith("-"):
+            _shell(name, None)
+        case ["shell", name, "-u", user] if not name.startswith("-"):
+            _shell(name, user)
     from haienv.commands import main as run
 
     run()
@@ -21,6 +26,17 @@ def _record(words: list[str]) -> NoReturn:
     code, text = answer(words, _say)
     sys.stdout.write(text + "\n")
     sys.exit(code)
+
+
+def _shell(name: str, user: str | None) -> NoReturn:
+    from hai.cli.errors import Stderr, run_tool
+    from haienv.index import Index
+    from haienv.shell import activation_code
+
+    def tell() -> None:
+        sys.stdout.write(activation_code(Index.of_process().find(name, user)))
+
+    run_tool(tell, Stderr(program="haienv"))
 
 
 def _say(line: str) -> None:

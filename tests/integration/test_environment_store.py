@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import hashlib
 import io
 import json
 import multiprocessing
@@ -19,53 +18,16 @@ from typing import Any
 import pytest
 
 from hai.agent.envstore import Store
-from hai.agent.packs import ENTRY_BYTES, TROUBLE, state_of
+from hai.agent.packs import TROUBLE, state_of
 from hai.agent.recorded import Recorded
-from haienv.gzips import GzipMembers
 from tests.integration.agent_peer import public_python, searchable_folder, site
+from tests.packs import make_pack, record_of
 from tests.pythons import python_3_8
 from tests.waiting import wait_until
 
 STRANGER = 64322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as other users")
 FORK = multiprocessing.get_context("fork")
-
-
-def record_of(pack: Path, place: Path, size: int, **changes: Any) -> dict[str, Any]:
-    digest = hashlib.sha256(pack.read_bytes()).hexdigest()
-    recorded = {
-        "name": place.name,
-        "owner": "ann",
-        "identity": pack.name.partition(".")[0],
-        "follow": False,
-        "pack": str(pack),
-        "digest": digest,
-        "bytes": size,
-        "state": "0" * 64,
-        "sites": [],
-    }
-    return {"py_venv": str(place), "environment": {**recorded, **changes}}
-
-
-def make_pack(folder: Path, identity: str, kib: int = 64) -> Recorded:
-    """Of an environment of so many KiB, in a file and a link to it."""
-    pack = folder / f"{identity}.tar.gz"
-    with pack.open("wb") as file:
-        members = GzipMembers(file)
-        with tarfile.open(fileobj=members, mode="w|") as tar:
-            for name, content in (
-                ("lib/big", os.urandom(1024) * kib),
-                ("bin/tool", b"#!/bin/sh\n"),
-            ):
-                member = tarfile.TarInfo(name)
-                member.size, member.mode = len(content), 0o755
-                tar.addfile(member, io.BytesIO(content))
-            link = tarfile.TarInfo("bin/python")
-            link.type, link.linkname = tarfile.SYMTYPE, sys.executable
-            tar.addfile(link)
-        members.close()
-    assert members.digest.hexdigest() == hashlib.sha256(pack.read_bytes()).hexdigest()
-    return Recorded(record_of(pack, folder / "env", 1024 * kib + 10 + 5 * ENTRY_BYTES))
 
 
 def obtain(store: Path, recorded: Recorded, limit_bytes: int = 10**9) -> tuple[str, int]:
