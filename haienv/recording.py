@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hai.errors import HaiError, InvalidInput, NotFound, PlatformError
+from hai.errors import Denied, HaiError, InvalidInput, NotFound, PlatformError
 from haienv.index import FILE_NAME, Index, read
 from haienv.layer import base_directories
 from haienv.model import Environment
@@ -70,7 +70,18 @@ def _owner_of(index: Index, path: Path) -> str:
 
 
 def check_sound(environment: Environment) -> None:
-    """Raises PlatformError for an environment in which no program could run."""
+    """Raises PlatformError for an environment in which no program could run, Denied for one that
+    this user may not use."""
+    try:
+        _check_sound(environment)
+    except PermissionError as error:
+        raise Denied(
+            f"environment {environment.name!r} cannot be used: {error.filename}: {error.strerror}",
+            hint=f"its owner can share it: haienv share {environment.name} USER",
+        ) from error
+
+
+def _check_sound(environment: Environment) -> None:
     hint = f"haienv verify {environment.name} says more; haienv remove it and make it anew"
     for name in _BROKEN_CHECKS:
         if not (environment.path / name).exists():

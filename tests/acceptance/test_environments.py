@@ -7,14 +7,15 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import MakeLive
 from tests.acceptance.person import Person, Result
+from tests.conftest import PostgresServer, forget_settings, public_directory
 from tests.integration.test_haienv_packages import wheel
 from tests.live import Live
 from tests.waiting import wait_until
@@ -56,18 +57,18 @@ class Desk:
         self.do(uv, "pip", "install", "-q", "-p", str(self.base), *words)
         live.script("show.py", _PROGRAM)
 
-    def do(self, *words: str) -> str:
-        environ = self.person.environ(**self.variables)
+    def do(self, *words: str, **more: str) -> str:
+        environ = self.person.environ(**{**self.variables, **more})
         done = subprocess.run(
             words, env=environ, cwd=self.live.work_dir, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def env(self, *words: str) -> str:
-        return self.do(sys.executable, "-m", "haienv", *words)
+    def env(self, *words: str, **more: str) -> str:
+        return self.do(sys.executable, "-m", "haienv", *words, **more)
 
-    def make(self, name: str = "vision") -> Path:
+    def make(self, name: str) -> Path:
         self.env("create", name, "-p", str(self.base / "bin" / "python"))
         self.env("add", name, "smally==1.0")
         return self.root / name
@@ -96,98 +97,100 @@ class Desk:
         return [words for words in said if words]
 
 
-@pytest.fixture
-def make_desk(make_live: MakeLive, public_dir: Path) -> Callable[..., Desk]:
-    def make(*, local: bool) -> Desk:
-        folder = {"HAI_AGENT__ENV_DIR": str(public_dir / "node")} if local else {}
-        return Desk(make_live(settings=folder))
+@pytest.fixture(scope="module")
+def desk(postgres_server: PostgresServer) -> Iterator[Desk]:
+    """One platform for all tests, with a folder for environments on its node."""
+    with (
+        public_directory() as directory,
+        postgres_server.database() as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        settings = {"HAI_AGENT__ENV_DIR": str(directory / "node")}
+        with closing(Live(directory, url, settings=settings)) as live:
+            forget_settings(patch)
+            live.bootstrap()
+            live.start()
+            yield Desk(live)
 
-    return make
 
-
-@pytest.mark.parametrize("local", [True, False], ids=["node-local", "shared"])
-def test_a_resumed_task_runs_what_it_recorded(
-    make_desk: Callable[..., Desk], *, local: bool
-) -> None:
-    desk = make_desk(local=local)
-    place = desk.make()
-    go_on = desk.live.work_dir / "go-on"
-    task = desk.submit(str(go_on), "--", "--env", "vision")
+def suspended(desk: Desk, name: str) -> tuple[int, Path]:
+    """A task in that environment after its first attempt, and the file that lets it end."""
+    go_on = desk.live.work_dir / f"{name}-go-on"
+    task = desk.submit(str(go_on), "--", "--env", name, "--name", name)
     wait_until(lambda: len(desk.found(task)) == 1, what="the first attempt")
     assert desk.found(task)[0][:2] == ["1.0", "2.1"]
+    assert desk.hai("suspend", str(task)).code == 0
+    wait_until(lambda: desk.live.detail(task)["state"] == "suspended", what="suspended")
+    return task, go_on
+
+
+def test_a_resumed_task_runs_what_it_recorded(desk: Desk) -> None:
+    desk.make("vision")
+    task, go_on = suspended(desk, "vision")
     recorded = desk.options(task)["environment"]
     assert (recorded["name"], recorded["follow"]) == ("vision", False)
     told = desk.hai("describe", str(task))
-    assert f"vision[{desk.user}] {recorded['identity']}" in told.out
-    assert desk.hai("suspend", str(task)).code == 0
-    wait_until(lambda: desk.live.detail(task)["state"] == "suspended", what="suspended")
+    assert f"environment: vision[{desk.user}] {recorded['identity']}" in told.out
     desk.env("add", "vision", "smally==2.0")
-    desk.env("create", "other", "-p", str(desk.base / "bin" / "python"))
-    assert desk.hai("resume", str(task)).code == 0
-    wait_until(lambda: len(desk.found(task)) == 2, what="the second attempt")
     go_on.touch()
+    assert desk.hai("resume", str(task)).code == 0
     desk.live.wait(task, "succeeded")
     version, base, prefix = desk.found(task)[1]
     assert (version, base) == ("1.0", "2.1")
-    assert prefix != str(place)
+    assert prefix.startswith(str(desk.live.directory / "node" / str(os.getuid())))
     assert "script smally 1.0" in "\n".join(desk.lines(task)), "scripts find their own Python"
-    is_local = prefix.startswith(str(desk.live.directory / "node" / str(os.getuid())))
-    assert is_local == local
     newer = desk.submit("--", "--env", f"vision[{desk.user}]")
+    followed = desk.submit("--", "--env", "vision", "--env-follow", "--name", "follow")
     desk.live.wait(newer, "succeeded")
     assert desk.found(newer)[0][0] == "2.0"
     assert desk.options(newer)["environment"]["identity"] != recorded["identity"]
+    desk.live.wait(followed, "succeeded")
+    assert "pack" not in desk.options(followed)["environment"]
+    assert desk.found(followed) == [["2.0", "2.1", str(desk.root / "vision")]]
 
 
-def test_a_task_may_follow_the_name(make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(local=False)
-    place = desk.make()
-    task = desk.submit("--", "--env", "vision", "--env-follow")
-    followed = desk.options(task)["environment"]
-    assert followed["follow"] is True
-    assert "pack" not in followed
-    desk.live.wait(task, "succeeded")
-    assert desk.found(task) == [["1.0", "2.1", str(place)]]
+def test_a_pack_that_was_changed_is_not_run(desk: Desk) -> None:
+    desk.make("changed")
+    task, _ = suspended(desk, "changed")
+    shutil.rmtree(desk.live.directory / "node")
+    pack = Path(desk.options(task)["environment"]["pack"])
+    pack.write_bytes(pack.read_bytes()[:-1000] + bytes(1000))
+    desk.env("add", "changed", "smally==2.0")
+    assert desk.hai("resume", str(task)).code == 0
+    desk.live.wait(task, "failed")
+    assert "--env-follow" in "\n".join(desk.lines(task))
 
 
-def test_environments_of_documents_and_of_the_shell(make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(local=True)
-    place = desk.make()
-    identity = desk.env("snapshot", "vision").strip()
-    document: dict[str, Any] = desk.live.task(name="show.py", environments={})
-    for number, options in enumerate(
-        (
-            {"environment": "vision"},
-            {"py_venv": f"vision[{desk.user}]"},
-            {"py_venv": str(place)},
-        )
-    ):
-        text = json.dumps({**document, "name": f"run{number}", "options": options})
+def test_documents_and_the_shell_name_environments(desk: Desk) -> None:
+    place = desk.make("named")
+    identity = desk.env("snapshot", "named").strip()
+    known = len(list((desk.root / ".packs").glob("*.tar.gz")))
+    ways = ({"environment": "named"}, {"py_venv": f"named[{desk.user}]"}, {"py_venv": str(place)})
+    for number, options in enumerate(ways):
+        document = desk.live.task(name="show.py", environments={}, options=options)
+        text = json.dumps({**document, "name": f"run{number}"})
         (desk.live.work_dir / "run.yaml").write_text(text)
         done = desk.hai("run", "run.yaml", "-o", "json")
         assert done.code == 0, done.err
-        task = json.loads(done.out)["id"]
-        assert desk.options(task)["environment"]["identity"] == identity
-    desk.live.wait(task, "succeeded")
-    inside = desk.submit("--", VIRTUAL_ENV=str(place))
+        assert desk.options(json.loads(done.out)["id"])["environment"]["identity"] == identity
+    inside = desk.submit("--", "--name", "inside", VIRTUAL_ENV=str(place))
     assert desk.options(inside)["environment"]["identity"] == identity
     bare = desk.submit("--", "--no-inherit", "--name", "bare", VIRTUAL_ENV=str(place))
     assert "environment" not in desk.options(bare)
-    assert len(list((desk.root / ".packs").glob("*.tar.gz"))) == 1, "packed once"
+    assert len(list((desk.root / ".packs").glob("*.tar.gz"))) <= known + 1, "packed once"
 
 
-def test_a_missing_or_broken_environment_is_refused(make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(local=False)
-    place = desk.make()
+def test_a_missing_or_broken_environment_is_refused(desk: Desk) -> None:
+    place = desk.make("broken")
     before = desk.hai("list", "-q").out
-    missing = desk.hai("python", "show.py", "--", "--env", "visionn")
+    missing = desk.hai("python", "show.py", "--", "--env", "brokenn")
     assert missing.code == 3
-    assert "did you mean 'vision'?" in missing.err
+    assert "did you mean 'broken'?" in missing.err
     (place / "bin" / "python").unlink()
-    broken = desk.hai("python", "show.py", "--", "--env", "vision")
+    broken = desk.hai("python", "show.py", "--", "--env", "broken")
     assert broken.code == 1
     assert "bin/python is gone" in broken.err
-    assert "haienv verify vision" in broken.err
+    assert "haienv verify broken" in broken.err
     with desk.live.client() as client:
         for options in (
             {"py_venv": "vision"},
@@ -200,19 +203,15 @@ def test_a_missing_or_broken_environment_is_refused(make_desk: Callable[..., Des
     assert desk.hai("list", "-q").out == before
 
 
-def test_a_pack_that_was_changed_is_not_run(make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(local=True)
-    place = desk.make()
-    go_on = desk.live.work_dir / "go-on"
-    held = desk.submit(str(go_on), "--", "--env", "vision")
-    wait_until(lambda: desk.found(held), what="the first attempt")
-    assert desk.hai("suspend", str(held)).code == 0
-    wait_until(lambda: desk.live.detail(held)["state"] == "suspended", what="suspended")
-    shutil.rmtree(desk.live.directory / "node")
-    pack = Path(desk.options(held)["environment"]["pack"])
-    pack.write_bytes(pack.read_bytes()[:-1000] + bytes(1000))
-    desk.env("add", "vision", "smally==2.0")
-    assert desk.hai("resume", str(held)).code == 0
-    desk.live.wait(held, "failed")
-    assert "--env-follow" in "\n".join(desk.lines(held))
-    assert place.is_dir()
+def test_environments_of_images_are_in_the_list(desk: Desk) -> None:
+    added = desk.hai("images", "add", "train", "registry.example/train:1")
+    assert added.code == 0, added.err
+    conf = str(desk.live.profile())
+    listed = json.loads(desk.env("list", "-o", "json", HAI_CONF=conf))
+    assert [(one["name"], one["path"]) for one in listed["images"]] == [
+        ("train", "registry.example/train:1")
+    ]
+    assert "train" in desk.env("list", HAI_CONF=conf)
+    nowhere = {"HAI_SERVER": "http://127.0.0.1:9", "HAI_TOKEN": "t"}
+    alone = json.loads(desk.env("list", "-o", "json", HAI_CONF="/nowhere/conf.yaml", **nowhere))
+    assert alone["images"] == []
