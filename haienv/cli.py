@@ -14,6 +14,8 @@ def main() -> NoReturn:
             _shell(name, None)
         case ["shell", name, "-u", user] if not name.startswith("-"):
             _shell(name, user)
+        case ["add", name, *words] if not name.startswith("-"):
+            _add(name, words)
     from haienv.commands import main as run
 
     run()
@@ -37,6 +39,29 @@ def _shell(name: str, user: str | None) -> NoReturn:
         sys.stdout.write(activation_code(Index.of_process().find(name, user)))
 
     run_tool(tell, Stderr(program="haienv"))
+
+
+def _add(name: str, words: list[str]) -> None:
+    """Packages and files of them alone; returns for whatever else was written."""
+    lines, listed = [], []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-r", "--requirement") and rest:
+            listed.append(rest.pop(0))
+        elif word.startswith("-"):
+            return
+        else:
+            lines.append(word)
+    from hai.cli.errors import Stderr, run_tool
+
+    def work() -> None:
+        from haienv.adding import add_listed
+
+        add_listed(name, lines, listed, stderr.say)
+
+    stderr = Stderr(program="haienv")
+    run_tool(work, stderr)
 
 
 def _say(line: str) -> None:

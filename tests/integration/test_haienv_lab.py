@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,10 @@ def test_a_private_index_and_markers(lab: Lab, tmp_path: Path) -> None:
     lab.layer("private")
     with private_index(tmp_path) as address:
         settings = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address}
-        closed = {**settings, "PIP_INDEX_URL": address.replace(f"ann:{SECRET}@", "")}
+        closed: dict[str, Any] = {
+            **settings,
+            "PIP_INDEX_URL": address.replace(f"ann:{SECRET}@", ""),
+        }
         refused = lab.env("add", "private", "inhousey", code=1, **closed)
         said = lab.env("add", "private", "-r", str(listed), **settings)
     assert lab.own("private") == {"inhousey": "3.1"}
