@@ -23,7 +23,7 @@ from hai.agent.envplace import UNPACKED
 from hai.agent.envstore import Store
 from hai.agent.packs import ENTRY_BYTES, state_of
 from hai.errors import Conflict, Denied, PlatformError
-from haienv.index import SHELL_FILE_NAME, Index
+from haienv.index import FILE_NAME, SHELL_FILE_NAME, Index
 from haienv.layer import BASE_FILE, base_directories
 from haienv.lock import Lock
 from haienv.model import Environment
@@ -31,7 +31,9 @@ from haienv.packages import lock_of
 
 FOLDER = ".packs"
 _BASES = "haienv-base"  # in a pack: what lies below the layer
-_LEFT_OUT = frozenset({".lock", ".changing", "snapshots", "CACHEDIR.TAG", SHELL_FILE_NAME})
+_LEFT_OUT = frozenset(
+    {".lock", ".changing", "snapshots", "CACHEDIR.TAG", SHELL_FILE_NAME, FILE_NAME}
+)
 _TRIES = 3
 _MOST_SCRIPT_BYTES = 1 << 20
 _FIND_PYTHON = rb"""#!/bin/sh

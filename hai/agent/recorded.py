@@ -22,6 +22,7 @@ class Recorded:
         given = options["environment"]
         self.place = str(options["py_venv"])
         self.name = str(given["name"])
+        self.owner = str(given["owner"])
         self.identity = str(given["identity"])
         self.follows = bool(given.get("follow"))
         self.pack = str(given.get("pack") or "")

@@ -6,16 +6,12 @@ Python 3.8.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hai.client.plain import error_from_body
 from hai.errors import InvalidInput, NotFound, PlatformError
 
 _MARK = "haienv.json"  # in each environment
@@ -61,6 +57,11 @@ def _wanted(options: Mapping[str, Any], name: str | None) -> tuple[str, bool]:
 
 
 def _recorded(name: str, *, follow: bool) -> Mapping[str, Any]:
+    import json  # late: most submissions name no environment
+    import subprocess
+
+    from hai.client.plain import error_from_body
+
     words = ["--follow"] if follow else []
     done = subprocess.run(  # noqa: S603 - a program of ours
         [_program(), "record", name, *words],
@@ -83,6 +84,8 @@ def _recorded(name: str, *, follow: bool) -> Mapping[str, Any]:
 
 
 def _program() -> str:
+    import shutil
+
     beside = Path(sys.executable).with_name("haienv")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("haienv")
     if not found:
