@@ -67,7 +67,7 @@ def test_a_private_index_and_markers(lab: Lab, tmp_path: Path) -> None:
     listed.write_text('inhousey ; python_version >= "3.8"\nneverthere ; sys_platform == "win32"\n')
     lab.layer("private")
     with private_index(tmp_path) as address:
-        settings = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address}
+        settings: dict[str, Any] = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": address}
         closed: dict[str, Any] = {
             **settings,
             "PIP_INDEX_URL": address.replace(f"ann:{SECRET}@", ""),
