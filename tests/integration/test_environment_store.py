@@ -23,7 +23,7 @@ from hai.agent.recorded import Recorded
 from tests.integration.agent_peer import public_python, searchable_folder, site
 from tests.packs import make_pack, record_of
 from tests.pythons import python_3_8
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 STRANGER = 64322
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as other users")
@@ -31,7 +31,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def obtain(store: Path, recorded: Recorded, limit_bytes: int = 10**9) -> tuple[str, int]:
-    return Store(str(store), limit_bytes, wait_seconds=60).obtain(recorded)
+    return Store(str(store), limit_bytes, wait_seconds=PATIENCE_SECONDS).obtain(recorded)
 
 
 def entries(store: Path) -> list[str]:
