@@ -1,6 +1,7 @@
 """Where environments lie, and which there are.
 
     <root>/<name>/haienv.json      written last, so an environment is there whole or not at all
+    <root>/<name>/haienv.sh        the same for its owner's shell, which then needs no Python
     <root>/.lock                   held while one is made, changed or removed
 
 There is no catalogue that could go stale: the directories are the index. A root is $HAIENV_PATH
@@ -19,8 +20,10 @@ from pathlib import Path
 from hai import files
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
 from haienv.model import Environment, environment_from, parse_reference
+from haienv.shell import activation_code
 
 FILE_NAME = "haienv.json"
+SHELL_FILE_NAME = "haienv.sh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,13 @@ def read(path: Path, owner: str) -> Environment:
 
 
 def write(environment: Environment) -> None:
-    """Writes haienv.json in one piece: a reader finds the old one or the new one."""
+    """Writes haienv.json in one piece: a reader finds the old one or the new one.
+
+    After it comes what its owner's shell reads; an older one of those is not used.
+    """
     text = json.dumps(environment.document(), indent=2, ensure_ascii=False) + "\n"
     replace_text(environment.path / FILE_NAME, text)
+    replace_text(environment.path / SHELL_FILE_NAME, activation_code(environment))
 
 
 def replace_text(path: Path, text: str) -> None:

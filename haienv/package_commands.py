@@ -62,21 +62,15 @@ def add(
 
 
 def _add(index: Index, environment: Environment, wanted: Requirements, *, upgrade: bool) -> None:
-    from haienv import packages as installing
+    from haienv import adding
 
-    if not wanted:
-        raise InvalidInput("name a package", hint=f"haienv add {environment.name} einops")
-    before = installing.lock_of(environment)
-    _tell(before, installing.add(index, environment, wanted, upgrade=upgrade))
+    adding.add(index, environment, wanted, _say, upgrade=upgrade)
 
 
 def _tell(before: Lock, after: Lock) -> None:
-    changes = differences(before, after)
-    for one in changes:
-        was, now = one.before or "", one.after or "removed"
-        _say(f"  {one.name} {was + ' -> ' if was else ''}{now}")
-    what = f"{len(changes)} change(s)" if changes else "nothing to do"
-    _say(f"{what}; identity {after.identity}")
+    from haienv import adding
+
+    adding.tell(before, after, _say)
 
 
 def drop(name: str, package: Annotated[list[str], typer.Argument()]) -> None:

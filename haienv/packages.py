@@ -5,13 +5,14 @@ that is installed. The lock is written after each change.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hai import files
-from hai.errors import Denied, InvalidInput, NotFound
+from hai.errors import Denied, InvalidInput, NotFound, PlatformError
 from haienv.entrypoints import SCRIPTS_FILE, write_scripts
 from haienv.index import Index, replace_text
 from haienv.installed import Installed, installed_in
@@ -20,6 +21,12 @@ from haienv.lock import FILE_NAME, Lock
 from haienv.model import Environment, minor_of
 from haienv.requirements import Requirements, lines_of_lock, name_of
 from haienv.uv import run_uv
+
+_BASE_HINT = (
+    "name a package of the base to have another version of it in the layer "
+    "(haienv add NAME numpy ...), or make an environment of its own: haienv create NAME --no_extend"
+)
+_OTHER_HINT = "check the names and versions, and which index is asked (UV_DEFAULT_INDEX, pip.conf)"
 
 
 def lock_of(environment: Environment) -> Lock:
@@ -143,20 +150,32 @@ def _compile(
     (scratch / "limits.txt").write_text(limits + "\n", encoding="utf-8")
     preferred = "\n".join(below.preferences())
     (scratch / "out.txt").write_text(preferred + "\n", encoding="utf-8")
-    run_uv(
-        ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--emit-index-url"]
-        + (["--generate-hashes"] if _has_hashes(wanted.files) else [])
-        + ["--python", _python(environment)]
-        + ["-c", str(scratch / "limits.txt"), "-o", str(scratch / "out.txt")]
-        + [str(scratch / "in.txt"), *map(str, wanted.files)],
-        root=index.root,
-        wheels=stubs,
-        doing=f"cannot install into {environment.name!r}, a layer over {environment.extends}",
-        hint="name a package of the base to have another version of it in the layer "
-        "(haienv add NAME numpy ...), or make an environment of its own: "
-        "haienv create NAME --no_extend",
-    )
+    try:
+        run_uv(
+            ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--emit-index-url"]
+            + (["--generate-hashes"] if _has_hashes(wanted.files) else [])
+            + ["--python", _python(environment)]
+            + ["-c", str(scratch / "limits.txt"), "-o", str(scratch / "out.txt")]
+            + [str(scratch / "in.txt"), *map(str, wanted.files)],
+            root=index.root,
+            wheels=stubs,
+            doing=f"cannot install into {environment.name!r}",
+            hint=_OTHER_HINT,
+        )
+    except PlatformError as error:
+        if _speaks_of(error.message, below.base):
+            error.message += f" (it is a layer over {environment.extends})"
+            error.hint = _BASE_HINT
+        raise
     return (scratch / "out.txt").read_text(encoding="utf-8")
+
+
+def _speaks_of(reason: str, base: dict[str, Installed]) -> bool:
+    """Whether a package of the base, in its own version, is a part of the reason."""
+    return any(
+        re.search(rf"(?<![\w.-]){re.escape(name)}=={re.escape(one.version)}(?![\w+-])", reason)
+        for name, one in base.items()
+    )
 
 
 def _has_hashes(given: tuple[Path, ...]) -> bool:

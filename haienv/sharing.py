@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hai.errors import NotFound, PlatformError
 from haienv.index import Index
 from haienv.model import Environment
 from haienv.uv import run_uv
+
+_DAY_SECONDS = 86400.0
 
 
 def share(index: Index, environment: Environment, user: str, *, stop: bool = False) -> None:
@@ -29,6 +32,15 @@ def share(index: Index, environment: Environment, user: str, *, stop: bool = Fal
     _setfacl(["-m", f"{entry}:x"], index.root)
 
 
+def _collect_packs(index: Index, keep_days: float, say: Callable[[str], None]) -> None:
+    """Each attempt and each submission counts as a use. Copies go where no worker runs in them."""
+    from haienv.packing import FOLDER, remove_unused
+
+    oldest = time.time() - keep_days * _DAY_SECONDS  # noqa: TID251 (file times are of this clock)
+    for path in remove_unused(index.root / FOLDER, oldest):
+        say(f"removed {path}")
+
+
 def _setfacl(words: list[str], path: Path) -> None:
     program = shutil.which("setfacl")
     hint = f"open it to everybody instead: chmod -R go+rX {path}"
@@ -43,12 +55,14 @@ def _setfacl(words: list[str], path: Path) -> None:
         raise PlatformError(f"cannot share {path}: {said}", hint=hint)
 
 
-def collect(index: Index, say: Callable[[str], None]) -> None:
-    """Removes what interrupted commands left, and what nothing uses any more in uv's cache."""
+def collect(index: Index, keep_days: float, say: Callable[[str], None]) -> None:
+    """Removes what interrupted commands left, packs (with their copies beside them) that no task
+    used for `keep_days`, and what nothing uses any more in uv's cache."""
     with index.locked():
         for path in index.root.glob(".removed.*"):
             shutil.rmtree(path)
             say(f"removed {path}")
+    _collect_packs(index, keep_days, say)
     said = run_uv(
         ["cache", "prune"],
         root=index.root,

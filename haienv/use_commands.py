@@ -94,11 +94,16 @@ def unshare(name: str, user: str) -> None:
     open_to(index, index.find(check_name(name)), user, stop=True)
 
 
-def gc() -> None:
-    """Free space: what interrupted commands left, and what the cache keeps for nobody."""
+def gc(
+    keep_days: Annotated[
+        int, typer.Option("--keep-days", help="packs of tasks: so long after their last use")
+    ] = 30,
+) -> None:
+    """Free space: what interrupted commands left, packs that no task used for long, and what the
+    cache keeps for nobody."""
     from haienv.sharing import collect
 
-    collect(Index.of_process(), _say)
+    collect(Index.of_process(), keep_days, _say)
 
 
 def _say(text: str) -> None:

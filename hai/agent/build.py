@@ -18,7 +18,7 @@ ARCHIVE_NAME = "agent.pyz"
 SDK_MODULES = (
     *("__init__", "training", "control", "health"),
     *("experiments", "document", "written", "events", "plain", "profile", "routes"),
-    "loglines",
+    *("loglines", "environments"),
 )
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first moment
 _BUILD_ONLY = frozenset({"build.py", "__main__.py"})

@@ -82,6 +82,10 @@ def _system(spec: WorkerSpec, account: Account) -> dict[str, str]:
     if os.path.isabs(spec.py_venv):
         values["VIRTUAL_ENV"] = spec.py_venv
         python_dir = os.path.join(spec.py_venv, "bin")
+    if spec.environment is not None:  # by its own name and place: a task that it submits has it too
+        recorded = spec.environment
+        values["HF_ENV_NAME"], values["HF_ENV_OWNER"] = recorded.name, recorded.owner
+        values["HF_ENV_PATH"] = recorded.place
     path = os.environ.get("PATH") or DEFAULT_PATH
     values["PATH"] = python_dir + ":" + path if python_dir else path
     values.update(HOME=account.home, USER=user, LOGNAME=user, PYTHONUNBUFFERED="1")

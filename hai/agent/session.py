@@ -12,6 +12,7 @@ from hai.agent.control import Control
 from hai.agent.dialogue import Dialogue
 from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
 from hai.agent.environment import Account, program_environment
+from hai.agent.envplace import EnvironmentPlace
 from hai.agent.eviction import Eviction
 from hai.agent.fence import Fence
 from hai.agent.jupyter import missing_text
@@ -72,6 +73,7 @@ class Session:
         self._link = Link(self._channel, first_report(spec, port), wakeup.wake, lease)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
+        self._place = EnvironmentPlace(self._account, self._log.say, self._is_unwanted)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
         self._sessions: Sessions | None = None  # while the program runs
         self._program: program.Program | None = None
@@ -126,7 +128,7 @@ class Session:
     def _live(self, kernel: program.Kernel) -> Ending:
         try:
             self._claim()
-            if not self._run_scripts():
+            if not self._run_scripts() or not self._place.settle(self._spec):
                 return Ending(TERMINATED, "stopped before start")
             self._program = self._start(kernel)
         except program.CannotStart as error:
@@ -163,13 +165,12 @@ class Session:
 
     def _run_scripts(self) -> bool:
         """post_system_init; False when the worker is to stop meanwhile."""
+        return Scripts(self._spec, self._account, self._log, self._is_unwanted).run()
 
-        def is_unwanted() -> bool:
-            order = self._link.order()
-            is_told = order.get("stop") or order.get("over") or self._wakeup.is_terminated
-            return bool(is_told) or self._link.is_orphaned()
-
-        return Scripts(self._spec, self._account, self._log, is_unwanted).run()
+    def _is_unwanted(self) -> bool:
+        order = self._link.order()
+        is_told = order.get("stop") or order.get("over") or self._wakeup.is_terminated
+        return bool(is_told) or self._link.is_orphaned()
 
     def _start(self, kernel: program.Kernel) -> program.Program:
         spec = self._spec

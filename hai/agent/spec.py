@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hai.agent.recorded import recorded_in
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -50,6 +52,8 @@ class WorkerSpec:
         self.server_is_alone = bool(data.get("server_is_alone"))
         self.scripts_folder = str(data.get("post_system_init") or "")
         self.root_scripts = [str(path) for path in data.get("root_scripts") or []]
+        self.env_dir = str(data.get("env_dir") or "")
+        self.env_bytes = int(data.get("env_bytes") or 0)
         self._read_container(data)
         self._read_document(data["spec"], float(data["watchdog_seconds"]))
 
@@ -81,6 +85,7 @@ class WorkerSpec:
         self.entrypoint_executable = bool(run.get("entrypoint_executable"))
         self.image = str((document.get("resource") or {}).get("image") or "default")
         self.py_venv = str(options.get("py_venv") or "")
+        self.environment = recorded_in(options)
         self.suspend_signal = str(options.get("suspend_signal") or "")
         self.checkpoint = str(options.get("checkpoint") or "")
         self.task_type = str(document.get("task_type") or "training")

@@ -1,15 +1,11 @@
 """What `hai-cli dev start` takes about the part of a node that a container is to get."""
 
-import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from hai.cli.framework import option
-from hai.errors import InvalidInput, NotFound, PlatformError
+from hai.errors import InvalidInput
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _GIB_OF = {"K": 2**-20, "M": 2**-10, "": 1.0, "G": 1.0, "T": 2**10}
@@ -27,9 +23,6 @@ Spot = Annotated[
     bool | None,
     option("--spot/--no-spot", help="On whole nodes that nobody else needs; it yields to all."),
 ]
-HaiEnv = Annotated[
-    str | None, option("--env", metavar="HAIENV", help="The haienv that it runs in.")
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,6 @@ class Wanted:
     memory: str | None = None
     gpus: int | None = None
     image: str | None = None
-    environment: str | None = None
     spot: bool | None = None
 
     def put_into(self, document: dict[str, Any]) -> None:
@@ -60,8 +52,6 @@ class Wanted:
             "is_spot": self.spot,
         }
         resource.update({name: value for name, value in given.items() if value is not None})
-        if self.environment is not None:
-            document["options"]["py_venv"] = _path_of(self.environment)
 
 
 def gib_of(text: str) -> float:
@@ -71,26 +61,6 @@ def gib_of(text: str) -> float:
     if gib <= 0:
         raise InvalidInput(f"--memory {text!r} is no size", hint="for example --memory 32G")
     return int(gib) if gib == int(gib) else gib
-
-
-def _path_of(environment: str) -> str:
-    """Where a haienv lies, by its name or name[user]: haienv knows. A path is one already."""
-    if environment.startswith("/"):
-        return environment
-    name, _, owner = environment.removesuffix("]").partition("[")
-    command = [str(Path(sys.executable).with_name("haienv")), "list", "-o", "json"]
-    command += ["-u", owner] if owner else []
-    try:
-        done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603
-        listing = json.loads(done.stdout)
-    except (OSError, subprocess.CalledProcessError, ValueError) as error:
-        raise PlatformError(
-            f"haienv does not tell where {environment} is", hint="haienv list"
-        ) from error
-    for row in [*listing.get("own", []), *listing.get("others", [])]:
-        if row["name"] == name and (not owner or row["user"] == owner):
-            return str(row["path"])
-    raise NotFound(f"there is no haienv {environment}", hint="haienv list shows yours")
 
 
 def _at_least(name: str, value: float | None, least: float) -> float | None:

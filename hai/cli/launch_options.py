@@ -109,6 +109,24 @@ NoInherit = Annotated[
         panel=_CLUSTER,
     ),
 ]
+Env = Annotated[
+    str | None,
+    option(
+        "--env",
+        metavar="NAME",
+        help="Environment of haienv, NAME or NAME[USER]: every attempt runs as it is now.",
+        panel=_CLUSTER,
+        show_default="the shell's",
+    ),
+]
+EnvFollow = Annotated[
+    bool,
+    option(
+        "--env-follow",
+        help="Each attempt takes what the environment is by then.",
+        panel=_CLUSTER,
+    ),
+]
 Follow = Annotated[bool, option("-f", "--follow", help="Follow output and states.", panel=_CLUSTER)]
 Detach = Annotated[bool, option("--detach", help="Do not follow (the default).", panel=_CLUSTER)]
 DryRun = Annotated[

@@ -9,6 +9,7 @@ from hai.cli.foretelling import tell_why
 from hai.cli.layouts import tasks_layout, why_line
 from hai.cli.session import Session
 from hai.cli.stream import follow_task
+from hai.core.recorded import recorded_name
 from hai.errors import AuthRequired, TimedOut, Unavailable, Unreachable
 
 
@@ -29,6 +30,8 @@ def submit(session: Session, document: Mapping[str, Any], *, follow: bool, dry_r
     if follow and task.get("array_id") is not None:
         session.stderr.warn("-f follows the first task of the array only")
     _narrate(session, task, follow=follow)
+    if named := recorded_name(document.get("options") or {}):
+        session.stderr.say(f"  environment: {named}")
     if follow:
         return follow_task(session, task)
     session.output.item(task, tasks_layout(session.now))

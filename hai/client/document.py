@@ -54,6 +54,12 @@ FIELDS: dict[str, Rule] = {
         "after": OPTIONAL,
         "array": OPTIONAL,
         "checkpoint": OPTIONAL,
+        "environment": {
+            OTHERS: OPTIONAL,
+            "follow": BOOLEAN,
+            "bytes": WHOLE,
+            "sites": {OTHERS: TEXT},
+        },
         "py_venv": OPTIONAL,
         "suspend_signal": OPTIONAL,
     },

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from hai.client.document import load_document
+from hai.client.environments import with_environment
 from hai.client.events import decode_events
 from hai.client.loglines import written_by
 from hai.client.plain import PlainClient, error_from_body
@@ -114,9 +115,10 @@ class Experiment:
 async def create_experiment(document: Document, client: PlainClient | None = None) -> Experiment:
     """Submits a run document, version 2: a path, YAML or JSON text, an open text file or a mapping.
 
-    Safe to repeat over a lost connection. Raises InvalidInput when it cannot be understood.
+    Safe to repeat over a lost connection. Raises InvalidInput when it cannot be understood, and
+    NotFound or PlatformError for an environment of haienv that is not there or broken.
     """
-    body = load_document(document)
+    body = await _in_thread(with_environment, load_document(document))
     body.setdefault("request_id", uuid.uuid4().hex)
     chosen = _client(client)
     return Experiment(await _in_thread(chosen.call, "submit", body=body), chosen)

@@ -6,6 +6,7 @@ request may be repeated.
 """
 
 import asyncio
+import io
 import json
 import time
 from collections import Counter
@@ -40,6 +41,7 @@ CONNECTIONS = 64
 PAGE_ITEMS = 500
 BODY_BYTES = 256 * 1024 * 1024  # of one answer, at most; a page of 500 pods has about 4 MB
 RENEW_SECONDS = 10.0  # at least, from one reading of the credentials to the next
+_LARGE_BYTES = 1 << 20
 
 
 class KubernetesClient:
@@ -290,7 +292,7 @@ class KubernetesClient:
                 _METHODS.get(verb, verb),
                 access.host + path,
                 params={name: _text(value) for name, value in (params or {}).items()},
-                data=data,
+                data=_body(data),
                 headers={**headers, **_authorization(access)},
                 ssl=access.ssl_context or True,
                 server_hostname=access.server_name,
@@ -324,6 +326,11 @@ class KubernetesClient:
 
 
 _METHODS = {"LIST": "GET", "WATCH": "GET"}
+
+
+def _body(data: bytes | None) -> bytes | io.BytesIO | None:
+    """As aiohttp wants it: it warns of more than a MiB in one piece."""
+    return io.BytesIO(data) if data is not None and len(data) > _LARGE_BYTES else data
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,7 @@ from hai.launcher.worker import (
     AgentOptions,
     LogFolders,
     agent_spec,
+    env_mount,
     grace_of,
     log_folders,
     root_scripts,
@@ -87,11 +88,12 @@ def outfit_of(worker: WorkerLaunch, options: ContainerOptions) -> Outfit:
             "the task names no image and the platform has no default",
             hint=f"an admin sets [{options.section}] image, or adds a train_environment",
         )
-    mounts = (*options.mounts, *worker.mounts)
+    account = account_of(worker, as_user=options.as_user or is_foreign)
+    mounts = (*options.mounts, *worker.mounts, *env_mount(options.agent, account.uid))
     return Outfit(
         image=image,
         is_foreign=is_foreign,
-        account=account_of(worker, as_user=options.as_user or is_foreign),
+        account=account,
         mounts=mounts,
         variables={**options.variables, **image.variables},
         logs=log_folders(options.log_root, worker.log_dir, mounts),

@@ -27,6 +27,8 @@ class AgentOptions:
     address: str = "127.0.0.1"  # where the ranks reach each other; empty: the agent finds out
     # without contact with the server, before the program is paused; 0: it never is
     fence_seconds: float = 0.0
+    env_dir: str = ""  # of a node's own disk, for unpacked environments; "": none
+    env_bytes: int = 0  # that those of one account may take there
     server_is_alone: bool = False  # nobody else may answer at its address, or decide anything
 
 
@@ -55,6 +57,16 @@ def agent_spec(
         **asdict(options),
         **more,
     }
+
+
+def env_mount(options: AgentOptions, uid: int) -> tuple[Mount, ...]:
+    """The folder of that account's unpacked environments, at the same path in a container. Nobody
+    else's is in sight there."""
+    if not options.env_dir:
+        return ()
+    own = str(PurePosixPath(options.env_dir, str(uid)))
+    kind = HostPathType.DIRECTORY_OR_CREATE
+    return (Mount("hai-envs", MountKind.HOST_PATH, own, own, host_path_type=kind),)
 
 
 SCRIPTS = "/usr/local/sbin/hf-scripts/post_system_init"  # in containers

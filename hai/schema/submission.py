@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from hai.core.array_spec import LARGEST_INDEX, ArraySpec, member_name
 from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
+from hai.core.recorded import check_recorded
 from hai.core.retry import Retry
 from hai.core.types import Priority
 from hai.core.visible import INVISIBLE, has_something_to_see
@@ -177,6 +178,7 @@ class Submission(BaseModel):
             Retry.parse(self.options["retry"])
         if self.options.get("after") is not None:
             parse_after(self.options["after"])
+        check_recorded(self.options)
         return self
 
     @model_validator(mode="after")

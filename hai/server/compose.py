@@ -303,6 +303,8 @@ def _agent_options(settings: Settings) -> AgentOptions:
         log_attempt_bytes=settings.logs.attempt_bytes,
         log_reserve_bytes=settings.logs.reserve_bytes,
         post_system_init=str(settings.agent.post_system_init or ""),
+        env_dir=str(settings.agent.env_dir or ""),
+        env_bytes=settings.agent.env_bytes,
     )
 
 

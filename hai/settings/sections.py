@@ -115,6 +115,9 @@ class AgentSection(Section):
     processes: int = Field(default=0, ge=0)  # of a user on a node, with threads; 0: half of all
     # scripts in this folder run on local nodes before each program: docs/dev-containers.md
     post_system_init: Path | None = None
+    # a folder of each node's own disk for unpacked environments; none: they run where they lie
+    env_dir: Path | None = None
+    env_bytes: int = Field(default=50 * 2**30, ge=2**20)  # of one user, on one node
     python: str = ""  # interpreter of agents and of tasks without py_venv; empty: the server's own
 
     @property
@@ -122,6 +125,13 @@ class AgentSection(Section):
         """Without contact with the server, before an agent on another machine pauses its program.
         The rest is for that to happen, for clocks that differ, and for a server that starts."""
         return 0.7 * self.lost_after_seconds
+
+    @field_validator("env_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and (not value.is_absolute() or ":" in str(value)):
+            raise ValueError("env_dir must be an absolute path without a colon")
+        return value
 
     @model_validator(mode="after")
     def _patient(self) -> Self:

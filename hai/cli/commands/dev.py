@@ -9,14 +9,16 @@ import typer
 
 from hai.cli.commands import dev_clock
 from hai.cli.dev_layouts import dev_layout
-from hai.cli.dev_options import Cpu, Gpus, HaiEnv, Image, Memory, Spot, Wanted
+from hai.cli.dev_options import Cpu, Gpus, Image, Memory, Spot, Wanted
 from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
+from hai.cli.launch_options import Env, EnvFollow
 from hai.cli.layouts import tasks_layout, why_line
 from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
+from hai.client.environments import with_environment
 from hai.errors import Conflict, HaiError, NotFound, TimedOut
 
 app = new_app(
@@ -47,6 +49,7 @@ def dev() -> None:
     hai-cli dev start lab --py-venv /envs/a    JupyterLab of that environment
     hai-cli dev start lab --idle 2h            suspended after two hours without use
     hai-cli dev start lab --cpu 8 --memory 32G --gpus 1
+    hai-cli dev start lab --env vision         the same, of haienv's vision
     """,
 )
 def start(  # noqa: PLR0913 (one parameter per option)
@@ -69,8 +72,9 @@ def start(  # noqa: PLR0913 (one parameter per option)
     memory: Memory = None,
     gpus: Gpus = None,
     image: Image = None,
-    environment: HaiEnv = None,
     spot: Spot = None,
+    env: Env = None,
+    env_follow: EnvFollow = False,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
@@ -79,11 +83,9 @@ def start(  # noqa: PLR0913 (one parameter per option)
     earlier = _latest(session, name)
     idle_seconds = None if idle is None else dev_clock.idle_option(idle)
     if earlier is not None and dev_clock.is_set_aside(earlier):
-        wishes = {
-            **{"-g": group, "-p": priority, "--folder": folder, "--py-venv": py_venv},
-            **{"--cpu": cpu, "--memory": memory, "--gpus": gpus, "-i": image},
-            **{"--env": environment, "--spot": spot, "--idle": idle},
-        }
+        wishes: dict[str, object] = {"-g": group, "-p": priority, "--folder": folder}
+        wishes |= {"--py-venv": py_venv, "--env": env, "--spot": spot, "--idle": idle}
+        wishes |= {"--cpu": cpu, "--memory": memory, "--gpus": gpus, "-i": image}
         given = [key for key, one in wishes.items() if one is not None]
         return dev_clock.go_on(session, name, earlier, given)
     if earlier is not None and earlier["state"] in UNFINISHED:
@@ -92,12 +94,13 @@ def start(  # noqa: PLR0913 (one parameter per option)
             hint=f"hai-cli dev open {quote(name)}",
         )
     document = _document(session, name, earlier, folder=folder, py_venv=py_venv)
-    wanted = Wanted(group, cpu, memory, gpus, image, environment, spot)
+    wanted = Wanted(group, cpu, memory, gpus, image, spot)
     wanted.put_into(document)
     if priority is not None:
         document["priority"] = parse_priority(priority)
     if idle_seconds is not None:
         document["options"]["idle_seconds"] = idle_seconds
+    document = with_environment(document, env, follow=env_follow)
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -237,7 +240,7 @@ def _document(
     if folder is not None:
         document["spec"]["workspace"] = str(folder.absolute())
     if py_venv is not None:
-        document["options"]["py_venv"] = str(py_venv.absolute())
+        document["options"] |= {"py_venv": str(py_venv.absolute()), "environment": None}
     return document
 
 

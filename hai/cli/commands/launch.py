@@ -14,6 +14,8 @@ from hai.cli.launch_options import (
     Detach,
     DocumentOptions,
     DryRun,
+    Env,
+    EnvFollow,
     Environments,
     Follow,
     Image,
@@ -32,6 +34,7 @@ from hai.cli.pushed import in_pushed_copy, pushed_copy
 from hai.cli.session import Session, with_session
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
+from hai.client.environments import with_environment
 
 _SPLIT = "hai.split"
 # Parameters that only one of the modes knows, by their names below.
@@ -119,6 +122,8 @@ def launch(  # noqa: PLR0913 (one parameter per option)
     time_limit: TimeLimit = None,
     retry: Retry = None,
     no_inherit: NoInherit = False,
+    env: Env = None,
+    env_follow: EnvFollow = False,
     follow: Follow = False,
     detach: Detach = False,
     dry_run: DryRun = False,
@@ -142,9 +147,10 @@ def launch(  # noqa: PLR0913 (one parameter per option)
             environments=environments or (),
             options=options or (),
             turn=turn_options(after, array, time_limit, retry),
-            inherit=not no_inherit,
+            inherit=not no_inherit and env is None,
         )
         document = build_document(kind, split.program, wishes, session.environ)
+        document = with_environment(document, env, follow=env_follow)
         document = _of_pushed_copy(session, document)
         return submit(session, document, follow=follow, dry_run=dry_run)
     if split.mode is Mode.SIMULATE:

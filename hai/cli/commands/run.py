@@ -9,7 +9,7 @@ import typer
 from hai.cli.document import DOCUMENT_VERSION, turn_options
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
-from hai.cli.launch_options import After, Array, Retry, TimeLimit
+from hai.cli.launch_options import After, Array, Env, EnvFollow, Retry, TimeLimit
 from hai.cli.refs import DryRun, Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.cli.submit import submit
@@ -44,6 +44,8 @@ def run(  # noqa: PLR0913 (one parameter per option)
     time_limit: TimeLimit = None,
     retry: Retry = None,
     name: Annotated[str | None, option("--name", metavar="NAME", help="Another name.")] = None,
+    env: Env = None,
+    env_follow: EnvFollow = False,
     dry_run: DryRun = False,
 ) -> int:
     """Submit a run document, version 2 of the schema, as YAML or JSON.
@@ -66,6 +68,9 @@ def run(  # noqa: PLR0913 (one parameter per option)
         if not isinstance(options, dict):
             raise InvalidInput("`options:` is no mapping", hint="write keys below it, indented")
         document["options"] = {**options, **turn}
+    from hai.client.environments import with_environment
+
+    document = with_environment(document, env, follow=env_follow)
     try:
         return submit(session, document, follow=follow, dry_run=dry_run)
     except InvalidInput as error:

@@ -13,6 +13,7 @@ from hai.cli.refs import ArrayFilter, Exp, ExpType, Group, UserFilter, resolve_r
 from hai.cli.session import Session, verb
 from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
+from hai.core.recorded import recorded_name
 from hai.errors import InvalidInput
 
 app = new_app()
@@ -232,4 +233,7 @@ def _for_reading(task: Mapping[str, Any]) -> dict[str, Any]:
         {key: value for key, value in attempt.items() if value not in (None, "", [])}
         for attempt in task.get("attempt_list") or []
     ]
+    named = recorded_name((task.get("spec") or {}).get("options") or {})
+    if named:
+        head["environment"] = named
     return {**head, "attempts_made": attempts, "spec": task.get("spec")}

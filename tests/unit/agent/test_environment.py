@@ -136,3 +136,14 @@ def test_unbalanced_quotes_can_not_start(tmp_path: Path) -> None:
 def test_watchdog_option_beats_the_default(tmp_path: Path) -> None:
     assert spec_of(tmp_path, {}).watchdog_seconds == 1800
     assert spec_of(tmp_path, {}, {"watchdog_time": 7}).watchdog_seconds == 7
+
+
+def test_the_environment_of_a_task_has_its_own_name_and_place(tmp_path: Path) -> None:
+    recorded = {"name": "vision", "owner": "ann", "identity": "a" * 12, "follow": True}
+    spec = spec_of(tmp_path, {}, {"py_venv": "/envs/ann/vision", "environment": recorded})
+    spec.py_venv = "/node/1/copy"
+    values = environment_of(spec)
+    assert values["VIRTUAL_ENV"] == "/node/1/copy"
+    assert values["PATH"].startswith("/node/1/copy/bin:")
+    names = ("HF_ENV_NAME", "HF_ENV_OWNER", "HF_ENV_PATH")
+    assert [values[name] for name in names] == ["vision", "ann", "/envs/ann/vision"]

@@ -1,0 +1,5 @@
+"""python -m haienv."""
+
+from haienv.cli import main
+
+main()

@@ -1,0 +1,321 @@
+"""The command haienv. Entering an environment is done by the shell: `source haienv NAME`."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from hai.cli.errors import Stderr, run_tool
+from hai.cli.framework import HaiCommand, HaiGroup
+from hai.cli.output import Column, Format, Layout, Output, parse_format
+from hai.errors import Conflict, HaiError, InvalidInput
+from haienv import build, package_commands, use_commands
+from haienv.images import offered_images
+from haienv.index import Index
+from haienv.model import Environment, Extras, check_name, parse_variable
+from haienv.requirements import Requirements, files_at, from_lock
+from haienv.requirements import from_conda as _from_conda
+from haienv.shell import SHELLS, activation_code, fish_activation
+from haienv.use_commands import known_shell
+
+_HELP = """Python environments on the shared file system.
+
+\b
+  haienv create vision              layer over the present Python: install only what differs
+  haienv add vision einops          install into it (uv; it does not touch what the base has)
+  source haienv vision              use it in this shell (bash, zsh); `deactivate` leaves it
+  source haienv 'vision[alice]'     use that of another user
+"""
+_KEYS = ("extra-search-dir", "extra-search-bin-dir", "extra-environment")
+_COLUMNS = (
+    Column("user", "USER"),
+    Column("name", "NAME"),
+    Column("py", "PY"),
+    Column("extend", "EXTEND", show=lambda item: "yes" if item["extend"] else "no"),
+    Column("extend_env", "EXTENDS", cut=True),
+    Column("path", "PATH", cut=True),
+)
+_LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
+
+app = typer.Typer(
+    cls=HaiGroup,
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config = typer.Typer(
+    cls=HaiGroup, help="Search directories and variables of an environment.", no_args_is_help=True
+)
+app.add_typer(config, name="config")
+
+_User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default: yours")]
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+_NameOption = Annotated[str, typer.Option("--name", "-n", help="the environment")]
+_KeyOption = Annotated[str, typer.Option("--key", "-k", help=" | ".join(_KEYS))]
+
+
+@app.command(cls=HaiCommand)
+def create(  # noqa: PLR0913 - one argument per option
+    name: str,
+    no_extend: Annotated[
+        bool, typer.Option("--no_extend", "--no-extend", help="see no other environment's packages")
+    ] = False,
+    py: Annotated[
+        str,
+        typer.Option("--py", "-p", help="version or path [env HAIENV_PY; default: the present]"),
+    ] = "",
+    search_dir: Annotated[list[str] | None, typer.Option("--extra-search-dir")] = None,
+    search_bin_dir: Annotated[list[str] | None, typer.Option("--extra-search-bin-dir")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option("--extra-environment", metavar="KEY=VALUE")
+    ] = None,
+    extend: Annotated[
+        str, typer.Option("--extend", metavar="NAME", help="a layer over this environment")
+    ] = "",
+    requirement: Annotated[
+        list[str] | None, typer.Option("--requirement", "-r", help="install what this file lists")
+    ] = None,
+    lock: Annotated[
+        str | None, typer.Option("--lock", help="uv.lock or pylock.toml: install just that")
+    ] = None,
+    from_conda: Annotated[
+        str | None, typer.Option("--from-conda", help="environment.yml, from PyPI")
+    ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="go on without what conda alone can provide")
+    ] = False,
+    private: Annotated[bool, typer.Option("--private", help="closed to others")] = False,
+    yes: _Yes = False,
+) -> None:
+    """Make an environment: a layer over the present one, or with --no_extend an empty one."""
+    index = Index.of_process()
+    check_name(name)
+    wanted = _requirements(requirement or [], lock, from_conda, skip=skip_missing)
+    if extend:
+        if no_extend or py:
+            raise InvalidInput(
+                "--extend names the base, and its Python", hint="leave out --no_extend and -p"
+            )
+        py = str(index.find(extend).bin_dir / "python")
+    py = py or wanted.python
+    extras = Extras(
+        tuple(str(Path(path).absolute()) for path in search_dir or ()),
+        tuple(str(Path(path).absolute()) for path in search_bin_dir or ()),
+        dict(map(parse_variable, variable or ())),
+    )
+    python = build.find_interpreter(py)
+    layer = "on its own" if no_extend else f"seeing the packages of {python.prefix}"
+    _say(f"{index.root / name}: Python {python.version}, {layer}")
+    if not yes and sys.stdin.isatty():
+        typer.confirm("create it?", default=True, abort=True, err=True)
+    now = datetime.now(UTC)  # noqa: TID251 (the edge of the process: only written down)
+    environment = build.create(
+        index,
+        name,
+        python,
+        extend=not no_extend,
+        extras=extras,
+        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+    if private:
+        environment.path.chmod(0o700)
+    _fill(index, environment, wanted)
+    _say(f"done; enter it with: source haienv {name}")
+
+
+def _requirements(
+    given: list[str], lock: str | None, conda: str | None, *, skip: bool
+) -> Requirements:
+    """What --requirement, --lock or --from-conda say; one of them at most."""
+    if sum([bool(given), lock is not None, conda is not None]) > 1:
+        raise InvalidInput(
+            "-r, --lock and --from-conda exclude each other", hint="give one of them"
+        )
+    if lock is not None:
+        return from_lock(Path(lock))
+    if conda is not None:
+        wanted = _from_conda(Path(conda))
+        if wanted.missing and not skip:
+            raise InvalidInput(
+                f"conda alone can provide: {', '.join(wanted.missing)}",
+                hint="extend an environment or image that has them, and add --skip-missing",
+            )
+        for one in wanted.missing:
+            _say(f"left out: {one}, which conda alone can provide")
+        return wanted
+    return Requirements(files=files_at(given))
+
+
+def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
+    """Half an environment is none: one that cannot be filled is removed again."""
+    if not wanted:
+        return
+    from haienv.packages import add
+
+    try:
+        lock = add(index, environment, wanted)
+    except BaseException:
+        build.remove(index, environment.name)
+        raise
+    _say(f"{len(lock.pins)} package(s), identity {lock.identity}")
+
+
+@app.command(cls=HaiCommand, name="list")
+def list_environments(
+    user: _User = None,
+    everybody: Annotated[bool, typer.Option("--all", "-a", help="of all users")] = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="table | json | yaml | …")
+    ] = "table",
+) -> None:
+    """List environments, and those that images bring: hai-cli python x.py -- -i NAME.
+
+    JSON and YAML: {"own": [...], "others": [...], "images": [...]}."""
+    index = Index.of_process()
+    out = Output(parse_format(output))
+    own = [] if user and user != index.user else _rows(index.environments())
+    owners = [user] if user else index.owners() if everybody else []
+    images = [] if user else offered_images()
+    others = []
+    for owner in owners:
+        if owner != index.user:
+            others += _others(index, owner, strict=bool(user))
+    if out.format in (Format.JSON, Format.YAML):
+        out.document({"schema_version": 1, "own": own, "others": others, "images": images})
+    else:
+        out.rows([*own, *others, *images], _LAYOUT)
+
+
+def _others(index: Index, owner: str, *, strict: bool) -> list[Mapping[str, Any]]:
+    try:
+        return _rows(index.environments(owner))
+    except HaiError as error:
+        if strict:
+            raise
+        _stderr().warn(error.message)
+        return []
+
+
+def _rows(environments: list[Environment]) -> list[Mapping[str, Any]]:
+    return [
+        {
+            "user": one.owner,
+            "name": one.name,
+            "path": str(one.path),
+            "extend": one.extends is not None,
+            "extend_env": one.extends,
+            "py": one.python,
+            "created_at": one.created_at,
+        }
+        for one in environments
+    ]
+
+
+@app.command(cls=HaiCommand)
+def remove(name: str, yes: _Yes = False) -> None:
+    """Remove one of your environments with all that is installed in it."""
+    index = Index.of_process()
+    environment = index.find(check_name(name))
+    if _active_path() == environment.path:
+        raise Conflict(f"this shell uses {name!r}", hint="type deactivate first")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidInput("nobody is here to confirm", hint=f"haienv remove {name} --yes")
+        typer.confirm(f"remove {environment.path} and all in it?", abort=True, err=True)
+    build.remove(index, name)
+    _say(f"removed {environment.path}")
+
+
+@app.command(cls=HaiCommand)
+def path(name: str, user: _User = None) -> None:
+    """Print where an environment lies (for options.py_venv of a task)."""
+    Output().text(str(Index.of_process().find(name, user).path))
+
+
+@app.command(cls=HaiCommand, hidden=True)
+def shell(
+    name: Annotated[str, typer.Argument()] = "",
+    user: _User = None,
+    language: Annotated[str, typer.Option("--shell", help=" | ".join(SHELLS))] = "bash",
+) -> None:
+    """Print the shell code that enters an environment: eval "$(haienv shell NAME)"."""
+    if not name:
+        raise InvalidInput(
+            "name an environment: source haienv NAME", hint="haienv list shows which there are"
+        )
+    environment = Index.of_process().find(name, user)
+    is_fish = known_shell(language) == "fish"
+    Output().raw(fish_activation(environment) if is_fish else activation_code(environment))
+
+
+@config.command(cls=HaiCommand, name="show")
+def config_show(name: _NameOption, user: _User = None) -> None:
+    """Show an environment's search directories and variables."""
+    extras = Index.of_process().find(name, user).extras
+    values = (list(extras.search_dirs), list(extras.search_bin_dirs), dict(extras.variables))
+    Output().document(dict(zip(_KEYS, values, strict=True)))
+
+
+@config.command(cls=HaiCommand, name="append")
+def config_append(
+    name: _NameOption, key: _KeyOption, value: Annotated[str, typer.Option("--value", "-v")]
+) -> None:
+    """Add a directory, or set a variable (KEY=VALUE)."""
+    directory = (str(Path(value).absolute()),)
+    match _known_key(key):
+        case "extra-search-dir":
+            added = Extras(search_dirs=directory)
+        case "extra-search-bin-dir":
+            added = Extras(search_bin_dirs=directory)
+        case _:
+            added = Extras(variables=dict([parse_variable(value)]))
+    build.change(Index.of_process(), name, lambda extras: extras.joined(added))
+
+
+@config.command(cls=HaiCommand, name="clear")
+def config_clear(name: _NameOption, key: _KeyOption) -> None:
+    """Forget all directories or variables of one kind."""
+    nothing: dict[str, dict[str, Any]] = {
+        "extra-search-dir": {"search_dirs": ()},
+        "extra-search-bin-dir": {"search_bin_dirs": ()},
+        "extra-environment": {"variables": {}},
+    }
+    known = _known_key(key)
+    build.change(Index.of_process(), name, lambda extras: replace(extras, **nothing[known]))
+
+
+def _known_key(key: str) -> str:
+    known = key.replace("_", "-")
+    if known not in _KEYS:
+        raise InvalidInput(f"no key {key[:80]!r}", hint=f"use one of {', '.join(_KEYS)}")
+    return known
+
+
+def _active_path() -> Path | None:
+    active = os.environ.get("HF_ENV_PATH")
+    return Path(active) if active else None
+
+
+def _stderr() -> Stderr:
+    return Stderr(program="haienv")
+
+
+def _say(text: str) -> None:
+    _stderr().say(text)
+
+
+package_commands.register(app)
+use_commands.register(app)
+
+
+def main() -> NoReturn:
+    """Runs the command line."""
+    run_tool(lambda: app(prog_name="haienv"), _stderr())
