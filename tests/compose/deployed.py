@@ -38,15 +38,53 @@ def bring_compose() -> Path | None:
     return None
 
 
-class Deployed:
+class Person:
+    """Somebody with hai-cli, and a workspace on the share."""
+
+    shell: Shell
+    folder: Path
+
+    def init(self, token: str = TOKEN) -> None:
+        self.shell.line(f"printf %s {token} | hai-cli init --token-stdin --url http://127.0.0.1")
+
+    def submit(self, script: str, text: str = "", *words: str) -> int:
+        """By hai-cli, in the workspace; its number."""
+        path = self.folder / script
+        if text:
+            path.write_text(text)
+        said = self.shell.tried("hai-cli", "python", str(path), *words, "-q")
+        assert said.code == 0, said.text
+        return int(said.text.split()[-1])
+
+    def detail(self, task: int) -> Json:
+        found: Json = json.loads(self.shell.line(f"hai-cli status {task} -o json"))
+        return found
+
+    def log(self, task: int) -> str:
+        return self.shell.tried("hai-cli", "logs", str(task)).text
+
+    def wait_log(self, task: int, words: str) -> None:
+        wait_until(
+            lambda: words in self.log(task), WITHIN_SECONDS, what=f"{words!r} in the log of {task}"
+        )
+
+    def wait(self, task: int, state: str) -> None:
+        def reached() -> bool:
+            return state in self.shell.tried("hai-cli", "status", str(task)).text
+
+        wait_until(reached, WITHIN_SECONDS, what=f"task {task} is {state}")
+
+
+class Deployed(Person):
     """hai-up is called on the engine's machine: in its network namespace. A Site for the promises
-    of all providers."""
+    of all providers; its person is the first user."""
 
     def __init__(
         self, engine: PrivateEngine, image: str, plugins: Path | None, folder: Path
     ) -> None:
         self.engine, self.image = engine, image
         self.share = folder / "share"
+        self.folder = self.share / "hai-platform" / "workspace" / USER
         self.home = folder / "home"
         for path in (self.share, self.home):
             path.mkdir(mode=0o755)
@@ -91,14 +129,6 @@ class Deployed:
     def run(self) -> str:
         return self.shell.line(f"hai-up run -c {self.config}")
 
-    @property
-    def folder(self) -> Path:
-        """The first user's workspace."""
-        return self.share / "hai-platform" / "workspace" / USER
-
-    def init(self) -> None:
-        self.shell.line(f"printf %s {TOKEN} | hai-cli init --token-stdin --url http://127.0.0.1")
-
     # what the engine has
 
     def containers(self) -> dict[str, Json]:
@@ -140,35 +170,6 @@ class Deployed:
         for one in self.engine.containers():
             self.engine.remove(one["Id"])
         self.engine.call("POST", "/networks/prune")
-
-    # what a user does
-
-    def submit(self, script: str, text: str = "", *words: str) -> int:
-        """By hai-cli, in the user's workspace; its number."""
-        path = self.folder / script
-        if text:
-            path.write_text(text)
-        said = self.shell.tried("hai-cli", "python", str(path), *words, "-q")
-        assert said.code == 0, said.text
-        return int(said.text.split()[-1])
-
-    def detail(self, task: int) -> Json:
-        found: Json = json.loads(self.shell.line(f"hai-cli status {task} -o json"))
-        return found
-
-    def log(self, task: int) -> str:
-        return self.shell.tried("hai-cli", "logs", str(task)).text
-
-    def wait_log(self, task: int, words: str) -> None:
-        wait_until(
-            lambda: words in self.log(task), WITHIN_SECONDS, what=f"{words!r} in the log of {task}"
-        )
-
-    def wait(self, task: int, state: str) -> None:
-        def reached() -> bool:
-            return state in self.shell.tried("hai-cli", "status", str(task)).text
-
-        wait_until(reached, WITHIN_SECONDS, what=f"task {task} is {state}")
 
     def bring_digits(self) -> None:
         for name in ("digits.py", "digits.csv.gz"):
