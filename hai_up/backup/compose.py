@@ -46,7 +46,7 @@ class ComposePlace:
         self.options: ComposeOptions = compose_options(self._values or _last_values())
         self._folder = compose_folder(self.options.platform_path)
         self._before: snapshot.Snapshot | None = None
-        self._is_upgraded = False
+        self._is_changing = False  # neither the old platform nor the new one, for now
         self._new_version = ""
 
     @property
@@ -101,8 +101,8 @@ class ComposePlace:
             raise NotFound(f"{what} of {self.name} does not run", hint="hai-up run -c config.sh")
 
     def close(self) -> None:
-        """A program's container goes with it."""
-        if self._is_upgraded:
+        """A program's container goes with it. Old secrets stay where they could not be put back."""
+        if self._before is not None and not self._is_changing:
             snapshot.forget(self._project, self.options)
 
     def dump(self, sink: BinaryIO) -> None:
@@ -122,6 +122,7 @@ class ComposePlace:
 
     def stop_server(self) -> None:
         """By the engine: the compose file may be another one than that which started them."""
+        self._is_changing = True
         ids = [one["Id"] for name, one in self._containers().items() if name in _SERVERS]
         if ids:
             self._project.engine.docker("stop", *ids)
@@ -186,7 +187,7 @@ class ComposePlace:
             raise PlatformError(
                 f"the server says that it is HAI {found}, and the image has {self._new_version}"
             )
-        self._is_upgraded = True
+        self._is_changing = False
 
     def switch_back(self) -> None:
         if self._before is not None:
@@ -195,6 +196,7 @@ class ComposePlace:
         project.call("up", "--detach", "--remove-orphans")
         everything = (*stores_of(known.options), *servers_of(known.options))
         wait_ready(project.engine, known.options, everything, self._say)
+        self._is_changing = False
 
     def _put_back(self, before: snapshot.Snapshot) -> None:
         snapshot.put_back(self._project, self.options, before)

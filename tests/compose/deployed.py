@@ -121,7 +121,8 @@ class Deployed(Person):
     def edit(self, **values: str) -> None:
         lines = self.config.read_text().splitlines()
         for name, value in values.items():
-            at = [number for number, line in enumerate(lines) if line.startswith(f"{name}=")]
+            begins = (f"{name}=", f"# {name}=")
+            at = [number for number, line in enumerate(lines) if line.startswith(begins)]
             assert len(at) == 1, name
             lines[at[0]] = f"{name}={value}"
         self.config.write_text("\n".join(lines) + "\n")
@@ -161,10 +162,17 @@ class Deployed(Person):
 
         def again() -> bool:
             state = self.containers()[service]["State"]
-            healthy = (state.get("Health") or {}).get("Status") == "healthy"
-            return healthy and state["StartedAt"] != before["StartedAt"]
+            return _is_healthy(state) and state["StartedAt"] != before["StartedAt"]
 
         wait_until(again, WITHIN_SECONDS, what=f"{service} starts again")
+
+    def wait_ready(self) -> None:
+        """Every process of the platform."""
+
+        def ready() -> bool:
+            return all(_is_healthy(one["State"]) for one in self.containers().values())
+
+        wait_until(ready, WITHIN_SECONDS, what="the platform is healthy")
 
     def clean(self) -> None:
         for one in self.engine.containers():
@@ -174,3 +182,7 @@ class Deployed(Person):
     def bring_digits(self) -> None:
         for name in ("digits.py", "digits.csv.gz"):
             shutil.copy(ROOT / "docs" / "examples" / name, self.folder)
+
+
+def _is_healthy(state: Json) -> bool:
+    return bool((state.get("Health") or {}).get("Status") == "healthy")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
@@ -31,6 +32,7 @@ def test_from_nothing_to_a_trained_model_and_back(deployed: Deployed) -> None:
     users_are_kept_apart(deployed)
     _digits_are_preempted_and_end_bit_equal(deployed)
     _a_killed_control_is_back(deployed)
+    _the_engine_is_restarted_under_load(deployed)
     _a_changed_variable_recreates_what_it_touches(deployed)
     _down_suspends_and_run_resumes(deployed)
     said = deployed.shell.line("hai-up down --purge --yes")
@@ -102,6 +104,24 @@ def _a_killed_control_is_back(deployed: Deployed) -> None:
     assert deployed.detail(task)["attempts"] == 1
     later = deployed.submit("hello.py", "", "--", "-n", "1")
     deployed.wait(later, "succeeded")
+
+
+def _the_engine_is_restarted_under_load(deployed: Deployed) -> None:
+    """As by a reboot: the platform comes back by itself, and so does its task, which was asked to
+    leave. How often it is started meanwhile is the machine's affair."""
+    text = (
+        "import pathlib, time\nprint('begun', flush=True)\n"
+        "while not pathlib.Path('rebooted').exists():\n    time.sleep(.1)\nprint('done')\n"
+    )
+    task = deployed.submit("reboot.py", text, "--", "-n", "1")
+    deployed.wait_log(task, "begun")
+    deployed.engine.end(SIGTERM)
+    deployed.engine.start()
+    wait_until(lambda: deployed.log(task).count("begun") > 1, WITHIN_SECONDS, what="its 2nd start")
+    (deployed.folder / "rebooted").touch()
+    deployed.wait(task, "succeeded")
+    assert deployed.detail(task)["attempts"] > 1
+    deployed.wait_ready()
 
 
 def _a_changed_variable_recreates_what_it_touches(deployed: Deployed) -> None:

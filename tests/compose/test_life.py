@@ -170,6 +170,7 @@ def test_from_a_machine_to_docker_and_back(deployed: Deployed, public_dir: Path)
     quick = deployed.submit("quick.py", "print('quick')\n", "--", "-n", "1")
     assert quick > task
     deployed.wait(quick, "succeeded")
+    _replaced_twice(deployed)
     deployed.shell.line("hai-up backup there.zip")
     deployed.shell.line("hai-up down --purge --yes")
 
@@ -177,3 +178,21 @@ def test_from_a_machine_to_docker_and_back(deployed: Deployed, public_dir: Path)
     assert machine.ask("GET", f"tasks/{quick}")["state"] == "succeeded"
     assert "carla" in {user["name"] for user in machine.ask("GET", "users")["users"]}
     machine.do("down", "--purge", "--yes")
+
+
+def _replaced_twice(deployed: Deployed) -> None:
+    """A task runs in its second attempt after each: what was written down of the worker of that
+    number is forgotten."""
+    slow = deployed.submit("slow.py", SLOW, "--", "-n", "1")
+    deployed.wait_log(slow, "begun")
+    deployed.shell.line("hai-up backup slow.zip")
+    workers = [_workers(deployed)]
+    for _ in range(2):
+        said = deployed.shell.line("hai-up restore slow.zip --replace --yes")
+        assert "this ends all tasks in hai-platform" in said
+        deployed.wait(slow, "running")
+        workers.append(_workers(deployed))
+        assert deployed.detail(slow)["attempts"] == 2
+    assert len({id for some in workers for id in some}) == 3
+    deployed.shell.line(f"hai-cli stop {slow} --yes")
+    deployed.wait(slow, "stopped")
