@@ -11,7 +11,6 @@ from hai import __version__
 from tests.acceptance.test_hai_up import Machine
 from tests.compose.deployed import TOKEN, USER, Deployed
 from tests.docker.engine import PrivateEngine
-from tests.kubernetes.images import build, variants
 from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 
@@ -31,17 +30,15 @@ Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def other_images(
-    shared_engine: PrivateEngine, platform_image: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+def other_images(shared_engine: PrivateEngine, platform_image: str) -> Iterator[None]:
     """Two more are in the engine: another revision with one more migration, and a broken one."""
-    scratch = tmp_path_factory.mktemp("variants")
     other = released_as_other(__version__) | changed_files(adds_migration=True)
     others = {LATER: other, BROKEN: other | changed_files(is_broken=True)}
-    shared_engine.load(variants(build(scratch)[1], scratch, others))
+    for name, files in others.items():
+        shared_engine.derive(name, platform_image, "/opt/hai/lib", files)
     yield
     for name in others:
-        shared_engine.call("DELETE", f"/images/{name}")
+        assert shared_engine.call("DELETE", f"/images/{name}").status == 200
 
 
 @pytest.mark.usefixtures("other_images")
