@@ -158,8 +158,8 @@ class PrivateEngine:
         assert made.status == 201, made.text
         container = json.loads(made.text)["Id"]
         try:
-            where = f"/containers/{container}/archive"
-            answer = self.call("PUT", where, _packed(files), path=folder)
+            where = f"/containers/{container}/archive?path={folder}"
+            answer = self.call("PUT", where, _packed(files))
             assert answer.status == 200, answer.text
             repository, _, tag = name.partition(":")
             words = {"container": container, "repo": repository, "tag": tag}
