@@ -134,11 +134,10 @@ class Deployed(Person):
 
     def containers(self) -> dict[str, Json]:
         """Of the platform itself, by service."""
-        found = [self.engine.inspect(one["Id"]) for one in self.engine.containers()]
         return {
-            one["Config"]["Labels"][_SERVICE]: one
-            for one in found
-            if _SERVICE in one["Config"]["Labels"]
+            one["Labels"][_SERVICE]: self.engine.inspect(one["Id"])
+            for one in self.engine.containers()
+            if _SERVICE in one["Labels"]  # others may go between the two questions
         }
 
     def parts(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from hai import __version__
 from tests.acceptance.test_hai_up import Machine
-from tests.compose.deployed import TOKEN, USER, Deployed
+from tests.compose.deployed import TOKEN, Deployed
 from tests.docker.engine import PrivateEngine
 from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
@@ -150,7 +150,7 @@ def _away_and_back(deployed: Deployed, quick: int, slow: int, before: set[str]) 
 def test_from_a_machine_to_docker_and_back(deployed: Deployed, public_dir: Path) -> None:
     (public_dir / "m").mkdir(mode=0o755)
     machine = Machine(public_dir / "m")
-    machine.up("--nodes", "2", "--no-studio", "--user", USER)
+    machine.up("--nodes", "2", "--no-studio")
     machine.ask("POST", "users", json={"name": "carla", "uid": 64323})
     task = machine.submit()
     machine.wait_for_state(task, "running")
