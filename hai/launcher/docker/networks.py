@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +54,10 @@ class Networks:
 
     async def _make(self, name: str, platform: str, key: WorkerKey) -> Place:
         async with self._alone():
-            with suppress(Conflict):  # another rank's launch or an earlier one has made it
-                await self._create(name, platform, key)
             made = await self._find(name)
+            if made is None:
+                await self._create(name, platform, key)
+                made = await self._find(name)
         for config in ((made or {}).get("IPAM") or {}).get("Config") or ():
             gateway = str(config.get("Gateway", "")).partition("/")[0]
             if gateway and ":" not in gateway:
