@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hai.errors import InvalidInput
 from hai_up.choice import (
     COMPOSE,
     K8S,
@@ -26,7 +25,7 @@ _Provider = Annotated[
     typer.Option(
         "-p",
         "--provider",
-        metavar="k8s|local",
+        metavar="k8s|docker-compose|local",
         help="Where the platform is. [as -c FILE says, else the last run's]",
     ),
 ]
@@ -96,8 +95,9 @@ def upgrade(
 ) -> None:
     """Bring the server to another HAI; running tasks go on.
 
-    To the installed one on this machine, on a cluster to the BASE_IMAGE of -c config.sh. Steps:
-    prepare, stop the server, backup, migrate, start, check. If one fails all is taken back.
+    To the installed one on this machine, on a cluster and with Docker to the BASE_IMAGE of -c
+    config.sh. Steps: prepare, stop the server, backup, migrate, start, check. If one fails all is
+    taken back.
     """
     if tools:
         _upgrade_tools(is_sure=yes)
@@ -138,11 +138,12 @@ def _upgradable(
         _warn(config, deployment_warnings(K8S, values))
         return KubernetesPlace(values, say)
     if asked == COMPOSE:
-        raise InvalidInput(
-            "hai-up cannot back up, restore or upgrade a platform with Docker yet",
-            hint="another image: name it in BASE_IMAGE, then hai-up run -c config.sh; "
-            "a copy of the data: hai-up down, then copy the folder DB_PATH",
-        )
+        if needs_file:
+            require_file(config, COMPOSE)
+        from hai_up.backup.compose import ComposePlace
+
+        _warn(config, deployment_warnings(COMPOSE, values))
+        return ComposePlace(values, say)
     from hai_up.backup.local import LocalPlace
 
     given = Given(data_dir=data_dir)

@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,9 +15,8 @@ from hai import __version__
 from hai.errors import HaiError, NotFound, PlatformError
 from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.backup.archive import Archive, Contents
-from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
-from hai_up.bootstrap import said_why
+from hai_up.backup.programs import Child, checked, dump_by, load_by, migrate_by, started
 from hai_up.choice import LOCAL
 from hai_up.config import Given
 from hai_up.database import database_of
@@ -116,26 +114,10 @@ class LocalPlace:
         self._undo.close()
 
     def dump(self, sink: BinaryIO) -> None:
-        with self._program("dump") as child:
-            assert child.stdout is not None  # noqa: S101 - it is a pipe
-            shutil.copyfileobj(child.stdout, sink)
-            self._ended(child, "the database cannot be backed up")
+        dump_by(self._program("dump"), sink)
 
     def load(self, order: Mapping[str, object], source: BinaryIO | None = None) -> Json:
-        with self._program("load") as child:
-            assert child.stdin is not None  # noqa: S101 - it is a pipe
-            try:
-                child.stdin.write(json.dumps(order).encode() + b"\n")
-                if source is not None:
-                    shutil.copyfileobj(source, child.stdin)
-            except BrokenPipeError:
-                pass  # it has ended, and says why
-            finally:
-                with suppress(BrokenPipeError):
-                    child.stdin.close()
-                child.stdin = None
-            out = self._ended(child, "the database cannot be restored")
-        return answer_of(out)
+        return load_by(self._program("load"), order, source)
 
     def stop_server(self) -> None:
         server = find_server(self.layout)
@@ -169,14 +151,12 @@ class LocalPlace:
 
     def prepare(self) -> None:
         """This installation is the new one: it must be able to read its own settings."""
-        with self._program("check") as child:
-            self._ended(child, f"HAI {__version__} cannot work with {self.layout.config}")
+        what = f"HAI {__version__} cannot work with {self.layout.config}"
+        checked(self._program("check"), what)
         self._old = self.state
 
     def migrate(self) -> list[str]:
-        with self._program("migrate") as child:
-            out = self._ended(child, "the database cannot be migrated")
-        return list(answer_of(out)["applied"])
+        return migrate_by(self._program("migrate"))
 
     def switch(self) -> None:
         self.start_server()
@@ -210,23 +190,9 @@ class LocalPlace:
         if done.returncode:
             raise PlatformError(f"HAI {old.version} did not start either", hint="hai-up logs")
 
-    def _program(self, word: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - our own program
-            server_command(word, "--config", os.fspath(self.layout.config)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.layout.root,
-            env=server_environment(),
-        )
-
-    def _ended(self, child: "subprocess.Popen[bytes]", what: str) -> bytes:
-        """What it printed; PlatformError with its own words if it failed."""
-        out, err = child.communicate()
-        if child.returncode:
-            why, hint = said_why(err.decode("utf-8", "replace").splitlines())
-            raise PlatformError(f"{what}: {why or f'exit {child.returncode}'}", hint=hint)
-        return out
+    def _program(self, word: str) -> Child:
+        command = server_command(word, "--config", os.fspath(self.layout.config))
+        return started(command, cwd=self.layout.root, env=server_environment())
 
 
 def version_of(python: str) -> str:

@@ -101,6 +101,11 @@ def secrets_folder(options: ComposeOptions) -> str:
     return f"{options.platform_path}/secrets"
 
 
+def secrets_before(options: ComposeOptions) -> str:
+    """A copy for as long as an upgrade takes, to be put back."""
+    return f"{secrets_folder(options)}.before"
+
+
 def servers_of(options: ComposeOptions) -> tuple[str, ...]:
     """The processes of hai-server; the first one answers users."""
     return ("api", "control") if options.api_replicas else ("server",)

@@ -12,12 +12,12 @@ from hai_up.variables import shared_groups
 Sections = dict[str, dict[str, Any]]
 
 SECRETS = "/run/secrets"  # where compose mounts them
-_OF_SERVERS = ("pgpass", "redis-password", "signing-key", "kubeconfig")
+OF_SERVERS = ("pgpass", "redis-password", "signing-key", "kubeconfig")
 
 
 def server_secrets(known: Mapping[str, str]) -> list[str]:
     """Names of those that a server reads."""
-    return [name for name in _OF_SERVERS if name in known]
+    return [name for name in OF_SERVERS if name in known]
 
 
 def override(options: ComposeOptions, bridge: str, gpus: int) -> Sections:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from scripts.benchmarks.channels import channels
-from scripts.benchmarks.containers import containers
+from scripts.benchmarks.containers import compose, containers
 from scripts.benchmarks.dashboard import dashboard
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
@@ -36,6 +36,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "top": top,
     "planner": planner,
     "docker": containers,
+    "compose": compose,
     "env": environments,
     "channels": channels,
     "kubernetes": reflector,

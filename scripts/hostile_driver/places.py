@@ -2,17 +2,15 @@
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from scripts.chaos_driver.cluster import IMAGE
 from scripts.chaos_driver.pods import NAMESPACE, KubernetesSite
 from scripts.hostile_driver.attacks import ATTACKER, Scene
+from scripts.hostile_driver.attacks.tasks import Ended
 from scripts.hostile_driver.site import inside, log_text, script, task
-
-if TYPE_CHECKING:
-    from scripts.hostile_driver.attacks.pods import Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class SitePlace:
         with self.site.client(self.token) as client:
             return str(client.get(f"/tasks/{task_id}").raise_for_status().json()["state"])
 
-    def ended(self, task_id: int) -> "Ended":
+    def ended(self, task_id: int) -> Ended:
         with self.site.client(self.token) as client:
             detail = client.get(f"/tasks/{task_id}").raise_for_status().json()
             lines = client.get(f"/tasks/{task_id}/logs").raise_for_status().text
@@ -66,10 +64,8 @@ def document_of(
     return {**document, **rest}
 
 
-def ended_of(detail: dict[str, Any], stream: str) -> "Ended":
+def ended_of(detail: dict[str, Any], stream: str) -> Ended:
     """From the server's views: a task's detail and its log as events."""
-    from scripts.hostile_driver.attacks.pods import Ended
-
     workers = [one for attempt in detail["attempt_list"] for one in attempt["workers"]]
     why = " | ".join([detail["why"] or "", *(str(worker.get("detail")) for worker in workers)])
     return Ended(detail["state"], why, log_text(stream))

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.compose.deployed import Deployed, bring_compose
-from tests.docker.conftest import engine, shared_engine
+from tests.docker.conftest import engine, pytest_collection_modifyitems, shared_engine
 from tests.docker.engine import PrivateEngine
 from tests.kubernetes.images import build
 
-__all__ = ["engine", "shared_engine"]
+__all__ = ["engine", "pytest_collection_modifyitems", "shared_engine"]
 
 
 @pytest.fixture(scope="session")

@@ -38,15 +38,53 @@ def bring_compose() -> Path | None:
     return None
 
 
-class Deployed:
+class Person:
+    """Somebody with hai-cli, and a workspace on the share."""
+
+    shell: Shell
+    folder: Path
+
+    def init(self, token: str = TOKEN) -> None:
+        self.shell.line(f"printf %s {token} | hai-cli init --token-stdin --url http://127.0.0.1")
+
+    def submit(self, script: str, text: str = "", *words: str) -> int:
+        """By hai-cli, in the workspace; its number."""
+        path = self.folder / script
+        if text:
+            path.write_text(text)
+        said = self.shell.tried("hai-cli", "python", str(path), *words, "-q")
+        assert said.code == 0, said.text
+        return int(said.text.split()[-1])
+
+    def detail(self, task: int) -> Json:
+        found: Json = json.loads(self.shell.line(f"hai-cli status {task} -o json"))
+        return found
+
+    def log(self, task: int) -> str:
+        return self.shell.tried("hai-cli", "logs", str(task)).text
+
+    def wait_log(self, task: int, words: str) -> None:
+        wait_until(
+            lambda: words in self.log(task), WITHIN_SECONDS, what=f"{words!r} in the log of {task}"
+        )
+
+    def wait(self, task: int, state: str) -> None:
+        def reached() -> bool:
+            return state in self.shell.tried("hai-cli", "status", str(task)).text
+
+        wait_until(reached, WITHIN_SECONDS, what=f"task {task} is {state}")
+
+
+class Deployed(Person):
     """hai-up is called on the engine's machine: in its network namespace. A Site for the promises
-    of all providers."""
+    of all providers; its person is the first user."""
 
     def __init__(
         self, engine: PrivateEngine, image: str, plugins: Path | None, folder: Path
     ) -> None:
         self.engine, self.image = engine, image
         self.share = folder / "share"
+        self.folder = self.share / "hai-platform" / "workspace" / USER
         self.home = folder / "home"
         for path in (self.share, self.home):
             path.mkdir(mode=0o755)
@@ -83,7 +121,8 @@ class Deployed:
     def edit(self, **values: str) -> None:
         lines = self.config.read_text().splitlines()
         for name, value in values.items():
-            at = [number for number, line in enumerate(lines) if line.startswith(f"{name}=")]
+            begins = (f"{name}=", f"# {name}=")
+            at = [number for number, line in enumerate(lines) if line.startswith(begins)]
             assert len(at) == 1, name
             lines[at[0]] = f"{name}={value}"
         self.config.write_text("\n".join(lines) + "\n")
@@ -91,23 +130,14 @@ class Deployed:
     def run(self) -> str:
         return self.shell.line(f"hai-up run -c {self.config}")
 
-    @property
-    def folder(self) -> Path:
-        """The first user's workspace."""
-        return self.share / "hai-platform" / "workspace" / USER
-
-    def init(self) -> None:
-        self.shell.line(f"printf %s {TOKEN} | hai-cli init --token-stdin --url http://127.0.0.1")
-
     # what the engine has
 
     def containers(self) -> dict[str, Json]:
         """Of the platform itself, by service."""
-        found = [self.engine.inspect(one["Id"]) for one in self.engine.containers()]
         return {
-            one["Config"]["Labels"][_SERVICE]: one
-            for one in found
-            if _SERVICE in one["Config"]["Labels"]
+            one["Labels"][_SERVICE]: self.engine.inspect(one["Id"])
+            for one in self.engine.containers()
+            if _SERVICE in one["Labels"]  # others may go between the two questions
         }
 
     def parts(self) -> dict[str, str]:
@@ -131,45 +161,27 @@ class Deployed:
 
         def again() -> bool:
             state = self.containers()[service]["State"]
-            healthy = (state.get("Health") or {}).get("Status") == "healthy"
-            return healthy and state["StartedAt"] != before["StartedAt"]
+            return _is_healthy(state) and state["StartedAt"] != before["StartedAt"]
 
         wait_until(again, WITHIN_SECONDS, what=f"{service} starts again")
+
+    def wait_ready(self) -> None:
+        """Every process of the platform."""
+
+        def ready() -> bool:
+            return all(_is_healthy(one["State"]) for one in self.containers().values())
+
+        wait_until(ready, WITHIN_SECONDS, what="the platform is healthy")
 
     def clean(self) -> None:
         for one in self.engine.containers():
             self.engine.remove(one["Id"])
         self.engine.call("POST", "/networks/prune")
 
-    # what a user does
-
-    def submit(self, script: str, text: str = "", *words: str) -> int:
-        """By hai-cli, in the user's workspace; its number."""
-        path = self.folder / script
-        if text:
-            path.write_text(text)
-        said = self.shell.tried("hai-cli", "python", str(path), *words, "-q")
-        assert said.code == 0, said.text
-        return int(said.text.split()[-1])
-
-    def detail(self, task: int) -> Json:
-        found: Json = json.loads(self.shell.line(f"hai-cli status {task} -o json"))
-        return found
-
-    def log(self, task: int) -> str:
-        return self.shell.tried("hai-cli", "logs", str(task)).text
-
-    def wait_log(self, task: int, words: str) -> None:
-        wait_until(
-            lambda: words in self.log(task), WITHIN_SECONDS, what=f"{words!r} in the log of {task}"
-        )
-
-    def wait(self, task: int, state: str) -> None:
-        def reached() -> bool:
-            return state in self.shell.tried("hai-cli", "status", str(task)).text
-
-        wait_until(reached, WITHIN_SECONDS, what=f"task {task} is {state}")
-
     def bring_digits(self) -> None:
         for name in ("digits.py", "digits.csv.gz"):
             shutil.copy(ROOT / "docs" / "examples" / name, self.folder)
+
+
+def _is_healthy(state: Json) -> bool:
+    return bool((state.get("Health") or {}).get("Status") == "healthy")

@@ -8,24 +8,34 @@ import pytest
 
 from hai_up.first_rows import UID as PLATFORM_UID
 from tests.compose.deployed import NAME, TOKEN, UID, Deployed
+from tests.compose.hostile import BOB_TOKEN, invite, users_are_kept_apart
 from tests.docker.engine import PrivateEngine
 from tests.providers.promises import keeps_its_promises
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
 
 WITHIN_SECONDS = 240.0
+_UNTIL = """
+import pathlib, time
+print("begun", flush=True)
+while not pathlib.Path("{}").exists():
+    time.sleep(.1)
+print("done")
+"""
 DIGITS = "--epochs 12 --step-seconds 0.002"
 
 
 def test_from_nothing_to_a_trained_model_and_back(deployed: Deployed) -> None:
     before = deployed.left()
+    invite(deployed)
     said = deployed.run()
     assert f"HAI runs in project {NAME}" in said
     assert TOKEN not in said
     deployed.init()
     _hello(deployed)
     _no_secret_in_the_open(deployed)
+    users_are_kept_apart(deployed)
     _digits_are_preempted_and_end_bit_equal(deployed)
     _a_killed_control_is_back(deployed)
     _a_changed_variable_recreates_what_it_touches(deployed)
@@ -55,7 +65,7 @@ def _no_secret_in_the_open(deployed: Deployed) -> None:
     state = deployed.share / "hai-platform" / "compose" / "hai-up.json"
     assert state.stat().st_mode & 0o7777 == 0o600
     values = {one.rpartition(":")[2] for one in secrets.values()}
-    values |= {TOKEN, json.loads(state.read_text())["secrets"]["admin_token"]}
+    values |= {TOKEN, BOB_TOKEN, json.loads(state.read_text())["secrets"]["admin_token"]}
     assert TOKEN not in state.read_text()
     open_files = [p for p in state.parent.rglob("*") if p.is_file() and p != state]
     text = "".join(path.read_text() for path in open_files)
@@ -88,11 +98,7 @@ def _digits_are_preempted_and_end_bit_equal(deployed: Deployed) -> None:
 
 def _a_killed_control_is_back(deployed: Deployed) -> None:
     """With a task that neither notices nor is lost."""
-    text = (
-        "import pathlib, time\nprint('begun', flush=True)\n"
-        "while not pathlib.Path('enough').exists():\n    time.sleep(.1)\nprint('done')\n"
-    )
-    task = deployed.submit("wait.py", text, "--", "-n", "1")
+    task = deployed.submit("wait.py", _UNTIL.format("enough"), "--", "-n", "1")
     deployed.wait_log(task, "begun")
     deployed.kill("control")
     (deployed.folder / "enough").touch()

@@ -1,6 +1,7 @@
 """A Docker engine of the test run's own, in a network namespace of its own: several on one machine
 would take each other's packet filters."""
 
+import io
 import json
 import os
 import secrets
@@ -8,12 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
@@ -150,6 +152,22 @@ class PrivateEngine:
         assert answer.status == 200, answer.text
         assert "errorDetail" not in answer.text, answer.text
 
+    def derive(self, name: str, image: str, folder: str, files: Mapping[str, str]) -> None:
+        """Another image with other texts in `folder`: `name` is REPOSITORY:TAG."""
+        made = self.call("POST", "/containers/create", {"Image": image})
+        assert made.status == 201, made.text
+        container = json.loads(made.text)["Id"]
+        try:
+            where = f"/containers/{container}/archive?path={folder}"
+            answer = self.call("PUT", where, _packed(files))
+            assert answer.status == 200, answer.text
+            repository, _, tag = name.partition(":")
+            words = {"container": container, "repo": repository, "tag": tag}
+            answer = self.call("POST", "/commit", **words)
+            assert answer.status == 201, answer.text
+        finally:
+            self.remove(container)
+
     # its surroundings
 
     def make_network(self) -> None:
@@ -170,6 +188,24 @@ class PrivateEngine:
         """Nothing of it is left: processes, mounts, network, files."""
         self.end(signal.SIGTERM)
         clean_up(self.folder, self.name)
+
+
+def _packed(files: Mapping[str, str]) -> io.BytesIO:
+    """A tar archive. The bytecode of earlier texts is made empty: it would be used without a look
+    at them, and so is made anew."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, text in files.items():
+            path = PurePosixPath(name)
+            parts = {name: text.encode()}
+            if path.suffix == ".py":
+                parts[str(path.parent / "__pycache__" / f"{path.stem}.cpython-311.pyc")] = b""
+            for part, data in parts.items():
+                info = tarfile.TarInfo(part)
+                info.size, info.mode = len(data), 0o644
+                archive.addfile(info, io.BytesIO(data))
+    packed.seek(0)
+    return packed
 
 
 def run(command: Sequence[str], *, check: bool = True) -> None:

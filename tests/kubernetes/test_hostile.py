@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.hostile_driver.attacks.pods import ATTACKS, Ended
+from scripts.hostile_driver.attacks.pods import ATTACKS
+from scripts.hostile_driver.attacks.tasks import Ended
 from scripts.hostile_driver.places import document_of, ended_of
 from scripts.hostile_driver.site import POD_SETTINGS, inside
 from tests.kubernetes.platform import PodPlatform, start_platform

@@ -9,7 +9,7 @@ from pathlib import Path
 from hai.errors import HaiError
 from hai_up.api import ACTIVE, PATIENT_SECONDS, Api
 from hai_up.compose.options import compose_options
-from hai_up.compose.plan import LABEL, secrets_folder, worker_label
+from hai_up.compose.plan import LABEL, secrets_before, secrets_folder, worker_label
 from hai_up.console import ask
 from hai_up.files import os_error
 from hai_up.last import LastPlatform, forget
@@ -137,7 +137,7 @@ def _take_away(known: Known, project: Project) -> None:
 def _remove_data(known: Known, project: Project) -> None:
     """By root: it belongs to the containers' account."""
     options = known.options
-    gone = [secrets_folder(options), f"{options.platform_path}/server"]
+    gone = [secrets_folder(options), secrets_before(options), f"{options.platform_path}/server"]
     gone.append(f"{options.platform_path}/workspace/log")
     if options.database is None:
         gone.append(f"{options.db_path}/hai")

@@ -49,14 +49,21 @@ def run(values: Mapping[str, str], *, is_sure: bool, say: Say) -> None:
     options = compose_options(values)
     project = project_of(options)
     say(f"the engine is {options.socket}, the project {options.project}")
-    require_no_other(options, project.engine)
-    for check in preflight(options):
-        if check.status == FAIL:
-            raise PlatformError(check.text, hint=check.fix)
-        say(f"warning: {check.text}")
+    for warning in require_fit(options, project):
+        say(f"warning: {warning}")
     folder = made_folder(options)
     with locked(Layout(folder), say):
         _go(options, project, folder, without_secrets(values), say)
+
+
+def require_fit(options: ComposeOptions, project: Project) -> list[str]:
+    """Warnings. PlatformError, InvalidInput: the platform cannot run here so."""
+    require_no_other(options, project.engine)
+    found = preflight(options)
+    for check in found:
+        if check.status == FAIL:
+            raise PlatformError(check.text, hint=check.fix)
+    return [check.text for check in found]
 
 
 def _go(
@@ -68,7 +75,7 @@ def _go(
     plan = plan_of(options, facts_of(options, engine, before), known)
     state = before or states.ComposeState(__version__, known, config)
     states.save(folder, replace(state, secrets=known))  # first: what is made with them stays ours
-    _fetch_image(project, options, say)
+    fetch_image(project, options, say)
     changed = _write_files(folder, plan)
     changed += _make_folders(project, plan)
     old = _ids(project, options)
@@ -118,7 +125,7 @@ def _ids(project: Project, options: ComposeOptions) -> dict[str, str]:
     return {name: one["Id"] for name, one in containers.items()}
 
 
-def _fetch_image(project: Project, options: ComposeOptions, say: Say) -> None:
+def fetch_image(project: Project, options: ComposeOptions, say: Say) -> None:
     if not project.engine.has_image(options.base_image):
         say(f"fetching {options.base_image}")
         project.engine.docker("pull", "--quiet", options.base_image)

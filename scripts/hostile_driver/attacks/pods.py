@@ -4,29 +4,26 @@ The attacks work on a `Place`, so that tests try them on a cluster that they hav
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from scripts.chaos_driver.pods import KubernetesSite
 from scripts.chaos_driver.waiting import Violation, wait_for
 from scripts.hostile_driver.attacks import Scene, in_pods
+from scripts.hostile_driver.attacks.tasks import (
+    END_SECONDS,
+    ENDED,
+    TaskPlace,
+    attempted,
+    end_of,
+)
 from scripts.hostile_driver.places import place_of
 from scripts.hostile_driver.site import DISK_MIB, PROCESSES
 
 ARRAY = 24
-END_SECONDS = 240.0
-_ENDED = ("succeeded", "failed", "stopped")
 _PIECES_OF_A_WORKER = 3  # pod, Secret and, for the first rank, Service
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    state: str
-    why: str
-    text: str  # its log
-
-
-class Place(Protocol):
+class Place(TaskPlace, Protocol):
     """A platform whose tasks are pods, under the eyes of somebody with kubectl."""
 
     @property
@@ -40,16 +37,6 @@ class Place(Protocol):
     def hidden_paths(self) -> tuple[str, ...]:
         """Of the platform's own files."""
 
-    def submit(self, program: str, *words: str, **more: Any) -> int:
-        """The attacker's task of one pod, which runs a program of `inside`; `more` replaces fields
-        of the document."""
-
-    def state(self, task_id: int) -> str: ...
-
-    def ended(self, task_id: int) -> Ended: ...
-
-    def stop(self, task_id: int) -> None: ...
-
     def objects(self) -> list[str]:
         """Pods, Secrets and Services of tasks that are there now."""
 
@@ -57,23 +44,6 @@ class Place(Protocol):
 
     def image(self) -> str:
         """A reference that any user may name."""
-
-
-def attempted(place: Place, program: str, *words: str, **more: Any) -> str:
-    """Run it in a pod; the last line that it says before DONE. Violation if it got anything."""
-    ended = _end_of(place, place.submit(program, *words, **more))
-    got = [line for line in ended.text.splitlines() if line.startswith("GOT")]
-    if got or ended.state != "succeeded" or "DONE" not in ended.text:
-        raise Violation(f"{ended.state} {ended.why}: {'; '.join(got) or ended.text[-500:]}")
-    lines = [line for line in ended.text.splitlines() if line and line != "DONE"]
-    return lines[-1] if lines else "got nothing"
-
-
-def _end_of(place: Place, task_id: int) -> Ended:
-    if not wait_for(lambda: place.state(task_id) in _ENDED, END_SECONDS, 0.5):
-        place.stop(task_id)
-        raise Violation(f"it has not ended in {END_SECONDS:.0f} s")
-    return place.ended(task_id)
 
 
 def secrets(place: Place) -> str:
@@ -98,7 +68,7 @@ def last_words(place: Place) -> str:
 
 def disk(place: Place) -> str:
     """The pod has to go, and the task with it: elsewhere it would do the same."""
-    ended = _end_of(place, place.submit("fill.py", str(DISK_MIB * 5)))
+    ended = end_of(place, place.submit("fill.py", str(DISK_MIB * 5)))
     if ended.state != "failed" or "out of disk" not in ended.why:
         raise Violation(f"{ended.state} {ended.why}: {ended.text[-300:]}")
     path = "jsonpath={.items[*].status.conditions[?(@.type=='DiskPressure')].status}"
@@ -110,7 +80,7 @@ def disk(place: Place) -> str:
 def objects(place: Place) -> str:
     """An array of short tasks, and one with a large document."""
     filling = {"FILLING": "x" * 200_000}
-    ended = _end_of(place, place.submit("nothing.py", environments=filling))
+    ended = end_of(place, place.submit("nothing.py", environments=filling))
     if ended.state != "failed" or "KiB" not in ended.why:
         raise Violation(f"a large document: {ended.state} {ended.why}")
     nodes = len(place.kubectl("get", "nodes", "-o", "name").split())
@@ -121,7 +91,7 @@ def objects(place: Place) -> str:
     def are_over() -> bool:
         nonlocal most
         most = max(most, len(place.objects()))
-        return all(place.state(first + n) in _ENDED for n in range(ARRAY)) and not place.objects()
+        return all(place.state(first + n) in ENDED for n in range(ARRAY)) and not place.objects()
 
     if not wait_for(are_over, 3 * END_SECONDS, 0.3):
         raise Violation(f"objects are left: {place.objects()[:10]}")

@@ -72,7 +72,7 @@ def test_rules_of_every_service(changes: dict[str, str]) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert {"mem_limit", "cpus", "pids_limit", "healthcheck"} <= service.keys()
         assert service["logging"]["options"]["max-size"]
-        assert service["restart"] == "unless-stopped"
+        assert service["restart"] == "always"
         assert service["networks"] == ["platform"]
         assert not {"privileged", "network_mode", "pid", "ipc", "cap_add", "devices"} & set(service)
         has_socket = any("docker.sock" in line for line in service.get("volumes", ()))
