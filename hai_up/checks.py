@@ -8,9 +8,10 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hai.errors import HaiError, InvalidInput, PlatformError
 from hai_up.api import Api
@@ -194,12 +195,19 @@ def check_logs(options: Options) -> Check:
     layout = Layout(options.data_dir)
     state = load_state(layout) if find_server(layout) is not None else None
     if state is None:
-        return Check("logs", OK, "no platform runs here: no task logs are written")
+        return logs_of(None)
     try:
         with Api(url_of(state.host, state.port), state.token) as api:
-            disk = api.platform().get("log_disk") or {}
+            return logs_of(api.platform())
     except HaiError as error:
         return Check("logs", WARN, error.message, "hai-up status says more")
+
+
+def logs_of(told: Mapping[str, Any] | None) -> Check:
+    """`told`: what the running platform says of itself; None: none runs."""
+    if told is None:
+        return Check("logs", OK, "no platform runs here: no task logs are written")
+    disk = told.get("log_disk") or {}
     if disk.get("why"):
         fix = "free some space on that disk, or keep less: [logs] user_bytes, keep_days"
         return Check("logs", WARN, str(disk["why"]), fix)

@@ -79,14 +79,14 @@ def _server(layout: Layout, state: State, server: Process) -> dict[str, Any]:
             if facts["version"] != __version__:
                 facts["installed"] = __version__
             facts["nodes"] = _nodes(api.nodes())
-            facts |= _platform(api.platform())
+            facts |= facts_of_platform(api.platform())
             facts["tasks"] = {"active": api.count(*ACTIVE), "waiting": api.count(*WAITING)}
         except HaiError as error:
             return {**facts, "status": BROKEN, "why": error.message}
     return {**facts, "status": RUNNING}
 
 
-def _platform(told: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of_platform(told: Mapping[str, Any]) -> dict[str, Any]:
     """`paused_seconds` while it starts nothing, `clock` once the machine's clock was set, `logs`
     while there is no room for those of tasks."""
     facts: dict[str, Any] = {}
@@ -142,7 +142,10 @@ def rendered_parts(facts: dict[str, Any], output: str) -> str:
     """Of a deployment: its facts, and a line for each of its parts."""
     if output in ("json", "yaml"):
         return rendered(facts, output)
-    rows = [(k, str(v)) for k, v in facts.items() if k not in ("schema_version", "parts")]
+    shown = dict(facts)
+    if "paused_seconds" in shown:
+        shown["paused"] = _of_pause(shown.pop("paused_seconds"))
+    rows = [(k, str(v)) for k, v in shown.items() if k not in ("schema_version", "parts")]
     return "\n".join(f"{name:<14}{word}" for name, word in (*rows, *facts["parts"].items()))
 
 

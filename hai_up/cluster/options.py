@@ -1,6 +1,7 @@
 """The cluster variables of config.sh, checked. Nothing here looks at a cluster."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -57,6 +58,11 @@ class ClusterOptions:
         """Which group each node is put into."""
         jupyter = dict.fromkeys(self.jupyter_nodes, self.jupyter_group)
         return {**jupyter, **dict.fromkeys(self.training_nodes, self.training_group)}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many nodes each group has."""
+        return dict(Counter(self.group_of.values()))
 
     @property
     def is_db_on_own_disk(self) -> bool:

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -39,10 +39,12 @@ _SIZES = {
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What the plan needs to know of the cluster. `pdb_version` "": it has no such objects;
-    `foreign_namespaces`: they were there before, and stay."""
+    `foreign_namespaces`: they were there before, and stay; `sizes_before`: of the groups when rows
+    were last imported."""
 
     pdb_version: str = ""
     foreign_namespaces: frozenset[str] = frozenset()
+    sizes_before: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,15 @@ def plan_cluster(
     options: ClusterOptions, facts: ClusterFacts, secrets: PlatformSecrets
 ) -> ClusterPlan:
     """`options` with the tokens of all users (see with_tokens)."""
-    files = {"override.toml": _override(options), "init.sql": _init_sql(options, secrets)}
+    seed = _seed(options)
+    renews = facts.sizes_before not in (None, options.sizes)
+    rows = init_sql(replace(seed, renews_quotas=renews), secrets.admin_token)
+    files = {"override.toml": _override(options), "init.sql": rows}
     values = _values(options, facts, secrets, files)
     names = ("namespaces", "access", "config", "network", "database", "redis", "server", "studio")
     stages = {name: objects_of(f"{name}.yaml.j2", values) for name in names}
-    return ClusterPlan(options, stages, files, secrets.fingerprint(files["init.sql"]))
+    fingerprint = secrets.fingerprint(init_sql(seed, secrets.admin_token))
+    return ClusterPlan(options, stages, files, fingerprint)
 
 
 def job_objects(
@@ -182,17 +188,13 @@ def _override(options: ClusterOptions) -> str:
     return render("override.toml.j2", sections=sections)
 
 
-def _init_sql(options: ClusterOptions, secrets: PlatformSecrets) -> str:
-    sizes: dict[str, int] = {}
-    for group in options.group_of.values():
-        sizes[group] = sizes.get(group, 0) + 1
-    seed = Seed(
+def _seed(options: ClusterOptions) -> Seed:
+    return Seed(
         users=options.users,
         root_user=options.root_user,
         platform_path=options.platform_path,
-        sizes=sizes,
+        sizes=options.sizes,
         jupyter_group=options.jupyter_group,
         train_image=options.train_image,
         mounts=options.mounts,
     )
-    return init_sql(seed, secrets.admin_token)

@@ -31,13 +31,15 @@ def answers_users(name: str) -> bool:
 
 
 def _role(name: str, role: str, replicas: int, port: str, strategy: Json) -> Json:
-    """`port`: the Service sends users to the pods that have a port of the name "api"."""
+    """`port`: the Service sends users to the pods that have a port of the name "api". Only who
+    leads speaks to the cluster: a process that only answers users has no account there."""
     server = ["hai-server", "run", "--role", role, "--config", "/hai/config/override.toml"]
     return {
         "name": name,
         "replicas": replicas,
         "port": port,
         "front": "users" if port == "api" else "none",
+        "account": "default" if role == "api" else "hai-server",
         "command": ["/usr/bin/tini", "--", *server],
         "strategy": strategy,
     }

@@ -64,6 +64,20 @@ C
   )
 }
 
+# By which the API server is known to the kubelets: for logs, exec and proxy.
+make_kubelet_client() {
+  local pki=$CLUSTER/pki
+  (
+    umask 077
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$NAME-kubelets" \
+      -keyout "$pki/kubelet-ca.key" -out "$pki/kubelet-ca.crt"
+    openssl req -new -newkey rsa:2048 -nodes -subj "/O=system:masters/CN=apiserver" \
+      -keyout "$pki/kubelet-client.key" -out "$pki/kubelet-client.csr"
+    openssl x509 -req -in "$pki/kubelet-client.csr" -days 30 -CA "$pki/kubelet-ca.crt" \
+      -CAkey "$pki/kubelet-ca.key" -CAcreateserial -out "$pki/kubelet-client.crt"
+  ) 2>/dev/null
+}
+
 start_etcd() {
   background etcd "$RUNTIME/bin/etcd" --name "$NAME" --data-dir "$CLUSTER/etcd" \
     --listen-client-urls "$ETCD" --advertise-client-urls "$ETCD" \
@@ -79,6 +93,8 @@ start_apiserver() {
     --token-auth-file="$CLUSTER/pki/token.csv" --service-account-key-file="$key" \
     --service-account-signing-key-file="$key" \
     --service-account-issuer=https://kubernetes.default.svc \
+    --kubelet-client-certificate="$CLUSTER/pki/kubelet-client.crt" \
+    --kubelet-client-key="$CLUSTER/pki/kubelet-client.key" \
     --kubelet-preferred-address-types=InternalIP --allow-privileged=true
 }
 
@@ -88,6 +104,7 @@ start_control_plane() {
   # A few flags and fields came and went with the minor version.
   MINOR=$("$KUBERNETES/kubelet" --version | sed 's/.*v1\.\([0-9]*\).*/\1/')
   make_credentials
+  make_kubelet_client
   start_etcd
   wait_for 60 curl --silent --fail "$ETCD/health" # ours: wait_for sees if it could not start
   start_apiserver

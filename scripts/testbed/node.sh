@@ -91,14 +91,19 @@ C
 C
 }
 
-# oomScoreAdj, maxOpenFiles: no CAP_SYS_RESOURCE. A node that is cut is NotReady after 8 s.
+# As kubeadm's kubelets: nobody is answered without an account, and the API server says what that
+# may. oomScoreAdj, maxOpenFiles: no CAP_SYS_RESOURCE. A node that is cut is NotReady after 8 s.
 write_kubelet_config() {
   local n=$1 folder=$CLUSTER/n$1
   cat >"$folder/kubelet.yaml" <<C
 kind: KubeletConfiguration
 apiVersion: kubelet.config.k8s.io/v1beta1
-authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
-authorization: {mode: AlwaysAllow}
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: "$CLUSTER/pki/kubelet-ca.crt"}
+authorization: {mode: Webhook}
+podPidsLimit: 16384
 cgroupDriver: cgroupfs
 cgroupRoot: /$NAME-node$n
 kubeletCgroups: /

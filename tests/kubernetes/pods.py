@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -80,8 +81,9 @@ class Pods(Workers):
         }
         return PodOptions(**values)
 
-    async def successor(self) -> KubernetesLauncher:
-        view = View(Place(self.cluster.kubeconfig, None, self.namespace))
+    async def successor(self, kubeconfig: Path | None = None) -> KubernetesLauncher:
+        """By another way to the cluster, if one is given."""
+        view = View(Place(kubeconfig or self.cluster.kubeconfig, None, self.namespace))
         agents = AgentStore(view, self.folder / "data", "")
         shares = EqualShares(SMALL)
         launcher = KubernetesLauncher(view, agents, self.options(), self._heard, shares=shares)

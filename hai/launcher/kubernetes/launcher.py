@@ -300,10 +300,17 @@ class KubernetesLauncher:
 
     async def forget(self, key: WorkerKey) -> None:
         name = worker_name(key)
+        last = self._cluster.pod(name)
         self._forgotten.add(key)
-        await self._delete_pod(name)
-        with contextlib.suppress(NotFound):
-            await self._cluster.client.delete(self._cluster.path("secrets", name))
+        try:
+            await self._delete_pod(name)
+            with contextlib.suppress(NotFound):
+                await self._cluster.client.delete(self._cluster.path("secrets", name))
+        except BaseException:
+            self._forgotten.discard(key)  # seen again, so that somebody asks again
+            if last is not None and sights.is_over(last):  # its pod may be gone meanwhile
+                self._ends.setdefault(key, sights.sight(key, last).observation)
+            raise
         if self._secrets is not None:
             self._secrets.pop(key, None)
         for known in (self._launched_at, self._waits, self._ends, self._gone):

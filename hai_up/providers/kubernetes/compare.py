@@ -51,7 +51,7 @@ async def _compared(client: KubernetesClient, options: ClusterOptions) -> str:
     state = await states.load(client, namespace) or states.ClusterState()
     secrets = completed(options, await known_secrets(client, namespace) or MASKED)
     full = with_tokens(options, secrets)
-    plan = plan_cluster(full, await facts_of(client, full, state.namespaces), secrets)
+    plan = plan_cluster(full, await facts_of(client, full, state), secrets)
     planned = [item for stage in plan.stages.values() for item in stage]
     parts = [await _change(client, item) for item in planned]
     parts += [

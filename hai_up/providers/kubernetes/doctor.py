@@ -2,7 +2,7 @@
 (see hai_up.cluster.probe) go again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,10 @@ from hai_up.checks import FAIL, OK, WARN, Check, chosen
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.probe import database, judged
 from hai_up.providers.kubernetes.inside import look_inside
+from hai_up.providers.kubernetes.kubelets import processes_check
 from hai_up.providers.kubernetes.nodes import is_node_ready
 from hai_up.providers.kubernetes.place import open_client
+from hai_up.providers.kubernetes.told import ASK_SECONDS, logs_check
 
 Json = dict[str, Any]
 Reader = Callable[[KubernetesClient, ClusterOptions], Awaitable[Check]]
@@ -39,8 +41,11 @@ _NEEDED = (
     ("patch", "rbac.authorization.k8s.io", "clusterroles"),
     ("patch", "rbac.authorization.k8s.io", "clusterrolebindings"),
 )
+# API servers ask for one or the other, and newer ones for both.
+_NEEDED_FOR_EXEC = (("get", "", "pods/exec"), ("create", "", "pods/exec"))
 
 
+_LOGS = "storage.logs"  # which starts a program in a pod
 # By id, in the order in which they are shown. Those without a function are seen by pods.
 _PODS = ("nodes.image", "storage.share", "nodes.clock", "storage.database")
 
@@ -94,14 +99,15 @@ def _unknown(name: str, why: str, fix: str = "") -> Check:
 
 async def _bounded(name: str, client: KubernetesClient, options: ClusterOptions) -> Check:
     group, _, short = name.partition(".")
+    seconds = ASK_SECONDS + CHECK_SECONDS if name == _LOGS else CHECK_SECONDS
     try:
-        check = await asyncio.wait_for(_READERS[name](client, options), CHECK_SECONDS)
+        check = await asyncio.wait_for(_READERS[name](client, options), seconds)
         return replace(check, group=group)
     except HaiError as error:
         fix = error.hint or "kubectl get --raw /readyz"
         return Check(short, FAIL, error.message, fix, group)
     except TimeoutError:
-        why = f"{client.host} has not answered within {CHECK_SECONDS:.0f} s"
+        why = f"{client.host} has not answered within {seconds:.0f} s"
         return Check(short, FAIL, why, "kubectl get --raw /readyz", group)
 
 
@@ -113,14 +119,7 @@ async def _api(client: KubernetesClient, _options: ClusterOptions) -> Check:
 
 
 async def _rights(client: KubernetesClient, options: ClusterOptions) -> Check:
-    answers = await asyncio.gather(
-        *(_may(client, options.platform_namespace, *needed) for needed in _NEEDED)
-    )
-    lacking = [
-        f"{verb} {resource}{'.' + group if group else ''}"
-        for (verb, group, resource), is_allowed in zip(_NEEDED, answers, strict=True)
-        if not is_allowed
-    ]
+    lacking = await _lacking(client, options, _NEEDED)
     if lacking:
         return Check(
             "rights",
@@ -128,13 +127,36 @@ async def _rights(client: KubernetesClient, options: ClusterOptions) -> Check:
             f"this kubeconfig may not: {', '.join(lacking)}",
             "use the kubeconfig of a cluster admin for hai-up: KUBECONFIG in config.sh",
         )
-    return Check("rights", OK, f"all {len(_NEEDED)} that run needs")
+    lacking = await _lacking(client, options, _NEEDED_FOR_EXEC)
+    if lacking:
+        return Check(
+            "rights",
+            WARN,
+            f"this kubeconfig may not: {', '.join(lacking)}; backup, restore and upgrade need it",
+            f"a Role with get and create of pods/exec in namespace {options.platform_namespace}",
+        )
+    return Check("rights", OK, f"all {len(_NEEDED) + len(_NEEDED_FOR_EXEC)} that hai-up needs")
+
+
+async def _lacking(
+    client: KubernetesClient, options: ClusterOptions, needed: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    answers = await asyncio.gather(
+        *(_may(client, options.platform_namespace, *one) for one in needed)
+    )
+    return [
+        f"{verb} {resource}{'.' + group if group else ''}"
+        for (verb, group, resource), is_allowed in zip(needed, answers, strict=True)
+        if not is_allowed
+    ]
 
 
 async def _may(
     client: KubernetesClient, namespace: str, verb: str, group: str, resource: str
 ) -> bool:
-    asked: Json = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+    name, _, subresource = resource.partition("/")
+    asked: Json = {"verb": verb, "group": group, "resource": name, "namespace": namespace}
+    asked["subresource"] = subresource
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -234,6 +256,8 @@ _READERS: Mapping[str, Reader] = {
     "cluster.rights": _rights,
     "nodes.nodes": _nodes,
     "nodes.gpus": _gpus,
+    "nodes.processes": processes_check,
     "network.address": _address,
     "network.ingress": _ingress,
+    _LOGS: logs_check,
 }

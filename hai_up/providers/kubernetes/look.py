@@ -26,6 +26,7 @@ from hai_up.providers.kubernetes import state as states
 from hai_up.providers.kubernetes.apply import ours
 from hai_up.providers.kubernetes.compare import changes
 from hai_up.providers.kubernetes.place import open_client
+from hai_up.providers.kubernetes.told import platform_facts
 from hai_up.providers.kubernetes.wait import is_ready, pods_say
 from hai_up.render import render
 from hai_up.status import BROKEN, NOT_RUNNING, RUNNING
@@ -160,6 +161,7 @@ async def _status(last: LastPlatform) -> Json:
             "namespace": last.namespace,
             "version": state.version if state else "",
             "parts": parts,
+            **await platform_facts(client, last.namespace),
         }
         if state and state.version != __version__:
             facts["note"] = (

@@ -9,9 +9,10 @@ from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.discovery import Discovery
 from hai_up import variables
 from hai_up.cluster import secrets
-from hai_up.cluster.options import ClusterOptions
+from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.plan import SECRET, ClusterFacts
 from hai_up.cluster.secrets import PlatformSecrets, read
+from hai_up.providers.kubernetes.state import ClusterState
 
 
 async def open_client(kubeconfig: str, context: str) -> KubernetesClient:
@@ -29,16 +30,23 @@ async def known_secrets(client: KubernetesClient, namespace: str) -> PlatformSec
 
 
 async def facts_of(
-    client: KubernetesClient, options: ClusterOptions, made_before: list[str]
+    client: KubernetesClient, options: ClusterOptions, state: ClusterState
 ) -> ClusterFacts:
-    """`made_before`: namespaces that hai-up made in an earlier run."""
+    """`state`: of the last run, empty where there was none."""
     found = await Discovery(client).first_of("poddisruptionbudgets", "policy/v1", "policy/v1beta1")
     foreign = set()
     for name in (options.platform_namespace, options.task_namespace):
         is_there = await client.get_or_none(paths.core("namespaces", name=name)) is not None
-        if is_there and name not in made_before:
+        if is_there and name not in state.namespaces:
             foreign.add(name)
-    return ClusterFacts(found or "", frozenset(foreign))
+    return ClusterFacts(found or "", frozenset(foreign), _sizes_before(state))
+
+
+def _sizes_before(state: ClusterState) -> dict[str, int] | None:
+    """None where no rows were imported yet."""
+    if not state.seed:
+        return None
+    return state.sizes or cluster_options(state.config).sizes
 
 
 def with_tokens(options: ClusterOptions, known: PlatformSecrets) -> ClusterOptions:

@@ -87,7 +87,7 @@ async def _go(run: _Run) -> None:
     state = before or states.ClusterState()
     secrets = completed(options, await known_secrets(client, namespace) or made())
     full = with_tokens(options, secrets)
-    plan = plan_cluster(full, await facts_of(client, full, state.namespaces), secrets)
+    plan = plan_cluster(full, await facts_of(client, full, state), secrets)
     surplus = await _ask_before_replacing(run, plan)
     changed = await apply_all(client, plan.stages["namespaces"])
     state = replace(
@@ -147,7 +147,7 @@ async def _seed(
     items = seed_objects(plan, secrets)
     run.say("the database gets its users, quotas, images and mounts")
     await run_job(client, items, run.say)
-    state = replace(state, seed=plan.seed_fingerprint)
+    state = replace(state, seed=plan.seed_fingerprint, sizes=run.options.sizes)
     await states.save(client, namespace, state)
     return state, True
 

@@ -21,6 +21,7 @@ KINDS = (
 )  # fmt: skip
 _OF_THE_SERVER = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields",
                   "selfLink", "ownerReferences")  # fmt: skip
+_GIVEN = ("clusterIP", "clusterIPs", "healthCheckNodePort")  # by the cluster, to a Service
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -55,10 +56,13 @@ def as_written(item: Json) -> Json:
 
 
 def _without_addresses(spec: Json) -> Json:
-    """Who applies an address owns it, and the next who applies none would take it away, which the
-    API server refuses. "None" is nobody's address."""
-    kept = {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}
-    return {**kept, "clusterIP": "None"} if spec.get("clusterIP") == "None" else kept
+    """Addresses and ports that the cluster gave. Who applies one owns it, and the next who applies
+    none takes it away: an address cannot be, and a port is another one then. "None" is nobody's."""
+    kept = {k: v for k, v in spec.items() if k not in _GIVEN}
+    ports = [{k: v for k, v in port.items() if k != "nodePort"} for port in spec.get("ports", ())]
+    if spec.get("clusterIP") == "None":
+        kept["clusterIP"] = "None"
+    return {**kept, "ports": ports} if ports else kept
 
 
 async def put_back(

@@ -15,7 +15,8 @@ _FIELD_MANAGER = "hai-up-state"
 @dataclass(frozen=True, slots=True)
 class ClusterState:
     """`labels`: nodes that hai-up labelled; `namespaces`: those that it made; `config`: the
-    variables of config.sh without secrets, for `down`."""
+    variables of config.sh without secrets, for `down`; `sizes`: of the groups when rows were last
+    imported, empty where an earlier version of hai-up did that."""
 
     version: str = ""
     seed: str = ""  # fingerprint of the rows that were imported
@@ -23,6 +24,7 @@ class ClusterState:
     labels: dict[str, str] = field(default_factory=dict)
     namespaces: list[str] = field(default_factory=list)
     config: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 async def load(client: KubernetesClient, namespace: str) -> ClusterState | None:

@@ -50,7 +50,7 @@ class TransferPod:
         started, broken_at = loop.time(), 0.0
         while self._pod is None:
             pods = await pods_of(self._client, self._items[-1])
-            self._pod = next((_running(pod) for pod in pods if _running(pod)), None)
+            self._pod = next((running(pod) for pod in pods if running(pod)), None)
             is_broken = bool(pods) and bool(hopeless(pods[0]))
             broken_at = (broken_at or loop.time()) if is_broken else 0.0
             is_late = loop.time() - started > READY_SECONDS
@@ -81,7 +81,7 @@ class TransferPod:
         await wait_gone(self._client, [path_of_object(item) for item in self._items])
 
 
-def _running(pod: Json) -> Pod | None:
+def running(pod: Json) -> Pod | None:
     """None: it does not run, or not any more."""
     metadata = pod["metadata"]
     states = list((pod.get("status") or {}).get("containerStatuses") or ())

@@ -52,9 +52,10 @@ def secrets(place: Place) -> str:
 
 
 def api_server(place: Place) -> str:
-    """Whoever has no account gets nothing. Kubelets are the cluster's admin's: those of the testbed
-    answer everybody."""
-    return attempted(place, "ask.py", place.api_server, place.namespace)
+    """Whoever has no account gets nothing, of the kubelets neither: they know of every pod."""
+    path = "jsonpath={.items[*].status.addresses[?(@.type=='InternalIP')].address}"
+    kubelets = [f"https://{a}:10250" for a in place.kubectl("get", "nodes", "-o", path).split()]
+    return attempted(place, "ask.py", place.api_server, place.namespace, *kubelets)
 
 
 def processes(place: Place) -> str:
@@ -102,7 +103,10 @@ def objects(place: Place) -> str:
 
 ATTACKS: dict[str, tuple[str, Callable[[Place], str]]] = {
     "pod-secrets": ("the agent's Secret and the platform's files are out of reach", secrets),
-    "pod-api-server": ("the API server answers nobody without an account", api_server),
+    "pod-api-server": (
+        "neither the API server nor a kubelet answers whoever has no account",
+        api_server,
+    ),
     "pod-processes": ("a task cannot take all process ids of its node", processes),
     "pod-disk": ("a task cannot fill the disk of its node", disk),
     "pod-last-words": ("nor by the file of a container's last words", last_words),

@@ -11,13 +11,16 @@ def service(**spec: Any) -> dict[str, Any]:
 
 
 def test_what_the_server_gave_is_not_ours_to_apply() -> None:
-    """An address that we apply once we must apply for ever."""
+    """An address that we apply once we must apply for ever, and a port that we apply once would be
+    another one at the next run."""
     ports = [{"port": 80, "nodePort": 30080}]
-    given = service(clusterIP="10.96.0.7", clusterIPs=["10.96.0.7"], ports=ports)
+    given = service(
+        clusterIP="10.96.0.7", clusterIPs=["10.96.0.7"], healthCheckNodePort=30081, ports=ports
+    )
     assert as_written(given) == {
         "kind": "Service",
         "metadata": {"name": "one", "labels": {"a": "b"}},
-        "spec": {"ports": ports},
+        "spec": {"ports": [{"port": 80}]},
     }
 
 
