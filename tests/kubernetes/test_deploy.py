@@ -72,6 +72,8 @@ async def test_the_block_of_the_readme(admin: Admin, tmp_path: Path) -> None:
     assert TOKEN not in said + _second_run(admin)
     _no_secret_in_the_open(admin)
     _logs_of_all_processes(platform)
+    _what_the_platform_tells(admin)
+    _only_who_leads_has_an_account(platform)
     faults_of_roles(platform)
     number = _down_suspends(platform)
     _up_with_other_processes(admin, config, number)
@@ -118,6 +120,23 @@ def _logs_of_all_processes(platform: Deployed) -> None:
         subprocess.run(["nsenter", "-t", holder, "-m", "--", "test", "-d", folder], check=True)
 
 
+def _what_the_platform_tells(admin: Admin) -> None:
+    """Asked in a pod of it."""
+    said = admin.shell("hai-up doctor -c config.sh --only logs -o json")
+    check = json.loads(said)["checks"][0]
+    assert "GB free for task logs" in check["text"], said
+    assert re.search(r"(?m)^status +running$", admin.shell("hai-up status"))
+
+
+def _only_who_leads_has_an_account(platform: Deployed) -> None:
+    with_token = {
+        part: [str(pod).count("kubernetes.io/serviceaccount") for pod in platform.pods(part)]
+        for part in ("hai-api", "hai-control")
+    }
+    assert not any(with_token["hai-api"])
+    assert all(with_token["hai-control"])
+
+
 def _down_suspends(platform: Deployed) -> int:
     """A task that runs; its id."""
     admin, slow = platform.admin, platform.folder / "slow.py"
@@ -157,7 +176,15 @@ def _up_with_other_processes(admin: Admin, config: Path, number: int) -> None:
     assert _deployments(admin) == {"hai-server", "hai-studio"}
     assert "removed deployment/hai-server" in admin.shell(RUN + " --yes")
     assert _deployments(admin) == {"hai-api", "hai-control", "hai-studio"}
+    assert _nodes_by_quota(admin) == {1}, "seeded quotas follow the nodes"
     wait_until(resumed, WITHIN_SECONDS, what="the task runs on under other processes")
+
+
+def _nodes_by_quota(admin: Admin) -> set[int]:
+    """How many of the training nodes everybody may use."""
+    rows = Deployed.by_service(admin).ask("GET", "quotas")["quotas"]
+    wanted = ("public", "node-training-")
+    return {r["nodes"] for r in rows if r["user"] == wanted[0] and wanted[1] in r["resource"]}
 
 
 def _is_running(admin: Admin, number: int) -> bool:

@@ -36,7 +36,7 @@ def found(cluster: Cluster, *only: str, **changes: str) -> dict[str, Check]:
     return {check.name: check for check in checks}
 
 
-READS = ("cluster", "nodes.nodes", "nodes.gpus", "network", "storage.database")
+READS = ("cluster", "nodes.nodes", "nodes.gpus", "nodes.processes", "network", "storage.database")
 INSIDE = ("nodes.image", "storage.share", "nodes.clock")
 
 
@@ -64,14 +64,18 @@ def test_a_good_cluster(cluster: Cluster, share: Path) -> None:
         "cluster.rights",
         "nodes.nodes",
         "nodes.gpus",
+        "nodes.processes",
         "network.address",
         "network.ingress",
+        "storage.logs",
         "nodes.image",
         "storage.share",
         "nodes.clock",
         "storage.database",
     ]
     assert "on 2 nodes" in checks["share"].text
+    assert "16,384 or more on all 2 nodes" in checks["processes"].text
+    assert "no platform runs" in checks["logs"].text
 
 
 def test_planted_faults_have_a_fix(cluster: Cluster) -> None:
@@ -129,6 +133,25 @@ def test_a_share_that_one_node_cannot_write(own: Cluster, share: Path, namespace
     assert "rw" in checks["share"].fix
 
 
+def test_a_kubelet_that_bounds_no_process_ids(own: Cluster) -> None:
+    config = own.folder / "n2" / "kubelet.yaml"
+    before = config.read_text()
+
+    def tells(words: str) -> bool:
+        return words in found(own, "processes")["processes"].text
+
+    try:
+        config.write_text(before.replace("podPidsLimit: 16384", "podPidsLimit: -1"))
+        own.restart("kubelet2")
+        wait_until(lambda: tells("no podPidsLimit on node2:"), 120, what="the planted fault")
+        check = found(own, "processes")["processes"]
+        assert (check.status, "podPidsLimit: 16384" in check.fix) == (WARN, True)
+    finally:
+        config.write_text(before)
+        own.restart("kubelet2")
+        wait_until(lambda: tells("on all 2 nodes"), 120, what="the limit of before")
+
+
 def test_no_share_and_no_image(cluster: Cluster, public_dir: Path, namespace: str) -> None:
     """Known long before the end of the minute."""
     checks = found(
@@ -173,10 +196,45 @@ def test_pods_go_when_it_is_interrupted(
 
 
 def test_an_account_without_rights(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    checks = found(cluster, *READS, KUBECONFIG=str(_weak(cluster, namespace, tmp_path)))
+    weak = _weak(cluster, namespace, tmp_path)
+    checks = found(cluster, *READS, KUBECONFIG=str(weak))
     assert checks["rights"].status == FAIL
     assert "create namespaces" in checks["rights"].text
     assert "cluster admin" in checks["rights"].fix
+    assert checks["processes"].status == WARN
+    assert "not known of node1, node2" in checks["processes"].text
+
+    with _allowed(cluster, namespace, _ALL_BUT_EXEC):
+        rights = found(cluster, "rights", KUBECONFIG=str(weak))["rights"]
+    assert rights.status == WARN, rights
+    assert "may not: get pods/exec, create pods/exec; backup" in rights.text
+    assert "pods/exec in namespace" in rights.fix
+
+
+# "*" would be every subresource as well.
+_ALL_BUT_EXEC = ["--verb=*"] + [
+    f"--resource={resource}"
+    for resource in (
+        *("nodes", "namespaces", "secrets", "services", "pods", "deployments.apps"),
+        *("statefulsets.apps", "jobs.batch", "networkpolicies.networking.k8s.io"),
+        *("ingresses.networking.k8s.io", "poddisruptionbudgets.policy"),
+        *("roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io"),
+        "clusterrolebindings.rbac.authorization.k8s.io",
+    )
+]
+
+
+@contextmanager
+def _allowed(cluster: Cluster, namespace: str, rule: list[str]) -> Iterator[None]:
+    """The namespace's own account, for a while."""
+    name = f"weak-{namespace}"
+    cluster.kubectl("create", "clusterrole", name, *rule)
+    try:
+        account = f"--serviceaccount={namespace}:default"
+        cluster.kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", account)
+        yield
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding,clusterrole", name, "--ignore-not-found")
 
 
 def _weak(cluster: Cluster, namespace: str, folder: Path) -> Path:

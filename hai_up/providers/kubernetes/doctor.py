@@ -66,7 +66,9 @@ async def _checks(options: ClusterOptions, wanted: list[str]) -> list[Check]:
         if first.status == FAIL:
             return [first]
         found = [first] + [
-            await _bounded(name, client, options) for name in _READERS if name != "cluster.api"
+            await _bounded(name, client, options)
+            for name in _READERS
+            if name in (*wanted, "nodes.nodes") and name != "cluster.api"
         ]
         looks = [name for name in wanted if name in _PODS]
         if looks:

@@ -20,10 +20,12 @@ from hai_up.checks import (
     check_port,
     check_python,
     chosen,
+    logs_of,
     memory_bytes,
     preflight,
 )
 from hai_up.config import Options
+from hai_up.status import facts_of_platform, rendered_parts
 
 
 def options(data_dir: Path, *, host: str = "127.0.0.1", port: int = 0) -> Options:
@@ -121,6 +123,28 @@ def test_tasks_must_not_run_as_the_databases_account(tmp_path: Path) -> None:
     assert check.status == FAIL
     if "not found" not in check.text:
         assert account in check.text
+
+
+def test_room_for_logs_as_a_platform_tells_it() -> None:
+    good = logs_of({"log_disk": {"free": 9 * 10**9, "need": 5 * 10**8, "why": ""}})
+    assert (good.status, good.text[:6]) == (OK, "9.0 GB")
+    full = logs_of({"log_disk": {"free": 1, "need": 2, "why": "task logs have stopped"}})
+    assert (full.status, full.text) == (WARN, "task logs have stopped")
+    assert "user_bytes" in full.fix
+
+
+def test_status_of_a_deployment_says_what_its_server_tells() -> None:
+    """Room for logs, and why nothing starts, in the words of a platform on one machine."""
+    disk = {"free": 1, "need": 2, "why": "task logs have stopped"}
+    told = {"paused_seconds": 20.0, "clock_jump": None, "log_disk": disk}
+    facts = {"schema_version": 1, "status": "running", "parts": {"hai-api": "ready"}}
+    text = rendered_parts(facts | facts_of_platform(told), "table")
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
+    assert lines["logs"] == "task logs have stopped"
+    assert lines["paused"].startswith("starts nothing for 20 s")
+    assert "schema_version" not in lines
+    well = facts_of_platform({**told, "paused_seconds": 0.0, "log_disk": {**disk, "why": ""}})
+    assert well == {}
 
 
 def test_logs_of_no_platform(tmp_path: Path) -> None:

@@ -239,6 +239,26 @@ def test_what_changes_rolls_what_it_touches() -> None:
     assert planned(USER_INFO="ada:1001").seed_fingerprint != before.seed_fingerprint
 
 
+def test_quotas_follow_the_nodes() -> None:
+    """Only when there are more of them, or fewer: an admin may have changed them."""
+
+    def rows(sizes: dict[str, int] | None) -> ClusterPlan:
+        options = with_tokens(cluster_options({**VALUES, "TRAINING_NODES": "a b x"}), SECRETS)
+        return plan_cluster(options, ClusterFacts("policy/v1", frozenset(), sizes), SECRETS)
+
+    renewed, same, first = (
+        rows({"training": 2, "jupyter_cpu": 1}),
+        rows({"training": 3, "jupyter_cpu": 1}),
+        rows(None),
+    )
+    assert "('public', 'node-training-HIGH', 3)" in renewed.files["init.sql"]
+    assert "DO UPDATE SET quota = excluded.quota" in renewed.files["init.sql"]
+    for plan in (same, first):
+        assert "DO UPDATE SET quota" not in plan.files["init.sql"]
+        assert plan.seed_fingerprint == renewed.seed_fingerprint, "rows are imported once"
+    assert renewed.seed_fingerprint != planned().seed_fingerprint
+
+
 def test_secrets_are_made_once_and_read_back() -> None:
     first = made()
     assert read(first.data()) == first
