@@ -122,9 +122,8 @@ def _logs_of_all_processes(platform: Deployed) -> None:
 
 def _what_the_platform_tells(admin: Admin) -> None:
     """Asked in a pod of it."""
-    said = admin.shell("hai-up doctor -c config.sh --only logs -o json")
-    check = json.loads(said)["checks"][0]
-    assert "GB free for task logs" in check["text"], said
+    said = admin.shell("hai-up doctor -c config.sh --only logs")
+    assert "GB free for task logs" in said, said
     assert re.search(r"(?m)^status +running$", admin.shell("hai-up status"))
 
 
