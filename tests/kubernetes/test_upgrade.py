@@ -237,19 +237,19 @@ def _no_secret(site: Site, said: str) -> None:
 
 
 @pytest.mark.campaign
-def test_an_image_that_is_nowhere_changes_nothing(site: Site) -> None:
-    site.up(site.admin.shell("hai-up run -c config.sh"))
-    versions = site.admin.versions()
-    edit(site.config, BASE_IMAGE="hai-platform:nowhere")
-    said = site.admin.shell("hai-up upgrade -c config.sh --yes && exit 1 || true")
+def test_an_image_that_is_nowhere_changes_nothing(fresh: Site) -> None:
+    fresh.up(fresh.admin.shell("hai-up run -c config.sh"))
+    versions = fresh.admin.versions()
+    edit(fresh.config, BASE_IMAGE="hai-platform:nowhere")
+    said = fresh.admin.shell("hai-up upgrade -c config.sh --yes && exit 1 || true")
     assert "the image does not start" in said
     assert "ErrImage" in said or "ImagePullBackOff" in said
-    assert site.admin.versions() == versions
-    site.admin.shell("hai-up down --purge --yes")
+    assert fresh.admin.versions() == versions
+    fresh.admin.shell("hai-up down --purge --yes")
 
 
 @pytest.mark.campaign
-def test_from_a_machine_to_a_cluster_and_back(site: Site, public_dir: Path) -> None:
+def test_from_a_machine_to_a_cluster_and_back(fresh: Site, public_dir: Path) -> None:
     (public_dir / "m").mkdir(mode=0o755)
     machine = Machine(public_dir / "m")
     machine.up("--nodes", "2", "--no-studio", "--user", getpass.getuser())
@@ -260,18 +260,18 @@ def test_from_a_machine_to_a_cluster_and_back(site: Site, public_dir: Path) -> N
     machine.do("down", "--purge", "--yes")
 
     kept = machine.folder / "here.zip"
-    said = site.up(site.admin.shell(f"hai-up restore {kept} -c config.sh"))
+    said = fresh.up(fresh.admin.shell(f"hai-up restore {kept} -c config.sh"))
     assert f"go back to the head of their line: {task}" in said
-    names = {user["name"] for user in site.ask("GET", "users")["users"]}
+    names = {user["name"] for user in fresh.ask("GET", "users")["users"]}
     assert {"carla", "hai-up", getpass.getuser()} <= names
-    assert [one["number"] for one in site.ask("GET", f"tasks/{task}")["attempt_list"]] == [1]
-    groups = {node["group"] for node in site.ask("GET", "nodes")["nodes"]}
+    assert [one["number"] for one in fresh.ask("GET", f"tasks/{task}")["attempt_list"]] == [1]
+    groups = {node["group"] for node in fresh.ask("GET", "nodes")["nodes"]}
     assert groups == {"training"}
-    quick = site.submit("quick", "quick.py")
-    site.wait(quick, "succeeded")
+    quick = fresh.submit("quick", "quick.py")
+    fresh.wait(quick, "succeeded")
 
-    site.admin.shell("hai-up backup there.zip")
-    site.admin.shell("hai-up down --purge --yes")
-    machine.do("restore", str(site.admin.home / "there.zip"), "-p", "local")
+    fresh.admin.shell("hai-up backup there.zip")
+    fresh.admin.shell("hai-up down --purge --yes")
+    machine.do("restore", str(fresh.admin.home / "there.zip"), "-p", "local")
     assert machine.ask("GET", f"tasks/{quick}")["state"] == "succeeded"
     machine.do("down", "--purge", "--yes")
