@@ -58,7 +58,7 @@ def share(cluster: Cluster, public_dir: Path) -> Iterator[Path]:
 
 def test_a_good_cluster(cluster: Cluster, share: Path) -> None:
     checks = found(cluster, SERVICE_TYPE="NodePort", SHARED_FS_ROOT=str(share))
-    assert {check.status for check in checks.values()} == {OK}, checks
+    assert [check for check in checks.values() if check.status != OK] == []
     assert [check.id for check in checks.values()] == [
         "cluster.api",
         "cluster.rights",

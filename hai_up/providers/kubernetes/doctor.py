@@ -15,7 +15,7 @@ from hai_up.checks import FAIL, OK, WARN, Check, chosen
 from hai_up.cluster.options import ClusterOptions, cluster_options
 from hai_up.cluster.probe import database, judged
 from hai_up.providers.kubernetes.inside import look_inside
-from hai_up.providers.kubernetes.kubelets import processes_check
+from hai_up.providers.kubernetes.kubelets import KUBELET_SECONDS, processes_check
 from hai_up.providers.kubernetes.nodes import is_node_ready
 from hai_up.providers.kubernetes.place import open_client
 from hai_up.providers.kubernetes.told import ASK_SECONDS, logs_check
@@ -45,7 +45,8 @@ _NEEDED = (
 _NEEDED_FOR_EXEC = (("get", "", "pods/exec"), ("create", "", "pods/exec"))
 
 
-_LOGS = "storage.logs"  # which starts a program in a pod
+# For those that ask others than the API server: kubelets, and a program that starts in a pod.
+_MORE_SECONDS = {"nodes.processes": KUBELET_SECONDS, "storage.logs": ASK_SECONDS}
 # By id, in the order in which they are shown. Those without a function are seen by pods.
 _PODS = ("nodes.image", "storage.share", "nodes.clock", "storage.database")
 
@@ -101,7 +102,7 @@ def _unknown(name: str, why: str, fix: str = "") -> Check:
 
 async def _bounded(name: str, client: KubernetesClient, options: ClusterOptions) -> Check:
     group, _, short = name.partition(".")
-    seconds = ASK_SECONDS + CHECK_SECONDS if name == _LOGS else CHECK_SECONDS
+    seconds = CHECK_SECONDS + _MORE_SECONDS.get(name, 0.0)
     try:
         check = await asyncio.wait_for(_READERS[name](client, options), seconds)
         return replace(check, group=group)
@@ -261,5 +262,5 @@ _READERS: Mapping[str, Reader] = {
     "nodes.processes": processes_check,
     "network.address": _address,
     "network.ingress": _ingress,
-    _LOGS: logs_check,
+    "storage.logs": logs_check,
 }

@@ -12,7 +12,7 @@ from hai_up.cluster.options import ClusterOptions
 
 Json = dict[str, Any]
 
-KUBELET_SECONDS = 2.0  # less than a check may take: a node that is away hides no other
+KUBELET_SECONDS = 10.0  # of all at once; a node that is away hides no other
 GOOD_LIMIT = 16384
 _NAMED = 5
 
