@@ -99,6 +99,11 @@ class Site:
             for container in item["spec"]["template"]["spec"]["containers"]
         }
 
+    def node_ports(self) -> str:
+        """Where users reach it."""
+        words = ("-o", "jsonpath={.spec.ports[*].nodePort}")
+        return self.kubectl("get", "service", "hai-platform-svc", *words)
+
     def secrets(self) -> list[str]:
         text = self.kubectl("get", "secret", "hai-platform-secrets", "-o", "json")
         made = [base64.b64decode(one).decode() for one in json.loads(text)["data"].values()]
@@ -191,13 +196,14 @@ def _away_and_back(site: Site, quick: int, slow: int, before: set[str]) -> None:
 
 def _upgrades(site: Site, slow: int) -> str:
     """One that is taken back, and one that is not; the task's pod is the same throughout."""
-    pods, images = _running_pods(site), site.images()
+    pods, images, doors = _running_pods(site), site.images(), site.node_ports()
     said = _broken(site)
     assert site.images() == images
     edit(site.config, BASE_IMAGE=LATER)
     said += site.admin.shell("hai-up upgrade -c config.sh --yes")
     assert "migrated: 00" in said
     assert site.images() == {LATER}
+    assert site.node_ports() == doors, "users find it where it was"
     assert len(site.wait(slow, "running")["attempt_list"]) == 1
     assert _running_pods(site) == pods, "the task was disturbed"
     assert REVISION in site.ask("GET", "whoami")["server_version"]

@@ -128,7 +128,11 @@ def own_cluster(nodes: int) -> Iterator[Cluster]:
 
 def take_down(name: str) -> None:
     subprocess.run(
-        [SCRIPTS / "down", name], env=ENVIRONMENT, check=False, timeout=120, capture_output=True
+        [SCRIPTS / "down", name],
+        env=ENVIRONMENT,
+        check=False,
+        timeout=UP_SECONDS,
+        capture_output=True,
     )
 
 

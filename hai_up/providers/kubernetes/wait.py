@@ -160,6 +160,11 @@ def _pod_says(pod: Json) -> str:
             state = (one.get("state") or {}).get(kind)
             if state and state.get("reason") not in (None, "Completed", "PodInitializing"):
                 return f"{one['name']}: {state['reason']} {state.get('message') or ''}".strip()
+    for one in both:
+        ended = (one.get("lastState") or {}).get("terminated")
+        if ended and not one.get("ready"):
+            how = f"{ended.get('reason')}, exit code {ended.get('exitCode')}"
+            return f"{one['name']}: {how}; it was started again"
     for condition in status.get("conditions") or ():
         if condition["status"] != "True" and condition.get("message"):
             return str(condition["message"])
@@ -185,11 +190,11 @@ async def last_lines(client: KubernetesClient, item: Json, count: int = _LINES) 
         metadata, spec = pod["metadata"], pod["spec"]
         for container in (*spec.get("initContainers", ()), *spec["containers"])[::-1]:
             path = paths.core("pods", metadata["namespace"], metadata["name"], "log")
-            asked = {"container": container["name"], "tailLines": count}
-            try:
-                raw = await client.request_raw("GET", path, params=asked)
-            except HaiError:
-                continue
-            if raw.strip():
-                return raw.decode("utf-8", "replace").splitlines()
+            # one that ends each time may just have been started again, and say nothing yet
+            for previous in ("false", "true"):
+                asked = {"container": container["name"], "tailLines": count, "previous": previous}
+                with suppress(HaiError):
+                    raw = await client.request_raw("GET", path, params=asked)
+                    if raw.strip():
+                        return raw.decode("utf-8", "replace").splitlines()
     return []
