@@ -258,10 +258,14 @@ def test_an_image_that_is_nowhere_changes_nothing(fresh: Site) -> None:
 def test_from_a_machine_to_a_cluster_and_back(fresh: Site, public_dir: Path) -> None:
     (public_dir / "m").mkdir(mode=0o755)
     machine = Machine(public_dir / "m")
+    machine.work = fresh.work  # on the share, so that its task goes on in both places
+    machine.work.mkdir(parents=True)
     machine.up("--nodes", "2", "--no-studio", "--user", getpass.getuser())
     machine.ask("POST", "users", json={"name": "carla", "uid": 10023})
     task = machine.submit()
     machine.wait_for_state(task, "running")
+    wait_until((fresh.work / "starts").exists, what="its program has begun")
+    (fresh.work / "starts").chmod(0o666)  # by another uid in pods
     machine.do("backup", "here.zip")
     machine.do("down", "--purge", "--yes")
 
@@ -270,9 +274,12 @@ def test_from_a_machine_to_a_cluster_and_back(fresh: Site, public_dir: Path) -> 
     assert f"go back to the head of their line: {task}" in said
     names = {user["name"] for user in fresh.ask("GET", "users")["users"]}
     assert {"carla", "hai-up", getpass.getuser()} <= names
-    assert [one["number"] for one in fresh.ask("GET", f"tasks/{task}")["attempt_list"]] == [1]
+    attempts = fresh.wait(task, "running")["attempt_list"]
+    assert [one["number"] for one in attempts] == [1, 2]
     groups = {node["group"] for node in fresh.ask("GET", "nodes")["nodes"]}
     assert groups == {"training"}
+    (fresh.work / "enough").touch()
+    fresh.wait(task, "succeeded")
     quick = fresh.submit("quick", "quick.py")
     fresh.wait(quick, "succeeded")
 
