@@ -180,10 +180,10 @@ def _up_with_other_processes(admin: Admin, config: Path, number: int) -> None:
 
 
 def _nodes_by_quota(admin: Admin) -> set[int]:
-    """How many of the training nodes everybody may use."""
+    """How many of the training nodes the first user may use."""
     rows = Deployed.by_service(admin).ask("GET", "quotas")["quotas"]
-    wanted = ("public", "node-training-")
-    return {r["nodes"] for r in rows if r["user"] == wanted[0] and wanted[1] in r["resource"]}
+    mine = [row for row in rows if row["user"] == getpass.getuser()]
+    return {row["nodes"] for row in mine if row["group"] == "training"}
 
 
 def _is_running(admin: Admin, number: int) -> bool:
