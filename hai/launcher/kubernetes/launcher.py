@@ -291,12 +291,10 @@ class KubernetesLauncher:
     async def _delete_pod(self, name: str) -> None:
         known = self._cluster.pod(name)
         over = known is not None and sights.is_over(known)
-        try:
+        with contextlib.suppress(NotFound):
             await self._cluster.client.delete(
                 self._cluster.path("pods", name), grace_seconds=0 if over else _KILL_GRACE_SECONDS
             )
-        except NotFound:
-            return
 
     async def forget(self, key: WorkerKey) -> None:
         name = worker_name(key)
