@@ -269,3 +269,9 @@ class PlatformView(TypedDict):
     paused_seconds: float
     clock_jump: dict[str, object] | None
     log_disk: NotRequired[dict[str, object]]
+
+
+class TicketView(TypedDict):
+    """`url` opens a service in a browser: once, within a minute."""
+
+    url: str

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from hai.core.identity import User
 from hai.core.server_role import ServerRole
+from hai.door.desk import Desk
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.server.places import Places
@@ -64,6 +65,7 @@ class Services:
     vacating: Vacating
     supervisor: Supervisor
     places: Places
+    door: Desk | None = None  # None: there is none
 
 
 async def services(request: Request) -> Services:

@@ -125,28 +125,47 @@ def list_containers(session: Session) -> None:
 @verb(
     app,
     "open",
-    "hai-cli dev open lab\nhai-cli dev open lab --port 8888 --no-browser",
+    "hai-cli dev open lab\nhai-cli dev open lab tensorboard\nhai-cli dev open lab --print",
     formats=False,
 )
 def open_container(
     session: Session,
     name: Name,
+    service: Annotated[
+        str, typer.Argument(metavar="[SERVICE]", help="Of the task; JupyterLab.")
+    ] = JUPYTER,
     *,
-    port: Annotated[int, option("--port", metavar="N", help="Here; any free one.")] = 0,
+    port: Annotated[
+        int, option("--port", metavar="N", help="Forward this port of this machine instead.")
+    ] = 0,
     browser: Annotated[
         bool, option("--browser/--no-browser", help="Open it, or only say where it is.")
     ] = True,
+    prints: Annotated[
+        bool, option("--print", help="Print the address alone, and open nothing.")
+    ] = False,
 ) -> int:
-    """Wait until JupyterLab is ready, open it in the browser, and keep it reachable until Ctrl-C.
+    """Wait until JupyterLab (or a service of any task) is ready, and open it in the browser.
 
-    It listens on this machine's loopback. The address holds a code that is good once, for a
-    minute; then the browser has a cookie."""
+    The address holds a code that is good once, for a minute; then the browser has a cookie. Where
+    the platform has no door for browsers, or with --port, a port of this machine's loopback is
+    forwarded until Ctrl-C."""
+    from hai.cli.remote.door import enter, ticket
     from hai.cli.remote.lab import serve
 
-    task = _unfinished(session, name)
+    task = _with_service(session, name, service)
     ref = str(task["id"])
     _until_running(session, name, ref)
-    serve(session, ref, port, with_browser=browser)
+    url = None if port else ticket(session, ref, service)
+    if url is not None:
+        enter(session, url, service, with_browser=browser, prints=prints)
+        return 0
+    if service != JUPYTER:
+        raise NotFound(
+            "this platform has no door for browsers",
+            hint=f"hai-cli port-forward {ref} PORT",
+        )
+    serve(session, ref, port, with_browser=browser and not prints, prints=prints)
     return 0
 
 
@@ -262,6 +281,16 @@ def _unfinished(session: Session, name: str) -> Any:
             f"hai-cli dev start {quote(name)} starts it again",
         )
     return task
+
+
+def _with_service(session: Session, name: str, service: str) -> Any:
+    """A dev container; for other services than JupyterLab also a task of any type."""
+    if service == JUPYTER and _latest(session, name) is not None:
+        return _unfinished(session, name)
+    try:
+        return session.client.call("task", ref=name)
+    except NotFound:
+        raise _no_such(name) from None
 
 
 def _no_such(name: str) -> HaiError:
