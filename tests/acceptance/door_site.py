@@ -36,7 +36,7 @@ async def app(scope, receive, send):
                     (b"set-cookie", b"hai_door=forged"), (b"set-cookie", b"hai_door_1=forged"),
                     (b"strict-transport-security", b"max-age=9"), (b"keep-alive", b"timeout=5"),
                     (b"access-control-allow-origin", b"*")]
-    if path == "/page":
+    if path in ("/page", "/"):
         headers = [(b"content-type", b"text/html")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 

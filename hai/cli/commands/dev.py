@@ -1,4 +1,4 @@
-"""hai-cli dev start | list | open | stop | remove | logs | extend | restart."""
+"""hai-cli dev start|list|open|services|stop|remove|logs|extend|restart."""
 
 import time
 from pathlib import Path
@@ -14,12 +14,12 @@ from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import Env, EnvFollow
-from hai.cli.layouts import tasks_layout, why_line
+from hai.cli.layouts import services_layout, tasks_layout, why_line
 from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.client.environments import with_environment
-from hai.errors import Conflict, HaiError, NotFound, TimedOut
+from hai.errors import Conflict, HaiError, InvalidInput, NotFound, TimedOut
 
 app = new_app(
     epilog="""
@@ -75,6 +75,15 @@ def start(  # noqa: PLR0913 (one parameter per option)
     spot: Spot = None,
     env: Env = None,
     env_follow: EnvFollow = False,
+    service: Annotated[
+        list[str] | None,
+        option(
+            "--service",
+            metavar="NAME[:PORT][=CMD]",
+            help="Beside JupyterLab, again for each: a port of it for the browser (/tcp: for "
+            "port-forward), and what to start.",
+        ),
+    ] = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
@@ -101,6 +110,10 @@ def start(  # noqa: PLR0913 (one parameter per option)
     if idle_seconds is not None:
         document["options"]["idle_seconds"] = idle_seconds
     document = with_environment(document, env, follow=env_follow)
+    if service:
+        from hai.cli.remote.services import parse_service
+
+        document["services"] = [parse_service(one) for one in service]
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -234,6 +247,47 @@ def restart(session: Session, name: Name) -> int:
     return dev_clock.restart(session, name, task)
 
 
+@verb(
+    app,
+    "services",
+    """
+    hai-cli dev services lab                        what listens and runs beside JupyterLab
+    hai-cli dev services train.py restart board     also of any other task
+    """,
+    lists=True,
+)
+def services(
+    session: Session,
+    name: Name,
+    action: Annotated[
+        str | None, typer.Argument(metavar="[start|stop|restart", help="What to do with one.")
+    ] = None,
+    service: Annotated[str | None, typer.Argument(metavar="SVC]", help="Which.")] = None,
+) -> None:
+    """The services of a dev container, or of any task: where they are and what they do. They start
+    with its program and end with it; one that ends is not started again by itself."""
+    from hai.cli.remote.services import VERBS, order
+
+    task = _any_task(session, name)
+    if action is not None:
+        if action not in VERBS or service is None:
+            raise InvalidInput(
+                f"hai-cli dev services {name} needs start, stop or restart, and a service",
+                hint=f"hai-cli dev services {quote(name)} restart SVC",
+            )
+        known = [one for one in task["services"] if one["name"] == service]
+        if not known:
+            raise NotFound(
+                f"task {task['id']} has no service {service}",
+                hint=f"hai-cli dev services {quote(name)} lists them",
+            )
+        for one in known:
+            after = order(session, str(task["id"]), one["rank"], service, action)
+            one.update({k: v for k, v in after[service].items() if k in one})
+        task["services"] = known
+    session.output.rows(task["services"], services_layout())
+
+
 def _document(
     session: Session,
     name: str,
@@ -253,7 +307,7 @@ def _document(
     }
     if earlier is not None:
         known = session.client.call("task", ref=earlier["id"])["spec"]
-        for part in ("spec", "resource", "options", "priority"):
+        for part in ("spec", "resource", "options", "priority", "services"):
             if known.get(part):
                 document[part] = known[part]
     if folder is not None:
@@ -287,8 +341,14 @@ def _with_service(session: Session, name: str, service: str) -> Any:
     """A dev container; for other services than JupyterLab also a task of any type."""
     if service == JUPYTER and _latest(session, name) is not None:
         return _unfinished(session, name)
+    return _any_task(session, name)
+
+
+def _any_task(session: Session, name: str) -> Any:
+    """The last dev container of that name, or else what it names."""
+    container = None if name.isdigit() else _latest(session, name)
     try:
-        return session.client.call("task", ref=name)
+        return session.client.call("task", ref=container["id"] if container else name)
     except NotFound:
         raise _no_such(name) from None
 
