@@ -50,16 +50,27 @@ async def shows(page: Page, script: str, what: str) -> None:
     await async_wait_until(is_so, LONG_SECONDS, what=what)
 
 
+EDITOR = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')].at(-1)"
+OUTPUTS = "[...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"
+IDLE = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+
+
 async def run_cell(page: Page, code: str, wanted: str) -> None:
-    """In the notebook's last cell, as somebody who types."""
-    await page.run("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
-    await page.run("[...document.querySelectorAll('.jp-Notebook .cm-content')].at(-1).focus()")
-    await page.ask("Input.insertText", text=code)
+    """In the notebook's last cell, as somebody who types once the notebook takes it."""
+    await shows(page, IDLE, "a kernel")
+
+    async def is_typed() -> bool:
+        await page.run("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
+        await page.run(f"{EDITOR}.focus()")
+        if not await page.run(f"{EDITOR}.innerText.trim()"):
+            await page.ask("Input.insertText", text=code)
+        return bool(await page.run(f"{EDITOR}.innerText.includes({code!r})"))
+
+    await async_wait_until(is_typed, LONG_SECONDS, what="the code in the cell")
     enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "modifiers": 8}
     await page.ask("Input.dispatchKeyEvent", type="keyDown", **enter)
     await page.ask("Input.dispatchKeyEvent", type="keyUp", **enter)
-    texts = "[...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"
-    await shows(page, f"{texts}.some(t => t.includes({wanted!r}))", f"{wanted} below the cell")
+    await shows(page, f"{OUTPUTS}.some(t => t.includes({wanted!r}))", f"{wanted} below the cell")
 
 
 @needs_lab
