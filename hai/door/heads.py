@@ -91,13 +91,14 @@ def request_head(
     """For one request on a connection of its own. `more`: what this service needs to know."""
     scheme = entrance.origin.partition("://")[0].encode()
     named = _named_by_connection(asked.headers)
+    dropped = _HOP_BY_HOP | {b"cookie", b"expect"}
+    if asked.one(b"transfer-encoding"):  # one account of where a body ends
+        dropped |= {b"content-length"}
     kept: Headers = []
     for name, value in asked.headers:
-        if name in _HOP_BY_HOP or name in named or name.startswith(_OURS) or name == b"expect":
+        if name in dropped or name in named or name.startswith(_OURS):
             continue
-        if name == b"authorization" and (more or _OUR_TOKEN.match(value)):
-            continue
-        if name != b"cookie":
+        if name != b"authorization" or not (more or _OUR_TOKEN.match(value)):
             kept.append((name, value))
     own = [part for part in _cookie_parts(asked.headers) if not _OUR_COOKIE.match(part.strip())]
     if own:

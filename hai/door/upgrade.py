@@ -108,6 +108,8 @@ class DoorSocket(asyncio.Protocol):
     async def _pass(self, asked: Asked) -> None:
         port = int((self._transport.get_extra_info("sockname") or ("", 0))[1])
         entrance = await self._desk.entrance(port, asked)
+        if asked.method != "GET":
+            raise Said(405, "This request was refused", "a WebSocket begins with GET")
         guest = await self._desk.admit(asked, entrance, is_socket=True)
         with self._desk.counted(guest.user.name):
             stream, more = await self._desk.connected(guest)
@@ -115,13 +117,14 @@ class DoorSocket(asyncio.Protocol):
                 head = request_head(asked, entrance, guest.task, guest.service, more)
                 own: Headers = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
                 await stream.write(head + ending(own))
-                await self._answered(stream)
-                await self._both_ways(stream, guest)
+                if await self._is_open(stream):
+                    await self._both_ways(stream, guest)
             finally:
                 stream.close()
 
-    async def _answered(self, stream: DoorStream) -> None:
-        """Passes on the service's answer to the handshake, with what came behind it."""
+    async def _is_open(self, stream: DoorStream) -> bool:
+        """Passes on the service's answer to the handshake, with what came behind it. A refusal's
+        words stay here: how long they are was said for another connection."""
         data = b""
         while b"\r\n\r\n" not in data:
             piece = await stream.read()
@@ -131,10 +134,14 @@ class DoorSocket(asyncio.Protocol):
                 raise Said(502, "It does not answer", stream.error or "it closed the connection")
         head, rest = data.split(b"\r\n\r\n", 1)
         status, headers = _answer(head + b"\r\n\r\n")
-        own: Headers = [(b"connection", b"close")]
-        if status == 101:
-            own = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+        if status != 101:
+            kept = [pair for pair in headers if pair[0] != b"content-length"]
+            own: Headers = [(b"connection", b"close"), (b"content-length", b"0")]
+            self._transport.write(answer_head(status, answer_headers(kept) + own))
+            return False
+        own = [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
         self._transport.write(answer_head(status, answer_headers(headers) + own) + rest)
+        return True
 
     async def _both_ways(self, stream: DoorStream, guest: Guest) -> None:
         self._used_at = asyncio.get_running_loop().time()

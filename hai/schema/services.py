@@ -1,5 +1,6 @@
 """The services of a run document: what listens, or only runs, beside the program."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, Self
 
@@ -59,13 +60,11 @@ class Service(BaseModel):
 
 def check_services(services: Sequence[Service], ranks: int) -> None:
     """ValueError where they do not fit together, or the task."""
-    for what, given in (
-        ("name", [one.name for one in services]),
-        ("port", [one.port for one in services if one.port is not None]),
-    ):
-        twice = next((one for one in given if given.count(one) > 1), None)  # type: ignore[attr-defined]
-        if twice is not None:
-            raise ValueError(f"two services have the {what} {twice}")
+    names = Counter(f"name {one.name}" for one in services)
+    ports = Counter(f"port {one.port}" for one in services if one.port is not None)
+    for what, count in (names + ports).items():
+        if count > 1:
+            raise ValueError(f"two services have the {what}")
     for one in services:
         beyond = [rank for rank in one.rank if not 0 <= rank < ranks]
         if beyond:

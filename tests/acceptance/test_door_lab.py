@@ -52,12 +52,13 @@ async def shows(page: Page, script: str, what: str) -> None:
 
 EDITOR = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')].at(-1)"
 OUTPUTS = "[...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"
-IDLE = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+STATUS = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status"
+CONNECTED = f"['idle', 'unknown'].includes({STATUS})"  # unknown: until the kernel says something
 
 
 async def run_cell(page: Page, code: str, wanted: str) -> None:
     """In the notebook's last cell, as somebody who types once the notebook takes it."""
-    await shows(page, IDLE, "a kernel")
+    await shows(page, CONNECTED, "a kernel")
 
     async def is_typed() -> bool:
         await page.run("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
