@@ -60,8 +60,10 @@ async def app(scope, receive, send):
         if path == "/count":
             await say(f"{size} {digest.hexdigest()}".encode())
     elif path == "/many":
-        for _ in range(int(scope["query_string"])):
+        for number in range(int(scope["query_string"])):
             await say(b"m" * 65536)
+            with open("sent", "w") as file:
+                file.write(str(number))
     elif path == "/slow":
         await say(b"first")
         while not os.path.exists("go"):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx2
@@ -20,13 +20,16 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
 
 
+FEW = {"HAI_DOOR__CONNECTIONS_PER_USER": "6"}
+
+
 @pytest.fixture(scope="module")
 def door_live(postgres_server: PostgresServer) -> Iterator[Live]:
     """A platform with a door below a host name."""
     with (
         public_directory() as directory,
         postgres_server.database() as url,
-        closing(Live(directory, url, settings=door_settings())) as live,
+        closing(Live(directory, url, settings={**door_settings(), **FEW})) as live,
         pytest.MonkeyPatch.context() as patch,
     ):
         forget_settings(patch)
@@ -132,6 +135,46 @@ def test_bodies_stream_in_both_directions(site: Site) -> None:
             assert next(parts) == b"first", "it comes before the answer is whole"
             go.touch()
             assert b"".join(parts) == b"second"
+
+
+def test_what_a_visitor_does_not_take_is_not_read(site: Site) -> None:
+    """128 MiB are on offer; what is under way is what sockets and windows hold."""
+    sent = Path(site.live.work_dir) / "sent"
+    looks: list[str] = []
+
+    def stands_still() -> bool:
+        looks.append(sent.read_text())
+        return looks[-1] != "" and looks[-30:].count(looks[-1]) == 30
+
+    with site.visitor() as visitor, visitor.stream("GET", "/many?2048") as reply:
+        parts = reply.iter_raw()
+        size = len(next(parts))
+        wait_until(stands_still, what="a service that waits")
+        assert int(looks[-1]) * 65536 < 64 * 2**20
+        assert site.live.detail(site.task)["state"] == "running", "nobody else waits"
+        assert size + sum(len(part) for part in parts) == 2048 * 65536
+
+
+def test_connections_of_a_user_are_bounded(site: Site) -> None:
+    with site.visitor() as visitor, ExitStack() as stack:
+        sockets = [stack.enter_context(site.socket(visitor)) for _ in range(6)]
+        sockets[-1].recv()
+        told = visitor.get("/page")
+        assert told.status_code == 503
+        assert "Too many connections" in told.text
+        assert told.headers["retry-after"]
+        assert refused(site, visitor) == 503
+        sockets[0].close()
+        wait_until(lambda: visitor.get("/page").is_success, what="a place")
+
+
+@pytest.mark.campaign
+def test_a_hundred_megabytes_come_whole(site: Site) -> None:
+    data = bytes(range(256)) * 4096 * 100
+    with site.visitor() as visitor:
+        told = visitor.post("/count", content=data).text
+        assert told == f"{len(data)} {hashlib.sha256(data).hexdigest()}"
+        assert len(visitor.get("/many?1600").content) == 1600 * 65536
 
 
 def test_websockets_are_the_browser_s_and_the_service_s(site: Site) -> None:
