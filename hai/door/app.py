@@ -35,8 +35,8 @@ class Door:
         except HaiError as error:
             is_temporary = error.code == "unavailable"
             title = "The platform cannot answer now" if is_temporary else "This cannot be done"
-            said = Said(503, title, error.message, error.hint, is_temporary=is_temporary)
-            await _say(said, asked, send)
+            told = Said(503, title, error.message, error.hint, is_temporary=is_temporary)
+            await _say(told, asked, send)
 
     async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         entrance = await self.desk.entrance(int((scope.get("server") or ("", 0))[1] or 0), asked)

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -57,10 +58,10 @@ class Doorway:
         self.desk = Desk(store, addresses, sessions, self._tunnels, door.connections_per_user)
         limits = Limits(body_seconds=_BODY_SECONDS, wire_bytes=sys.maxsize, is_streaming=True)
         self._config = uvicorn.Config(
-            Door(self.desk),  # type: ignore[arg-type]  # it is an ASGI application
+            Door(self.desk),
             interface="asgi3",
             http=bounded(limits),
-            ws=DoorSocket,  # type: ignore[arg-type]  # it takes connections as uvicorn's own does
+            ws=DoorSocket,  # it takes connections as uvicorn's own does
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -114,7 +115,7 @@ class Doorway:
         self._servers.clear()
 
     def _connection(self) -> asyncio.Protocol:
-        kind = self._config.http_protocol_class
+        kind: Any = self._config.http_protocol_class
         protocol: asyncio.Protocol = kind(
             config=self._config, server_state=self._state, app_state={}
         )
