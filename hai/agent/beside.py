@@ -7,12 +7,12 @@ from hai.agent.sessions import Sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from hai.agent.environment import Account
     from hai.agent.logs import LogWriter
     from hai.agent.spec import WorkerSpec
+    from hai.agent.sync import Link
 
 
 class Beside:
@@ -24,10 +24,14 @@ class Beside:
         account: Account,
         environment: dict[str, str],
         log: LogWriter,
-        on_change: Callable[[dict[str, Any]], None],
+        link: Link,
     ) -> None:
         self.channels = Sessions(spec, account, environment)
-        self.services = Services(spec, account, environment, log, on_change)
+
+        def tell(told: dict[str, Any]) -> None:
+            link.tell(services=told)
+
+        self.services = Services(spec, account, environment, log, tell)
 
     def reaped(self, pid: int, status: int) -> None:
         self.channels.reaped(pid)

@@ -140,12 +140,10 @@ class Session:
             return Ending(program.NOT_EXECUTABLE, detail, is_lost=True)
         self._leaving = Leaving(self._program, self._log.say)
         self._fence = Fence(self._program, self._log.say)
-        running = {"pid": self._program.pid, "pgid": self._program.pid, "at": wall_time()}
-        self._record("started", running)
+        pid = self._program.pid
+        self._record("started", {"pid": pid, "pgid": pid, "at": wall_time()})
         self._wakeup.watch(self._program.output)
         self._link.tell(phase="running")
-        if self._beside is not None:
-            self._beside.services.start(kernel)
         self._meter.start()
         self._watchdog.reset(time.monotonic())
         self._attend(self._leaving)
@@ -185,10 +183,10 @@ class Session:
             self._log.say(refusal(lacking) + " (the agent does not have them)")
         order = self._link.order()
         environment = program_environment(spec, order, self._account, sdk_path())
-        self._beside = Beside(
-            spec, self._account, environment, self._log, lambda told: self._link.tell(services=told)
-        )
-        return program.start(spec, self._account, environment, kernel)
+        self._beside = Beside(spec, self._account, environment, self._log, self._link)
+        started = program.start(spec, self._account, environment, kernel)
+        self._beside.services.start(kernel)
+        return started
 
     def _attend(self, leaving: Leaving) -> None:
         """Until nothing of the program lives."""
