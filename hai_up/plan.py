@@ -25,6 +25,7 @@ OPEN_LEVELS = (
 )
 ALL_LEVELS = (*OPEN_LEVELS, Priority.VERY_HIGH, Priority.EXTREME_HIGH)
 NODES_PER_LEAF = 16
+DOOR_PORTS = "7430-7493"
 
 Sections = dict[str, dict[str, Any]]
 
@@ -78,6 +79,8 @@ def with_kept_keys(settings: Mapping[str, Mapping[str, Any]], old: Mapping[str, 
     """`settings` plus what an admin added to the old override.toml; ours win."""
     kept = {name: dict(values) for name, values in old.items() if isinstance(values, Mapping)}
     for name, values in settings.items():
+        if name == "door" and name in kept:  # ours is only where to begin
+            continue
         kept[name] = {**kept.get(name, {}), **values}
     return kept
 
@@ -158,6 +161,8 @@ def _settings(options: Options, layout: Layout, url: str, database_url: str) -> 
         "store": {"url": database_url},
         "scheduler": {"default_group": options.group},
         **jupyter,
+        # beside the API's own address; a port is listened to when a service of a task needs it
+        "door": {"ports": DOOR_PORTS},
     }
 
 

@@ -1,12 +1,13 @@
 """JupyterLab as a worker's program. It listens on a socket file that only its user can open, and
 nobody logs in by a password or by a token in an address: who may enter by the platform gets a code
-that is good once, for a minute.
+that is good once, for a minute. The platform's door, which knows its visitors, brings the token.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 
 from hai.agent import files
 from hai.agent.files import write_private
@@ -14,6 +15,7 @@ from hai.agent.files import write_private
 CODE_SECONDS = 60
 CODES = "jupyter-codes"
 SOCKET = "jupyter.sock"
+TOKEN_FILE = "jupyter-token"  # noqa: S105 - its name
 _MISSING = 127
 _START = '''\
 """Written by HAI's agent: starts JupyterLab, or says what is missing."""
@@ -33,7 +35,6 @@ _CONFIG = '''\
 """Written by HAI's agent: where JupyterLab listens, and who may enter."""
 import hashlib
 import os
-import secrets
 import time
 
 from jupyter_server.auth.identity import IdentityProvider
@@ -49,7 +50,8 @@ class OneTimeCodes(IdentityProvider):
         if code and taken(code):
             handler.hai_entered = True
             return self.token
-        return None
+        kind, _, token = handler.request.headers.get("Authorization", "").partition(" ")
+        return token if kind == "token" else None
 
 
 def taken(code):
@@ -63,9 +65,10 @@ def taken(code):
 
 
 c.ServerApp.identity_provider_class = OneTimeCodes
-c.IdentityProvider.token = secrets.token_hex(32)
+c.IdentityProvider.token = {token!r}
 c.ServerApp.sock = {sock!r}
 c.ServerApp.sock_mode = "0600"
+c.ServerApp.allow_remote_access = True  # whoever comes has a code, a cookie or the token
 c.ServerApp.root_dir = {root!r} or os.getcwd()
 c.ServerApp.open_browser = False
 c.ServerApp.allow_root = True
@@ -82,9 +85,10 @@ def prepared(control_dir: str, workspace: str) -> str:
     os.makedirs(codes, 0o700, exist_ok=True)
     config = os.path.join(control_dir, "jupyter_config.py")
     sock = socket_of(control_dir)
-    write_private(
-        config, _CONFIG.format(codes=codes, seconds=CODE_SECONDS, sock=sock, root=workspace)
-    )
+    token = secrets.token_hex(32)
+    text = _CONFIG.format(codes=codes, seconds=CODE_SECONDS, sock=sock, root=workspace, token=token)
+    write_private(config, text)
+    write_private(os.path.join(control_dir, TOKEN_FILE), token)
     start = os.path.join(control_dir, "jupyter_start.py")
     write_private(start, _START.format(missing=_MISSING, config=config))
     return start

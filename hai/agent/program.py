@@ -133,7 +133,7 @@ def start(
     pid = os.fork()
     if pid == 0:
         try:
-            _become(account, output_end, handover, spec.processes)
+            become(account, output_end, handover, spec.processes)
             kernel.die_with_parent(agent)
             _exec(spec, command_of(spec), environment)
         except Exception as error:  # noqa: BLE001 - the boundary: nobody else would hear of it
@@ -187,11 +187,17 @@ def _told(error: Exception) -> tuple[int, str]:
     return NOT_EXECUTABLE, f"cannot start: {why}"
 
 
+def reported(error: Exception) -> str:
+    """Why something could not be started, in words."""
+    return _told(error)[1]
+
+
 def _report(fd: int, exit_code: int, detail: str) -> None:
     os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
 
 
-def _become(account: Account, output_end: int, handover: HandOver, processes: int) -> None:
+def become(account: Account, output_end: int, handover: HandOver, processes: int) -> None:
+    """In a child: its account, its limits, and its output. OSError."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -7,6 +7,7 @@ import os
 import time
 
 from hai.agent import files, program
+from hai.agent.beside import Beside
 from hai.agent.capabilities import refusal, split
 from hai.agent.control import Control
 from hai.agent.dialogue import Dialogue
@@ -23,7 +24,6 @@ from hai.agent.memory import shortage
 from hai.agent.notice import Notice
 from hai.agent.processes import ended_children
 from hai.agent.scripts import Scripts
-from hai.agent.sessions import Sessions
 from hai.agent.setup import hold_port, log_of, sdk_path
 from hai.agent.spec import JUPYTER
 from hai.agent.sync import Channel, Link, first_report
@@ -75,7 +75,7 @@ class Session:
         self._notice = Notice(spec, self._control, self._log.say)
         self._place = EnvironmentPlace(self._account, self._log.say, self._is_unwanted)
         self._eviction = Eviction(spec.leave_seconds, self._log.say)
-        self._sessions: Sessions | None = None  # while the program runs
+        self._beside: Beside | None = None  # while the program runs
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
         self._fence: Fence | None = None
@@ -140,8 +140,8 @@ class Session:
             return Ending(program.NOT_EXECUTABLE, detail, is_lost=True)
         self._leaving = Leaving(self._program, self._log.say)
         self._fence = Fence(self._program, self._log.say)
-        running = {"pid": self._program.pid, "pgid": self._program.pid, "at": wall_time()}
-        self._record("started", running)
+        pid = self._program.pid
+        self._record("started", {"pid": pid, "pgid": pid, "at": wall_time()})
         self._wakeup.watch(self._program.output)
         self._link.tell(phase="running")
         self._meter.start()
@@ -183,8 +183,10 @@ class Session:
             self._log.say(refusal(lacking) + " (the agent does not have them)")
         order = self._link.order()
         environment = program_environment(spec, order, self._account, sdk_path())
-        self._sessions = Sessions(spec, self._account, environment)
-        return program.start(spec, self._account, environment, kernel)
+        self._beside = Beside(spec, self._account, environment, self._log, self._link)
+        started = program.start(spec, self._account, environment, kernel)
+        self._beside.services.start(kernel)
+        return started
 
     def _attend(self, leaving: Leaving) -> None:
         """Until nothing of the program lives."""
@@ -214,8 +216,8 @@ class Session:
         if has_output:
             has_output = self._read()
         self._reap()
-        if self._sessions is not None and self._status is None:
-            self._sessions.open(self._link.take_channels())
+        if self._beside is not None and self._status is None:
+            self._beside.channels.open(self._link.take_channels())
         return has_output
 
     def _read(self) -> bool:
@@ -237,12 +239,14 @@ class Session:
         for pid, status in ended_children():
             if self._program is not None and pid == self._program.pid:
                 self._status = status
-            elif self._sessions is not None:
-                self._sessions.reaped(pid)
+            elif self._beside is not None:
+                self._beside.reaped(pid, status)
 
     def _tick(self, now: float, leaving: Leaving) -> None:
         self._dialogue.turn()
         self._see_to_log()
+        if self._beside is not None:
+            self._beside.services.turn(now)
         if self._is_paused(now, leaving):
             return
         self._obey(now, leaving)
@@ -252,7 +256,7 @@ class Session:
             self._kill(now, leaving, Ending(KILLED, "orphaned"))
         if self._status is None:
             self._watch(now, leaving)
-        elif self._sessions is None or self._sessions.close(now):
+        elif self._beside is None or self._beside.close(now):
             leaving.look_after(now, self._term_seconds())
 
     def _see_to_log(self) -> None:

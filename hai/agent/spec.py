@@ -85,6 +85,8 @@ class WorkerSpec:
         self.entrypoint_executable = bool(run.get("entrypoint_executable"))
         self.image = str((document.get("resource") or {}).get("image") or "default")
         self.py_venv = str(options.get("py_venv") or "")
+        services = document.get("services")
+        self.services: list[Any] = services if isinstance(services, list) else []
         self.environment = recorded_in(options)
         self.suspend_signal = str(options.get("suspend_signal") or "")
         self.checkpoint = str(options.get("checkpoint") or "")

@@ -107,6 +107,19 @@ def workers_layout(now: float) -> Layout:
     return Layout(columns, "rank", _fields(views.WorkerView))
 
 
+def services_layout() -> Layout:
+    columns = (
+        Column("name", "SERVICE"),
+        Column("type", "TYPE"),
+        Column("port", "PORT", _dash("port"), right=True),
+        Column("rank", "RANK", right=True),
+        Column("state", "STATUS", paint=_colour_of("state")),
+        Column("exit_code", "EXIT", _dash("exit_code"), right=True),
+        Column("starts", "STARTS", right=True),
+    )
+    return Layout(columns, "name", _fields(views.ServiceView))
+
+
 def nodes_layout() -> Layout:
     columns = (
         Column("name", "NODE"),

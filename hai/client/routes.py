@@ -65,6 +65,7 @@ ROUTES = {
     "array_resume": Route("POST", API + "/arrays/{id}/resume"),
     "priority": Route("POST", API + "/tasks/{ref}/priority", repeatable=True),
     "task_events": _get("/tasks/{ref}/events"),
+    "door": Route("POST", API + "/tasks/{ref}/door", repeatable=True),
     "watch": _get("/tasks/{ref}/watch"),
     "logs": _get("/tasks/{ref}/logs"),
     "events": _get("/events"),

@@ -22,6 +22,7 @@ from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, Use
 from hai.errors import HaiError
 from hai.ports.bus import Bus as Bus
 from hai.ports.bus import Message as Message
+from hai.ports.door import DoorStore
 from hai.ports.idle import IdleClocks
 from hai.ports.leading import Leading
 from hai.ports.leading import Pause as Pause
@@ -141,7 +142,7 @@ class Usage:
     last_start: float | None = None
 
 
-class Store(Rows, Leading, Watch, IdleClocks, Protocol):
+class Store(Rows, Leading, Watch, IdleClocks, DoorStore, Protocol):
     """The truth. Every method is one transaction; Unavailable when the database does not answer."""
 
     async def open(self) -> None:

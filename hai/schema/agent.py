@@ -35,6 +35,14 @@ class Checkpoint(TypedDict):
     path: str
 
 
+class ServiceReport(TypedDict):
+    """`state`: waiting, running, stopping, ended. `starts`: how often it was started."""
+
+    state: str
+    exit_code: int | None
+    starts: int
+
+
 class AgentReport(TypedDict):
     """`seen` is the digest of the order that the agent obeys already: the server answers at once
     when its order differs, otherwise after `wait_seconds` at most. `saved`: by the program's word,
@@ -52,6 +60,7 @@ class AgentReport(TypedDict):
     port: int
     usage: dict[str, float]  # cpu_seconds, cpu_percent, memory_bytes, gpus, gpu_percent, ...
     checkpoint: NotRequired[Checkpoint | None]
+    services: NotRequired[dict[str, ServiceReport]]  # programs beside the user's, by name
     requests: list[SdkRequest]
     seen: str
     wait_seconds: float

@@ -12,8 +12,10 @@ from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
 from hai.core.recorded import check_recorded
 from hai.core.retry import Retry
+from hai.core.services import MOST
 from hai.core.types import Priority
 from hai.core.visible import INVISIBLE, has_something_to_see
+from hai.schema.services import Service, check_services
 
 MAX_NAME = 511
 MAX_COMMAND = 2047
@@ -106,19 +108,6 @@ class Resource(BaseModel):
         return value
 
 
-class Service(BaseModel):
-    """A network service beside the program; kept with the task for the launchers that offer it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    port: int | None = Field(default=None, ge=1, le=65535)
-    type: Literal["http", "tcp", "local"] = "http"
-    rank: list[int] = Field(default_factory=lambda: [0])
-    startup_script: str = ""
-    rewrite_uri: bool = False
-
-
 class Submission(BaseModel):
     """A task as submitted. `request_id` makes a repeated submit return the first one's task."""
 
@@ -131,7 +120,7 @@ class Submission(BaseModel):
     spec: Spec
     resource: Resource = Field(default_factory=Resource)
     options: dict[str, Any] = Field(default_factory=dict)
-    services: list[Service] = Field(default_factory=list)
+    services: list[Service] = Field(default_factory=list, max_length=MOST)
     request_id: str | None = Field(default=None, max_length=64)
 
     @field_validator("priority", mode="before")
@@ -179,6 +168,11 @@ class Submission(BaseModel):
         if self.options.get("after") is not None:
             parse_after(self.options["after"])
         check_recorded(self.options)
+        return self
+
+    @model_validator(mode="after")
+    def _services(self) -> Self:
+        check_services(self.services, self.resource.node_count)
         return self
 
     @model_validator(mode="after")

@@ -121,9 +121,23 @@ class TaskView(TaskFacts, TurnView):
     removed: bool  # a dev container that its user has removed
 
 
+class ServiceView(TypedDict):
+    """A service of one rank. `state`: waiting (for the program), running, stopping, ended, or
+    "program" and "on call" where nothing of its own has to run."""
+
+    name: str
+    type: str
+    port: int | None
+    rank: int
+    state: str
+    exit_code: int | None
+    starts: int
+
+
 class TaskDetail(TaskView):
     spec: dict[str, Any]  # as submitted; {} for those who may not see it
     attempt_list: list[AttemptView]
+    services: list[ServiceView]
 
 
 class TaskList(TypedDict):
@@ -269,3 +283,9 @@ class PlatformView(TypedDict):
     paused_seconds: float
     clock_jump: dict[str, object] | None
     log_disk: NotRequired[dict[str, object]]
+
+
+class TicketView(TypedDict):
+    """`url` opens a service in a browser: once, within a minute."""
+
+    url: str

@@ -13,6 +13,7 @@ from hai.server.routes import (
     channels,
     dashboard,
     description,
+    door,
     health,
     rows,
     scheduler,
@@ -42,4 +43,7 @@ def build_app(services: Services) -> FastAPI:
     app.include_router(description.router)
     for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent, channels):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
+    app.include_router(door.router, prefix=API, responses=errors.RESPONSES)
+    if services.door is not None:
+        app.include_router(door.known)  # last: it takes what nothing else does
     return app

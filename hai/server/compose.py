@@ -25,6 +25,7 @@ from hai.launcher.local import LocalLauncher
 from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
+from hai.server.doorway import Doorway
 from hai.server.loops import loops_of
 from hai.server.places import Places
 from hai.service.allowances import AllowanceService
@@ -79,6 +80,7 @@ class Platform:
     closing: asyncio.Event
     hollow: HollowLauncher
     timekeeping: Timekeeping
+    doorway: Doorway | None = None
 
 
 def open_settings_store(settings: Settings) -> Store:
@@ -196,6 +198,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     views = Views(store, bus, board, idle)
     leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
     estimates = Estimates(store, clock, board, leave_seconds)
+    channels = Channels(store, bus, clock, tokens, _channel_limits(settings), _peer_url(settings))
+    has_door = settings.door.is_enabled and settings.server.role.serves
+    doorway = Doorway(settings, store, clock, channels) if has_door else None
     services = Services(
         role=settings.server.role,
         store=store,
@@ -211,9 +216,8 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         allowances=AllowanceService(rows),
         workers=workers,
         tokens=tokens,
-        channels=Channels(
-            store, bus, clock, tokens, _channel_limits(settings), _peer_url(settings)
-        ),
+        channels=channels,
+        door=None if doorway is None else doorway.desk,
         views=views,
         dashboard=Dashboard(store, bus, clock, board, views),
         estimates=estimates,
@@ -233,7 +237,16 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         )
     timekeeping = Timekeeping(loop_store, bus, clock, board)
     return Platform(
-        settings, services, loop_store, launching, launchers, loops, closing, hollow, timekeeping
+        settings,
+        services,
+        loop_store,
+        launching,
+        launchers,
+        loops,
+        closing,
+        hollow,
+        timekeeping,
+        doorway,
     )
 
 
@@ -324,11 +337,15 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
     for loop in (_clock_loop(platform), *platform.loops):
         services.supervisor.spawn(loop)
     poking = asyncio.create_task(_poke(services.bus, platform.hollow), name="poke-hollow")
+    if platform.doorway is not None:
+        await platform.doorway.open()
     log.info("open", role=role.value, data_dir=str(platform.settings.data_dir))
     try:
         yield
     finally:
         platform.closing.set()
+        if platform.doorway is not None:
+            await platform.doorway.close()
         poking.cancel()
         with suppress(asyncio.CancelledError):
             await poking

@@ -40,6 +40,8 @@ class Limits:
     waiting: int = 512
     rush: int = 4096
     connections: int = 60_000
+    wire_bytes: int = WIRE_BYTES
+    is_streaming: bool = False  # `body_seconds` count from the last byte of a body on
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._arm(self.waiting.limits.head_seconds)
         if self._head_bytes > HEAD_BYTES:
             self.refuse(431)
-        elif self._wire_bytes > WIRE_BYTES:
+        elif self._wire_bytes > self.waiting.limits.wire_bytes:
             self.refuse(413)
 
     def on_message_begin(self) -> None:
@@ -147,6 +149,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._head_bytes <= HEAD_BYTES:
             super().on_body(body)
+            if self.waiting.limits.is_streaming and self._timer is not None:
+                self._disarm()
+                self._arm(self.waiting.limits.body_seconds)
 
     def on_message_complete(self) -> None:
         self._disarm()

@@ -12,6 +12,8 @@ from starlette.responses import StreamingResponse
 
 from hai.core.identity import User
 from hai.core.server_role import ServerRole
+from hai.core.task import Task
+from hai.core.types import UserName
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.server.places import Places
@@ -34,6 +36,16 @@ from hai.service.vacate import Vacating
 from hai.service.views import Views
 from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
+
+
+class TicketDesk(Protocol):
+    """What the API needs of the door (hai.door.desk)."""
+
+    async def ticket(self, token: str, user: User, task: Task, name: str) -> str:
+        """An address that opens a service once, for a minute."""
+
+    async def where(self, user: UserName, name: str, service: str) -> str | None:
+        """The origin of a service, by the names that users know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ class Services:
     vacating: Vacating
     supervisor: Supervisor
     places: Places
+    door: TicketDesk | None = None  # None: there is none
 
 
 async def services(request: Request) -> Services:

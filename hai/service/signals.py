@@ -30,6 +30,11 @@ def worker_key(key: object) -> str:
     return f"worker.{key}"
 
 
+def services_key(key: object) -> str:
+    """Key of what the services beside a worker's program do."""
+    return f"services.{key}"
+
+
 def ration_key(user: UserName) -> str:
     """Key of what each rank of this user may keep of its log, while there is too much of it."""
     return f"logs.{user}"

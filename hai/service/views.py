@@ -34,6 +34,7 @@ from hai.schema.why import EstimateView
 from hai.service.board import Board
 from hai.service.idleness import IdleService
 from hai.service.moments import rfc3339 as rfc3339
+from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 
 
@@ -145,6 +146,7 @@ class Views:
             **self.task(task),
             "spec": dict(task.spec) if with_spec else {},
             "attempt_list": [_attempt(task, attempt, live) for attempt in attempts],
+            "services": await service_views(self._bus, task) if with_spec else [],
         }
         await self._add_idle([detail], [task])
         return detail

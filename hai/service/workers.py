@@ -29,6 +29,7 @@ from hai.service.signals import (
     channel_topic,
     next_message,
     ration_key,
+    services_key,
     task_topic,
     worker_key,
 )
@@ -156,6 +157,9 @@ class WorkerService:
         if report.get("quiet"):
             figures["quiet"] = report["quiet"]
         await self._bus.put_live(worker_key(key), figures, self._lost_after_seconds)
+        if report.get("services"):
+            told = {"by_name": report["services"]}
+            await self._bus.put_live(services_key(key), told, self._lost_after_seconds)
 
     async def _ration(self, task: Task | None) -> int:
         """Bytes that each rank of its user may keep of its log; 0: as it was told at first."""

@@ -24,6 +24,7 @@ from hai.core.policy import Policy
 from hai.core.server_role import ServerRole
 from hai.errors import InvalidInput
 from hai.settings.docker import DockerSection
+from hai.settings.door import DoorSection
 from hai.settings.kubernetes import KubernetesSection
 from hai.settings.original import SECTIONS, adopted
 from hai.settings.sections import (
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     jupyter: JupyterSection = JupyterSection()
     kubernetes: KubernetesSection = KubernetesSection()
     docker: DockerSection = DockerSection()
+    door: DoorSection = DoorSection()
 
     _notes: tuple[str, ...] = PrivateAttr(default=())
 

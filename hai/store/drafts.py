@@ -7,6 +7,7 @@ from hai.core.types import TaskId
 from hai.errors import Conflict
 
 HALF_LIVES = 20  # usage older than that is next to nothing
+MOST_VISITS = 500  # codes and sessions of one user at the door
 
 
 def new_task(draft: TaskDraft, task_id: TaskId, now: float, array_id: TaskId | None = None) -> Task:

@@ -21,6 +21,7 @@ from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, 
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.postgres_door import PostgresDoor
 from hai.store.postgres_idle import PostgresIdle
 from hai.store.postgres_leading import PostgresLeading
 from hai.store.postgres_rows import PostgresRows
@@ -33,7 +34,13 @@ _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look doe
 
 
 class PostgresStore(
-    PostgresUsers, PostgresTimes, PostgresRows, PostgresLeading, PostgresWatch, PostgresIdle
+    PostgresUsers,
+    PostgresTimes,
+    PostgresRows,
+    PostgresLeading,
+    PostgresWatch,
+    PostgresIdle,
+    PostgresDoor,
 ):
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 

@@ -185,6 +185,14 @@ def _override(options: ClusterOptions) -> str:
         "logs": {"dir": f"{options.platform_path}/workspace/log"},
         "kubernetes": kubernetes,
     }
+    if options.ingress_host:
+        scheme, port = ("https", 443) if options.ingress_tls else ("http", 80)
+        sections["door"] = {
+            "host": options.ingress_host,
+            "port": 7421,
+            "scheme": scheme,
+            "public_port": port,
+        }
     return render("override.toml.j2", sections=sections)
 
 

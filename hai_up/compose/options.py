@@ -1,6 +1,7 @@
 """The variables of config.sh for one machine with Docker, checked. Nothing here looks at it."""
 
 import os.path
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - the lab is to reach it
 SOCKET = "/var/run/docker.sock"
 _POSTGRES = ("postgresql", "postgres")
 _REDIS = ("redis", "rediss")
+_MOST_PORTS = 256  # the engine has a process for each
+_HOST = re.compile(r"[a-z0-9]([-.a-z0-9]{0,178}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ class ComposeOptions:
     database: Service | None
     bus: Service | None
     cluster: TaskCluster | None
+    ingress_host: str = ""  # services of tasks are names below it, at door_port
+    door_port: int = 7421
+    door_ports: tuple[int, int] | None = None  # first and last, where there is no such name
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -125,6 +131,9 @@ def compose_options(values: Mapping[str, str]) -> ComposeOptions:
         database=_service(values, "HAI_DATABASE_URL", _POSTGRES),
         bus=_service(values, "HAI_BUS_URL", _REDIS),
         cluster=_cluster(values, namespace),
+        ingress_host=variables.matched(values, "INGRESS_HOST", "", _HOST),
+        door_port=variables.number(values, "HAI_DOOR_PORT", 7421, 1, 65535),
+        door_ports=_door_ports(values.get("HAI_DOOR_PORTS", "")),
     )
     _check_whole(options)
     return options
@@ -148,6 +157,19 @@ def _check_whole(options: ComposeOptions) -> None:
         raise InvalidInput(
             f"HAI_PORT and HAI_STUDIO_PORT are both {options.port}", hint="HAI_STUDIO_PORT=8080"
         )
+
+
+def _door_ports(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    first, last = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 0 < first <= last < 65536 or last - first >= _MOST_PORTS:
+        raise InvalidInput(
+            f"HAI_DOOR_PORTS cannot be {text!r}",
+            hint=f"up to {_MOST_PORTS} ports, as HAI_DOOR_PORTS=7430-7493",
+        )
+    return first, last
 
 
 def socket_of(docker_host: str) -> str:

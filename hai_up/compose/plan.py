@@ -12,7 +12,7 @@ from typing import Any
 
 from hai_up.cluster.secrets import PlatformSecrets
 from hai_up.compose.options import SOCKET, ComposeOptions
-from hai_up.compose.settings import addresses, override, server_secrets, with_added
+from hai_up.compose.settings import addresses, door_ports, override, server_secrets, with_added
 from hai_up.first_rows import UID, Seed, init_sql
 from hai_up.render import read_template, render
 
@@ -232,6 +232,7 @@ def _roles(options: ComposeOptions, facts: ComposeFacts) -> list[Json]:
                 "name": name,
                 "command": command,
                 "addresses": addresses(options, facts.bridge) if role != "control" else [],
+                "door_ports": door_ports(options) if role != "control" else [],
                 "folders": [
                     f"{options.platform_path}/workspace",
                     f"{options.platform_path}/server",

@@ -37,6 +37,9 @@ def override(options: ComposeOptions, bridge: str, gpus: int) -> Sections:
         "jupyter": shared_groups(options.training_group, options.jupyter_group),
         "logs": {"dir": f"{options.platform_path}/workspace/log"},
     }
+    door = _door(options)
+    if door:
+        sections["door"] = door
     if options.cluster is not None:
         sections["kubernetes"] = _kubernetes(options, options.cluster)
     else:
@@ -54,6 +57,28 @@ def with_added(ours: Sections, old: Mapping[str, Any], ours_before: Mapping[str,
             if added:
                 result[name] = {**added, **result.get(name, {})}
     return result
+
+
+def _door(options: ComposeOptions) -> dict[str, Any]:
+    """{} where neither a name nor ports are given."""
+    if options.ingress_host:
+        port = options.door_port
+        return {"host": options.ingress_host, "port": 7421, "public_port": port}
+    if options.door_ports is None:
+        return {}
+    host = "127.0.0.1" if options.host == EVERYWHERE else options.host
+    first, last = options.door_ports
+    return {"ports": f"{first}-{last}", "public_host": host}
+
+
+def door_ports(options: ComposeOptions) -> list[str]:
+    """What compose publishes for the door: of this machine, and of the container."""
+    if options.ingress_host:
+        return [f"{options.host}:{options.door_port}:7421"]
+    if options.door_ports is None:
+        return []
+    first, last = options.door_ports
+    return [f"{options.host}:{first}-{last}:{first}-{last}"]
 
 
 def _server_url(options: ComposeOptions) -> str:

@@ -12,7 +12,7 @@ import sys
 import time
 
 from hai.agent import files, processes
-from hai.agent.channel import copying, jupyter_code, local_process, sshd, tcp
+from hai.agent.channel import copying, jupyter_code, local_process, services, sshd, tcp
 from hai.agent.channel.loop import Line, Loop, Part
 from hai.agent.channel.mux import Mux
 from hai.agent.channel.websocket import Refused, connect
@@ -34,6 +34,7 @@ _KINDS = {
     "put": copying.begin_put,
     "ssh": sshd.begin,
     "jupyter": jupyter_code.begin,
+    "services": services.begin,
 }
 
 

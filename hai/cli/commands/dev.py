@@ -1,4 +1,4 @@
-"""hai-cli dev start | list | open | stop | remove | logs | extend | restart."""
+"""hai-cli dev start|list|open|services|stop|remove|logs|extend|restart."""
 
 import time
 from pathlib import Path
@@ -14,12 +14,12 @@ from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import Env, EnvFollow
-from hai.cli.layouts import tasks_layout, why_line
+from hai.cli.layouts import services_layout, tasks_layout, why_line
 from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.client.environments import with_environment
-from hai.errors import Conflict, HaiError, NotFound, TimedOut
+from hai.errors import Conflict, HaiError, InvalidInput, NotFound, TimedOut
 
 app = new_app(
     epilog="""
@@ -75,6 +75,15 @@ def start(  # noqa: PLR0913 (one parameter per option)
     spot: Spot = None,
     env: Env = None,
     env_follow: EnvFollow = False,
+    service: Annotated[
+        list[str] | None,
+        option(
+            "--service",
+            metavar="NAME[:PORT][=CMD]",
+            help="Beside JupyterLab, again for each: a port of it for the browser (/tcp: for "
+            "port-forward), and what to start.",
+        ),
+    ] = None,
 ) -> int:
     """Start a dev container, or start one again under the same name as it was.
 
@@ -101,6 +110,10 @@ def start(  # noqa: PLR0913 (one parameter per option)
     if idle_seconds is not None:
         document["options"]["idle_seconds"] = idle_seconds
     document = with_environment(document, env, follow=env_follow)
+    if service:
+        from hai.cli.remote.services import parse_service
+
+        document["services"] = [parse_service(one) for one in service]
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
     why = why_line(task)
@@ -125,28 +138,47 @@ def list_containers(session: Session) -> None:
 @verb(
     app,
     "open",
-    "hai-cli dev open lab\nhai-cli dev open lab --port 8888 --no-browser",
+    "hai-cli dev open lab\nhai-cli dev open lab tensorboard\nhai-cli dev open lab --print",
     formats=False,
 )
 def open_container(
     session: Session,
     name: Name,
+    service: Annotated[
+        str, typer.Argument(metavar="[SERVICE]", help="Of the task; JupyterLab.")
+    ] = JUPYTER,
     *,
-    port: Annotated[int, option("--port", metavar="N", help="Here; any free one.")] = 0,
+    port: Annotated[
+        int, option("--port", metavar="N", help="Forward this port of this machine instead.")
+    ] = 0,
     browser: Annotated[
         bool, option("--browser/--no-browser", help="Open it, or only say where it is.")
     ] = True,
+    prints: Annotated[
+        bool, option("--print", help="Print the address alone, and open nothing.")
+    ] = False,
 ) -> int:
-    """Wait until JupyterLab is ready, open it in the browser, and keep it reachable until Ctrl-C.
+    """Wait until JupyterLab (or a service of any task) is ready, and open it in the browser.
 
-    It listens on this machine's loopback. The address holds a code that is good once, for a
-    minute; then the browser has a cookie."""
+    The address holds a code that is good once, for a minute; then the browser has a cookie. Where
+    the platform has no door for browsers, or with --port, a port of this machine's loopback is
+    forwarded until Ctrl-C."""
+    from hai.cli.remote.door import enter, ticket
     from hai.cli.remote.lab import serve
 
-    task = _unfinished(session, name)
+    task = _with_service(session, name, service)
     ref = str(task["id"])
     _until_running(session, name, ref)
-    serve(session, ref, port, with_browser=browser)
+    url = None if port else ticket(session, ref, service)
+    if url is not None:
+        enter(session, url, service, with_browser=browser, prints=prints)
+        return 0
+    if service != JUPYTER:
+        raise NotFound(
+            "this platform has no door for browsers",
+            hint=f"hai-cli port-forward {ref} PORT",
+        )
+    serve(session, ref, port, with_browser=browser and not prints, prints=prints)
     return 0
 
 
@@ -215,6 +247,47 @@ def restart(session: Session, name: Name) -> int:
     return dev_clock.restart(session, name, task)
 
 
+@verb(
+    app,
+    "services",
+    """
+    hai-cli dev services lab                        what listens and runs beside JupyterLab
+    hai-cli dev services train.py restart board     also of any other task
+    """,
+    lists=True,
+)
+def services(
+    session: Session,
+    name: Name,
+    action: Annotated[
+        str | None, typer.Argument(metavar="[start|stop|restart", help="What to do with one.")
+    ] = None,
+    service: Annotated[str | None, typer.Argument(metavar="SVC]", help="Which.")] = None,
+) -> None:
+    """The services of a dev container, or of any task: where they are and what they do. They start
+    with its program and end with it; one that ends is not started again by itself."""
+    from hai.cli.remote.services import VERBS, order
+
+    task = _any_task(session, name)
+    if action is not None:
+        if action not in VERBS or service is None:
+            raise InvalidInput(
+                f"hai-cli dev services {name} needs start, stop or restart, and a service",
+                hint=f"hai-cli dev services {quote(name)} restart SVC",
+            )
+        known = [one for one in task["services"] if one["name"] == service]
+        if not known:
+            raise NotFound(
+                f"task {task['id']} has no service {service}",
+                hint=f"hai-cli dev services {quote(name)} lists them",
+            )
+        for one in known:
+            after = order(session, str(task["id"]), one["rank"], service, action)
+            one.update({k: v for k, v in after[service].items() if k in one})
+        task["services"] = known
+    session.output.rows(task["services"], services_layout())
+
+
 def _document(
     session: Session,
     name: str,
@@ -234,7 +307,7 @@ def _document(
     }
     if earlier is not None:
         known = session.client.call("task", ref=earlier["id"])["spec"]
-        for part in ("spec", "resource", "options", "priority"):
+        for part in ("spec", "resource", "options", "priority", "services"):
             if known.get(part):
                 document[part] = known[part]
     if folder is not None:
@@ -262,6 +335,22 @@ def _unfinished(session: Session, name: str) -> Any:
             f"hai-cli dev start {quote(name)} starts it again",
         )
     return task
+
+
+def _with_service(session: Session, name: str, service: str) -> Any:
+    """A dev container; for other services than JupyterLab also a task of any type."""
+    if service == JUPYTER and _latest(session, name) is not None:
+        return _unfinished(session, name)
+    return _any_task(session, name)
+
+
+def _any_task(session: Session, name: str) -> Any:
+    """The last dev container of that name, or else what it names."""
+    container = None if name.isdigit() else _latest(session, name)
+    try:
+        return session.client.call("task", ref=container["id"] if container else name)
+    except NotFound:
+        raise _no_such(name) from None
 
 
 def _no_such(name: str) -> HaiError:

@@ -53,7 +53,9 @@ def code_of(session: Session, ref: str) -> str:
     return one.code
 
 
-def serve(session: Session, ref: str, port: int, *, with_browser: bool) -> None:
+def serve(
+    session: Session, ref: str, port: int, *, with_browser: bool, prints: bool = False
+) -> None:
     """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError)."""
     code = _first_code(session, ref)
     loop = Loop()
@@ -61,7 +63,11 @@ def serve(session: Session, ref: str, port: int, *, with_browser: bool) -> None:
     listener = listen(Forward(port, 1))
     here = listener.getsockname()[1]
     url = f"http://127.0.0.1:{here}/lab?code={code}"
-    session.stderr.say(f"JupyterLab, until Ctrl-C: {url}")
+    if prints:
+        session.output.text(url)
+        session.output.flush()
+    else:
+        session.stderr.say(f"JupyterLab, until Ctrl-C: {url}")
     if with_browser and not webbrowser.open(url):
         session.stderr.warn("no browser could be opened here")
     run_listeners(session, link, loop, [(listener, SERVICE)])

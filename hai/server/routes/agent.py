@@ -34,6 +34,14 @@ class CheckpointBody(BaseModel):
         return {"at": self.at, "step": self.step, "path": self.path.replace("\0", "?")[:1000]}
 
 
+class ServiceBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    state: str = Field(default="", max_length=32)
+    exit_code: int | None = None
+    starts: int = 0
+
+
 class ReportBody(BaseModel):
     """An agent may be older or newer than the server: what is unknown is ignored."""
 
@@ -50,6 +58,7 @@ class ReportBody(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     usage: dict[str, float] = Field(default_factory=dict, max_length=32)
     checkpoint: CheckpointBody | None = None
+    services: dict[str, ServiceBody] = Field(default_factory=dict, max_length=32)
     requests: list[SdkRequestBody] = Field(default_factory=list, max_length=100)
     seen: str = ""
     wait_seconds: float = 0.0
@@ -72,6 +81,10 @@ class ReportBody(BaseModel):
             "port": self.port,
             "usage": self.usage,
             "checkpoint": self.checkpoint.checkpoint() if self.checkpoint else None,
+            "services": {
+                name: {"state": one.state, "exit_code": one.exit_code, "starts": one.starts}
+                for name, one in self.services.items()
+            },
             "requests": requests,
             "seen": self.seen,
             "wait_seconds": self.wait_seconds,

@@ -118,9 +118,9 @@ def test_rules_of_every_object(changes: dict[str, str]) -> None:
             assert port["protocol"] == "TCP", "old servers cannot apply a port without it"
     service = next(item for item in items if item["metadata"]["name"] == "hai-platform-svc")
     ports = {port["port"] for port in service["spec"]["ports"]}
-    assert ports == (
-        {80, 8080, 5432, 6379} if changes.get("EXPOSE_DATABASES") == "1" else {80, 8080}
-    )
+    databases = {5432, 6379} if changes.get("EXPOSE_DATABASES") == "1" else set()
+    door = {7421} if changes.get("INGRESS_HOST", VALUES["INGRESS_HOST"]) else set()
+    assert ports == {80, 8080} | databases | door
 
 
 def test_processes_by_role() -> None:
@@ -158,7 +158,11 @@ def test_users_reach_api_pods_alone() -> None:
         for item in everything()
         if item["kind"] == "Deployment"
     }
-    assert named == {"hai-api": ["api"], "hai-control": ["control"], "hai-studio": ["studio"]}
+    assert named == {
+        "hai-api": ["api", "door"],
+        "hai-control": ["control"],
+        "hai-studio": ["studio"],
+    }
 
 
 def test_every_pod_may_pull_with_a_login() -> None:

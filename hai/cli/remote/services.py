@@ -1,0 +1,68 @@
+"""The services beside a task's program: what they do, and orders for them, by its channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.mux import Handler
+from hai.cli.remote.link import Link, failed
+from hai.errors import HaiError, InvalidInput
+
+if TYPE_CHECKING:
+    from hai.cli.session import Session
+
+VERBS = ("start", "stop", "restart")
+_HINT = "NAME, NAME:PORT, NAME:PORT/tcp, each with =COMMAND behind it; NAME=COMMAND is local"
+
+
+class _Order(Handler, Part):
+    """One order and its answer."""
+
+    def __init__(self, link: Link, loop: Loop, service: str, verb: str) -> None:
+        self.services: dict[str, Any] | None = None
+        self.error: HaiError | None = None
+        self._link = link
+        self._loop = loop
+        link.mux.open(self, kind="services", service=service, verb=verb)
+
+    def on_ready(self, info: dict[str, Any]) -> None:
+        told = info.get("services")
+        self.services = told if isinstance(told, dict) else {}
+        self._loop.stop()
+
+    def on_close(self, message: dict[str, Any]) -> None:
+        if self.services is None:
+            self.error = failed(message, self._link)
+            self._loop.stop()
+
+
+def order(session: Session, ref: str, rank: int, service: str, verb: str) -> dict[str, Any]:
+    """The state of that rank's services when it is done. PlatformError when it cannot be."""
+    loop = Loop()
+    link = Link(session, ref, rank, loop)
+    one = _Order(link, loop, service, verb)
+    link.start()
+    if one.services is None and one.error is None:  # else it came with the server's answer
+        loop.run()
+    link.close()
+    if one.error is not None:
+        raise one.error
+    return one.services or {}
+
+
+def parse_service(text: str) -> dict[str, Any]:
+    """ "jupyter", "tb:6006", "db:5432/tcp=run-db", "sync=copy-it" -> of a run document."""
+    head, has_command, command = text.partition("=")
+    name, has_port, port = head.partition(":")
+    number, _, kind = port.partition("/")
+    if not name or (has_port and not number.isdigit()) or (has_command and not command.strip()):
+        raise InvalidInput(f"{text!r} is no service", hint=_HINT)
+    found: dict[str, Any] = {"name": name}
+    if has_port:
+        found["port"] = int(number)
+    if kind or (has_command and not has_port):
+        found["type"] = kind or "local"
+    if has_command:
+        found["startup_script"] = command.strip()
+    return found
