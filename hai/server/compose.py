@@ -55,8 +55,10 @@ from hai.service.vacate import Vacating
 from hai.service.views import Views
 from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
+from hai.service.workspaces import WorkspaceService
 from hai.settings import Settings
 from hai.store.open import open_store
+from hai.workspace.twin import Limits
 
 if TYPE_CHECKING:
     from hai.ports.nodes import NodeSource
@@ -223,6 +225,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
         places=Places(settings.server.streams_per_user),
+        workspaces=_workspaces(settings, store),
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
@@ -234,6 +237,17 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     timekeeping = Timekeeping(loop_store, bus, clock, board)
     return Platform(
         settings, services, loop_store, launching, launchers, loops, closing, hollow, timekeeping
+    )
+
+
+def _workspaces(settings: Settings, store: Store) -> WorkspaceService:
+    section = settings.workspace
+    return WorkspaceService(
+        store,
+        settings.workspace_dir,
+        Limits(user_bytes=section.user_bytes, most_files=section.most_files),
+        processes=section.processes,
+        idle_seconds=section.idle_seconds,
     )
 
 
@@ -334,6 +348,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
             await poking
         await services.supervisor.close()
         await services.estimates.close()
+        await services.workspaces.close()
         await platform.launching.close()
         for launcher in platform.launchers.values():
             await launcher.close()

@@ -34,6 +34,7 @@ from hai.service.vacate import Vacating
 from hai.service.views import Views
 from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
+from hai.service.workspaces import WorkspaceService
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Services:
     vacating: Vacating
     supervisor: Supervisor
     places: Places
+    workspaces: WorkspaceService
 
 
 async def services(request: Request) -> Services:

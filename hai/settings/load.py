@@ -37,6 +37,7 @@ from hai.settings.sections import (
     ServerSection,
     StoreSection,
     SuspendSection,
+    WorkspaceSection,
 )
 
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     channels: ChannelSection = ChannelSection()
     logs: LogSection = LogSection()
     jupyter: JupyterSection = JupyterSection()
+    workspace: WorkspaceSection = WorkspaceSection()
     kubernetes: KubernetesSection = KubernetesSection()
     docker: DockerSection = DockerSection()
 
@@ -77,6 +79,10 @@ class Settings(BaseSettings):
     @property
     def log_dir(self) -> Path:
         return (self.logs.dir or self.data_dir / "logs").expanduser()
+
+    @property
+    def workspace_dir(self) -> Path:
+        return (self.workspace.dir or self.data_dir / "workspace").expanduser()
 
     @property
     def server_url(self) -> str:
