@@ -125,3 +125,13 @@ class PlatformError(HaiError):
     """Something that should not happen did: a broken data folder, a failed start, a bug."""
 
     code = "platform_error"
+
+
+def _by_code(root: type[HaiError], found: dict[str, type[HaiError]]) -> dict[str, type[HaiError]]:
+    found[root.code] = root
+    for kind in root.__subclasses__():
+        _by_code(kind, found)
+    return found
+
+
+KINDS = _by_code(HaiError, {})  # by code, for errors that come over a wire

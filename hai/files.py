@@ -12,7 +12,7 @@ import fcntl
 import os
 import pwd
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def write_whole(
             if sync:
                 os.fsync(file.fileno())
         os.rename(draft, path, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:  # a full disk, Ctrl-C: no half file stays
-        os.unlink(draft, dir_fd=folder)
+    except BaseException:  # a full disk, Ctrl-C (also just after the rename): no half file stays
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=folder)
         raise
 
 

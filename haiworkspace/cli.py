@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -9,8 +10,10 @@ import typer
 
 from hai.cli.errors import Stderr, leave, run_tool
 from hai.cli.output import Column, Layout, Output, parse_format
-from hai.errors import InvalidInput, NotFound
-from haiworkspace import records, workspace
+from hai.client.profile import load_profile
+from hai.errors import HaiError, InvalidInput, NotFound
+from haiworkspace import records, tasks, workspace
+from haiworkspace import watch as watching
 from haiworkspace.plan import Change, Plan
 from haiworkspace.records import Workspace
 from haiworkspace.remotes import opened
@@ -66,13 +69,16 @@ _DryRun = Annotated[bool, typer.Option("--dry-run", help="show the plan and chan
 _Delete = Annotated[
     bool, typer.Option("--delete", help="remove there what was removed here; with --force all else")
 ]
+_Task = Annotated[str | None, typer.Argument(help="id or name of a task of this workspace")]
 _Format = Annotated[str, typer.Option("-o", "--output", help="table | json | yaml | jsonl | csv")]
 
 
 @app.command()
 def init(
     name: str,
-    provider: Annotated[str, typer.Option("--provider", "-p", help="dir")] = "dir",
+    provider: Annotated[
+        str, typer.Option("--provider", "-p", help="dir | api | sftp; default: what is reachable")
+    ] = "",
     remote: Annotated[
         str,
         typer.Option(help="default: $HAI_WORKSPACE_ROOT/<user>/workspaces/NAME"),
@@ -82,15 +88,19 @@ def init(
     ] = "",
 ) -> None:
     """Make the current directory a workspace."""
-    if provider not in ("dir", "sftp"):
+    if provider not in ("", "dir", "api", "sftp"):
         raise InvalidInput(
             f"unknown provider {provider!r}",
-            hint="use dir: a folder that is mounted here; or sftp, with --via ssh://host",
+            hint="use dir: a folder that is mounted here; api: the platform; or sftp, with "
+            "--via ssh://host",
         )
     made = _asked_for(records.check_name(name), remote, via, provider)
     records.check_places(made)
     with opened(made) as there:
         origin = there.read_origin()
+        foreign = getattr(there, "foreign_uid", None)
+    if foreign is not None:
+        _say(f"warning: the platform is not root: files there belong to uid {foreign}, not to you")
     if origin and origin.get("workspace") != name:
         raise InvalidInput(
             f"{made.place} is the workspace {origin.get('workspace')!r}",
@@ -104,10 +114,34 @@ def init(
 def _asked_for(name: str, remote: str, via: str, provider: str) -> Workspace:
     if provider == "sftp" and not via:
         raise InvalidInput("sftp leads to a machine", hint="name it: --via ssh://user@host")
+    if via.startswith(("http://", "https://")):
+        raise InvalidInput(f"{via} is no address of a machine", hint="the platform: -p api")
+    may_be_api = not via and not remote and provider in ("", "api")
+    if may_be_api and (platform := _platform(name, must=provider == "api")):
+        return platform
     if not via:
         there = Path(remote).absolute() if remote else records.default_remote(name)
         return Workspace(name, Path.cwd(), there)
     return Workspace(name, Path.cwd(), Path(remote or f"workspaces/{name}"), via)
+
+
+def _platform(name: str, *, must: bool) -> Workspace | None:
+    """The workspace behind the platform's API; None where a shared folder is nearer, or nobody is
+    logged in, unless it `must` be."""
+    if not must:
+        try:
+            records.default_remote(name)
+        except InvalidInput:
+            pass
+        else:
+            return None
+    profile = load_profile()
+    if must:
+        profile.require_url()
+        profile.require_token()
+    if not profile.url or not profile.token:
+        return None
+    return Workspace(name, Path.cwd(), Path(name), profile.url)
 
 
 @app.command()
@@ -126,27 +160,64 @@ def push(
 
 
 @app.command()
+def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
+    """Push what changed and make a snapshot of it, as `hai-cli python` does for a task."""
+    one = workspace.workspace_of(Path.cwd())
+    options = Options(use_ignore_files=not no_hfignore, approve=_show_changes)
+    made = workspace.snapshot(one, options)
+    if made.plan.changes:
+        _say(_summary(made.plan, "sent", one.place, dry_run=False))
+    row = {"id": made.id, "workspace": one.name, "folder": made.folder}
+    row |= {"twin": made.twin, "local": str(one.local)}
+    out = Output(parse_format(output))
+    if out.format.is_for_people:
+        out.text(f"{made.id}  {made.folder}\n")
+    else:
+        out.document(row)
+
+
+@app.command()
+def watch(
+    no_checksum: _NoChecksum = False, no_hfignore: _NoIgnore = False, delete: _Delete = False
+) -> None:
+    """Push now and whenever a file changes, until Ctrl-C."""
+    one = workspace.workspace_of(Path.cwd())
+    options = Options(False, delete, not no_checksum, not no_hfignore, False, _show_changes)
+    _say(f"watching {one.local}; Ctrl-C ends it")
+    for plan in watching.watch(one, options, _say):
+        if plan.copied or plan.removed or plan.modes:
+            _say(_summary(plan, "sent", one.place, dry_run=False))
+
+
+@app.command()
 def pull(
+    task: _Task = None,
     force: _Force = False,
     no_checksum: _NoChecksum = False,
     no_hfignore: _NoIgnore = False,
     dry_run: _DryRun = False,
     delete: _Delete = False,
 ) -> None:
-    """Fetch what is new or changed. Files that are only here stay."""
+    """Fetch what is new or changed; of a TASK what it wrote below its workspace. Files that are
+    only here stay."""
     one = workspace.workspace_of(Path.cwd())
     options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
-    plan = workspace.pull(one, options)
+    plan = tasks.pull_task(one, task, options) if task else workspace.pull(one, options)
     _say(_summary(plan, "fetched", one.place, dry_run=dry_run))
 
 
 @app.command()
 def diff(
-    no_checksum: _NoChecksum = False, no_hfignore: _NoIgnore = False, output: _Format = "table"
+    task: _Task = None,
+    no_checksum: _NoChecksum = False,
+    no_hfignore: _NoIgnore = False,
+    output: _Format = "table",
 ) -> None:
-    """Show what push would do. Exit code 0: nothing differs; 1: something does."""
+    """Show what push would do; with a TASK how what is here differs from what it runs. Exit code
+    0: nothing differs; 1: something does."""
     one = workspace.workspace_of(Path.cwd())
-    plan = workspace.diff(one, Options(checksum=not no_checksum, use_ignore_files=not no_hfignore))
+    options = Options(checksum=not no_checksum, use_ignore_files=not no_hfignore)
+    plan = tasks.diff_task(one, task, options) if task else workspace.diff(one, options)
     out = Output(parse_format(output))
     if out.format.is_for_people:
         out.text("".join(f"{line}\n" for line in _lines(plan)))
@@ -165,8 +236,8 @@ def list_workspaces(output: _Format = "table") -> None:
         for remote in sorted(records.workspaces_of_user().glob("*")):
             if origin := records.read_origin(remote):
                 rows[str(remote)] = {**_row(origin), "remote": str(remote)}
-    except InvalidInput:
-        pass  # there is no common root: the present workspace is all we know
+    except InvalidInput:  # there is no common root
+        rows.update(_of_platform())
     try:
         here = workspace.workspace_of(Path.cwd())
         state = records.read_state(here)
@@ -176,6 +247,23 @@ def list_workspaces(output: _Format = "table") -> None:
     except NotFound:
         pass  # not within one
     Output(parse_format(output)).rows(list(rows.values()), _LIST_LAYOUT)
+
+
+def _of_platform() -> dict[str, Mapping[str, Any]]:
+    """The workspaces behind the platform's API; none where nobody is logged in."""
+    from hai.client.http import HaiClient
+
+    profile = load_profile()
+    if not profile.url or not profile.token:
+        return {}
+    try:
+        with HaiClient(profile, timeout_seconds=10) as client:
+            found = client.call("workspaces")["workspaces"]
+    except HaiError as error:
+        _say(f"warning: those behind the platform are not known: {error.message}")
+        return {}
+    places = {f"{profile.url}/workspaces/{one['workspace']}": one for one in found}
+    return {place: {**_row(one), "remote": place} for place, one in places.items()}
 
 
 def _row(origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,11 +309,11 @@ def _named(name: str) -> Workspace:
     """The workspace of this directory if it is called so, else the one among those of the user."""
     try:
         here = workspace.workspace_of(Path.cwd())
+        if here.name == name:
+            return here
     except NotFound:
-        return Workspace(name, Path.cwd(), records.default_remote(name))
-    if here.name == name:
-        return here
-    return Workspace(name, Path.cwd(), records.default_remote(name))
+        pass  # not within one
+    return _platform(name, must=False) or Workspace(name, Path.cwd(), records.default_remote(name))
 
 
 def _show(plan: Plan) -> None:
@@ -235,6 +323,11 @@ def _show(plan: Plan) -> None:
         _say(line)
     if len(lines) > _MOST_LINES:
         _say(f"  … and {len(lines) - _MOST_LINES} more (haiworkspace diff shows all)")
+
+
+def _show_changes(plan: Plan) -> None:
+    """What is sent; on the way to a task, what stays here is no news."""
+    _show(replace(plan, excluded={}))
 
 
 def _lines(plan: Plan) -> list[str]:

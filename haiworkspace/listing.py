@@ -8,27 +8,33 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hai.workspace.listing import Stamp, is_settled, stamp_of
 from haiworkspace.ignore import Rules
 from haiworkspace.plan import Entry, parents
 
 CHUNK_BYTES = 1 << 20
-Stamp = tuple[int, int, int]  # size, mtime and ctime in ns: while they stay, so does the content
 
 
 @dataclass(slots=True)
 class Digests:
-    """Digests known from before. A file is read only if its size or times have changed."""
+    """Digests known from before. A file is read only if its size, times or inode have changed.
+
+    `now` is the time of files (hai.workspace.listing.file_time): what was written in this moment
+    may be written again without another stamp, so its digest is not kept. None: by the clock.
+    """
 
     known: Mapping[str, tuple[Stamp, str]]
     seen: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
+    now: int | None = None
 
     def of(self, path: Path, name: str, status: os.stat_result) -> str:
         """The sha256 of the file `path`, known as `name`."""
-        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        stamp = stamp_of(status)
         before = self.known.get(name)
         if before is None or before[0] != stamp:
             before = (stamp, digest_of(path))
-        self.seen[name] = before
+        if self.now is None or is_settled(stamp, self.now):
+            self.seen[name] = before
         return before[1]
 
 
@@ -62,6 +68,25 @@ def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
             excluded[name] = "neither a file, a link nor a directory"
     names = dict.fromkeys(name for path in entries for name in parents(path))
     return Tree(entries, excluded, _modes(root, names))
+
+
+def entries_at(root: Path, paths: Iterable[str]) -> dict[str, Entry]:
+    """Those of `paths` that are files or links below `root`; no directory on the way is a link."""
+    found = {}
+    for path in paths:
+        where = root / path
+        if any((root / above).is_symlink() for above in parents(path)):
+            continue
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = where.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                link = os.readlink(where)  # noqa: PTH115 (a Path would drop a last slash)
+                found[path] = Entry(0, 0, status.st_mtime_ns, link=link)
+            elif stat.S_ISREG(status.st_mode):
+                mode = stat.S_IMODE(status.st_mode) & 0o777
+                size, mtime = status.st_size, status.st_mtime_ns
+                found[path] = Entry(mode, size, mtime, digest_of(where))
+    return found
 
 
 def _modes(root: Path, names: Iterable[str]) -> dict[str, int]:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from hai import files
+from hai.client.profile import normal_url
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
-from haiworkspace.listing import Stamp
+from hai.workspace.listing import Stamp
 from haiworkspace.plan import Entry
 
 FOLDER = ".hai"
 SCHEMA_VERSION = 1
+_STAMP_NUMBERS = 4
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _OLD_FILE = Path(".hfai") / "workspace.yml"
 
@@ -31,8 +33,9 @@ _OLD_FILE = Path(".hfai") / "workspace.yml"
 class Workspace:
     """A local directory and its twin on the shared file system.
 
-    `via`: "" where that is mounted here, else ssh://[user@]host[:port] of a machine that has it;
-    `remote` may then be relative to the home there.
+    `via`: "" where that is mounted here, ssh://[user@]host[:port] of a machine that has it
+    (`remote` may then be relative to the home there), or the URL of the platform, which knows it
+    by its name.
     """
 
     name: str
@@ -41,10 +44,16 @@ class Workspace:
     via: str = ""
 
     @property
+    def is_by_api(self) -> bool:
+        return self.via.startswith(("http://", "https://"))
+
+    @property
     def place(self) -> str:
         """The remote, for people."""
         if not self.via:
             return str(self.remote)
+        if self.is_by_api:
+            return f"{self.via}/workspaces/{self.name}"
         return (
             self.via.rstrip("/") + ("" if self.remote.is_absolute() else "/~/") + str(self.remote)
         )
@@ -61,6 +70,8 @@ class SyncState:
     pulled_at: str | None = None
     directories: Mapping[str, int] = field(default_factory=dict)  # modes when they agreed
     folder: str = ""  # of the remote, on the machine that has it
+    # what a push was about to send: if it arrived and nobody came back to say so, it is ours
+    pending: dict[str, Entry] = field(default_factory=dict)
 
 
 def default_remote(name: str, variables: Mapping[str, str] = os.environ) -> Path:
@@ -124,7 +135,7 @@ def write_workspace(workspace: Workspace) -> Path:
         "workspace": workspace.name,
         "local": str(workspace.local),
         "remote": str(workspace.remote),
-        "provider": "sftp" if workspace.via else "dir",
+        "provider": "api" if workspace.is_by_api else "sftp" if workspace.via else "dir",
         **({"via": workspace.via} if workspace.via else {}),
     }
     _keep(workspace.local, "workspace.yml", yaml.safe_dump(document, sort_keys=False))
@@ -167,6 +178,8 @@ def _read_workspace(folder: Path, path: Path) -> Workspace:
             f"{path} cannot be read: {' '.join(str(error).split())}",
             hint="write it anew: haiworkspace init NAME",
         ) from error
+    if provider == "api" and via:
+        return Workspace(name, folder, Path(name), normal_url(via))
     if provider == "sftp" and via:
         return Workspace(name, folder, Path(remote), via)
     if path.parent.name == _OLD_FILE.parent.name or not remote.startswith("/"):
@@ -175,7 +188,7 @@ def _read_workspace(folder: Path, path: Path) -> Workspace:
     if provider != "dir":
         raise InvalidInput(
             f"{path}: unknown provider {provider!r}",
-            hint="write provider: dir, or sftp with via: ssh://host",
+            hint="write provider: dir, sftp with via: ssh://host, or api with via: URL",
         )
     return Workspace(name, folder, Path(remote))
 
@@ -195,6 +208,7 @@ def read_state(workspace: Workspace) -> SyncState:
             pulled_at=document["pulled_at"],
             directories={name: int(m) for name, m in document.get("directories", {}).items()},
             folder=str(document.get("folder", "")),
+            pending={n: Entry(**entry) for n, entry in document.get("pending", {}).items()},
         )
     except FileNotFoundError:
         return SyncState()
@@ -207,8 +221,9 @@ def read_state(workspace: Workspace) -> SyncState:
 
 def _digests(document: Mapping[str, Any]) -> dict[str, tuple[Stamp, str]]:
     return {
-        name: ((int(size), int(mtime), int(ctime)), str(digest))
-        for name, ((size, mtime, ctime), digest) in document.items()
+        name: ((int(stamp[0]), int(stamp[1]), int(stamp[2]), int(stamp[3])), str(digest))
+        for name, (stamp, digest) in document.items()
+        if len(stamp) == _STAMP_NUMBERS  # an older release knew no inodes: the file is read again
     }
 
 
@@ -221,6 +236,7 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
         "pulled_at": state.pulled_at,
         "directories": state.directories,
         "folder": state.folder,
+        "pending": {name: asdict(entry) for name, entry in state.pending.items()},
         "base": {name: asdict(entry) for name, entry in state.base.items()},
         "local_digests": state.local_digests,
         "remote_digests": state.remote_digests,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hai import files
 from hai.errors import Conflict, NotFound
+from hai.workspace.listing import file_time
 from haiworkspace import transfer
-from haiworkspace.ignore import FILE_NAMES, Rules, default_rules, parse_rules
+from haiworkspace.ignore import FILE_NAMES, Nested, Rule, Rules, default_rules, parse_rules
 from haiworkspace.listing import Digests, Tree, list_tree
 from haiworkspace.plan import Change, Plan, changed_modes, compare
 from haiworkspace.records import (
@@ -40,6 +42,16 @@ class Options:
     approve: Callable[[Plan], None] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`."""
+
+    id: str
+    folder: str
+    twin: str
+    plan: Plan
+
+
 @dataclass(slots=True)
 class _Sides:
     """Both trees as they are now, and what is remembered of them."""
@@ -68,10 +80,25 @@ def push(workspace: Workspace, options: Options) -> Plan:
     with opened(workspace) as remote:
         is_new = not remote.exists()
         with locked(workspace.local), _locked_remote(workspace, remote, options):
-            return _pushed(workspace, remote, options, is_new=is_new)
+            return _pushed(workspace, remote, options, is_new=is_new)[0]
 
 
-def _pushed(workspace: Workspace, remote: Remote, options: Options, *, is_new: bool) -> Plan:
+def snapshot(workspace: Workspace, options: Options) -> Snapshot:
+    """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does."""
+    check_places(workspace)
+    options = replace(options, checksum=True, dry_run=False)
+    with opened(workspace) as remote:
+        is_new = not remote.exists()
+        with locked(workspace.local), _locked_remote(workspace, remote, options):
+            plan, tree = _pushed(workspace, remote, options, is_new=is_new)
+            name, folder = remote.snapshot(tree.entries)
+        return Snapshot(name, folder, remote.folder, plan)
+
+
+def _pushed(
+    workspace: Workspace, remote: Remote, options: Options, *, is_new: bool
+) -> tuple[Plan, Tree]:
+    """What was done, and what is here."""
     sides = _look(workspace, remote, options)
     if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
         sides.state.base, sides.state.directories = {}, {}
@@ -85,15 +112,17 @@ def _pushed(workspace: Workspace, remote: Remote, options: Options, *, is_new: b
         )
     plan = _decided(plan, sides.local, options)
     if options.dry_run:
-        return plan
+        return plan, sides.local
     now = _now()
-    remote.remove(plan.removed)
-    remote.send(workspace.local, plan.copied, clear=options.force)
-    remote.set_modes(plan.modes)
+    if _did_anything(plan):
+        sides.state.pending = {path: sides.local.entries[path] for path in plan.copied}
+        write_state(workspace, sides.state)
+        remote.change(workspace.local, plan, clear=options.force)
     sides.state.pushed_at, sides.state.folder = now, remote.folder
-    _agree(workspace, remote, sides, plan, options)
-    remote.write_origin(workspace, now)
-    return plan
+    local = _agree(workspace, remote, sides, plan, options)
+    if _did_anything(plan) or not remote.read_origin():
+        remote.write_origin(workspace, now)
+    return plan, local
 
 
 def pull(workspace: Workspace, options: Options) -> Plan:
@@ -155,15 +184,29 @@ def _approve(plan: Plan, options: Options) -> None:
 def _look(workspace: Workspace, remote: Remote, options: Options) -> _Sides:
     state = read_state(workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
-    local = Digests(state.local_digests) if options.checksum else None
-    there = Digests(state.remote_digests) if options.checksum else None
+    local = there = None
+    if options.checksum:
+        local = Digests(state.local_digests, now=_file_time(workspace.local))
+        there = Digests(state.remote_digests, now=_file_time(workspace.remote))
     here = list_tree(workspace.local, rules, local)
-    if workspace.via:
+    if workspace.via and not workspace.is_by_api:
         here = _as_sftp_has_it(here)
     sides = _Sides(here, remote.tree(rules, there), state)
+    arrived = state.pending.items()
+    state.base |= {
+        path: one for path, one in arrived if one.is_same(sides.remote.entries.get(path))
+    }
     if local and there:
         state.local_digests, state.remote_digests = local.seen, there.seen
     return sides
+
+
+def _file_time(folder: Path) -> int | None:
+    try:
+        with files.opened_folder(folder.resolve()) as root:
+            return file_time(root)
+    except OSError:  # it is elsewhere
+        return None
 
 
 def _as_sftp_has_it(tree: Tree) -> Tree:
@@ -186,12 +229,27 @@ def _is_text(name: str) -> bool:
 
 
 def read_rules(local: Path, *, use_files: bool) -> Rules:
-    """The default rules, then those of the ignore files."""
-    rules = default_rules()
-    for name in FILE_NAMES if use_files else ():
-        if (local / name).is_file():
-            rules += parse_rules((local / name).read_bytes(), name)
-    return Rules(rules)
+    """The default rules, then those of the ignore files at the top; those in subdirectories are
+    read when somebody asks for what is there. There one that is a link is none, as for git."""
+    if not use_files:
+        return Rules(default_rules())
+
+    def nested(directory: str) -> tuple[Rule, ...] | None:
+        folder = local / directory
+        if folder.is_symlink() or not folder.is_dir():
+            return None
+        return _rules_in(folder, directory + "/")
+
+    return Rules(default_rules() + _rules_in(local, ""), Nested(nested))
+
+
+def _rules_in(folder: Path, prefix: str) -> tuple[Rule, ...]:
+    rules: tuple[Rule, ...] = ()
+    for name in FILE_NAMES:
+        path = folder / name
+        if path.is_file() and (not prefix or not path.is_symlink()):
+            rules += parse_rules(path.read_bytes(), prefix + name)
+    return rules
 
 
 def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
@@ -208,23 +266,27 @@ def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
 
 def _agree(
     workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options
-) -> None:
-    """Takes down where both sides are equal now; lists them again if anything was changed."""
-    # a new content may have the size and the second of the one that the digest is of
-    digests = sides.state.remote_digests
-    sides.state.remote_digests = {n: digests[n] for n in digests.keys() - set(plan.copied)}
-    write_state(workspace, sides.state)
-    after = _look(workspace, remote, options) if _did_anything(plan) else sides
+) -> Tree:
+    """Takes down where both sides are equal now; lists them again if anything was changed. What is
+    here."""
+    after = sides
+    if _did_anything(plan):
+        # a new content may have the size and the second of the one that the digest is of
+        digests = sides.state.remote_digests
+        sides.state.remote_digests = {n: digests[n] for n in digests.keys() - set(plan.copied)}
+        write_state(workspace, sides.state)  # whatever happens now, this much is known
+        after = _look(workspace, remote, options)
     local, there = after.local.entries, after.remote.entries
     base = {
-        path: entry for path, entry in sides.state.base.items() if path in local or path in there
+        path: entry for path, entry in after.state.base.items() if path in local or path in there
     }
     base.update({path: one for path, one in local.items() if one.is_same(there.get(path))})
-    after.state.base = base
+    after.state.base, after.state.pending = base, {}
     here, opposite = after.local.directories, after.remote.directories
     known = {name: mode for name, mode in sides.state.directories.items() if name in here}
     after.state.directories = {**known, **dict(here.items() & opposite.items())}
     write_state(workspace, after.state)
+    return after.local
 
 
 def _did_anything(plan: Plan) -> bool:

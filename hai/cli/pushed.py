@@ -46,7 +46,7 @@ def pushed_copy(directory: Path) -> PushedCopy | None:
                 check_trusted(path)
             state = json.loads((records / "sync.json").read_text(encoding="utf-8"))
             remote, at = Path(state.get("folder") or state["remote"]), state["pushed_at"]
-            is_far = str(state["remote"]).startswith("ssh://")
+            is_far = str(state["remote"]).startswith(("ssh://", "http://", "https://"))
             files = frozenset(state["base"]) if is_far else None
         except (OSError, ValueError, KeyError, TypeError):  # haiworkspace says what is wrong
             return None

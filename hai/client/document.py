@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Rule = Union[str, "dict[str, Rule]"]
 
-TEXT, OPTIONAL, WHOLE, BOOLEAN, LEVEL, ANY = "text", "optional", "whole", "boolean", "level", "any"
+TEXT, OPTIONAL, WHOLE, NUMBER = "text", "optional", "whole", "number"
+BOOLEAN, LEVEL, ANY = "boolean", "level", "any"
 OTHERS = "*"  # the rule of every key that a mapping does not name; of items, in a list
 FIELDS: dict[str, Rule] = {
     "version": WHOLE,
@@ -47,8 +48,8 @@ FIELDS: dict[str, Rule] = {
         "node_count": WHOLE,
         "is_spot": BOOLEAN,
         "gpu": WHOLE,
-        "cpu": WHOLE,
-        "memory": WHOLE,
+        "cpu": NUMBER,
+        "memory": NUMBER,
     },
     "options": {
         "after": OPTIONAL,
@@ -234,10 +235,16 @@ def _number(text: str) -> float | None:
     return float(text) if _FLOAT.fullmatch(text) else None
 
 
-_READERS: dict[str, Callable[[str], Any]] = {WHOLE: _whole, BOOLEAN: _boolean, LEVEL: _level}
+_READERS: dict[str, Callable[[str], Any]] = {
+    WHOLE: _whole,
+    NUMBER: _number,
+    BOOLEAN: _boolean,
+    LEVEL: _level,
+}
 _WANTED = {
     TEXT: "text",
     WHOLE: "a whole number, in decimal digits",
+    NUMBER: "a number",
     BOOLEAN: "true or false",
     LEVEL: "a priority, by name or number",
 }

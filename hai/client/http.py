@@ -94,14 +94,43 @@ class HaiClient:
         A repeatable route is retried on a lost connection and when the server says "not now"; any
         route is when the connection was not even made.
         """
+        response = self._tried(name, params, {"json": body}, parts)
+        if response.status_code == 204 or (response.is_success and not response.content):
+            return None
+        return self._answer(response)
+
+    def exchange(
+        self,
+        name: str,
+        /,
+        *,
+        content: bytes | None = None,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        **parts: object,
+    ) -> bytes:
+        """The same in bytes: `content` is sent as it is (or `body` as JSON)."""
+        sent = {"json": body} if content is None else {"content": content}
+        response = self._tried(name, params, sent, parts)
+        if not response.is_success:
+            self._answer(response)
+        return response.content
+
+    def _tried(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None,
+        sent: Mapping[str, Any],
+        parts: Mapping[str, object],
+    ) -> httpx2.Response:
         route = ROUTES[name]
         path = route_path(route, **parts) + query_string(params)
         for delay in (*RETRY_DELAYS_SECONDS, None):
             try:
-                return self._once(route.method, path, body)
+                return self._once(route.method, path, sent)
             except (Unreachable, Unavailable) as error:
-                sent = not isinstance(error.__cause__, self._library.ConnectError)
-                if delay is None or (sent and not route.repeatable):
+                arrived = not isinstance(error.__cause__, self._library.ConnectError)
+                if delay is None or (arrived and not route.repeatable):
                     raise
                 self._wait(max(delay, min(getattr(error, "retry_after_seconds", 0.0), 2.0)))
         raise AssertionError("unreachable")
@@ -129,14 +158,15 @@ class HaiClient:
 
         return read_resumed(connect, resume, str((params or {}).get("cursor") or ""))
 
-    def _once(self, method: str, path: str, body: Any) -> Any:
+    def _once(self, method: str, path: str, sent: Mapping[str, Any]) -> httpx2.Response:
+        """Raises Unavailable for "not now", so that it is tried again."""
         started = time.monotonic()
         with self._translated():
-            response = self._http.request(method, path, json=body)
+            response = self._http.request(method, path, **sent)
         self._note(method, path, response, started)
-        if response.status_code == 204 or (response.is_success and not response.content):
-            return None
-        return self._answer(response)
+        if response.status_code == 503:
+            self._answer(response)
+        return response
 
     @contextmanager
     def _stream(self, path: str, cursor: str) -> Iterator[Iterable[bytes]]:

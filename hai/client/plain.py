@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from hai.client.routes import ROUTES, route_path
-from hai.errors import HaiError, TimedOut, Unreachable
+from hai.errors import KINDS, HaiError, TimedOut, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +26,7 @@ HINT_UNREACHABLE = (
 )
 
 
-def _by_code(root: type[HaiError], found: dict[str, type[HaiError]]) -> dict[str, type[HaiError]]:
-    found[root.code] = root
-    for kind in root.__subclasses__():
-        _by_code(kind, found)
-    return found
-
-
-ERRORS = _by_code(HaiError, {})
+ERRORS = KINDS
 
 
 def error_from_body(status: int, body: object, url: str) -> HaiError:

@@ -72,6 +72,19 @@ ROUTES = {
     "journal": _get("/scheduler/journal"),
     "dashboard": _get("/dashboard"),
     "dashboard_stream": _get("/dashboard/stream"),
+    "workspaces": _get("/workspaces"),
+    "workspace": _get("/workspaces/{name}"),
+    "workspace_remove": Route("DELETE", API + "/workspaces/{name}"),
+    "workspace_tree": _get("/workspaces/{name}/tree"),
+    "workspace_digests": Route("POST", API + "/workspaces/{name}/digests", repeatable=True),
+    "workspace_chunks_of": Route("POST", API + "/workspaces/{name}/chunks-of", repeatable=True),
+    "workspace_missing": Route("POST", API + "/workspaces/{name}/missing", repeatable=True),
+    "workspace_chunks": Route("PUT", API + "/workspaces/{name}/chunks", repeatable=True),
+    "workspace_apply": Route("POST", API + "/workspaces/{name}/apply"),
+    "snapshots": _get("/snapshots"),
+    "workspace_snapshot": Route("POST", API + "/workspaces/{name}/snapshots", repeatable=True),
+    "workspace_snapshot_files": _get("/workspaces/{name}/snapshots/{snapshot}"),
+    "workspace_read": Route("POST", API + "/workspaces/{name}/read", repeatable=True),
 }
 
 

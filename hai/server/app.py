@@ -20,6 +20,7 @@ from hai.server.routes import (
     streams,
     tasks,
     why,
+    workspaces,
 )
 
 API = "/api/v1"
@@ -41,7 +42,8 @@ def build_app(services: Services) -> FastAPI:
     if not services.role.serves:
         return app  # nobody but probes and monitors is answered
     app.include_router(description.router)
-    for module in (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent, channels):
+    pages = (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent, channels)
+    for module in (*pages, workspaces):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     app.include_router(door.router, prefix=API, responses=errors.RESPONSES)
     if services.door is not None:

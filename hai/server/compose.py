@@ -56,8 +56,10 @@ from hai.service.vacate import Vacating
 from hai.service.views import Views
 from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
+from hai.service.workspaces import WorkspaceService
 from hai.settings import Settings
 from hai.store.open import open_store
+from hai.workspace.twin import Limits
 
 if TYPE_CHECKING:
     from hai.ports.nodes import NodeSource
@@ -227,6 +229,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         vacating=Vacating(store, bus, clock, board),
         supervisor=supervisor,
         places=Places(settings.server.streams_per_user),
+        workspaces=_workspaces(settings, store),
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
@@ -247,6 +250,17 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         hollow,
         timekeeping,
         doorway,
+    )
+
+
+def _workspaces(settings: Settings, store: Store) -> WorkspaceService:
+    section = settings.workspace
+    return WorkspaceService(
+        store,
+        settings.workspace_dir,
+        Limits(user_bytes=section.user_bytes, most_files=section.most_files),
+        processes=section.processes,
+        idle_seconds=section.idle_seconds,
     )
 
 
@@ -351,6 +365,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
             await poking
         await services.supervisor.close()
         await services.estimates.close()
+        await services.workspaces.close()
         await platform.launching.close()
         for launcher in platform.launchers.values():
             await launcher.close()

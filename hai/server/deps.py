@@ -36,6 +36,7 @@ from hai.service.vacate import Vacating
 from hai.service.views import Views
 from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
+from hai.service.workspaces import WorkspaceService
 
 
 class TicketDesk(Protocol):
@@ -76,6 +77,7 @@ class Services:
     vacating: Vacating
     supervisor: Supervisor
     places: Places
+    workspaces: WorkspaceService
     door: TicketDesk | None = None  # None: there is none
 
 

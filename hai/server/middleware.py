@@ -17,7 +17,9 @@ from hai.service.workers import parse_key
 log = structlog.get_logger("hai.http")
 
 _AGENTS = "/api/v1/agent/"
+_WORKSPACES = "/api/v1/workspaces/"
 LARGEST_BODY_BYTES = 1 << 20
+LARGEST_PACK_BYTES = 4 << 20  # chunks of a workspace
 LARGEST_UNPROVEN_BYTES = 64 * 1024  # an agent's, as long as it has not said which worker it is of
 _TOO_LARGE = (
     b'{"code":"invalid_input","message":"the request is larger than 1 MiB",'
@@ -38,13 +40,13 @@ class Envelope:
             return
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY_BYTES:
+        most = most_of(scope["path"])
+        if not length.isdigit() or int(length) > most:
             await _refuse(send)
             return
         request_id = secrets.token_hex(8)
         scope["hai.request_id"] = request_id
         received = 0
-        most = LARGEST_BODY_BYTES
 
         async def counted() -> Message:
             nonlocal received
@@ -78,6 +80,12 @@ class Envelope:
         await self._app(scope, counted, labelled)
 
 
+def most_of(path: str) -> int:
+    """How many bytes of a body this path takes."""
+    is_pack = path.startswith(_WORKSPACES) and path.endswith("/chunks")
+    return LARGEST_PACK_BYTES if is_pack else LARGEST_BODY_BYTES
+
+
 def has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
@@ -93,7 +101,7 @@ class Doorkeeper:
         token = bearer(headers)
         if not path.startswith(_AGENTS):
             await self._services.users.authenticate(token)
-            return LARGEST_BODY_BYTES
+            return most_of(path)
         worker = headers.get("x-hai-worker")
         if worker is None:  # an agent of an older release: its body says which worker it is of
             return LARGEST_UNPROVEN_BYTES

@@ -14,6 +14,7 @@ from hai.settings.sections import (
     ServerSection,
     StoreSection,
     SuspendSection,
+    WorkspaceSection,
 )
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "Settings",
     "StoreSection",
     "SuspendSection",
+    "WorkspaceSection",
     "load_settings",
 ]

@@ -38,6 +38,7 @@ from hai.settings.sections import (
     ServerSection,
     StoreSection,
     SuspendSection,
+    WorkspaceSection,
 )
 
 
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     channels: ChannelSection = ChannelSection()
     logs: LogSection = LogSection()
     jupyter: JupyterSection = JupyterSection()
+    workspace: WorkspaceSection = WorkspaceSection()
     kubernetes: KubernetesSection = KubernetesSection()
     docker: DockerSection = DockerSection()
     door: DoorSection = DoorSection()
@@ -79,6 +81,10 @@ class Settings(BaseSettings):
     @property
     def log_dir(self) -> Path:
         return (self.logs.dir or self.data_dir / "logs").expanduser()
+
+    @property
+    def workspace_dir(self) -> Path:
+        return (self.workspace.dir or self.data_dir / "workspace").expanduser()
 
     @property
     def server_url(self) -> str:

@@ -150,6 +150,16 @@ class ChannelSection(Section):
     idle_seconds: float = Field(default=4 * 3600.0, gt=0)  # without a byte
 
 
+class WorkspaceSection(Section):
+    """Workspaces that users push through the API."""
+
+    dir: Path | None = None  # with a folder for each user; default: data_dir/workspace
+    user_bytes: int = Field(default=50 * 2**30, ge=2**20)  # of all workspaces of a user
+    most_files: int = Field(default=200_000, ge=1)  # of one workspace
+    processes: int = Field(default=16, ge=1)  # of users who transfer at once, per api process
+    idle_seconds: float = Field(default=60.0, gt=0)  # until such a process ends
+
+
 class JupyterSection(Section):
     shared_node_group_prefix: str = ""  # of groups whose nodes dev containers share; "": none
     # seconds without use before a dev container is suspended (0: never), by group if it has its own

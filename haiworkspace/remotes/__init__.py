@@ -1,4 +1,4 @@
-"""The other side of a workspace: one protocol, and a folder or SFTP behind it."""
+"""The other side of a workspace: one protocol; behind it a folder, SFTP, or the platform's API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree
+from haiworkspace.plan import Entry, Plan
 from haiworkspace.records import Workspace
 
 
@@ -30,8 +31,9 @@ class Remote(Protocol):
     def tree(self, rules: Rules, digests: Digests | None) -> Tree:
         """Its files and links; without `digests` contents are not read."""
 
-    def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
-        """Copies `paths` of `local` here, each in one step, with permissions and times."""
+    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+        """Does what the plan says: removes, copies from `local` (each file in one step, with
+        permissions and times), gives directories their modes."""
 
     def fetch(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         """Copies `paths` from here to `local` in the same way."""
@@ -39,14 +41,21 @@ class Remote(Protocol):
     def remove(self, paths: Iterable[str]) -> None:
         """Removes files and the directories that become empty; a missing one is no error."""
 
-    def set_modes(self, modes: Mapping[str, int]) -> None:
-        """Gives directories these modes."""
-
     def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
         """Says there which workspace it is."""
 
     def read_origin(self) -> dict[str, Any] | None:
         """What `write_origin` wrote; None if it is no workspace."""
+
+    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+        """Makes a snapshot of these files, which a push has put there: its id and folder. Old ones
+        are collected. InvalidInput where there are none."""
+
+    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+        """The files of a snapshot, as they were pushed. NotFound."""
+
+    def in_snapshot(self, snapshot: str) -> "Remote":
+        """The folder of a snapshot with what tasks wrote there; it is only read."""
 
     def destroy(self) -> None:
         """Removes it as a whole."""
@@ -59,6 +68,12 @@ def opened(workspace: Workspace) -> Iterator[Remote]:
         from haiworkspace.remotes.folder import Folder
 
         yield Folder(workspace.remote)
+        return
+    if workspace.is_by_api:
+        from haiworkspace.remotes.api import Api, client_for
+
+        with client_for(workspace.via) as platform:
+            yield Api(platform, workspace.name)
         return
     from haiworkspace.remotes.sftp import Sftp
     from haiworkspace.remotes.ssh import connect, parse_address, watched

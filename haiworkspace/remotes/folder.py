@@ -1,15 +1,21 @@
 """A directory that is mounted here."""
 
+import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from hai.workspace.listing import Open
+from hai.workspace.places import subfolder
+from hai.workspace.snapshots import Snapshots
 from haiworkspace import records, transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.records import Workspace
+from haiworkspace.plan import Entry, Plan
+from haiworkspace.records import FOLDER, Workspace
+from haiworkspace.remotes.wire import entries_from, files_of, in_use
 
 
 class Folder:
@@ -31,6 +37,11 @@ class Folder:
     def tree(self, rules: Rules, digests: Digests | None) -> Tree:
         return list_tree(self._root, rules, digests)
 
+    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+        self.remove(plan.removed)
+        self.send(local, plan.copied, clear=clear)
+        self.set_modes(plan.modes)
+
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         transfer.copy(local, self._root, paths, clear=clear)
 
@@ -48,6 +59,31 @@ class Folder:
 
     def read_origin(self) -> dict[str, Any] | None:
         return records.read_origin(self._root)
+
+    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+        with self._snapshots() as snapshots:
+            name = snapshots.make(files_of(entries))
+            keep = in_use()
+            if keep is not None:
+                snapshots.collect({name, *keep})
+        return name, str(self._root / FOLDER / "snapshots" / name)
+
+    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+        with self._snapshots() as snapshots:
+            return entries_from(snapshots.read(snapshot)["entries"])
+
+    def in_snapshot(self, snapshot: str) -> "Folder":
+        return Folder(self._root / FOLDER / "snapshots" / snapshot)
+
+    @contextmanager
+    def _snapshots(self) -> Iterator[Snapshots]:
+        """The caller holds the lock of what it makes."""
+        with (
+            closing(Open(os.open(self._root, os.O_RDONLY | os.O_DIRECTORY))) as root,
+            closing(Open(subfolder(root.handle, FOLDER))) as records,
+            closing(Snapshots(root.handle, records.handle)) as snapshots,
+        ):
+            yield snapshots
 
     def destroy(self) -> None:
         doomed = self._root.with_name(f".removed.{self._root.name}")

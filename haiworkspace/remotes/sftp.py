@@ -17,11 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.errors import Conflict, Denied
+from hai.errors import Conflict, Denied, InvalidInput
+from hai.workspace.listing import Stamp
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
-from haiworkspace.plan import Entry, parents
+from haiworkspace.plan import Entry, Plan, parents
 from haiworkspace.records import FOLDER, Workspace, origin_text
 from haiworkspace.remotes.programs import Programs
 
@@ -59,14 +60,14 @@ class Sftp:
         entries: dict[str, Entry] = {}
         excluded: dict[str, str] = {}
         modes: dict[str, int] = {}
-        stamped: dict[str, tuple[int, int, int]] = {}
+        stamped: dict[str, Stamp] = {}
         for name, status in self._walk("", rules, excluded, modes):
             mode = status.st_mode or 0
             mtime = int(status.st_mtime or 0) * _NANOSECONDS
             if stat.S_ISLNK(mode):
                 entries[name] = Entry(0, 0, mtime, link=self._sftp.readlink(self._path(name)))
             elif stat.S_ISREG(mode):
-                stamped[name] = (status.st_size or 0, mtime, 0)
+                stamped[name] = (status.st_size or 0, mtime, 0, 0)
                 entries[name] = Entry(stat.S_IMODE(mode) & 0o777, status.st_size or 0, mtime)
             else:
                 excluded[name] = "neither a file, a link nor a directory"
@@ -104,9 +105,7 @@ class Sftp:
             else:
                 yield name, item
 
-    def _digests(
-        self, digests: Digests, stamped: Mapping[str, tuple[int, int, int]]
-    ) -> dict[str, str]:
+    def _digests(self, digests: Digests, stamped: Mapping[str, Stamp]) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, stamp in stamped.items():
             before = digests.known.get(name)
@@ -136,6 +135,11 @@ class Sftp:
         return digest.hexdigest()
 
     # -- changing ------------------------------------------------------------------------------
+
+    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+        self.remove(plan.removed)
+        self.send(local, plan.copied, clear=clear)
+        self.set_modes(plan.modes)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         made: dict[str, int] = {}
@@ -243,6 +247,15 @@ class Sftp:
         for name in sorted(modes, key=lambda one: one.count("/"), reverse=True):
             self._sftp.chmod(self._path(name), modes[name])
 
+    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+        raise _no_snapshots()
+
+    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+        raise _no_snapshots()
+
+    def in_snapshot(self, snapshot: str) -> "Sftp":
+        raise _no_snapshots()
+
     def destroy(self) -> None:
         folder, name = posixpath.split(self._root)
         doomed = posixpath.join(folder, f".removed.{name}")
@@ -349,6 +362,13 @@ class Sftp:
             with suppress(FileNotFoundError):
                 mode = self._sftp.stat(path).st_mode
         return mode is not None and stat.S_ISDIR(mode)
+
+
+def _no_snapshots() -> InvalidInput:
+    return InvalidInput(
+        "there are no snapshots behind ssh",
+        hint="haiworkspace init NAME -p api has them; or use push, pull and diff without a task",
+    )
 
 
 def _above(path: str) -> list[str]:

@@ -22,6 +22,7 @@ from scripts.benchmarks.pods import pods
 from scripts.benchmarks.simulate import simulation
 from scripts.benchmarks.throughput import finished, submits
 from scripts.benchmarks.top import top
+from scripts.benchmarks.workspaces import workspaces
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "first-line": first_line,
@@ -38,6 +39,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "docker": containers,
     "compose": compose,
     "env": environments,
+    "workspace": workspaces,
     "channels": channels,
     "kubernetes": reflector,
     "kubernetes-pods": pods,

@@ -12,9 +12,9 @@ import haiworkspace
 from hai.errors import Conflict, NotFound
 from haiworkspace import transfer
 from haiworkspace.plan import Change
-from tests.integration.workspaces import ROOT, Project, names, project
+from tests.integration.workspaces import ROOT, Project, names, platform, project
 
-__all__ = ["project"]  # a fixture
+__all__ = ["platform", "project"]  # fixtures
 
 
 def test_a_day_of_work(project: Project) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from hai.errors import InvalidInput
 from haiworkspace.records import default_remote
-from tests.integration.workspaces import Project, names, project
+from tests.integration.workspaces import Project, names, platform, project
 
-__all__ = ["project"]  # a fixture
+__all__ = ["platform", "project"]  # fixtures
 
 
 def test_a_file_becomes_a_directory_and_back(project: Project) -> None:

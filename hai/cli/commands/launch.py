@@ -32,6 +32,7 @@ from hai.cli.launch_options import (
 from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
 from hai.cli.pushed import in_pushed_copy, pushed_copy
 from hai.cli.session import Session, with_session
+from hai.cli.snapshot import has_snapshots, in_snapshot
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
 from hai.client.environments import with_environment
@@ -151,7 +152,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
         )
         document = build_document(kind, split.program, wishes, session.environ)
         document = with_environment(document, env, follow=env_follow)
-        document = _of_pushed_copy(session, document)
+        document = _of_workspace(session, document, dry_run=dry_run)
         return submit(session, document, follow=follow, dry_run=dry_run)
     if split.mode is Mode.SIMULATE:
         if suspend_seconds is not None and suspend_seconds < 0:
@@ -164,8 +165,12 @@ def launch(  # noqa: PLR0913 (one parameter per option)
     return _run_here(kind, split.program, environ)
 
 
-def _of_pushed_copy(session: Session, document: dict[str, Any]) -> dict[str, Any]:
-    copy = pushed_copy(Path(document["spec"]["workspace"]))
+def _of_workspace(session: Session, document: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
+    """Inside of a workspace: with its snapshot; a dry run pushes nothing and shows the twin."""
+    here = Path(document["spec"]["workspace"])
+    if not dry_run and has_snapshots(here):
+        return in_snapshot(document, session.stderr.say)
+    copy = pushed_copy(here)
     if copy is None:
         return document
     session.stderr.say(f"runs the copy that was pushed at {copy.at}: {copy.folder}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from hai.cli.code import code_of
 from hai.cli.foretelling import estimate_text
 from hai.cli.framework import new_app, option
 from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
@@ -205,18 +206,27 @@ def _last_workers(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(attempts[-1]["workers"]) if attempts else []
 
 
+Code = Annotated[
+    bool, option("--code", help="The snapshot that it runs, with the SHA-256 of each file.")
+]
+
+
 @verb(
     app,
     "describe",
     """
     hai-cli describe 12
     hai-cli describe train.py -o json
+    hai-cli describe 12 --code
     """,
 )
-def describe(session: Session, exp: Exp, *, exp_type: ExpType = "auto") -> None:
+def describe(session: Session, exp: Exp, *, code: Code = False, exp_type: ExpType = "auto") -> None:
     """All about one task: the document as submitted, every attempt, and why it waits or ended.
     YAML for people, -o json for programs."""
     task = session.client.call("task", ref=resolve_ref(exp, exp_type))
+    if code:
+        session.output.document(code_of(session, task))
+        return
     if session.output.format.is_for_people:
         session.output.document(_for_reading(task))
     elif session.output.format in _WHOLE:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from hai.client.document import ANY, FIELDS, OTHERS, TEXT, WHOLE, parse_document, parse_option
+from hai.client.document import (
+    ANY,
+    FIELDS,
+    NUMBER,
+    OTHERS,
+    TEXT,
+    WHOLE,
+    parse_document,
+    parse_option,
+)
 from hai.errors import InvalidInput
 from hai.schema.submission import Submission
 
@@ -192,8 +201,10 @@ def test_the_rules_are_those_of_the_schema() -> None:
         for name, rule in rules.items():
             spec = properties[name]
             if isinstance(rule, str):
-                kind = {spec.get("type")} | {one.get("type") for one in spec.get("anyOf", ())}
-                assert rule in KINDS.get(next(iter(kind - {None, "null"}), ""), {"level"}), name
+                kinds = {spec.get("type")} | {one.get("type") for one in spec.get("anyOf", ())}
+                kinds -= {None, "null"}
+                kind = "number" if "number" in kinds else next(iter(kinds), "")
+                assert rule in KINDS.get(kind, {"level"}), name
             elif "$ref" in spec:
                 check(rule, parts[spec["$ref"].split("/")[-1]]["properties"], name)
             elif spec.get("type") == "array":
@@ -207,6 +218,7 @@ def test_the_rules_are_those_of_the_schema() -> None:
 KINDS = {
     "string": {TEXT, "optional", "level"},
     "integer": {WHOLE, ANY, "level"},
+    "number": {NUMBER},
     "boolean": {"boolean"},
     "array": {ANY},
 }

@@ -1,0 +1,234 @@
+"""A workspace behind the platform's API: chunks by content, compressed, sent once, in parallel."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hai.errors import Denied, NotFound
+from hai.workspace.listing import is_settled
+from haiworkspace.ignore import Rules
+from haiworkspace.listing import Digests, Tree
+from haiworkspace.plan import Entry, Plan, parents
+from haiworkspace.records import Workspace, origin_text
+from haiworkspace.remotes.fetching import Fetching
+from haiworkspace.remotes.sending import Sending
+from haiworkspace.remotes.wire import entries_from, files_of, quoted
+
+if TYPE_CHECKING:
+    from hai.client.http import HaiClient
+
+_PATHS_PER_REQUEST = 2000
+_PATHS_BYTES = 700_000  # of names in one request, quoted
+
+Row = tuple[int, int, int, int, int, str | None]  # mode, size, mtime, ctime, inode, link
+
+
+class Api:
+    """See `Remote`."""
+
+    def __init__(self, client: "HaiClient", name: str, snapshot: str = "") -> None:
+        self._client = client
+        self._name = name
+        self._params = {"snapshot": snapshot} if snapshot else None
+        self._seen: dict[str, Any] | None = None
+        self._rows: dict[str, Row] = {}
+        self._digests: dict[str, str] = {}
+        self._written: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._mode = 0o700
+
+    def _look(self) -> dict[str, Any]:
+        if self._seen is None:
+            self._seen = self._client.call("workspace", name=self._name)
+        return self._seen
+
+    @property
+    def folder(self) -> str:
+        return str(self._look()["folder"])
+
+    @property
+    def foreign_uid(self) -> int | None:
+        """Of the account whose files they are, where that is not the user's own."""
+        found = self._look()
+        return None if found["own"] else int(found["uid"])
+
+    def exists(self) -> bool:
+        return bool(self._look()["exists"])
+
+    @contextmanager
+    def locked(self, mode: int) -> Iterator[None]:
+        """Nothing is held: the server does a whole list of changes under its own lock, and only if
+        the tree still is as it was seen."""
+        self._mode = mode
+        yield
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
+        try:
+            found = self._client.call("workspace_tree", name=self._name, params=self._params)
+        except NotFound:
+            found = {"files": [], "directories": {}, "others": [], "now": 0}
+        excluded: dict[str, str] = {}
+        closed = _Closed(rules, excluded)
+        self._rows = {path: tuple(row) for path, *row in found["files"] if not closed.holds(path)}
+        for path in found["others"]:
+            if not closed.holds(path):
+                excluded[path] = "neither a file, a link nor a directory"
+        self._digests = self._known(digests, int(found["now"])) if digests else {}
+        entries = {path: self._entry(path, row) for path, row in self._rows.items()}
+        used = {name for path in entries for name in parents(path)}
+        modes = {name: mode for name, mode in found["directories"].items() if name in used}
+        return Tree(entries, excluded, modes)
+
+    def _entry(self, path: str, row: Row) -> Entry:
+        mode, size, mtime, _, _, link = row
+        if link is not None:
+            return Entry(0, 0, mtime, link=link)
+        return Entry(mode, size, mtime, self._digests.get(path))
+
+    def _known(self, digests: Digests, now: int) -> dict[str, str]:
+        """The digest of each file: from before, from what was just written, or asked for."""
+        found: dict[str, str] = {}
+        for path, row in self._rows.items():
+            if row[5] is not None:
+                continue
+            for known in (self._written.get(path), digests.known.get(path)):
+                if known is not None and tuple(known[0]) == row[1:5]:
+                    found[path] = known[1]
+                    break
+        missing = [path for path, row in self._rows.items() if row[5] is None and path not in found]
+        for some in _portions(missing):
+            body = {"paths": [quoted(one) for one in some]}
+            told = self._client.call(
+                "workspace_digests", name=self._name, params=self._params, body=body
+            )
+            found.update({path: digest for path, (digest, _) in told["digests"].items()})
+        for path, digest in found.items():
+            stamp = self._rows[path][1:5]
+            if is_settled(stamp, now):
+                digests.seen[path] = (stamp, digest)
+        return found
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+        sending = Sending(self._client, self._name, self._rows, self._digests)
+        document = sending.files(local, plan.copied)
+        document |= {
+            "removed": {path: self._stamp(path) for path in plan.removed},
+            "modes": dict(plan.modes),
+            "clear": clear,
+            "mode": self._mode,
+            "origin": "",
+        }
+        stamps = sending.apply(document)
+        self._written = {
+            path: (tuple(stamp), sending.digests[path])
+            for path, stamp in stamps.items()
+            if path in sending.digests
+        }
+        self._seen = None
+
+    def _stamp(self, path: str) -> tuple[int, ...] | None:
+        row = self._rows.get(path)
+        return None if row is None else row[1:5]
+
+    def remove(self, paths: Iterable[str]) -> None:
+        if not self._rows:
+            self.tree(Rules(()), None)
+        self._apply(removed={path: self._stamp(path) for path in paths})
+
+    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
+        self._apply(origin=origin_text(workspace, pushed_at))
+
+    def _apply(self, **changes: object) -> None:
+        document = {"files": [], "removed": {}, "directories": {}, "modes": {}, "clear": False}
+        sending = Sending(self._client, self._name, {}, {})
+        sending.apply({**document, "mode": self._mode, "origin": "", **changes})
+
+    def read_origin(self) -> dict[str, Any] | None:
+        origin = self._look()["origin"]
+        return origin if isinstance(origin, dict) else None
+
+    def destroy(self) -> None:
+        self._client.call("workspace_remove", name=self._name)
+        self._seen = None
+
+    # -- snapshots -----------------------------------------------------------------------------
+
+    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+        sending = Sending(self._client, self._name, {}, {})
+        names = sending.document({"entries": files_of(entries)})
+        body = {"digests": names}
+        made = self._client.call("workspace_snapshot", name=self._name, body=body)
+        return str(made["id"]), str(made["folder"])
+
+    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+        found = self._client.call("workspace_snapshot_files", name=self._name, snapshot=snapshot)
+        return entries_from(found["entries"])
+
+    def in_snapshot(self, snapshot: str) -> "Api":
+        return Api(self._client, self._name, snapshot)
+
+    # -- fetching ------------------------------------------------------------------------------
+
+    def fetch(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
+        fetching = Fetching(self._client, self._name, self._rows, self._digests)
+        fetching.params = self._params
+        fetching.into(local, list(paths), clear=clear)
+
+
+class _Closed:
+    """Which paths the rules keep out, by themselves or with a directory above them."""
+
+    def __init__(self, rules: Rules, excluded: dict[str, str]) -> None:
+        self._rules = rules
+        self._excluded = excluded
+        self._directories: dict[str, bool] = {"": False}
+
+    def holds(self, path: str) -> bool:
+        above = path.rpartition("/")[0]
+        if self._is_closed(above):
+            return True
+        if why := self._rules.why_excluded(path, is_directory=False):
+            self._excluded[path] = why
+        return bool(why)
+
+    def _is_closed(self, directory: str) -> bool:
+        known = self._directories.get(directory)
+        if known is None:
+            known = self._is_closed(directory.rpartition("/")[0])
+            if not known and (why := self._rules.why_excluded(directory, is_directory=True)):
+                self._excluded[directory + "/"] = why
+                known = True
+            self._directories[directory] = known
+        return known
+
+
+def client_for(via: str) -> "HaiClient":
+    """The platform at `via`, with the token of the profile in force. Denied for any other URL: a
+    workspace's file must not choose where a token goes."""
+    from hai.client.http import HaiClient
+    from hai.client.profile import load_profile
+
+    profile = load_profile()
+    if profile.url != via:
+        raise Denied(
+            f"this workspace belongs to {via}, and you are logged in at {profile.url or 'none'}",
+            hint=f"hai-cli init --url {via}, or make the workspace anew: haiworkspace init NAME",
+        )
+    return HaiClient(profile)
+
+
+def _portions(paths: list[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    size = 0
+    for path in paths:
+        if some and (len(some) >= _PATHS_PER_REQUEST or size > _PATHS_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(path)
+        size += 3 * len(path) + 4
+    if some:
+        yield some
