@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from hai import __version__
-from hai.cli.errors import leave
+from hai.console.errors import leave
 from hai.errors import InvalidInput
 from hai_up.choice import (
     LOCAL,

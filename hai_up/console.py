@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Callable
 
-from hai.cli.errors import exit_code, open_closed_streams
-from hai.cli.framework import ClickError, usage_error
+from hai.console.commands import ClickError, usage_error
+from hai.console.errors import exit_code, open_closed_streams
 from hai.errors import HaiError, InvalidInput
 
 

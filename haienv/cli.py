@@ -31,7 +31,7 @@ def _record(words: list[str]) -> NoReturn:
 
 
 def _shell(name: str, user: str | None) -> NoReturn:
-    from hai.cli.errors import Stderr, run_tool
+    from hai.console.errors import Stderr, run_tool
     from haienv.index import Index
     from haienv.shell import activation_code
 
@@ -53,7 +53,7 @@ def _add(name: str, words: list[str]) -> None:
             return
         else:
             lines.append(word)
-    from hai.cli.errors import Stderr, run_tool
+    from hai.console.errors import Stderr, run_tool
 
     def work() -> None:
         from haienv.adding import add_listed

@@ -10,9 +10,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hai.cli.errors import Stderr, run_tool
-from hai.cli.framework import HaiCommand, HaiGroup
-from hai.cli.output import Column, Format, Layout, Output, parse_format
+from hai.console.commands import HaiCommand, HaiGroup
+from hai.console.errors import Stderr, run_tool
+from hai.console.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, package_commands, use_commands
 from haienv.images import offered_images

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hai.cli.errors import Stderr
-from hai.cli.framework import HaiCommand
-from hai.cli.output import Column, Format, Layout, Output, parse_format
+from hai.console.commands import HaiCommand
+from hai.console.errors import Stderr
+from hai.console.output import Column, Format, Layout, Output, parse_format
 from hai.errors import InvalidInput, PlatformError
 from haienv.index import Index, read
 from haienv.lock import Lock, differences

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.errors import Stderr
-from hai.cli.framework import HaiCommand
-from hai.cli.output import Output
+from hai.console.commands import HaiCommand
+from hai.console.errors import Stderr
+from hai.console.output import Output
 from hai.errors import InvalidInput, NotFound
 from haienv.index import Index
 from haienv.model import activation, check_name

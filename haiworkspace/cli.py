@@ -8,9 +8,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hai.cli.errors import Stderr, leave, run_tool
-from hai.cli.output import Column, Layout, Output, parse_format
 from hai.client.profile import load_profile
+from hai.console.errors import Stderr, leave, run_tool
+from hai.console.output import Column, Layout, Output, parse_format
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, tasks, workspace
 from haiworkspace import watch as watching

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hai.cli.layouts import tasks_layout, why_line
-from hai.cli.output import Column, Layout
+from hai.console.output import Column, Layout
 
 _LEFT_OUT = ("why",)
 

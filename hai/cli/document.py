@@ -9,9 +9,9 @@ from typing import Any
 
 from hai.cli.grammar import parse_duration, parse_pair, parse_priority, set_path
 from hai.core.array_spec import ArraySpec
-from hai.core.dependency import parse_after
 from hai.core.duration import time_limit as limit_of
-from hai.core.retry import Retry
+from hai.core.lifecycle.dependency import parse_after
+from hai.core.lifecycle.retry import Retry
 from hai.errors import InvalidInput, NotFound
 
 DEFAULT_PRIORITY = "30"

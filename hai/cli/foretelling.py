@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hai.cli.grammar import parse_time
-from hai.cli.output import Column, Layout
-from hai.cli.terminal import printable
+from hai.console.output import Column, Layout
+from hai.console.terminal import printable
 from hai.core.phrases import span
 from hai.schema.why import WhyView
 

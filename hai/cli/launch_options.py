@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from hai.cli.complete import complete_groups, complete_priorities, complete_tasks
-from hai.cli.framework import option
+from hai.console.commands import option
 
 _CLUSTER = "Cluster options, after --"
 _TURN = "When and how often (on the cluster)"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
-from hai.cli.output import Column, Layout
+from hai.console.output import Column, Layout
 from hai.core.types import WaitCode
 from hai.schema import views
 from hai.schema.rows import AllowanceView, ImageView, MountView

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from hai.cli.formats import json_line
-from hai.cli.output import Format, Output
-from hai.cli.terminal import cut_to, printable
 from hai.client.loglines import WholeLines, bytes_of, redrawn, written_by
+from hai.console.formats import json_line
+from hai.console.output import Format, Output
+from hai.console.terminal import cut_to, printable
 
 Piece = Mapping[str, Any]
 _ERASE = b"\r\x1b[K"

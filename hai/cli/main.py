@@ -12,7 +12,11 @@ import typer
 from typer.main import get_command
 
 import hai
-from hai.cli.errors import (
+from hai.cli.lazy import LazyGroup
+from hai.cli.peek import Peeked, peek
+from hai.cli.session import Shared, shared_parameters
+from hai.console.commands import HELP_NAMES, ClickError, lighten, option, usage_error
+from hai.console.errors import (
     BROKEN_PIPE,
     ERROR,
     INTERRUPTED,
@@ -23,11 +27,8 @@ from hai.cli.errors import (
     open_closed_streams,
     silence,
 )
-from hai.cli.framework import HELP_NAMES, ClickError, LazyGroup, lighten, option, usage_error
-from hai.cli.output import ReaderGone
-from hai.cli.peek import Peeked, peek
-from hai.cli.session import Shared, shared_parameters
-from hai.cli.terminal import Palette, wants_colour
+from hai.console.output import ReaderGone
+from hai.console.terminal import Palette, wants_colour
 from hai.errors import HaiError, InvalidInput
 
 EXAMPLES = """
@@ -62,7 +63,7 @@ def build() -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs one command line and exits with its code (hai.cli.errors)."""
+    """Runs one command line and exits with its code (hai.console.errors)."""
     open_closed_streams()
     args = list(sys.argv[1:] if argv is None else argv)
     name = Path(sys.argv[0]).name

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hai.cli.complete import complete_groups, complete_priorities, complete_tasks, complete_users
-from hai.cli.framework import option
+from hai.console.commands import option
 from hai.errors import InvalidInput, NotFound
 
 _EXP_HELP = "id, name, 12_[7] (of array 12), @last, or a .yml/.yaml file (its name)."

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hai.cli.errors import Stderr
-from hai.cli.framework import HaiCommand, option
 from hai.cli.grammar import parse_duration
-from hai.cli.output import Format, Output, parse_format
-from hai.cli.terminal import Palette, wants_colour
+from hai.console.commands import HaiCommand, option
+from hai.console.errors import Stderr
+from hai.console.output import Format, Output, parse_format
+from hai.console.terminal import Palette, wants_colour
 from hai.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hai.core.policy import Policy
-from hai.core.simulate import POLICIES, REFERENCES, TIMESHARE
 from hai.core.simulation.jobs import Trace
+from hai.core.simulation.run import POLICIES, REFERENCES, TIMESHARE
 from hai.core.simulation.trace_rows import read_trace
 from hai.core.types import Priority
 from hai.errors import HaiError, InvalidInput, NotFound

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hai.cli.output import Column, Layout
+from hai.console.output import Column, Layout
 
 Item = Mapping[str, Any]
 MOST_USERS = 10

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
-from hai.cli.framework import option
 from hai.cli.grammar import parse_duration
+from hai.console.commands import option
 
 _POOL = "Pool"
 _JOBS = "Which jobs"

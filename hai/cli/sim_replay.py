@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hai.cli.output import Column, Layout
 from hai.cli.sim_inputs import readable
 from hai.client.http import HaiClient
+from hai.console.output import Column, Layout
 from hai.core.policy import Policy
 from hai.core.replay import Record, Replayed, replay
 from hai.errors import InvalidInput

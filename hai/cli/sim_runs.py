@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hai.cli.errors import Stderr
 from hai.cli.grammar import parse_duration
 from hai.cli.sim_inputs import Candidate, load_trace
 from hai.cli.sim_options import Wishes, seconds
-from hai.core.simulate import Setup, result, simulate
+from hai.console.errors import Stderr
 from hai.core.simulation.engine import Course
 from hai.core.simulation.jobs import Choice, Trace, chosen
+from hai.core.simulation.run import Setup, result, simulate
 from hai.errors import InvalidInput
 
 _QUIET_S = 1.0  # what takes no longer shows no progress

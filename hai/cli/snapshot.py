@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hai.cli.errors import leave
 from hai.cli.pushed import in_pushed_copy, pushed_copy
+from hai.console.errors import leave
 from hai.errors import PlatformError
 from hai.files import check_trusted
 

@@ -13,12 +13,12 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from hai.cli.errors import INTERRUPTED
 from hai.cli.follow import Ending, Follower, end_line
 from hai.cli.logprint import Lines, Passing, Sink, collector, matching, printer
-from hai.cli.output import Format
 from hai.cli.session import Session
 from hai.client.events import Resume
+from hai.console.errors import INTERRUPTED
+from hai.console.output import Format
 from hai.errors import TimedOut
 
 

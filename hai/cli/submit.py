@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hai.cli.document import with_request_id
-from hai.cli.errors import INTERRUPTED
 from hai.cli.foretelling import tell_why
 from hai.cli.layouts import tasks_layout, why_line
 from hai.cli.session import Session
 from hai.cli.stream import follow_task
+from hai.console.errors import INTERRUPTED
 from hai.core.recorded import recorded_name
 from hai.errors import AuthRequired, TimedOut, Unavailable, Unreachable
 

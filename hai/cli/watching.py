@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-from hai.cli.errors import INTERRUPTED
-from hai.cli.framework import option
 from hai.cli.session import Session
+from hai.console.commands import option
+from hai.console.errors import INTERRUPTED
 from hai.errors import Unavailable, Unreachable
 
 INTERVAL_SECONDS = 2.0

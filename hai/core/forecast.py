@@ -14,13 +14,13 @@ from heapq import heapify, heappop, heappush
 
 from hai.core.container_quota import ContainerQuota
 from hai.core.inputs import Snapshot
+from hai.core.lifecycle.claim_updates import back_in_line, leaving, running
 from hai.core.past_runs import History
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import DAY
 from hai.core.quota import LEVELS, Quota
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line, leaving, running
 from hai.core.types import GroupName, Priority, TaskId, TaskState
 
 MOST_PLANS = 300  # of one run; then the answer is "later than that"
@@ -79,7 +79,7 @@ def copy_of(
     """One group as immutable values: whoever is active, the first in the `order` of service, whose
     backoff will end, and the claim that is asked about. Costs O(claims)."""
     ahead = {task_id for task_id, _ in zip(order, range(MOST_AHEAD), strict=False)}
-    parked = state.lineup.parked
+    parked = state.eligibility.parked
     claims = [
         claim
         for claim in state.claims.values()
@@ -87,7 +87,7 @@ def copy_of(
         and claim.task_id != asked.task_id
         and (claim.state.is_active or claim.task_id in ahead or _comes_back(claim, parked))
     ]
-    ended = state.group(name).shares.ended(state.now)
+    ended = state.group(name).fair_share.ended(state.now)
     return Snapshot(
         now=state.now,
         policy=state.policy,
@@ -167,7 +167,7 @@ def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
     group = state.group(claim.group)
     if group.is_shared:
         return None
-    if claim.nodes > group.ground.widest:
+    if claim.nodes > group.inventory.widest:
         return "it needs nodes that are out of service or not there"
     account = group.account(claim.user)
     if all(account.limits[level] < claim.nodes for level in _asked(claim)):

@@ -2,15 +2,15 @@
 
 import math
 
-from hai.core.ground import Gains, Ground
+from hai.core.inventory.nodes import Gains, Inventory
+from hai.core.lifecycle.claim_updates import starting
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
-from hai.core.queue import LevelOf, Queue
+from hai.core.preemption.requeue import Requeue
+from hai.core.preemption.victims import ActiveClaims, Hold
+from hai.core.queue.fair_share import FairShare
+from hai.core.queue.ready import LevelOf, ReadyQueue
 from hai.core.quota import Ledger, QuotaTable
-from hai.core.returning import Returning
-from hai.core.running import Hold, Running, standing
-from hai.core.share import Shares
-from hai.core.steps import starting
 from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
@@ -26,13 +26,13 @@ class GroupState:
     def __init__(self, name: GroupName, policy: Policy, quotas: QuotaTable, now: float) -> None:
         self.name = name
         self.is_shared = policy.shares_nodes(name)  # by containers: sharing.py decides there
-        self.ground = Ground()
-        self.shares = Shares(policy, now)
-        self.running = Running(policy)
+        self.inventory = Inventory()
+        self.fair_share = FairShare(policy, now)
+        self.running = ActiveClaims(policy)
         self._ledger = Ledger(quotas, name)
         self.account = self._ledger.account  # what a user may hold and holds
-        self.returning = Returning(self.account)
-        self.queue = Queue(self._room_of, self._turn_of)
+        self.requeue = Requeue(self.account)
+        self.queue = ReadyQueue(self._room_of, self._key_of)
 
     def set_quotas(self, quotas: QuotaTable) -> None:
         """New limits; nothing is charged until `charge` says so again."""
@@ -52,17 +52,17 @@ class GroupState:
         account.used[claim.level] += nodes
         if claim.state.is_leaving:
             account.leaving[claim.level] += nodes
-        self.returning.refresh(claim.user)
+        self.requeue.refresh(claim.user)
 
     def settle(self, claim: Claim, now: float) -> None:
-        """An active claim's nodes are held in the grounds: it is a possible victim."""
-        if len(self.ground.zones_of(claim.holds)) > 1:
-            self.ground.spanning.add(claim.task_id)
+        """An active claim's nodes are held in the inventories: it is a possible victim."""
+        if len(self.inventory.zones_of(claim.holds)) > 1:
+            self.inventory.spanning.add(claim.task_id)
         if not claim.state.is_leaving:
             self._stand(claim, now)
 
     def unsettle(self, claim: Claim) -> None:
-        self.ground.spanning.discard(claim.task_id)
+        self.inventory.spanning.discard(claim.task_id)
         self._lift(claim)
 
     def renew(self, claim: Claim, now: float) -> None:
@@ -76,14 +76,14 @@ class GroupState:
         now, but would if the user's own tasks had ended."""
         account = self.account(claim.user)
         limit, room = account.limits[level], account.room(level)
-        if limit >= self.ground.size or room >= self.ground.widest:
+        if limit >= self.inventory.size or room >= self.inventory.widest:
             return None
-        return self.queue.ranked_before(claim, level, room, min(limit, self.ground.widest))
+        return self.queue.ranked_before(claim, level, room, min(limit, self.inventory.widest))
 
     def room_in_line(self, claim: Claim, level: Priority) -> float:
         """How many nodes the claim's user may ask for at the level now."""
         account = self.account(claim.user)
-        is_open = account.limits[level] >= self.ground.size
+        is_open = account.limits[level] >= self.inventory.size
         return math.inf if is_open else account.room(level)
 
     # decisions that are being tried
@@ -93,26 +93,26 @@ class GroupState:
         each zone."""
         nodes = len(start.nodes)
         self._take(claim, start, nodes)
-        self.shares.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
-        self.returning.refresh(claim.user)
-        gains = self.ground.lend(start.nodes, claim.task_id)
+        self.fair_share.spend(claim.user, nodes, start.priority, now, by_right=not start.backfill)
+        self.requeue.refresh(claim.user)
+        gains = self.inventory.lend(start.nodes, claim.task_id)
         if start.backfill:  # anybody may have its nodes
             self._stand(starting(claim, start, now), now)
         else:
             self.running.reserve(claim.user, start.priority, gains)
-            self.returning.add(claim, start.priority, gains, is_firm=True)
+            self.requeue.add(claim, start.priority, gains, is_firm=True)
         return gains
 
     def take_back(self, claim: Claim, start: Start, gains: Gains) -> None:
         """As it was before `lend` gave it these, but for the user's share."""
         self._take(claim, start, -len(start.nodes))
-        self.returning.refresh(claim.user)
-        self.ground.take_back(start.nodes, claim.task_id)
+        self.requeue.refresh(claim.user)
+        self.inventory.take_back(start.nodes, claim.task_id)
         if start.backfill:
             self._lift(claim)
         else:
             self.running.release(claim.user, start.priority, gains)
-            self.returning.remove(claim)
+            self.requeue.remove(claim)
 
     def _take(self, claim: Claim, start: Start, nodes: int) -> None:
         if not claim.spot:
@@ -121,13 +121,13 @@ class GroupState:
     def see_off(self, victim: Claim) -> None:
         """An active claim leaves, and is not to be a victim again."""
         self._note_leaving(victim, len(victim.holds))
-        self.returning.refresh(victim.user)
+        self.requeue.refresh(victim.user)
         self._lift(victim)
 
     def call_back(self, victim: Claim, now: float) -> None:
         """As it was before `see_off`."""
         self._note_leaving(victim, -len(victim.holds))
-        self.returning.refresh(victim.user)
+        self.requeue.refresh(victim.user)
         self._stand(victim, now)
 
     def _note_leaving(self, victim: Claim, nodes: int) -> None:
@@ -135,20 +135,20 @@ class GroupState:
             self.account(victim.user).leaving[victim.level] += nodes
 
     def _stand(self, claim: Claim, now: float) -> None:
-        gains = self.ground.usable_in(claim.holds)
+        gains = self.inventory.usable_in(claim.holds)
         is_firm = self.running.hold_of(claim, now) is not Hold.BACKFILL
         self.running.add(claim, gains, now)
-        self.returning.add(claim, standing(claim), gains, is_firm=is_firm)
+        self.requeue.add(claim, defended_level(claim), gains, is_firm=is_firm)
 
     def _lift(self, claim: Claim) -> None:
         self.running.remove(claim.task_id)
-        self.returning.remove(claim)
+        self.requeue.remove(claim)
 
     def _room_of(self, user: UserName) -> LevelOf:
         """Where a gang of the user could be served now; None while it cannot."""
         if self.is_shared:
             return lambda asked, _width: container_level(asked)
-        widest, size = self.ground.widest, self.ground.size
+        widest, size = self.inventory.widest, self.inventory.size
         account = self.account(user)
 
         def level_of(asked: Priority, width: int) -> Priority | None:
@@ -156,5 +156,5 @@ class GroupState:
 
         return level_of
 
-    def _turn_of(self, user: UserName) -> tuple[float, float]:
-        return self.shares.key(user), self.shares.last_start(user)
+    def _key_of(self, user: UserName) -> tuple[float, float]:
+        return self.fair_share.key(user), self.fair_share.last_start(user)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hai.core.lifecycle import event
+from hai.core.lifecycle.transitions import event
 from hai.core.task import EventDraft, Task, Worker
 
 STOPPED = "the log has stopped"  # how the detail of a worker begins whose log stands still

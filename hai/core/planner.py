@@ -22,17 +22,17 @@ the state is as it was.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hai.core.draft import Draft, draft
-from hai.core.ground import Zones
+from hai.core.assume.assumed import Assumed, assuming
+from hai.core.assume.transaction import demoted
 from hai.core.group import GroupState
-from hai.core.heads import HIGHER, NODES, OWN, QUOTA, TURN, Head, KeptOut, Price
+from hai.core.inventory.nodes import Zones
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
+from hai.core.preemption.victims import Hold
+from hai.core.queue.heads import HIGHER, NODES, OWN, QUOTA, TURN, Head, KeptOut, Price
 from hai.core.quota import LEVELS
-from hai.core.running import Hold
 from hai.core.sharing import Shared, serve
 from hai.core.spot import spot_starts
 from hai.core.state import SchedulerState
-from hai.core.trial import demoted
 from hai.core.types import Priority, TaskId, WaitCode
 
 __all__ = ["plan"]
@@ -53,11 +53,11 @@ def plan(state: SchedulerState, now: float) -> Plan:
             for group in waiting:
                 if group.is_shared:
                     decisions.add(serve(state, group))
-            with draft(state) as drafted:
+            with assuming(state) as assumed:
                 for group in waiting:
                     if not group.is_shared:
-                        _Turn(state, group, drafted, decisions).serve()
-                decisions.starts += spot_starts(state, drafted)
+                        _GroupTick(state, group, assumed, decisions).serve()
+                decisions.starts += spot_starts(state, assumed)
     return Plan(
         starts=tuple(decisions.starts),
         suspends=tuple(decisions.suspends),
@@ -79,19 +79,19 @@ class _Decisions:
         self.reasons |= shared.reasons
 
 
-class _Turn:
-    """One group's turn within a tick."""
+class _GroupTick:
+    """One group's part of a tick."""
 
     def __init__(
-        self, state: SchedulerState, group: GroupState, drafted: Draft, decisions: _Decisions
+        self, state: SchedulerState, group: GroupState, assumed: Assumed, decisions: _Decisions
     ) -> None:
         self._state = state
         self._policy = state.policy
         self._now = state.now
         self._group = group
-        self._ground = group.ground
+        self._inventory = group.inventory
         self._queue = group.queue
-        self._draft = drafted
+        self._assumed = assumed
         self._decisions = decisions
         queue = group.queue
         self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
@@ -113,7 +113,7 @@ class _Turn:
 
     def _serve_level(self, level: Priority) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
-        kept_out = self._kept_out = KeptOut(self._ground.widest)
+        kept_out = self._kept_out = KeptOut(self._inventory.widest)
         for claim in self._in_order(level):
             if self._try(claim, level):
                 continue
@@ -152,7 +152,7 @@ class _Turn:
         back, unless somebody was suspended for it."""
         is_owed = claim.task_id in self._state.promised
         price = None if is_owed else self._own_before(claim, level)
-        zones = self._ground.zones_for(claim.nodes, claim.knows)
+        zones = self._inventory.zones_for(claim.nodes, claim.knows)
         if price is None and zones is not None and not is_owed:
             price = self._turn_price(claim, level, zones, backfill=False)
         if price is not None:
@@ -197,7 +197,7 @@ class _Turn:
 
     def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
         """Where it fits once those have left who do, and these victims; None if nowhere."""
-        for zones, needed in self._ground.options(claim.nodes):
+        for zones, needed in self._inventory.options(claim.nodes):
             victims = self._victims(claim, level, zones, needed)
             if victims is not None:
                 return zones, victims
@@ -210,9 +210,9 @@ class _Turn:
             return None
         keeper = HIGHER
         running = self._group.running
-        for zones, missing in self._ground.options(claim.nodes):
+        for zones, missing in self._inventory.options(claim.nodes):
             short = missing - running.reach_later(level, zones)
-            short += self._group.returning.nodes_above(claim.user, level, zones)
+            short += self._group.requeue.nodes_above(claim.user, level, zones)
             if short + running.held_by(claim.user, level, zones) <= 0:
                 return None
             if short <= 0:
@@ -227,7 +227,7 @@ class _Turn:
             return []
         if not self._policy.preemption:
             return None
-        shares = self._group.shares
+        shares = self._group.fair_share
         share = shares.key(claim.user)
         is_due = claim.task_id in self._state.promised or self._queue.is_overdue(
             claim.user, level, self._overdue_since
@@ -239,30 +239,30 @@ class _Turn:
                     return False
                 if not is_due and shares.key(victim.user) <= share:
                     return False
-            return not self._group.returning.is_above(victim, level)
+            return not self._group.requeue.is_above(victim, level)
 
         return self._group.running.victims(level, zones, needed, may_take)
 
     def _start(self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool) -> None:
-        nodes = self._ground.choose(claim.nodes, zones, claim.knows)
+        nodes = self._inventory.choose(claim.nodes, zones, claim.knows)
         start = Start(claim.task_id, nodes, level, backfill)
         self._decisions.starts.append(start)
-        self._draft.start(claim, start)
+        self._assumed.start(claim, start)
 
     def _hand_over(self, claim: Claim, level: Priority, zones: Zones, victims: list[Claim]) -> None:
         for victim in victims:
             self._decisions.suspends.append(Suspend(victim.task_id, claim.task_id))
-            self._draft.leave(victim)
-        nodes = self._ground.choose(claim.nodes, zones, claim.knows, with_leaving=True)
+            self._assumed.leave(victim)
+        nodes = self._inventory.choose(claim.nodes, zones, claim.knows, with_leaving=True)
         leavers: set[TaskId] = set()
         for name in nodes:
-            leavers.update(self._ground.holders.get(name, ()))
+            leavers.update(self._inventory.holders.get(name, ()))
         self._wait(
             claim, WaitCode.HANDOVER, level=level.name, nodes=sorted(nodes), tasks=sorted(leavers)
         )
         handover = Start(claim.task_id, nodes, level)
         self._decisions.handovers.append(handover)
-        self._draft.start(claim, handover)
+        self._assumed.start(claim, handover)
 
     def _backfill(self, level: Priority, head: Claim | None) -> None:
         """Others of the level on the nodes that its head, or one whose user's own tasks keep it
@@ -271,11 +271,11 @@ class _Turn:
         if head is not None:
             skipped.add(head.task_id)
         refused: list[tuple[Claim, Price]] = []  # until somebody else has started
-        while (widest := self._ground.widest_free) > 0:
+        while (widest := self._inventory.widest_free) > 0:
             claim = self._queue.in_turn(level, widest, skipped)
             if claim is None:
                 break
-            zones = self._ground.zones_for(claim.nodes, claim.knows)
+            zones = self._inventory.zones_for(claim.nodes, claim.knows)
             if zones is None or self._exceeds_quota(claim, level):
                 skipped.add(claim.task_id)
             elif (price := self._price(claim, level, zones)) is None:
@@ -292,7 +292,7 @@ class _Turn:
         """What it would cost its user's own that come before it if it ran as backfill: the quota
         that they need, or a gang its turn."""
         room = self._group.room_in_line(claim, level) - claim.nodes
-        if room < self._ground.widest:
+        if room < self._inventory.widest:
             for first in self._own_firsts(claim, level):
                 if room < first.nodes:
                     return Price(first.task_id, QUOTA)
@@ -334,14 +334,14 @@ class _Turn:
         self, heads: list[Head], claim: Claim, level: Priority, zones: Zones, *, backfill: bool
     ) -> list[Claim | None]:
         """Who comes first in place of these once the claim runs, as a victim for any of them."""
-        nodes = self._ground.choose(claim.nodes, zones, claim.knows)
-        self._draft.start(claim, Start(claim.task_id, nodes, level, backfill=True))
+        nodes = self._inventory.choose(claim.nodes, zones, claim.knows)
+        self._assumed.start(claim, Start(claim.task_id, nodes, level, backfill=True))
         if not backfill:  # its user has not waited any more
-            self._group.shares.start(claim.user, self._now)
+            self._group.fair_share.start(claim.user, self._now)
         try:
             return [self._next_head(head) for head in heads]
         finally:
-            self._draft.undo_start()
+            self._assumed.undo_start()
 
     def _stand_back(self, claim: Claim, level: Priority, price: Price) -> None:
         needed, head = claim.nodes, price.first
@@ -371,22 +371,22 @@ class _Turn:
 
     def _fits(self, claim: Claim, level: Priority) -> bool:
         """Whether it would get nodes if it were its turn."""
-        if self._ground.zones_for(claim.nodes, claim.knows) is not None:
+        if self._inventory.zones_for(claim.nodes, claim.knows) is not None:
             return True
         return self._room_by_leavers(claim, level) is not None
 
     def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
-        ground = self._ground
-        zones = tuple(ground.free)
+        inventory = self._inventory
+        zones = tuple(inventory.free)
         self._wait(
             claim,
             WaitCode.NO_FREE_NODES,
             level=level.name,
             needed=claim.nodes,
-            nodes=ground.size,
-            healthy=ground.healthy,
-            free=ground.free_count,
-            leaving=ground.leaving_count,
+            nodes=inventory.size,
+            healthy=inventory.healthy,
+            free=inventory.free_count,
+            leaving=inventory.leaving_count,
             preemptible=self._group.running.reach(level, zones),
             **more,
         )

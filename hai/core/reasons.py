@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 
 from hai.core.group import GroupState
-from hai.core.heads import HIGHER, OWN
 from hai.core.plan import Claim, Plan, Reason
-from hai.core.running import slice_end, standing
+from hai.core.preemption.victims import defended_level, slice_end
+from hai.core.queue.heads import HIGHER, OWN
 from hai.core.state import SchedulerState
 from hai.core.types import Priority, TaskId, WaitCode
 
@@ -23,7 +23,7 @@ def reason_of(
     task_id: TaskId,
     positions: Mapping[TaskId, int] | None = None,
 ) -> Reason:
-    """Why this waiting task waits; ask with the plan applied (trial.applied), so that what others
+    """Why this waiting task waits; ask with the plan applied (transaction.applied), so that what others
     got counts. `positions`: places in the order of service, from 1."""
     claim = state.claims.get(task_id)
     told = decided.reasons.get(task_id)
@@ -31,7 +31,7 @@ def reason_of(
         return _with_holders(state.group(claim.group), state, claim, told)
     if claim is None or not claim.state.is_waiting:
         return Reason(WaitCode.NOT_PLANNED)
-    parked = state.lineup.parked.get(task_id)
+    parked = state.eligibility.parked.get(task_id)
     if parked is not None:
         return _parked(state, claim, parked)
     group = state.group(claim.group)
@@ -54,15 +54,15 @@ def _parked(state: SchedulerState, claim: Claim, code: WaitCode) -> Reason:
 
 def _refusal(group: GroupState, claim: Claim) -> Reason:
     """It stands in no level's line: too wide for the nodes, or for the quota."""
-    size, healthy = group.ground.size, group.ground.healthy
+    size, healthy = group.inventory.size, group.inventory.healthy
     evidence: dict[str, object] = {"group": claim.group, "needed": claim.nodes}
-    if claim.nodes > group.ground.widest:
+    if claim.nodes > group.inventory.widest:
         code = WaitCode.UNHEALTHY
         if claim.nodes > size:
             code = WaitCode.GROUP_TOO_SMALL if size else WaitCode.GROUP_UNKNOWN
         evidence |= {"nodes": size, "healthy": healthy}
-        if group.ground.widest < healthy:
-            evidence["in_two_zones"] = group.ground.widest
+        if group.inventory.widest < healthy:
+            evidence["in_two_zones"] = group.inventory.widest
         return Reason(code, evidence)
     account = group.account(claim.user)
     level = account.level_to_blame(claim.priority, claim.nodes)
@@ -85,7 +85,7 @@ def _behind(
         "group": claim.group,
         "level": level.name if level is not None else claim.priority.name,
         "needed": claim.nodes,
-        "free": group.ground.free_count,
+        "free": group.inventory.free_count,
     }
     if claim.task_id in positions:
         evidence["position"] = positions[claim.task_id]
@@ -146,14 +146,14 @@ def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason
     until = {
         holder.task_id: slice_end(holder, state.policy)
         for holder in others
-        if standing(holder) is level
+        if defended_level(holder) is level
     }
     order = sorted(others, key=lambda holder: (until.get(holder.task_id, 0.0), holder.task_id))
     order += sorted((*own, *higher), key=lambda holder: holder.task_id)
     named = [holder.task_id for holder in order[:TASKS_NAMED]]
     evidence = {
         **reason.evidence,
-        "fitting": group.ground.widest_free,
+        "fitting": group.inventory.widest_free,
         "held_by": named,
         "held_by_more": len(order) - len(named),
         "safe_until": {str(one): until[one] for one in named if until.get(one, 0.0) > state.now},
@@ -172,9 +172,9 @@ def _holders(
     own: list[Claim] = []
     higher: list[Claim] = []
     for holder in group.running.claims():
-        if standing(holder) > level or group.returning.is_above(holder, level):
+        if defended_level(holder) > level or group.requeue.is_above(holder, level):
             higher.append(holder)
-        elif standing(holder) is level and holder.user == claim.user and not holder.backfill:
+        elif defended_level(holder) is level and holder.user == claim.user and not holder.backfill:
             own.append(holder)
         else:
             others.append(holder)

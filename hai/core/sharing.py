@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hai.core.container_quota import UNLIMITED
-from hai.core.ground import is_usable
 from hai.core.group import GroupState, container_level
+from hai.core.inventory.nodes import is_usable
 from hai.core.plan import Claim, Reason, Start
+from hai.core.queue.service_order import service_order
 from hai.core.resources import NAMES, NOTHING, Resources, of_node, short_of, total
 from hai.core.rooms import Room, Rooms
 from hai.core.state import SchedulerState
-from hai.core.turns import service_order
 from hai.core.types import NodeName, TaskId, UserName, WaitCode
 
 _NAMED = 8  # holders, in one reason
@@ -31,7 +31,7 @@ class Shared:
 
 def rooms_of(state: SchedulerState, group: GroupState) -> Rooms:
     """The group's healthy nodes with what is held there now."""
-    rooms = Rooms.of(node for node in group.ground.nodes.values() if is_usable(node))
+    rooms = Rooms.of(node for node in group.inventory.nodes.values() if is_usable(node))
     for name in rooms.rooms:
         for claim in state.holders_of(name):
             rank = claim.holds.index(name)
@@ -150,14 +150,14 @@ class _Turn:
 
     def _too_large(self, claim: Claim) -> Reason:
         """No node is large enough, or those that are large enough are out of service."""
-        nodes = self._group.ground.nodes.values()
+        nodes = self._group.inventory.nodes.values()
         asks = claim.asks
         able = sum(asks is None or of_node(node).covers(asks) for node in nodes)
         evidence: dict[str, object] = {
             "group": claim.group,
             "needed": claim.nodes,
             "nodes": len(nodes),
-            "healthy": self._group.ground.healthy,
+            "healthy": self._group.inventory.healthy,
         }
         if able >= claim.nodes:
             return Reason(WaitCode.UNHEALTHY, evidence)
@@ -186,8 +186,8 @@ class _Turn:
             "group": claim.group,
             "level": container_level(claim.priority).name,
             "needed": claim.nodes,
-            "nodes": self._group.ground.size,
-            "healthy": self._group.ground.healthy,
+            "nodes": self._group.inventory.size,
+            "healthy": self._group.inventory.healthy,
             "asks": asks.as_data(),
             "short": short_of(room.free, asks),
             "node": room.name,

@@ -9,14 +9,14 @@ import math
 from collections.abc import Iterable, Mapping
 
 from hai.core.container_quota import ContainerQuota, Limits
-from hai.core.ground import Ground
 from hai.core.group import GroupState
-from hai.core.lineup import Lineup
+from hai.core.inventory.nodes import Inventory
 from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
+from hai.core.preemption.victims import capped_at, defended_level, slice_end
+from hai.core.queue.eligibility import Eligibility
 from hai.core.quota import QuotaTable
-from hai.core.running import capped_at, slice_end, standing
 from hai.core.timers import Matter, Timers
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
@@ -43,9 +43,9 @@ class SchedulerState:
         self.demotable: set[TaskId] = set()  # have run their time at their level
         self.promised: set[TaskId] = set()  # wait, and somebody was suspended for them
         self._victims: dict[TaskId, set[TaskId]] = {}  # who was suspended for whom
-        self.lineup = Lineup(self.group, self._alarm)
+        self.eligibility = Eligibility(self.group, self._alarm)
         self._timers = Timers(self.claims.get)
-        self.is_trial = False
+        self.in_transaction = False
         self.container_limits: dict[tuple[UserName, GroupName], Limits] = {}
         self._holders: dict[NodeName, set[TaskId]] = {}
         self.set_nodes(nodes)
@@ -68,22 +68,23 @@ class SchedulerState:
         for task_id in sorted(holders):
             self._release(self.claims[task_id])
         sizes = {
-            group.name: (group.ground.widest, group.ground.size) for group in self.groups.values()
+            group.name: (group.inventory.widest, group.inventory.size)
+            for group in self.groups.values()
         }
         for name in (*gone, *changed):
             old = self.nodes.pop(name, None)
             if old is not None:
-                self.group(old.group).ground.discard(name)
+                self.group(old.group).inventory.discard(name)
         for name in changed:
             self.nodes[name] = present[name]
-            self.group(present[name].group).ground.replace(present[name])
+            self.group(present[name].group).inventory.replace(present[name])
         for task_id in sorted(holders):
             self._hold(self.claims[task_id])
         for group in self.groups.values():
-            (before, size), after = sizes.get(group.name, (0, 0)), group.ground.widest
+            (before, size), after = sizes.get(group.name, (0, 0)), group.inventory.widest
             group.queue.refresh_widths(min(before, after), max(before, after))
             if (
-                size != group.ground.size
+                size != group.inventory.size
             ):  # a quota may be as wide as the group now, or not any more
                 group.queue.refresh_all()
 
@@ -112,7 +113,7 @@ class SchedulerState:
         """What users had used before this state was built, decayed to `now`."""
         for (name, user), (node_seconds, last_start) in sorted(usage.items()):
             group = self.group(name)
-            group.shares.seed(user, node_seconds, last_start, self.now)
+            group.fair_share.seed(user, node_seconds, last_start, self.now)
             group.queue.refresh(user)
 
     # the claims
@@ -130,7 +131,7 @@ class SchedulerState:
         self.claims[claim.task_id] = claim
         self._enter(claim)
         if old is not None and (not claim.state.is_active or old.group != claim.group):
-            self.group(old.group).shares.end(claim.task_id, claim.line_since)
+            self.group(old.group).fair_share.end(claim.task_id, claim.line_since)
         if claim.state.is_active:
             self._book(claim)
         self._refresh(claim, old)
@@ -141,7 +142,7 @@ class SchedulerState:
         old = self.claims.pop(task_id, None)
         if old is not None:
             self._leave(old)
-            self.group(old.group).shares.end(task_id, at)
+            self.group(old.group).fair_share.end(task_id, at)
             self._refresh(old, None)
             self._note_promises(old, None)
 
@@ -157,9 +158,9 @@ class SchedulerState:
             self.group(claim.group).charge(claim)
             self._hold(claim)
             self._watch(claim)
-            self.lineup.activate(claim)
+            self.eligibility.activate(claim)
         elif claim.state.is_waiting:
-            self.lineup.join(claim, self.now)
+            self.eligibility.join(claim, self.now)
             self._note_demotion(claim)
 
     def _leave(self, claim: Claim) -> None:
@@ -172,16 +173,16 @@ class SchedulerState:
         if claim.state.is_active:
             self.group(claim.group).discharge(claim)
             self._release(claim)
-            self.lineup.deactivate(claim)
+            self.eligibility.deactivate(claim)
         elif claim.state.is_waiting:
-            self.lineup.leave(claim)
+            self.eligibility.leave(claim)
 
     def _hold(self, claim: Claim) -> None:
         group = self.group(claim.group)
         leaving = claim.state.is_leaving
         for name in claim.holds:
             self._holders.setdefault(name, set()).add(claim.task_id)
-            self.ground_of(name, group).hold(name, claim.task_id, leaving=leaving)
+            self.inventory_of(name, group).hold(name, claim.task_id, leaving=leaving)
         group.settle(claim, self.now)
 
     def _release(self, claim: Claim) -> None:
@@ -191,15 +192,15 @@ class SchedulerState:
             holders.discard(claim.task_id)
             if not holders:
                 self._holders.pop(name, None)
-            self.ground_of(name, group).release(name, claim.task_id)
+            self.inventory_of(name, group).release(name, claim.task_id)
         group.unsettle(claim)
 
-    def ground_of(self, name: NodeName, group: GroupState) -> Ground:
+    def inventory_of(self, name: NodeName, group: GroupState) -> Inventory:
         """Where the node is: mostly in the group of its holder."""
         node = self.nodes.get(name)
         if node is None or node.group == group.name:
-            return group.ground
-        return self.group(node.group).ground
+            return group.inventory
+        return self.group(node.group).inventory
 
     # time
 
@@ -211,7 +212,7 @@ class SchedulerState:
         self.now = now
         changed = False
         for group in self.groups.values():  # first: what is booked next has to be in range
-            if group.shares.rebase(now):
+            if group.fair_share.rebase(now):
                 group.queue.refresh_all()
         for claim, matter in self._timers.pop_due(now):
             changed = changed or matter > Matter.NOBODY
@@ -226,10 +227,10 @@ class SchedulerState:
             self.group(claim.group).renew(claim, self.now)
             self._note_demotion(claim)
         else:
-            self.lineup.renew(claim, self.now)
+            self.eligibility.renew(claim, self.now)
 
     def _book(self, claim: Claim) -> bool:
-        until = self.group(claim.group).shares.book(claim, self.now)
+        until = self.group(claim.group).fair_share.book(claim, self.now)
         if until is not None:
             self._remind(until, claim, Matter.WAITING)
         return until is not None
@@ -248,7 +249,9 @@ class SchedulerState:
         seconds = self.policy.demote_after_seconds
         if not seconds or claim.priority is not Priority.ABOVE_NORMAL:
             return None
-        if standing(claim) is not Priority.ABOVE_NORMAL:  # its user asks for more than it holds
+        if (
+            defended_level(claim) is not Priority.ABOVE_NORMAL
+        ):  # its user asks for more than it holds
             return None
         left = seconds - claim.ran_seconds
         if claim.state.is_leaving or (left > 0 and claim.state is not TaskState.RUNNING):
@@ -260,7 +263,7 @@ class SchedulerState:
         return None
 
     def _remind(self, at: float, claim: Claim, matter: Matter) -> None:
-        if at > self.now and not self.is_trial:
+        if at > self.now and not self.in_transaction:
             self._timers.set(at, claim, matter)
 
     def _alarm(self, at: float, claim: Claim) -> None:
@@ -280,20 +283,22 @@ class SchedulerState:
                 due.append(_when_past(since, patience))
         return min(due, default=None)
 
-    def begin_draft(self) -> None:
-        """Until `end_draft` claims that wait only get nodes and others only leave, and all of it
+    def begin_assuming(self) -> None:
+        """Until `end_assuming` claims that wait only get nodes and others only leave, and all of it
         is undone before: the lines need to be right at their fronts only."""
         for group in self.groups.values():
-            group.queue.begin_draft()
+            group.queue.begin_assuming()
 
-    def end_draft(self) -> None:
+    def end_assuming(self) -> None:
         for group in self.groups.values():
-            group.queue.end_draft()
+            group.queue.end_assuming()
 
     @property
     def has_waiting(self) -> bool:
         """Whether anybody stands in a line."""
-        return bool(self.lineup.spot) or any(len(group.queue) for group in self.groups.values())
+        return bool(self.eligibility.spot) or any(
+            len(group.queue) for group in self.groups.values()
+        )
 
     def _note_promises(self, claim: Claim, old: Claim | None) -> None:
         for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:

@@ -7,13 +7,13 @@ change, at the time that the state stands at.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from hai.core.assume.transaction import Transaction, applied, transaction
 from hai.core.plan import Claim, Plan, Reason, Start
 from hai.core.planner import plan
+from hai.core.preemption.victims import lost_since
 from hai.core.quota import LEVELS
 from hai.core.reasons import reason_of
-from hai.core.running import lost_since
 from hai.core.state import SchedulerState
-from hai.core.trial import Trial, applied, trial
 from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, WaitCode
 
 NEW = TaskId(2**62)
@@ -135,10 +135,10 @@ def after_slice(state: SchedulerState, task_id: TaskId) -> TaskId | None:
     """For whom this running task would be suspended if its slice were over now."""
     claim = state.claims[task_id]
     seconds = state.policy.slice_of(claim.level)
-    with trial(state) as attempt:
+    with transaction(state) as changes:
         began = state.now - seconds
         since = min(began, claim.since or began)
-        attempt.put(replace(claim, since=since, running_since=min(began, claim.slice_since)))
+        changes.put(replace(claim, since=since, running_since=min(began, claim.slice_since)))
         return _taken_by(plan(state, state.now), task_id)
 
 
@@ -170,18 +170,18 @@ class _Question:
     def ask(self, variant: Variant) -> Prospect:
         self._plans_left -= 1
         state = self.state
-        with trial(state) as attempt:
-            claim = _make(state, attempt, self.claim, variant)
+        with transaction(state) as changes:
+            claim = _make(state, changes, self.claim, variant)
             return _prospect(state, claim, self._before, plan(state, state.now))
 
 
-def _make(state: SchedulerState, attempt: Trial, claim: Claim, variant: Variant) -> Claim:
+def _make(state: SchedulerState, changes: Transaction, claim: Claim, variant: Variant) -> Claim:
     """The claim as the change makes it, on the state."""
     changed = variant.of(claim)
     if variant.is_resubmission and claim.task_id in state.claims:
-        attempt.remove(claim.task_id)
+        changes.remove(claim.task_id)
         changed = resubmitted(changed, state.now)
-    attempt.put(changed)
+    changes.put(changed)
     return changed
 
 
@@ -283,7 +283,7 @@ def _elsewhere(question: _Question) -> Iterator[Found]:
         name
         for name, group in sorted(state.groups.items())
         if name != claim.group
-        and group.ground.widest >= claim.nodes
+        and group.inventory.widest >= claim.nodes
         and not (group.is_shared or state.group(claim.group).is_shared)
     ]
     for name in [name for name in fitting if _may_ask(state, claim, name)][:_MOST_GROUPS]:

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hai.core.array_spec import LARGEST_INDEX, ArraySpec, member_name
-from hai.core.dependency import parse_after
 from hai.core.duration import time_limit
+from hai.core.lifecycle.dependency import parse_after
+from hai.core.lifecycle.retry import Retry
 from hai.core.recorded import check_recorded
-from hai.core.retry import Retry
 from hai.core.services import MOST
 from hai.core.types import Priority
 from hai.core.visible import INVISIBLE, has_something_to_see

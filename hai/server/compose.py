@@ -16,7 +16,7 @@ import structlog
 
 from hai.bus.access import RedisAccess
 from hai.bus.open import open_bus
-from hai.core.gang import Timing
+from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.logdirs import common_dir
 from hai.core.types import TaskId
 from hai.errors import PlatformError

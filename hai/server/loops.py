@@ -1,6 +1,6 @@
 """The loops of a server, by its role."""
 
-from hai.core.gang import Timing
+from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.logdirs import common_dir
 from hai.core.policy import DAY
 from hai.ports import Store

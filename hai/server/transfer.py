@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 from hai import __version__
-from hai.core.restored import WHY, left_behind
+from hai.core.lifecycle.restored import WHY, left_behind
 from hai.core.task import EventDraft
 from hai.errors import InvalidInput, PlatformError
 from hai.ports import Store

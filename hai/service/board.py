@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hai.core.assume.transaction import applied
 from hai.core.plan import Claim, Plan, Reason
+from hai.core.preemption.victims import slice_end
+from hai.core.queue.service_order import service_order
 from hai.core.reasons import reason_of
-from hai.core.running import slice_end
 from hai.core.state import SchedulerState
-from hai.core.trial import applied
-from hai.core.turns import service_order
 from hai.core.types import GroupName, Priority, TaskId, UserName, WaitCode
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
-from hai.core.gang import Timing
+from hai.core.lifecycle.attempt_protocol import Timing
 from hai.ports import Clock
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hai.core.identity import User
 from hai.core.idle import Heard, IdleClock, Idleness, IdlePolicy, IdleRule, idleness
 from hai.core.idle_text import signal_lines, state_text
-from hai.core.lifecycle import event
+from hai.core.lifecycle.transitions import event
 from hai.core.phrases import span
 from hai.core.task import Task, WorkerKey
 from hai.core.types import TaskId, TaskState

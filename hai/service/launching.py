@@ -9,10 +9,10 @@ from pathlib import Path
 import structlog
 
 from hai.core.array_spec import ArraySpec
-from hai.core.gang import WorkerReport
 from hai.core.identity import User
+from hai.core.lifecycle.attempt_protocol import WorkerReport
+from hai.core.lifecycle.losses import NOT_STARTED
 from hai.core.logdirs import attempt_dir
-from hai.core.losses import NOT_STARTED
 from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState

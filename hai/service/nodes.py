@@ -1,7 +1,7 @@
 """What admins do to nodes: cordon, drain, resume."""
 
-from hai.core import lifecycle
 from hai.core.identity import User
+from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
 from hai.core.task import EventDraft, Task
 from hai.core.types import NodeName, TaskId
@@ -75,7 +75,7 @@ class NodeService:
         for task, node in staying:
             why = f"node {node.name} is drained: {node.health_why}"
             try:
-                change = lifecycle.suspend(task, actor=actor, why=why, hold=False, now=now)
+                change = transitions.suspend(task, actor=actor, why=why, hold=False, now=now)
             except Conflict:  # it ends by itself
                 continue
             if change is not None:

@@ -1,6 +1,6 @@
 """Tasks that waited for others: let go, or ended, as soon as those have ended."""
 
-from hai.core.dependency import release
+from hai.core.lifecycle.dependency import release
 from hai.ports import Bus, Clock, Store
 from hai.service.signals import announce
 

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hai.core import phrases
-from hai.core.foretold import Names
-from hai.core.heads import HIGHER, OWN, QUOTA
 from hai.core.plan import Claim, Plan, Reason
+from hai.core.preemption.victims import slice_end, standing
+from hai.core.queue.heads import HIGHER, OWN, QUOTA
 from hai.core.quota import LEVELS
 from hai.core.reasons import head_of
-from hai.core.running import slice_end, standing
 from hai.core.state import SchedulerState
 from hai.core.task import Attempt, Task
 from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
 from hai.core.whatif import after_slice, victim_of
+from hai.wording.prospects import Names
 
 _MOST_AHEAD = 3
 _MOST_HOLDERS = 5

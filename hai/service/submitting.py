@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hai.core.array_spec import ArrayRef, ArraySpec, member_name
-from hai.core.dependency import After, Dependency, parse_after
 from hai.core.duration import time_limit
 from hai.core.identity import User
+from hai.core.lifecycle.dependency import After, Dependency, parse_after
 from hai.core.task import Task, TaskDraft
 from hai.core.types import GroupName, TaskId, TaskState
 from hai.errors import InvalidInput

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hai.core import lifecycle, phrases
+from hai.core import phrases
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
+from hai.core.lifecycle import transitions
 from hai.core.quota import QuotaTable
 from hai.core.refusals import name_in_use
 from hai.core.task import Change, Task, TaskDraft
@@ -248,7 +249,7 @@ class TaskService:
         def verb(task: Task) -> Change | None:
             if task.task_type != JUPYTER:
                 raise Conflict(f"task {task.id} is no dev container, and stays as it is")
-            return lifecycle.remove(task, actor=user.name, now=self._clock.now())
+            return transitions.remove(task, actor=user.name, now=self._clock.now())
 
         return await self._change(user, ref, verb)
 
@@ -271,23 +272,25 @@ class TaskService:
 
     def _stop(self, user: User, why: str) -> Verb:
         why = why or f"stopped by {user.name}"
-        return lambda task: lifecycle.stop(task, actor=user.name, why=why, now=self._clock.now())
+        return lambda task: transitions.stop(task, actor=user.name, why=why, now=self._clock.now())
 
     def _suspend(self, user: User, why: str, *, hold: bool = True) -> Verb:
         why = why or f"suspended by {user.name}"
-        return lambda task: lifecycle.suspend(
+        return lambda task: transitions.suspend(
             task, actor=user.name, why=why, hold=hold, now=self._clock.now()
         )
 
     def _resume(self, user: User, why: str) -> Verb:
-        return lambda task: lifecycle.resume(task, actor=user.name, why=why, now=self._clock.now())
+        return lambda task: transitions.resume(
+            task, actor=user.name, why=why, now=self._clock.now()
+        )
 
     async def set_priority(self, user: User, ref: str, priority: Priority) -> Task:
         """What the task asks for from now on; OverQuota if it could never run there, Conflict if it
         has had its time there."""
         task = await self.find(user, ref)
         require_owner(user, task)
-        lifecycle.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
+        transitions.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
         if task.spot:
             raise Conflict(f"task {task.id} is a spot container: it has no priority to change")
         shape = await self._cluster.shape()
@@ -296,7 +299,7 @@ class TaskService:
         return await self._change(
             user,
             ref,
-            lambda task: lifecycle.set_priority(
+            lambda task: transitions.set_priority(
                 task, priority, actor=user.name, now=self._clock.now()
             ),
         )
@@ -306,7 +309,7 @@ class TaskService:
         return await self._change(
             user,
             ref,
-            lambda task: lifecycle.set_rank(task, rank, actor=user.name, now=self._clock.now()),
+            lambda task: transitions.set_rank(task, rank, actor=user.name, now=self._clock.now()),
         )
 
     async def _change_all(self, tasks: Sequence[Task], verb: Verb) -> Sequence[Task]:

@@ -7,8 +7,8 @@ asking again: if it dies on the way, the platform goes on by itself.
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from hai.core import lifecycle
 from hai.core.identity import User
+from hai.core.lifecycle import transitions
 from hai.core.task import Change, EventDraft, Task
 from hai.errors import Conflict
 from hai.ports import Bus, Clock, Pause, Store
@@ -54,7 +54,7 @@ class Vacating:
 
         def leave(task: Task) -> Change | None:
             why, now = "the platform is going down", self._clock.now()
-            return lifecycle.suspend(task, actor=admin.name, why=why, hold=False, now=now)
+            return transitions.suspend(task, actor=admin.name, why=why, hold=False, now=now)
 
         await self._change(tasks, leave)
         return len(tasks)
@@ -69,7 +69,7 @@ class Vacating:
 
         def end(task: Task) -> Change | None:
             why, now = "the platform is removed", self._clock.now()
-            return lifecycle.stop(task, actor=admin.name, why=why, now=now)
+            return transitions.stop(task, actor=admin.name, why=why, now=now)
 
         await self._change(active, end)
         ended = await self._change(await self._store.tasks(some), end)

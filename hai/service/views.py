@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hai.core import explain
 from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
@@ -36,6 +35,7 @@ from hai.service.idleness import IdleService
 from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
+from hai.wording import wait_reasons
 
 
 def _time(at: float | None) -> str | None:
@@ -205,7 +205,7 @@ def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
     """Without `now` the text stays as it is until the reason is another one."""
     return {
         "code": reason.code.value,
-        "text": explain.text(reason, now),
+        "text": wait_reasons.text(reason, now),
         "evidence": dict(reason.evidence),
     }
 

@@ -6,10 +6,9 @@ two awaits, so that all of one answer is about one state; then the names are loo
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hai.core import explain, lifecycle
 from hai.core.array_spec import ArraySpec
-from hai.core.foretold import Names, change_text, prospect_text
 from hai.core.identity import User
+from hai.core.lifecycle import transitions
 from hai.core.plan import Claim
 from hai.core.state import SchedulerState
 from hai.core.task import Task, TaskDraft
@@ -49,6 +48,8 @@ from hai.service.stories import (
 )
 from hai.service.timekeeping import jump_text
 from hai.service.views import estimate_view, reason_view
+from hai.wording import wait_reasons
+from hai.wording.prospects import Names, change_text, prospect_text
 
 Tasks = dict[TaskId, Task]
 
@@ -119,7 +120,9 @@ class Whys:
             heir = task.attempt.for_task if task.attempt is not None else None
             lines += suspended_lines(task, None if heir is None else others.get(heir), now)
         lines += waiting_lines(facts, names, now)
-        view = _why_view(task.id, task.state, f"task {task.id} {explain.text(reason, now)}", lines)
+        view = _why_view(
+            task.id, task.state, f"task {task.id} {wait_reasons.text(reason, now)}", lines
+        )
         view["reason"] = reason_view(reason, now)
         view["counterfactuals"] = [_counterfactual(one, others, now) for one in found]
         view["estimate"] = await self.estimate(task)
@@ -154,7 +157,7 @@ class Whys:
         state = self._state()
         if variant.priority is not None:
             limit = state.policy.demote_after_seconds
-            lifecycle.require_time_left(task, variant.priority, limit, self._clock.now())
+            transitions.require_time_left(task, variant.priority, limit, self._clock.now())
         if variant.group is not None and variant.group not in state.groups:
             known = ", ".join(sorted(state.groups))
             raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")

@@ -11,10 +11,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from hai.core import gang, lifecycle
-from hai.core.gang import Checkpoint, Order, Timing, WorkerReport
 from hai.core.identity import User
 from hai.core.idle_text import notice_text
+from hai.core.lifecycle import attempt_protocol, transitions
+from hai.core.lifecycle.attempt_protocol import Checkpoint, Order, Timing, WorkerReport
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
@@ -193,7 +193,7 @@ class WorkerService:
 
     def order(self, task: Task, key: WorkerKey) -> AgentOrder:
         """The wire form of what this worker should do now."""
-        order: Order = gang.order_of(task, key.attempt, key.rank)
+        order: Order = attempt_protocol.order_of(task, key.attempt, key.rank)
         return {
             "go": order.go,
             "master_addr": order.master_addr,
@@ -243,7 +243,7 @@ class WorkerService:
             loaded = await self._store.tasks(todo)
             known.update({task.id: task for task in loaded})
             now, timing = self._clock.now(), self._timing.now()
-            folded = (gang.fold(task, reports[task.id], now, timing) for task in loaded)
+            folded = (attempt_protocol.fold(task, reports[task.id], now, timing) for task in loaded)
             changes = [change for change in folded if change is not None]
             if not changes:
                 return known
@@ -289,7 +289,7 @@ class WorkerService:
             task = await self._store.task(task_id)
             if task is None:
                 raise NotFound(f"there is no task {task_id}")
-            change = lifecycle.set_whole_life_state(task, value)
+            change = transitions.set_whole_life_state(task, value)
             if change is None:
                 return
             saved = await self._store.save([change])

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import accumulate, count
 
+from hai.core.lifecycle.claim_updates import back_in_line, leaving, starting
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line, leaving, starting
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 GROUP = GroupName("training")

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from hai.core.simulate import Setup, simulate
 from hai.core.simulation.jobs import Choice, Job, chosen
+from hai.core.simulation.run import Setup, simulate
 from hai.core.simulation.trace_rows import read_trace
 from scripts.benchmarks.figures import Figure, figure
 

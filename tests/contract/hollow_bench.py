@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hai.core import gang, lifecycle
-from hai.core.gang import Timing, WorkerReport
+from hai.core.lifecycle import attempt_protocol, transitions
+from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.node import Node
 from hai.core.plan import Start
 from hai.core.task import Change, Task, WorkerKey
@@ -67,7 +67,7 @@ class Door:
 
     def settle(self, task_id: int) -> None:
         """What the reconcile loop does when the clock of a handshake runs out."""
-        self.apply(gang.settle(self.tasks[TaskId(task_id)], self.clock.now(), TIMING))
+        self.apply(attempt_protocol.settle(self.tasks[TaskId(task_id)], self.clock.now(), TIMING))
 
     def _fold(self, reports: Sequence[AgentReport]) -> None:
         by_task: defaultdict[TaskId, list[WorkerReport]] = defaultdict(list)
@@ -86,11 +86,13 @@ class Door:
             )
         for task_id, folded in by_task.items():
             if task_id in self.tasks:
-                self.apply(gang.fold(self.tasks[task_id], folded, self.clock.now(), TIMING))
+                self.apply(
+                    attempt_protocol.fold(self.tasks[task_id], folded, self.clock.now(), TIMING)
+                )
 
     @staticmethod
     def _order(task: Task, key: WorkerKey) -> AgentOrder:
-        order = gang.order_of(task, key.attempt, key.rank)
+        order = attempt_protocol.order_of(task, key.attempt, key.rank)
         return {
             "go": order.go,
             "master_addr": order.master_addr,
@@ -131,7 +133,7 @@ class Bench:
         task = self.door.tasks[TaskId(task_id)]
         names = tuple(NodeName(f"h{rank}") for rank in range(task.nodes))
         start = Start(task.id, names, task.priority)
-        self.door.apply(lifecycle.begin(task, start, self.clock.now()))
+        self.door.apply(transitions.begin(task, start, self.clock.now()))
         for rank in range(task.nodes):
             await self.launcher.launch(self.launch_of(task_id, rank))
 
@@ -157,13 +159,13 @@ class Bench:
     def suspend(self, task_id: int = 1) -> None:
         task = self.door.tasks[TaskId(task_id)]
         now = self.clock.now()
-        self.door.apply(lifecycle.suspend(task, actor="test", why="test", hold=False, now=now))
+        self.door.apply(transitions.suspend(task, actor="test", why="test", hold=False, now=now))
         self.launcher.poke(task.id)
 
     def stop(self, task_id: int = 1) -> None:
         task = self.door.tasks[TaskId(task_id)]
         now = self.clock.now()
-        self.door.apply(lifecycle.stop(task, actor="test", why="test", now=now))
+        self.door.apply(transitions.stop(task, actor="test", why="test", now=now))
         self.launcher.poke(task.id)
 
     def state(self, task_id: int = 1) -> TaskState:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.plan import Start
 from hai.core.task import WorkerKey
 from hai.core.types import NodeName, Outcome, TaskId, TaskState
@@ -72,7 +72,7 @@ async def test_an_exit_code_fails_the_task(bench: Bench) -> None:
 async def test_a_gang_waits_for_its_last_worker(bench: Bench) -> None:
     task = bench.submit(nodes=2, seconds=1)
     start = Start(task.id, (NodeName("h0"), NodeName("h1")), task.priority)
-    bench.door.apply(lifecycle.begin(task, start, bench.clock.now()))
+    bench.door.apply(transitions.begin(task, start, bench.clock.now()))
     await bench.launcher.launch(bench.launch_of(1, 0))
     await bench.clock.advance(3.0)
     assert bench.state() is TaskState.STARTING
@@ -153,7 +153,7 @@ async def test_an_order_is_heard_by_heartbeat_without_a_poke(bench: Bench) -> No
     await bench.clock.advance(1.0)
     now = bench.clock.now()
     running = bench.door.tasks[task.id]
-    bench.door.apply(lifecycle.stop(running, actor="test", why="", now=now))
+    bench.door.apply(transitions.stop(running, actor="test", why="", now=now))
     await bench.clock.advance(HEARTBEAT_SECONDS + 0.1)
     assert bench.state() is TaskState.STOPPED
 

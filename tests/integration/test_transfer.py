@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from hai.core.restored import WHY
+from hai.core.lifecycle.restored import WHY
 from hai.errors import Conflict, InvalidInput, NotFound
 from hai.server.transfer import load_database, migrate_database
 from hai.settings import Settings, load_settings

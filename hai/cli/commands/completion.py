@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app
 from hai.errors import InvalidInput
 
 app = new_app()

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_priorities
-from hai.cli.framework import UsageError, new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.layouts import tasks_layout
 from hai.cli.listing import UNFINISHED, array_ref, members, widened
 from hai.cli.refs import AssumeYes, DryRun, Exp, Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
-from hai.cli.terminal import printable
+from hai.console.commands import UsageError, new_app, option
+from hai.console.terminal import printable
 from hai.core.types import Priority
 from hai.errors import HaiError, InvalidInput
 
@@ -216,7 +216,7 @@ def _me(session: Session) -> str:
 
 def _each(session: Session, action: str, refs: Sequence[object], why: str) -> int:
     """Acts on every task, reports each failure, and gives the first one's exit code."""
-    from hai.cli.errors import exit_code
+    from hai.console.errors import exit_code
 
     done: list[Mapping[str, Any]] = []
     code = 0
@@ -252,7 +252,7 @@ def _change_array(
     session: Session, action: str, array_id: int, why: str
 ) -> tuple[list[Mapping[str, Any]], int]:
     """The members that were changed, and the exit code."""
-    from hai.cli.errors import exit_code
+    from hai.console.errors import exit_code
 
     try:
         answer = session.client.call(f"array_{action}", body={"why": why}, id=array_id)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app, option
 from hai.cli.refs import ExpType, resolve_ref
 from hai.cli.session import Session, verb
-from hai.cli.terminal import printable
+from hai.console.commands import new_app, option
+from hai.console.terminal import printable
 from hai.errors import InvalidInput
 
 app = new_app()

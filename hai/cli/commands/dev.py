@@ -11,7 +11,6 @@ from hai.cli.commands import dev_clock
 from hai.cli.dev_layouts import dev_layout
 from hai.cli.dev_options import Cpu, Gpus, Image, Memory, Spot, Wanted
 from hai.cli.document import DOCUMENT_VERSION
-from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import Env, EnvFollow
 from hai.cli.layouts import services_layout, tasks_layout, why_line
@@ -19,6 +18,7 @@ from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.client.environments import with_environment
+from hai.console.commands import new_app, option
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, TimedOut
 
 app = new_app(

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_tasks
-from hai.cli.errors import INTERRUPTED
-from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_since
 from hai.cli.layouts import events_layout
 from hai.cli.listing import Counted
-from hai.cli.output import Format
 from hai.cli.refs import UserFilter, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.stream import bounded, following, limited
+from hai.console.commands import new_app, option
+from hai.console.errors import INTERRUPTED
+from hai.console.output import Format
 from hai.errors import InvalidInput
 
 app = new_app()

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app, option
 from hai.cli.refs import Exp, ExpType, resolve_ref
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app, option
 
 app = new_app()
 

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from hai.cli.catalog import CATALOG, canonical
-from hai.cli.errors import MEANINGS
-from hai.cli.framework import load_command, new_app
+from hai.cli.lazy import load_command
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app
+from hai.console.errors import MEANINGS
 from hai.errors import InvalidInput
 
 app = new_app()

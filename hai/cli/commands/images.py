@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app, option
 from hai.cli.layouts import images_layout
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app, option
 from hai.errors import InvalidInput
 
 app = new_app(

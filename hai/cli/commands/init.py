@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app, option
 from hai.cli.session import DEFAULT_TIMEOUT_SECONDS, Session, verb
 from hai.client.profile import Profile, conf_path, load_profile, normal_url, save_profile
+from hai.console.commands import new_app, option
 from hai.errors import InvalidInput
 
 app = new_app()

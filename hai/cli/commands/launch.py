@@ -7,7 +7,6 @@ from typing import Any
 import typer
 
 from hai.cli.document import Wishes, build_document, check_file, check_present, turn_options
-from hai.cli.framework import HELP_NAMES, HaiCommand, UsageError, new_app
 from hai.cli.launch_options import (
     After,
     Array,
@@ -36,6 +35,7 @@ from hai.cli.snapshot import has_snapshots, in_snapshot
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
 from hai.client.environments import with_environment
+from hai.console.commands import HELP_NAMES, HaiCommand, UsageError, new_app
 
 _SPLIT = "hai.split"
 # Parameters that only one of the modes knows, by their names below.

@@ -5,9 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from hai.cli.errors import INTERRUPTED
 from hai.cli.follow import end_line
-from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_ranks, parse_since, several_ranks
 from hai.cli.listing import array_ref, members
 from hai.cli.refs import Exp, resolve_ref
@@ -20,6 +18,8 @@ from hai.cli.stream import (
     show_collected,
     tell_end,
 )
+from hai.console.commands import new_app, option
+from hai.console.errors import INTERRUPTED
 from hai.errors import InvalidInput
 
 app = new_app()

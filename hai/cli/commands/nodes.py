@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_nodes
-from hai.cli.framework import new_app, option
 from hai.cli.layouts import nodes_layout
 from hai.cli.refs import AssumeYes, DryRun, Group
 from hai.cli.session import Session, verb, with_session
-from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
+from hai.console.commands import new_app, option
+from hai.console.terminal import printable
 from hai.errors import InvalidInput, NotFound
 
 app = new_app()

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_users
-from hai.cli.framework import new_app
 from hai.cli.layouts import allowances_layout, quotas_layout
 from hai.cli.refs import DryRun, UserFilter
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app
 from hai.core.allowance import check_resource
 from hai.core.quota import parse_resource
 from hai.errors import InvalidInput

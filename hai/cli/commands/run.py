@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.document import DOCUMENT_VERSION, turn_options
-from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import After, Array, Env, EnvFollow, Retry, TimeLimit
 from hai.cli.refs import DryRun, Group, PriorityLevel
 from hai.cli.session import Session, verb
 from hai.cli.submit import submit
+from hai.console.commands import new_app, option
 from hai.errors import InvalidInput
 
 app = new_app()

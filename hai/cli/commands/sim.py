@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hai.cli.framework import new_app, option
 from hai.cli.session import Session, verb
 from hai.cli.sim_options import Wishes, with_wishes
+from hai.console.commands import new_app, option
 from hai.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from hai.cli.complete import complete_tasks
-from hai.cli.framework import UsageError, new_app, option
 from hai.cli.refs import DryRun, ExpType, resolve_ref
 from hai.cli.session import Session, verb
+from hai.console.commands import UsageError, new_app, option
 
 app = new_app()
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from hai.cli.code import code_of
 from hai.cli.foretelling import estimate_text
-from hai.cli.framework import new_app, option
 from hai.cli.layouts import tasks_layout, why_line, without_why, workers_layout
 from hai.cli.listing import Counted, all_tasks, array_ref, members, states_line
-from hai.cli.output import Format
 from hai.cli.refs import ArrayFilter, Exp, ExpType, Group, UserFilter, resolve_ref
 from hai.cli.session import Session, verb
-from hai.cli.terminal import printable
 from hai.cli.watching import Watch, watching
+from hai.console.commands import new_app, option
+from hai.console.output import Format
+from hai.console.terminal import printable
 from hai.core.recorded import recorded_name
 from hai.errors import InvalidInput
 

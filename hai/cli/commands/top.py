@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from hai.cli.framework import new_app, option
-from hai.cli.output import Format
 from hai.cli.session import Session, verb
-from hai.cli.terminal import output_width
+from hai.console.commands import new_app, option
+from hai.console.output import Format
+from hai.console.terminal import output_width
 from hai.errors import InvalidInput
 
 app = new_app()

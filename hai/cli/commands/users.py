@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from hai.cli.complete import complete_users
-from hai.cli.framework import new_app, option
 from hai.cli.grammar import parse_duration
 from hai.cli.layouts import token_rows_layout, tokens_layout, users_layout
-from hai.cli.output import Format
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
+from hai.console.commands import new_app, option
+from hai.console.output import Format
 from hai.errors import InvalidInput
 
 app = new_app(

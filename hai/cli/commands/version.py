@@ -3,10 +3,10 @@
 import platform
 
 import hai
-from hai.cli.framework import new_app
-from hai.cli.output import Column, Layout
 from hai.cli.session import Session, verb
 from hai.client.profile import Profile
+from hai.console.commands import new_app
+from hai.console.output import Column, Layout
 from hai.errors import HaiError
 
 app = new_app()

@@ -4,9 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from hai.cli.errors import INTERRUPTED
 from hai.cli.follow import Ending, Follower, end_line
-from hai.cli.framework import new_app
 from hai.cli.listing import (
     UNFINISHED,
     array_ref,
@@ -18,6 +16,8 @@ from hai.cli.listing import (
 from hai.cli.refs import Exps, ExpType, resolve_ref
 from hai.cli.session import Session, verb
 from hai.cli.stream import following, limited
+from hai.console.commands import new_app
+from hai.console.errors import INTERRUPTED
 from hai.errors import Unavailable, Unreachable
 
 app = new_app()

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from hai.cli.framework import new_app, option
 from hai.cli.layouts import quotas_layout
-from hai.cli.output import Format, Layout
 from hai.cli.session import Session, verb
-from hai.cli.terminal import printable
+from hai.console.commands import new_app, option
+from hai.console.output import Format, Layout
+from hai.console.terminal import printable
 
 app = new_app()
 _FIELDS = ("user", "quotas", "server_version")

@@ -6,10 +6,10 @@ import typer
 
 from hai.cli.complete import complete_tasks
 from hai.cli.foretelling import tell_why, why_layout
-from hai.cli.framework import UsageError, new_app, option
-from hai.cli.output import Format
 from hai.cli.refs import ExpType, resolve_ref
 from hai.cli.session import Session, verb
+from hai.console.commands import UsageError, new_app, option
+from hai.console.output import Format
 
 app = new_app()
 _FLAT = (Format.NAME, Format.CSV)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from hai.agent.channel.loop import Loop
 from hai.agent.channel.pump import Pump, Sink, Source
 from hai.cli.remote.link import Link, failed, unblocked
-from hai.cli.terminal import printable
 from hai.client.profile import conf_path
+from hai.console.terminal import printable
 from hai.errors import HaiError, InvalidInput, PlatformError
 from hai.files import held, open_lock, write_whole
 

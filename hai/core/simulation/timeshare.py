@@ -7,6 +7,7 @@ the time has come that the state named. It knows no durations.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from hai.core.lifecycle.claim_updates import back_in_line, leaving, running
 from hai.core.node import Node
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
@@ -15,7 +16,6 @@ from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
 from hai.core.simulation.jobs import Job
 from hai.core.simulation.scheduler import Decision, Progress, Started
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line, leaving, running
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 POOL = GroupName("pool")

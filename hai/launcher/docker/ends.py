@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hai.core.losses import NOT_STARTED
+from hai.core.lifecycle.losses import NOT_STARTED
 from hai.core.task import WorkerKey
 from hai.ports import Observation, WorkerPhase
 

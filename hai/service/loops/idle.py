@@ -6,9 +6,9 @@ its agent's word, and a notice that was given is in the store, so a restart chan
 
 import structlog
 
-from hai.core import lifecycle
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
 from hai.core.idle_text import notice_text, stop_text
+from hai.core.lifecycle import transitions
 from hai.core.task import Change, Task
 from hai.ports import Bus, Clock, Store
 from hai.service.idleness import IdleService, is_running_lab
@@ -77,7 +77,7 @@ class Idling:
 
     async def _give_notice(self, task: Task, rule: IdleRule, stop_at: float, now: float) -> None:
         why = notice_text(task.name, rule, time_of_day(stop_at))
-        line = lifecycle.event(
+        line = transitions.event(
             task, "idle_notice", ACTOR, now, why=why, data={"seconds": stop_at - now}
         )
         await self._store.set_idle_stop(task, stop_at, line)
@@ -85,7 +85,7 @@ class Idling:
         await self._tell(task)
 
     async def _say_used(self, task: Task, why: str, now: float) -> None:
-        line = lifecycle.event(task, "used", ACTOR, now, why=why)
+        line = transitions.event(task, "used", ACTOR, now, why=why)
         await self._store.set_idle_stop(task, None, line)
         await self._tell(task)
 
@@ -93,10 +93,10 @@ class Idling:
         """As a person would: notice, save, stop; held until somebody starts it again."""
         seconds = now - (found.used_at or now)
         why = stop_text(task.name, seconds)
-        change = lifecycle.suspend(task, actor=ACTOR, why=why, hold=True, now=now)
+        change = transitions.suspend(task, actor=ACTOR, why=why, hold=True, now=now)
         if change is None:
             return
-        line = lifecycle.event(task, "idle", ACTOR, now, why=why, data={"seconds": seconds})
+        line = transitions.event(task, "idle", ACTOR, now, why=why, data={"seconds": seconds})
         saved = await self._store.save([Change(change.task, (line, *change.events))])
         log.info("idle_stop", task=task.id, seconds=seconds, done=bool(saved))
         await announce(self._bus, saved)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.rowset import with_host
 from hai.core.task import EventDraft, WorkerKey
@@ -171,7 +171,7 @@ class Membership:
             if not task.state.is_active or task.attempts != attempts[task.id]:
                 continue
             try:
-                change = lifecycle.suspend(
+                change = transitions.suspend(
                     task, actor=_ACTOR, why=reasons[task.id], hold=False, now=self._clock.now()
                 )
             except Conflict:  # it ends by itself

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import structlog
 
-from hai.core import gang
-from hai.core.gang import Timing, WorkerReport
+from hai.core.lifecycle import attempt_protocol
+from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
 from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
@@ -150,11 +150,11 @@ class Reconciling:
         return replace(report, detail=why)
 
     def _is_due(self, task: Task, now: float) -> bool:
-        when = gang.deadline(task, self._timing.now())
+        when = attempt_protocol.deadline(task, self._timing.now())
         return when is not None and when <= now
 
     def _next(self, tasks: Sequence[Task], now: float) -> float:
-        times = (gang.deadline(task, self._timing.now()) for task in tasks)
+        times = (attempt_protocol.deadline(task, self._timing.now()) for task in tasks)
         ahead = [when - now for when in times if when is not None and when > now]
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
 

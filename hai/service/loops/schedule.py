@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.plan import Demotion, Plan, Start
 from hai.core.planner import plan
 from hai.core.state import SchedulerState
@@ -109,7 +109,7 @@ def _demoted(
 ) -> dict[TaskId, Change]:
     """The changes of those that are still there and ask for more."""
     there = [(tasks[one.task_id], one) for one in demotions if one.task_id in tasks]
-    changes = (lifecycle.demote(task, one, now) for task, one in there)
+    changes = (transitions.demote(task, one, now) for task, one in there)
     return {change.task.id: change for change in changes if change is not None}
 
 
@@ -128,7 +128,7 @@ def _begin(task: Task | None, start: Start, now: float) -> Change | None:
     if task is None or task.held:
         return None
     try:
-        return lifecycle.begin(task, start, now)
+        return transitions.begin(task, start, now)
     except Conflict:  # it was stopped or started since the state was loaded
         return None
 
@@ -143,7 +143,7 @@ def _leave(
         return None  # it does not need the nodes any more
     why = f"its nodes are needed by task {for_task}"
     try:
-        return lifecycle.suspend(
+        return transitions.suspend(
             task, actor="scheduler", why=why, hold=False, now=now, for_task=for_task
         )
     except Conflict:  # it ended since the state was loaded

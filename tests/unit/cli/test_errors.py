@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from hai.cli import errors
 from hai.cli.peek import Peeked, peek
+from hai.console import errors
 from hai.errors import HaiError, NotFound
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hai.cli.layouts import tasks_layout
-from hai.cli.ordering import ordered
-from hai.cli.output import Format, Output
+from hai.console.ordering import ordered
+from hai.console.output import Format, Output
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.peer import Peer, Reply, Request, error, sse, task_view
 

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from hai.cli.errors import Stderr
 from hai.cli.layouts import nodes_layout, quota_bar, tasks_layout, why_line
-from hai.cli.output import Format, Output
-from hai.cli.terminal import Palette, cut_to, printable, safe_stream, text_width, wants_colour
+from hai.console.errors import Stderr
+from hai.console.output import Format, Output
+from hai.console.terminal import Palette, cut_to, printable, safe_stream, text_width, wants_colour
 from hai.errors import InvalidInput
 from tests.unit.cli.peer import task_view
 

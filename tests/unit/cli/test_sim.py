@@ -12,10 +12,10 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from hai.cli.errors import Stderr
 from hai.cli.sim_chart import ASCII, BLOCKS, can_show_blocks, chart_text, chart_width, human_time
 from hai.cli.sim_inputs import SERVER_ONLY
 from hai.cli.sim_svg import chart_svg
+from hai.console.errors import Stderr
 from hai.core.policy import Policy
 from hai.core.simulation.series import Series
 from hai.settings import SchedulerSection

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hai.core.assume.transaction import applied
+from hai.core.lifecycle.claim_updates import back_in_line
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.planner import plan
@@ -11,8 +13,6 @@ from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
 from hai.core.reasons import reason_of
 from hai.core.state import SchedulerState, build_state
-from hai.core.steps import back_in_line
-from hai.core.trial import applied
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 
 GROUP = GroupName("training")

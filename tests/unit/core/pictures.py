@@ -13,26 +13,26 @@ def picture(state: SchedulerState, *, with_shares: bool = True) -> dict[str, Any
         "now": state.now,
         "nodes": dict(sorted(state.nodes.items())),
         "claims": dict(sorted(state.claims.items())),
-        "parked": dict(sorted(state.lineup.parked.items())),
+        "parked": dict(sorted(state.eligibility.parked.items())),
         "promised": sorted(state.promised),
         "demotable": sorted(state.demotable),
         "groups": {
             name: _group(group, with_shares=with_shares)
             for name, group in sorted(state.groups.items())
-            if group.ground.nodes or len(group.queue) or len(group.running)
+            if group.inventory.nodes or len(group.queue) or len(group.running)
         },
     }
 
 
 def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
-    queue, running, ground = group.queue, group.running, group.ground
+    queue, running, inventory = group.queue, group.running, group.inventory
     queue.levels()  # whatever is asked first puts the orders right
     found: dict[str, Any] = {
-        "free": {zone: sorted(pool) for zone, pool in ground.free.items() if len(pool)},
-        "leaving": {zone: sorted(pool) for zone, pool in ground.leaving.items() if len(pool)},
-        "spanning": sorted(ground.spanning),
-        "widest": ground.widest,
-        "holders": {name: dict(sorted(held.items())) for name, held in ground.holders.items()},
+        "free": {zone: sorted(pool) for zone, pool in inventory.free.items() if len(pool)},
+        "leaving": {zone: sorted(pool) for zone, pool in inventory.leaving.items() if len(pool)},
+        "spanning": sorted(inventory.spanning),
+        "widest": inventory.widest,
+        "holders": {name: dict(sorted(held.items())) for name, held in inventory.holders.items()},
         "waiting": {claim.task_id: queue.level_of(claim.task_id) for claim in queue.claims()},
         "running": {
             claim.task_id: vars_of(running, claim.task_id)
@@ -42,9 +42,9 @@ def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
         "used": _used(group),
     }
     if with_shares:
-        users = group.shares.users()
-        found["shares"] = {user: group.shares.key(user) for user in users}
-        found["started"] = {user: group.shares.last_start(user) for user in users}
+        users = group.fair_share.users()
+        found["shares"] = {user: group.fair_share.key(user) for user in users}
+        found["started"] = {user: group.fair_share.last_start(user) for user in users}
         found["orders"] = {
             level: {width: list(order) for width, order in sorted(widths.items())}
             for level, widths in sorted(queue._cells._orders.items())
@@ -61,7 +61,7 @@ def vars_of(running: Any, task_id: int) -> tuple[Any, ...]:
 
 
 def _returning(group: GroupState) -> dict[Any, Any]:
-    returning = group.returning
+    returning = group.requeue
     returning._settle()
     return {
         at: {zone: count for zone, count in gains.items() if count}

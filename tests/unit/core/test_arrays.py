@@ -1,4 +1,4 @@
-"""Arrays with a limit: who may stand in the line, whatever the order of changes."""
+"""ArrayLimits with a limit: who may stand in the line, whatever the order of changes."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hai.core.arrays import Arrays, is_limited
 from hai.core.plan import Claim
+from hai.core.queue.arrays import ArrayLimits, is_limited
 from hai.core.types import TaskId
 from tests.unit.core.clusters import waiting
 
@@ -31,7 +31,7 @@ def test_which_claims_are_limited(claim: Claim, limited: bool) -> None:
 
 
 def test_the_first_in_line_go_and_others_follow_as_room_comes() -> None:
-    arrays = Arrays()
+    arrays = ArrayLimits()
     claims = [member(number) for number in range(1, 5)]
     for claim in claims:
         arrays.join(claim)
@@ -44,7 +44,7 @@ def test_the_first_in_line_go_and_others_follow_as_room_comes() -> None:
 
 
 def test_who_comes_back_in_front_takes_the_place_of_the_last() -> None:
-    arrays = Arrays()
+    arrays = ArrayLimits()
     for number in (2, 3):
         arrays.join(member(number))
     arrays.sort(member(2))
@@ -53,7 +53,7 @@ def test_who_comes_back_in_front_takes_the_place_of_the_last() -> None:
 
 
 def test_a_limit_may_change_with_its_members() -> None:
-    arrays = Arrays()
+    arrays = ArrayLimits()
     for number in (1, 2, 3):
         arrays.join(member(number))
     arrays.sort(member(1))
@@ -63,14 +63,14 @@ def test_a_limit_may_change_with_its_members() -> None:
 
 def test_an_array_of_nobody_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="task 7 is in no array"):
-        Arrays().join(waiting(7))
+        ArrayLimits().join(waiting(7))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 4), st.lists(st.integers(1, 8), max_size=30))
 def test_never_more_go_than_the_limit_leaves_room_for(limit: int, steps: list[int]) -> None:
     """A step lets a waiting member run, or an active one end, or a new one join."""
-    arrays = Arrays()
+    arrays = ArrayLimits()
     lined: set[int] = set()
     waits: set[int] = set()
     active: set[int] = set()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core import explain
 from hai.core.allowance import Allowance, check_resource
+from hai.core.assume.transaction import applied
 from hai.core.codec import decode_delta, decode_snapshot, encode_delta, encode_snapshot
 from hai.core.container_quota import (
     UNLIMITED,
@@ -17,15 +17,15 @@ from hai.core.container_quota import (
     limits_in,
 )
 from hai.core.inputs import Delta, Snapshot
+from hai.core.lifecycle.claim_updates import running
 from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.reasons import reason_of
 from hai.core.resources import GIB, NOTHING, Resources, total
-from hai.core.steps import running
-from hai.core.trial import applied
 from hai.core.types import GroupName, NodeName, TaskId, UserName, WaitCode
+from hai.wording import wait_reasons
 from tests.factories import NOW, claim, user
 
 LAB = GroupName("lab")
@@ -99,7 +99,7 @@ def test_one_waits_for_its_users_quota_and_nobody_else_does() -> None:
         3: WaitCode.BEHIND,
     }
     with applied(state, decided):
-        told = explain.text(reason_of(state, decided, TaskId(2)))
+        told = wait_reasons.text(reason_of(state, decided, TaskId(2)))
     assert told == (
         "asks for 2 cpus in lab, where the user's quota is 4 cpus, and 3 cpus are in use"
     )
@@ -111,7 +111,7 @@ def test_more_than_the_quota_waits_alone() -> None:
     state = snapshot(Limits(millicores=500), container(1, 1), container(2, 1)).state()
     decided = plan(state, state.now)
     assert {reason.code for reason in decided.reasons.values()} == {WaitCode.NO_QUOTA}
-    told = explain.text(decided.reasons[TaskId(1)])
+    told = wait_reasons.text(decided.reasons[TaskId(1)])
     assert told == "asks for 1 cpu in lab, where the user's quota is 0.5 cpus"
 
 

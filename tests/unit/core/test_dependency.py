@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core.dependency import After, Dependency, parse_after, release
+from hai.core.lifecycle.dependency import After, Dependency, parse_after, release
 from hai.core.task import Task
 from hai.core.types import TaskId, TaskState
 from tests import factories as make

@@ -1,8 +1,8 @@
 import pytest
 
-from hai.core.explain import text
 from hai.core.plan import Reason
 from hai.core.types import WaitCode
+from hai.wording.wait_reasons import text
 
 NOW = 1000.0
 NODES = {"group": "training", "needed": 2, "nodes": 4, "healthy": 4, "free": 1}

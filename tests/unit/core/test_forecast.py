@@ -10,9 +10,9 @@ from hai.core.forecast import Basis, Forecast, RunTime, copy_of, forecast, run_t
 from hai.core.past_runs import History, PastRuns, name_pattern
 from hai.core.plan import Claim
 from hai.core.planner import plan
+from hai.core.queue.service_order import service_order
 from hai.core.quota import EVERYONE, LEVELS, Quota
 from hai.core.state import SchedulerState
-from hai.core.turns import service_order
 from hai.core.types import Priority, TaskId, TaskState, UserName
 from tests.unit.core.clusters import GROUP, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture

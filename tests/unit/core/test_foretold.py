@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core.foretold import change_text, prospect_text
 from hai.core.phrases import span, tasks
 from hai.core.plan import Reason, Start
 from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName, WaitCode
 from hai.core.whatif import NEW, Prospect, Variant, Victim
+from hai.wording.prospects import change_text, prospect_text
 from tests.unit.core.clusters import active, waiting
 
 CLAIM = waiting(2, 4)

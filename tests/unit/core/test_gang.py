@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hai.core import gang, lifecycle
-from hai.core.gang import Checkpoint, Timing, WorkerReport
-from hai.core.losses import TIME_IS_UP
+from hai.core.lifecycle import attempt_protocol, transitions
+from hai.core.lifecycle.attempt_protocol import Checkpoint, Timing, WorkerReport
+from hai.core.lifecycle.losses import TIME_IS_UP
 from hai.core.plan import Start
 from hai.core.task import Task
 from hai.core.types import (
@@ -40,7 +40,7 @@ def starting(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
         submitted_at=NOW - 60,
     )
     names = tuple(NodeName(f"node-{rank}") for rank in range(nodes))
-    return lifecycle.begin(task, Start(task.id, names, Priority.NORMAL), NOW).task
+    return transitions.begin(task, Start(task.id, names, Priority.NORMAL), NOW).task
 
 
 def report(rank: int, state: W, **more: object) -> WorkerReport:
@@ -48,7 +48,7 @@ def report(rank: int, state: W, **more: object) -> WorkerReport:
 
 
 def tell(task: Task, *reports: WorkerReport, now: float = NOW) -> Task:
-    change = gang.fold(task, reports, now, TIMING)
+    change = attempt_protocol.fold(task, reports, now, TIMING)
     return task if change is None else change.task
 
 
@@ -63,7 +63,7 @@ def running(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
 
 
 def suspending(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
-    change = lifecycle.suspend(
+    change = transitions.suspend(
         running(nodes, options), actor="scheduler", why="needed", hold=False, now=NOW
     )
     assert change is not None
@@ -78,10 +78,10 @@ def outcome(task: Task) -> Outcome | None:
 def test_the_gang_goes_only_when_all_are_ready() -> None:
     task = tell(starting(), report(0, W.READY, address="10.0.0.1", port=4000))
     assert task.state is TaskState.STARTING
-    assert not gang.order_of(task, 1, 0).go
+    assert not attempt_protocol.order_of(task, 1, 0).go
     task = tell(task, report(1, W.READY))
     assert task.state is TaskState.RUNNING
-    order = gang.order_of(task, 1, 1)
+    order = attempt_protocol.order_of(task, 1, 1)
     assert (order.go, order.master_addr, order.master_port) == (True, "10.0.0.1", 4000)
 
 
@@ -95,7 +95,7 @@ def test_success_needs_every_rank() -> None:
 def test_one_failing_rank_stops_the_gang_and_is_named() -> None:
     task = tell(running(), report(1, W.EXITED, exit_code=3))
     assert task.state is TaskState.STOPPING
-    assert gang.order_of(task, 1, 0).stop
+    assert attempt_protocol.order_of(task, 1, 0).stop
     task = tell(task, report(0, W.EXITED, exit_code=143))
     assert (task.state, task.exit_code) == (TaskState.FAILED, 3)
     assert task.why == "rank 1 on node-1 exited with code 3"
@@ -116,29 +116,29 @@ def test_a_lost_worker_ends_the_attempt_and_not_the_task() -> None:
 
 def test_a_rank_that_never_comes_up_fails_the_start() -> None:
     task = tell(starting(), report(0, W.READY))
-    assert gang.settle(task, NOW + 29, TIMING) is None
-    change = gang.settle(task, NOW + 31, TIMING)
+    assert attempt_protocol.settle(task, NOW + 29, TIMING) is None
+    change = attempt_protocol.settle(task, NOW + 31, TIMING)
     assert change is not None
     assert change.task.state is TaskState.STOPPING
     assert "rank 1 on node-1 did not come up in 30 s" in change.task.why
-    assert gang.deadline(task, TIMING) == NOW + 30
+    assert attempt_protocol.deadline(task, TIMING) == NOW + 30
 
 
 def test_no_clock_runs_while_the_server_is_down() -> None:
     up = replace(TIMING, up_since=NOW + 1000)
-    assert gang.settle(starting(), NOW + 1029, up) is None
-    assert gang.deadline(starting(), up) == NOW + 1030
-    late = gang.settle(suspending(), NOW + 1004, up)
+    assert attempt_protocol.settle(starting(), NOW + 1029, up) is None
+    assert attempt_protocol.deadline(starting(), up) == NOW + 1030
+    late = attempt_protocol.settle(suspending(), NOW + 1004, up)
     assert late is None
-    assert gang.deadline(suspending(), up) == NOW + 1005
+    assert attempt_protocol.deadline(suspending(), up) == NOW + 1005
 
 
 def test_late_and_repeated_reports_change_nothing() -> None:
     task = running()
-    assert gang.fold(task, [report(0, W.READY)], NOW, TIMING) is None
-    assert gang.fold(task, [report(0, W.RUNNING)], NOW, TIMING) is None
+    assert attempt_protocol.fold(task, [report(0, W.READY)], NOW, TIMING) is None
+    assert attempt_protocol.fold(task, [report(0, W.RUNNING)], NOW, TIMING) is None
     other = replace(report(0, W.EXITED, exit_code=9), attempt=2)
-    assert gang.fold(task, [other], NOW, TIMING) is None
+    assert attempt_protocol.fold(task, [other], NOW, TIMING) is None
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_suspension_is_decided(
         if decided is None and task.attempt.verdict is not None:
             decided = (task.attempt.verdict, after)
     assert decided == expected
-    assert gang.order_of(task, 1, 0).stop
+    assert attempt_protocol.order_of(task, 1, 0).stop
     task = tell(task, *(report(rank, W.EXITED, exit_code=143) for rank in (0, 1)), now=NOW + 99)
     assert task.state is TaskState.SUSPENDED
     assert outcome(task) is expected[0]
@@ -219,7 +219,7 @@ def test_suspension_is_decided(
 
 def test_a_task_may_ask_for_a_longer_grace_up_to_the_cap() -> None:
     task = tell(suspending(options={"grace_seconds": 500}), report(0, W.RUNNING, acked=True))
-    assert gang.deadline(task, TIMING) == NOW + 100
+    assert attempt_protocol.deadline(task, TIMING) == NOW + 100
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_programs_that_end_during_a_suspension(
 
 
 def test_stop_during_a_suspension_wins() -> None:
-    change = lifecycle.stop(suspending(), actor="alice", why="no", now=NOW)
+    change = transitions.stop(suspending(), actor="alice", why="no", now=NOW)
     assert change is not None
     task = tell(change.task, *(report(rank, W.EXITED, exit_code=143) for rank in (0, 1)))
     assert task.state is TaskState.STOPPED
@@ -272,10 +272,10 @@ def test_stop_during_a_suspension_wins() -> None:
 
 def test_orders_for_workers_that_are_not_wanted() -> None:
     task = running()
-    assert gang.order_of(task, 2, 0).over
-    assert gang.order_of(task, 1, 5).over
+    assert attempt_protocol.order_of(task, 2, 0).over
+    assert attempt_protocol.order_of(task, 1, 5).over
     done = tell(task, *(report(rank, W.EXITED, exit_code=0) for rank in (0, 1)))
-    assert gang.order_of(done, 1, 0) == gang.Order(stop=True, over=True)
+    assert attempt_protocol.order_of(done, 1, 0) == attempt_protocol.Order(stop=True, over=True)
 
 
 REPORTS = st.builds(
@@ -323,9 +323,9 @@ def _apply(task: Task, step: WorkerReport | str, now: float) -> Task:
     if task.state.is_final or task.state is TaskState.STOPPING or step == "time":
         return tell(task, now=now)
     if step == "stop":
-        change = lifecycle.stop(task, actor="a", why="", now=now)
+        change = transitions.stop(task, actor="a", why="", now=now)
     else:
-        change = lifecycle.suspend(task, actor="a", why="", hold=step == "hold", now=now)
+        change = transitions.suspend(task, actor="a", why="", hold=step == "hold", now=now)
     return task if change is None else change.task
 
 
@@ -335,15 +335,15 @@ def _reachable(start: TaskState, end: TaskState) -> bool:
         state = todo.pop()
         if state not in seen:
             seen.add(state)
-            todo += lifecycle.TRANSITIONS[state]
+            todo += transitions.TRANSITIONS[state]
     return end in seen
 
 
 def test_time_is_up_over_all_attempts() -> None:
     task = replace(running(), time_limit_seconds=100.0, ran_seconds=40.0)
-    assert gang.deadline(task, TIMING) == NOW + 60
-    assert gang.settle(task, NOW + 59, TIMING) is None
-    change = gang.settle(task, NOW + 60, TIMING)
+    assert attempt_protocol.deadline(task, TIMING) == NOW + 60
+    assert attempt_protocol.settle(task, NOW + 59, TIMING) is None
+    change = attempt_protocol.settle(task, NOW + 60, TIMING)
     assert change is not None
     attempt = change.task.attempt
     assert attempt is not None
@@ -365,7 +365,7 @@ def saved_at(task: Task) -> float | None:
 def test_checkpoints_are_recorded_once_a_minute_and_before_a_suspend() -> None:
     task = running()
     later = NOW + 30
-    change = gang.fold(
+    change = attempt_protocol.fold(
         task,
         [report(0, W.RUNNING, checkpoint=Checkpoint(NOW + 10, 5, "c.npz"))],
         later,
@@ -381,11 +381,14 @@ def test_checkpoints_are_recorded_once_a_minute_and_before_a_suspend() -> None:
     task = change.task
     for at, now in ((NOW + 10, later), (NOW + 69, NOW + 69), (NOW - 5, NOW + 90)):
         assert (
-            gang.fold(task, [report(0, W.RUNNING, checkpoint=Checkpoint(at))], now, TIMING) is None
+            attempt_protocol.fold(
+                task, [report(0, W.RUNNING, checkpoint=Checkpoint(at))], now, TIMING
+            )
+            is None
         )
     task = tell(task, report(1, W.RUNNING, checkpoint=Checkpoint(NOW + 999)), now=NOW + 80)
     assert saved_at(task) == NOW + 80  # by the server's clock, whatever the agent's says
-    asked = lifecycle.suspend(task, actor="a", why="w", hold=False, now=NOW + 81)
+    asked = transitions.suspend(task, actor="a", why="w", hold=False, now=NOW + 81)
     assert asked is not None
     told = tell(asked.task, report(0, W.RUNNING, acked=True, saved=True), now=NOW + 82)
     assert saved_at(told) == NOW + 82

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hai.agent import ending
-from hai.core import gang
-from hai.core.gang import WorkerReport
-from hai.core.losses import CUT_OFF, NOT_STARTED, TIME_IS_UP
+from hai.core.lifecycle import attempt_protocol
+from hai.core.lifecycle.attempt_protocol import WorkerReport
+from hai.core.lifecycle.losses import CUT_OFF, NOT_STARTED, TIME_IS_UP
 from hai.core.task import Task
 from hai.core.types import Outcome, TaskState
 from hai.launcher import local
@@ -102,7 +102,7 @@ def test_who_does_not_leave_in_time_is_no_loss() -> None:
 
 def test_a_start_that_was_refused_for_now_ends_in_its_short_time_and_is_put_off() -> None:
     task = tell(starting(1), report(0, W.CREATED, detail="not started: No space left"))
-    assert gang.deadline(task, TIMING) == NOW + 30
+    assert attempt_protocol.deadline(task, TIMING) == NOW + 30
     task = tell(task, now=NOW + 31)
     assert task.why == "rank 0 on node-0 did not come up in 30s: not started: No space left"
     task = tell(task, report(0, W.LOST, detail="killed"), now=NOW + 32)

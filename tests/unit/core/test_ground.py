@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core.ground import Ground
+from hai.core.inventory.nodes import Inventory
 from hai.core.node import Node, NodeHealth
 from hai.core.types import NodeName, TaskId
 from tests.unit.core.clusters import node, nodes
@@ -12,26 +12,26 @@ from tests.unit.core.clusters import node, nodes
 ONE, TWO = TaskId(1), TaskId(2)
 
 
-def ground(*members: Node) -> Ground:
-    found = Ground()
+def inventory(*members: Node) -> Inventory:
+    found = Inventory()
     for member in members:
         found.replace(member)
     return found
 
 
-def zoned(**sizes: int) -> Ground:
-    return ground(
+def zoned(**sizes: int) -> Inventory:
+    return inventory(
         *(node(f"{zone}{n}", zone=zone) for zone, size in sizes.items() for n in range(size))
     )
 
 
-def hold(found: Ground, task_id: TaskId, *names: str, leaving: bool = False) -> None:
+def hold(found: Inventory, task_id: TaskId, *names: str, leaving: bool = False) -> None:
     for name in names:
         found.hold(NodeName(name), task_id, leaving=leaving)
 
 
 def test_a_node_is_free_leaving_or_busy() -> None:
-    found = ground(*nodes(3))
+    found = inventory(*nodes(3))
     hold(found, ONE, "n0")
     hold(found, TWO, "n1", leaving=True)
     assert (found.free_count, found.leaving_count) == (1, 1)
@@ -45,7 +45,7 @@ def test_a_node_is_free_leaving_or_busy() -> None:
 
 @pytest.mark.parametrize("health", [one for one in NodeHealth if one is not NodeHealth.READY])
 def test_what_is_out_of_service_is_none_of_these(health: NodeHealth) -> None:
-    found = ground(*nodes(2))
+    found = inventory(*nodes(2))
     found.replace(replace(node("n0"), health=health))
     assert (found.size, found.healthy, found.free_count, found.widest) == (2, 1, 1, 1)
     hold(found, ONE, "n0")
@@ -55,7 +55,7 @@ def test_what_is_out_of_service_is_none_of_these(health: NodeHealth) -> None:
 
 
 def test_holders_stay_when_their_node_changes_or_goes() -> None:
-    found = ground(*nodes(2))
+    found = inventory(*nodes(2))
     hold(found, ONE, "n0")
     found.discard(NodeName("n0"))
     found.discard(NodeName("n0"))
@@ -107,7 +107,7 @@ def test_options_go_where_fewest_have_to_leave() -> None:
 
 
 def test_free_nodes_are_chosen_before_leaving_ones() -> None:
-    found = ground(*nodes(3))
+    found = inventory(*nodes(3))
     hold(found, ONE, "n0", leaving=True)
     assert found.choose(3, ("",), [], with_leaving=True) == ("n1", "n2", "n0")
     assert found.choose(2, ("",), [NodeName("n0")]) == ("n1", "n2")

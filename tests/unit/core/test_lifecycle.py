@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core import lifecycle
-from hai.core.losses import MOST_LOSSES, NODE_LOST
+from hai.core.lifecycle import transitions
+from hai.core.lifecycle.claim_updates import back_in_line
+from hai.core.lifecycle.losses import MOST_LOSSES, NODE_LOST
 from hai.core.plan import Demotion, Start
-from hai.core.steps import back_in_line
 from hai.core.task import Change, Task
 from hai.core.types import (
     GroupName,
@@ -41,7 +41,7 @@ def queued(nodes: int = 2) -> Task:
 
 def started(nodes: int = 2) -> Task:
     names = tuple(NodeName(f"node-{rank}") for rank in range(nodes))
-    return lifecycle.begin(queued(nodes), Start(TaskId(7), names, Priority.NORMAL), NOW).task
+    return transitions.begin(queued(nodes), Start(TaskId(7), names, Priority.NORMAL), NOW).task
 
 
 def in_state(state: TaskState) -> Task:
@@ -71,17 +71,17 @@ def test_begin_makes_the_next_attempt_with_one_worker_per_node() -> None:
 def test_every_move_is_in_the_table_or_a_conflict(state: TaskState) -> None:
     task = in_state(state)
     for to in TaskState:
-        if to in lifecycle.TRANSITIONS[state]:
-            assert lifecycle.move(task, to).state is to
+        if to in transitions.TRANSITIONS[state]:
+            assert transitions.move(task, to).state is to
         else:
             with pytest.raises(Conflict):
-                lifecycle.move(task, to)
+                transitions.move(task, to)
 
 
 def test_final_states_lead_nowhere_and_every_outcome_has_a_state() -> None:
     for state in TaskState:
-        assert (not lifecycle.TRANSITIONS[state]) == state.is_final
-    assert set(lifecycle.FINAL_OF) == set(Outcome)
+        assert (not transitions.TRANSITIONS[state]) == state.is_final
+    assert set(transitions.FINAL_OF) == set(Outcome)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_final_states_lead_nowhere_and_every_outcome_has_a_state() -> None:
     ],
 )
 def test_stop(state: TaskState, expected: TaskState) -> None:
-    change = the(lifecycle.stop(in_state(state), actor="alice", why="enough", now=NOW))
+    change = the(transitions.stop(in_state(state), actor="alice", why="enough", now=NOW))
     assert change.task.state is expected
     assert change.task.why == "enough"
     assert change.events[0].kind == f"task.{expected}"
@@ -109,36 +109,36 @@ def test_stop(state: TaskState, expected: TaskState) -> None:
 def test_an_ended_task_can_not_be_changed(state: TaskState) -> None:
     task = in_state(state)
     with pytest.raises(Conflict):
-        lifecycle.stop(task, actor="a", why="", now=NOW)
+        transitions.stop(task, actor="a", why="", now=NOW)
     with pytest.raises(Conflict):
-        lifecycle.suspend(task, actor="a", why="", hold=True, now=NOW)
+        transitions.suspend(task, actor="a", why="", hold=True, now=NOW)
     with pytest.raises(Conflict):
-        lifecycle.resume(task, actor="a", why="", now=NOW)
+        transitions.resume(task, actor="a", why="", now=NOW)
     with pytest.raises(Conflict):
-        lifecycle.set_priority(task, Priority.HIGH, actor="a", now=NOW)
+        transitions.set_priority(task, Priority.HIGH, actor="a", now=NOW)
 
 
 def test_stopping_twice_changes_nothing() -> None:
-    once = the(lifecycle.stop(in_state(TaskState.RUNNING), actor="a", why="x", now=NOW)).task
-    assert lifecycle.stop(once, actor="b", why="y", now=NOW + 1) is None
+    once = the(transitions.stop(in_state(TaskState.RUNNING), actor="a", why="x", now=NOW)).task
+    assert transitions.stop(once, actor="b", why="y", now=NOW + 1) is None
 
 
 def test_a_waiting_task_that_is_held_and_resumed_stands_in_line_as_before() -> None:
-    held = the(lifecycle.suspend(queued(), actor="a", why="later", hold=True, now=NOW)).task
+    held = the(transitions.suspend(queued(), actor="a", why="later", hold=True, now=NOW)).task
     assert (held.state, held.held) == (TaskState.SUSPENDED, True)
-    assert lifecycle.suspend(held, actor="a", why="", hold=True, now=NOW) is None
-    back = the(lifecycle.resume(held, actor="a", why="", now=NOW)).task
+    assert transitions.suspend(held, actor="a", why="", hold=True, now=NOW) is None
+    back = the(transitions.resume(held, actor="a", why="", now=NOW)).task
     assert (back.state, back.held) == (TaskState.QUEUED, False)
     assert back.submitted_at == queued().submitted_at
-    assert lifecycle.resume(back, actor="a", why="", now=NOW) is None
+    assert transitions.resume(back, actor="a", why="", now=NOW) is None
 
 
 def test_the_planner_does_not_suspend_what_waits() -> None:
-    assert lifecycle.suspend(queued(), actor="scheduler", why="", hold=False, now=NOW) is None
+    assert transitions.suspend(queued(), actor="scheduler", why="", hold=False, now=NOW) is None
 
 
 def test_suspending_a_task_whose_program_has_not_started_stops_its_workers_at_once() -> None:
-    change = the(lifecycle.suspend(started(), actor="s", why="w", hold=False, now=NOW))
+    change = the(transitions.suspend(started(), actor="s", why="w", hold=False, now=NOW))
     attempt = change.task.attempt
     assert attempt is not None
     assert attempt.terminate_at == NOW
@@ -147,18 +147,18 @@ def test_suspending_a_task_whose_program_has_not_started_stops_its_workers_at_on
 
 def test_a_hold_during_a_suspension_sticks() -> None:
     running = in_state(TaskState.RUNNING)
-    leaving = the(lifecycle.suspend(running, actor="s", why="w", hold=False, now=NOW)).task
-    held = the(lifecycle.suspend(leaving, actor="alice", why="h", hold=True, now=NOW)).task
+    leaving = the(transitions.suspend(running, actor="s", why="w", hold=False, now=NOW)).task
+    held = the(transitions.suspend(leaving, actor="alice", why="h", hold=True, now=NOW)).task
     assert held.held
-    done = lifecycle.finish(held, Outcome.SUSPENDED_CLEAN, NOW + 1).task
+    done = transitions.finish(held, Outcome.SUSPENDED_CLEAN, NOW + 1).task
     assert (done.state, done.held, done.suspend_count) == (TaskState.SUSPENDED, True, 1)
 
 
 def test_finish_keeps_the_exit_code_of_a_failure() -> None:
-    failed = lifecycle.condemn(
+    failed = transitions.condemn(
         in_state(TaskState.RUNNING), Outcome.FAILED, why="rank 1", now=NOW, exit_code=3
     )
-    done = lifecycle.finish(failed, Outcome.FAILED, NOW + 1).task
+    done = transitions.finish(failed, Outcome.FAILED, NOW + 1).task
     assert (done.state, done.exit_code, done.why) == (TaskState.FAILED, 3, "rank 1")
     assert done.ended_at == NOW + 1
 
@@ -170,52 +170,52 @@ def test_demotion_changes_the_wish_for_good_and_no_charge() -> None:
     charged = replace(running.attempt, priority=Priority.ABOVE_NORMAL)
     running = replace(running, priority=Priority.ABOVE_NORMAL, attempt=charged)
     fallen = Demotion(running.id, Priority.NORMAL)
-    lower = the(lifecycle.demote(running, fallen, NOW)).task
+    lower = the(transitions.demote(running, fallen, NOW)).task
     assert lower.priority is Priority.NORMAL
     assert lower.attempt == running.attempt
-    assert lifecycle.demote(lower, fallen, NOW) is None
+    assert transitions.demote(lower, fallen, NOW) is None
 
 
 def test_who_waits_is_demoted_too_and_who_leaves_is_not() -> None:
     waiting = replace(queued(), priority=Priority.ABOVE_NORMAL)
     fallen = Demotion(waiting.id, Priority.NORMAL)
-    assert the(lifecycle.demote(waiting, fallen, NOW)).task.priority is Priority.NORMAL
+    assert the(transitions.demote(waiting, fallen, NOW)).task.priority is Priority.NORMAL
     for state in (TaskState.SUSPENDING, TaskState.SUCCEEDED):
         other = replace(in_state(state), priority=Priority.ABOVE_NORMAL)
-        assert lifecycle.demote(other, fallen, NOW) is None
+        assert transitions.demote(other, fallen, NOW) is None
 
 
 def test_nobody_is_raised_to_where_it_has_had_its_time() -> None:
     spent = replace(queued(), ran_seconds=1800.0)
     with pytest.raises(Conflict, match=r"has run for 30 min: ABOVE_NORMAL is for a task's first"):
-        lifecycle.require_time_left(spent, Priority.ABOVE_NORMAL, 1800.0, NOW)
-    lifecycle.require_time_left(spent, Priority.HIGH, 1800.0, NOW)
-    lifecycle.require_time_left(spent, Priority.ABOVE_NORMAL, 0.0, NOW)
-    lifecycle.require_time_left(
+        transitions.require_time_left(spent, Priority.ABOVE_NORMAL, 1800.0, NOW)
+    transitions.require_time_left(spent, Priority.HIGH, 1800.0, NOW)
+    transitions.require_time_left(spent, Priority.ABOVE_NORMAL, 0.0, NOW)
+    transitions.require_time_left(
         replace(spent, ran_seconds=1799.0), Priority.ABOVE_NORMAL, 1800.0, NOW
     )
 
 
 def test_a_rank_changes_only_when_it_differs() -> None:
     task = queued()
-    change = the(lifecycle.set_rank(task, -1.5, actor="alice", now=NOW))
+    change = the(transitions.set_rank(task, -1.5, actor="alice", now=NOW))
     assert change.task == replace(task, custom_rank=-1.5)
     assert [(one.kind, one.data) for one in change.events] == [
         ("task.rank", {"from": 0.0, "to": -1.5})
     ]
-    assert lifecycle.set_rank(change.task, -1.5, actor="alice", now=NOW) is None
+    assert transitions.set_rank(change.task, -1.5, actor="alice", now=NOW) is None
     with pytest.raises(Conflict):
-        lifecycle.set_rank(in_state(TaskState.FAILED), 1.0, actor="alice", now=NOW)
+        transitions.set_rank(in_state(TaskState.FAILED), 1.0, actor="alice", now=NOW)
 
 
 def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:
     task = queued()
-    assert lifecycle.set_whole_life_state(task, 0) is None
-    change = the(lifecycle.set_whole_life_state(task, 5))
+    assert transitions.set_whole_life_state(task, 0) is None
+    change = the(transitions.set_whole_life_state(task, 5))
     assert change.task.whole_life_state == 5
     assert not change.events  # a program may say it at every step
-    assert lifecycle.set_priority(task, Priority.NORMAL, actor="a", now=NOW) is None
-    raised = the(lifecycle.set_priority(task, Priority.HIGH, actor="a", now=NOW))
+    assert transitions.set_priority(task, Priority.NORMAL, actor="a", now=NOW) is None
+    raised = the(transitions.set_priority(task, Priority.HIGH, actor="a", now=NOW))
     assert raised.task.priority is Priority.HIGH
     assert raised.events[0].data == {"from": "NORMAL", "to": "HIGH"}
 
@@ -226,7 +226,9 @@ def left(
     """The end of an attempt that ran for 90 seconds."""
     assert task.attempt is not None
     attempt = replace(task.attempt, started_at=now - 90, exit_code=code)
-    return lifecycle.finish(replace(task, state=TaskState.STOPPING, attempt=attempt), outcome, now)
+    return transitions.finish(
+        replace(task, state=TaskState.STOPPING, attempt=attempt), outcome, now
+    )
 
 
 def kinds(change: Change) -> list[str]:
@@ -235,12 +237,12 @@ def kinds(change: Change) -> list[str]:
 
 def test_an_attempt_knows_whether_it_is_backfill_and_for_whom_it_leaves() -> None:
     start = Start(TaskId(7), (NodeName("a"), NodeName("b")), Priority.NORMAL, backfill=True)
-    begun = lifecycle.begin(replace(queued(), first=True, not_before=NOW), start, NOW).task
+    begun = transitions.begin(replace(queued(), first=True, not_before=NOW), start, NOW).task
     assert begun.attempt is not None
     assert begun.attempt.backfill
     assert (begun.first, begun.not_before) == (False, None)
     asked = the(
-        lifecycle.suspend(
+        transitions.suspend(
             begun, actor="scheduler", why="w", hold=False, now=NOW, for_task=TaskId(9)
         )
     )
@@ -254,7 +256,7 @@ def test_who_has_to_wait_does_not_begin(changes: dict[str, object]) -> None:
     waiting = replace(queued(), **changes)  # type: ignore[arg-type]
     start = Start(TaskId(7), (NodeName("a"), NodeName("b")), Priority.NORMAL)
     with pytest.raises(Conflict):
-        lifecycle.begin(waiting, start, NOW)
+        transitions.begin(waiting, start, NOW)
 
 
 def test_running_time_adds_up_and_a_line_is_joined_anew() -> None:
@@ -377,20 +379,20 @@ def test_a_program_that_could_not_be_started_is_put_off(
 
 
 def test_a_stop_is_final_even_between_failure_and_retry() -> None:
-    failing = lifecycle.condemn(
+    failing = transitions.condemn(
         replace(with_retry(max=5), state=TaskState.RUNNING),
         Outcome.FAILED,
         why="exited with code 1",
         now=NOW,
         exit_code=1,
     )
-    stopped = the(lifecycle.stop(failing, actor="alice", why="enough", now=NOW))
+    stopped = the(transitions.stop(failing, actor="alice", why="enough", now=NOW))
     assert stopped.task.attempt is not None
     assert stopped.task.attempt.verdict is Outcome.STOPPED
     final = replace(failing, spec={})
-    assert lifecycle.stop(final, actor="alice", why="enough", now=NOW) is None
+    assert transitions.stop(final, actor="alice", why="enough", now=NOW) is None
 
 
 def test_nobody_is_demoted_upwards() -> None:
     running = in_state(TaskState.RUNNING)
-    assert lifecycle.demote(running, Demotion(running.id, Priority.HIGH), NOW) is None
+    assert transitions.demote(running, Demotion(running.id, Priority.HIGH), NOW) is None

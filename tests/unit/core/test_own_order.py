@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from hai.core import explain
 from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.types import Priority, TaskId, WaitCode
+from hai.wording import wait_reasons
 from tests.unit.core.clusters import (
     AMPLE,
     GROUP,
@@ -183,7 +183,7 @@ def test_without_backfill_ones_own_wait() -> None:
     assert not decided.starts
     why = decided.reasons[TaskId(6)]
     assert (why.code, why.evidence["head"]) == (WaitCode.BEHIND, 5)
-    assert "would take the nodes" in explain.text(why)
+    assert "would take the nodes" in wait_reasons.text(why)
 
 
 def test_the_reasons_are_true() -> None:
@@ -191,7 +191,7 @@ def test_the_reasons_are_true() -> None:
     state = state_of(nodes(WIDTH), claims[1:], now=0.0)
     made = SimulatedCluster(state, 0.0)
     decided = made.tick()
-    found = {task: explain.text(why) for task, why in reasons(state, decided).items()}
+    found = {task: wait_reasons.text(why) for task, why in reasons(state, decided).items()}
     assert "3 by its user's own tasks" in found[TaskId(5)]
     assert [one.task_id for one in decided.starts] == [6]
     assert found[TaskId(7)] == (

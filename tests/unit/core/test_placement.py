@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core.placement import Pool
+from hai.core.inventory.placement import Pool
 from hai.core.types import NodeName
 from tests.unit.core.clusters import node
 

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from hai.core.assume.transaction import applied, demoted
 from hai.core.node import NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import LEVELS, QuotaTable
-from hai.core.running import standing
 from hai.core.state import SchedulerState, build_state
-from hai.core.trial import applied, demoted
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import SimulatedCluster, reasons
 from tests.unit.core.pictures import picture
@@ -164,9 +163,9 @@ def check_suspends(state: SchedulerState, decided: Plan) -> None:
 
 def check_right(state: SchedulerState, victim: Claim, winner: Claim, level: Priority) -> None:
     """Lower levels at once; of equals only backfill, or another user's after its slice."""
-    if standing(victim) < level:
+    if defended_level(victim) < level:
         return
-    assert standing(victim) is level
+    assert defended_level(victim) is level
     if victim.backfill:
         assert state.now - (victim.suspended_at or 0.0) >= SLICE
     else:
@@ -337,7 +336,7 @@ def check_places(state: SchedulerState, decided: Plan) -> None:
         claim
         for claim in state.claims.values()
         if claim.state.is_waiting
-        and claim.task_id not in state.lineup.parked
+        and claim.task_id not in state.eligibility.parked
         and claim.task_id not in state.promised
     ]
     for first in standing_there:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hai.core.plan import Claim
-from hai.core.queue import LevelOf, Queue, own_key
+from hai.core.queue.ready import LevelOf, ReadyQueue, own_key
 from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
 
@@ -39,13 +39,13 @@ class Model:
 
         return level_of
 
-    def turn_of(self, user: UserName) -> tuple[float, float]:
+    def key_of(self, user: UserName) -> tuple[float, float]:
         return self.turns.get(user, (0.0, float("-inf")))
 
     def level(self, claim: Claim) -> Priority | None:
         return self.room_of(claim.user)(claim.priority, claim.nodes)
 
-    def cells(self) -> list[Claim]:
+    def classes(self) -> list[Claim]:
         """The first of each user, priority and width."""
         firsts: dict[tuple[UserName, Priority, int], Claim] = {}
         for claim in sorted(self.claims.values(), key=own_key):
@@ -53,21 +53,21 @@ class Model:
         return [claim for claim in firsts.values() if self.level(claim) is not None]
 
     def tie(self, user: UserName, level: Priority) -> float:
-        there = [c for c in self.cells() if c.user == user and self.level(c) is level]
+        there = [c for c in self.classes() if c.user == user and self.level(c) is level]
         return min(claim.line_since for claim in there)
 
     def at(self, level: Priority, widest: int = WIDEST) -> list[Claim]:
-        """Firsts of cells at the level, in the order of turns."""
-        there = [c for c in self.cells() if self.level(c) is level and c.nodes <= widest]
+        """Firsts of classes at the level, in the order of turns."""
+        there = [c for c in self.classes() if self.level(c) is level and c.nodes <= widest]
         ties = {c.user: self.tie(c.user, level) for c in there}
         return sorted(
-            there, key=lambda c: (self.turn_of(c.user)[0], ties[c.user], c.user, own_key(c))
+            there, key=lambda c: (self.key_of(c.user)[0], ties[c.user], c.user, own_key(c))
         )
 
     def waits(self, level: Priority) -> list[Place]:
         return sorted(
             min(
-                (max(c.line_since, self.turn_of(user)[1]), self.tie(user, level), user)
+                (max(c.line_since, self.key_of(user)[1]), self.tie(user, level), user)
                 for c in self.at(level)
                 if c.user == user
             )
@@ -76,13 +76,13 @@ class Model:
 
 
 class Lines(RuleBasedStateMachine):
-    """Claims come and go, shares and quotas change; a draft only takes claims away, and rooms and
+    """Claims come and go, shares and quotas change; assumed decisions only takes claims away, and rooms and
     turns with them, and puts all of it back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.queue = Queue(self.model.room_of, self.model.turn_of)
+        self.queue = ReadyQueue(self.model.room_of, self.model.key_of)
         self.last_id = 0
         self.undo: list[Callable[[], UserName]] | None = None
 
@@ -131,8 +131,8 @@ class Lines(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.in_draft)
     @rule()
-    def begin_draft(self) -> None:
-        self.queue.begin_draft()
+    def begin_assuming(self) -> None:
+        self.queue.begin_assuming()
         self.undo = []
 
     @precondition(lambda self: self.in_draft and self.model.claims)
@@ -149,7 +149,7 @@ class Lines(RuleBasedStateMachine):
         self._remove(claim.task_id)
         if level is not None:
             self.model.room[user, level] = room.get((user, level), 4) - claim.nodes
-        share, last = self.model.turn_of(user)
+        share, last = self.model.key_of(user)
         self.model.turns[user] = (share + more, max(last, 6.0))
         self.queue.refresh(user)
         for lower in LEVELS[1:]:
@@ -177,10 +177,10 @@ class Lines(RuleBasedStateMachine):
 
     @precondition(lambda self: self.in_draft)
     @rule()
-    def end_draft(self) -> None:
+    def end_assuming(self) -> None:
         for step in reversed(self.undo or []):
             step()
-        self.queue.end_draft()
+        self.queue.end_assuming()
         self.undo = None
 
     def _add(self, claim: Claim) -> None:
@@ -208,7 +208,7 @@ class Lines(RuleBasedStateMachine):
 
     @rule(level=st.sampled_from(LEVELS), before=st.integers(0, 7), data=st.data())
     def who_is_overdue(self, level: Priority, before: int, data: st.DataObject) -> None:
-        """In a draft some get nodes while the question is still open."""
+        """While decisions are assumed some get nodes while the question is still open."""
         given: set[UserName] = set()
         for user in self.queue.overdue(level, before):
             assert user == self._overdue(level, before, given)[0]
@@ -229,7 +229,7 @@ class Lines(RuleBasedStateMachine):
 
     @rule(level=st.sampled_from(LEVELS))
     def how_narrow(self, level: Priority) -> None:
-        """In a draft the bound may be lower than what waits there yet."""
+        """While decisions are assumed the bound may be lower than what waits there yet."""
         widths = [claim.nodes for claim in self.model.at(level)]
         assert self.queue.narrowest(level) <= min(widths, default=math.inf)
         if not self.in_draft:
@@ -249,8 +249,8 @@ class Lines(RuleBasedStateMachine):
     @precondition(lambda self: not self.in_draft)
     @rule()
     def where_all_wait(self) -> None:
-        there = {level for claim in self.model.cells() if (level := self.model.level(claim))}
-        there |= {LOW} if any(self.model.level(c) is LOW for c in self.model.cells()) else set()
+        there = {level for claim in self.model.classes() if (level := self.model.level(claim))}
+        there |= {LOW} if any(self.model.level(c) is LOW for c in self.model.classes()) else set()
         assert set(self.queue.levels()) == there
         for level in LEVELS:
             lines = self.queue.lines_at(level)
@@ -283,7 +283,7 @@ def test_the_order_of_ones_own() -> None:
 def test_a_width_that_can_fit_no_more_is_looked_at_again() -> None:
     """Only the users who wait with a gang of such a width are put right."""
     model = Model()
-    queue = Queue(model.room_of, model.turn_of)
+    queue = ReadyQueue(model.room_of, model.key_of)
     queue.add(waiting(1, 3))
     assert queue.levels() == [NORMAL]
     model.room[UserName("ada"), NORMAL] = 2

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from hai.core.assume.transaction import applied
 from hai.core.node import Node
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.reasons import TASKS_NAMED, head_of, reason_of
-from hai.core.trial import applied
 from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes, reasons, state_of, waiting
 

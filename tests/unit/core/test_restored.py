@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hai.core.restored import WHY, left_behind
+from hai.core.lifecycle.restored import WHY, left_behind
 from hai.core.task import Task
 from hai.core.types import Outcome, TaskState, WorkerState
 from tests.factories import NOW, attempt, run_spec, task

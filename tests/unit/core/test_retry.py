@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core.retry import LONGEST_BACKOFF_SECONDS, NODE_LOST, NONZERO, NextTry, Retry, next_try
+from hai.core.lifecycle.retry import (
+    LONGEST_BACKOFF_SECONDS,
+    NODE_LOST,
+    NONZERO,
+    NextTry,
+    Retry,
+    next_try,
+)
 from hai.core.types import Outcome
 
 NOW = 1000.0

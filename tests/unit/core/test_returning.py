@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hai.core.plan import Claim
+from hai.core.preemption.requeue import Requeue
 from hai.core.quota import LEVELS, Account
-from hai.core.returning import Returning
 from hai.core.types import Priority, UserName
 from tests.unit.core.clusters import active
 
@@ -22,17 +22,17 @@ class House:
     def __init__(self, **limits: int) -> None:
         rows = dict.fromkeys(LEVELS, 0) | {Priority[name]: n for name, n in limits.items()}
         self.accounts = {user: Account(rows) for user in (ADA, BOB)}
-        self.returning = Returning(self.accounts.__getitem__)
+        self.requeue = Requeue(self.accounts.__getitem__)
 
     def add(self, claim: Claim, *, zone: str = "east", is_firm: bool = True) -> Claim:
         self.accounts[claim.user].used[claim.level] += claim.nodes
-        self.returning.add(claim, claim.level, {zone: claim.nodes}, is_firm=is_firm)
-        self.returning.refresh(claim.user)
+        self.requeue.add(claim, claim.level, {zone: claim.nodes}, is_firm=is_firm)
+        self.requeue.refresh(claim.user)
         return claim
 
     def charge(self, user: UserName, level: Priority, nodes: int) -> None:
         self.accounts[user].used[level] += nodes
-        self.returning.refresh(user)
+        self.requeue.refresh(user)
 
 
 def auto(task_id: int, nodes: int, level: Priority, user: str = "ada") -> Claim:
@@ -43,36 +43,36 @@ def auto(task_id: int, nodes: int, level: Priority, user: str = "ada") -> Claim:
 def test_auto_would_come_back_where_its_user_has_room_by_now() -> None:
     house = House(NORMAL=4, LOW=4)
     claim = house.add(auto(1, 2, LOW))
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 2
-    assert house.returning.is_above(claim, LOW)
-    assert not house.returning.is_above(claim, NORMAL)
-    assert house.returning.nodes_above(BOB, NORMAL, HERE) == 0
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 2
+    assert house.requeue.is_above(claim, LOW)
+    assert not house.requeue.is_above(claim, NORMAL)
+    assert house.requeue.nodes_above(BOB, NORMAL, HERE) == 0
     house.charge(ADA, NORMAL, 3)  # one node of room left: too few for two
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 0
-    assert not house.returning.is_above(claim, LOW)
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 0
+    assert not house.requeue.is_above(claim, LOW)
     house.charge(ADA, NORMAL, -3)
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 2
-    house.returning.remove(claim)
-    house.returning.remove(claim)
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 0
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 2
+    house.requeue.remove(claim)
+    house.requeue.remove(claim)
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 0
 
 
 def test_a_higher_wish_counts_and_whoever_has_what_it_asks_for_does_not() -> None:
     house = House(HIGH=8, NORMAL=8)
     plain = house.add(active(1, ["n1"], NORMAL, user="ada"))
     raised = house.add(active(2, ["n2"], HIGH, user="ada", charged=NORMAL))
-    assert not house.returning.is_above(plain, LOW)
-    assert house.returning.is_above(raised, NORMAL)
-    assert house.returning.nodes_above(BOB, NORMAL, HERE) == 1
-    assert house.returning.nodes_above(BOB, HIGH, HERE) == 0
+    assert not house.requeue.is_above(plain, LOW)
+    assert house.requeue.is_above(raised, NORMAL)
+    assert house.requeue.nodes_above(BOB, NORMAL, HERE) == 1
+    assert house.requeue.nodes_above(BOB, HIGH, HERE) == 0
 
 
 def test_only_the_zones_asked_for() -> None:
     house = House(NORMAL=9, LOW=9)
     house.add(auto(1, 2, LOW), zone="east")
     house.add(auto(2, 3, LOW), zone="west")
-    assert house.returning.nodes_above(BOB, LOW, ("west",)) == 3
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 5
+    assert house.requeue.nodes_above(BOB, LOW, ("west",)) == 3
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 5
 
 
 def test_ones_own_firm_claims_at_the_level_are_counted_elsewhere() -> None:
@@ -80,8 +80,8 @@ def test_ones_own_firm_claims_at_the_level_are_counted_elsewhere() -> None:
     house = House(NORMAL=9, LOW=9)
     house.add(auto(1, 2, LOW))
     house.add(auto(2, 3, LOW), is_firm=False)
-    assert house.returning.nodes_above(ADA, LOW, HERE) == 3
-    assert house.returning.nodes_above(BOB, LOW, HERE) == 5
+    assert house.requeue.nodes_above(ADA, LOW, HERE) == 3
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 5
 
 
 @settings(max_examples=200, deadline=None)
@@ -106,7 +106,7 @@ def test_the_count_is_that_of_a_walk_over_all(
     for number, (user, nodes, charged, asked, is_firm) in enumerate(drawn, 1):
         claim = replace(auto(number, nodes, charged, user), priority=asked)
         claims[house.add(claim, is_firm=is_firm)] = is_firm
-        house.returning.nodes_above(BOB, LOW, HERE)  # asked between, it counts the same
+        house.requeue.nodes_above(BOB, LOW, HERE)  # asked between, it counts the same
     expected = 0
     for claim, is_firm in claims.items():
         account = house.accounts[claim.user]
@@ -115,4 +115,4 @@ def test_the_count_is_that_of_a_walk_over_all(
         is_own = claim.user == ADA and claim.level is level and is_firm
         if is_above and claim.level <= level and not is_own:
             expected += claim.nodes
-    assert house.returning.nodes_above(ADA, level, HERE) == expected
+    assert house.requeue.nodes_above(ADA, level, HERE) == expected

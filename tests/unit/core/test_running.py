@@ -6,7 +6,13 @@ import pytest
 
 from hai.core.plan import Claim
 from hai.core.policy import Policy
-from hai.core.running import Hold, Running, capped_at, lost_since, slice_end, standing
+from hai.core.preemption.victims import (
+    ActiveClaims,
+    Hold,
+    capped_at,
+    lost_since,
+    slice_end,
+)
 from hai.core.types import Priority, TaskId
 from tests.unit.core.clusters import active
 
@@ -16,15 +22,15 @@ SLICE, CAP = POLICY.slice_seconds, POLICY.lost_work_cap_seconds
 NOW = 1_000_000.0
 
 
-def running(*claims: Claim, now: float = NOW) -> Running:
+def running(*claims: Claim, now: float = NOW) -> ActiveClaims:
     """All their nodes are healthy, and in one zone."""
-    found = Running(POLICY)
+    found = ActiveClaims(POLICY)
     for claim in claims:
         found.add(claim, {"": len(claim.holds)}, now)
     return found
 
 
-def chosen(found: Running, level: Priority, needed: int) -> list[int] | None:
+def chosen(found: ActiveClaims, level: Priority, needed: int) -> list[int] | None:
     victims = found.victims(level, ("",), needed, lambda claim, level, hold: True)
     return None if victims is None else [int(claim.task_id) for claim in victims]
 
@@ -39,7 +45,7 @@ def chosen(found: Running, level: Priority, needed: int) -> list[int] | None:
     ],
 )
 def test_standing(asked: Priority, charged: Priority, level: Priority) -> None:
-    assert standing(active(1, ["n0"], asked, charged=charged)) is level
+    assert defended_level(active(1, ["n0"], asked, charged=charged)) is level
 
 
 def test_the_slice_of_a_backfill_is_over_at_once() -> None:
@@ -113,7 +119,7 @@ def test_whoever_may_not_be_taken_is_passed_over() -> None:
 
 
 def test_victims_give_only_what_lies_in_the_zones_asked_for() -> None:
-    found = Running(POLICY)
+    found = ActiveClaims(POLICY)
     found.add(active(1, ["e0", "w0"], LOW, since=NOW), {"east": 1, "west": 1}, NOW)
     found.add(active(2, ["w1", "w2"], LOW, since=NOW - 5), {"west": 2}, NOW)
     victims = found.victims(NORMAL, ("east",), 1, lambda claim, level, hold: True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hai.core.policy import DAY, Policy
-from hai.core.share import Shares
+from hai.core.queue.fair_share import FairShare
 from hai.core.types import TaskId, UserName
 from tests.unit.core.clusters import active
 
@@ -19,14 +19,14 @@ NOW = 100 * DAY
 
 
 def test_usage_halves_with_every_half_life() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     shares.seed(ADA, 1000.0, None, NOW)
     for lives, left in ((0, 1000.0), (1, 500.0), (2, 250.0), (10, 1000 / 1024)):
         assert shares.node_seconds(ADA, NOW + lives * DAY) == pytest.approx(left)
 
 
 def test_a_weight_divides_the_usage_for_turns_only() -> None:
-    shares = Shares(Policy(weights={ADA: 4.0}), NOW)
+    shares = FairShare(Policy(weights={ADA: 4.0}), NOW)
     for user in (ADA, BOB):
         shares.seed(user, 1000.0, None, NOW)
     assert shares.key(ADA) == pytest.approx(shares.key(BOB) / 4)
@@ -34,7 +34,7 @@ def test_a_weight_divides_the_usage_for_turns_only() -> None:
 
 
 def test_a_running_attempt_is_booked_a_slice_ahead_and_again_after_it() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     claim = active(1, ["n0", "n1"], user="ada", since=NOW)
     assert shares.book(claim, NOW) == NOW + SLICE
     assert shares.node_seconds(ADA, NOW) == pytest.approx(2 * SLICE, rel=0.02)
@@ -44,7 +44,7 @@ def test_a_running_attempt_is_booked_a_slice_ahead_and_again_after_it() -> None:
 
 
 def test_what_was_not_used_is_given_back() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     claim = active(1, ["n0"], user="ada", since=NOW)
     shares.book(claim, NOW)
     shares.end(TaskId(1), NOW + 60)
@@ -54,7 +54,7 @@ def test_what_was_not_used_is_given_back() -> None:
 
 
 def test_a_new_attempt_ends_the_booking_of_the_old_one() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     first = active(1, ["n0"], user="ada", since=NOW)
     shares.book(first, NOW)
     shares.book(replace(first, since=NOW + 100), NOW + 100)
@@ -62,7 +62,7 @@ def test_a_new_attempt_ends_the_booking_of_the_old_one() -> None:
 
 
 def test_only_a_start_by_right_is_a_turn() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     assert shares.last_start(ADA) == -math.inf
     shares.book(active(1, ["n0"], user="ada", since=NOW, backfill=True), NOW)
     assert shares.last_start(ADA) == -math.inf
@@ -71,7 +71,7 @@ def test_only_a_start_by_right_is_a_turn() -> None:
 
 
 def test_restore_is_exact() -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     shares.seed(ADA, 0.1, NOW - 7, NOW)
     before = shares.key(ADA), shares.last_start(ADA)
     marks = {user: shares.mark(user) for user in (ADA, BOB)}
@@ -86,7 +86,7 @@ def test_restore_is_exact() -> None:
 
 def test_numbers_stay_in_range_for_years() -> None:
     """Keys are rescaled now and then, which changes no order."""
-    shares = Shares(Policy(half_life_seconds=3600.0), 0.0)
+    shares = FairShare(Policy(half_life_seconds=3600.0), 0.0)
     now = 0.0
     for day in range(1500):
         now = day * DAY
@@ -109,7 +109,7 @@ def test_numbers_stay_in_range_for_years() -> None:
 def test_the_inflated_order_is_that_of_decayed_usage(
     uses: list[tuple[UserName, float, float]], later: float
 ) -> None:
-    shares = Shares(POLICY, NOW)
+    shares = FairShare(POLICY, NOW)
     at = NOW + 5 * DAY + later
     decayed = {ADA: 0.0, BOB: 0.0}
     for user, seconds, offset in uses:

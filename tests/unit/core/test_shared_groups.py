@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core import explain
+from hai.core.assume.transaction import applied
 from hai.core.codec import decode_delta, decode_snapshot, encode_delta, encode_plan, encode_snapshot
 from hai.core.forecast import forecast
 from hai.core.inputs import Delta, Snapshot
+from hai.core.lifecycle.claim_updates import back_in_line, running
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
+from hai.core.queue.service_order import service_order
 from hai.core.reasons import reason_of
 from hai.core.resources import GIB, NOTHING, Resources, of_node, total
 from hai.core.state import SchedulerState
-from hai.core.steps import back_in_line, running
-from hai.core.trial import applied
-from hai.core.turns import service_order
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from hai.core.whatif import counterfactuals, what_if
+from hai.wording import wait_reasons
 from tests.factories import NOW, claim
 
 LAB = GroupName("lab_cpu")
@@ -53,7 +53,7 @@ def planned(nodes: list[Node], *claims: Claim) -> tuple[SchedulerState, Plan]:
 
 def told(state: SchedulerState, decided: Plan, task_id: int) -> str:
     with applied(state, decided):
-        return explain.text(reason_of(state, decided, TaskId(task_id)))
+        return wait_reasons.text(reason_of(state, decided, TaskId(task_id)))
 
 
 def test_several_start_on_one_node_without_any_node_quota() -> None:

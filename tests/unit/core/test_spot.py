@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from hai.core import explain
+from hai.core.assume.transaction import applied
+from hai.core.lifecycle.claim_updates import back_in_line, leaving, running
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import Quota, QuotaTable
 from hai.core.reasons import reason_of
 from hai.core.state import SchedulerState, build_state
-from hai.core.steps import back_in_line, leaving, running
-from hai.core.trial import applied
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
+from hai.wording import wait_reasons
 from tests.unit.core.clusters import AMPLE, GROUP, nodes, waiting
 
 NOW = 1000.0
@@ -45,7 +45,7 @@ def test_it_takes_what_is_left_and_no_quota() -> None:
     with applied(state, plan(state, NOW)):
         reason = reason_of(state, plan(state, NOW), TaskId(4))
     assert reason.code is WaitCode.SPOT
-    assert explain.text(reason) == (
+    assert wait_reasons.text(reason) == (
         "is spot: it starts on nodes of training that are free while nobody waits there"
     )
 

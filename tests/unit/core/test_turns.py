@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
+from hai.core.queue.service_order import service_order
 from hai.core.quota import QuotaTable
 from hai.core.state import SchedulerState, build_state
-from hai.core.turns import service_order
 from hai.core.types import Priority, TaskId, TaskState, UserName
 from tests.unit.core.clusters import AMPLE, GROUP, nodes, waiting
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from rich.cells import cell_len
 
-from hai.cli.formats import cell_of, yaml_of
-from hai.cli.output import Column, Layout, Output
-from hai.cli.terminal import printable as cli_printable
-from hai.cli.terminal import text_width
+from hai.console.formats import cell_of, yaml_of
+from hai.console.output import Column, Layout, Output
+from hai.console.terminal import printable as cli_printable
+from hai.console.terminal import text_width
 from hai.schema.submission import Submission
 from hai.tui.text import printable as tui_printable
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from hai.core.assume.transaction import transaction
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.state import SchedulerState
-from hai.core.trial import trial
 from hai.core.types import GroupName, Priority, TaskId, TaskState, WaitCode
 from hai.core.whatif import (
     NEW,
@@ -149,17 +149,17 @@ def test_a_running_task_is_told_for_whom_it_would_leave() -> None:
 def test_trials_nest() -> None:
     state = small(active(1, ["n0"]), waiting(2, 1))
     before = picture(state)
-    with trial(state) as outer:
+    with transaction(state) as outer:
         outer.put(waiting(NEW, 2, user="eve"))
         inside = picture(state)
-        with trial(state) as inner:
+        with transaction(state) as inner:
             inner.remove(TaskId(2))
             inner.put(active(NEW, ["n1", "n2"], user="eve"))
-            assert state.is_trial
+            assert state.in_transaction
         assert picture(state) == inside
-        assert state.is_trial
+        assert state.in_transaction
     assert picture(state) == before
-    assert not state.is_trial
+    assert not state.in_transaction
 
 
 VARIANTS = st.builds(

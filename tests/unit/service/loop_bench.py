@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hai.bus.local import LocalBus
-from hai.core import lifecycle
-from hai.core.gang import Timing, WorkerReport
+from hai.core.lifecycle import transitions
+from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.node import Group
 from hai.core.plan import Start
 from hai.core.policy import Policy
@@ -153,7 +153,7 @@ class LoopBench:
         task = await self.task(task_id)
         names = tuple(NodeName(f"node-{first_node + rank}") for rank in range(task.nodes))
         start = Start(task_id, names, task.priority)
-        await self.save(lifecycle.begin(task, start, self.clock.now()))
+        await self.save(transitions.begin(task, start, self.clock.now()))
 
     async def running(self, *, nodes: int = 1, first_node: int = 0, **simulate: Any) -> TaskId:
         task_id = await self.submit(nodes=nodes, **simulate)
@@ -173,11 +173,11 @@ class LoopBench:
 
     async def suspend(self, task_id: TaskId) -> None:
         task, now = await self.task(task_id), self.clock.now()
-        await self.save(lifecycle.suspend(task, actor="a", why="w", hold=False, now=now))
+        await self.save(transitions.suspend(task, actor="a", why="w", hold=False, now=now))
 
     async def stop(self, task_id: TaskId) -> None:
         task, now = await self.task(task_id), self.clock.now()
-        await self.save(lifecycle.stop(task, actor="a", why="w", now=now))
+        await self.save(transitions.stop(task, actor="a", why="w", now=now))
 
     async def tell(self, task_id: TaskId, rank: int, state: WorkerState, **more: Any) -> None:
         """An agent's report."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.replay import replay
 from hai.core.task import Change, Task, WorkerKey
 from hai.core.types import Outcome, TaskId, TaskState
@@ -249,9 +249,9 @@ async def _ask(bench: LoopBench, what: str, task_id: TaskId) -> None:
     if task.state.is_final or task.state is TaskState.STOPPING:
         return
     if what == "suspend":
-        change = lifecycle.suspend(task, actor="a", why="", hold=True, now=now)
+        change = transitions.suspend(task, actor="a", why="", hold=True, now=now)
     else:
-        change = lifecycle.resume(task, actor="a", why="", now=now)
+        change = transitions.resume(task, actor="a", why="", now=now)
     if change is not None:
         await bench.save(change)
 

@@ -28,9 +28,9 @@ async def check(bench: LoopBench) -> None:
     anew = await (await rebuilt(bench)).catch_up()
     assert picture(followed, with_shares=False) == picture(anew, with_shares=False)
     for name, group in anew.groups.items():
-        for user in group.shares.users():
-            mine = followed.group(name).shares.node_seconds(user, followed.now)
-            assert abs(mine - group.shares.node_seconds(user, anew.now)) < 1e-6 * (1 + mine)
+        for user in group.fair_share.users():
+            mine = followed.group(name).fair_share.node_seconds(user, followed.now)
+            assert abs(mine - group.fair_share.node_seconds(user, anew.now)) < 1e-6 * (1 + mine)
 
 
 async def test_a_life_is_followed(bench: LoopBench) -> None:

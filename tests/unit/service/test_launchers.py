@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from hai.core.gang import Timing
+from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.node import NodeHealth
 from hai.core.task import WorkerKey
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState

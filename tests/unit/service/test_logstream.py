@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hai.bus.local import LocalBus
-from hai.core import gang, lifecycle
-from hai.core.gang import Timing, WorkerReport
+from hai.core.lifecycle import attempt_protocol, transitions
+from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.plan import Start
 from hai.core.task import Change, Task
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
@@ -47,12 +47,12 @@ class Site:
 
     async def begin(self, task: Task) -> Task:
         nodes = tuple(NodeName(f"n{rank}") for rank in range(task.nodes))
-        return await self.save(lifecycle.begin(task, Start(task.id, nodes, task.priority), 2.0))
+        return await self.save(transitions.begin(task, Start(task.id, nodes, task.priority), 2.0))
 
     async def end(self, task: Task, outcome: Outcome) -> Task:
         """All workers leave; suspended or failed by decree, succeeded by their exit codes."""
         if outcome is not Outcome.SUCCEEDED:
-            change = Change(lifecycle.condemn(task, outcome, why="", now=3.0), ())
+            change = Change(transitions.condemn(task, outcome, why="", now=3.0), ())
             task = await self.save(change)
         reports = [
             WorkerReport(rank=rank, attempt=task.attempts, state=state, exit_code=0)
@@ -60,7 +60,7 @@ class Site:
             for rank in range(task.nodes)
         ]
         for report in reports:
-            change_or_none = gang.fold(task, [report], 4.0, Timing())
+            change_or_none = attempt_protocol.fold(task, [report], 4.0, Timing())
             if change_or_none is not None:
                 task = await self.save(change_or_none)
         return task
@@ -99,7 +99,7 @@ def site(tmp_path: Path) -> Site:
 async def two_attempts(site: Site) -> Task:
     task = await site.begin(await site.submit())
     site.write(task, "a", "b")
-    suspended = lifecycle.suspend(
+    suspended = transitions.suspend(
         replace(task, state=TaskState.RUNNING), actor="s", why="", hold=False, now=3.0
     )
     task = await site.end(await site.save(suspended), Outcome.SUSPENDED_CLEAN)
@@ -161,7 +161,7 @@ async def test_following_goes_through_a_suspension_to_the_end(site: Site) -> Non
     await async_wait_until(lambda: items, what="the first state")
     task = await site.begin(task)
     site.write(task, "a")
-    leaving = lifecycle.suspend(
+    leaving = transitions.suspend(
         replace(task, state=TaskState.RUNNING), actor="s", why="", hold=False, now=3.0
     )
     task = await site.end(await site.save(leaving), Outcome.SUSPENDED_CLEAN)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from hai.bus.local import LocalBus
-from hai.core.gang import Timing
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
+from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.task import Task, WorkerKey
 from hai.core.types import TaskId, TaskState, UserName
 from hai.errors import Conflict, Denied, InvalidInput

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Start
 from hai.core.task import Change, Task, WorkerKey
@@ -214,7 +214,7 @@ async def running(bench: LoopBench) -> Task:
     [made] = await bench.store.add_tasks([factories.task_draft(nodes=1)], bench.clock.now())
     assert isinstance(made, Task)
     start = Start(made.id, (NodeName("n1"),), Priority.NORMAL)
-    begun = lifecycle.begin(made, start, bench.clock.now()).task
+    begun = transitions.begin(made, start, bench.clock.now()).task
     assert begun.attempt is not None
     attempt = replace(begun.attempt, started_at=bench.clock.now())
     runs = replace(begun, state=TaskState.RUNNING, attempt=attempt)

@@ -1,6 +1,6 @@
 """The schedule loop applies what still holds, and only that."""
 
-from hai.core import lifecycle
+from hai.core.lifecycle import transitions
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.launcher.hollow import HollowLauncher
 from hai.ports import EventFilter
@@ -43,7 +43,7 @@ async def stop(bench: LoopBench, task_id: TaskId) -> None:
 async def hold(bench: LoopBench, task_id: TaskId) -> None:
     async def meanwhile() -> None:
         task, now = await bench.task(task_id), bench.clock.now()
-        await bench.save(lifecycle.suspend(task, actor="ada", why="", hold=True, now=now))
+        await bench.save(transitions.suspend(task, actor="ada", why="", hold=True, now=now))
 
     bench.store.meanwhile = meanwhile
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hai.core.simulate import POLICIES, REFERENCES, TIMESHARE, Setup, simulate
 from hai.core.simulation.engine import Course, Engine, Terms
 from hai.core.simulation.fifo import Fifo
+from hai.core.simulation.run import POLICIES, REFERENCES, TIMESHARE, Setup, simulate
 from hai.core.simulation.scheduler import Decision, Progress, Started
 from hai.errors import InvalidInput, PlatformError
 from tests.unit.core.simulation.courses import (

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from hai.core.simulate import Setup, result
 from hai.core.simulation.engine import Course, Terms
 from hai.core.simulation.fifo import Fifo
 from hai.core.simulation.jobs import Job
@@ -16,6 +15,7 @@ from hai.core.simulation.measures import (
     percentile,
     use_of_pool,
 )
+from hai.core.simulation.run import Setup, result
 from hai.core.simulation.scheduler import Progress
 from hai.core.simulation.series import series
 from hai.core.simulation.timeline import Timeline

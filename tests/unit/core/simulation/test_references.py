@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from hai.core.simulate import Setup, result, simulate
 from hai.core.simulation.fifo import Fifo, FifoSkip
 from hai.core.simulation.jobs import Choice, Job, chosen
+from hai.core.simulation.run import Setup, result, simulate
 from hai.core.simulation.sjf import Sjf
 from hai.core.simulation.srtf import Srtf
 from hai.core.simulation.trace_rows import read_trace

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hai.core.policy import Policy
-from hai.core.simulate import Setup, result, simulate
 from hai.core.simulation.engine import Terms
 from hai.core.simulation.jobs import Choice, Job, chosen, in_order
+from hai.core.simulation.run import Setup, result, simulate
 from hai.core.simulation.timeshare import TimeShare
 from hai.core.simulation.trace_rows import read_trace
 from hai.core.types import Priority

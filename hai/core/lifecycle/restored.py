@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hai.core.lifecycle import finish
+from hai.core.lifecycle.transitions import finish
 from hai.core.task import Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 

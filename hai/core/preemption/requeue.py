@@ -8,7 +8,7 @@ nodes: they would be taken back at once.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hai.core.ground import Gains
+from hai.core.inventory.nodes import Gains
 from hai.core.plan import Claim
 from hai.core.quota import Account
 from hai.core.types import Priority, TaskId, UserName
@@ -26,7 +26,7 @@ class _Holder:
         return self.back is not None and self.back > level
 
 
-class Returning:
+class Requeue:
     """Counts what such claims hold. Whoever changes a user's account calls `refresh`; the user's
     claims are looked at again when somebody asks next."""
 

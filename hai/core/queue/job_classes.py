@@ -1,6 +1,6 @@
-"""Where waiting claims stand: cells of alike claims, in order by level and width.
+"""Where waiting claims stand: classes of alike claims, in order by level and width.
 
-Claims of one user, one asked priority and one width form a cell: they are interchangeable but for
+Claims of one user, one asked priority and one width form a job_class: they are interchangeable but for
 their place in their user's line.
 """
 
@@ -14,8 +14,8 @@ from hai.core.plan import Claim
 from hai.core.types import Priority, TaskId, UserName
 
 OwnKey = tuple[bool, float, float, TaskId]
-CellKey = tuple[Priority, int]  # asked priority and width
-Turn = tuple[float, float]  # the user's share (the lowest comes first) and last start
+JobClassKey = tuple[Priority, int]  # asked priority and width
+FairShareKey = tuple[float, float]  # the user's share (the lowest comes first) and last start
 Entry = tuple[float, float, UserName, OwnKey, Priority, int]
 Place = tuple[float, float, UserName]  # share, or waiting since; the tie of the entries; user
 
@@ -31,7 +31,7 @@ def own_key(claim: Claim) -> OwnKey:
 
 
 @dataclass(slots=True)
-class Cell:
+class JobClass:
     """Claims of one user, asked priority and width, first come, first served."""
 
     line: list[OwnKey] = field(default_factory=list)
@@ -40,70 +40,78 @@ class Cell:
 
 
 @dataclass(slots=True)
-class Member:
-    """One user's cells, and since when the user waits at each level."""
+class UserBacklog:
+    """One user's classes, and since when the user waits at each level."""
 
-    cells: dict[Priority, dict[int, Cell]] = field(default_factory=dict)  # by priority and width
+    classes: dict[Priority, dict[int, JobClass]] = field(
+        default_factory=dict
+    )  # by priority and width
     waits: dict[Priority, Place] = field(default_factory=dict)
 
-    def all_cells(self) -> Iterator[tuple[CellKey, Cell]]:
-        for asked, by_width in self.cells.items():
-            for width, cell in by_width.items():
-                yield (asked, width), cell
+    def all_classes(self) -> Iterator[tuple[JobClassKey, JobClass]]:
+        for asked, by_width in self.classes.items():
+            for width, job_class in by_width.items():
+                yield (asked, width), job_class
 
-    def pop(self, key: CellKey) -> Cell:
-        """The cell is no longer one of the user's."""
+    def pop(self, key: JobClassKey) -> JobClass:
+        """The job_class is no longer one of the user's."""
         asked, width = key
-        cell = self.cells[asked].pop(width)
-        if not self.cells[asked]:
-            del self.cells[asked]
-        return cell
+        job_class = self.classes[asked].pop(width)
+        if not self.classes[asked]:
+            del self.classes[asked]
+        return job_class
 
-    def heads_at(self, level: Priority, level_of: LevelOf) -> list[tuple[OwnKey, CellKey]]:
-        """The first of each cell that belongs to the level now."""
+    def heads_at(self, level: Priority, level_of: LevelOf) -> list[tuple[OwnKey, JobClassKey]]:
+        """The first of each job_class that belongs to the level now."""
         return [
-            (cell.line[0], (asked, width))
+            (job_class.line[0], (asked, width))
             for asked in (level, Priority.AUTO)
-            if asked in self.cells
-            for width, cell in self.cells[asked].items()
-            if cell.line and level_of(asked, width) is level
+            if asked in self.classes
+            for width, job_class in self.classes[asked].items()
+            if job_class.line and level_of(asked, width) is level
         ]
 
     def falling(self) -> list[tuple[Priority, int]]:
-        """Where the cells stand that may wait at any level, and their widths."""
-        cells = self.cells.get(Priority.AUTO)
-        if not cells:
+        """Where the classes stand that may wait at any level, and their widths."""
+        classes = self.classes.get(Priority.AUTO)
+        if not classes:
             return []
-        return [(cell.level, width) for width, cell in cells.items() if cell.level is not None]
+        return [
+            (job_class.level, width)
+            for width, job_class in classes.items()
+            if job_class.level is not None
+        ]
 
 
 @dataclass(slots=True)
-class Standing:
+class UserRank:
     """A user's place at one level: the entries in order, and since when the user waits there."""
 
     entries: list[Entry]
     waiter: Place
 
 
-def standing_of(user: UserName, turn: Turn, heads: Iterable[tuple[OwnKey, CellKey]]) -> Standing:
+def rank_of(
+    user: UserName, turn: FairShareKey, heads: Iterable[tuple[OwnKey, JobClassKey]]
+) -> UserRank:
     """Where these heads of one level, one at least, put their user. Of two users with the same
     share the one who has waited longer at the level comes first."""
     heads = sorted(heads)
     share, last_start = turn
     tie = min(own[2] for own, _ in heads)
     entries = [(share, tie, user, own, asked, width) for own, (asked, width) in heads]
-    return Standing(entries, (max(tie, last_start), tie, user))
+    return UserRank(entries, (max(tie, last_start), tie, user))
 
 
-def at_best(user: UserName, turn: Turn) -> Standing:
-    """No standing of the user can come before this one, whatever the claims."""
+def at_best(user: UserName, turn: FairShareKey) -> UserRank:
+    """No rank of the user can come before this one, whatever the claims."""
     share, last_start = turn
     entry = (share, -math.inf, user, _FIRST, Priority.AUTO, sys.maxsize)
-    return Standing([entry], (last_start, -math.inf, user))
+    return UserRank([entry], (last_start, -math.inf, user))
 
 
-class Cells:
-    """The cells that stand at some level: by width in the order of their users' turns, and the
+class JobClasses:
+    """The classes that stand at some level: by width in the order of their users' turns, and the
     users by how long they have waited."""
 
     def __init__(self) -> None:
@@ -111,7 +119,7 @@ class Cells:
         self._waiters: dict[Priority, list[Place]] = {}
 
     def levels(self) -> list[Priority]:
-        """Levels at which some cell stands, highest first."""
+        """Levels at which some job_class stands, highest first."""
         return sorted((level for level, widths in self._orders.items() if widths), reverse=True)
 
     def widths(self, level: Priority) -> dict[int, list[Entry]]:
@@ -131,28 +139,28 @@ class Cells:
                 found.append(waiters[at][0])
         return min(found, default=None)
 
-    def place(self, cell: Cell, level: Priority | None, entry: Entry | None) -> None:
-        """The cell stands there from now on; nowhere if these are None."""
-        if cell.entry == entry and cell.level is level:
+    def place(self, job_class: JobClass, level: Priority | None, entry: Entry | None) -> None:
+        """The job_class stands there from now on; nowhere if these are None."""
+        if job_class.entry == entry and job_class.level is level:
             return
-        if cell.entry is not None and cell.level is not None:
-            widths, width = self._orders[cell.level], cell.entry[5]
+        if job_class.entry is not None and job_class.level is not None:
+            widths, width = self._orders[job_class.level], job_class.entry[5]
             order = widths[width]
-            del order[bisect_left(order, cell.entry)]
+            del order[bisect_left(order, job_class.entry)]
             if not order:
                 del widths[width]
         if entry is not None and level is not None:
             insort(self._orders.setdefault(level, {}).setdefault(entry[5], []), entry)
-        cell.entry = entry
-        cell.level = level
+        job_class.entry = entry
+        job_class.level = level
 
-    def set_waits(self, member: Member, waits: dict[Priority, Place]) -> None:
-        """Since when the member's user waits at each level."""
-        if waits == member.waits:
+    def set_waits(self, backlog: UserBacklog, waits: dict[Priority, Place]) -> None:
+        """Since when the backlog's user waits at each level."""
+        if waits == backlog.waits:
             return
-        for level, waiter in member.waits.items():
+        for level, waiter in backlog.waits.items():
             waiters = self._waiters[level]
             del waiters[bisect_left(waiters, waiter)]
         for level, waiter in waits.items():
             insort(self._waiters.setdefault(level, []), waiter)
-        member.waits = waits
+        backlog.waits = waits

@@ -9,9 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hai.core.duration import duration_text
-from hai.core.lifecycle import condemn, event, finish, move
+from hai.core.lifecycle.losses import (
+    NOT_STARTED,
+    TIME_IS_UP,
+    final,
+    first_broken,
+    loss_text,
+    node_loss,
+)
+from hai.core.lifecycle.transitions import condemn, event, finish, move
 from hai.core.logs_told import log_events
-from hai.core.losses import NOT_STARTED, TIME_IS_UP, final, first_broken, loss_text, node_loss
 from hai.core.task import Attempt, Change, Task, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 

@@ -8,8 +8,8 @@ that was never started is not even a try: its task is put off for a moment.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hai.core.retry import NODE_LOST as LOST_CAUSE
-from hai.core.retry import Retry
+from hai.core.lifecycle.retry import NODE_LOST as LOST_CAUSE
+from hai.core.lifecycle.retry import Retry
 from hai.core.task import Attempt, Task, Worker
 from hai.core.types import Outcome, WorkerState
 

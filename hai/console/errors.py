@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import NoReturn, TextIO
 
-from hai.cli.terminal import Palette, printable, safe_stream
+from hai.console.terminal import Palette, printable, safe_stream
 from hai.errors import HaiError
 
 OK = 0

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from hai.core import explain, phrases
+from hai.core import phrases
 from hai.core.plan import Claim
 from hai.core.types import NodeName, TaskId
 from hai.core.whatif import NEW, Prospect, Variant, Victim
+from hai.wording import wait_reasons
 
 _MOST_NAMED = 4
 
@@ -53,7 +54,7 @@ def _fate(prospect: Prospect, names: Names, now: float) -> str:
         )
     if prospect.reason is None:
         return "still waits"
-    why = explain.text(prospect.reason, now)
+    why = wait_reasons.text(prospect.reason, now)
     return f"still {why}" if why.startswith("waits") else f"still waits: it {why}"
 
 

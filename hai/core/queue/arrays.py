@@ -1,4 +1,4 @@
-"""Arrays with a limit on how many of their members are active at once.
+"""ArrayLimits with a limit on how many of their members are active at once.
 
 As many waiting members as the limit leaves room for may stand in their line; the others wait
 outside it, so that the planner does not meet them.
@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
 from hai.core.plan import Claim
-from hai.core.queue import OwnKey, own_key
+from hai.core.queue.ready import OwnKey, own_key
 from hai.core.types import TaskId
 
 
@@ -25,7 +25,7 @@ def is_limited(claim: Claim) -> bool:
     return claim.array is not None and claim.array_limit > 0
 
 
-class Arrays:
+class ArrayLimits:
     """Members by array; whoever changes one calls `sort` next."""
 
     def __init__(self) -> None:

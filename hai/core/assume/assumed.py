@@ -13,11 +13,11 @@ from hai.core.plan import Claim, Start
 from hai.core.state import SchedulerState
 
 if TYPE_CHECKING:
-    from hai.core.ground import Gains
-    from hai.core.share import Mark
+    from hai.core.inventory.nodes import Gains
+    from hai.core.queue.fair_share import Mark
 
 
-class Draft:
+class Assumed:
     """Waiting claims get nodes and active ones leave, until `undo`."""
 
     def __init__(self, state: SchedulerState) -> None:
@@ -29,9 +29,9 @@ class Draft:
         """The claim leaves its line for these nodes, free ones of its group or leaving ones."""
         state = self._state
         group = state.group(claim.group)
-        mark = group.shares.mark(claim.user)
-        state.lineup.leave(claim)
-        state.lineup.activate(claim)
+        mark = group.fair_share.mark(claim.user)
+        state.eligibility.leave(claim)
+        state.eligibility.activate(claim)
         gains = group.lend(claim, start, state.now)
         self._starts.append((claim, start, mark, gains))
 
@@ -40,7 +40,7 @@ class Draft:
         group = self._state.group(victim.group)
         group.see_off(victim)
         for name in victim.holds:
-            self._state.ground_of(name, group).hold(name, victim.task_id, leaving=True)
+            self._state.inventory_of(name, group).hold(name, victim.task_id, leaving=True)
         self._leavers.append(victim)
 
     def undo_start(self) -> None:
@@ -53,10 +53,10 @@ class Draft:
         state = self._state
         claim, start, mark, gains = self._starts.pop()
         group = state.group(claim.group)
-        group.shares.restore(claim.user, mark)
+        group.fair_share.restore(claim.user, mark)
         group.take_back(claim, start, gains)
-        state.lineup.deactivate(claim)
-        state.lineup.join(claim, state.now)
+        state.eligibility.deactivate(claim)
+        state.eligibility.join(claim, state.now)
 
     def undo(self) -> None:
         """All is as it was, but for the order of the lines."""
@@ -66,17 +66,17 @@ class Draft:
         for victim in self._leavers:
             group = state.group(victim.group)
             for name in victim.holds:
-                state.ground_of(name, group).hold(name, victim.task_id, leaving=False)
+                state.inventory_of(name, group).hold(name, victim.task_id, leaving=False)
             group.call_back(victim, state.now)
 
 
 @contextmanager
-def draft(state: SchedulerState) -> Iterator[Draft]:
-    """A draft that is undone however the context ends; inside of it there is no trial."""
-    state.begin_draft()
-    made = Draft(state)
+def assuming(state: SchedulerState) -> Iterator[Assumed]:
+    """Assumed decisions that is undone however the context ends; inside of it there is no trial."""
+    state.begin_assuming()
+    made = Assumed(state)
     try:
         yield made
     finally:
         made.undo()
-        state.end_draft()
+        state.end_assuming()

@@ -1,7 +1,7 @@
 """The front of a group's lines: who is served next, also while decisions are being tried.
 
-During a draft claims only leave their lines, and whoever gets nodes only moves back: less quota, a
-higher share, later claims. So the cells stay where they are, and a user who has receded stands in
+While decisions are assumed claims only leave their lines, and whoever gets nodes only moves back: less quota, a
+higher share, later claims. So the classes stay where they are, and a user who has receded stands in
 an order of its own from when it is met at the front of a level: at first where its new share alone
 would put it, and where its claims do when it is met there again, as few are. To forget all that was
 tried costs nothing.
@@ -13,21 +13,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
-from hai.core.cells import (
-    Cells,
+from hai.core.queue.job_classes import (
     Entry,
+    FairShareKey,
+    JobClasses,
     LevelOf,
-    Member,
     OwnKey,
     Place,
-    Standing,
-    Turn,
+    UserBacklog,
+    UserRank,
     at_best,
-    standing_of,
+    rank_of,
 )
 from hai.core.types import Priority, TaskId, UserName
 
-_NOBODY = Member()
+_NOBODY = UserBacklog()
 
 
 @dataclass(slots=True)
@@ -35,21 +35,21 @@ class _Met:
     """A receded user as found at a level."""
 
     changes: int  # of the user, by then; 0: not looked at yet
-    standing: Standing | None
+    rank: UserRank | None
 
 
 @dataclass(slots=True)
 class _Falling:
-    """A receded user's cells that may wait at any level: from where they fall, and their widths."""
+    """A receded user's classes that may wait at any level: from where they fall, and their widths."""
 
-    cells: list[tuple[Priority, int]]
+    classes: list[tuple[Priority, int]]
     changes: int = 0  # of the user, when it was found where to
     to: set[Priority] = field(default_factory=set)
 
     def find(self, level_of: LevelOf) -> None:
         """Where they wait now, if lower than before."""
         self.to.clear()
-        for above, width in self.cells:
+        for above, width in self.classes:
             level = level_of(Priority.AUTO, width)
             if level is not None and level < above:
                 self.to.add(level)
@@ -57,7 +57,7 @@ class _Falling:
 
 @dataclass(slots=True)
 class _Receded:
-    """Those met at one level so far; their cells are passed over."""
+    """Those met at one level so far; their classes are passed over."""
 
     users: dict[UserName, _Met] = field(default_factory=dict)
     order: list[Place] = field(default_factory=list)
@@ -67,7 +67,7 @@ class _Receded:
     narrowest: float = math.inf
 
     def first_of_others(self, widths: Mapping[int, list[Entry]]) -> Entry | None:
-        """The first entry of somebody who was not met, as long as the cells stay."""
+        """The first entry of somebody who was not met, as long as the classes stay."""
         fronts = self.fronts
         if fronts is None:
             fronts = self.fronts = [order[0] for order in widths.values()]
@@ -92,33 +92,33 @@ class _Receded:
 
     def set(self, user: UserName, met: _Met) -> None:
         old = self.users.get(user)
-        if old is not None and old.standing is not None:
-            _discard(self.order, old.standing.entries[0][:3])
-            _discard(self.waiters, old.standing.waiter)
+        if old is not None and old.rank is not None:
+            _discard(self.order, old.rank.entries[0][:3])
+            _discard(self.waiters, old.rank.waiter)
         self.users[user] = met
-        if met.standing is not None:
-            insort(self.order, met.standing.entries[0][:3])
-            insort(self.waiters, met.standing.waiter)
-            for entry in met.standing.entries:
+        if met.rank is not None:
+            insort(self.order, met.rank.entries[0][:3])
+            insort(self.waiters, met.rank.waiter)
+            for entry in met.rank.entries:
                 if entry[5] < self.narrowest:
                     self.narrowest = entry[5]
 
 
-class Front:
+class QueueOverlay:
     """`room_of(user)` gives the function that says at which level a gang that asks for some level
-    has room now, `turn_of(user)` the user's share and last start."""
+    has room now, `key_of(user)` the user's share and last start."""
 
     def __init__(
         self,
-        cells: Cells,
-        members: Mapping[UserName, Member],
+        classes: JobClasses,
+        backlogs: Mapping[UserName, UserBacklog],
         room_of: Callable[[UserName], LevelOf],
-        turn_of: Callable[[UserName], Turn],
+        key_of: Callable[[UserName], FairShareKey],
     ) -> None:
-        self._cells = cells
-        self._members = members
+        self._classes = classes
+        self._backlogs = backlogs
         self._room_of = room_of
-        self._turn_of = turn_of
+        self._key_of = key_of
         self._changes: dict[UserName, int] = {}  # of those who have receded
         self._may_fall: dict[UserName, _Falling] = {}
         self._levels: dict[Priority, _Receded] = {}
@@ -126,7 +126,7 @@ class Front:
     def recede(self, user: UserName) -> None:
         """The user's quota, share or line is another one until `forget`."""
         changes = self._changes[user] = self._changes.get(user, 0) + 1
-        if changes == 1 and (falling := self._members.get(user, _NOBODY).falling()):
+        if changes == 1 and (falling := self._backlogs.get(user, _NOBODY).falling()):
             self._may_fall[user] = _Falling(falling)
 
     def recover(self, user: UserName) -> None:
@@ -134,7 +134,7 @@ class Front:
         self.recede(user)
         for receded in self._levels.values():
             if user in receded.users:
-                receded.set(user, _Met(0, at_best(user, self._turn_of(user))))
+                receded.set(user, _Met(0, at_best(user, self._key_of(user))))
 
     def forget(self) -> None:
         """All is as it was."""
@@ -143,7 +143,7 @@ class Front:
         self._levels.clear()
 
     def let_fall(self, level: Priority) -> None:
-        """Cells that ask for the highest level with room may now wait at this one, lower than
+        """JobClasses that ask for the highest level with room may now wait at this one, lower than
         before: to be called before the level is served."""
         for user, falling in self._may_fall.items():
             if falling.changes != self._changes[user]:
@@ -155,23 +155,23 @@ class Front:
     def waiter(self, user: UserName, level: Priority) -> Place | None:
         """Since when the user waits at the level; None: nothing of theirs does."""
         if user in self._changes:
-            standing = self._meet(user, level).standing
-            return None if standing is None else standing.waiter
-        return self._members.get(user, _NOBODY).waits.get(level)
+            rank = self._meet(user, level).rank
+            return None if rank is None else rank.waiter
+        return self._backlogs.get(user, _NOBODY).waits.get(level)
 
     def has_any(self, level: Priority) -> bool:
-        """Whether a claim may wait at the level; in a draft it may have left."""
-        return bool(self._cells.widths(level)) or level in self._levels
+        """Whether a claim may wait at the level; while decisions are assumed it may have left."""
+        return bool(self._classes.widths(level)) or level in self._levels
 
     def narrowest(self, level: Priority) -> float:
         """No claim at the level needs fewer nodes than this."""
-        least: float = min(self._cells.widths(level), default=math.inf)
+        least: float = min(self._classes.widths(level), default=math.inf)
         return min(least, self._receded_at(level).narrowest)
 
     def overdue(self, level: Priority, before: float) -> Iterator[UserName]:
         """Who waits at the level since `before` or longer, the longest first, each user once. What
         is decided meanwhile counts."""
-        waiters = self._cells.waiters(level)
+        waiters = self._classes.waiters(level)
         receded = self._receded_at(level)
         given: set[UserName] = set()
         at = 0
@@ -191,9 +191,9 @@ class Front:
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> OwnKey | None:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
-        skipped; of one cell only the first is looked at."""
+        skipped; of one job_class only the first is looked at."""
         receded = self._receded_at(level)
-        widths = self._cells.widths(level)
+        widths = self._classes.widths(level)
         while True:
             best = self._first_of_others(widths, receded) if self._changes else None
             if best is None or best[5] > widest or best[3][3] in skipped:
@@ -210,7 +210,7 @@ class Front:
     ) -> Entry | None:
         """The first entry of those who have not receded."""
         while (first := receded.first_of_others(widths)) and first[2] in self._changes:
-            receded.set(first[2], _Met(0, at_best(first[2], self._turn_of(first[2]))))
+            receded.set(first[2], _Met(0, at_best(first[2], self._key_of(first[2]))))
         return first
 
     def _best(
@@ -247,7 +247,7 @@ class Front:
                 break
             met = receded.users[place[2]]
             is_open = met.changes != self._changes[place[2]]  # to be looked at anew
-            for entry in met.standing.entries if met.standing else ():
+            for entry in met.rank.entries if met.rank else ():
                 if is_open or (entry[5] <= widest and entry[3][3] not in skipped):
                     return entry
         return best
@@ -266,7 +266,7 @@ class Front:
         receded = self._receded_at(level)
         met = receded.users.get(user)
         if met is None:
-            receded.set(user, _Met(0, at_best(user, self._turn_of(user))))
+            receded.set(user, _Met(0, at_best(user, self._key_of(user))))
         elif met.changes != changes:
             self._meet(user, level)
         else:
@@ -278,10 +278,10 @@ class Front:
         changes = self._changes[user]
         met = receded.users.get(user)
         if met is None or met.changes != changes:
-            member = self._members.get(user, _NOBODY)
-            heads = member.heads_at(level, self._room_of(user))
-            standing = standing_of(user, self._turn_of(user), heads) if heads else None
-            met = _Met(changes, standing)
+            backlog = self._backlogs.get(user, _NOBODY)
+            heads = backlog.heads_at(level, self._room_of(user))
+            rank = rank_of(user, self._key_of(user), heads) if heads else None
+            met = _Met(changes, rank)
             receded.set(user, met)
         return met
 

@@ -8,7 +8,7 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
 
-from hai.cli.formats import json_line, text_of
+from hai.console.formats import json_line, text_of
 from hai.core.types import Priority
 
 Item = Mapping[str, Any]

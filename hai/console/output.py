@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, TextIO
 
-from hai.cli.formats import (
+from hai.console.formats import (
     csv_pieces,
     json_line,
     json_of,
@@ -21,8 +21,8 @@ from hai.cli.formats import (
     yaml_of,
     yaml_pieces,
 )
-from hai.cli.ordering import ordered
-from hai.cli.terminal import Palette, cut_to, output_width, printable, safe_stream, text_width
+from hai.console.ordering import ordered
+from hai.console.terminal import Palette, cut_to, output_width, printable, safe_stream, text_width
 from hai.core.visible import undisputed
 from hai.errors import InvalidInput
 

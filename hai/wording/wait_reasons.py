@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hai.core import phrases, resources
-from hai.core.heads import NODES, QUOTA, TURN
 from hai.core.phrases import are
 from hai.core.plan import Reason
+from hai.core.queue.heads import NODES, QUOTA, TURN
 from hai.core.types import WaitCode
 
 

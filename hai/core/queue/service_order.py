@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterator
 
 from hai.core.group import GroupState
-from hai.core.queue import OwnKey
+from hai.core.queue.ready import OwnKey
 from hai.core.quota import LEVELS
 from hai.core.state import SchedulerState
 from hai.core.types import GroupName, Priority, TaskId, UserName
@@ -65,7 +65,7 @@ class _Line:
                 heapq.heapreplace(turns, self._turn(user))
 
     def _turn(self, user: UserName) -> tuple[float, float, UserName]:
-        share = self._group.shares.key_after(user, self._used.get(user, 0))
+        share = self._group.fair_share.key_after(user, self._used.get(user, 0))
         key = self._next_of(user)
         return share, key[2] if key else 0.0, user
 
@@ -78,7 +78,7 @@ class _Line:
     def _serve(self, task_id: TaskId) -> TaskId:
         claim = self._group.queue.claim(task_id)
         seconds = self._state.policy.slice_of(self._level)
-        use = self._group.shares.use_of(claim.nodes, seconds, self._state.now)
+        use = self._group.fair_share.use_of(claim.nodes, seconds, self._state.now)
         self._used[claim.user] = self._used.get(claim.user, 0) + use
         self._served.add(task_id)
         return task_id

@@ -14,7 +14,7 @@ from enum import IntEnum
 from heapq import merge
 from itertools import chain
 
-from hai.core.ground import Gains, Zones
+from hai.core.inventory.nodes import Gains, Zones
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.types import Priority, TaskId, UserName
@@ -39,7 +39,7 @@ class _Place:
     gains: Gains
 
 
-def standing(claim: Claim) -> Priority:
+def defended_level(claim: Claim) -> Priority:
     """The level at which an active claim defends its nodes: the one that it is charged at, or the
     lower one that it asks for meanwhile."""
     if claim.priority is Priority.AUTO:
@@ -67,7 +67,7 @@ def capped_at(claim: Claim, policy: Policy) -> float:
     return lost_since(claim) + policy.lost_work_cap_seconds
 
 
-class Running:
+class ActiveClaims:
     """The claims that hold nodes and stay, by level, hold and cost."""
 
     def __init__(self, policy: Policy) -> None:
@@ -85,7 +85,9 @@ class Running:
         return iter(self._claims.values())
 
     def add(self, claim: Claim, gains: Gains, now: float) -> None:
-        place = _Place(standing(claim), self.hold_of(claim, now), self._cost(claim, now), gains)
+        place = _Place(
+            defended_level(claim), self.hold_of(claim, now), self._cost(claim, now), gains
+        )
         self._claims[claim.task_id] = claim
         self._places[claim.task_id] = place
         at = (place.level, place.hold)

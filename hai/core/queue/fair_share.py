@@ -31,7 +31,7 @@ class Booking:
     until: float
 
 
-class Shares:
+class FairShare:
     """Usage of one group's users. `last_start`: when each last got nodes by right, not as a
     backfill."""
 

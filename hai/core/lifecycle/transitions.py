@@ -7,9 +7,10 @@ there is nothing to change. gang.py folds what workers report into the same valu
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from hai.core import losses, phrases
+from hai.core import phrases
+from hai.core.lifecycle import losses
+from hai.core.lifecycle.retry import NextTry, next_try
 from hai.core.plan import Demotion, Start
-from hai.core.retry import NextTry, next_try
 from hai.core.task import Attempt, Change, EventDraft, Task, Worker
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.errors import Conflict

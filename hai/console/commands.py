@@ -1,6 +1,5 @@
-"""Typer, bent to the contract: lazy commands, examples first in help, light option parsing."""
+"""Typer, bent to the contract: examples first in help, light option parsing, usage errors."""
 
-import importlib
 from collections.abc import Callable
 from difflib import get_close_matches
 from itertools import groupby
@@ -8,9 +7,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
 
-from hai.cli.catalog import CATALOG, canonical
 from hai.errors import InvalidInput
 
 # Typer vendors click; its exceptions are reached through what it exports.
@@ -125,39 +122,6 @@ class HaiGroup(TyperGroup):
         if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
             raise no_such_command(ctx, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
-
-
-class LazyGroup(HaiGroup):
-    """The root: knows its commands from the catalog and imports only the one that is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(CATALOG)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        name = canonical(cmd_name)
-        if name in CATALOG and name not in self.commands:
-            self.commands[name] = load_command(name)
-        return self.commands.get(name)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for section, entries in groupby(CATALOG.items(), key=lambda item: item[1].section):
-            with formatter.section(section):
-                formatter.write_dl([(name, entry.summary) for name, entry in entries])
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        if incomplete.startswith("-"):
-            return super(TyperGroup, self).shell_complete(ctx, incomplete)
-        from typer._click.shell_completion import CompletionItem
-
-        return [CompletionItem(name) for name in CATALOG if name.startswith(incomplete)]
-
-
-def load_command(name: str) -> Any:
-    """The command object of a catalog name; imports its module."""
-    module = importlib.import_module(f"hai.cli.commands.{CATALOG[name].module}")
-    command = get_command(module.app)
-    children = getattr(command, "commands", {})
-    return children.get(name, command)
 
 
 def no_such_command(ctx: Any, typed: str, names: list[str]) -> Exception:

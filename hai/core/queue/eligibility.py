@@ -6,13 +6,13 @@ an array beyond its limit stand in no line: the planner does not meet them.
 
 from collections.abc import Callable
 
-from hai.core.arrays import Arrays, is_limited
 from hai.core.group import GroupState
 from hai.core.plan import Claim
+from hai.core.queue.arrays import ArrayLimits, is_limited
 from hai.core.types import GroupName, TaskId, WaitCode
 
 
-class Lineup:
+class Eligibility:
     """`parked`: what keeps a waiting claim out of its line."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Lineup:
         self.spot: dict[TaskId, Claim] = {}  # parked, for nodes that nobody else waits for
         self._group = group
         self._remind = remind
-        self._arrays = Arrays()
+        self._arrays = ArrayLimits()
 
     def join(self, claim: Claim, now: float) -> None:
         """A claim waits from now on."""

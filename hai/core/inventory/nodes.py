@@ -7,15 +7,15 @@ between zones is what everybody shares.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
+from hai.core.inventory.placement import Pool
 from hai.core.node import Node, NodeHealth
-from hai.core.placement import Pool
 from hai.core.types import NodeName, TaskId
 
 Zones = tuple[str, ...]
 Gains = dict[str, int]  # nodes that somebody would free for others, by zone
 
 
-class Ground:
+class Inventory:
     """Every node of a group. A node is free, leaving (all its holders are on their way out), or
     busy; unhealthy ones are none of these. Two holders of one node are the leaver and its heir."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hai.core.lifecycle import event, stop
+from hai.core.lifecycle.transitions import event, stop
 from hai.core.task import Change, Task
 from hai.core.types import TaskId, TaskState
 

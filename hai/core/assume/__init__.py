@@ -1,0 +1,1 @@
+"""Decisions that are assumed on the scheduler's state and taken back."""

@@ -1,0 +1,1 @@
+"""What users read: reasons and prospects in plain English, in one voice."""
