@@ -2,14 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hai.errors import PlatformError
 from hai_up.files import read_text, write_private
 from hai_up.layout import Layout
-
-if TYPE_CHECKING:
-    from hai_up.config import Options
 
 LAYOUT_VERSION = 1
 
@@ -61,7 +58,20 @@ def load_state(layout: Layout) -> State | None:
     return state
 
 
-def preparation(source: "State | Options") -> dict[str, Any]:
+class Prepared(Protocol):
+    """State or Options: what the quotas were set for, or are to be."""
+
+    @property
+    def nodes(self) -> int: ...
+    @property
+    def hollow_nodes(self) -> int: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+
+
+def preparation(source: Prepared) -> dict[str, Any]:
     """What the quotas in the database depend on."""
     return {name: getattr(source, name) for name in ("nodes", "hollow_nodes", "group", "user")}
 

@@ -1,6 +1,5 @@
 """Typer, bent to the contract: examples first in help, light option parsing, usage errors."""
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
@@ -161,6 +160,3 @@ def option(*names: str, help: str, panel: str | None = None, **more: Any) -> Any
     """An option whose help says its environment variable, and its default when it has one."""
     more.setdefault("show_envvar", True)
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
-
-
-Completer = Callable[[str], list[str]]

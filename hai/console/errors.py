@@ -16,7 +16,6 @@ from hai.errors import HaiError
 OK = 0
 ERROR = 1
 USAGE = 2
-TIMEOUT = 8
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 

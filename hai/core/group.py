@@ -7,8 +7,9 @@ from hai.core.lifecycle.claim_updates import starting
 from hai.core.plan import Claim, Start
 from hai.core.policy import Policy
 from hai.core.preemption.requeue import Requeue
-from hai.core.preemption.victims import ActiveClaims, Hold
+from hai.core.preemption.victims import ActiveClaims, Hold, defended_level
 from hai.core.queue.fair_share import FairShare
+from hai.core.queue.job_classes import FairShareKey
 from hai.core.queue.ready import LevelOf, ReadyQueue
 from hai.core.quota import Ledger, QuotaTable
 from hai.core.types import GroupName, Priority, TaskId, UserName
@@ -156,5 +157,5 @@ class GroupState:
 
         return level_of
 
-    def _key_of(self, user: UserName) -> tuple[float, float]:
-        return self.fair_share.key(user), self.fair_share.last_start(user)
+    def _key_of(self, user: UserName) -> FairShareKey:
+        return FairShareKey(self.fair_share.key(user), self.fair_share.last_start(user))

@@ -20,7 +20,8 @@ the state is as it was.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from hai.core.assume.assumed import Assumed, assuming
 from hai.core.assume.transaction import demoted
@@ -28,7 +29,7 @@ from hai.core.group import GroupState
 from hai.core.inventory.nodes import Zones
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.preemption.victims import Hold
-from hai.core.queue.heads import HIGHER, NODES, OWN, QUOTA, TURN, Head, KeptOut, Price
+from hai.core.queue.heads import Head, Keeper, KeptOut, Loss, Price
 from hai.core.quota import LEVELS
 from hai.core.sharing import Shared, serve
 from hai.core.spot import spot_starts
@@ -79,6 +80,15 @@ class _Decisions:
         self.reasons |= shared.reasons
 
 
+class _Answer(Enum):
+    """What becomes of a claim whose turn it is."""
+
+    STARTS = auto()
+    GETS_HANDOVER = auto()  # it starts once others have left
+    STANDS_BACK = auto()  # its user has no room, or something of its own before it
+    FITS_NOWHERE = auto()
+
+
 class _GroupTick:
     """One group's part of a tick."""
 
@@ -95,7 +105,6 @@ class _GroupTick:
         self._decisions = decisions
         queue = group.queue
         self._promised = [queue.claim(task) for task in sorted(state.promised) if task in queue]
-        self._kept_out = KeptOut()
         self._heads: list[Head] = []  # of the levels served so far
 
     def serve(self) -> None:
@@ -103,19 +112,19 @@ class _GroupTick:
             self._queue.let_fall(level)
             if not self._queue.has_any(level):
                 continue
-            head = self._serve_level(level)
+            kept_out = KeptOut(self._inventory.widest)
+            head = self._serve_level(level, kept_out)
             if head is not None and not self._policy.preemption:
                 return  # whoever started below would stand in its way for as long as it likes
             if head is not None:
-                self._heads.append(Head(level, head, self._kept_out))
-            if self._policy.backfill and (head is not None or self._kept_out.firsts):
-                self._backfill(level, head)
+                self._heads.append(Head(level, head, kept_out))
+            if self._policy.backfill and (head is not None or kept_out.firsts):
+                self._backfill(level, head, kept_out)
 
-    def _serve_level(self, level: Priority) -> Claim | None:
+    def _serve_level(self, level: Priority, kept_out: KeptOut) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
-        kept_out = self._kept_out = KeptOut(self._inventory.widest)
-        for claim in self._in_order(level):
-            if self._try(claim, level):
+        for claim in self._in_order(level, kept_out):
+            if self._decide(claim, level, kept_out) is not _Answer.FITS_NOWHERE:
                 continue
             keeper = self._kept_out_by(claim, level)
             if keeper is None:
@@ -125,63 +134,66 @@ class _GroupTick:
             kept_out.add(claim, keeper)
         return None
 
-    def _in_order(self, level: Priority) -> Iterator[Claim]:
+    def _in_order(self, level: Priority, kept_out: KeptOut) -> Iterator[Claim]:
         """The level's claims in the order of service; each was decided when the next is asked."""
         for claim in self._promised:
             if claim.priority in (level, Priority.AUTO) and self._queue.is_at(claim.task_id, level):
                 yield claim
-        yield from self._overdue(level)
-        kept_out = self._kept_out
-        while (turn := self._queue.in_turn(level, kept_out.widest, kept_out.passed)) is not None:
-            yield turn
+        yield from self._overdue(level, kept_out)
+        while (first := self._queue.in_turn(level, kept_out.widest, kept_out.passed)) is not None:
+            yield first
 
-    def _overdue(self, level: Priority) -> Iterator[Claim]:
+    def _overdue(self, level: Priority, kept_out: KeptOut) -> Iterator[Claim]:
         for user in self._queue.overdue(level, self._overdue_since):
-            if self._kept_out.widest < self._queue.narrowest(level):
+            if kept_out.widest < self._queue.narrowest(level):
                 return
             claim = self._queue.head_of(user, level)
-            if claim is not None and self._kept_out.lets_stand(claim):
+            if claim is not None and kept_out.lets_stand(claim):
                 yield claim
 
     @property
     def _overdue_since(self) -> float:
         return self._now - self._policy.patience_seconds
 
-    def _try(self, claim: Claim, level: Priority) -> bool:
-        """False if it fits nowhere. One that would cost its user's own what comes before it stands
-        back, unless somebody was suspended for it."""
+    def _decide(self, claim: Claim, level: Priority, kept_out: KeptOut) -> _Answer:
+        """One that would cost its user's own what comes before it stands back, unless somebody was
+        suspended for it."""
         is_owed = claim.task_id in self._state.promised
-        price = None if is_owed else self._own_before(claim, level)
+        price = None if is_owed else self._own_before(claim, level, kept_out)
+        heads = self._heads
         zones = self._inventory.zones_for(claim.nodes, claim.knows)
         if price is None and zones is not None and not is_owed:
-            price = self._turn_price(claim, level, zones, backfill=False)
+            price, heads = self._turn_price(claim, level, zones, backfill=False)
         if price is not None:
-            self._stay(claim, level, price)
+            self._stay(claim, level, price, kept_out)
         elif zones is not None and self._exceeds_quota(claim, level):
-            self._kept_out.settle(claim)
+            kept_out.settle(claim)
         elif zones is not None:
+            self._heads = heads
             self._start(claim, level, zones, backfill=False)
+            return _Answer.STARTS
         elif (found := self._room_by_leavers(claim, level)) is not None:
             self._hand_over(claim, level, *found)
+            return _Answer.GETS_HANDOVER
         else:
-            return False
-        return True
+            return _Answer.FITS_NOWHERE
+        return _Answer.STANDS_BACK
 
-    def _own_before(self, claim: Claim, level: Priority) -> Price | None:
+    def _own_before(self, claim: Claim, level: Priority, kept_out: KeptOut) -> Price | None:
         """What of its user's own comes before it and waits for the user's own tasks: for their
         nodes, or for their quota."""
-        first = self._kept_out.firsts.get(claim.user)
+        first = kept_out.firsts.get(claim.user)
         if first is not None:
-            return Price(first.task_id, NODES)
+            return Price(first.task_id, Loss.NODES)
         short = self._group.short_of_quota(claim, level)
-        return None if short is None else Price(short, QUOTA)
+        return None if short is None else Price(short, Loss.QUOTA)
 
-    def _stay(self, claim: Claim, level: Priority, price: Price) -> None:
+    def _stay(self, claim: Claim, level: Priority, price: Price, kept_out: KeptOut) -> None:
         """It does not start by right."""
-        if price.kind == NODES and self._policy.backfill:
-            self._kept_out.passed.add(claim.task_id)  # it may run as backfill
+        if price.loss is Loss.NODES and self._policy.backfill:
+            kept_out.passed.add(claim.task_id)  # it may run as backfill
             return
-        self._kept_out.settle(claim)
+        kept_out.settle(claim)
         self._stand_back(claim, level, price)
 
     def _exceeds_quota(self, claim: Claim, level: Priority) -> bool:
@@ -203,12 +215,12 @@ class _GroupTick:
                 return zones, victims
         return None
 
-    def _kept_out_by(self, claim: Claim, level: Priority) -> str | None:
+    def _kept_out_by(self, claim: Claim, level: Priority) -> Keeper | None:
         """Who would keep it out even if every slice were over. If such a claim were the head, the
         rest of its level could take no turns for as long as those run."""
         if not self._policy.preemption:
             return None
-        keeper = HIGHER
+        keeper = Keeper.HIGHER
         running = self._group.running
         for zones, missing in self._inventory.options(claim.nodes):
             short = missing - running.reach_later(level, zones)
@@ -216,7 +228,7 @@ class _GroupTick:
             if short + running.held_by(claim.user, level, zones) <= 0:
                 return None
             if short <= 0:
-                keeper = OWN
+                keeper = Keeper.OWN
         return keeper
 
     def _victims(
@@ -264,10 +276,10 @@ class _GroupTick:
         self._decisions.handovers.append(handover)
         self._assumed.start(claim, handover)
 
-    def _backfill(self, level: Priority, head: Claim | None) -> None:
+    def _backfill(self, level: Priority, head: Claim | None, kept_out: KeptOut) -> None:
         """Others of the level on the nodes that its head, or one whose user's own tasks keep it
         out, does not need yet."""
-        skipped = set(self._kept_out.settled)
+        skipped = set(kept_out.settled)
         if head is not None:
             skipped.add(head.task_id)
         refused: list[tuple[Claim, Price]] = []  # until somebody else has started
@@ -278,7 +290,10 @@ class _GroupTick:
             zones = self._inventory.zones_for(claim.nodes, claim.knows)
             if zones is None or self._exceeds_quota(claim, level):
                 skipped.add(claim.task_id)
-            elif (price := self._price(claim, level, zones)) is None:
+                continue
+            price, heads = self._price(claim, level, zones, kept_out)
+            if price is None:
+                self._heads = heads
                 self._start(claim, level, zones, backfill=True)
                 skipped.difference_update(one.task_id for one, _ in refused)
                 refused.clear()
@@ -288,25 +303,26 @@ class _GroupTick:
         for claim, price in refused:
             self._stand_back(claim, level, price)
 
-    def _price(self, claim: Claim, level: Priority, zones: Zones) -> Price | None:
+    def _price(
+        self, claim: Claim, level: Priority, zones: Zones, kept_out: KeptOut
+    ) -> tuple[Price | None, list[Head]]:
         """What it would cost its user's own that come before it if it ran as backfill: the quota
-        that they need, or a gang its turn."""
+        that they need, or a gang its turn. And the heads if it runs."""
         room = self._group.room_in_line(claim, level) - claim.nodes
         if room < self._inventory.widest:
-            for first in self._own_firsts(claim, level):
+            for first in self._own_firsts(claim, level, kept_out):
                 if room < first.nodes:
-                    return Price(first.task_id, QUOTA)
+                    return Price(first.task_id, Loss.QUOTA), self._heads
         short = self._group.short_of_quota(claim, level)
         if short is not None:
-            return Price(short, QUOTA)
+            return Price(short, Loss.QUOTA), self._heads
         return self._turn_price(claim, level, zones, backfill=True)
 
-    def _own_firsts(self, claim: Claim, level: Priority) -> Iterator[Claim]:
+    def _own_firsts(self, claim: Claim, level: Priority, kept_out: KeptOut) -> Iterator[Claim]:
         """Those of its user's in the level's line that come before it and are to start next."""
         for head in self._heads:
             if head.level is level and head.claim.user == claim.user:
                 yield head.claim
-        kept_out = self._kept_out
         if claim.user in kept_out.firsts:
             yield kept_out.firsts[claim.user]
         first = self._queue.head_of(claim.user, level)
@@ -315,59 +331,55 @@ class _GroupTick:
 
     def _turn_price(
         self, claim: Claim, level: Priority, zones: Zones, *, backfill: bool
-    ) -> Price | None:
+    ) -> tuple[Price | None, list[Head]]:
         """Whether a gang of its own user would lose its turn if it ran in the gang's shadow. That
         may be for another gang that waits, which is the head then, but not for somebody who fits,
-        and would take these very nodes."""
-        heads = [head for head in self._heads if head.claim.user == claim.user]
-        if not heads:
-            return None
-        heirs = self._heirs(heads, claim, level, zones, backfill=backfill)
-        for head, heir in zip(heads, heirs, strict=True):
+        and would take these very nodes. And the heads if it runs."""
+        own = [head for head in self._heads if head.claim.user == claim.user]
+        if not own:
+            return None, self._heads
+        heirs: dict[Priority, Claim] = {}
+        found = self._heirs(own, claim, level, zones, backfill=backfill)
+        for head, heir in zip(own, found, strict=True):
             if heir is None:
-                return Price(head.claim.task_id, TURN)
-        for head, heir in zip(heads, heirs, strict=True):
-            head.claim = heir or head.claim
-        return None
+                return Price(head.claim.task_id, Loss.TURN), self._heads
+            heirs[head.level] = heir
+        return None, [
+            replace(head, claim=heirs.get(head.level, head.claim)) for head in self._heads
+        ]
 
     def _heirs(
         self, heads: list[Head], claim: Claim, level: Priority, zones: Zones, *, backfill: bool
     ) -> list[Claim | None]:
         """Who comes first in place of these once the claim runs, as a victim for any of them."""
         nodes = self._inventory.choose(claim.nodes, zones, claim.knows)
-        self._assumed.start(claim, Start(claim.task_id, nodes, level, backfill=True))
-        if not backfill:  # its user has not waited any more
-            self._group.fair_share.start(claim.user, self._now)
-        try:
+        with self._assumed.starting(claim, Start(claim.task_id, nodes, level, backfill=True)):
+            if not backfill:  # its user has not waited any more
+                self._group.fair_share.start(claim.user, self._now)
             return [self._next_head(head) for head in heads]
-        finally:
-            self._assumed.undo_start()
 
     def _stand_back(self, claim: Claim, level: Priority, price: Price) -> None:
         needed, head = claim.nodes, price.first
         why = WaitCode.BEHIND
-        self._wait(claim, why, level=level.name, needed=needed, head=head, spares=price.kind)
+        self._wait(claim, why, level=level.name, needed=needed, head=head, spares=price.loss)
 
     def _next_head(self, head: Head) -> Claim | None:
         """The first of the level, but for those who are kept out; None if it fits."""
-        now, self._kept_out = self._kept_out, head.kept_out.copy()
-        try:
-            for first in self._in_order(head.level):
-                if first.task_id == head.claim.task_id:
-                    break
-                if first.task_id in self._kept_out.passed:
-                    continue
-                if self._own_before(first, head.level) is not None:
-                    self._kept_out.passed.add(first.task_id)
-                    continue
-                if self._fits(first, head.level):
-                    return None
-                if self._kept_out_by(first, head.level) is None:
-                    return first
-                self._kept_out.passed.add(first.task_id)
-            return head.claim
-        finally:
-            self._kept_out = now
+        kept_out = head.kept_out.copy()
+        for first in self._in_order(head.level, kept_out):
+            if first.task_id == head.claim.task_id:
+                break
+            if first.task_id in kept_out.passed:
+                continue
+            if self._own_before(first, head.level, kept_out) is not None:
+                kept_out.passed.add(first.task_id)
+                continue
+            if self._fits(first, head.level):
+                return None
+            if self._kept_out_by(first, head.level) is None:
+                return first
+            kept_out.passed.add(first.task_id)
+        return head.claim
 
     def _fits(self, claim: Claim, level: Priority) -> bool:
         """Whether it would get nodes if it were its turn."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hai.core.group import GroupState
 from hai.core.plan import Claim, Plan, Reason
 from hai.core.preemption.victims import defended_level, slice_end
-from hai.core.queue.heads import HIGHER, OWN
+from hai.core.queue.heads import Keeper
 from hai.core.state import SchedulerState
 from hai.core.types import Priority, TaskId, WaitCode
 
@@ -23,8 +23,8 @@ def reason_of(
     task_id: TaskId,
     positions: Mapping[TaskId, int] | None = None,
 ) -> Reason:
-    """Why this waiting task waits; ask with the plan applied (transaction.applied), so that what others
-    got counts. `positions`: places in the order of service, from 1."""
+    """Why this waiting task waits; ask with the plan applied (transaction.applied), so that what
+    others got counts. `positions`: places in the order of service, from 1."""
     claim = state.claims.get(task_id)
     told = decided.reasons.get(task_id)
     if claim is not None and told is not None and told.code is not WaitCode.BEHIND:
@@ -105,7 +105,7 @@ def own_first(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | No
     """The task of the same user that comes before this one and is kept out by the user's own:
     meanwhile this one runs as backfill only."""
     for task_id, reason in decided.reasons.items():
-        if reason.evidence.get("kept_out_by") != OWN:
+        if reason.evidence.get("kept_out_by") != Keeper.OWN:
             continue
         other = state.claims.get(task_id)
         if other is None or (other.user, other.group) != (claim.user, claim.group):
@@ -132,7 +132,7 @@ def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None
         keeper = reason.evidence.get("kept_out_by")
         if keeper is None:
             return task_id
-        if keeper == HIGHER and kept_out is None and other.nodes <= claim.nodes:
+        if keeper == Keeper.HIGHER and kept_out is None and other.nodes <= claim.nodes:
             kept_out = task_id
     return kept_out
 

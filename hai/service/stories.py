@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from hai.core import phrases
 from hai.core.plan import Claim, Plan, Reason
-from hai.core.preemption.victims import slice_end, standing
-from hai.core.queue.heads import HIGHER, OWN, QUOTA
+from hai.core.preemption.victims import defended_level, slice_end
+from hai.core.queue.heads import Keeper, Loss
 from hai.core.quota import LEVELS
 from hai.core.reasons import head_of
 from hai.core.state import SchedulerState
@@ -96,14 +96,14 @@ def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) ->
     first = heapq.nsmallest(
         _MOST_HOLDERS,
         active,
-        key=lambda one: (standing(one) > level, slice_end(one, state.policy), one.task_id),
+        key=lambda one: (defended_level(one) > level, slice_end(one, state.policy), one.task_id),
     )
     return [
         Holder(
             one.task_id,
             len(one.holds),
             _safe_until(state, one),
-            standing(one) if standing(one) > level else None,
+            defended_level(one) if defended_level(one) > level else None,
         )
         for one in first
     ]
@@ -115,9 +115,11 @@ def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
 
 _NEXT = {
     "": "it is next",
-    OWN: "it is next once enough of its user's own tasks have ended; those of others pass it",
-    HIGHER: "it is next once higher priorities leave it room; others pass it meanwhile",
-    QUOTA: "it comes after another task of its user, which waits for the quota",
+    Keeper.OWN: (
+        "it is next once enough of its user's own tasks have ended; those of others pass it"
+    ),
+    Keeper.HIGHER: "it is next once higher priorities leave it room; others pass it meanwhile",
+    Loss.QUOTA: "it comes after another task of its user, which waits for the quota",
 }
 
 

@@ -6,7 +6,7 @@ import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from rich.text import Text
@@ -35,8 +35,8 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.screens.text import TextScreen
 from hai.tui.screens.users import UsersScreen
 from hai.tui.screens.view import View
+from hai.tui.text import Build
 from hai.tui.themes import ALL_THEMES, THEMES, painter
-from hai.tui.widgets.page import Build
 
 NOTICE_SECONDS = 6.0
 _SHOW_SECONDS = 0.2  # at least, between two pictures of the model
@@ -311,3 +311,10 @@ class HaiTop(Desk):
     def do_refresh(self) -> None:
         self.connect()
         self.say("reading everything again")
+
+
+if TYPE_CHECKING:
+    from hai.tui.dashboard import Dashboard
+
+    def _is_what_screens_ask_for(app: HaiTop) -> Dashboard:
+        return app

@@ -9,12 +9,12 @@ from hai.tui.keys import key_text
 from hai.tui.text import Line, age_of, line_width
 
 if TYPE_CHECKING:
-    from hai.tui.app import HaiTop
+    from hai.tui.dashboard import Dashboard
 
 STALE_SECONDS = 15.0  # the server says something every few seconds
 
 
-def header_line(hai: "HaiTop", width: int) -> Line:
+def header_line(hai: "Dashboard", width: int) -> Line:
     """Where and who, free nodes and GPUs, and the age of all this: amber when it is old."""
     model, total = hai.model, hai.facts.total
     server: Line = [(hai.server_name, "dim")]
@@ -46,7 +46,7 @@ def _free(free: int, whole: int, noun: str) -> Line:
     return [("  ", ""), (f"{free:,}", role), (f"/{whole:,} {noun} free", "dim")]
 
 
-def freshness(hai: "HaiTop") -> tuple[str, str]:
+def freshness(hai: "Dashboard") -> tuple[str, str]:
     """live; or how old the data is, and why."""
     if hai.model.received_at is None:
         return (hai.lost or "connecting"), ("alert" if hai.lost else "dim")
@@ -62,7 +62,7 @@ def freshness(hai: "HaiTop") -> tuple[str, str]:
     return "live", "run"
 
 
-def footer_line(hai: "HaiTop", actions: Iterable[Action], width: int) -> Line:
+def footer_line(hai: "Dashboard", actions: Iterable[Action], width: int) -> Line:
     """A notice while there is one, else the keys that fit."""
     notice = hai.notice
     if notice is not None:

@@ -63,11 +63,6 @@ def row_line(row: Any, context: Any, layout: Sequence[tuple[Column, int]], more:
     return line
 
 
-def row_text(row: Any, context: Any, columns: Sequence[Column]) -> str:
-    """All that a filter searches: every cell, shown or not."""
-    return " ".join(column.cell(row, context)[0] for column in columns)
-
-
 def shortened(line: Line, width: int, more: str) -> Line:
     """The line in at most `width` columns."""
     kept: Line = []

@@ -11,7 +11,7 @@ from hai.tui.commands import SUMMARIES
 from hai.tui.keys import key_text
 
 if TYPE_CHECKING:
-    from hai.tui.app import HaiTop
+    from hai.tui.dashboard import Dashboard
     from hai.tui.screens.view import View
 
 
@@ -19,7 +19,7 @@ class ActionCommands(Provider):
     """One entry per action and per command."""
 
     def _entries(self) -> list[tuple[str, str, Callable[[], object]]]:
-        hai = cast("HaiTop", self.app)
+        hai = cast("Dashboard", self.app)
         view = cast("View", self.screen)
         entries: list[tuple[str, str, Callable[[], object]]] = [
             (action.help, key_text(action.key), partial(view.perform, action))

@@ -4,7 +4,7 @@ A span is (text, role); a line is a list of spans. Widgets turn roles into the t
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len, chop_cells
@@ -14,6 +14,7 @@ from hai.core.visible import INVISIBLE, RANGES, code_of, undisputed
 _MARKS = 4  # characters in one column, at most: a letter and its accents
 Span = tuple[str, str]
 Line = list[Span]
+Build = Callable[[int], Sequence[Line]]  # the lines of a page, by its width
 
 # What moves the cursor, turns the writing round, or takes no column: all that could forge a line.
 _CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f{RANGES}\ud800-\udfff]")

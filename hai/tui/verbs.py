@@ -67,7 +67,7 @@ class TaskVerbs(View):
         tasks = self.tasks_meant()
         if tasks:
             text = " ".join(str(task.id) for task in tasks)
-            self.hai.copy_to_clipboard(text)
+            self.app.copy_to_clipboard(text)
             self.hai.say(f"copied: {text}", "run")
 
     def do_why(self) -> None:
@@ -154,7 +154,7 @@ class TaskVerbs(View):
 
     @work(group="act")
     async def _act(self, route: str, tasks: Sequence[Task], question: Question) -> None:
-        if not await self.hai.push_screen_wait(ConfirmScreen(question)):
+        if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         await self._each(route, [(task, {"why": ""}) for task in tasks], _DONE[route])
@@ -217,7 +217,7 @@ class TaskVerbs(View):
             self.hai.tell(predictions[0])
             return
         question = priority_question(changes, predictions)
-        if not await self.hai.push_screen_wait(ConfirmScreen(question)):
+        if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         levels = {level for _, level in changes}

@@ -6,7 +6,7 @@ from typing import Any
 from hai.core import phrases, resources
 from hai.core.phrases import are
 from hai.core.plan import Reason
-from hai.core.queue.heads import NODES, QUOTA, TURN
+from hai.core.queue.heads import Loss
 from hai.core.types import WaitCode
 
 
@@ -189,10 +189,10 @@ def _kept(evidence: _Evidence, busy: int) -> str:
     return f" ({told})" if told else ""
 
 
-_PRICES = {
-    QUOTA: "and does not run meanwhile, for it would take the quota that that one needs",
-    TURN: "and does not run meanwhile, for others would then come first and take its nodes",
-    NODES: "and does not run meanwhile, for it would take the nodes that that one needs",
+_PRICES: dict[str, str] = {
+    Loss.QUOTA: "and does not run meanwhile, for it would take the quota that that one needs",
+    Loss.TURN: "and does not run meanwhile, for others would then come first and take its nodes",
+    Loss.NODES: "and does not run meanwhile, for it would take the nodes that that one needs",
 }
 _ONLY_BACKFILL = "and runs meanwhile as backfill at most, which ends when that one fits"
 

@@ -5,25 +5,22 @@ the nodes, who may be a victim. Everything else, claims, bookings and reminders,
 decision is carried out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
 
+from hai.core.inventory.nodes import Gains
 from hai.core.plan import Claim, Start
+from hai.core.queue.fair_share import Mark
 from hai.core.state import SchedulerState
-
-if TYPE_CHECKING:
-    from hai.core.inventory.nodes import Gains
-    from hai.core.queue.fair_share import Mark
 
 
 class Assumed:
-    """Waiting claims get nodes and active ones leave, until `undo`."""
+    """Waiting claims get nodes and active ones leave; each knows how it is taken back."""
 
     def __init__(self, state: SchedulerState) -> None:
         self._state = state
-        self._starts: list[tuple[Claim, Start, Mark, Gains]] = []
-        self._leavers: list[Claim] = []
+        self._undo: list[Callable[[], None]] = []
 
     def start(self, claim: Claim, start: Start) -> None:
         """The claim leaves its line for these nodes, free ones of its group or leaving ones."""
@@ -33,46 +30,50 @@ class Assumed:
         state.eligibility.leave(claim)
         state.eligibility.activate(claim)
         gains = group.lend(claim, start, state.now)
-        self._starts.append((claim, start, mark, gains))
+        self._undo.append(partial(self._take_back, claim, start, mark, gains))
+
+    @contextmanager
+    def starting(self, claim: Claim, start: Start) -> Iterator[None]:
+        """The claim has started inside of the context."""
+        self.start(claim, start)
+        try:
+            yield
+        finally:
+            self._undo.pop()()
+            self._state.group(claim.group).queue.recover(claim.user)
 
     def leave(self, victim: Claim) -> None:
         """The active claim's nodes are on their way to somebody else."""
-        group = self._state.group(victim.group)
-        group.see_off(victim)
-        for name in victim.holds:
-            self._state.inventory_of(name, group).hold(name, victim.task_id, leaving=True)
-        self._leavers.append(victim)
+        self._state.group(victim.group).see_off(victim)
+        self._hold(victim, leaving=True)
+        self._undo.append(partial(self._call_back, victim))
 
-    def undo_start(self) -> None:
-        """The last start is not made."""
-        claim = self._starts[-1][0]
-        self._take_back()
-        self._state.group(claim.group).queue.recover(claim.user)
+    def undo(self) -> None:
+        """All is as it was, but for the order of the lines."""
+        while self._undo:
+            self._undo.pop()()
 
-    def _take_back(self) -> None:
+    def _take_back(self, claim: Claim, start: Start, mark: Mark, gains: Gains) -> None:
         state = self._state
-        claim, start, mark, gains = self._starts.pop()
         group = state.group(claim.group)
         group.fair_share.restore(claim.user, mark)
         group.take_back(claim, start, gains)
         state.eligibility.deactivate(claim)
         state.eligibility.join(claim, state.now)
 
-    def undo(self) -> None:
-        """All is as it was, but for the order of the lines."""
-        state = self._state
-        while self._starts:
-            self._take_back()
-        for victim in self._leavers:
-            group = state.group(victim.group)
-            for name in victim.holds:
-                state.inventory_of(name, group).hold(name, victim.task_id, leaving=False)
-            group.call_back(victim, state.now)
+    def _call_back(self, victim: Claim) -> None:
+        self._hold(victim, leaving=False)
+        self._state.group(victim.group).call_back(victim, self._state.now)
+
+    def _hold(self, victim: Claim, *, leaving: bool) -> None:
+        group = self._state.group(victim.group)
+        for name in victim.holds:
+            self._state.inventory_of(name, group).hold(name, victim.task_id, leaving=leaving)
 
 
 @contextmanager
 def assuming(state: SchedulerState) -> Iterator[Assumed]:
-    """Assumed decisions that is undone however the context ends; inside of it there is no trial."""
+    """Decisions that are taken back however the context ends. No transaction begins inside it."""
     state.begin_assuming()
     made = Assumed(state)
     try:

@@ -60,7 +60,7 @@ class Transaction:
 
 @contextmanager
 def transaction(state: SchedulerState) -> Iterator[Transaction]:
-    """A transaction that is undone however the context ends. Transactions nest; the inner one ends first."""
+    """One that is undone however the context ends. Transactions nest; the inner one ends first."""
     changes = Transaction(state)
     is_inner = state.in_transaction
     state.in_transaction = True

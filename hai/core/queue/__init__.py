@@ -1,1 +1,1 @@
-"""The waiting claims of a group: who is eligible, in which line they stand, and who is served next."""
+"""The waiting claims of a group: who is eligible, in which line they stand, who is served next."""

@@ -1,12 +1,25 @@
 """Who waits at the front of a level, and what others must leave to them."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from hai.core.plan import Claim
 from hai.core.types import Priority, TaskId, UserName
 
-HIGHER, OWN = "higher", "own"  # who keeps a claim out
-NODES, QUOTA, TURN = "nodes", "quota", "turn"  # what a claim may not cost one before it
+
+class Keeper(StrEnum):
+    """Who keeps a claim out whatever its equals do."""
+
+    HIGHER = "higher"  # higher levels, or those who would come back there
+    OWN = "own"  # its user's own tasks
+
+
+class Loss(StrEnum):
+    """What a claim may not cost one of its own user's that comes before it."""
+
+    NODES = "nodes"
+    QUOTA = "quota"
+    TURN = "turn"
 
 
 @dataclass(slots=True)
@@ -28,9 +41,9 @@ class KeptOut:
         self.passed.add(claim.task_id)
         self.settled.add(claim.task_id)
 
-    def add(self, claim: Claim, keeper: str) -> None:
+    def add(self, claim: Claim, keeper: Keeper) -> None:
         self.settle(claim)
-        if keeper == HIGHER:
+        if keeper is Keeper.HIGHER:
             self.widest = min(self.widest, claim.nodes - 1)
         else:
             self.firsts.setdefault(claim.user, claim)
@@ -39,7 +52,7 @@ class KeptOut:
         return claim.nodes <= self.widest and claim.task_id not in self.passed
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Head:
     """The first of a level that does not fit: nodes are kept for it. Others came before it and are
     kept out."""
@@ -54,4 +67,4 @@ class Price:
     """What a claim would cost one of its own user's that comes before it."""
 
     first: TaskId
-    kind: str  # NODES, QUOTA or TURN
+    loss: Loss

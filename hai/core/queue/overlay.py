@@ -1,10 +1,10 @@
-"""The front of a group's lines: who is served next, also while decisions are being tried.
+"""Who is served next, also while decisions are assumed: an overlay on the order of the job classes.
 
-While decisions are assumed claims only leave their lines, and whoever gets nodes only moves back: less quota, a
-higher share, later claims. So the classes stay where they are, and a user who has receded stands in
-an order of its own from when it is met at the front of a level: at first where its new share alone
-would put it, and where its claims do when it is met there again, as few are. To forget all that was
-tried costs nothing.
+While decisions are assumed claims only leave their lines, and whoever gets nodes only moves back:
+less quota, a higher share, later claims. So the job classes stay where they are, and a user who has
+receded stands in an order of its own from when it is met at the front of a level: at first where
+its new share alone would put it, and where its claims do when it is met there again, as few are. To
+forget all that was assumed costs nothing.
 """
 
 import math
@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
+from typing import TypeVar
 
 from hai.core.queue.job_classes import (
     Entry,
@@ -22,12 +23,14 @@ from hai.core.queue.job_classes import (
     Place,
     UserBacklog,
     UserRank,
+    Waiter,
     at_best,
     rank_of,
 )
 from hai.core.types import Priority, TaskId, UserName
 
 _NOBODY = UserBacklog()
+Ordered = TypeVar("Ordered", Place, Waiter)
 
 
 @dataclass(slots=True)
@@ -40,7 +43,8 @@ class _Met:
 
 @dataclass(slots=True)
 class _Falling:
-    """A receded user's classes that may wait at any level: from where they fall, and their widths."""
+    """A receded user's job classes that may wait at any level: from where they fall, and how wide
+    they are."""
 
     classes: list[tuple[Priority, int]]
     changes: int = 0  # of the user, when it was found where to
@@ -57,23 +61,23 @@ class _Falling:
 
 @dataclass(slots=True)
 class _Receded:
-    """Those met at one level so far; their classes are passed over."""
+    """Those met at one level so far; their job classes are passed over."""
 
     users: dict[UserName, _Met] = field(default_factory=dict)
     order: list[Place] = field(default_factory=list)
-    waiters: list[Place] = field(default_factory=list)
+    waiters: list[Waiter] = field(default_factory=list)
     passed: dict[int, int] = field(default_factory=dict)  # entries in front, by width
     fronts: list[Entry] | None = None  # a heap: of each width the first entry of the others
     narrowest: float = math.inf
 
     def first_of_others(self, widths: Mapping[int, list[Entry]]) -> Entry | None:
-        """The first entry of somebody who was not met, as long as the classes stay."""
+        """The first entry of somebody who was not met, as long as the job classes stay."""
         fronts = self.fronts
         if fronts is None:
             fronts = self.fronts = [order[0] for order in widths.values()]
             heapify(fronts)
-        while fronts and fronts[0][2] in self.users:
-            width = fronts[0][5]
+        while fronts and fronts[0].user in self.users:
+            width = fronts[0].width
             order = widths[width]
             at = self.pass_over(width, order)
             if at < len(order):
@@ -85,7 +89,7 @@ class _Receded:
     def pass_over(self, width: int, order: list[Entry]) -> int:
         """Where the entries of those who were met end at the front of this width."""
         at = self.passed.get(width, 0)
-        while at < len(order) and order[at][2] in self.users:
+        while at < len(order) and order[at].user in self.users:
             at += 1
         self.passed[width] = at
         return at
@@ -93,15 +97,15 @@ class _Receded:
     def set(self, user: UserName, met: _Met) -> None:
         old = self.users.get(user)
         if old is not None and old.rank is not None:
-            _discard(self.order, old.rank.entries[0][:3])
+            _discard(self.order, old.rank.entries[0].place)
             _discard(self.waiters, old.rank.waiter)
         self.users[user] = met
         if met.rank is not None:
-            insort(self.order, met.rank.entries[0][:3])
+            insort(self.order, met.rank.entries[0].place)
             insort(self.waiters, met.rank.waiter)
             for entry in met.rank.entries:
-                if entry[5] < self.narrowest:
-                    self.narrowest = entry[5]
+                if entry.width < self.narrowest:
+                    self.narrowest = entry.width
 
 
 class QueueOverlay:
@@ -143,7 +147,7 @@ class QueueOverlay:
         self._levels.clear()
 
     def let_fall(self, level: Priority) -> None:
-        """JobClasses that ask for the highest level with room may now wait at this one, lower than
+        """Job classes that ask for the highest level with room may now wait at this one, lower than
         before: to be called before the level is served."""
         for user, falling in self._may_fall.items():
             if falling.changes != self._changes[user]:
@@ -152,7 +156,7 @@ class QueueOverlay:
             if level in falling.to:
                 self._meet(user, level)
 
-    def waiter(self, user: UserName, level: Priority) -> Place | None:
+    def waiter(self, user: UserName, level: Priority) -> Waiter | None:
         """Since when the user waits at the level; None: nothing of theirs does."""
         if user in self._changes:
             rank = self._meet(user, level).rank
@@ -177,40 +181,40 @@ class QueueOverlay:
         at = 0
         while True:
             while at < len(waiters) and (
-                waiters[at][2] in given or waiters[at][2] in receded.users
+                waiters[at].user in given or waiters[at].user in receded.users
             ):
                 at += 1
-            best = next((waiter for waiter in receded.waiters if waiter[2] not in given), None)
+            best = next((waiter for waiter in receded.waiters if waiter.user not in given), None)
             if at < len(waiters) and (best is None or waiters[at] < best):
                 best = waiters[at]
-            if best is None or best[0] > before:
+            if best is None or best.since > before:
                 return
-            if not self._is_met(best[2], level):
-                given.add(best[2])
-                yield best[2]
+            if not self._is_met(best.user, level):
+                given.add(best.user)
+                yield best.user
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> OwnKey | None:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
-        skipped; of one job_class only the first is looked at."""
+        skipped; of one job class only the first is looked at."""
         receded = self._receded_at(level)
         widths = self._classes.widths(level)
         while True:
             best = self._first_of_others(widths, receded) if self._changes else None
-            if best is None or best[5] > widest or best[3][3] in skipped:
+            if best is None or best.width > widest or best.own.task_id in skipped:
                 best = self._best(widths, widest, skipped, receded)
             if receded.order and (best is None or receded.order[0] < best):
                 best = self._best_receded(best, widest, skipped, receded)
             if best is None:
                 return None
-            if best[2] not in self._changes or not self._is_met(best[2], level):
-                return best[3]
+            if best.user not in self._changes or not self._is_met(best.user, level):
+                return best.own
 
     def _first_of_others(
         self, widths: Mapping[int, list[Entry]], receded: _Receded
     ) -> Entry | None:
         """The first entry of those who have not receded."""
-        while (first := receded.first_of_others(widths)) and first[2] in self._changes:
-            receded.set(first[2], _Met(0, at_best(first[2], self._key_of(first[2]))))
+        while (first := receded.first_of_others(widths)) and first.user in self._changes:
+            receded.set(first.user, _Met(0, at_best(first.user, self._key_of(first.user))))
         return first
 
     def _best(
@@ -229,7 +233,7 @@ class QueueOverlay:
                 entry = order[place]
                 if best is not None and entry > best:
                     break
-                if entry[3][3] not in skipped and entry[2] not in met:
+                if entry.own.task_id not in skipped and entry.user not in met:
                     best = entry
                     break
         return best
@@ -245,10 +249,10 @@ class QueueOverlay:
         for place in receded.order:
             if best is not None and place > best:
                 break
-            met = receded.users[place[2]]
-            is_open = met.changes != self._changes[place[2]]  # to be looked at anew
+            met = receded.users[place.user]
+            is_open = met.changes != self._changes[place.user]  # to be looked at anew
             for entry in met.rank.entries if met.rank else ():
-                if is_open or (entry[5] <= widest and entry[3][3] not in skipped):
+                if is_open or (entry.width <= widest and entry.own.task_id not in skipped):
                     return entry
         return best
 
@@ -286,5 +290,5 @@ class QueueOverlay:
         return met
 
 
-def _discard(order: list[Place], place: Place) -> None:
+def _discard(order: list[Ordered], place: Ordered) -> None:
     del order[bisect_left(order, place)]

@@ -1,7 +1,7 @@
 """The waiting claims of one group, indexed so that the planner meets only those that it serves.
 
-A job_class of alike claims (job_classes.py) stands at the level where its user has quota for it now, or at
-none. overlay.py finds who is next.
+A class of alike claims (job_classes.py) stands at the level where its user has quota for it now, or
+at none. overlay.py finds who is next.
 """
 
 from bisect import bisect_left, insort
@@ -32,7 +32,7 @@ class ReadyQueue:
     has room now (None: at none); `key_of(user)` gives the user's share (the lowest comes first)
     and last start.
 
-    Whoever changes what these answer calls `refresh`. The user's classes find their place when
+    Whoever changes what these answer calls `refresh`. The user's job classes find their place when
     somebody asks next, so that many changes cost as much as one.
     """
 
@@ -45,7 +45,7 @@ class ReadyQueue:
         self._is_assuming = False
         self._claims: dict[TaskId, Claim] = {}
         self._backlogs: dict[UserName, UserBacklog] = {}
-        self._by_width: dict[int, dict[UserName, int]] = {}  # classes of each user
+        self._by_width: dict[int, dict[UserName, int]] = {}  # job classes of each user
         self._classes = JobClasses()
         self._overlay = QueueOverlay(self._classes, self._backlogs, room_of, key_of)
 
@@ -64,8 +64,8 @@ class ReadyQueue:
     # changing
 
     def add(self, claim: Claim) -> None:
-        """While decisions are assumed it was here before: if more than the end of the draft is to come, `recover`
-        its user next."""
+        """While decisions are assumed it was here before: if more than their end is to come,
+        `recover` its user next."""
         self._claims[claim.task_id] = claim
         if not self._is_assuming:
             self._stale.add(claim.user)
@@ -95,7 +95,8 @@ class ReadyQueue:
             self._stale.add(user)
 
     def recover(self, user: UserName) -> None:
-        """While decisions are assumed: a change of the user is undone, so it may stand before where it was met."""
+        """While decisions are assumed: a change of the user is undone, so it may stand before where
+        it was met."""
         self._overlay.recover(user)
 
     def refresh_all(self) -> None:
@@ -125,7 +126,8 @@ class ReadyQueue:
         self._overlay.let_fall(level)
 
     def _settle(self) -> None:
-        """Everybody is where they belong; while decisions are assumed, where they belong without it."""
+        """Everybody is where they belong; while decisions are assumed, where they belong without
+        them."""
         while self._stale and not self._is_assuming:
             user = self._stale.pop()
             backlog = self._backlogs.get(user)
@@ -133,10 +135,10 @@ class ReadyQueue:
                 self._put_in_place(user, backlog)
 
     def _put_in_place(self, user: UserName, backlog: UserBacklog) -> None:
-        """The user's classes go where quota, share and lines say now."""
+        """The user's job classes go where quota, share and lines say now."""
         for key in [key for key, job_class in backlog.all_classes() if not job_class.line]:
             self._classes.place(backlog.pop(key), None, None)
-            self._forget_width(user, key[1])
+            self._forget_width(user, key.width)
         turn, level_of = self._key_of(user), self._room_of(user)
         heads: dict[Priority, list[tuple[OwnKey, JobClassKey]]] = {}
         for key, job_class in backlog.all_classes():
@@ -149,7 +151,7 @@ class ReadyQueue:
         for level, own in heads.items():
             rank = rank_of(user, turn, own)
             for entry in rank.entries:
-                self._classes.place(backlog.classes[entry[4]][entry[5]], level, entry)
+                self._classes.place(backlog.classes[entry.asked][entry.width], level, entry)
             waits[level] = rank.waiter
         self._classes.set_waits(backlog, waits)
         if not backlog.classes:
@@ -188,7 +190,7 @@ class ReadyQueue:
     def is_overdue(self, user: UserName, level: Priority, before: float) -> bool:
         self._settle()
         waiter = self._overlay.waiter(user, level)
-        return waiter is not None and waiter[0] <= before
+        return waiter is not None and waiter.since <= before
 
     def next_overdue(self, after: float) -> float | None:
         """The earliest time later than `after` since when a user waits."""
@@ -201,7 +203,7 @@ class ReadyQueue:
         if backlog is None:
             return None
         own = min(backlog.heads_at(level, self._room_of(user)), default=None)
-        return None if own is None else self._claims[own[0][3]]
+        return None if own is None else self._claims[own[0].task_id]
 
     def ranked_before(
         self, claim: Claim, level: Priority, above: float, most: int
@@ -214,9 +216,9 @@ class ReadyQueue:
             for width, job_class in classes.get(asked, _NO_CLASSES).items():
                 if above < width <= most and job_class.line:
                     key = job_class.line[0]
-                    if key[1] < claim.custom_rank and (best is None or key < best):
+                    if key.custom_rank < claim.custom_rank and (best is None or key < best):
                         best = key
-        return best[3] if best is not None and best < own_key(claim) else None
+        return best.task_id if best is not None and best < own_key(claim) else None
 
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""
@@ -245,7 +247,7 @@ class ReadyQueue:
 
     def in_turn(self, level: Priority, widest: int, skipped: Collection[TaskId]) -> Claim | None:
         """Whose turn it is at that level: the first that needs at most `widest` nodes and was not
-        skipped; of one job_class only the first is looked at."""
+        skipped; of one job class only the first is looked at."""
         self._settle()
         own = self._overlay.in_turn(level, widest, skipped)
-        return None if own is None else self._claims[own[3]]
+        return None if own is None else self._claims[own.task_id]

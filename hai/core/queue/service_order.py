@@ -49,7 +49,7 @@ class _Line:
         for user in self._group.queue.overdue(self._level, since):
             key = self._next_of(user)
             if key is not None and user not in served:
-                yield self._serve(key[3])
+                yield self._serve(key.task_id)
         yield from self._in_turn()
 
     def _in_turn(self) -> Iterator[TaskId]:
@@ -61,17 +61,17 @@ class _Line:
             if key is None:
                 heapq.heappop(turns)
             else:
-                yield self._serve(key[3])
+                yield self._serve(key.task_id)
                 heapq.heapreplace(turns, self._turn(user))
 
     def _turn(self, user: UserName) -> tuple[float, float, UserName]:
         share = self._group.fair_share.key_after(user, self._used.get(user, 0))
         key = self._next_of(user)
-        return share, key[2] if key else 0.0, user
+        return share, key.line_since if key else 0.0, user
 
     def _next_of(self, user: UserName) -> OwnKey | None:
         line = self._lines[user]
-        while line and line[0][3] in self._served:
+        while line and line[0].task_id in self._served:
             line.pop(0)
         return line[0] if line else None
 

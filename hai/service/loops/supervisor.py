@@ -31,7 +31,6 @@ class LoopFigures:
     turns: int = 0
     failures: int = 0
     last_error: str = ""
-    last_turn_at: float = 0.0
     last_seconds: float = 0.0
 
 
@@ -91,7 +90,7 @@ class Supervisor:
     async def _turn(self, loop: Loop) -> float | None:
         """Seconds until the next turn, or None when this one failed."""
         figures = self.figures[loop.name]
-        began, began_at = self._clock.steady(), self._clock.now()
+        began = self._clock.steady()
         try:
             due_seconds = await loop.turn()
         except Unavailable as error:
@@ -105,7 +104,6 @@ class Supervisor:
             log.exception("loop_failed", loop=loop.name)
             return None
         figures.turns += 1
-        figures.last_turn_at = began_at
         figures.last_seconds = self._clock.steady() - began
         return due_seconds
 

@@ -228,7 +228,7 @@ class ClusterScreen(TaskVerbs):
     @work(group="act")
     async def _change_node(self, node: Node, why: str) -> None:
         route, question = drain_question(node, self.hai.facts.holders.get(node.name), why)
-        if not await self.hai.push_screen_wait(ConfirmScreen(question)):
+        if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         body = {"why": why} if route == "node_drain" else None

@@ -238,7 +238,7 @@ class LogsScreen(View):
         self._open()
 
     def do_copy(self) -> None:
-        self.hai.copy_to_clipboard(str(self.task_id))
+        self.app.copy_to_clipboard(str(self.task_id))
         self.hai.say(f"copied: {self.task_id}", "run")
 
     def do_save(self) -> None:

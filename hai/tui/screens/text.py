@@ -3,9 +3,9 @@
 from textual.app import ComposeResult
 
 from hai.tui.screens.view import View
-from hai.tui.text import Line, plain
+from hai.tui.text import Build, Line, plain
 from hai.tui.widgets.lines import Lines
-from hai.tui.widgets.page import Build, Page
+from hai.tui.widgets.page import Page
 
 
 class TextScreen(View):

@@ -18,7 +18,7 @@ from hai.tui.widgets.prompt import Prompt
 from hai.tui.widgets.strips import StripLine
 
 if TYPE_CHECKING:
-    from hai.tui.app import HaiTop
+    from hai.tui.dashboard import Dashboard
 
 
 class View(Screen[None]):
@@ -39,8 +39,8 @@ class View(Screen[None]):
         self.title_strip = StripLine(lambda width: [self.title_line(width)], id="title")
 
     @property
-    def hai(self) -> "HaiTop":
-        return cast("HaiTop", self.app)
+    def hai(self) -> "Dashboard":
+        return cast("Dashboard", self.app)
 
     def compose(self) -> ComposeResult:
         yield StripLine(lambda width: [header_line(self.hai, width)], ground="strip", id="header")
@@ -127,7 +127,7 @@ class View(Screen[None]):
         if action.admin and not self.hai.model.is_admin:
             self.hai.say(f"only an admin may do that: {action.help.lower()}", "warn")
             return
-        targets: dict[str, object] = {"app": self.hai, "screen": self, "main": self.main}
+        targets: dict[str, object] = {"app": self.app, "screen": self, "main": self.main}
         family = action.name.rpartition("_")[0] if action.argument else action.name
         method = getattr(targets[action.target], f"do_{family}", None)
         if method is None:
@@ -138,20 +138,20 @@ class View(Screen[None]):
         """Filter and marks first, then the screen; never out of the program."""
         if self.filter:
             self.set_filter("")
-        elif len(self.hai.screen_stack) > 2:
-            self.hai.pop_screen()
+        elif len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
 
     def do_leave(self) -> None:
-        if len(self.hai.screen_stack) > 2:
-            self.hai.pop_screen()
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
         else:
-            self.hai.exit()
+            self.app.exit()
 
     def do_dump(self) -> None:
         self.hai.write_file(f"hai-top-{self.view}", self.dumped())
 
     def do_twin(self) -> None:
-        self.hai.copy_to_clipboard(self.twin())
+        self.app.copy_to_clipboard(self.twin())
         self.hai.say(f"{self.twin()}   (copied)", "key")
 
     # the prompt

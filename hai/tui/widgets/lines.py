@@ -14,7 +14,7 @@ from hai.tui.text import Line, line_width, merged
 from hai.tui.themes import Painter
 
 if TYPE_CHECKING:
-    from hai.tui.app import HaiTop
+    from hai.tui.dashboard import Dashboard
 
 
 _STAND_INS = str.maketrans({"…": "~", "·": "-"})
@@ -35,8 +35,8 @@ class Lines(Widget, can_focus=True):
     top = 0
 
     @property
-    def hai(self) -> "HaiTop":
-        return cast("HaiTop", self.app)
+    def hai(self) -> "Dashboard":
+        return cast("Dashboard", self.app)
 
     @property
     def paint(self) -> Painter:

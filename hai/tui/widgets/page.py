@@ -1,12 +1,10 @@
 """A page of text that can be scrolled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hai.tui.columns import shortened
-from hai.tui.text import Line
+from hai.tui.text import Build, Line
 from hai.tui.widgets.lines import Lines
-
-Build = Callable[[int], Sequence[Line]]
 
 
 class Page(Lines):

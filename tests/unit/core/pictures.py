@@ -47,10 +47,10 @@ def _group(group: GroupState, *, with_shares: bool) -> dict[str, Any]:
         found["started"] = {user: group.fair_share.last_start(user) for user in users}
         found["orders"] = {
             level: {width: list(order) for width, order in sorted(widths.items())}
-            for level, widths in sorted(queue._cells._orders.items())
+            for level, widths in sorted(queue._classes._orders.items())
             if widths
         }
-        waiters = sorted(queue._cells._waiters.items())
+        waiters = sorted(queue._classes._waiters.items())
         found["waiters"] = {level: list(waiting) for level, waiting in waiters if waiting}
     return found
 

@@ -19,6 +19,7 @@ from hai.core.node import NodeHealth
 from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
+from hai.core.preemption.victims import defended_level
 from hai.core.quota import LEVELS, QuotaTable
 from hai.core.state import SchedulerState, build_state
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode

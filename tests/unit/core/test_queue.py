@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hai.core.plan import Claim
+from hai.core.queue.job_classes import FairShareKey
 from hai.core.queue.ready import LevelOf, ReadyQueue, own_key
 from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
@@ -28,7 +29,7 @@ class Model:
     """Users' room and shares, and what follows from them by brute force."""
 
     room: dict[tuple[UserName, Priority], int] = field(default_factory=dict)
-    turns: dict[UserName, tuple[float, float]] = field(default_factory=dict)
+    turns: dict[UserName, FairShareKey] = field(default_factory=dict)
     claims: dict[TaskId, Claim] = field(default_factory=dict)
 
     def room_of(self, user: UserName) -> LevelOf:
@@ -39,8 +40,8 @@ class Model:
 
         return level_of
 
-    def key_of(self, user: UserName) -> tuple[float, float]:
-        return self.turns.get(user, (0.0, float("-inf")))
+    def key_of(self, user: UserName) -> FairShareKey:
+        return self.turns.get(user, FairShareKey(0.0, float("-inf")))
 
     def level(self, claim: Claim) -> Priority | None:
         return self.room_of(claim.user)(claim.priority, claim.nodes)
@@ -76,8 +77,8 @@ class Model:
 
 
 class Lines(RuleBasedStateMachine):
-    """Claims come and go, shares and quotas change; assumed decisions only takes claims away, and rooms and
-    turns with them, and puts all of it back."""
+    """Claims come and go, shares and quotas change; assumed decisions only take claims away, and
+    rooms and turns with them, and put all of it back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class Lines(RuleBasedStateMachine):
     )
     def change(self, user: UserName, level: Priority, room: int, share: int, last: int) -> None:
         self.model.room[user, level] = room
-        self.model.turns[user] = (float(share), float(last))
+        self.model.turns[user] = FairShareKey(float(share), float(last))
         self.queue.refresh(user)
 
     @precondition(lambda self: not self.in_draft)
@@ -150,7 +151,7 @@ class Lines(RuleBasedStateMachine):
         if level is not None:
             self.model.room[user, level] = room.get((user, level), 4) - claim.nodes
         share, last = self.model.key_of(user)
-        self.model.turns[user] = (share + more, max(last, 6.0))
+        self.model.turns[user] = FairShareKey(share + more, max(last, 6.0))
         self.queue.refresh(user)
         for lower in LEVELS[1:]:
             self.queue.let_fall(lower)
@@ -159,7 +160,7 @@ class Lines(RuleBasedStateMachine):
         self,
         claim: Claim,
         room: dict[tuple[UserName, Priority], int],
-        turns: dict[UserName, tuple[float, float]],
+        turns: dict[UserName, FairShareKey],
     ) -> UserName:
         self.model.room, self.model.turns = room, turns
         self._add(claim)

@@ -1,5 +1,6 @@
 """The reap loop removes what no task wants, and only that."""
 
+import asyncio
 import json
 
 from structlog.testing import capture_logs
@@ -99,8 +100,9 @@ async def test_one_that_can_not_be_removed_does_not_hold_up_the_others(bench: Lo
     assert "remove_failed" in [line["event"] for line in logs]
     assert key_of(task_id) not in await bench.phases()
     (bench.folder / "data" / "agent").unlink()
-    await bench.turn(bench.reap)
-    assert not directory.exists()
+    async with asyncio.timeout(60):  # on a busy machine one look's patience may not be enough
+        while directory.exists():
+            await bench.turn(bench.reap)
 
 
 async def test_a_follower_removes_nothing(bench: LoopBench) -> None:

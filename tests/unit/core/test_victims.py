@@ -10,6 +10,7 @@ from hai.core.preemption.victims import (
     ActiveClaims,
     Hold,
     capped_at,
+    defended_level,
     lost_since,
     slice_end,
 )
@@ -44,7 +45,7 @@ def chosen(found: ActiveClaims, level: Priority, needed: int) -> list[int] | Non
         (Priority.AUTO, LOW, LOW),
     ],
 )
-def test_standing(asked: Priority, charged: Priority, level: Priority) -> None:
+def test_defended_level(asked: Priority, charged: Priority, level: Priority) -> None:
     assert defended_level(active(1, ["n0"], asked, charged=charged)) is level
 
 
