@@ -102,7 +102,10 @@ def _write(path: Path, contents: list[tuple[str, bytes]]) -> None:
             for name, data in contents:
                 entry = zipfile.ZipInfo(name, _LONG_AGO)
                 entry.external_attr = 0o644 << 16
-                archive.writestr(entry, data)
+                # what is read at each start is stored; a ConfigMap has room for 1 MiB
+                is_read = name.endswith(".pyc")
+                kind = zipfile.ZIP_STORED if is_read else zipfile.ZIP_DEFLATED
+                archive.writestr(entry, data, kind)
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:

@@ -21,7 +21,6 @@ the state is as it was.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 
 from hai.core.assume.assumed import Assumed, assuming
 from hai.core.assume.transaction import demoted
@@ -29,7 +28,7 @@ from hai.core.group import GroupState
 from hai.core.inventory.nodes import Zones
 from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.preemption.victims import Hold
-from hai.core.queue.heads import Head, Keeper, KeptOut, Loss, Price
+from hai.core.queue.heads import Answer, Head, Keeper, KeptOut, Loss, Price
 from hai.core.quota import LEVELS
 from hai.core.sharing import Shared, serve
 from hai.core.spot import spot_starts
@@ -80,15 +79,6 @@ class _Decisions:
         self.reasons |= shared.reasons
 
 
-class _Answer(Enum):
-    """What becomes of a claim whose turn it is."""
-
-    STARTS = auto()
-    GETS_HANDOVER = auto()  # it starts once others have left
-    STANDS_BACK = auto()  # its user has no room, or something of its own before it
-    FITS_NOWHERE = auto()
-
-
 class _GroupTick:
     """One group's part of a tick."""
 
@@ -124,7 +114,7 @@ class _GroupTick:
     def _serve_level(self, level: Priority, kept_out: KeptOut) -> Claim | None:
         """Start and hand over until a claim does not fit: that one is the head."""
         for claim in self._in_order(level, kept_out):
-            if self._decide(claim, level, kept_out) is not _Answer.FITS_NOWHERE:
+            if self._decide(claim, level, kept_out) is not Answer.FITS_NOWHERE:
                 continue
             keeper = self._kept_out_by(claim, level)
             if keeper is None:
@@ -155,7 +145,7 @@ class _GroupTick:
     def _overdue_since(self) -> float:
         return self._now - self._policy.patience_seconds
 
-    def _decide(self, claim: Claim, level: Priority, kept_out: KeptOut) -> _Answer:
+    def _decide(self, claim: Claim, level: Priority, kept_out: KeptOut) -> Answer:
         """One that would cost its user's own what comes before it stands back, unless somebody was
         suspended for it."""
         is_owed = claim.task_id in self._state.promised
@@ -171,13 +161,13 @@ class _GroupTick:
         elif zones is not None:
             self._heads = heads
             self._start(claim, level, zones, backfill=False)
-            return _Answer.STARTS
+            return Answer.STARTS
         elif (found := self._room_by_leavers(claim, level)) is not None:
             self._hand_over(claim, level, *found)
-            return _Answer.GETS_HANDOVER
+            return Answer.GETS_HANDOVER
         else:
-            return _Answer.FITS_NOWHERE
-        return _Answer.STANDS_BACK
+            return Answer.FITS_NOWHERE
+        return Answer.STANDS_BACK
 
     def _own_before(self, claim: Claim, level: Priority, kept_out: KeptOut) -> Price | None:
         """What of its user's own comes before it and waits for the user's own tasks: for their

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from hai.core.container_quota import Limits, container_quotas
+from hai.core.container_quota import container_quotas
 from hai.core.identity import User
 from hai.core.node import Group, Node
 from hai.core.quota import EVERYONE, Quota, QuotaTable, effective, parse_resource
@@ -17,21 +16,10 @@ from hai.service.access import require_admin
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.images import ImageService
 from hai.service.imaging import imageless
+from hai.service.shape import Shape
 from hai.service.signals import EVENTS, SCHEDULE
 
 _MOST_TOLD = 4  # limits in one line of the event log; its data has all
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a submit is checked against: nodes per group (of any health), quotas, and for each group
-    the launchers that know no images."""
-
-    group_sizes: Mapping[GroupName, int]
-    quotas: QuotaTable
-    imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
-    nodes: Mapping[GroupName, tuple[Resources, ...]] = field(default_factory=dict)  # what each has
-    containers: Mapping[tuple[UserName, GroupName], Limits] = field(default_factory=dict)
 
 
 class ClusterCache:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hai.core.container_quota import UNLIMITED, Limits
 from hai.core.resources import GIB, MILLI, Resources, short_of, text, total
@@ -11,9 +10,7 @@ from hai.core.task import TaskDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
-
-if TYPE_CHECKING:
-    from hai.service.cluster import Shape
+from hai.service.shape import Shape
 
 JUPYTER = "jupyter"
 _LEAST_BYTES = 64 * 2**20
@@ -31,14 +28,14 @@ class Sharing:
     shares_nodes: Callable[[GroupName], bool]
     defaults: Resources
 
-    def default_group(self, submission: Submission, shape: "Shape") -> str | None:
+    def default_group(self, submission: Submission, shape: Shape) -> str | None:
         """Of a dev container that names none: the first shared group that has nodes."""
         if submission.task_type != JUPYTER or is_spot(submission):
             return None
         return min((name for name in shape.nodes if self.shares_nodes(name)), default=None)
 
     def asked(
-        self, user: UserName, submission: Submission, group: GroupName, shape: "Shape"
+        self, user: UserName, submission: Submission, group: GroupName, shape: Shape
     ) -> Resources | None:
         """None where nodes are held whole. InvalidInput for what can never be had."""
         wanted = submission.resource
@@ -91,7 +88,7 @@ class Sharing:
         )
 
 
-def check_containers(draft: TaskDraft, asks: Resources, shape: "Shape") -> None:
+def check_containers(draft: TaskDraft, asks: Resources, shape: Shape) -> None:
     """OverQuota for what could not be had if the user had nothing else."""
     limits = shape.containers.get((draft.user, draft.group), UNLIMITED)
     held = total([asks] * draft.nodes)

@@ -16,9 +16,10 @@ from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
-from hai.service.cluster import ClusterCache, Shape
+from hai.service.cluster import ClusterCache
 from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
+from hai.service.shape import Shape
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
 from hai.service.submitting import (

@@ -13,15 +13,13 @@ from haiworkspace.plan import Entry, Plan, parents
 from haiworkspace.records import Workspace, origin_text
 from haiworkspace.remotes.fetching import Fetching
 from haiworkspace.remotes.sending import Sending
-from haiworkspace.remotes.wire import entries_from, files_of, quoted
+from haiworkspace.remotes.wire import Row, entries_from, files_of, quoted
 
 if TYPE_CHECKING:
     from hai.client.http import HaiClient
 
 _PATHS_PER_REQUEST = 2000
 _PATHS_BYTES = 700_000  # of names in one request, quoted
-
-Row = tuple[int, int, int, int, int, str | None]  # mode, size, mtime, ctime, inode, link
 
 
 class Api:

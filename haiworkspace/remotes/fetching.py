@@ -14,11 +14,10 @@ from haiworkspace import transfer
 from haiworkspace.listing import digest_of
 from haiworkspace.progress import Progress
 from haiworkspace.records import FOLDER
-from haiworkspace.remotes.wire import quoted
+from haiworkspace.remotes.wire import Row, quoted
 
 if TYPE_CHECKING:
     from hai.client.http import HaiClient
-    from haiworkspace.remotes.api import Row
 
 _PIECE_BYTES = 4 << 20
 _BATCH_FILES = 1000

@@ -17,11 +17,10 @@ from haiworkspace.listing import directory_mode
 from haiworkspace.plan import parents
 from haiworkspace.progress import Progress
 from haiworkspace.remotes.chunkbook import ChunkBook
-from haiworkspace.remotes.wire import quoted
+from haiworkspace.remotes.wire import Row, quoted
 
 if TYPE_CHECKING:
     from hai.client.http import HaiClient
-    from haiworkspace.remotes.api import Row
 
 CHUNK_BYTES = 1 << 20
 _PACK_BYTES = (4 << 20) - 65536

@@ -8,6 +8,8 @@ from urllib.parse import quote
 from hai.errors import HaiError
 from haiworkspace.plan import Entry
 
+Row = tuple[int, int, int, int, int, str | None]  # mode, size, mtime, ctime, inode, link
+
 
 def quoted(path: str) -> str:
     """Names are bytes, and JSON has none."""

@@ -17,6 +17,7 @@ LISTS = {
     "hai.server.compose.compose",
     "hai.store.rows.task_of",
     "hai_up.cluster.options.cluster_options",
+    "hai_up.compose.options.compose_options",
 }
 
 

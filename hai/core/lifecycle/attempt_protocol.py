@@ -1,8 +1,7 @@
 """What the workers of one attempt tell, what follows from it, and what they are told.
 
-Pure: `fold` takes reports in, `settle` draws the conclusions that time and reports allow,
-`order_of` derives what one rank should do now. All are levels: doing any of them twice changes
-nothing.
+Pure: `fold` takes reports in, `settle` concludes what time and reports allow, `order_of` says what
+one rank should do now. All are levels: doing any of them twice changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -196,9 +195,7 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
 
 def settle(task: Task, now: float, timing: Timing) -> Change | None:
     """The conclusions that follow from the workers' states and the clock; None if there are none.
-
-    Called after every report and whenever `deadline` passes.
-    """
+    Called after every report and whenever `deadline` passes."""
     attempt = task.attempt
     if attempt is None or attempt.outcome is not None or not task.state.is_active:
         return None

@@ -1,10 +1,19 @@
 """Who waits at the front of a level, and what others must leave to them."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from hai.core.plan import Claim
 from hai.core.types import Priority, TaskId, UserName
+
+
+class Answer(Enum):
+    """What becomes of a claim whose turn it is."""
+
+    STARTS = auto()
+    GETS_HANDOVER = auto()  # it starts once others have left
+    STANDS_BACK = auto()  # its user has no room, or something of its own before it
+    FITS_NOWHERE = auto()
 
 
 class Keeper(StrEnum):

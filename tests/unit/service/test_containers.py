@@ -10,8 +10,8 @@ from hai.core.resources import GIB, Resources
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
-from hai.service.cluster import Shape
 from hai.service.containers import Sharing, check_containers, is_spot
+from hai.service.shape import Shape
 from tests.factories import run_spec, task_draft
 
 LAB, WHOLE = GroupName("lab_a"), GroupName("training")
