@@ -215,8 +215,11 @@ class Dashboard:
                 for rank, node in enumerate(kept.row["on"]):
                     keys[worker_key(WorkerKey(kept.task.id, number, rank))] = node
         live = await self._bus.get_live(list(keys))
-        told = ((keys[key], _figures(value)) for key, value in live.items())
-        usage = {node: figures for node, figures in told if figures}
+        by_node: dict[str, list[dict[str, float]]] = {}
+        for key, value in live.items():
+            if figures := _figures(value):
+                by_node.setdefault(keys[key], []).append(figures)
+        usage = {node: _together(told) for node, told in by_node.items()}
         if usage != self._usage:
             self._usage = usage
             self._usage_version += 1
@@ -342,3 +345,12 @@ def _figures(live: object) -> dict[str, float]:
         for name, value in items
         if isinstance(value, int | float) and name != "at"
     }
+
+
+def _together(told: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of all workers on a node: what they use adds up, how busy their GPUs are is a mean."""
+    found: dict[str, float] = {}
+    for name in sorted({name for one in told for name in one}):
+        values = [one[name] for one in told if name in one]
+        found[name] = sum(values) / (len(values) if name == "gpu_percent" else 1)
+    return found

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hai.service.dashboard import SAMPLES, Dashboard
+from hai.service.dashboard import SAMPLES, Dashboard, _together
 from hai.service.views import Views
 from tests.unit.service.loop_bench import LoopBench
 
@@ -29,3 +29,11 @@ async def test_without_news_no_version_is_made(bench: LoopBench) -> None:
     for _ in range(3):
         await dashboard.refresh()
     assert dashboard._mirror.version == before
+
+
+def test_what_containers_on_one_node_use_adds_up() -> None:
+    told = [
+        {"cpu_percent": 50.0, "gpu_percent": 10.0},
+        {"cpu_percent": 30.0, "gpu_percent": 30.0, "memory_bytes": 5.0},
+    ]
+    assert _together(told) == {"cpu_percent": 80.0, "gpu_percent": 20.0, "memory_bytes": 5.0}
