@@ -6,7 +6,7 @@ from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai_up.providers.kubernetes.wait import last_lines, pods_say
 from tests.kubernetes.testbed import Cluster
-from tests.waiting import wait_until
+from tests.waiting import async_wait_until, wait_until
 
 _LABELS = {"hai/part": "restless", "hai/platform": "tested"}
 # The second time it runs on in silence, as for the moment before a program fails again.
@@ -22,6 +22,7 @@ async def test_who_was_just_started_again_is_heard(
         "metadata": {"name": "restless", "labels": _LABELS},
         "spec": {
             "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,  # there is none in the first moments
             "containers": [
                 {
                     "name": "server",
@@ -35,6 +36,8 @@ async def test_who_was_just_started_again_is_heard(
             "volumes": [{"name": "kept", "emptyDir": {}}],
         },
     }
+    account = paths.core("serviceaccounts", namespace, "default")
+    await async_wait_until(lambda: client.get_or_none(account), what="a service account")
     await client.create(paths.core("pods", namespace), pod)
 
     def runs_again() -> bool:
