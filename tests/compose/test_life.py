@@ -162,7 +162,7 @@ def test_from_a_machine_to_docker_and_back(deployed: Deployed, public_dir: Path)
     said = deployed.shell.line(f"hai-up restore {here} -c {deployed.config}")
     assert f"go back to the head of their line: {task}" in said
     deployed.init()
-    users = deployed.shell.line("hai-cli users")
+    users = deployed.shell.line("hai-cli users list")
     assert "carla" in users
     quick = deployed.submit("quick.py", "print('quick')\n", "--", "-n", "1")
     assert quick > task
