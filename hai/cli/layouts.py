@@ -44,6 +44,13 @@ def _dash(key: str) -> Any:
     return lambda item: "-" if item.get(key) is None else str(item[key])
 
 
+def _holders(node: Mapping[str, Any]) -> str:
+    """The task that is named beside, and how many more share the node."""
+    more = len(node.get("tasks") or ()) - 1
+    named: str = _dash("task_id")(node)
+    return f"{named} +{more}" if more > 0 else named
+
+
 def _joined(key: str) -> Any:
     return lambda item: ", ".join(map(str, item.get(key) or ()))
 
@@ -132,7 +139,7 @@ def nodes_layout() -> Layout:
         Column("zone", "ZONE", wide=True),
         Column("launcher", "LAUNCHER", wide=True),
         Column("health", "HEALTH", wide=True),
-        Column("task_id", "TASK", _dash("task_id"), right=True),
+        Column("task_id", "TASK", _holders, right=True),
         Column("task_name", "TASK_NAME", cut=True),
         Column("user", "USER"),
         Column("health_why", "WHY", cut=True),

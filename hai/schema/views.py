@@ -171,6 +171,7 @@ class NodeView(NodeRow):
     task_id: int | None
     task_name: str | None
     user: str | None
+    tasks: list[int]  # all that hold it: several share it, or one leaves it to another
 
 
 class NodeList(TypedDict):

@@ -165,15 +165,15 @@ class Views:
         }
 
     async def nodes(self) -> NodeList:
-        """Every node with who holds it."""
-        holders: dict[NodeName, Task] = {}
+        """Every node with who holds it, or shares it."""
+        holders: dict[NodeName, list[Task]] = {}
         for task in await self._store.active_tasks():
-            if task.attempt is not None:
-                holders.update(dict.fromkeys(task.attempt.nodes, task))
+            for name in task.attempt.nodes if task.attempt is not None else ():
+                holders.setdefault(name, []).append(task)
         nodes = await self._store.nodes()
         return {
             "schema_version": SCHEMA_VERSION,
-            "nodes": [_node(node, holders.get(node.name)) for node in nodes],
+            "nodes": [_node(node, holders.get(node.name, [])) for node in nodes],
         }
 
     async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
@@ -294,7 +294,8 @@ def node_row(node: Node) -> NodeRow:
     }
 
 
-def _node(node: Node, holder: Task | None) -> NodeView:
+def _node(node: Node, holders: Sequence[Task]) -> NodeView:
+    holder = holders[-1] if holders else None
     status = "working" if holder else "free"
     if node.health is not NodeHealth.READY:
         status = node.health.value
@@ -304,6 +305,7 @@ def _node(node: Node, holder: Task | None) -> NodeView:
         "task_id": holder.id if holder else None,
         "task_name": holder.name if holder else None,
         "user": holder.user if holder else None,
+        "tasks": [task.id for task in holders],
     }
 
 

@@ -95,6 +95,8 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
     for task in (one, two):
         up(live, task)
         assert live.detail(task)["assigned_nodes"] == ["shared-0"]
+    shown = json.loads(Person(live)("nodes", "-o", "json").out)
+    assert {node["name"]: sorted(node["tasks"]) for node in shown}["shared-0"] == [one, two]
     three = start(live, "three", "--cpu", "1", "--memory", "2G")
     told = "shared-0 of shared_cpu has 1 GiB of memory free"
     wait_until(lambda: told in why(live, three), 60, what="the reason")
