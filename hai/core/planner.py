@@ -30,7 +30,7 @@ from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
 from hai.core.preemption.victims import Hold
 from hai.core.queue.heads import Answer, Head, Keeper, KeptOut, Loss, Price
 from hai.core.quota import LEVELS
-from hai.core.sharing import Shared, serve
+from hai.core.shared_groups import Shared, serve
 from hai.core.spot import spot_starts
 from hai.core.state import SchedulerState
 from hai.core.types import Priority, TaskId, WaitCode

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hai.core.inventory.shared_nodes import SharedNodes
 from hai.core.node import Node
 from hai.core.resources import GIB, NOTHING, Resources, of_node, short_of, text
-from hai.core.rooms import Rooms
 from hai.core.types import GroupName, NodeName
 
 
@@ -53,60 +53,60 @@ def asks(cpus: float = 1.0, gib: int = 1, gpus: int = 0) -> Resources:
 def test_which_node(
     nodes: list[Node], held: list[tuple[str, Resources]], wanted: Resources, chosen: str | None
 ) -> None:
-    rooms = Rooms.of(nodes)
+    capacity = SharedNodes.of(nodes)
     for name, part in held:
-        rooms.hold(NodeName(name), part, range(part.gpus))
-    places = rooms.place(wanted, 1)
+        capacity.hold(NodeName(name), part, range(part.gpus))
+    places = capacity.place(wanted, 1)
     assert (places[0].node if places else None) == chosen
 
 
 def test_a_known_node_comes_first() -> None:
-    rooms = Rooms.of([node("a"), node("b")])
-    places = rooms.place(asks(), 1, knows=[NodeName("b")])
+    capacity = SharedNodes.of([node("a"), node("b")])
+    places = capacity.place(asks(), 1, knows=[NodeName("b")])
     assert places is not None
     assert places[0].node == "b"
 
 
 def test_gpus_are_given_out_once_the_lowest_first() -> None:
-    rooms = Rooms.of([node("a", gpus=4)])
-    rooms.hold(NodeName("a"), asks(1, 1, 1), [1])
-    given_out = [rooms.place(asks(1, 1, 1), 1), rooms.place(asks(1, 1, 2), 1)]
+    capacity = SharedNodes.of([node("a", gpus=4)])
+    capacity.hold(NodeName("a"), asks(1, 1, 1), [1])
+    given_out = [capacity.place(asks(1, 1, 1), 1), capacity.place(asks(1, 1, 2), 1)]
     assert [places[0].gpus for places in given_out if places] == [(0,), (2, 3)]
-    assert rooms.place(asks(1, 1, 1), 1) is None
+    assert capacity.place(asks(1, 1, 1), 1) is None
 
 
 def test_whole_nodes_are_given_only_where_nobody_is() -> None:
-    rooms = Rooms.of([node("a"), node("b")])
-    rooms.hold(NodeName("a"), asks())
-    places = rooms.place(None, 1)
+    capacity = SharedNodes.of([node("a"), node("b")])
+    capacity.hold(NodeName("a"), asks())
+    places = capacity.place(None, 1)
     assert places is not None
     assert places[0].node == "b"
-    assert rooms.place(None, 1) is None
-    assert rooms.place(asks(), 1) is not None
-    assert rooms.place(asks(8), 1) is None
+    assert capacity.place(None, 1) is None
+    assert capacity.place(asks(), 1) is not None
+    assert capacity.place(asks(8), 1) is None
 
 
 def test_several_ranks_stand_on_different_nodes_or_nowhere() -> None:
-    rooms = Rooms.of([node("a"), node("b")])
-    assert rooms.place(asks(), 3) is None
-    places = rooms.place(asks(), 2)
+    capacity = SharedNodes.of([node("a"), node("b")])
+    assert capacity.place(asks(), 3) is None
+    places = capacity.place(asks(), 2)
     assert places is not None
     assert {place.node for place in places} == {"a", "b"}
 
 
 def test_who_comes_later_takes_nothing_that_is_kept() -> None:
-    rooms = Rooms.of([node("a", gpus=2)])
-    rooms.hold(NodeName("a"), asks(1, 1, 2), [0, 1])
-    assert [room.name for room in rooms.keep(asks(4, 16, 1), 1)] == ["a"]
-    assert rooms.place(asks(4, 1, 0), 1) is None  # would leave 3 of the 4 cpus
-    assert rooms.place(asks(3, 15, 0), 1) is not None
+    capacity = SharedNodes.of([node("a", gpus=2)])
+    capacity.hold(NodeName("a"), asks(1, 1, 2), [0, 1])
+    assert [room.name for room in capacity.keep(asks(4, 16, 1), 1)] == ["a"]
+    assert capacity.place(asks(4, 1, 0), 1) is None  # would leave 3 of the 4 cpus
+    assert capacity.place(asks(3, 15, 0), 1) is not None
 
 
 def test_a_node_with_less_than_it_had_gives_nothing() -> None:
-    rooms = Rooms.of([node("a", cpus=2)])
-    rooms.hold(NodeName("a"), asks(4))
-    assert rooms.rooms[NodeName("a")].free.millicores == 0
-    rooms.hold(NodeName("gone"), asks(4))  # harmless
+    capacity = SharedNodes.of([node("a", cpus=2)])
+    capacity.hold(NodeName("a"), asks(4))
+    assert capacity.nodes[NodeName("a")].free.millicores == 0
+    capacity.hold(NodeName("gone"), asks(4))  # harmless
 
 
 def test_words() -> None:
@@ -133,13 +133,13 @@ NODES = st.lists(
 def test_never_over_capacity_and_placed_if_a_fit_exists(
     nodes: list[Node], wanted: list[tuple[Resources, int]]
 ) -> None:
-    rooms = Rooms.of(nodes)
-    again = Rooms.of(reversed(nodes))
+    capacity = SharedNodes.of(nodes)
+    again = SharedNodes.of(reversed(nodes))
     used: dict[str, Resources] = {one.name: NOTHING for one in nodes}
     gpus: dict[str, set[int]] = {one.name: set() for one in nodes}
     for part, count in wanted:
         fits = [one.name for one in nodes if of_node(one).minus(used[one.name]).covers(part)]
-        places = rooms.place(part, count)
+        places = capacity.place(part, count)
         assert places == again.place(part, count), "the order of the nodes never matters"
         assert (places is not None) == (len(fits) >= count)
         for place in places or ():

@@ -1,4 +1,4 @@
-"""The turn of a group whose nodes are shared by containers: who starts where, why others wait.
+"""One tick of a group whose nodes are shared by containers: who starts where, why others wait.
 
 Claims are looked at in the order of service. One that has room starts. The first that has none
 keeps the node where least is missing: whoever comes later takes nothing there of what it waits for,
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from hai.core.container_quota import UNLIMITED
 from hai.core.group import GroupState, container_level
 from hai.core.inventory.nodes import is_usable
+from hai.core.inventory.shared_nodes import SharedNode, SharedNodes
 from hai.core.plan import Claim, Reason, Start
 from hai.core.queue.service_order import service_order
 from hai.core.resources import NAMES, NOTHING, Resources, of_node, short_of, total
-from hai.core.rooms import Room, Rooms
 from hai.core.state import SchedulerState
 from hai.core.types import NodeName, TaskId, UserName, WaitCode
 
@@ -29,15 +29,15 @@ class Shared:
     reasons: dict[TaskId, Reason] = field(default_factory=dict)
 
 
-def rooms_of(state: SchedulerState, group: GroupState) -> Rooms:
+def shared_nodes_of(state: SchedulerState, group: GroupState) -> SharedNodes:
     """The group's healthy nodes with what is held there now."""
-    rooms = Rooms.of(node for node in group.inventory.nodes.values() if is_usable(node))
-    for name in rooms.rooms:
+    capacity = SharedNodes.of(node for node in group.inventory.nodes.values() if is_usable(node))
+    for name in capacity.nodes:
         for claim in state.holders_of(name):
             rank = claim.holds.index(name)
             gpus = claim.gpu_indices[rank] if rank < len(claim.gpu_indices) else ()
-            rooms.hold(name, claim.asks, gpus)
-    return rooms
+            capacity.hold(name, claim.asks, gpus)
+    return capacity
 
 
 def serve(state: SchedulerState, group: GroupState) -> Shared:
@@ -46,7 +46,7 @@ def serve(state: SchedulerState, group: GroupState) -> Shared:
 
 
 class _Quotas:
-    """What users' containers hold in the group. The first of a user's that has no room in the quota
+    """What users' containers hold in the group. The first of a user's that has no node in the quota
     holds up the user's later ones: they would keep it out for ever."""
 
     def __init__(self, state: SchedulerState, group: GroupState) -> None:
@@ -92,7 +92,7 @@ class _Turn:
     def __init__(self, state: SchedulerState, group: GroupState) -> None:
         self._state = state
         self._group = group
-        self._rooms = rooms_of(state, group)
+        self._capacity = shared_nodes_of(state, group)
         self._shared = Shared()
         self._quotas = _Quotas(state, group)
         self._head: Claim | None = None
@@ -110,7 +110,7 @@ class _Turn:
         return self._shared
 
     def _start(self, claim: Claim) -> bool:
-        places = self._rooms.place(claim.asks, claim.nodes, claim.knows)
+        places = self._capacity.place(claim.asks, claim.nodes, claim.knows)
         if places is None:
             return False
         nodes = tuple(place.node for place in places)
@@ -127,7 +127,7 @@ class _Turn:
         reason = self._no_room(claim, asks)
         if self._head is None:
             self._head = claim
-            self._rooms.keep(asks, claim.nodes)
+            self._capacity.keep(asks, claim.nodes)
         elif reason is None:
             level = container_level(claim.priority).name
             evidence = {"group": claim.group, "head": self._head.task_id, "level": level}
@@ -139,13 +139,13 @@ class _Turn:
         return claim.asks or self._largest()
 
     def _largest(self) -> Resources:
-        return max((room.has for room in self._rooms.rooms.values()), default=Resources())
+        return max((node.has for node in self._capacity.nodes.values()), default=Resources())
 
     def _is_possible(self, claim: Claim) -> bool:
         """Whether it fits the healthy nodes if nobody else is there."""
         if claim.asks is None:
-            return len(self._rooms.rooms) >= claim.nodes
-        able = sum(room.has.covers(claim.asks) for room in self._rooms.rooms.values())
+            return len(self._capacity.nodes) >= claim.nodes
+        able = sum(node.has.covers(claim.asks) for node in self._capacity.nodes.values())
         return able >= claim.nodes
 
     def _too_large(self, claim: Claim) -> Reason:
@@ -172,16 +172,16 @@ class _Turn:
     def _no_room(self, claim: Claim, asks: Resources) -> Reason | None:
         """Which resource is short, and what is free, where least is missing; None if it would fit
         but for the one that comes first."""
-        rooms = self._rooms.rooms.values()
-        if claim.asks and sum(room.free.covers(asks) for room in rooms) >= claim.nodes:
+        there = self._capacity.nodes.values()
+        if claim.asks and sum(node.free.covers(asks) for node in there) >= claim.nodes:
             return None
-        room = self._rooms.nearest(asks)
-        if room is None:
+        node = self._capacity.nearest(asks)
+        if node is None:
             return None
-        return Reason(WaitCode.NO_ROOM, self._evidence(claim, asks, room))
+        return Reason(WaitCode.NO_ROOM, self._evidence(claim, asks, node))
 
-    def _evidence(self, claim: Claim, asks: Resources, room: Room) -> Mapping[str, object]:
-        holders = self._holders(room.name)
+    def _evidence(self, claim: Claim, asks: Resources, node: SharedNode) -> Mapping[str, object]:
+        holders = self._holders(node.name)
         return {
             "group": claim.group,
             "level": container_level(claim.priority).name,
@@ -189,9 +189,9 @@ class _Turn:
             "nodes": self._group.inventory.size,
             "healthy": self._group.inventory.healthy,
             "asks": asks.as_data(),
-            "short": short_of(room.free, asks),
-            "node": room.name,
-            "free": room.free.as_data(),
+            "short": short_of(node.free, asks),
+            "node": node.name,
+            "free": node.free.as_data(),
             "held_by": holders[:_NAMED],
             "held_by_more": max(0, len(holders) - _NAMED),
         }
