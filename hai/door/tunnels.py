@@ -16,7 +16,7 @@ from hai.core.identity import User
 from hai.core.task import Task, WorkerKey
 from hai.core.types import UserName
 from hai.errors import HaiError, Unavailable
-from hai.service.channels import Carrier, Channels, running_worker
+from hai.service.channels import Carrier, Channels
 
 _FULL_BYTES = 256 * 1024  # of messages that wait to be sent
 _REST_SECONDS = 60.0  # a channel without streams is kept
@@ -210,7 +210,7 @@ class Tunnels:
 
     async def to(self, user: User, task: Task, rank: int) -> Tunnel:
         """A channel of this user into that worker. Conflict, Denied, Unavailable."""
-        key = user.name, running_worker(task, rank)
+        key = user.name, await self._channels.begun(task, rank)
         found = self._tunnels.get(key)
         if found is None or (found.done() and _has_ended(found)):
             found = self._tunnels[key] = asyncio.get_running_loop().create_future()

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hai.core.identity import User
 from hai.core.task import EventDraft, Task, WorkerKey
-from hai.core.types import UserName, WorkerState
+from hai.core.types import TaskState, UserName, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
 from hai.ports import Bus, Clock, Store
 from hai.service.access import require_owner
@@ -21,6 +21,7 @@ from hai.service.signals import EVENTS, channel_topic, heard, task_topic
 from hai.service.workers import WorkerTokens
 
 _CALL_SECONDS = 0.25  # an agent between two polls does not hear a call
+_BEGIN_SECONDS, _BEGIN_LOOK_SECONDS = 10.0, 0.1  # for a program whose gang was told to go
 _LOOK_SECONDS = 2.0  # for the worker's end, without a hint
 _NO_ONE = "the agent of rank {rank} did not answer within {seconds:g} s"
 
@@ -105,7 +106,7 @@ class Channels:
         """A place for one channel, as long as the context is open. Denied, InvalidInput, Conflict,
         Unavailable."""
         require_owner(user, task, "open a channel into it")
-        key = running_worker(task, rank)
+        key = await self.begun(task, rank)
         self._admit(user.name, key)
         future: asyncio.Future[Carrier] = asyncio.get_running_loop().create_future()
         channel = Channel(secrets.token_hex(16), key, user.name, task.user, future)
@@ -115,6 +116,19 @@ class Channels:
         finally:
             del self._open[channel.id]
             channel.over.set()
+
+    async def begun(self, task: Task, rank: int) -> WorkerKey:
+        """As running_worker, but for a rank that has just been told to go: its task is shown as
+        running, and its program is waited for."""
+        until = self._clock.steady() + _BEGIN_SECONDS
+        while True:
+            try:
+                return running_worker(task, rank)
+            except Conflict:
+                if not _is_about_to_run(task, rank) or self._clock.steady() >= until:
+                    raise
+            await self._clock.sleep(_BEGIN_LOOK_SECONDS)
+            task = await self._store.task(task.id) or task
 
     def _admit(self, user: UserName, key: WorkerKey) -> None:
         limits = self.limits
@@ -221,6 +235,12 @@ class Channels:
             return True
         except HaiError:
             return False
+
+
+def _is_about_to_run(task: Task, rank: int) -> bool:
+    workers = task.attempt.workers if task.attempt is not None else ()
+    states = {worker.state for worker in workers if worker.rank == rank}
+    return task.state is TaskState.RUNNING and WorkerState.READY in states
 
 
 def running_worker(task: Task, rank: int) -> WorkerKey:
