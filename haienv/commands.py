@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from hai.console.commands import HaiCommand, HaiGroup
+from hai.console.commands import HaiCommand, HaiGroup, new_app
 from hai.console.errors import Stderr, run_tool
 from hai.console.output import Column, Format, Layout, Output, parse_format
 from hai.errors import Conflict, HaiError, InvalidInput
@@ -42,15 +42,7 @@ _COLUMNS = (
 )
 _LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
-app = typer.Typer(
-    cls=HaiGroup,
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = new_app(help=_HELP, no_args_is_help=True)
 config = typer.Typer(
     cls=HaiGroup, help="Search directories and variables of an environment.", no_args_is_help=True
 )

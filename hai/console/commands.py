@@ -52,8 +52,8 @@ def lighten_param(param: Any) -> Any:
     return param
 
 
-class HaiCommand(TyperCommand):
-    """`epilog` holds the examples; options are grouped by their panel."""
+class _Light:
+    """What a command and a group have in common: light parsing, examples first in the help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["rich_markup_mode"] = None
@@ -61,13 +61,17 @@ class HaiCommand(TyperCommand):
         lighten(self)
 
     def get_help_option(self, ctx: Any) -> Any:
-        return lighten_param(super().get_help_option(ctx))
+        return lighten_param(super().get_help_option(ctx))  # type: ignore[misc]
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
+    def format_help(self: Any, ctx: Any, formatter: Any) -> None:
         self.format_usage(ctx, formatter)
         write_examples(formatter, self.epilog)
         self.format_help_text(ctx, formatter)
         self.format_options(ctx, formatter)
+
+
+class HaiCommand(_Light, TyperCommand):
+    """`epilog` holds the examples; options are grouped by their panel."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         write_options(self, ctx, formatter)
@@ -96,22 +100,8 @@ def write_options(command: Any, ctx: Any, formatter: Any) -> None:
             formatter.write_dl([record for _, record in entries])
 
 
-class HaiGroup(TyperGroup):
+class HaiGroup(_Light, TyperGroup):
     """A small group of sub-verbs, as `quota list|set`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["rich_markup_mode"] = None
-        super().__init__(*args, **kwargs)
-        lighten(self)
-
-    def get_help_option(self, ctx: Any) -> Any:
-        return lighten_param(super().get_help_option(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        self.format_usage(ctx, formatter)
-        write_examples(formatter, self.epilog)
-        self.format_help_text(ctx, formatter)
-        self.format_options(ctx, formatter)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         self.format_commands(ctx, formatter)
