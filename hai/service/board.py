@@ -16,7 +16,7 @@ from hai.core.preemption.victims import slice_end
 from hai.core.queue.service_order import service_order
 from hai.core.reasons import reason_of
 from hai.core.state import SchedulerState
-from hai.core.types import GroupName, Priority, TaskId, UserName, WaitCode
+from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, WaitCode
 
 if TYPE_CHECKING:
     from hai.core.forecast import Forecast
@@ -136,11 +136,12 @@ class Board:
             self._orders[group] = known
         return known[1]
 
-    def turn(self, task_id: TaskId) -> Turn:
-        """What can be told of the task beside its reason."""
+    def turn(self, task_id: TaskId, phase: TaskState) -> Turn:
+        """What can be told of the task beside its reason: nothing while the last tick knew it in
+        another phase than its row is in (a task that ended since then holds no slice)."""
         state = self.state
         claim = state.claims.get(task_id) if state else None
-        if state is None or claim is None:
+        if state is None or claim is None or _phase(claim.state) != _phase(phase):
             return Turn()
         if claim.state.is_active:
             is_safe = not claim.backfill and not claim.state.is_leaving
@@ -150,3 +151,8 @@ class Board:
         queue = state.group(claim.group).queue
         level = queue.level_of(task_id) if task_id in queue else None
         return Turn(position=position, level=level)
+
+
+def _phase(state: TaskState) -> tuple[bool, bool]:
+    """Whether it waits, holds nodes or is over."""
+    return state.is_waiting, state.is_active

@@ -101,7 +101,7 @@ class Views:
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
         attempt = task.attempt
-        turn = self._board.turn(task.id)
+        turn = self._board.turn(task.id, task.state)
         return {
             "position": turn.position,
             "safe_until": _time(turn.safe_until),

@@ -5,10 +5,10 @@ import pytest
 from hai.core.plan import Reason
 from hai.core.planner import plan
 from hai.core.quota import EVERYONE, Quota
-from hai.core.types import Priority, TaskId, WaitCode
+from hai.core.types import Priority, TaskId, TaskState, WaitCode
 from hai.service import board as module
-from hai.service.board import Board
-from tests.unit.core.clusters import GROUP, nodes, state_of, waiting
+from hai.service.board import Board, Turn
+from tests.unit.core.clusters import GROUP, active, nodes, state_of, waiting
 
 NOW = 10_000.0
 WAITING = [TaskId(number) for number in range(3, 9)]
@@ -60,3 +60,13 @@ def test_a_board_without_a_tick_has_nothing_to_consider() -> None:
     board = Board()
     board.consider(WAITING)
     assert board.reason(WAITING[0], held=False).code is WaitCode.NOT_PLANNED
+
+
+@pytest.mark.parametrize("phase", [TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SUSPENDED])
+def test_a_task_that_left_its_nodes_since_the_last_tick_has_no_slice(phase: TaskState) -> None:
+    """Its row is newer than the tick, and what is told of it must not be of two ages."""
+    board = Board()
+    state = state_of(nodes(1), [active(1, ["n1"])], now=NOW)
+    board.post(state, plan(state, NOW), now=NOW, seconds=0.01)
+    assert board.turn(TaskId(1), TaskState.RUNNING).level is not None
+    assert board.turn(TaskId(1), phase) == Turn()
