@@ -145,6 +145,10 @@ class Deployed:
             assert reply.status_code >= 500, reply.text
         return {}
 
+    def told(self, path: str) -> Json:
+        """What it answers, as soon as it does: it may have been busy, or its Service not ready."""
+        return wait_until(lambda: self.ask("GET", path), WITHIN_SECONDS, what=path)
+
     def submit(self, name: str, script: str, parameters: str = "") -> int:
         """Tried until it is known: the answer to the one that was taken may have been lost."""
         spec = {"entrypoint": script, "workspace": str(self.folder), "parameters": parameters}

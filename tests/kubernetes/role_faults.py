@@ -47,7 +47,7 @@ def check_all(platform: Deployed, tasks: list[int], *, may_be_lost: bool = False
         detail = platform.wait(task_id, "succeeded", "failed", "stopped")
         assert detail["state"] == "succeeded", detail["why"]
         assert detail["attempts"] == 1 or may_be_lost, detail
-        events = platform.ask("GET", f"tasks/{task_id}/events")["events"]
+        events = platform.told(f"tasks/{task_id}/events")["events"]
         ends = [one for one in events if one["kind"] in ("task.succeeded", "task.failed")]
         assert len(ends) == 1, "a task ends once"
     marks = list((platform.folder / "marks").iterdir())

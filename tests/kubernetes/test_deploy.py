@@ -5,6 +5,7 @@ import getpass
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -32,11 +33,14 @@ DOWN = "hai-up down"
 
 
 @pytest.fixture
-def admin(own: Cluster, public_dir: Path) -> Admin:
+def admin(own: Cluster, public_dir: Path) -> Iterator[Admin]:
     (public_dir / "home").mkdir()
     (public_dir / "nfs").mkdir(mode=0o755)
     wait_settled(own)  # what such a test finds at its end is compared with what was there
-    return Admin(own, public_dir / "home", public_dir / "nfs")
+    admin = Admin(own, public_dir / "home", public_dir / "nfs")
+    yield admin
+    if own.kubectl("get", "namespace", "hai-platform", "--ignore-not-found"):
+        admin.shell("hai-up down --purge --yes")  # it failed, and others need the nodes
 
 
 async def give_address(cluster: Cluster) -> None:
@@ -181,7 +185,7 @@ def _up_with_other_processes(admin: Admin, config: Path, number: int) -> None:
 
 def _nodes_by_quota(admin: Admin) -> set[int]:
     """How many of the training nodes the first user may use."""
-    rows = Deployed.by_service(admin).ask("GET", "quotas")["quotas"]
+    rows = Deployed.by_service(admin).told("quotas")["quotas"]
     mine = [row for row in rows if row["user"] == getpass.getuser()]
     return {row["nodes"] for row in mine if row["group"] == "training"}
 

@@ -72,6 +72,10 @@ class Site:
         assert reply.is_success or reply.status_code >= 500, reply.text
         return dict(reply.json()) if reply.is_success else {}
 
+    def told(self, path: str) -> Json:
+        """What it answers, as soon as it does: it may be busy, or its Service not ready."""
+        return wait_until(lambda: self.ask("GET", path), WITHIN_SECONDS, what=path)
+
     def submit(self, name: str, program: str) -> int:
         (self.work / program).write_text(SLOW if program == "slow.py" else "print('done')\n")
         spec = {"entrypoint": program, "workspace": str(self.work)}
@@ -180,17 +184,17 @@ def _away_and_back(site: Site, quick: int, slow: int, before: set[str]) -> None:
     said = admin.shell("hai-up backup kept.zip")
     assert stat.S_IMODE((admin.home / "kept.zip").stat().st_mode) == 0o600
     _no_secret(site, said)
-    users, quotas = site.ask("GET", "users"), site.ask("GET", "quotas")
-    history = site.ask("GET", f"tasks/{quick}")
+    users, quotas = site.told("users"), site.told("quotas")
+    history = site.told(f"tasks/{quick}")
     admin.shell("hai-up down --purge --yes")
     assert admin.listing() == before
 
     said = site.up(admin.shell("hai-up restore kept.zip -c config.sh"))
     assert f"go back to the head of their line: {slow}" in said
     names = [user["name"] for user in users["users"]]
-    assert [user["name"] for user in site.ask("GET", "users")["users"]] == names
-    assert site.ask("GET", "quotas") == quotas
-    assert site.ask("GET", f"tasks/{quick}") == history
+    assert [user["name"] for user in site.told("users")["users"]] == names
+    assert site.told("quotas") == quotas
+    assert site.told(f"tasks/{quick}") == history
     assert len(site.wait(slow, "running")["attempt_list"]) == 2
 
 
@@ -206,7 +210,7 @@ def _upgrades(site: Site, slow: int) -> str:
     assert site.node_ports() == doors, "users find it where it was"
     assert len(site.wait(slow, "running")["attempt_list"]) == 1
     assert _running_pods(site) == pods, "the task was disturbed"
-    assert REVISION in site.ask("GET", "whoami")["server_version"]
+    assert REVISION in site.told("whoami")["server_version"]
     return said
 
 
@@ -230,7 +234,7 @@ def _broken(site: Site) -> str:
     assert "this build is broken" in said, said
     assert "taking it back: the database, from the backup" in said
     assert "failed and was taken back" in said
-    assert REVISION not in site.ask("GET", "whoami")["server_version"]
+    assert REVISION not in site.told("whoami")["server_version"]
     return said
 
 
@@ -272,11 +276,11 @@ def test_from_a_machine_to_a_cluster_and_back(fresh: Site, public_dir: Path) -> 
     kept = machine.folder / "here.zip"
     said = fresh.up(fresh.admin.shell(f"hai-up restore {kept} -c config.sh"))
     assert f"go back to the head of their line: {task}" in said
-    names = {user["name"] for user in fresh.ask("GET", "users")["users"]}
+    names = {user["name"] for user in fresh.told("users")["users"]}
     assert {"carla", "hai-up", getpass.getuser()} <= names
     attempts = fresh.wait(task, "running")["attempt_list"]
     assert [one["number"] for one in attempts] == [1, 2]
-    groups = {node["group"] for node in fresh.ask("GET", "nodes")["nodes"]}
+    groups = {node["group"] for node in fresh.told("nodes")["nodes"]}
     assert groups == {"training"}
     (fresh.work / "enough").touch()
     fresh.wait(task, "succeeded")
