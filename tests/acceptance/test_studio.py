@@ -1,79 +1,28 @@
 """Studio as a visitor meets it: in a headless Chromium, and with requests of one's own."""
 
 import asyncio
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import psutil
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hai.studio.front import Door, Front
-from tests.acceptance.browser import Page, chromium, tab
+from tests.acceptance.browser import Page
 from tests.acceptance.person import Person
-from tests.live import REPOSITORY, Live, free_port
-from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
+from tests.acceptance.studio_site import Studio, log_in
+from tests.live import Live
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 pytestmark = pytest.mark.acceptance
 
 _COOKIE = re.compile(r"hai_studio=([^;]+)")
-
-
-@dataclass
-class Studio:
-    """A running hai-studio before the platform."""
-
-    live: Live
-    log: Path
-    options: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    port: int = field(default_factory=free_port)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        words = ["--server", self.live.url, "--port", str(self.port), *self.options]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hai.studio.main", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-                start_new_session=True,
-            )
-        wait_until(lambda: "listening" in self.log.read_text(), what="Studio")
-
-    def dashboards(self) -> list[psutil.Process]:
-        assert self.process is not None
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if child.status() != psutil.STATUS_ZOMBIE:
-                    found.append(child)
-            except psutil.NoSuchProcess:
-                continue
-        return found
-
-    def close(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
 
 
 @pytest.fixture(scope="module")
@@ -92,25 +41,6 @@ def make_studio(shared_live: Live, tmp_path: Path) -> Iterator[list[Studio]]:
     yield made
     for studio in made:
         studio.close()
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    program = chromium()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
-    async with tab(program) as found:
-        yield found
-
-
-async def log_in(page: Page, studio: Studio, user: str, token: str) -> None:
-    await page.open(studio.url)
-    await page.has("input[name=token]")
-    await page.fill("input[name=user]", user)
-    await page.fill("input[name=token]", token)
-    await page.click("button")
 
 
 # in the browser
