@@ -43,21 +43,28 @@ def containers_page(sight: Sight) -> str:
     body = f"""{pages.bar(sight.user, _PLACE)}
 <main id="containers"><section><h1>Dev containers</h1>{error_box(sight.error)}
 <p class="error" id="away" role="alert" hidden>Studio does not answer. This page tries again.</p>
-{live_part(sight)}</section>{_start_form(sight)}</main>"""
+{_list(sight)}</section><section>{_capacity(sight)}{_start_form(sight)}</section></main>"""
     return _framed("HAI Studio: dev containers", body)
 
 
 def live_part(sight: Sight) -> str:
-    """The part that changes by itself."""
+    """What changes by itself."""
+    return _list(sight) + _capacity(sight)
+
+
+def _list(sight: Sight) -> str:
     rows = "".join(_container(task) for task in sight.tasks)
     if not rows:
         rows = '<p class="empty">You have no dev containers. Start one with the form.</p>'
+    return f'<div id="list">{rows}</div>'
+
+
+def _capacity(sight: Sight) -> str:
     groups = "".join(
         f"<dt>{escape(name)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
         for name, lines in sight.capacity
     )
-    return f"""<div id="list">{rows}</div>
-<div id="capacity"><h2>Free now</h2><dl>{groups or "<dd>no nodes</dd>"}</dl></div>"""
+    return f'<div id="capacity"><h2>Free now</h2><dl>{groups or "<dd>no nodes</dd>"}</dl></div>'
 
 
 def error_box(error: HaiError | None) -> str:
@@ -143,7 +150,7 @@ def _use(task: Task) -> str:
 
 
 def _services(task: Task) -> str:
-    rows = ""
+    rows, state = "", task["state"]
     for one in task.get("services") or ():
         port = f":{one['port']}" if one["port"] else ""
         name = f"{one['name']}{port}"
@@ -151,20 +158,16 @@ def _services(task: Task) -> str:
         if one["exit_code"] is not None:
             told += f", exit code {one['exit_code']}"
         rows += f"<li><span>{escape(name)}</span> <small>{escape(told)}</small>"
-        if one["type"] == "http" and one["name"] not in ("ssh", JUPYTER) and _may_open(task):
+        if one["type"] == "http" and one["name"] not in ("ssh", JUPYTER) and state in _RUNS:
             rows += _open(task, str(one["name"]), "Open")
         rows += "</li>"
     return f'<ul class="services">{rows}</ul>' if rows else ""
 
 
-def _may_open(task: Task) -> bool:
-    return task["state"] in _COMES
-
-
 def _verbs(task: Task) -> str:
     state = task["state"]
     found = []
-    if _may_open(task):
+    if state in _COMES:
         found.append(_open(task, JUPYTER, "Open JupyterLab"))
     if state in FINAL_STATES or is_set_aside(task):
         found.append(_verb(task, "start", "Start again"))
@@ -180,7 +183,10 @@ def _verbs(task: Task) -> str:
     return "".join(found)
 
 
-_MORE = '<input name="time" size="5" placeholder="whole" aria-label="by how long, as 2h">'
+_MORE = (
+    '<input name="time" size="5" placeholder="as 2h" aria-label="from now, as 2h" '
+    'title="how long from now; empty: as long as it may be idle">'
+)
 
 
 def _verb(task: Task, verb: str, label: str, more: str = "") -> str:

@@ -273,6 +273,53 @@ async def test_limits_of_visitors_and_idle_time(
         assert "Log in" in await page.text()
 
 
+async def test_containers_are_for_those_whose_they_are(visitor: Visitor, hai: Person) -> None:
+    """What changes things needs the cookie, our own page, and the right."""
+    url = f"{visitor.studio.url}/containers"
+    task_id = hai.hollow("no-visitors-own")
+    cookie = cookie_of(await visitor.log_in("bob", visitor.studio.live.tokens["bob"]))
+    kept = {"Cookie": f"hai_studio={cookie}"}
+
+    async def posted(headers: dict[str, str], verb: str) -> tuple[int, str]:
+        target = f"{url}/{task_id}/{verb}"
+        reply = await visitor.client.post(target, headers=headers, allow_redirects=False)
+        return reply.status, await reply.text()
+
+    assert (await posted({}, "stop"))[0] == 303, "to the login"
+    assert (await posted({**kept, "Origin": "http://evil.example"}, "stop"))[0] == 403
+    for verb in ("stop", "extend", "remove"):
+        status, text = await posted(kept, verb)
+        assert (status, "belongs to root" in text) == (403, True), (verb, text)
+    status, text = await posted(kept, "open")
+    assert (status, "no door for browsers" in text) == (404, True), text
+    logs = await visitor.client.get(f"{url}/{task_id}/logs", headers=kept)
+    assert (logs.status, "belongs to root" in await logs.text()) == (403, True)
+    assert (await visitor.client.get(f"{url}/live")).status == 403
+    page = await (await visitor.client.get(url, headers=kept)).text()
+    assert "no-visitors-own" not in page
+    assert hai.live.detail(task_id)["state"] != "stopped"
+    hai("stop", str(task_id), "-y")
+
+
+async def test_a_studio_that_only_shows_changes_nothing(
+    make_studio: list[Studio], shared_live: Live, tmp_path: Path
+) -> None:
+    studio = Studio(shared_live, tmp_path / "studio.log", ("--read-only",))
+    make_studio.append(studio)
+    studio.start()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        visitor = Visitor(studio, client)
+        cookie = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
+        kept = {"Cookie": f"hai_studio={cookie}"}
+        url = f"{studio.url}/containers"
+        assert (await client.get(url, headers=kept)).status == 200
+        for target in (url, f"{url}/1/stop", f"{url}/1/open"):
+            reply = await client.post(target, headers=kept, data={"name": "read-only-lab"})
+            assert (reply.status, "only shows" in await reply.text()) == (403, True)
+    with shared_live.client() as admin:
+        assert admin.get("/tasks", params={"name": "read-only-lab"}).json()["tasks"] == []
+
+
 async def test_a_revoked_token_gets_no_socket(visitor: Visitor) -> None:
     live = visitor.studio.live
     with live.client() as admin:

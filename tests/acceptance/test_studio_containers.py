@@ -16,6 +16,7 @@ from tests.live import Live, free_port
 from tests.waiting import async_wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
+LATE = "import os, time\nwhile not os.path.exists('go'):\n    time.sleep(0.1)\n"
 HOSTILE = "<img src=x onerror=hacked=1>"
 
 
@@ -85,12 +86,8 @@ async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page
     task = containers(live)[0]["id"]
     card = f"#c-{task}"
     await looks_right(page, card)
-    tab = page.session_id
-    await press(page, f"{card} .services", "Open")
-    await page.attach(".apps.localhost:")
-    await shows(page, "hello")
-    assert await page.run("location.pathname + location.search") == "/"
-    page.session_id = tab
+    await is_opened(page, live, card)
+    await is_kept_and_restarted(page, live, card, task)
     await press(page, card, "Stop")
     await shows(page, "stopped", f"document.querySelector('{card} .state')")
     await press(page, card, "Start again")
@@ -106,7 +103,7 @@ async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page
 
 async def start_by_form(page: Page, live: Live) -> None:
     """After two tries that cannot be, which change nothing."""
-    script, port = live.script("echo.py", ECHO), free_port()
+    script, port = live.script("late.py", LATE + ECHO), free_port()
     web = f"web:{port}={sys.executable} {script} {port}"
     wanted = {"folder": str(live.work_dir), "environment": str(live.work_dir / "env")}
     await fill(page, name=HOSTILE, group="shared_cpu", cpu="1", memory="lots", services=web)
@@ -134,3 +131,31 @@ async def looks_right(page: Page, card: str) -> None:
     await shows(page, "suspended", f"document.querySelector('{card} .use')")
     await shows(page, "CPU: ", f"document.querySelector('{card} .signs')")
     assert await page.run("typeof hacked") == "undefined"
+
+
+async def is_opened(page: Page, live: Live, card: str) -> None:
+    """In a tab of its own, which waits until the service answers."""
+    tab = page.session_id
+    await press(page, f"{card} .services", "Open")
+    await page.attach("/open")
+    await shows(page, "web does not answer yet")
+    (live.work_dir / "go").touch()
+    await page.attach(".apps.localhost:")
+    await shows(page, "hello")
+    assert await page.run("location.pathname + location.search") == "/"
+    page.session_id = tab
+
+
+async def is_kept_and_restarted(page: Page, live: Live, card: str, task: int) -> None:
+    for time, told in (("soon", "'soon' is no time"), ("20h", "as somebody asked for more time")):
+        box = f"document.querySelector('{card} [name=time]')"
+        await page.run(f"{box}.value = {time!r}; {box}.form.querySelector('button').click()")
+        await shows(page, told)
+    await press(page, card, "Restart")
+    await async_wait_until(lambda: live.detail(task)["attempts"] == 2, what="the next attempt")
+    await async_wait_until(lambda: "up" in live.text(task), what="its output")
+    await shows(page, "running", f"document.querySelector('{card} .state')")
+    await page.click(f"{card} .verbs a")
+    await shows(page, "up", "document.querySelector('pre')")
+    await page.click("#bar a[href='/containers']")
+    await page.has(card)
