@@ -4,7 +4,7 @@ Who may do what is the server's to say. What changes things is a POST of our own
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from hai.studio.capacity import capacity_of
 from hai.studio.container_form import Form, Recorded, document_of, recorded_in, seconds_of
 from hai.studio.platform import Platform
 from hai.studio.replies import form_of, html, seen, status_of
+from hai.studio.running import Running
 from hai.studio.sessions import Session, Sessions
 
 _PLACE = "/containers"
@@ -24,7 +25,9 @@ _MOST_SHOWN = 100
 _MOST_DETAILS = 20  # tasks of one page that are asked for one by one
 _LOG_LINES = 500
 _TRIES = 80  # that a page which waits for a service makes by itself
+_OF_ONE, _TOGETHER = 4, 32  # requests that are worked on at once
 _TEXT = 4000  # characters of one field
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ContainerPages:
@@ -42,6 +45,7 @@ class ContainerPages:
         self._sessions = sessions
         self._session_of = session_of
         self._read_only = read_only
+        self._places = Running(_OF_ONE, _TOGETHER)
         self._verbs = {
             "start": self._start_again,
             "stop": self._stop,
@@ -53,13 +57,25 @@ class ContainerPages:
     def routes(self) -> list[web.RouteDef]:
         one = _PLACE + r"/{id:\d{1,18}}"
         return [
-            web.get(_PLACE, self._page),
-            web.get(_PLACE + "/live", self._live),
-            web.post(_PLACE, self._start),
-            web.get(one + "/logs", self._logs),
-            web.post(one + "/open", self._open),
-            web.post(one + "/{verb:start|stop|restart|extend|remove}", self._change),
+            web.get(_PLACE, self._in_turn(self._page)),
+            web.get(_PLACE + "/live", self._in_turn(self._live)),
+            web.post(_PLACE, self._in_turn(self._start)),
+            web.get(one + "/logs", self._in_turn(self._logs)),
+            web.post(one + "/open", self._in_turn(self._open)),
+            web.post(one + "/{verb:start|stop|restart|extend|remove}", self._in_turn(self._change)),
         ]
+
+    def _in_turn(self, handler: _Handler) -> _Handler:
+        """Each request asks the platform several things: a user has a few at once."""
+
+        async def handled(request: web.Request) -> web.StreamResponse:
+            session = self._session_of(request)
+            if session is None:
+                return await handler(request)
+            async with self._places.place(session.user):
+                return await handler(request)
+
+        return handled
 
     # pages
 

@@ -44,8 +44,6 @@ STATUS = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.sta
 IDLE = f"{STATUS} === 'idle'"
 CONNECTED = f"['idle', 'unknown'].includes({STATUS})"  # again: until the kernel says something
 
-LOST = f"!['idle', 'busy', 'unknown'].includes({STATUS})"
-
 
 async def run_cell(page: Page, code: str, wanted: str, status: str = IDLE) -> None:
     """In the notebook's last cell, as somebody who types once the notebook takes it."""
@@ -79,15 +77,6 @@ async def run_cell(page: Page, code: str, wanted: str, status: str = IDLE) -> No
     await shows(page, f"{OUTPUTS}.some(t => t.includes({wanted!r}))", f"{wanted} below the cell")
 
 
-async def lose_the_server(page: Page, live: Live) -> None:
-    """Until the page shows that its kernel is out of reach; what was in the notebook still is."""
-    live.kill()
-    gone = "fetch('/api/status').then(() => false, () => true)"
-    assert await value_of(page, gone)
-    await shows(page, LOST, "a kernel that is out of reach")
-    assert await page.run(f"{OUTPUTS}.some(t => t.includes('first 42'))")
-
-
 @needs_lab
 async def test_a_lab_is_opened_used_and_outlives_the_server(
     make_live: MakeLive, page: Page
@@ -114,7 +103,9 @@ async def test_a_lab_is_opened_used_and_outlives_the_server(
     )
     assert put == 201
     assert (live.work_dir / "up.bin").read_bytes() == data
-    await lose_the_server(page, live)
+    live.kill()
+    gone = "fetch('/api/status').then(() => false, () => true)"
+    assert await value_of(page, gone)
     live.start()
     await run_cell(page, "print('second', kept)", "second 42", CONNECTED)
     assert not [one for one in page.urls if "token=" in one]
