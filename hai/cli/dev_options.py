@@ -1,14 +1,12 @@
 """What `hai-cli dev start` takes about the part of a node that a container is to get."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from hai.client.containers import gib_of
 from hai.console.commands import option
 from hai.errors import InvalidInput
 
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_GIB_OF = {"K": 2**-20, "M": 2**-10, "": 1.0, "G": 1.0, "T": 2**10}
 _PART = "On a node that others share; the platform's default."
 
 Cpu = Annotated[float | None, option("--cpu", metavar="N", help="Cores.", show_default=_PART)]
@@ -52,15 +50,6 @@ class Wanted:
             "is_spot": self.spot,
         }
         resource.update({name: value for name, value in given.items() if value is not None})
-
-
-def gib_of(text: str) -> float:
-    """ "32G", "512M", "32" (GiB) as GiB."""
-    found = _MEMORY.fullmatch(text.strip())
-    gib = float(found[1]) * _GIB_OF[found[2].upper()] if found else 0.0
-    if gib <= 0:
-        raise InvalidInput(f"--memory {text!r} is no size", hint="for example --memory 32G")
-    return int(gib) if gib == int(gib) else gib
 
 
 def _at_least(name: str, value: float | None, least: float) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
 from hai.console.output import Column, Layout
+from hai.core.resources import text as resources_text
 from hai.core.types import WaitCode
 from hai.schema import views
 from hai.schema.rows import AllowanceView, ImageView, MountView
@@ -135,6 +136,7 @@ def nodes_layout() -> Layout:
         Column("gpus", "GPUS", right=True),
         Column("cpus", "CPUS", lambda item: f"{item.get('cpus') or 0:g}", right=True, wide=True),
         Column("memory_bytes", "MEMORY", _memory, right=True, wide=True),
+        Column("free", "FREE", _free, wide=True),
         Column("leaf", "LEAF", wide=True),
         Column("zone", "ZONE", wide=True),
         Column("launcher", "LAUNCHER", wide=True),
@@ -262,6 +264,12 @@ def quota_bar(quota: Item, width: int = 20) -> str:
 
 def _memory(item: Item) -> str:
     return human_bytes(item.get("memory_bytes") or 0)
+
+
+def _free(node: Item) -> str:
+    """Of a shared node what containers can still get."""
+    free = node.get("free")
+    return "-" if free is None else resources_text(free)
 
 
 def _usage(worker: Item) -> str:

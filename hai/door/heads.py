@@ -36,7 +36,8 @@ _WIDE = frozenset(
     {b"strict-transport-security", b"alt-svc", b"clear-site-data", b"public-key-pins"}
 )
 _OUR_TOKEN = re.compile(rb"\s*bearer\s+hai[a-z]?_", re.IGNORECASE)
-_OUR_COOKIE = re.compile(rf"(__host-|__secure-)?{COOKIE}", re.IGNORECASE)
+_STUDIO = "hai_studio"  # the cookie of Studio, which may share the host
+_OUR_COOKIE = re.compile(rf"(__host-|__secure-)?({COOKIE}|{_STUDIO})", re.IGNORECASE)
 _SAFE = "!$&'()*+,;=:@/~-._%"
 _GUARDS: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),

@@ -172,6 +172,8 @@ class NodeView(NodeRow):
     task_name: str | None
     user: str | None
     tasks: list[int]  # all that hold it: several share it, or one leaves it to another
+    # what containers can still get of one that they share: cpu, memory_bytes, gpus; else null
+    free: dict[str, Any] | None
 
 
 class NodeList(TypedDict):

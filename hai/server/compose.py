@@ -197,7 +197,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     )
     supervisor = Supervisor(clock, bus)
     idle = IdleService(store, bus, clock, settings.jupyter.idle_policy())
-    views = Views(store, bus, board, idle)
+    views = Views(store, bus, board, idle, sharing)
     leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
     estimates = Estimates(store, clock, board, leave_seconds)
     channels = Channels(store, bus, clock, tokens, _channel_limits(settings), _peer_url(settings))

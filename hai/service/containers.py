@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hai.core.container_quota import UNLIMITED, Limits
-from hai.core.resources import GIB, MILLI, Resources, short_of, text, total
-from hai.core.task import TaskDraft
+from hai.core.inventory.nodes import is_usable
+from hai.core.inventory.shared_nodes import SharedNodes
+from hai.core.node import Node
+from hai.core.resources import GIB, MILLI, NOTHING, Resources, short_of, text, total
+from hai.core.task import Task, TaskDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
@@ -65,6 +68,18 @@ class Sharing:
         if have and not any(node.covers(asks) for node in have):
             raise _too_much(asks, group, have)
         return asks
+
+    def free_of(self, node: Node, holders: Sequence[Task]) -> Resources | None:
+        """What containers can still get of a node that they share: nothing of one that is not
+        ready. None of a node that is held whole."""
+        if not self.shares_nodes(node.group):
+            return None
+        if not is_usable(node):
+            return NOTHING
+        capacity = SharedNodes.of([node])
+        for task in holders:
+            capacity.hold(node.name, task.asks)
+        return capacity.nodes[node.name].free
 
     def _filled(
         self, submission: Submission, have: Sequence[Resources], limits: Limits

@@ -10,6 +10,7 @@ from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Reason
 from hai.core.quota import EVERYONE, Quota, QuotaTable
+from hai.core.resources import Resources
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, UserName, chain_status
 from hai.ports import Bus, Store, TaskPage, TaskQuery
@@ -31,6 +32,7 @@ from hai.schema.views import (
 )
 from hai.schema.why import EstimateView
 from hai.service.board import Board
+from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.idleness import IdleService
 from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
@@ -46,9 +48,15 @@ class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
     def __init__(
-        self, store: Store, bus: Bus, board: Board, idle: IdleService | None = None
+        self,
+        store: Store,
+        bus: Bus,
+        board: Board,
+        idle: IdleService | None = None,
+        sharing: Sharing = NOT_SHARED,
     ) -> None:
         self._idle = idle
+        self._sharing = sharing
         self._store = store
         self._bus = bus
         self._board = board
@@ -173,7 +181,11 @@ class Views:
         nodes = await self._store.nodes()
         return {
             "schema_version": SCHEMA_VERSION,
-            "nodes": [_node(node, holders.get(node.name, [])) for node in nodes],
+            "nodes": [
+                _node(node, held, self._sharing.free_of(node, held))
+                for node in nodes
+                for held in (holders.get(node.name, []),)
+            ],
         }
 
     async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
@@ -294,7 +306,7 @@ def node_row(node: Node) -> NodeRow:
     }
 
 
-def _node(node: Node, holders: Sequence[Task]) -> NodeView:
+def _node(node: Node, holders: Sequence[Task], free: Resources | None) -> NodeView:
     holder = holders[-1] if holders else None
     status = "working" if holder else "free"
     if node.health is not NodeHealth.READY:
@@ -306,6 +318,7 @@ def _node(node: Node, holders: Sequence[Task]) -> NodeView:
         "task_name": holder.name if holder else None,
         "user": holder.user if holder else None,
         "tasks": [task.id for task in holders],
+        "free": None if free is None else free.as_data(),
     }
 
 

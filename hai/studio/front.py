@@ -19,6 +19,9 @@ from hai.client.routes import ROUTES
 from hai.studio import pages
 from hai.studio.accounts import Accounts
 from hai.studio.connections import Connections, Inner
+from hai.studio.containers import ContainerPages
+from hai.studio.platform import Platform
+from hai.studio.replies import form_of, html, seen
 from hai.studio.running import Running
 from hai.studio.sessions import Limits, Session, Sessions, spare
 from hai.studio.throttle import LoginThrottle
@@ -27,7 +30,6 @@ from hai.studio.visitor import Visitor
 COOKIE = "hai_studio"
 MESSAGE_BYTES = 64 * 1024
 _WATCH_SECONDS = 5.0
-_FORM_SECONDS = 10.0
 _WRONG = "user or token is wrong"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +55,9 @@ class Front:
         self._connections: Connections | None = None
         self.accounts = Accounts()
         self._sockets: dict[Session, web.WebSocketResponse] = {}
+        self._containers = ContainerPages(
+            Platform(door.server_url), self._sessions, self._session, read_only=door.read_only
+        )
         self._running = Running(self._sessions.user_visitors, door.limits.visitors)
 
     def app(self) -> web.Application:
@@ -67,6 +72,7 @@ class Front:
                 web.get("/ws", self._socket),
                 web.get("/static/{name}", self._static),
                 web.get("/health", self._health),
+                *self._containers.routes(),
             ]
         )
         app.on_shutdown.append(self._close)
@@ -106,15 +112,15 @@ class Front:
     async def _index(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
         if session is None:
-            return _html(pages.login_page())
+            return html(pages.login_page())
         self._sessions.touch(session)
-        return _html(pages.desk_page(session.user))
+        return html(pages.desk_page(session.user))
 
     async def _terminal(self, request: web.Request) -> web.StreamResponse:
         if self._session(request) is None:
             raise web.HTTPForbidden(text="log in first\n")
         scheme = "wss" if _is_secure(request) else "ws"
-        return _html(pages.terminal_page(f"{scheme}://{request.host}/ws"))
+        return html(pages.terminal_page(f"{scheme}://{request.host}/ws"))
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         found = pages.static(request.match_info["name"])
@@ -126,25 +132,26 @@ class Front:
         return web.json_response({"status": "ok"})
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
-        user, token = await _asked(request)
+        form = await form_of(request)
+        user, token = form.get("user", ""), form.get("token", "")
         address = self._address(request)
         wait = self._throttle.begin(user, address)
         if wait > 0:
             page = pages.login_page(f"too many tries: wait {wait:.0f} s", user)
-            return _html(page, 429, {"Retry-After": f"{wait:.0f}"})
+            return html(page, 429, {"Retry-After": f"{wait:.0f}"})
         name = await self._name_of(token) if token.isascii() and token.isprintable() else ""
         if name is None:
             self._throttle.undecided(user, address)
-            return _html(pages.login_page("the platform does not answer; try again", user), 503)
+            return html(pages.login_page("the platform does not answer; try again", user), 503)
         if not name or name != user:
-            return _html(pages.login_page(_WRONG, user), 403)
+            return html(pages.login_page(_WRONG, user), 403)
         self._throttle.passed(user, address)
         session, over = self._sessions.begin(name, token)
         for old in over:
             await self._end(old)
         if session is None:
-            return _html(pages.login_page("too many people are logged in; try later", user), 503)
-        reply = web.Response(status=303, headers={"Location": "/"})
+            return html(pages.login_page("too many people are logged in; try later", user), 503)
+        reply = seen("/")
         reply.set_cookie(
             COOKIE,
             session.id,
@@ -185,7 +192,7 @@ class Front:
         session = self._session(request)
         if session is not None:
             await self._end(session)
-        reply = web.Response(status=303, headers={"Location": "/"})
+        reply = seen("/")
         reply.del_cookie(COOKIE, path="/")
         return reply
 
@@ -309,16 +316,6 @@ class Front:
             await socket.close()
 
 
-async def _asked(request: web.Request) -> tuple[str, str]:
-    """User and token of the login form, which has to come in a bounded time."""
-    try:
-        async with asyncio.timeout(_FORM_SECONDS):
-            form = await request.post()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text="the form did not come whole in time\n") from None
-    return str(form.get("user", "")).strip(), str(form.get("token", "")).strip()
-
-
 def _quietly(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
     """The browser may have gone."""
 
@@ -327,10 +324,6 @@ def _quietly(send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Non
             await send(*data)
 
     return sent
-
-
-def _html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
 def _is_secure(request: web.Request) -> bool:

@@ -14,8 +14,13 @@ STATIC: Mapping[str, tuple[str, str]] = {
     "textual.js": ("serve:js/textual.js", "text/javascript"),
     "xterm.css": ("serve:css/xterm.css", "text/css"),
     "studio.js": ("ours:studio.js", "text/javascript"),
+    "containers.js": ("ours:containers.js", "text/javascript"),
+    "containers.css": ("ours:containers.css", "text/css"),
     "studio.css": ("ours:studio.css", "text/css"),
 }
+
+_PLACES = (("/", "Dashboard"), ("/containers", "Containers"))
+_CURRENT = ' aria-current="page"'
 
 
 def static(name: str) -> tuple[bytes, str] | None:
@@ -56,7 +61,7 @@ def headers(host: str) -> dict[str, str]:
 
 def login_page(message: str = "", user: str = "") -> str:
     note = f'<p class="note" role="alert">{escape(message)}</p>' if message else ""
-    return _page(
+    return page(
         "HAI Studio: log in",
         f"""<main class="login"><h1>HAI Studio</h1>{note}
 <form method="post" action="/login" autocomplete="off">
@@ -70,18 +75,27 @@ def login_page(message: str = "", user: str = "") -> str:
 
 def desk_page(user: str) -> str:
     """A bar with the name and the way out; the terminal measures its window, so it has its own."""
-    return _page(
-        f"HAI Studio: {escape(user)}",
-        f"""<div id="bar"><span>HAI Studio &middot; {escape(user)}</span>
-<form method="post" action="/logout"><button type="submit">Log out</button>
-<button type="submit" formaction="/logout-everywhere">Everywhere</button></form></div>
+    return page(
+        f"HAI Studio: {user}",
+        f"""{bar(user, "/")}
 <iframe id="desk" src="/terminal" title="dashboard"></iframe>""",
         scripts=("studio.js",),
     )
 
 
+def bar(user: str, here: str) -> str:
+    """What is on top of every page of somebody who is logged in. `here`: the page's own address."""
+    links = "".join(
+        f'<a href="{href}"{_CURRENT if href == here else ""}>{name}</a>' for href, name in _PLACES
+    )
+    return f"""<div id="bar"><nav><strong>HAI Studio</strong>{links}</nav>
+<form method="post" action="/logout"><span>{escape(user)}</span>
+<button type="submit">Log out</button>
+<button type="submit" formaction="/logout-everywhere">Everywhere</button></form></div>"""
+
+
 def terminal_page(websocket_url: str) -> str:
-    return _page(
+    return page(
         "HAI Studio",
         f"""<div id="closed" role="alert">This session has ended.
 <a href="/" target="_top">Begin again</a></div>
@@ -92,13 +106,18 @@ def terminal_page(websocket_url: str) -> str:
     )
 
 
-def _page(
-    title: str, body: str, scripts: tuple[str, ...] = (), styles: tuple[str, ...] = ()
+def page(
+    title: str,
+    body: str,
+    scripts: tuple[str, ...] = (),
+    styles: tuple[str, ...] = (),
+    head: str = "",
 ) -> str:
+    """`title` is text; `body` and `head` are HTML."""
     links = "".join(f'<link rel="stylesheet" href="/static/{n}">' for n in (*styles, "studio.css"))
     loads = "".join(f'<script src="/static/{name}"></script>' for name in scripts)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title>{links}{loads}</head><body>{body}</body></html>"
+        f"<title>{escape(title)}</title>{links}{loads}{head}</head><body>{body}</body></html>"
     )

@@ -1,5 +1,5 @@
-"""Dashboards that run, those included that are about to leave: whoever opens one after the other
-does not run more of them than there are places."""
+"""Dashboards that run, those included that are about to leave, and requests that are worked on:
+whoever opens one after the other does not run more of them than there are places."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -65,21 +65,44 @@ class Page:
             self.refused.append(params["entry"]["text"])
 
     async def ask(self, method: str, **params: Any) -> Any:
+        """Of this tab."""
+        return await self._order(self.session_id, method, params)
+
+    async def attach(self, part: str = "") -> None:
+        """To the first tab whose address holds this part, as soon as there is one."""
+        found: list[str] = []
+
+        async def is_there() -> bool:
+            targets = (await self._order("", "Target.getTargets", {}))["targetInfos"]
+            pages = (one for one in targets if one["type"] == "page" and part in one["url"])
+            found.extend(one["targetId"] for one in pages)
+            return bool(found)
+
+        await async_wait_until(is_there, what=f"a tab at {part}")
+        wanted = {"targetId": found[0], "flatten": True}
+        self.session_id = (await self._order("", "Target.attachToTarget", wanted))["sessionId"]
+        await self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            await self.ask(f"{domain}.enable")
+
+    async def _order(self, session_id: str, method: str, params: dict[str, Any]) -> Any:
         number = next(self._numbers)
         future = asyncio.get_running_loop().create_future()
         self._answers[number] = future
         order = {"id": number, "method": method, "params": params}
-        if self.session_id:
-            order["sessionId"] = self.session_id
+        if session_id:
+            order["sessionId"] = session_id
         await self.socket.send_json(order)
         async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await future
         assert "error" not in answer, (method, answer)
         return answer.get("result", {})
 
-    async def run(self, script: str) -> Any:
-        """The value of a JavaScript expression."""
-        found = await self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+    async def run(self, script: str, *, by_hand: bool = False) -> Any:
+        """The value of a JavaScript expression. `by_hand`: what it does is the person's own doing,
+        who may open tabs."""
+        options = {"returnByValue": True, "userGesture": by_hand}
+        found = await self.ask("Runtime.evaluate", expression=script, **options)
         return found["result"].get("value")
 
     async def open(self, url: str) -> None:
@@ -167,7 +190,7 @@ async def tab(program: str) -> AsyncIterator[Page]:
         ):
             page = Page(socket)
             listening = asyncio.create_task(page.listen())
-            await _attach(page)
+            await page.attach()
             yield page
             listening.cancel()
             with suppress(asyncio.CancelledError):
@@ -177,13 +200,3 @@ async def tab(program: str) -> AsyncIterator[Page]:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         shutil.rmtree(profile, ignore_errors=True)
-
-
-async def _attach(page: Page) -> None:
-    targets = await page.ask("Target.getTargets")
-    target = next(t for t in targets["targetInfos"] if t["type"] == "page")
-    found = await page.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-    page.session_id = found["sessionId"]
-    await page.ask("Emulation.setFocusEmulationEnabled", enabled=True)
-    for domain in ("Page", "Runtime", "Network", "Log"):
-        await page.ask(f"{domain}.enable")

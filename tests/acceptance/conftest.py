@@ -1,11 +1,13 @@
 """A running platform per test, and one that the tests of a module share."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.browser import Page, chromium, tab
 from tests.acceptance.person import Person
 from tests.conftest import PostgresServer, forget_settings, public_directory
 from tests.live import Live
@@ -13,6 +15,18 @@ from tests.live import Live
 pytestmark = pytest.mark.acceptance
 
 MakeLive = Callable[..., Live]
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    """An empty tab of a Chromium."""
+    program = chromium()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed")
+        pytest.skip("Chromium is not installed")
+    async with tab(program) as found:
+        yield found
 
 
 @pytest.fixture

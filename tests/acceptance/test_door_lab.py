@@ -5,12 +5,11 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.acceptance.browser import Page, chromium, tab
+from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.door_site import Site, door_settings, echo_site
 from tests.acceptance.person import Person
@@ -22,17 +21,6 @@ needs_lab = pytest.mark.skipif(
     importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab (the extra dev)"
 )
 LONG_SECONDS = 120.0  # for JupyterLab's first page on a busy machine
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    program = chromium()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
-    async with tab(program) as found:
-        yield found
 
 
 async def value_of(page: Page, script: str) -> Any:

@@ -97,6 +97,10 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
         assert live.detail(task)["assigned_nodes"] == ["shared-0"]
     shown = json.loads(Person(live)("nodes", "-o", "json").out)
     assert {node["name"]: sorted(node["tasks"]) for node in shown}["shared-0"] == [one, two]
+    free = {node["name"]: node["free"] for node in shown}
+    assert free["shared-0"] == {"cpu": 1, "memory_bytes": GIB, "gpus": 0}
+    assert free["training-0"] is None, "a whole node"
+    assert "1 cpu, 1 GiB of memory and 0 GPUs" in Person(live)("nodes", "-o", "wide").out
     three = start(live, "three", "--cpu", "1", "--memory", "2G")
     told = "shared-0 of shared_cpu has 1 GiB of memory free"
     wait_until(lambda: told in why(live, three), 60, what="the reason")

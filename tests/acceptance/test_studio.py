@@ -1,79 +1,28 @@
 """Studio as a visitor meets it: in a headless Chromium, and with requests of one's own."""
 
 import asyncio
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import psutil
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hai.studio.front import Door, Front
-from tests.acceptance.browser import Page, chromium, tab
+from tests.acceptance.browser import Page
 from tests.acceptance.person import Person
-from tests.live import REPOSITORY, Live, free_port
-from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
+from tests.acceptance.studio_site import Studio, log_in
+from tests.live import Live
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 pytestmark = pytest.mark.acceptance
 
 _COOKIE = re.compile(r"hai_studio=([^;]+)")
-
-
-@dataclass
-class Studio:
-    """A running hai-studio before the platform."""
-
-    live: Live
-    log: Path
-    options: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    port: int = field(default_factory=free_port)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        words = ["--server", self.live.url, "--port", str(self.port), *self.options]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hai.studio.main", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-                start_new_session=True,
-            )
-        wait_until(lambda: "listening" in self.log.read_text(), what="Studio")
-
-    def dashboards(self) -> list[psutil.Process]:
-        assert self.process is not None
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if child.status() != psutil.STATUS_ZOMBIE:
-                    found.append(child)
-            except psutil.NoSuchProcess:
-                continue
-        return found
-
-    def close(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
 
 
 @pytest.fixture(scope="module")
@@ -92,25 +41,6 @@ def make_studio(shared_live: Live, tmp_path: Path) -> Iterator[list[Studio]]:
     yield made
     for studio in made:
         studio.close()
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    program = chromium()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("Chromium is not installed")
-    async with tab(program) as found:
-        yield found
-
-
-async def log_in(page: Page, studio: Studio, user: str, token: str) -> None:
-    await page.open(studio.url)
-    await page.has("input[name=token]")
-    await page.fill("input[name=user]", user)
-    await page.fill("input[name=token]", token)
-    await page.click("button")
 
 
 # in the browser
@@ -341,6 +271,53 @@ async def test_limits_of_visitors_and_idle_time(
         await async_wait_until(lambda: not studio.dashboards(), what="the dashboard's end")
         page = await client.get(studio.url, headers={"Cookie": f"hai_studio={root}"})
         assert "Log in" in await page.text()
+
+
+async def test_containers_are_for_those_whose_they_are(visitor: Visitor, hai: Person) -> None:
+    """What changes things needs the cookie, our own page, and the right."""
+    url = f"{visitor.studio.url}/containers"
+    task_id = hai.hollow("no-visitors-own")
+    cookie = cookie_of(await visitor.log_in("bob", visitor.studio.live.tokens["bob"]))
+    kept = {"Cookie": f"hai_studio={cookie}"}
+
+    async def posted(headers: dict[str, str], verb: str) -> tuple[int, str]:
+        target = f"{url}/{task_id}/{verb}"
+        reply = await visitor.client.post(target, headers=headers, allow_redirects=False)
+        return reply.status, await reply.text()
+
+    assert (await posted({}, "stop"))[0] == 303, "to the login"
+    assert (await posted({**kept, "Origin": "http://evil.example"}, "stop"))[0] == 403
+    for verb in ("stop", "extend", "remove"):
+        status, text = await posted(kept, verb)
+        assert (status, "belongs to root" in text) == (403, True), (verb, text)
+    status, text = await posted(kept, "open")
+    assert (status, "no door for browsers" in text) == (404, True), text
+    logs = await visitor.client.get(f"{url}/{task_id}/logs", headers=kept)
+    assert (logs.status, "belongs to root" in await logs.text()) == (403, True)
+    assert (await visitor.client.get(f"{url}/live")).status == 403
+    page = await (await visitor.client.get(url, headers=kept)).text()
+    assert "no-visitors-own" not in page
+    assert hai.live.detail(task_id)["state"] != "stopped"
+    hai("stop", str(task_id), "-y")
+
+
+async def test_a_studio_that_only_shows_changes_nothing(
+    make_studio: list[Studio], shared_live: Live, tmp_path: Path
+) -> None:
+    studio = Studio(shared_live, tmp_path / "studio.log", ("--read-only",))
+    make_studio.append(studio)
+    studio.start()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        visitor = Visitor(studio, client)
+        cookie = cookie_of(await visitor.log_in("root", shared_live.tokens["root"]))
+        kept = {"Cookie": f"hai_studio={cookie}"}
+        url = f"{studio.url}/containers"
+        assert (await client.get(url, headers=kept)).status == 200
+        for target in (url, f"{url}/1/stop", f"{url}/1/open"):
+            reply = await client.post(target, headers=kept, data={"name": "read-only-lab"})
+            assert (reply.status, "only shows" in await reply.text()) == (403, True)
+    with shared_live.client() as admin:
+        assert admin.get("/tasks", params={"name": "read-only-lab"}).json()["tasks"] == []
 
 
 async def test_a_revoked_token_gets_no_socket(visitor: Visitor) -> None:

@@ -10,13 +10,13 @@ import typer
 from hai.cli.commands import dev_clock
 from hai.cli.dev_layouts import dev_layout
 from hai.cli.dev_options import Cpu, Gpus, Image, Memory, Spot, Wanted
-from hai.cli.document import DOCUMENT_VERSION
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import Env, EnvFollow
 from hai.cli.layouts import services_layout, tasks_layout, why_line
 from hai.cli.listing import UNFINISHED, all_tasks
 from hai.cli.refs import Group, PriorityLevel
 from hai.cli.session import Session, verb
+from hai.client.containers import container_document, parse_service
 from hai.client.environments import with_environment
 from hai.console.commands import new_app, option
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, TimedOut
@@ -111,8 +111,6 @@ def start(  # noqa: PLR0913 (one parameter per option)
         document["options"]["idle_seconds"] = idle_seconds
     document = with_environment(document, env, follow=env_follow)
     if service:
-        from hai.cli.remote.services import parse_service
-
         document["services"] = [parse_service(one) for one in service]
     task = session.client.call("submit", body=document)
     session.stderr.say(f"dev container {name} is task {task['id']}")
@@ -297,19 +295,8 @@ def _document(
     py_venv: Path | None,
 ) -> dict[str, Any]:
     """As it was before, with what was given now."""
-    document: dict[str, Any] = {
-        "version": DOCUMENT_VERSION,
-        "name": name,
-        "task_type": JUPYTER,
-        "spec": {"entrypoint": "jupyterlab", "workspace": str(Path.cwd())},
-        "resource": {"node_count": 1},
-        "options": {},
-    }
-    if earlier is not None:
-        known = session.client.call("task", ref=earlier["id"])["spec"]
-        for part in ("spec", "resource", "options", "priority", "services"):
-            if known.get(part):
-                document[part] = known[part]
+    known = {} if earlier is None else session.client.call("task", ref=earlier["id"])["spec"]
+    document = container_document(name, str(Path.cwd()), known)
     if folder is not None:
         document["spec"]["workspace"] = str(folder.absolute())
     if py_venv is not None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from hai.agent.channel.loop import Loop, Part
 from hai.agent.channel.mux import Handler
 from hai.cli.remote.link import Link, failed
-from hai.errors import HaiError, InvalidInput
 
 if TYPE_CHECKING:
     from hai.cli.session import Session
+    from hai.errors import HaiError
 
 VERBS = ("start", "stop", "restart")
-_HINT = "NAME, NAME:PORT, NAME:PORT/tcp, each with =COMMAND behind it; NAME=COMMAND is local"
 
 
 class _Order(Handler, Part):
@@ -49,20 +48,3 @@ def order(session: Session, ref: str, rank: int, service: str, verb: str) -> dic
     if one.error is not None:
         raise one.error
     return one.services or {}
-
-
-def parse_service(text: str) -> dict[str, Any]:
-    """ "jupyter", "tb:6006", "db:5432/tcp=run-db", "sync=copy-it" -> of a run document."""
-    head, has_command, command = text.partition("=")
-    name, has_port, port = head.partition(":")
-    number, _, kind = port.partition("/")
-    if not name or (has_port and not number.isdigit()) or (has_command and not command.strip()):
-        raise InvalidInput(f"{text!r} is no service", hint=_HINT)
-    found: dict[str, Any] = {"name": name}
-    if has_port:
-        found["port"] = int(number)
-    if kind or (has_command and not has_port):
-        found["type"] = kind or "local"
-    if has_command:
-        found["startup_script"] = command.strip()
-    return found

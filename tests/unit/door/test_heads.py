@@ -22,6 +22,7 @@ def test_cookies_of_ours_are_taken_out_wherever_they_stand() -> None:
     assert b"cookie: a=1; b=2; c=3\r\n" in head
     assert b"hai_door" not in head
     assert b"cookie" not in sent((b"cookie", b"HAI_DOOR=1"))
+    assert b"cookie" not in sent((b"cookie", b"hai_studio=of-a-page-on-this-host"))
     asked = Asked("GET", b"/", [(b"cookie", b"hai_door_8=no; hai_door=one; hai_door=two")])
     assert cookies(asked, "hai_door") == ["one", "two"]
 

@@ -1,10 +1,12 @@
 """What a dev container asks of a shared node, and what is refused at once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hai.core.container_quota import Limits
+from hai.core.node import NodeHealth
 from hai.core.quota import QuotaTable
 from hai.core.resources import GIB, Resources
 from hai.core.types import GroupName, UserName
@@ -12,7 +14,7 @@ from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
 from hai.service.containers import Sharing, check_containers, is_spot
 from hai.service.shape import Shape
-from tests.factories import run_spec, task_draft
+from tests.factories import node, run_spec, task, task_draft
 
 LAB, WHOLE = GroupName("lab_a"), GroupName("training")
 ALICE, BOB = UserName("alice"), UserName("bob")
@@ -86,3 +88,13 @@ def test_what_is_over_the_quota_by_itself() -> None:
         check_containers(draft, Resources(2000, GIB, 1), SHAPE)
     with pytest.raises(OverQuota, match="3 containers"):
         check_containers(task_draft(user=BOB, group=LAB, nodes=3), Resources(1, GIB), SHAPE)
+
+
+def test_what_is_free_of_a_node_that_is_shared() -> None:
+    has = node("s", group=LAB, cpus=4.0, memory_bytes=8 * GIB, gpus=1)
+    held = [task(asks=Resources(1500, 3 * GIB, 1)), task(asks=Resources(500, GIB))]
+    assert SHARING.free_of(has, held) == Resources(2000, 4 * GIB, 0)
+    assert SHARING.free_of(has, [task()]) == Resources(), "one holds all of it"
+    drained = replace(has, health=NodeHealth.DRAINED)
+    assert SHARING.free_of(drained, []) == Resources()
+    assert SHARING.free_of(replace(has, group=WHOLE), []) is None
