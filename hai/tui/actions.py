@@ -107,7 +107,8 @@ ACTIONS: tuple[Action, ...] = (
         for number in range(1, 10)
     ),
     Action("dump", "x", "Write what is shown to a file", EVERY, local=True),
-    Action("twin", "=", "The same with hai-cli; copied to the clipboard", EVERY, hint="cli"),
+    Action("cli_equivalent", "=", "The same with hai-cli; copied to the clipboard", EVERY,
+           hint="cli"),
     Action("command", ":", "Command: :queue :cluster :task 12 :q, Tab completes", EVERY,
            target="app", hint="command"),
     Action("help", "?", "Keys of this screen", EVERY, target="app", hint="help"),

@@ -17,8 +17,6 @@ from hai.client.http import HaiClient
 from hai.errors import HaiError, InvalidInput
 from hai.tui.actions import Mode
 from hai.tui.commands import completions, parse_command
-from hai.tui.desk import Desk
-from hai.tui.facts import Facts
 from hai.tui.feed import FeedReader, Relay, in_thread
 from hai.tui.glyphs import Glyphs
 from hai.tui.help import aliases_page, help_page
@@ -35,8 +33,10 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.screens.text import TextScreen
 from hai.tui.screens.users import UsersScreen
 from hai.tui.screens.view import View
+from hai.tui.terminal import TerminalMixin
 from hai.tui.text import Build
 from hai.tui.themes import ALL_THEMES, THEMES, painter
+from hai.tui.totals import Totals
 
 NOTICE_SECONDS = 6.0
 _SHOW_SECONDS = 0.2  # at least, between two pictures of the model
@@ -55,7 +55,7 @@ class Start:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-class HaiTop(Desk):
+class HaiTop(TerminalMixin):
     """`model` is what is known; screens draw it."""
 
     CSS = "Screen { background: $background; color: $foreground; }"
@@ -78,7 +78,7 @@ class HaiTop(Desk):
         self.lost = ""
         self.failure: HaiError | None = None
         self.ended_by: signal.Signals | None = None
-        self._facts = Facts.of(self.model)
+        self._totals = Totals.of(self.model)
         self._notice: tuple[str, str, float] | None = None
         self._relay = Relay()
         self._reader: FeedReader | None = None
@@ -104,18 +104,18 @@ class HaiTop(Desk):
         return self.theme != "hai-mono"
 
     @property
-    def facts(self) -> Facts:
+    def totals(self) -> Totals:
         """Sums over the model, made once for each of its versions."""
-        if self._facts.version != self.model.version:
-            self._facts = Facts.of(self.model)
-        return self._facts
+        if self._totals.version != self.model.version:
+            self._totals = Totals.of(self.model)
+        return self._totals
 
     def server_now(self) -> float:
         return self.clock() + self.model.skew
 
     def context(self) -> Context:
         return Context(
-            self.server_now(), self.model.user, self.glyphs, self.facts.holders, self.model.usage
+            self.server_now(), self.model.user, self.glyphs, self.totals.holders, self.model.usage
         )
 
     async def call(self, name: str, /, **more: Any) -> Any:
@@ -246,8 +246,8 @@ class HaiTop(Desk):
     def open_logs(self, task_id: int, *, previous: bool = False) -> None:
         self.push_screen(LogsScreen(task_id, previous=previous))
 
-    def open_text(self, title: str, build: Build, twin: str) -> None:
-        self.push_screen(TextScreen(title, build, twin))
+    def open_text(self, title: str, build: Build, cli_equivalent: str) -> None:
+        self.push_screen(TextScreen(title, build, cli_equivalent))
 
     def run_command(self, text: str) -> None:
         """Carry out what was typed after `:`."""
@@ -291,7 +291,7 @@ class HaiTop(Desk):
     def do_command(self) -> None:
         screen = self.screen
         if isinstance(screen, View):
-            label = f"command, Tab completes; this screen is: {screen.twin()}"
+            label = f"command, Tab completes; this screen is: {screen.cli_equivalent()}"
             themes = list(ALL_THEMES)
             screen.ask(
                 "command",

@@ -16,7 +16,7 @@ STALE_SECONDS = 15.0  # the server says something every few seconds
 
 def header_line(hai: "Dashboard", width: int) -> Line:
     """Where and who, free nodes and GPUs, and the age of all this: amber when it is old."""
-    model, total = hai.model, hai.facts.total
+    model, total = hai.model, hai.totals.total
     server: Line = [(hai.server_name, "dim")]
     user: Line = (
         [(f"  {model.user}{' (admin)' if model.is_admin else ''}", "")] if model.user else []

@@ -20,7 +20,7 @@ _SICK = {
 
 
 @dataclass(frozen=True, slots=True)
-class GroupFacts:
+class GroupTotals:
     """Counts of one group; `sick` nodes are neither free nor busy, whoever is on them."""
 
     name: str
@@ -38,7 +38,7 @@ class GroupFacts:
         return self.nodes - self.busy - self.sick
 
 
-def group_facts(model: Model, holders: Mapping[str, Task]) -> list[GroupFacts]:
+def group_totals(model: Model, holders: Mapping[str, Task]) -> list[GroupTotals]:
     """One line of counts for every group."""
     counts: dict[str, dict[str, Any]] = {name: {"health": {}} for name in model.groups()}
 
@@ -60,10 +60,10 @@ def group_facts(model: Model, holders: Mapping[str, Task]) -> list[GroupFacts]:
             add(task.group, "running")
         elif task.is_waiting:
             add(task.group, "waiting")
-    return [GroupFacts(name, **values) for name, values in counts.items()]
+    return [GroupTotals(name, **values) for name, values in counts.items()]
 
 
-def total_of(groups: Sequence[GroupFacts]) -> GroupFacts:
+def total_of(groups: Sequence[GroupTotals]) -> GroupTotals:
     """All groups together."""
     health: dict[str, int] = {}
     for group in groups:
@@ -71,10 +71,10 @@ def total_of(groups: Sequence[GroupFacts]) -> GroupFacts:
             health[name] = health.get(name, 0) + count
     names = ("nodes", "busy", "sick", "gpus", "gpus_busy", "running", "waiting")
     sums = {name: sum(getattr(group, name) for group in groups) for name in names}
-    return GroupFacts("", **sums, health=health)
+    return GroupTotals("", **sums, health=health)
 
 
-def group_line(group: GroupFacts, model: Model, width: int, glyphs: Glyphs) -> Line:
+def group_line(group: GroupTotals, model: Model, width: int, glyphs: Glyphs) -> Line:
     """Name, bar of busy nodes, counts, and the last hour as far as the width goes."""
     room = max(8, min(24, width - 66))
     line: Line = [(fit(group.name, 12), "title"), (" ", "")]
@@ -96,7 +96,7 @@ def group_line(group: GroupFacts, model: Model, width: int, glyphs: Glyphs) -> L
 
 
 def history_lines(
-    model: Model, groups: Sequence[GroupFacts], width: int, glyphs: Glyphs
+    model: Model, groups: Sequence[GroupTotals], width: int, glyphs: Glyphs
 ) -> list[Line]:
     """Busy nodes and waiting tasks of the last hour, side by side."""
     total = total_of(groups)

@@ -6,12 +6,12 @@ from hai.errors import InvalidInput
 from hai.tui.cluster_lines import group_line
 from hai.tui.columns import header, laid_out, row_line
 from hai.tui.commands import parse_view
-from hai.tui.facts import Facts
 from hai.tui.filters import matcher
 from hai.tui.glyphs import Glyphs
 from hai.tui.model import Model, in_order
 from hai.tui.present import TASK_COLUMNS, Context, task_labels, task_text
 from hai.tui.text import Line, count_of
+from hai.tui.totals import Totals
 
 
 def once_filter(text: str) -> Callable[[Model], Set[int]]:
@@ -36,8 +36,8 @@ def once_filter(text: str) -> Callable[[Model], Set[int]]:
 
 def once_lines(model: Model, kept: Set[int], now: float, width: int, glyphs: Glyphs) -> list[Line]:
     """Sums, one line per group, then the tasks that are kept in the order of service."""
-    facts = Facts.of(model)
-    total = facts.total
+    totals = Totals.of(model)
+    total = totals.total
     lines: list[Line] = [
         [
             (f"{total.free}/{total.nodes} nodes free, ", ""),
@@ -45,9 +45,9 @@ def once_lines(model: Model, kept: Set[int], now: float, width: int, glyphs: Gly
             (f"{count_of(total.running, 'task')} running, {total.waiting:,} waiting", ""),
         ]
     ]
-    lines += [group_line(group, model, width, glyphs) for group in facts.groups]
+    lines += [group_line(group, model, width, glyphs) for group in totals.groups]
     layout = laid_out(TASK_COLUMNS, width)
     lines += [[], [(header(layout, "", ""), "head")]]
-    context = Context(now, model.user, glyphs, facts.holders, model.usage)
+    context = Context(now, model.user, glyphs, totals.holders, model.usage)
     tasks = in_order(t for t in model.tasks.values() if t.id in kept and not t.is_final)
     return lines + [row_line(task, context, layout, glyphs.more) for task in tasks]

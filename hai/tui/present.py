@@ -363,8 +363,8 @@ def _kind(event: Mapping[str, Any], _: Context) -> Span:
 def _event_why(event: Mapping[str, Any], _: Context) -> Span:
     why = event.get("why") or ""
     data = event.get("data") or {}
-    facts = " ".join(f"{key}={_brief(value)}" for key, value in data.items())
-    return printable(why or facts), "dim"
+    values = " ".join(f"{key}={_brief(value)}" for key, value in data.items())
+    return printable(why or values), "dim"
 
 
 def _brief(value: object) -> str:

@@ -83,8 +83,8 @@ class TaskVerbs(View):
                 self.hai.tell(error)
                 return
             answer = {"text": _plain_why(task), "lines": [NEWER + "; this is what the list knows"]}
-        title, twin = f"why task {task.id}", f"hai-cli why {task.id}"
-        self.hai.open_text(title, lambda width: why_page(answer, width), twin)
+        title, cli_equivalent = f"why task {task.id}", f"hai-cli why {task.id}"
+        self.hai.open_text(title, lambda width: why_page(answer, width), cli_equivalent)
 
     def do_shell(self) -> None:
         if (task := self._task_that_runs()) is not None:
@@ -125,8 +125,8 @@ class TaskVerbs(View):
         text: str = yaml.safe_dump(
             without_secrets(detail), sort_keys=False, allow_unicode=True, width=10_000
         )
-        title, twin = f"yaml of task {task.id}", f"hai-cli describe {task.id}"
-        self.hai.open_text(title, lambda width: document_page(text, width), twin)
+        title, cli_equivalent = f"yaml of task {task.id}", f"hai-cli describe {task.id}"
+        self.hai.open_text(title, lambda width: document_page(text, width), cli_equivalent)
 
     # changing
 

@@ -1,4 +1,4 @@
-"""The dashboard driven by its own keys, on a frozen scene."""
+"""The dashboard driven by its own keys, on a frozen cluster."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +17,7 @@ from hai.tui.actions import Mode
 from hai.tui.app import HaiTop, Start
 from hai.tui.glyphs import UNICODE
 from hai.tui.preferences import Preferences
-from tests.tui.scene import NOW, Scene
+from tests.tui.fake_server import NOW, FakeServer
 from tests.waiting import async_wait_until
 
 SIZES = ((80, 24), (120, 40))
@@ -35,8 +35,8 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    found = Scene()
+def fake_server() -> Iterator[FakeServer]:
+    found = FakeServer()
     yield found
     found.close()
 
@@ -90,8 +90,8 @@ Drive = Callable[..., AbstractAsyncContextManager[Driver]]
 
 
 @pytest.fixture
-def drive(scene: Scene) -> Drive:
-    """Starts the dashboard on the scene and waits until it has its data."""
+def drive(fake_server: FakeServer) -> Drive:
+    """Starts the dashboard on the fake server and waits until it has its data."""
 
     @asynccontextmanager
     async def start(
@@ -103,12 +103,12 @@ def drive(scene: Scene) -> Drive:
         waits: bool = True,
         **more: Any,
     ) -> AsyncIterator[Driver]:
-        client = HaiClient(Profile(url=scene.url, token="hai_secret-token"))  # noqa: S106
+        client = HaiClient(Profile(url=fake_server.url, token="hai_secret-token"))  # noqa: S106
         begin = Start(
             mode, preferences, more.pop("glyphs", UNICODE), lambda: NOW, view=view, **more
         )
         app = HaiTop(client, begin)
-        app.server_name = "hai.example:7420"  # the scene's port differs each time
+        app.server_name = "hai.example:7420"  # its port differs each time
         messages: list[Message] = []
         async with app.run_test(size=size, message_hook=messages.append) as pilot:
             driver = Driver(app, pilot, messages)

@@ -7,8 +7,8 @@ import pytest
 from hai.errors import InvalidInput
 from hai.tui.cluster_lines import (
     CAPTION,
-    group_facts,
     group_line,
+    group_totals,
     heat_cell,
     heat_rows,
     history_lines,
@@ -20,7 +20,7 @@ from hai.tui.model import Model, Task, node_of, task_of
 from hai.tui.once import once_filter, once_lines
 from hai.tui.present import NODE_COLUMNS, Context, user_rows
 from hai.tui.text import line_width, plain
-from tests.tui.scene import NOW, node_row, piece, running, task_row, whole
+from tests.tui.fake_server import NOW, node_row, piece, running, task_row, whole
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def running_task(user: str) -> Task:
 
 
 def test_groups_count_every_node_once(model: Model) -> None:
-    facts = {group.name: group for group in group_facts(model, model.holders())}
+    facts = {group.name: group for group in group_totals(model, model.holders())}
     training = facts["training"]
     assert (training.nodes, training.busy, training.free, training.sick) == (16, 9, 5, 2)
     assert (training.running, training.waiting) == (3, 4)
@@ -57,7 +57,7 @@ def test_no_users_letter_means_that_a_node_is_sick() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_lines_fit_their_width(model: Model, width: int) -> None:
-    groups = group_facts(model, model.holders())
+    groups = group_totals(model, model.holders())
     for line in history_lines(model, groups, width, UNICODE):
         assert line_width(line) <= width
     if width >= 80:

@@ -8,8 +8,8 @@ import pytest
 from hai.tui.actions import Mode
 from hai.tui.glyphs import ASCII
 from tests.tui.conftest import SIZES, Drive
+from tests.tui.fake_server import FakeServer, log_lines, whole
 from tests.tui.pictures import check_picture
-from tests.tui.scene import Scene, log_lines, whole
 from tests.unit.cli.peer import Reply
 
 UPDATE = os.environ.get("HAI_UPDATE_SNAPSHOTS") == "1"
@@ -40,14 +40,14 @@ STATES: list[tuple[str, str, Sequence[str], str]] = [
 )
 async def test_screens_look_as_they_did(
     drive: Drive,
-    scene: Scene,
+    fake_server: FakeServer,
     name: str,
     view: str,
     keys: Sequence[str],
     shown: str,
     size: tuple[int, int],
 ) -> None:
-    scene.log = [
+    fake_server.log = [
         log_lines(*(f"step {n} loss={1 - n / 100:.2f}" for n in range(60)), "y" * 200),
         log_lines("rank 1 says hello \x1b[31min red\x1b[0m\x07", rank=1, attempt=2),
     ]
@@ -61,7 +61,7 @@ async def test_screens_look_as_they_did(
                            "lost_seconds": 30}]},
         ],
     }  # fmt: skip
-    scene.on("GET", "/api/v1/tasks/105/why", Reply(body=why))
+    fake_server.on("GET", "/api/v1/tasks/105/why", Reply(body=why))
     async with drive(view, size=size) as driver:
         for key in keys:
             await driver.press(key)
@@ -87,8 +87,8 @@ async def test_looks_that_can_be_chosen(drive: Drive, name: str, more: dict[str,
             assert driver.text.isascii()
 
 
-async def test_an_empty_platform(drive: Drive, scene: Scene) -> None:
-    scene.first = [whole(tasks=[], nodes=[], events=[], order={}, quotas=[], history={})]
+async def test_an_empty_platform(drive: Drive, fake_server: FakeServer) -> None:
+    fake_server.first = [whole(tasks=[], nodes=[], events=[], order={}, quotas=[], history={})]
     async with drive("cluster", size=(80, 24)) as driver:
         await driver.sees("live", "there are no nodes yet")
         check_picture(driver.app, "empty-cluster", update=UPDATE)

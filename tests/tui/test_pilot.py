@@ -12,7 +12,7 @@ from hai.tui.screens.task import TaskScreen
 from hai.tui.widgets.prompt import Prompt
 from hai.tui.widgets.table import Table
 from tests.tui.conftest import Drive, Driver
-from tests.tui.scene import Scene, at, event_row, piece, running, task_row, whole
+from tests.tui.fake_server import FakeServer, at, event_row, piece, running, task_row, whole
 from tests.unit.cli.peer import error
 
 
@@ -27,45 +27,57 @@ def ids(driver: Driver) -> list[int]:
 # the feed
 
 
-async def test_pieces_arrive_as_messages_and_become_rows(drive: Drive, scene: Scene) -> None:
+async def test_pieces_arrive_as_messages_and_become_rows(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     async with drive() as driver:
         assert len(driver.heard(Arrived)) == 1
         assert driver.heard(ModelChanged)
         assert ids(driver) == [101, 102, 104, 103, 105, 106, 107, 108, 109]
-        scene.push(piece(tasks=[task_row(110, name="newcomer")], order={"training": [110, 105]}))
+        fake_server.push(
+            piece(tasks=[task_row(110, name="newcomer")], order={"training": [110, 105]})
+        )
         await driver.until(lambda: 110 in ids(driver))
         assert len(driver.heard(Arrived)) == 2
         assert ids(driver).index(110) == 4
-        scene.push(piece(gone=[110]))
+        fake_server.push(piece(gone=[110]))
         await driver.until(lambda: 110 not in ids(driver))
 
 
-async def test_the_cursor_stays_on_its_task(drive: Drive, scene: Scene) -> None:
+async def test_the_cursor_stays_on_its_task(drive: Drive, fake_server: FakeServer) -> None:
     async with drive() as driver:
         await driver.press("j", "j")
         assert table(driver).current.id == 104
-        scene.push(piece(tasks=[running(99, "train-09", level="EXTREME_HIGH")]))
+        fake_server.push(piece(tasks=[running(99, "train-09", level="EXTREME_HIGH")]))
         await driver.until(lambda: 99 in ids(driver))
         assert ids(driver)[0] == 99
         assert table(driver).current.id == 104
         assert len(driver.heard(Moved)) == 2
 
 
-async def test_a_lost_server_is_said_and_the_data_stays(drive: Drive, scene: Scene) -> None:
+async def test_a_lost_server_is_said_and_the_data_stays(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     async with drive() as driver:
-        scene.on("GET", "/api/v1/dashboard/stream", error("unavailable", 503, "database down"))
-        scene.hang_up()
+        fake_server.on(
+            "GET", "/api/v1/dashboard/stream", error("unavailable", 503, "database down")
+        )
+        fake_server.hang_up()
         await driver.sees("no connection")
         assert len(ids(driver)) == 9
         assert [m.why for m in driver.heard(Connection) if isinstance(m, Connection)]
-        del scene.routes["GET", "/api/v1/dashboard/stream"]
-        scene.first = [whole(tasks=[task_row(200, name="after-the-outage")])]
+        del fake_server.routes["GET", "/api/v1/dashboard/stream"]
+        fake_server.first = [whole(tasks=[task_row(200, name="after-the-outage")])]
         await driver.until(lambda: ids(driver) == [200])
         await driver.sees("live", "after-the")
 
 
-async def test_a_refused_token_ends_it_with_the_reason(drive: Drive, scene: Scene) -> None:
-    scene.on("GET", "/api/v1/dashboard/stream", error("auth_required", 401, "the token is unknown"))
+async def test_a_refused_token_ends_it_with_the_reason(
+    drive: Drive, fake_server: FakeServer
+) -> None:
+    fake_server.on(
+        "GET", "/api/v1/dashboard/stream", error("auth_required", 401, "the token is unknown")
+    )
     async with drive(waits=False) as driver:
         await driver.until(lambda: driver.app.failure is not None)
         assert driver.heard(Refused)
@@ -73,25 +85,29 @@ async def test_a_refused_token_ends_it_with_the_reason(drive: Drive, scene: Scen
     assert driver.app.failure.code == "auth_required"
 
 
-async def test_a_token_that_is_revoked_meanwhile_is_told(drive: Drive, scene: Scene) -> None:
+async def test_a_token_that_is_revoked_meanwhile_is_told(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     async with drive() as driver:
-        scene.on("GET", "/api/v1/dashboard/stream", error("auth_required", 401, "it was revoked"))
-        scene.hang_up()
+        fake_server.on(
+            "GET", "/api/v1/dashboard/stream", error("auth_required", 401, "it was revoked")
+        )
+        fake_server.hang_up()
         await driver.sees("refused (ctrl-r tries again)", "it was revoked")
         assert len(ids(driver)) == 9
-        del scene.routes["GET", "/api/v1/dashboard/stream"]
+        del fake_server.routes["GET", "/api/v1/dashboard/stream"]
         await driver.press("ctrl+r")
         await driver.sees("live")
 
 
 async def test_an_old_whole_set_stays_in_sight_until_the_new_one_is_complete(
-    drive: Drive, scene: Scene
+    drive: Drive, fake_server: FakeServer
 ) -> None:
     async with drive() as driver:
-        scene.push(whole(tasks=[task_row(300)], more=1, cursor=""))
+        fake_server.push(whole(tasks=[task_row(300)], more=1, cursor=""))
         await driver.until(lambda: len(driver.heard(Arrived)) == 2)
         assert len(driver.app.model.tasks) == 9
-        scene.push(piece(tasks=[task_row(301)]))
+        fake_server.push(piece(tasks=[task_row(301)]))
         await driver.until(lambda: ids(driver) == [300, 301])
 
 
@@ -165,11 +181,11 @@ async def test_a_broken_filter_is_told_and_the_rows_stay(drive: Drive) -> None:
 @pytest.mark.parametrize("view", ["queue", "cluster", "users", "events"])
 @pytest.mark.parametrize("typed", ["(", "-l us"])
 async def test_news_come_while_a_filter_is_half_typed(
-    drive: Drive, scene: Scene, view: str, typed: str
+    drive: Drive, fake_server: FakeServer, view: str, typed: str
 ) -> None:
     async with drive(view) as driver:
         await driver.press("/", *typed)
-        scene.push(piece(tasks=[task_row(110)], events=[event_row(9, "task.submitted", 110)]))
+        fake_server.push(piece(tasks=[task_row(110)], events=[event_row(9, "task.submitted", 110)]))
         await driver.until(lambda: 110 in driver.app.model.tasks)
         await driver.press("enter", "t")
         await driver.sees(f"/{typed}", " is no ")
@@ -232,12 +248,14 @@ async def test_a_tiny_terminal_still_shows_state_and_keys(drive: Drive, view: st
 # events, mouse, and the rest
 
 
-async def test_events_come_live_and_lead_to_their_task(drive: Drive, scene: Scene) -> None:
+async def test_events_come_live_and_lead_to_their_task(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     async with drive("events") as driver:
         await driver.sees("node.drained", "power supply")
         late = {"id": 9, "at": at(0), "kind": "task.running", "actor": "gang", "task_id": 105,
                 "user": "bob", "why": "", "data": {}}  # fmt: skip
-        scene.push(piece(events=[late]))
+        fake_server.push(piece(events=[late]))
         await driver.until(lambda: table(driver).rows[0]["id"] == 9)
         await driver.press("g", "enter")
         await driver.sees("task 105")

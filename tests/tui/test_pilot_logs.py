@@ -8,11 +8,11 @@ import pytest
 from hai.tui.screens.logs import LogsScreen
 from hai.tui.widgets.logview import LogView
 from tests.tui.conftest import Drive
-from tests.tui.scene import Scene, log_lines
+from tests.tui.fake_server import FakeServer, log_lines
 
 
-async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
-    scene.log = [
+async def test_logs_follow_search_and_wrap(drive: Drive, fake_server: FakeServer) -> None:
+    fake_server.log = [
         log_lines(*(f"step {n} loss={n / 100}" for n in range(300))),
         log_lines("x" * 1_000_000, rank=1),
         ("gap", {"rank": 1, "attempt": 1, "bytes": 4096}),
@@ -20,7 +20,7 @@ async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
     async with drive("queue", size=(80, 24)) as driver:
         await driver.press("j", "l")
         await driver.sees("end: the task is running", "4,096 bytes of rank 1", "[1] xxx")
-        assert scene.asked["rank"] == ["all"]
+        assert fake_server.asked["rank"] == ["all"]
         await driver.press("/", *"loss=0", "enter")
         await driver.sees("100/100 matching", "step 99 loss=0.99")
         await driver.press("N")
@@ -34,11 +34,11 @@ async def test_logs_follow_search_and_wrap(drive: Drive, scene: Scene) -> None:
 
 
 async def test_enter_shows_the_match_that_is_nearest(
-    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    drive: Drive, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However much there is to search: a step of the search is made small here."""
     monkeypatch.setattr("hai.tui.logbuffer.STEP_CHARS", 500)
-    scene.log = [log_lines(*(f"step {n}{' saved' * (n % 50 == 7)}" for n in range(400)))]
+    fake_server.log = [log_lines(*(f"step {n}{' saved' * (n % 50 == 7)}" for n in range(400)))]
     async with drive("logs 102", size=(80, 24)) as driver:
         await driver.sees("end: the task is running")
         await driver.press("/", *"saved", "enter")
@@ -48,40 +48,42 @@ async def test_enter_shows_the_match_that_is_nearest(
 
 
 async def test_times_are_those_of_the_place(
-    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    drive: Drive, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Shanghai")
     time.tzset()
-    scene.log = [log_lines("hello")]
+    fake_server.log = [log_lines("hello")]
     async with drive("logs 102") as driver:
         await driver.press("t")
         await driver.sees("01:46:40.000 [0] hello")
 
 
-async def test_the_log_is_read_anew_with_other_ranks_and_ranges(drive: Drive, scene: Scene) -> None:
-    scene.log = [log_lines("hello")]
+async def test_the_log_is_read_anew_with_other_ranks_and_ranges(
+    drive: Drive, fake_server: FakeServer
+) -> None:
+    fake_server.log = [log_lines("hello")]
     async with drive("queue") as driver:
         await driver.press("l")
         await driver.sees("hello")
         screen = driver.app.screen
         assert isinstance(screen, LogsScreen)
-        assert scene.asked["tail"] == ["1000"]
+        assert fake_server.asked["tail"] == ["1000"]
         await driver.press("r", *"0,2-3", "enter")
-        await driver.until(lambda: scene.asked["rank"] == ["0,2-3"])
+        await driver.until(lambda: fake_server.asked["rank"] == ["0,2-3"])
         await driver.press("2")
-        await driver.until(lambda: "since" in scene.asked)
+        await driver.until(lambda: "since" in fake_server.asked)
         await driver.press("p")
-        await driver.until(lambda: scene.asked.get("prev") == ["1"])
+        await driver.until(lambda: fake_server.asked.get("prev") == ["1"])
         assert screen.log_view.search is None  # what is typed there is not searched for
         await driver.press("r", *"nonsense", "enter")
         await driver.sees("names no ranks")
 
 
 async def test_a_flood_of_lines_is_bounded(
-    drive: Drive, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    drive: Drive, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LogView, "lines_kept", 5000)
-    scene.log = [
+    fake_server.log = [
         log_lines(*(f"line {n}" for n in range(k, k + 500))) for k in range(0, 20_000, 500)
     ]
     async with drive("queue") as driver:
@@ -95,12 +97,14 @@ async def test_a_flood_of_lines_is_bounded(
 
 
 @pytest.mark.parametrize("wraps", [False, True])
-async def test_a_bar_is_redrawn_in_its_line(drive: Drive, scene: Scene, wraps: bool) -> None:
+async def test_a_bar_is_redrawn_in_its_line(
+    drive: Drive, fake_server: FakeServer, wraps: bool
+) -> None:
     def part(text: str) -> tuple[str, Any]:
         name, data = log_lines(text)
         return name, {"lines": [{**one, "open": True} for one in data["lines"]]}
 
-    scene.log = [log_lines("begin"), *(part(f"\r{n:3d}% loss={n}") for n in range(80))]
+    fake_server.log = [log_lines("begin"), *(part(f"\r{n:3d}% loss={n}") for n in range(80))]
     async with drive("logs 102", size=(80, 24)) as driver:
         if wraps:
             await driver.press("w")

@@ -8,30 +8,34 @@ from hai.tui.actions import Mode
 from hai.tui.screens.confirm import ConfirmScreen
 from hai.tui.screens.queue import QueueScreen
 from tests.tui.conftest import Drive
-from tests.tui.scene import Scene, at, task_row, whole
+from tests.tui.fake_server import FakeServer, at, task_row, whole
 from tests.unit.cli.peer import Reply, error, task_view
 
 
-async def test_stop_says_what_it_does_and_asks(drive: Drive, scene: Scene) -> None:
-    scene.on("POST", "/api/v1/tasks/102/stop", Reply(body=task_view(id=102, state="stopping")))
+async def test_stop_says_what_it_does_and_asks(drive: Drive, fake_server: FakeServer) -> None:
+    fake_server.on(
+        "POST", "/api/v1/tasks/102/stop", Reply(body=task_view(id=102, state="stopping"))
+    )
     async with drive() as driver:
         await driver.press("j", "ctrl+d")
         await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
         await driver.sees("Stop task 102 'digits' of alice?", "2 nodes", "hai-cli stop 102")
         await driver.press("escape")
         await driver.sees("nothing was changed")
-        assert not [r for r in scene.requests if r.method == "POST"]
+        assert not [r for r in fake_server.requests if r.method == "POST"]
         await driver.press("ctrl+d")
         await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
         await driver.press("tab", "enter")
         await driver.sees("task 102 is told to stop")
-        assert [r.path for r in scene.requests if r.method == "POST"] == ["/api/v1/tasks/102/stop"]
+        assert [r.path for r in fake_server.requests if r.method == "POST"] == [
+            "/api/v1/tasks/102/stop"
+        ]
 
 
-async def test_kill_of_marks_wants_their_number(drive: Drive, scene: Scene) -> None:
+async def test_kill_of_marks_wants_their_number(drive: Drive, fake_server: FakeServer) -> None:
     for number in (106, 107):
         reply = Reply(body=task_view(id=number, state="stopped"))
-        scene.on("POST", f"/api/v1/tasks/{number}/stop", reply)
+        fake_server.on("POST", f"/api/v1/tasks/{number}/stop", reply)
     async with drive() as driver:
         await driver.press(*"jjjjj", "space", "space")
         await driver.sees("2 marked")
@@ -41,17 +45,21 @@ async def test_kill_of_marks_wants_their_number(drive: Drive, scene: Scene) -> N
         assert isinstance(driver.app.screen, ConfirmScreen)
         await driver.press("2", "enter")
         await driver.sees("2 tasks are told to stop")
-        assert [r.path for r in scene.requests if r.method == "POST"] == [
+        assert [r.path for r in fake_server.requests if r.method == "POST"] == [
             "/api/v1/tasks/106/stop",
             "/api/v1/tasks/107/stop",
         ]
 
 
-async def test_a_refusal_of_one_task_is_none_of_the_others(drive: Drive, scene: Scene) -> None:
-    scene.on("POST", "/api/v1/tasks/105/stop", error("denied", 403, "task 105 belongs to bob"))
+async def test_a_refusal_of_one_task_is_none_of_the_others(
+    drive: Drive, fake_server: FakeServer
+) -> None:
+    fake_server.on(
+        "POST", "/api/v1/tasks/105/stop", error("denied", 403, "task 105 belongs to bob")
+    )
     for number in (106, 107):
         reply = Reply(body=task_view(id=number, state="stopped"))
-        scene.on("POST", f"/api/v1/tasks/{number}/stop", reply)
+        fake_server.on("POST", f"/api/v1/tasks/{number}/stop", reply)
     async with drive() as driver:
         await driver.press(*"jjjj", "space", "space", "space", "ctrl+d")
         await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
@@ -61,10 +69,10 @@ async def test_a_refusal_of_one_task_is_none_of_the_others(drive: Drive, scene: 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12)])
 async def test_the_answers_stay_in_sight_under_a_long_list(
-    drive: Drive, scene: Scene, size: tuple[int, int]
+    drive: Drive, fake_server: FakeServer, size: tuple[int, int]
 ) -> None:
     tasks = [task_row(200 + n, name="n" * 90) for n in range(20)]
-    scene.first = [whole(tasks=tasks, order={})]
+    fake_server.first = [whole(tasks=tasks, order={})]
     async with drive(size=size) as driver:
         await driver.press(*["space"] * 20, "ctrl+k")
         await driver.sees("Stop 20 tasks?", "task 200", "type 20", "Cancel             Stop")
@@ -72,23 +80,31 @@ async def test_the_answers_stay_in_sight_under_a_long_list(
         await driver.sees("219", "Cancel             Stop")
 
 
-async def test_marks_ask_for_their_priorities_together(drive: Drive, scene: Scene) -> None:
+async def test_marks_ask_for_their_priorities_together(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     for number in (105, 106):
         answer = {"starts_now": False, "text": f"task {number} would wait", "suspends": []}
-        scene.on("POST", f"/api/v1/tasks/{number}/what-if", Reply(body=answer))
-        scene.on("POST", f"/api/v1/tasks/{number}/priority", Reply(body=task_view(id=number)))
+        fake_server.on("POST", f"/api/v1/tasks/{number}/what-if", Reply(body=answer))
+        fake_server.on("POST", f"/api/v1/tasks/{number}/priority", Reply(body=task_view(id=number)))
     async with drive() as driver:
         await driver.press(*"jjjj", "space", "space", "+")
         await driver.sees("Priority of 2 tasks?", "from HIGH to VERY_HIGH", "task 106 would wait")
         await driver.press("y")
         await driver.sees("2 tasks ask for another priority now")
-        wanted = [r.body for r in scene.requests if r.path.endswith("/priority")]
+        wanted = [r.body for r in fake_server.requests if r.path.endswith("/priority")]
         assert wanted == [{"priority": "VERY_HIGH"}, {"priority": "ABOVE_NORMAL"}]
 
 
-async def test_z_suspends_what_runs_and_resumes_what_is_held(drive: Drive, scene: Scene) -> None:
-    scene.on("POST", "/api/v1/tasks/102/suspend", Reply(body=task_view(id=102, state="suspending")))
-    scene.on("POST", "/api/v1/tasks/108/resume", Reply(body=task_view(id=108, state="queued")))
+async def test_z_suspends_what_runs_and_resumes_what_is_held(
+    drive: Drive, fake_server: FakeServer
+) -> None:
+    fake_server.on(
+        "POST", "/api/v1/tasks/102/suspend", Reply(body=task_view(id=102, state="suspending"))
+    )
+    fake_server.on(
+        "POST", "/api/v1/tasks/108/resume", Reply(body=task_view(id=108, state="queued"))
+    )
     async with drive() as driver:
         await driver.press("j", "z")
         await driver.sees("is told to save, then leaves 2 nodes")
@@ -100,30 +116,36 @@ async def test_z_suspends_what_runs_and_resumes_what_is_held(drive: Drive, scene
         await driver.sees("task 108 may run")
 
 
-async def test_a_priority_shows_its_effect_before_it_is_changed(drive: Drive, scene: Scene) -> None:
+async def test_a_priority_shows_its_effect_before_it_is_changed(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     victim = {"task_id": 102, "name": "digits", "user": "alice", "lost_seconds": 125.0}
     answer = {"starts_now": True, "text": "starts at once on 1 node", "suspends": [victim]}
-    scene.on("POST", "/api/v1/tasks/106/what-if", Reply(body=answer))
-    scene.on("POST", "/api/v1/tasks/106/priority", Reply(body=task_view(id=106, priority="HIGH")))
+    fake_server.on("POST", "/api/v1/tasks/106/what-if", Reply(body=answer))
+    fake_server.on(
+        "POST", "/api/v1/tasks/106/priority", Reply(body=task_view(id=106, priority="HIGH"))
+    )
     async with drive() as driver:
         await driver.press(*"jjjjj", "e", *"HI", "tab", "enter")
         await driver.sees("starts at once on 1 node", "suspends task 102 digits of alice")
-        assert not [r for r in scene.requests if r.path.endswith("/priority")]
+        assert not [r for r in fake_server.requests if r.path.endswith("/priority")]
         await driver.press("y")
         await driver.sees("task 106 asks for HIGH now")
-        bodies = [r.body for r in scene.requests if r.method == "POST"]
+        bodies = [r.body for r in fake_server.requests if r.method == "POST"]
         assert bodies == [{"priority": "HIGH"}, {"priority": "HIGH"}]
 
 
-async def test_an_old_server_can_not_predict_and_that_is_said(drive: Drive, scene: Scene) -> None:
+async def test_an_old_server_can_not_predict_and_that_is_said(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     missing = error("not_found", 404, "POST /api/v1/tasks/106/what-if: Not Found")
-    scene.on("POST", "/api/v1/tasks/106/what-if", missing)
+    fake_server.on("POST", "/api/v1/tasks/106/what-if", missing)
     async with drive() as driver:
         await driver.press(*"jjjjj", "+")
         await driver.sees("this server is too old for that", "from NORMAL to ABOVE_NORMAL")
 
 
-async def test_why_shows_the_answer_or_what_is_known(drive: Drive, scene: Scene) -> None:
+async def test_why_shows_the_answer_or_what_is_known(drive: Drive, fake_server: FakeServer) -> None:
     answer = {
         "task_id": 105,
         "state": "queued",
@@ -135,9 +157,9 @@ async def test_why_shows_the_answer_or_what_is_known(drive: Drive, scene: Scene)
             {"change": "nodes=5", "starts_now": True, "text": "with -n 5", "suspends": []}
         ],
     }
-    scene.on("GET", "/api/v1/tasks/105/why", Reply(body=answer))
+    fake_server.on("GET", "/api/v1/tasks/105/why", Reply(body=answer))
     missing = error("not_found", 404, "GET /api/v1/tasks/106/why: Not Found")
-    scene.on("GET", "/api/v1/tasks/106/why", missing)
+    fake_server.on("GET", "/api/v1/tasks/106/why", missing)
     async with drive() as driver:
         await driver.press(*"jjjj", "w")
         await driver.sees("why task 105", "5 are free", "with -n 5", "may start")
@@ -150,9 +172,9 @@ async def test_why_shows_the_answer_or_what_is_known(drive: Drive, scene: Scene)
         await driver.sees("TIMELINE")
 
 
-async def test_nodes_are_drained_and_taken_back(drive: Drive, scene: Scene) -> None:
-    scene.on("POST", "/api/v1/nodes/cpu-00/drain", Reply(body={}))
-    scene.on("POST", "/api/v1/nodes/train-13/resume", Reply(body={}))
+async def test_nodes_are_drained_and_taken_back(drive: Drive, fake_server: FakeServer) -> None:
+    fake_server.on("POST", "/api/v1/nodes/cpu-00/drain", Reply(body={}))
+    fake_server.on("POST", "/api/v1/nodes/train-13/resume", Reply(body={}))
     async with drive("cluster", size=(80, 24)) as driver:
         await driver.press("/", *"cpu-00", "enter", "r")
         await driver.press(*"noisy fan", "enter")
@@ -165,20 +187,22 @@ async def test_nodes_are_drained_and_taken_back(drive: Drive, scene: Scene) -> N
         await driver.sees("Take train-13 back?", "power supply")
         await driver.press("y")
         await driver.sees("train-13: takes tasks again")
-        bodies = [r.body for r in scene.requests if r.method == "POST"]
+        bodies = [r.body for r in fake_server.requests if r.method == "POST"]
         assert bodies == [{"why": "noisy fan"}, None]
 
 
-async def test_only_admins_drain(drive: Drive, scene: Scene) -> None:
-    scene.first = [whole(you={"name": "alice", "role": "user"})]
+async def test_only_admins_drain(drive: Drive, fake_server: FakeServer) -> None:
+    fake_server.first = [whole(you={"name": "alice", "role": "user"})]
     async with drive("cluster") as driver:
         await driver.press("r")
         await driver.sees("only an admin may do that")
 
 
-async def test_a_refusal_is_told_in_the_servers_words(drive: Drive, scene: Scene) -> None:
+async def test_a_refusal_is_told_in_the_servers_words(
+    drive: Drive, fake_server: FakeServer
+) -> None:
     reply = error("denied", 403, "task 101 belongs to bob", "only its owner may")
-    scene.on("POST", "/api/v1/tasks/101/stop", reply)
+    fake_server.on("POST", "/api/v1/tasks/101/stop", reply)
     async with drive() as driver:
         await driver.press("ctrl+d")
         await driver.until(lambda: isinstance(driver.app.screen, ConfirmScreen))
@@ -186,12 +210,12 @@ async def test_a_refusal_is_told_in_the_servers_words(drive: Drive, scene: Scene
         await driver.sees("task 101 belongs to bob - only its owner may")
 
 
-async def test_read_only_changes_nothing_and_says_so(drive: Drive, scene: Scene) -> None:
+async def test_read_only_changes_nothing_and_says_so(drive: Drive, fake_server: FakeServer) -> None:
     async with drive(mode=Mode(read_only=True)) as driver:
         await driver.sees("READ-ONLY")
         await driver.press("ctrl+d", "z", "+", "ctrl+k", "e")
         assert isinstance(driver.app.screen, QueueScreen)
-        assert not [r for r in scene.requests if r.method == "POST"]
+        assert not [r for r in fake_server.requests if r.method == "POST"]
 
 
 async def test_in_the_browser_no_file_is_written(

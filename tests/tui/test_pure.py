@@ -22,7 +22,7 @@ from hai.tui.model import Task, in_order, task_of
 from hai.tui.pages import document_page, losses, task_page, usage_text, without_secrets
 from hai.tui.present import TASK_COLUMNS, Context, next_of, state_of, why_of
 from hai.tui.text import age_of, cut, fit, pieces, plain, printable, size_of, wrapped
-from tests.tui.scene import NOW, at, running, task_row
+from tests.tui.fake_server import NOW, at, running, task_row
 
 CONTEXT = Context(now=NOW, user="alice")
 

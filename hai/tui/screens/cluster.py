@@ -18,7 +18,7 @@ from hai.tui.text import Line, count_of, plain, size_of
 from hai.tui.verbs import TaskVerbs
 from hai.tui.widgets.heatmap import HeatMap
 from hai.tui.widgets.lines import Lines
-from hai.tui.widgets.strips import StripLine
+from hai.tui.widgets.status_lines import StatusLine
 from hai.tui.widgets.table import Table
 
 _GROUPS_SHOWN = 6
@@ -37,17 +37,17 @@ class ClusterScreen(TaskVerbs):
         self._chosen_by: tuple[int, str] = (-1, "")
         self.heat = HeatMap(id="heat")
         self.table = Table(NODE_COLUMNS, id="nodes")
-        self._groups_strip = StripLine(self._groups, id="groups")
-        self._history_strip = StripLine(self._history, id="history")
-        self._detail_strip = StripLine(self._detail, id="detail")
+        self._groups_status = StatusLine(self._groups, id="groups")
+        self._history_status = StatusLine(self._history, id="history")
+        self._detail_status = StatusLine(self._detail, id="detail")
 
     def compose_main(self) -> ComposeResult:
-        yield self._groups_strip
-        yield self._history_strip
+        yield self._groups_status
+        yield self._history_status
         yield self.heat
         self.table.display = False
         yield self.table
-        yield self._detail_strip
+        yield self._detail_status
 
     def on_mount(self) -> None:
         self._share_room(self.size.height)
@@ -58,11 +58,11 @@ class ClusterScreen(TaskVerbs):
 
     def _share_room(self, height: int) -> None:
         """The nodes come first: on a low terminal the history goes, then what else is not them."""
-        groups = len(self.hai.facts.groups)
-        self._groups_strip.styles.height = max(1, min(_GROUPS_SHOWN, groups, height - 9))
-        self._history_strip.styles.height = 3
-        self._history_strip.display = height >= _HISTORY_FROM_HEIGHT
-        self._detail_strip.styles.height = 2 if height >= _LEGEND_FROM_HEIGHT else 1
+        groups = len(self.hai.totals.groups)
+        self._groups_status.styles.height = max(1, min(_GROUPS_SHOWN, groups, height - 9))
+        self._history_status.styles.height = 3
+        self._history_status.display = height >= _HISTORY_FROM_HEIGHT
+        self._detail_status.styles.height = 2 if height >= _LEGEND_FROM_HEIGHT else 1
 
     @property
     def main(self) -> Lines:
@@ -72,7 +72,7 @@ class ClusterScreen(TaskVerbs):
 
     def show_model(self) -> None:
         self._share_room(self.size.height)
-        holders = self.hai.facts.holders
+        holders = self.hai.totals.holders
         nodes = self._nodes_meant()
         if self._is_table:
             context = self.hai.context()
@@ -114,7 +114,7 @@ class ClusterScreen(TaskVerbs):
         return self._shown
 
     def title_line(self, width: int) -> Line:
-        total = self.hai.facts.total
+        total = self.hai.totals.total
         shown = len(self._nodes_meant())
         found = f"{shown:,} of " if self.filter_used.strip() else ""
         line: Line = [(" cluster", "title"), (f"  {found}{count_of(total.nodes, 'node')}", "dim")]
@@ -132,25 +132,25 @@ class ClusterScreen(TaskVerbs):
 
     def _groups(self, width: int) -> list[Line]:
         hai = self.hai
-        groups = sorted(hai.facts.groups, key=lambda group: -group.nodes)[:_GROUPS_SHOWN]
+        groups = sorted(hai.totals.groups, key=lambda group: -group.nodes)[:_GROUPS_SHOWN]
         lines = [group_line(group, hai.model, width - 1, hai.glyphs) for group in groups]
         return [shortened([(" ", ""), *line], width, hai.glyphs.more) for line in lines]
 
     def _history(self, width: int) -> list[Line]:
         hai = self.hai
-        lines = history_lines(hai.model, hai.facts.groups, width - 2, hai.glyphs)
+        lines = history_lines(hai.model, hai.totals.groups, width - 2, hai.glyphs)
         return [[(" ", ""), *line] for line in lines]
 
     def _detail(self, width: int) -> list[Line]:
         """The node under the cursor, and whose letters are whose."""
         hai = self.hai
         node = self.node_meant()
-        holders = hai.facts.holders
+        holders = hai.totals.holders
         line: Line = []
         if node is not None:
             state, role = node_state(node, hai.context())
             line = [(f" {node.name}", "title"), (f"  {state}", role)]
-            line.append((f"  {_facts(node)}", "dim"))
+            line.append((f"  {_capacity(node)}", "dim"))
             line += _work(node, holders.get(node.name), hai.server_now())
             line.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
             line.append((f"  {node.health_why}", "warn"))
@@ -168,7 +168,7 @@ class ClusterScreen(TaskVerbs):
 
     def task_meant(self) -> Task | None:
         node = self.node_meant()
-        return None if node is None else self.hai.facts.holders.get(node.name)
+        return None if node is None else self.hai.totals.holders.get(node.name)
 
     def tasks_meant(self) -> Sequence[Task]:
         task = self.task_meant()
@@ -227,7 +227,7 @@ class ClusterScreen(TaskVerbs):
 
     @work(group="act")
     async def _change_node(self, node: Node, why: str) -> None:
-        route, question = drain_question(node, self.hai.facts.holders.get(node.name), why)
+        route, question = drain_question(node, self.hai.totals.holders.get(node.name), why)
         if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
@@ -239,7 +239,7 @@ class ClusterScreen(TaskVerbs):
             return
         self.hai.say(f"{node.name}: {'drained' if body else 'takes tasks again'}", "run")
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         return "hai-cli nodes -o wide" if self._is_table else "hai-cli nodes --tree"
 
     def dumped(self) -> str:
@@ -254,7 +254,7 @@ def _text(node: Node, task: Task | None) -> str:
     return f"{node.name} {node.group} {node.health} {node.health_why} {node.leaf} {work}"
 
 
-def _facts(node: Node) -> str:
+def _capacity(node: Node) -> str:
     parts = [node.group, f"{node.gpus} GPUs"]
     parts += [f"{node.cpus:g} CPUs"] if node.cpus else []
     parts += [size_of(node.memory_bytes)] if node.memory_bytes else []

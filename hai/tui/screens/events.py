@@ -39,5 +39,5 @@ class EventsScreen(TaskVerbs, TableView):
             return None
         return self.hai.model.tasks.get(event["task_id"])
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         return "hai-cli events -f"

@@ -183,7 +183,7 @@ class LogsScreen(View):
         elif self._seeks:
             self._seeks = False
             view.go_to_match(forward=False)
-        self.title_strip.renew()
+        self.title_status.renew()
 
     def do_next_match(self) -> None:
         self.log_view.go_to_match(forward=True)
@@ -257,7 +257,7 @@ class LogsScreen(View):
         else:
             super().do_back()
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         words = f"hai-cli logs {self.task_id} -r {self._ranks}"
         return words + (" --prev" if self._previous else " -f")
 

@@ -41,11 +41,11 @@ class QueueScreen(TaskVerbs, TableView):
 
     def title_line(self, width: int) -> Line:
         line = super().title_line(width)
-        total = self.hai.facts.total
+        total = self.hai.totals.total
         line += [("  ", ""), (f"{total.running} run", "run"), (f"  {total.waiting} wait", "wait")]
         return line
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         text = self.filter_used.replace("@me", self.hai.model.user).strip()
         labels = dict(pair.split("=", 1) for pair in text[2:].strip().split(",") if "=" in pair)
         if not text:

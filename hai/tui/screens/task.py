@@ -100,7 +100,7 @@ class TaskScreen(TaskVerbs):
     def do_describe(self) -> None:
         self._read()
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         return f"hai-cli describe {self.task_id}"
 
     def dumped(self) -> str:

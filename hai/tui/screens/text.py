@@ -11,11 +11,11 @@ from hai.tui.widgets.page import Page
 class TextScreen(View):
     view = "text"
 
-    def __init__(self, title: str, build: Build, twin: str) -> None:
+    def __init__(self, title: str, build: Build, cli_equivalent: str) -> None:
         super().__init__()
         self._title = title
         self._text = build
-        self._twin = twin
+        self._cli_equivalent = cli_equivalent
         self._page = Page(build, id="page")
 
     def compose_main(self) -> ComposeResult:
@@ -28,8 +28,8 @@ class TextScreen(View):
     def title_line(self, width: int) -> Line:
         return [(f" {self._title}", "title")]
 
-    def twin(self) -> str:
-        return self._twin
+    def cli_equivalent(self) -> str:
+        return self._cli_equivalent
 
     def dumped(self) -> str:
         return plain(self._text(160))

@@ -26,6 +26,6 @@ class UsersScreen(TableView):
     def open_row(self, row: Any) -> None:
         self.hai.go("queue", f"-l user={row.name}")
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         row = self.table.current
         return f"hai-cli quota list -u {row.name}" if row else "hai-cli quota list"

@@ -15,7 +15,7 @@ from hai.tui.messages import Entered, Typed
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.prompt import Prompt
-from hai.tui.widgets.strips import StripLine
+from hai.tui.widgets.status_lines import StatusLine
 
 if TYPE_CHECKING:
     from hai.tui.dashboard import Dashboard
@@ -36,18 +36,18 @@ class View(Screen[None]):
         self._take_filter(filter)
         self._keys: dict[str, Action] = {}
         self._answers: dict[str, Callable[[str], object]] = {}
-        self.title_strip = StripLine(lambda width: [self.title_line(width)], id="title")
+        self.title_status = StatusLine(lambda width: [self.title_line(width)], id="title")
 
     @property
     def hai(self) -> "Dashboard":
         return cast("Dashboard", self.app)
 
     def compose(self) -> ComposeResult:
-        yield StripLine(lambda width: [header_line(self.hai, width)], ground="strip", id="header")
-        yield self.title_strip
+        yield StatusLine(lambda width: [header_line(self.hai, width)], ground="strip", id="header")
+        yield self.title_status
         yield from self.compose_main()
         yield Prompt(self.hai.history, id="prompt")
-        yield StripLine(self._footer, ground="strip", id="footer")
+        yield StatusLine(self._footer, ground="strip", id="footer")
 
     # for the ones that derive
 
@@ -65,7 +65,7 @@ class View(Screen[None]):
     def show_model(self) -> None:
         """The model has news, or the filter changed."""
 
-    def twin(self) -> str:
+    def cli_equivalent(self) -> str:
         """The command line that shows the same."""
         return "hai-cli list -a"
 
@@ -89,7 +89,7 @@ class View(Screen[None]):
 
     def renew(self) -> None:
         """The lines that change by themselves."""
-        for strip in self.query(StripLine):
+        for strip in self.query(StatusLine):
             strip.renew()
 
     def tick(self) -> None:
@@ -150,9 +150,9 @@ class View(Screen[None]):
     def do_dump(self) -> None:
         self.hai.write_file(f"hai-top-{self.view}", self.dumped())
 
-    def do_twin(self) -> None:
-        self.app.copy_to_clipboard(self.twin())
-        self.hai.say(f"{self.twin()}   (copied)", "key")
+    def do_cli_equivalent(self) -> None:
+        self.app.copy_to_clipboard(self.cli_equivalent())
+        self.hai.say(f"{self.cli_equivalent()}   (copied)", "key")
 
     # the prompt
 

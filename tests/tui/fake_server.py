@@ -187,7 +187,7 @@ def detail(row: dict[str, Any], **values: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class Scene(Peer):
+class FakeServer(Peer):
     """`first` is told to every new reader of the feed, `push` sends more to those who listen;
     `log` holds the events of every log stream."""
 

@@ -17,7 +17,7 @@ from hai.tui.files import free_name, pager_command
 MOST_FORWARDS = 16
 
 
-class Desk(App[None]):
+class TerminalMixin(App[None]):
     """The part of the app that knows the terminal and the file system."""
 
     def __init__(self) -> None:

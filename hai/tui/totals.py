@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hai.tui.cluster_lines import GroupFacts, group_facts, total_of
+from hai.tui.cluster_lines import GroupTotals, group_totals, total_of
 from hai.tui.model import Model, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Totals:
     """Of one version of the model: who holds each node, and the counts of every group."""
 
     version: int
     holders: Mapping[str, Task]
-    groups: list[GroupFacts]
-    total: GroupFacts
+    groups: list[GroupTotals]
+    total: GroupTotals
 
     @classmethod
-    def of(cls, model: Model) -> "Facts":
+    def of(cls, model: Model) -> "Totals":
         holders = model.holders()
-        groups = group_facts(model, holders)
+        groups = group_totals(model, holders)
         return cls(model.version, holders, groups, total_of(groups))

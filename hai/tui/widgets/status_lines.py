@@ -9,14 +9,14 @@ from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
 
 
-class StripLine(Lines, can_focus=False):
+class StatusLine(Lines, can_focus=False):
     """A line (or a few) made by `build(width)` whenever it is renewed.
 
     Not when it is drawn: the library may draw it out of its cache, and what was made then would be
     taken for what is in sight.
     """
 
-    DEFAULT_CSS = "StripLine { height: 1; }"
+    DEFAULT_CSS = "StatusLine { height: 1; }"
 
     def __init__(
         self, build: Callable[[int], list[Line]], *, ground: str = "", id: str | None = None
