@@ -39,6 +39,7 @@ class TaskRow(TypedDict):
     safe_until: NotRequired[str | None]
     backfill: NotRequired[bool]
     estimate: NotRequired[dict[str, Any] | None]
+    asks: NotRequired[dict[str, Any] | None]  # its part of a node that others share
 
 
 class HistoryView(TypedDict):
@@ -75,3 +76,5 @@ class DashboardView(TypedDict):
     quotas: NotRequired[list[QuotaView]]
     history: NotRequired[HistoryView]
     usage: NotRequired[dict[str, dict[str, float]]]  # live figures by node
+    # of nodes that several tasks hold: each task's own, by its id and the node
+    task_usage: NotRequired[dict[str, dict[str, dict[str, float]]]]

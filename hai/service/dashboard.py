@@ -68,6 +68,9 @@ class _History:
         }
 
 
+_Figures = dict[str, float]  # cpu_percent, memory_bytes, ... of workers that run
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What a reader has: versions of the rows and of each part."""
@@ -98,7 +101,8 @@ class Dashboard:
         self._cluster_version = 0
         self._history = _History()
         self._history_version = 0
-        self._usage: dict[str, dict[str, float]] = {}
+        self._usage: dict[str, _Figures] = {}
+        self._task_usage: dict[str, dict[str, _Figures]] = {}
         self._usage_at = float("-inf")
         self._usage_version = 0
         self._spoken: tuple[int, Mapping[TaskId, Forecast]] = (-1, {})
@@ -190,16 +194,17 @@ class Dashboard:
             self._cluster_version += 1
 
     def _sample(self) -> None:
-        busy: dict[str, int] = {"": 0}
+        held: dict[str, set[str]] = {"": set()}  # a node that several share is one node
         waiting: dict[str, int] = {"": 0}
         for kept in self._mirror.tasks.values():
             state, group = kept.task.state, kept.row["group"]
             if state.is_active:
-                busy[group] = busy.get(group, 0) + len(kept.row["on"])
-                busy[""] += len(kept.row["on"])
+                held.setdefault(group, set()).update(kept.row["on"])
+                held[""].update(kept.row["on"])
             elif state.is_waiting:
                 waiting[group] = waiting.get(group, 0) + 1
                 waiting[""] += 1
+        busy = {group: len(nodes) for group, nodes in held.items()}
         self._history.add(busy, waiting, sorted({node.group for node in self._nodes}))
         self._history_version += 1
 
@@ -208,21 +213,21 @@ class Dashboard:
         if now - self._usage_at < _USAGE_SECONDS:
             return
         self._usage_at = now
-        keys = {}
-        for kept in self._mirror.tasks.values():
-            if kept.task.state.is_active:
-                number = kept.task.attempts
-                for rank, node in enumerate(kept.row["on"]):
-                    keys[worker_key(WorkerKey(kept.task.id, number, rank))] = node
-        live = await self._bus.get_live(list(keys))
-        by_node: dict[str, list[dict[str, float]]] = {}
-        for key, value in live.items():
-            if figures := _figures(value):
-                by_node.setdefault(keys[key], []).append(figures)
-        usage = {node: _together(told) for node, told in by_node.items()}
-        if usage != self._usage:
-            self._usage = usage
+        places = self._places()
+        live = await self._bus.get_live(list(places))
+        usage, by_task = _usage_of(places, live)
+        if (usage, by_task) != (self._usage, self._task_usage):
+            self._usage, self._task_usage = usage, by_task
             self._usage_version += 1
+
+    def _places(self) -> dict[str, tuple[TaskId, str]]:
+        """Under which key each worker's live figures are: its task, and its node."""
+        return {
+            worker_key(WorkerKey(kept.task.id, kept.task.attempts, rank)): (kept.task.id, node)
+            for kept in self._mirror.tasks.values()
+            if kept.task.state.is_active
+            for rank, node in enumerate(kept.row["on"])
+        }
 
     # telling
 
@@ -330,6 +335,7 @@ class Dashboard:
             piece["history"] = self._history.view()
         if seen.usage != now.usage:
             piece["usage"] = self._usage
+            piece["task_usage"] = self._task_usage
         return piece
 
 
@@ -345,6 +351,25 @@ def _figures(live: object) -> dict[str, float]:
         for name, value in items
         if isinstance(value, int | float) and name != "at"
     }
+
+
+def _usage_of(
+    places: Mapping[str, tuple[TaskId, str]], live: Mapping[str, object]
+) -> tuple[dict[str, _Figures], dict[str, dict[str, _Figures]]]:
+    """What is used on each node; and of nodes that several hold, by each task there."""
+    told: dict[str, list[_Figures]] = {}
+    holders: dict[str, set[TaskId]] = {}
+    own: dict[tuple[TaskId, str], list[_Figures]] = {}
+    for key, (task_id, node) in places.items():
+        holders.setdefault(node, set()).add(task_id)
+        if figures := _figures(live.get(key)):
+            told.setdefault(node, []).append(figures)
+            own.setdefault((task_id, node), []).append(figures)
+    by_task: dict[str, dict[str, _Figures]] = {}
+    for node, ids in holders.items():
+        for task_id in sorted(ids) if len(ids) > 1 else ():
+            by_task.setdefault(str(task_id), {})[node] = _together(own.get((task_id, node), []))
+    return {node: _together(figures) for node, figures in told.items()}, by_task
 
 
 def _together(told: Sequence[dict[str, float]]) -> dict[str, float]:

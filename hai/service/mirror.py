@@ -128,6 +128,8 @@ def row_of(task: Task, view: TaskView) -> tuple[TaskRow, int | None]:
     if "estimate" in fields:
         near = isinstance(position, int) and position <= ESTIMATES_AT_MOST
         additions["estimate"] = fields["estimate"] if near else None
+    if fields.get("asks"):
+        additions["asks"] = fields["asks"]
     row.update(additions)  # type: ignore[typeddict-item]
     return row, position if isinstance(position, int) else None
 

@@ -115,7 +115,12 @@ class HaiTop(TerminalMixin):
 
     def context(self) -> Context:
         return Context(
-            self.server_now(), self.model.user, self.glyphs, self.totals.holders, self.model.usage
+            self.server_now(),
+            self.model.user,
+            self.glyphs,
+            self.totals.holders,
+            self.model.usage,
+            self.model.use_of,
         )
 
     async def call(self, name: str, /, **more: Any) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 from hai.tui.chart import bar_line, sparkline
 from hai.tui.glyphs import Glyphs
-from hai.tui.model import Model, Node, Task
+from hai.tui.model import Holders, Model, Node
 from hai.tui.text import Line, fit
 
 USER_COLOURS = 8
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabefghijklmnopqrstuvwyz"  # without those of _SICK
+_SEVERAL = "+"  # users on one node
 _SICK = {
     "suspect": ("?", "warn"),
     "cordoned": ("c", "held"),
@@ -38,7 +39,7 @@ class GroupTotals:
         return self.nodes - self.busy - self.sick
 
 
-def group_totals(model: Model, holders: Mapping[str, Task]) -> list[GroupTotals]:
+def group_totals(model: Model, holders: Mapping[str, Holders]) -> list[GroupTotals]:
     """One line of counts for every group."""
     counts: dict[str, dict[str, Any]] = {name: {"health": {}} for name in model.groups()}
 
@@ -54,7 +55,7 @@ def group_totals(model: Model, holders: Mapping[str, Task]) -> list[GroupTotals]
             health[node.health] = health.get(node.health, 0) + 1
         elif node.name in holders:
             add(node.group, "busy")
-            add(node.group, "gpus_busy", node.gpus)
+            add(node.group, "gpus_busy", gpus_held(node, holders[node.name]))
     for task in model.tasks.values():
         if task.is_active:
             add(task.group, "running")
@@ -148,31 +149,49 @@ def _natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def heat_cell(
-    node: Node, holders: Mapping[str, Task], letters: Mapping[str, int]
+    node: Node, holders: Mapping[str, Holders], letters: Mapping[str, int]
 ) -> tuple[str, str]:
-    """One character and its colour: the holder's letter, or what is wrong with the node."""
+    """One character and its colour: the letter of whoever holds it, or what is wrong with it."""
     if node.health in _SICK:
         return _SICK[node.health]
-    task = holders.get(node.name)
-    if task is None:
+    tasks = holders.get(node.name)
+    if tasks is None:
         return ".", "faint"
-    number = letters.get(task.user, 0)
+    if len({task.user for task in tasks}) > 1:
+        return _SEVERAL, "run"
+    number = letters.get(tasks[0].user, 0)
     return _LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"
 
 
-def user_letters(holders: Mapping[str, Task]) -> dict[str, int]:
+def user_letters(holders: Mapping[str, Holders]) -> dict[str, int]:
     """A number for every user who holds nodes, in order of the alphabet: stable while they do."""
-    return {user: number for number, user in enumerate(sorted({t.user for t in holders.values()}))}
+    users = {task.user for tasks in holders.values() for task in tasks}
+    return {user: number for number, user in enumerate(sorted(users))}
 
 
-def legend(letters: Mapping[str, int], holders: Mapping[str, Task]) -> Line:
-    """Whose letter is whose, the largest holder first."""
+def nodes_held(holders: Mapping[str, Holders]) -> dict[str, int]:
+    """By user: a node that several of one's tasks share is one node."""
     held: dict[str, int] = {}
-    for task in holders.values():
-        held[task.user] = held.get(task.user, 0) + 1
+    for tasks in holders.values():
+        for user in {task.user for task in tasks} if len(tasks) > 1 else (tasks[0].user,):
+            held[user] = held.get(user, 0) + 1
+    return held
+
+
+def gpus_held(node: Node, tasks: Holders) -> int:
+    """Of a node: all of them, or what the containers that share it have asked for."""
+    parts = [node.gpus if task.asks is None else int(task.asks.get("gpus") or 0) for task in tasks]
+    return min(node.gpus, sum(parts))
+
+
+def legend(letters: Mapping[str, int], holders: Mapping[str, Holders]) -> Line:
+    """Whose letter is whose, the largest holder first."""
+    held = nodes_held(holders)
     line: Line = []
     for user in sorted(held, key=lambda name: (-held[name], name)):
         number = letters[user]
         line.append((_LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"))
         line.append((f" {user} {held[user]}  ", ""))
+    if any(len(tasks) > 1 for tasks in holders.values()):
+        line.append((f"{_SEVERAL} several users  ", "dim"))
     return [*line, (". free  c cordoned  d drained  ? suspect  X down", "dim")]

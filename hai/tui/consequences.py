@@ -127,10 +127,10 @@ def outcome(told: tuple[str, str], asked: int, done: Sequence[Mapping[str, Any]]
     return f"{text}; {first}{more}"
 
 
-def drain_question(node: Node, task: Task | None, why: str = "") -> tuple[str, Question]:
+def drain_question(node: Node, tasks: Sequence[Task], why: str = "") -> tuple[str, Question]:
     """The route and its question: a drained (or suspect) node is taken back, others are drained."""
     if node.health == "ready":
-        lines = (f"{node.name} of {node.group} takes no new task. {_drain_effect(task)}",)
+        lines = (f"{node.name} of {node.group} takes no new task. {_drain_effect(tasks)}",)
         reason = f" --why {shlex.quote(why)}" if why else ""
         command = f"hai-cli nodes drain {node.name}{reason}"
         return "node_drain", Question(f"Drain {node.name}?", lines, "Drain", command)
@@ -141,9 +141,14 @@ def drain_question(node: Node, task: Task | None, why: str = "") -> tuple[str, Q
     )
 
 
-def _drain_effect(task: Task | None) -> str:
-    if task is None:
+def _drain_effect(tasks: Sequence[Task]) -> str:
+    if not tasks:
         return "Nothing runs there."
+    if len(tasks) > 1:
+        told = ", ".join(named(task) for task in tasks[:SHOWN])
+        more = f" and {len(tasks) - SHOWN} more" if len(tasks) > SHOWN else ""
+        return f"{told}{more} are told to save, leave it, and go on elsewhere."
+    task = tasks[0]
     where = f"all its {task.nodes} nodes" if task.nodes > 1 else "it"
     return f"{named(task)} is told to save, leaves {where}, and goes on elsewhere."
 

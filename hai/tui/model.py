@@ -13,6 +13,7 @@ ACTIVE = frozenset({"starting", "running", "suspending", "stopping"})
 WAITING = frozenset({"queued", "suspended"})
 FINAL = frozenset({"succeeded", "failed", "stopped"})
 _SILENT = frozenset({"schema_version", "cursor", "at", "server"})  # nothing new to show
+Figures = Mapping[str, float]  # cpu_percent, memory_bytes, gpu_percent, ...
 _LEVELS = {level.name: level.value for level in Priority}
 
 
@@ -41,6 +42,7 @@ class Task:
     safe_until: float | None = None
     backfill: bool = False
     estimate: Mapping[str, Any] | None = None
+    asks: Mapping[str, Any] | None = None  # its part of a node that others share
     position: int | None = None
 
     @property
@@ -54,6 +56,9 @@ class Task:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+
+Holders = tuple[Task, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -99,6 +104,7 @@ def task_of(row: Mapping[str, Any]) -> Task:
         safe_until=at_of(row.get("safe_until")),
         backfill=bool(row.get("backfill")),
         estimate=row.get("estimate"),
+        asks=row.get("asks"),
     )
 
 
@@ -133,7 +139,8 @@ class Model:
     order: dict[str, list[int]] = field(default_factory=dict)
     quotas: list[Mapping[str, Any]] = field(default_factory=list)
     history: Mapping[str, Any] = field(default_factory=dict)
-    usage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    usage: Mapping[str, Figures] = field(default_factory=dict)  # by node
+    task_usage: Mapping[str, Mapping[str, Figures]] = field(default_factory=dict)
     events: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     server: Mapping[str, Any] = field(default_factory=dict)
     _coming: dict[int, Task] | None = None
@@ -177,6 +184,7 @@ class Model:
         self.quotas = piece.get("quotas", self.quotas)
         self.history = piece.get("history", self.history)
         self.usage = piece.get("usage", self.usage)
+        self.task_usage = piece.get("task_usage", self.task_usage)
         self.events.extend(piece.get("events") or ())
 
     def _place(self) -> None:
@@ -186,9 +194,21 @@ class Model:
                 if task is not None:
                     task.position = position
 
-    def holders(self) -> dict[str, Task]:
-        """The task that holds each busy node."""
-        return {node: task for task in self.tasks.values() if task.is_active for node in task.on}
+    def holders(self) -> dict[str, Holders]:
+        """The tasks that hold each busy node: several share it, or one leaves it to another."""
+        found: dict[str, Holders] = {}
+        for task in self.tasks.values():
+            if task.is_active:
+                alone = (task,)
+                for node in task.on:
+                    others = found.get(node)
+                    found[node] = alone if others is None else (*others, task)
+        return found
+
+    def use_of(self, task_id: int, node: str) -> Figures | None:
+        """What a task uses on a node: its own part of one that several hold."""
+        own = self.task_usage.get(str(task_id), {})
+        return own[node] if node in own else self.usage.get(node)
 
     @property
     def is_admin(self) -> bool:

@@ -48,6 +48,6 @@ def once_lines(model: Model, kept: Set[int], now: float, width: int, glyphs: Gly
     lines += [group_line(group, model, width, glyphs) for group in totals.groups]
     layout = laid_out(TASK_COLUMNS, width)
     lines += [[], [(header(layout, "", ""), "head")]]
-    context = Context(now, model.user, glyphs, totals.holders, model.usage)
+    context = Context(now, model.user, glyphs, totals.holders, model.usage, model.use_of)
     tasks = in_order(t for t in model.tasks.values() if t.id in kept and not t.is_final)
     return lines + [row_line(task, context, layout, glyphs.more) for task in tasks]

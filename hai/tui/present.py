@@ -10,9 +10,9 @@ from typing import Any
 from hai.tui.chart import bar
 from hai.tui.columns import Column
 from hai.tui.glyphs import UNICODE, Glyphs
-from hai.tui.model import Model, Node, Task, rank_of
+from hai.tui.model import Figures, Holders, Model, Node, Task, rank_of
 from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
-from hai.tui.usage import in_use
+from hai.tui.usage import UseOf, in_use
 
 ROLES = {
     "running": "run",
@@ -46,8 +46,9 @@ class Context:
     now: float = 0.0
     user: str = ""
     glyphs: Glyphs = UNICODE
-    holders: Mapping[str, Task] = field(default_factory=dict)
-    usage: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    holders: Mapping[str, Holders] = field(default_factory=dict)
+    usage: Mapping[str, Figures] = field(default_factory=dict)  # by node
+    use_of: UseOf = lambda _task, _node: None
 
 
 # tasks
@@ -75,9 +76,12 @@ def _user(task: Task, context: Context) -> Span:
 
 
 def _priority(task: Task, _: Context) -> Span:
-    """What it asks for; behind a slash the level that it is charged at, where that differs."""
+    """What it asks for; behind a slash the level that it is charged at, where that differs. AUTO
+    asks for none: that level alone."""
     asked = _SHORT.get(task.priority, task.priority)
     level = _SHORT.get(task.level, task.level)
+    if task.priority == "AUTO":
+        return level or asked, ""
     return (f"{asked}/{level}", "warn") if level and level != asked else (asked, "")
 
 
@@ -131,9 +135,9 @@ TASK_COLUMNS = (
     Column("STATE", 10, _state, letter="S", sort=lambda t: (t.state, t.id)),
     Column("POS", 5, _place, right=True, from_width=60),
     Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
-    Column("NEXT", 9, lambda t, c: next_of(t, c.now), from_width=90),
+    Column("NEXT", 10, lambda t, c: next_of(t, c.now), from_width=90),
     Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
-    Column("CPU", 14, lambda t, c: in_use(t, c.usage), right=True, from_width=140),
+    Column("CPU", 14, lambda t, c: in_use(t, c.use_of), right=True, from_width=140),
     Column("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
 )  # fmt: skip
 
@@ -171,15 +175,20 @@ def node_state(node: Node, context: Context) -> Span:
 
 
 def _holder(node: Node, context: Context) -> Span:
-    task = context.holders.get(node.name)
-    if task is None:
+    tasks = context.holders.get(node.name, ())
+    if not tasks:
         return "", ""
-    return f"{task.id} {task.name}", "mine" if task.user == context.user else ""
+    told = [f"{task.id} {task.name}" for task in tasks]
+    return ", ".join(told), _mine(tasks, context)
 
 
 def _holder_user(node: Node, context: Context) -> Span:
-    task = context.holders.get(node.name)
-    return (task.user, "mine" if task.user == context.user else "") if task else ("", "")
+    tasks = context.holders.get(node.name, ())
+    return ", ".join(dict.fromkeys(task.user for task in tasks)), _mine(tasks, context)
+
+
+def _mine(tasks: Sequence[Task], context: Context) -> str:
+    return "mine" if any(task.user == context.user for task in tasks) else ""
 
 
 def percent_bar(percent: float | None, width: int, glyphs: Glyphs) -> str:
@@ -236,14 +245,14 @@ def _task_or_why(node: Node, context: Context) -> Span:
 
 
 def node_labels(node: Node, context: Context) -> dict[str, str]:
-    task = context.holders.get(node.name)
+    tasks = context.holders.get(node.name, ())
     return {
         "name": node.name,
         "group": node.group,
         "state": node_state(node, context)[0],
         "leaf": node.leaf,
         "zone": node.zone,
-        "user": task.user if task else "",
+        "user": ",".join(dict.fromkeys(task.user for task in tasks)),
     }
 
 
@@ -264,26 +273,27 @@ class UserRow:
 
 def user_rows(model: Model) -> list[UserRow]:
     """Everybody who has tasks or quotas of their own, the largest holder first."""
-    held: dict[str, int] = {}
+    held: dict[str, set[str]] = {}  # a node that several of one's tasks share is one node
     running: dict[str, int] = {}
     waiting: dict[str, int] = {}
     used: dict[tuple[str, str, str], int] = {}
     for task in model.tasks.values():
         if task.is_active:
-            held[task.user] = held.get(task.user, 0) + len(task.on)
+            held.setdefault(task.user, set()).update(task.on)
             running[task.user] = running.get(task.user, 0) + 1
             key = (task.user, task.group, task.level or task.priority)
-            used[key] = used.get(key, 0) + task.nodes
+            if task.asks is None:  # a part of a node is no node of a quota
+                used[key] = used.get(key, 0) + task.nodes
         elif task.is_waiting:
             waiting[task.user] = waiting.get(task.user, 0) + 1
     names = {*held, *waiting, model.user, *(q["user"] for q in model.quotas)} - {"*", ""}
-    total = sum(held.values()) or 1
+    total = sum(map(len, held.values())) or 1
     limits = _limits(model.quotas)
     rows = [
         UserRow(
             name,
-            held.get(name, 0),
-            held.get(name, 0) / total,
+            len(held.get(name, ())),
+            len(held.get(name, ())) / total,
             running.get(name, 0),
             waiting.get(name, 0),
             _quotas_of(name, used, limits),

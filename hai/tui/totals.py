@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hai.tui.cluster_lines import GroupTotals, group_totals, total_of
-from hai.tui.model import Model, Task
+from hai.tui.model import Holders, Model
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of one version of the model: who holds each node, and the counts of every group."""
+    """Of one version of the model: which tasks hold each node, and the counts of every group."""
 
     version: int
-    holders: Mapping[str, Task]
+    holders: Mapping[str, Holders]
     groups: list[GroupTotals]
     total: GroupTotals
 

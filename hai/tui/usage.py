@@ -1,16 +1,18 @@
 """What tasks use, in few words. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
-from hai.tui.model import Task
+from hai.tui.model import Figures, Task
 from hai.tui.text import Span
 
+UseOf = Callable[[int, str], Figures | None]  # of a task on a node
 
-def in_use(task: Task, usage: Mapping[str, Mapping[str, float]]) -> Span:
-    """CPU of all its ranks together, in percent of one core, and the mean of its GPUs. `usage`: by
-    node."""
-    known = [usage[node] for node in task.on if node in usage]
-    if not task.is_active or not known:
+
+def in_use(task: Task, use_of: UseOf) -> Span:
+    """CPU of all its ranks together, in percent of one core, and the mean of its GPUs."""
+    found = [use_of(task.id, node) for node in task.on] if task.is_active else []
+    known = [figures for figures in found if figures]
+    if not known:
         return "", ""
     gpus = [figures["gpu_percent"] for figures in known if "gpu_percent" in figures]
     cpu = f"{sum(figures.get('cpu_percent', 0.0) for figures in known):.0f}%"

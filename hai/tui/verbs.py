@@ -47,10 +47,14 @@ class TaskVerbs(View):
     def task_meant(self) -> Task | None:
         raise NotImplementedError
 
+    def nothing_meant(self) -> str:
+        """Why there is no task that a key could be for."""
+        return "there is no task here"
+
     def _one(self) -> Task | None:
         task = self.task_meant()
         if task is None:
-            self.hai.say("there is no task here", "warn")
+            self.hai.say(self.nothing_meant(), "warn")
         return task
 
     # looking
@@ -147,9 +151,11 @@ class TaskVerbs(View):
             self._act(route, tasks, question)
 
     def _unfinished(self) -> list[Task]:
-        tasks = [task for task in self.tasks_meant() if not task.is_final]
+        meant = self.tasks_meant()
+        tasks = [task for task in meant if not task.is_final]
         if not tasks:
-            self.hai.say("there is no unfinished task here", "warn")
+            said = "the task here has ended" if meant else self.nothing_meant()
+            self.hai.say(said, "warn")
         return tasks
 
     @work(group="act")

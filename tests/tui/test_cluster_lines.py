@@ -12,13 +12,15 @@ from hai.tui.cluster_lines import (
     heat_cell,
     heat_rows,
     history_lines,
+    legend,
     total_of,
     user_letters,
 )
+from hai.tui.consequences import drain_question
 from hai.tui.glyphs import UNICODE
 from hai.tui.model import Model, Task, node_of, task_of
 from hai.tui.once import once_filter, once_lines
-from hai.tui.present import NODE_COLUMNS, Context, user_rows
+from hai.tui.present import NODE_COLUMNS, TASK_COLUMNS, Context, user_rows
 from hai.tui.text import line_width, plain
 from tests.tui.fake_server import NOW, node_row, piece, running, task_row, whole
 
@@ -35,17 +37,17 @@ def running_task(user: str) -> Task:
 
 
 def test_groups_count_every_node_once(model: Model) -> None:
-    facts = {group.name: group for group in group_totals(model, model.holders())}
-    training = facts["training"]
+    totals = {group.name: group for group in group_totals(model, model.holders())}
+    training = totals["training"]
     assert (training.nodes, training.busy, training.free, training.sick) == (16, 9, 5, 2)
     assert (training.running, training.waiting) == (3, 4)
     assert training.health == {"drained": 1, "suspect": 1}
-    total = total_of(list(facts.values()))
+    total = total_of(list(totals.values()))
     assert (total.nodes, total.free, total.gpus, total.gpus_busy) == (20, 8, 128, 72)
 
 
 def test_no_users_letter_means_that_a_node_is_sick() -> None:
-    holders = {f"n{i}": running_task(f"u{i:02}") for i in range(60)}
+    holders = {f"n{i}": (running_task(f"u{i:02}"),) for i in range(60)}
     letters = user_letters(holders)
     busy = {heat_cell(node_of(node_row(f"n-{i}")), {f"n-{i}": holders[f"n{i}"]}, letters)[0]
             for i in range(60)}  # fmt: skip
@@ -94,7 +96,7 @@ def test_users_and_their_quotas(model: Model) -> None:
 
 
 def test_nodes_show_live_figures_and_reasons(model: Model) -> None:
-    context = Context(NOW, "alice", UNICODE, model.holders(), model.usage)
+    context = Context(NOW, "alice", UNICODE, model.holders(), model.usage, model.use_of)
 
     def cells(name: str) -> dict[str, str]:
         node = model.nodes[name]
@@ -167,3 +169,60 @@ def test_what_is_printed_once_can_be_chosen(model: Model, words: str, wanted: se
 def test_what_is_not_printed_once_is_told(words: str) -> None:
     with pytest.raises(InvalidInput):
         once_filter(words)
+
+
+# nodes that several tasks share
+
+
+@pytest.fixture
+def shared() -> Model:
+    """cpu-00 with two containers of alice's and one of bob's."""
+    part = {"cpu": 2.0, "memory_bytes": 2**30, "gpus": 2}
+    own = {"group": "jupyter_cpu", "asks": part, "priority": "AUTO", "level": "NORMAL"}
+    tasks = [
+        running(1, "cpu-00", name="lab", **own),
+        running(2, "cpu-00", name="lab2", **own),
+        running(3, "cpu-00", name="desk", user="bob", **{**own, "asks": {**part, "gpus": 1}}),
+        running(4, "cpu-01", name="alone", **own),
+    ]
+    made = Model()
+    piece = whole(
+        nodes=[node_row(f"cpu-0{i}", "jupyter_cpu", gpus=8) for i in range(3)],
+        tasks=tasks,
+        usage={"cpu-00": {"cpu_percent": 130.0}, "cpu-01": {"cpu_percent": 7.0}},
+        task_usage={"1": {"cpu-00": {"cpu_percent": 110.0}}, "2": {"cpu-00": {"cpu_percent": 20.0}},
+                    "3": {"cpu-00": {}}},
+    )  # fmt: skip
+    made.apply(piece, NOW)
+    return made
+
+
+def test_each_task_on_a_shared_node_shows_its_own_use(shared: Model) -> None:
+    context = Context(NOW, "alice", UNICODE, shared.holders(), shared.usage, shared.use_of)
+    column = next(column for column in TASK_COLUMNS if column.title == "CPU")
+    told = [column.cell(task, context)[0] for task in shared.tasks.values()]
+    assert told == ["110%", "20%", "", "7%"]  # of the third nothing is known yet
+
+
+def test_a_shared_node_is_one_node_with_the_gpus_that_are_asked_for(shared: Model) -> None:
+    total = total_of(group_totals(shared, shared.holders()))
+    assert (total.busy, total.free, total.gpus, total.gpus_busy) == (2, 1, 24, 7)
+    rows = {row.name: row for row in user_rows(shared)}
+    assert (rows["alice"].held, rows["alice"].running, rows["bob"].held) == (2, 3, 1)
+    assert all(used == 0 for row in rows.values() for _, _, used, _ in row.quotas)
+
+
+def test_a_shared_node_names_all_who_are_there(shared: Model) -> None:
+    holders = shared.holders()
+    letters = user_letters(holders)
+    nodes = list(shared.nodes.values())
+    assert "".join(heat_cell(node, holders, letters)[0] for node in nodes) == "+A."
+    told = "".join(text for text, _ in legend(letters, holders))
+    assert told.startswith("A alice 2  B bob 1  + several users")
+    context = Context(NOW, "bob", UNICODE, holders, shared.usage)
+    row = {column.title: column.cell(nodes[0], context) for column in NODE_COLUMNS}
+    assert row["TASK"] == ("1 lab, 2 lab2, 3 desk", "mine")
+    assert row["USER"][0] == "alice, bob"
+    (text,) = drain_question(nodes[0], holders["cpu-00"])[1].lines
+    assert "task 1 'lab' of alice" in text
+    assert "task 3 'desk' of bob are told to save" in text

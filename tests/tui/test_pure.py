@@ -362,7 +362,7 @@ def test_a_wide_table_shows_what_tasks_use() -> None:
         "n3": {"cpu_percent": 7.0},
     }
     column = next(column for column in TASK_COLUMNS if column.title == "CPU")
-    context = Context(now=NOW, user="alice", usage=usage)
+    context = Context(now=NOW, user="alice", use_of=lambda _, node: usage.get(node))
     both = task_of(running(7, "n1", "n2"))
     assert column.cell(both, context)[0] == "200% gpu 80%"
     assert column.cell(task_of(running(7, "n3")), context)[0] == "7%"

@@ -10,7 +10,7 @@ from hai.tui.cluster_lines import group_line, history_lines, legend, user_letter
 from hai.tui.columns import header, laid_out, row_line, shortened
 from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
 from hai.tui.messages import Chosen
-from hai.tui.model import Node, Task
+from hai.tui.model import Holders, Node, Task
 from hai.tui.pages import usage_text
 from hai.tui.present import NODE_COLUMNS, next_of, node_labels, node_state
 from hai.tui.screens.confirm import ConfirmScreen
@@ -105,7 +105,7 @@ class ClusterScreen(TaskVerbs):
             matches = self.matcher()
             if matches is not None:
                 context = self.hai.context()
-                nodes = [n for n in nodes if matches(_text(n, context.holders.get(n.name)),
+                nodes = [n for n in nodes if matches(_text(n, context.holders.get(n.name, ())),
                                                      node_labels(n, context))]  # fmt: skip
             if nodes != self._shown:
                 self._shown = nodes
@@ -151,7 +151,7 @@ class ClusterScreen(TaskVerbs):
             state, role = node_state(node, hai.context())
             line = [(f" {node.name}", "title"), (f"  {state}", role)]
             line.append((f"  {_capacity(node)}", "dim"))
-            line += _work(node, holders.get(node.name), hai.server_now())
+            line += _work(self.holders_meant(), hai.server_now())
             line.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
             line.append((f"  {node.health_why}", "warn"))
         letters: Line = [(" ", ""), *legend(user_letters(holders), holders)]
@@ -166,9 +166,20 @@ class ClusterScreen(TaskVerbs):
             return current
         return self.heat.current
 
-    def task_meant(self) -> Task | None:
+    def holders_meant(self) -> Holders:
         node = self.node_meant()
-        return None if node is None else self.hai.totals.holders.get(node.name)
+        return () if node is None else self.hai.totals.holders.get(node.name, ())
+
+    def nothing_meant(self) -> str:
+        tasks = self.holders_meant()
+        if len(tasks) < 2:
+            return super().nothing_meant()
+        return f"{count_of(len(tasks), 'task')} share this node: enter shows them"
+
+    def task_meant(self) -> Task | None:
+        """None where several share the node: enter shows them, to choose from."""
+        tasks = self.holders_meant()
+        return tasks[0] if len(tasks) == 1 else None
 
     def tasks_meant(self) -> Sequence[Task]:
         task = self.task_meant()
@@ -189,8 +200,11 @@ class ClusterScreen(TaskVerbs):
     # actions
 
     def do_open(self) -> None:
-        task = self._one()
-        if task is not None:
+        """The task there; of a node that several share, the queue with these."""
+        tasks = self.holders_meant()
+        if len(tasks) > 1:
+            self.hai.go("queue", f"^({'|'.join(str(task.id) for task in tasks)}) ")
+        elif (task := self._one()) is not None:
             self.hai.open_task(task.id)
 
     def do_table(self) -> None:
@@ -227,7 +241,7 @@ class ClusterScreen(TaskVerbs):
 
     @work(group="act")
     async def _change_node(self, node: Node, why: str) -> None:
-        route, question = drain_question(node, self.hai.totals.holders.get(node.name), why)
+        route, question = drain_question(node, self.hai.totals.holders.get(node.name, ()), why)
         if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
@@ -249,8 +263,8 @@ class ClusterScreen(TaskVerbs):
         return plain([*self._groups(160), [], [(header(layout, "", ""), "")], *rows])
 
 
-def _text(node: Node, task: Task | None) -> str:
-    work = f"{task.id} {task.name} {task.user}" if task else ""
+def _text(node: Node, tasks: Holders) -> str:
+    work = " ".join(f"{task.id} {task.name} {task.user}" for task in tasks)
     return f"{node.name} {node.group} {node.health} {node.health_why} {node.leaf} {work}"
 
 
@@ -262,9 +276,12 @@ def _capacity(node: Node) -> str:
     return ", ".join(parts)
 
 
-def _work(node: Node, task: Task | None, now: float) -> Line:
-    if task is None:
+def _work(tasks: Holders, now: float) -> Line:
+    if not tasks:
         return []
+    if len(tasks) > 1:
+        return [(f"  {', '.join(f'{task.id} {task.name} of {task.user}' for task in tasks)}", "")]
+    task = tasks[0]
     following, role = next_of(task, now)
     line: Line = [(f"  {named(task)}, {task.priority}", "")]
     return [*line, (f"  {following}", role)] if following else line

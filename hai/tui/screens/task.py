@@ -10,6 +10,7 @@ from hai.errors import HaiError
 from hai.tui.model import Task, task_of
 from hai.tui.pages import task_page
 from hai.tui.text import Line, plain, printable
+from hai.tui.usage import UseOf
 from hai.tui.verbs import TaskVerbs
 from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.page import Page
@@ -77,7 +78,7 @@ class TaskScreen(TaskVerbs):
     def _build(self, width: int) -> list[Line]:
         if self._detail is None:
             return [[(self._error or "reading ...", "bad" if self._error else "dim")]]
-        detail = _with_usage(self._detail, self.hai.model.usage)
+        detail = _with_usage(self._detail, self.hai.model.use_of)
         row = self.hai.model.tasks.get(self.task_id)
         lines = task_page(detail, self._events, row, self.hai.server_now(), width, self.hai.glyphs)
         return [[(self._error, "bad")], *lines] if self._error else lines
@@ -107,16 +108,14 @@ class TaskScreen(TaskVerbs):
         return plain(self._build(160))
 
 
-def _with_usage(
-    detail: Mapping[str, Any], usage: Mapping[str, Mapping[str, float]]
-) -> Mapping[str, Any]:
+def _with_usage(detail: Mapping[str, Any], use_of: UseOf) -> Mapping[str, Any]:
     """Workers that run with the figures that the feed brought since."""
     attempts = list(detail.get("attempt_list") or ())
     if not attempts or detail["state"] not in ("running", "suspending", "stopping"):
         return detail
     last = dict(attempts[-1])
     last["workers"] = [
-        {**worker, "usage": usage.get(worker["node"]) or worker.get("usage") or {}}
+        {**worker, "usage": use_of(detail["id"], worker["node"]) or worker.get("usage") or {}}
         for worker in last["workers"]
     ]
     return {**detail, "attempt_list": [*attempts[:-1], last]}

@@ -6,7 +6,7 @@ from textual import events
 
 from hai.tui.cluster_lines import CAPTION, HeatRow, heat_cell, heat_rows, user_letters
 from hai.tui.messages import Chosen, Moved
-from hai.tui.model import Node, Task
+from hai.tui.model import Holders, Node
 from hai.tui.text import Line, fit
 from hai.tui.widgets.lines import Lines
 
@@ -17,7 +17,7 @@ class HeatMap(Lines):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._machines: Sequence[Node] = ()
-        self._holders: Mapping[str, Task] = {}
+        self._holders: Mapping[str, Holders] = {}
         self._letters: Mapping[str, int] = {}
         self._rows: list[HeatRow] = []
         self._width = -1
@@ -25,7 +25,7 @@ class HeatMap(Lines):
         self.row = 0
         self.column = 0
 
-    def show(self, nodes: Sequence[Node], holders: Mapping[str, Task]) -> None:
+    def show(self, nodes: Sequence[Node], holders: Mapping[str, Holders]) -> None:
         here = self.current
         changed = nodes is not self._machines
         self._machines, self._holders = nodes, holders

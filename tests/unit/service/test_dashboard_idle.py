@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from hai.service.dashboard import SAMPLES, Dashboard, _together
+from hai.core.types import TaskId
+from hai.service.dashboard import SAMPLES, Dashboard, _together, _usage_of
 from hai.service.views import Views
 from tests.unit.service.loop_bench import LoopBench
 
@@ -37,3 +38,25 @@ def test_what_containers_on_one_node_use_adds_up() -> None:
         {"cpu_percent": 30.0, "gpu_percent": 30.0, "memory_bytes": 5.0},
     ]
     assert _together(told) == {"cpu_percent": 80.0, "gpu_percent": 20.0, "memory_bytes": 5.0}
+
+
+def test_on_a_shared_node_each_task_has_figures_of_its_own() -> None:
+    places = {
+        "1.1.0": (TaskId(1), "shared"),
+        "2.1.0": (TaskId(2), "shared"),
+        "3.1.0": (TaskId(3), "shared"),
+        "4.1.0": (TaskId(4), "whole"),
+        "5.1.0": (TaskId(5), "silent"),
+    }
+    live = {
+        "1.1.0": {"cpu_percent": 50.0, "at": 7.0},
+        "2.1.0": {"cpu_percent": 30.0},
+        "4.1.0": {"cpu_percent": 5.0},
+    }
+    by_node, by_task = _usage_of(places, live)
+    assert by_node == {"shared": {"cpu_percent": 80.0}, "whole": {"cpu_percent": 5.0}}
+    assert by_task == {
+        "1": {"shared": {"cpu_percent": 50.0}},
+        "2": {"shared": {"cpu_percent": 30.0}},
+        "3": {"shared": {}},  # nothing is known, which is not what the others use
+    }
