@@ -1,12 +1,12 @@
 """Every action there is, once: key bindings, `?`, the palette, the footer and the user's keymap are
 made from this table.
 
-`target` says who performs it: the method `do_<name>` of the app, of the screen, or of its main
-widget. Keys are Textual's names ("ctrl+d", "enter") or single characters; several are separated by
-blanks.
+`target` says who performs it: the method `action_<method>` of the app, of the screen, or of its
+main widget. Keys are Textual's names ("ctrl+d", "enter") or single characters; several are
+separated by blanks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hai.errors import InvalidInput
@@ -31,7 +31,18 @@ class Action:
     changes: bool = False
     local: bool = False
     argument: str = ""
-    admin: bool = False
+    performs: str = ""  # the method, where it is not the name
+
+    @property
+    def method(self) -> str:
+        """Of an action with an argument, that of its family: sort_I is sort("I")."""
+        return self.performs or (self.name.rpartition("_")[0] if self.argument else self.name)
+
+    @property
+    def call(self) -> str:
+        """As the terminal library writes it: "stop", "sort('I')", "app.help"."""
+        where = "app." if self.target == "app" else ""
+        return f"{where}{self.method}({self.argument!r})" if self.argument else where + self.method
 
 
 def _only(*names: str) -> frozenset[str]:
@@ -47,6 +58,7 @@ _SORTS = {
     "S": ("state", _only("queue", "cluster", "users")),
     "A": ("age", _only("queue")),
 }
+_FORMER = {"twin": "cli_equivalent"}  # names that a keymap may still have
 _RANGES = ("the end", "the beginning", "1 minute", "5 minutes", "15 minutes", "1 hour")
 
 ACTIONS: tuple[Action, ...] = (
@@ -61,7 +73,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("forward", "F", "Its ports at this machine's loopback, while the dashboard runs", TASKS,
            local=True),
     Action("copy", "c", "Copy the id to the clipboard", TASKS | {"logs"}),
-    Action("toggle", "z", "Suspend it, or resume it", TASKS, hint="suspend", changes=True),
+    Action("toggle", "z", "Suspend it, or resume it", TASKS, hint="suspend", changes=True,
+           performs="suspend_or_resume"),
     Action("stop", "ctrl+d", "Stop it for good", TASKS, hint="stop", changes=True),
     Action("kill", "ctrl+k", "Stop all that is marked; type how many", TASKS, changes=True),
     Action("raise", "+", "A higher priority, after its effect is shown", TASKS, hint="prio",
@@ -69,7 +82,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("lower", "-", "A lower priority, after its effect is shown", TASKS, changes=True),
     Action("edit", "e", "Choose a priority", TASKS, changes=True),
     Action("drain", "r", "Drain the node, or take it back (admin)", _only("cluster"), hint="drain",
-           changes=True, admin=True),
+           changes=True),
     Action("table", "t", "Heat map or table of nodes", _only("cluster"), hint="table"),
     Action("mark", "space", "Mark the row; verbs act on what is marked", _only("queue")),
     Action("mark_range", "ctrl+@", "Mark from the last mark to here", _only("queue")),
@@ -118,6 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("back", "escape", "Back; clears filter and marks", EVERY),
     Action("leave", "q", "Back, or quit", EVERY),
 )  # fmt: skip
+OURS = frozenset(action.method for action in ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +155,13 @@ def actions_of(screen: str, mode: Mode, keys: Mapping[str, str] | None = None) -
     ]
 
 
-def by_key(actions: Iterable[Action]) -> dict[str, Action]:
-    """Each key once; an earlier action of the table wins."""
-    table: dict[str, Action] = {}
-    for action in actions:
-        for key in action.key.split():
-            table.setdefault(key, action)
-    return table
-
-
 def checked_keys(wanted: Mapping[str, str]) -> dict[str, str]:
     """A keymap in the terminal library's names. InvalidInput where it names no action or no key, or
     takes one key twice on a screen."""
     known = {action.name for action in ACTIONS}
     keys: dict[str, str] = {}
-    for name, text in wanted.items():
+    for written, text in wanted.items():
+        name = _FORMER.get(written, written)
         if name not in known:
             raise InvalidInput(
                 f"[keys] {name}: there is no such action",

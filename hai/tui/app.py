@@ -3,24 +3,25 @@
 import asyncio
 import gc
 import signal
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from rich.text import Text
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.message import Message
+from textual.screen import Screen
 
 from hai.client.http import HaiClient
 from hai.errors import HaiError, InvalidInput
 from hai.tui.actions import Mode
+from hai.tui.bindings import keymap_of
 from hai.tui.commands import completions, parse_command
-from hai.tui.feed import FeedReader, Relay, in_thread
+from hai.tui.feed import FeedReader, Reader, Relay, in_thread
 from hai.tui.glyphs import Glyphs
 from hai.tui.help import aliases_page, help_page
-from hai.tui.messages import Arrived, Connection, ModelChanged, Refused
 from hai.tui.model import Model
 from hai.tui.palette import ActionCommands
 from hai.tui.preferences import Preferences
@@ -37,6 +38,10 @@ from hai.tui.terminal import TerminalMixin
 from hai.tui.text import Build
 from hai.tui.themes import ALL_THEMES, THEMES, painter
 from hai.tui.totals import Totals
+from hai.tui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from hai.tui.dashboard import Dashboard
 
 NOTICE_SECONDS = 6.0
 _SHOW_SECONDS = 0.2  # at least, between two pictures of the model
@@ -57,6 +62,12 @@ class Start:
 
 class HaiTop(TerminalMixin):
     """`model` is what is known; screens draw it."""
+
+    class ModelChanged(Message):
+        """There is news in the model; many of them are one."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, HaiTop.ModelChanged)
 
     CSS = "Screen { background: $background; color: $foreground; }"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
@@ -88,6 +99,7 @@ class HaiTop(TerminalMixin):
             self.register_theme(theme)
         self.painter = painter(start.theme)
         self.theme = start.theme
+        self.set_keymap(keymap_of(self.preferences.keys))
 
     # what screens ask for
 
@@ -168,40 +180,38 @@ class HaiTop(TerminalMixin):
         self._reader = FeedReader(self.client, self._relay)
         self._reader.start()
 
-    def _fatal_error(self) -> None:
-        """A bug: its traceback without local variables, which may hold secrets."""
-        self.panic(Text(traceback.format_exc()))
-
     def on_unmount(self) -> None:
         if self._reader is not None:
             self._reader.stop()
         self.end_forwards()
 
-    def on_arrived(self, message: Arrived) -> None:
+    @on(FeedReader.Arrived)
+    def _arrived(self, message: FeedReader.Arrived) -> None:
         self.lost, self.failure = "", None
         self.model.apply(message.piece, self.clock())
         if self.model.complete and not self._is_frozen:
             self._is_frozen = True
             gc.collect()
             gc.freeze()  # what stays for hours is not looked at by every collection
-        self.post_message(ModelChanged())
+        self.post_message(self.ModelChanged())
 
-    def on_connection(self, message: Connection) -> None:
+    @on(FeedReader.ConnectionChanged)
+    def _connection_changed(self, message: FeedReader.ConnectionChanged) -> None:
         self.lost = message.why
         self._renew()
 
-    def on_refused(self, message: Refused) -> None:
+    @on(Reader.Refused)
+    def _refused(self, message: Reader.Refused) -> None:
         """Nothing will come any more: leave with the reason, or keep what is there in sight."""
-        self.failure = (
-            message.error if isinstance(message.error, HaiError) else HaiError(str(message.error))
-        )
+        self.failure = message.error
         if self.model.received_at is None:
             self.exit()
         else:
             self.tell(self.failure)
 
-    def on_model_changed(self) -> None:
-        if self._is_due:
+    @on(ModelChanged)
+    def _model_changed(self) -> None:
+        if self._is_due or not self.is_running:
             return
         self._is_due = True
         if self.model.version <= 1:  # the first picture is not kept waiting
@@ -211,27 +221,52 @@ class HaiTop(TerminalMixin):
 
     def _show(self) -> None:
         self._is_due = False
-        if isinstance(self.screen, View):
-            self.screen.show_model()
+        if (view := self.current_view) is not None:
+            view.show_model()
         self._renew()
 
     def _tick(self) -> None:
-        if isinstance(self.screen, View):
-            self.screen.tick()
+        if (view := self.current_view) is not None:
+            view.tick()
 
     def _renew(self) -> None:
-        if isinstance(self.screen, View):
-            self.screen.renew()
+        if (view := self.current_view) is not None:
+            view.renew()
 
     def watch_theme(self, theme: str) -> None:
         self.painter = painter(theme)
         self.refresh()
 
+    @property
+    def current_view(self) -> View | None:
+        """The one in sight. None below a question, and at the very end: messages that were on their
+        way are still handled when all screens are gone."""
+        stack = self.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], View) else None
+
+    # keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What the app does for a screen, that screen must have; and keys are the prompt's."""
+        view = self.current_view
+        return view is None or view.check_action(action, parameters)
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key that was on its way to the table when the prompt opened belongs to the prompt."""
+        if not isinstance(self.focused, Prompt):
+            return
+        if event.is_printable and event.character:
+            event.prevent_default()
+            self.focused.insert_text_at_cursor(event.character)
+        elif event.key == "enter":
+            event.prevent_default()
+            await self.focused.action_submit()
+
     # going somewhere
 
     def go(self, name: str, filter: str = "") -> None:
         """To one of the four screens at the root."""
-        kinds: dict[str, Callable[[str], View]] = {
+        kinds: dict[str, Callable[[Dashboard, str], View]] = {
             "queue": QueueScreen,
             "cluster": ClusterScreen,
             "users": UsersScreen,
@@ -239,20 +274,24 @@ class HaiTop(TerminalMixin):
         }
         while len(self.screen_stack) > 2:
             self.pop_screen()
-        screen = kinds[name](filter)
+        screen = kinds[name](self, filter)
         if len(self.screen_stack) > 1:
             self.switch_screen(screen)
         else:
+            self._enter(screen)
+
+    def _enter(self, screen: Screen[None]) -> None:
+        if self.is_running:  # else the answer to a request came after the end
             self.push_screen(screen)
 
     def open_task(self, task_id: int, *, asks_why: bool = False) -> None:
-        self.push_screen(TaskScreen(task_id, asks_why=asks_why))
+        self._enter(TaskScreen(self, task_id, asks_why=asks_why))
 
     def open_logs(self, task_id: int, *, previous: bool = False) -> None:
-        self.push_screen(LogsScreen(task_id, previous=previous))
+        self._enter(LogsScreen(self, task_id, previous=previous))
 
     def open_text(self, title: str, build: Build, cli_equivalent: str) -> None:
-        self.push_screen(TextScreen(title, build, cli_equivalent))
+        self._enter(TextScreen(self, title, build, cli_equivalent))
 
     def run_command(self, text: str) -> None:
         """Carry out what was typed after `:`."""
@@ -273,7 +312,7 @@ class HaiTop(TerminalMixin):
             case "theme":
                 self._choose_theme(command.argument)
             case "help":
-                self.do_help()
+                self.action_help()
             case name:
                 self.go(name, command.argument)
 
@@ -286,40 +325,32 @@ class HaiTop(TerminalMixin):
 
     # actions of the app
 
-    def do_view(self, digit: str) -> None:
+    def action_view(self, digit: str) -> None:
         text = self.preferences.views.get(digit)
         if text is None:
             self.say(f"there is no view {digit}: top.toml can have it under [views]", "warn")
         else:
             self.run_command(text)
 
-    def do_command(self) -> None:
-        screen = self.screen
-        if isinstance(screen, View):
-            label = f"command, Tab completes; this screen is: {screen.cli_equivalent()}"
+    def action_command(self) -> None:
+        if (view := self.current_view) is not None:
+            label = f"command, Tab completes; this screen is: {view.cli_equivalent()}"
             themes = list(ALL_THEMES)
-            screen.ask(
+            view.ask(
                 "command",
                 label,
                 self.run_command,
                 complete=lambda text: completions(text, self.model.tasks, themes),
             )
 
-    def do_help(self) -> None:
-        view = self.screen.view if isinstance(self.screen, View) else "queue"
+    def action_help(self) -> None:
+        view = self.current_view.view if self.current_view is not None else "queue"
         mode, keys = self.mode, self.preferences.keys
         self.open_text(f"keys of {view}", lambda _: help_page(view, mode, keys), "hai-cli help")
 
-    def do_aliases(self) -> None:
+    def action_aliases(self) -> None:
         self.open_text("commands", lambda _: aliases_page(self.preferences), "hai-cli help")
 
-    def do_refresh(self) -> None:
+    def action_refresh(self) -> None:
         self.connect()
         self.say("reading everything again")
-
-
-if TYPE_CHECKING:
-    from hai.tui.dashboard import Dashboard
-
-    def _is_what_screens_ask_for(app: HaiTop) -> Dashboard:
-        return app

@@ -15,26 +15,32 @@ from hai.tui.themes import Painter
 from hai.tui.totals import Totals
 
 
-class Dashboard(Protocol):
+class Look(Protocol):
+    """How it is drawn: all that a widget needs to know."""
+
+    glyphs: Glyphs
+    painter: Painter
+
+    @property
+    def has_colour(self) -> bool: ...
+
+
+class Dashboard(Look, Protocol):
     """`model` is what is known; `lost` is why there is no connection, `failure` why nothing will
     come any more."""
 
     client: HaiClient
     mode: Mode
     preferences: Preferences
-    glyphs: Glyphs
     clock: Callable[[], float]
     server_name: str
     model: Model
     history: dict[str, list[str]]
     lost: str
     failure: HaiError | None
-    painter: Painter
 
     @property
     def environ(self) -> Mapping[str, str]: ...
-    @property
-    def has_colour(self) -> bool: ...
     @property
     def totals(self) -> Totals: ...
     @property

@@ -7,8 +7,9 @@ keep-alive would keep a person from leaving.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from textual.message import Message
@@ -16,7 +17,6 @@ from textual.message import Message
 from hai.client.events import Resume, ServerEvent
 from hai.client.http import HaiClient
 from hai.errors import HaiError, Unavailable, Unreachable
-from hai.tui.messages import Arrived, Connection, LogArrived, LogNoted, Refused
 
 T = TypeVar("T")
 Post = Callable[[Message], object]
@@ -54,6 +54,13 @@ class Stopped(Exception):
 class Reader:
     """A thread that reads one stream until it is told to stop."""
 
+    @dataclass
+    class Refused(Message):
+        """The server does not want us: the token is unknown, expired or revoked, or it is no
+        server."""
+
+        error: HaiError
+
     def __init__(self, client: HaiClient, post: Post) -> None:
         self._client = client
         self._post = post
@@ -83,7 +90,7 @@ class Reader:
             pass
         except HaiError as error:
             if not self._stopped.is_set():
-                self._post(Refused(error))
+                self._post(self.Refused(error))
 
     def read(self) -> None:
         raise NotImplementedError
@@ -92,27 +99,58 @@ class Reader:
 class FeedReader(Reader):
     """The dashboard's stream, resumed for ever."""
 
+    @dataclass
+    class Arrived(Message):
+        """A piece of the feed, as it came."""
+
+        piece: Mapping[str, Any]
+
+    @dataclass
+    class ConnectionChanged(Message):
+        """The feed was lost or is back. `why` is empty when it is back."""
+
+        why: str = ""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, FeedReader.ConnectionChanged)
+
     def read(self) -> None:
         while True:
             try:
                 self._connected()
             except (Unreachable, Unavailable) as error:
-                self.say(Connection(error.message))
+                self.say(self.ConnectionChanged(error.message))
                 self.rest(1.0)
 
     def _connected(self) -> None:
         resume = Resume(
             wait=self.rest,
-            lost=lambda: self.say(Connection("connection lost, retrying")),
-            back=lambda: self.say(Connection()),
+            lost=lambda: self.say(self.ConnectionChanged("connection lost, retrying")),
+            back=lambda: self.say(self.ConnectionChanged()),
         )
         for event in self._client.events("dashboard_stream", resume):
             if event.name == "dashboard":
-                self.say(Arrived(event.data))
+                self.say(self.Arrived(event.data))
 
 
 class LogReader(Reader):
     """One log; `query` is that of the logs route. A reader of an older generation is not heard."""
+
+    @dataclass
+    class LinesArrived(Message):
+        """Lines of a log, in order, each {attempt, rank, at, text}; `taken` frees the reader to go
+        on: it must be called once they are shown."""
+
+        generation: int
+        lines: Sequence[Mapping[str, Any]]
+
+    @dataclass
+    class Noted(Message):
+        """Something about the log itself: a gap, the end, a lost connection."""
+
+        generation: int
+        text: str
+        is_end: bool = False
 
     def __init__(
         self,
@@ -149,7 +187,7 @@ class LogReader(Reader):
         if event.name == "lines":
             while not self._ahead.acquire(timeout=0.2):
                 self.rest(0)
-            self.say(LogArrived(self._generation, event.data["lines"]))
+            self.say(self.LinesArrived(self._generation, event.data["lines"]))
         elif event.name == "gap":
             gap = event.data
             self._note(f"{gap['bytes']:,} bytes of rank {gap['rank']} were rotated away")
@@ -158,7 +196,7 @@ class LogReader(Reader):
             self._note(f"end: the task is {state}", is_end=True)
 
     def _note(self, text: str, *, is_end: bool = False) -> None:
-        self.say(LogNoted(self._generation, text, is_end))
+        self.say(self.Noted(self._generation, text, is_end))
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -2,31 +2,29 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from hai.tui.actions import actions_of
 from hai.tui.commands import SUMMARIES
 from hai.tui.keys import key_text
-
-if TYPE_CHECKING:
-    from hai.tui.dashboard import Dashboard
-    from hai.tui.screens.view import View
+from hai.tui.screens.view import View
 
 
 class ActionCommands(Provider):
     """One entry per action and per command."""
 
     def _entries(self) -> list[tuple[str, str, Callable[[], object]]]:
-        hai = cast("Dashboard", self.app)
-        view = cast("View", self.screen)
+        view = self.screen
+        if not isinstance(view, View):
+            return []
         entries: list[tuple[str, str, Callable[[], object]]] = [
             (action.help, key_text(action.key), partial(view.perform, action))
-            for action in actions_of(view.view, hai.mode, hai.preferences.keys)
+            for action in view.actions
         ]
         commands = ("cluster", "queue", "users", "events", "quit")
-        return entries + [(SUMMARIES[c], "command", partial(hai.run_command, c)) for c in commands]
+        return entries + [
+            (SUMMARIES[c], "command", partial(view.hai.run_command, c)) for c in commands
+        ]
 
     async def discover(self) -> Hits:
         for text, key, run in self._entries():

@@ -8,16 +8,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-from textual.app import App
 
 from hai.tui.files import free_name, pager_command
+from hai.tui.textual_private import PlainTracebacks, toggle_mouse
 
 MOST_FORWARDS = 16
 
 
-class TerminalMixin(App[None]):
+class TerminalMixin(PlainTracebacks):
     """The part of the app that knows the terminal and the file system."""
 
     def __init__(self) -> None:
@@ -31,14 +29,8 @@ class TerminalMixin(App[None]):
     def environ(self) -> Mapping[str, str]:
         raise NotImplementedError
 
-    def do_mouse(self) -> None:
-        driver: Any = self._driver
-        is_on = not getattr(driver, "_mouse", False)
-        if not is_on:
-            driver._disable_mouse_support()
-        driver._mouse = is_on
-        if is_on:
-            driver._enable_mouse_support()
+    def action_mouse(self) -> None:
+        is_on = toggle_mouse(self)
         self.say("mouse on: it moves the cursor" if is_on else "mouse off: it selects text")
 
     def write_file(self, stem: str, text: str, *, suffix: str = "txt") -> None:

@@ -59,22 +59,22 @@ class TaskVerbs(View):
 
     # looking
 
-    def do_logs(self) -> None:
+    def action_logs(self) -> None:
         if (task := self._one()) is not None:
             self.hai.open_logs(task.id)
 
-    def do_previous(self) -> None:
+    def action_previous(self) -> None:
         if (task := self._one()) is not None:
             self.hai.open_logs(task.id, previous=True)
 
-    def do_copy(self) -> None:
+    def action_copy(self) -> None:
         tasks = self.tasks_meant()
         if tasks:
             text = " ".join(str(task.id) for task in tasks)
             self.app.copy_to_clipboard(text)
             self.hai.say(f"copied: {text}", "run")
 
-    def do_why(self) -> None:
+    def action_why(self) -> None:
         if (task := self._one()) is not None:
             self._why(task)
 
@@ -90,11 +90,11 @@ class TaskVerbs(View):
         title, cli_equivalent = f"why task {task.id}", f"hai-cli why {task.id}"
         self.hai.open_text(title, lambda width: why_page(answer, width), cli_equivalent)
 
-    def do_shell(self) -> None:
+    def action_shell(self) -> None:
         if (task := self._task_that_runs()) is not None:
             self.hai.run_cli("shell", str(task.id))
 
-    def do_forward(self) -> None:
+    def action_forward(self) -> None:
         if (task := self._task_that_runs()) is not None:
             self.ask(
                 "ports",
@@ -109,11 +109,11 @@ class TaskVerbs(View):
             return None
         return task
 
-    def do_describe(self) -> None:
+    def action_describe(self) -> None:
         if (task := self._one()) is not None:
             self.hai.open_task(task.id)
 
-    def do_yaml(self) -> None:
+    def action_yaml(self) -> None:
         if (task := self._one()) is not None:
             self._yaml(task)
 
@@ -134,17 +134,17 @@ class TaskVerbs(View):
 
     # changing
 
-    def do_stop(self) -> None:
+    def action_stop(self) -> None:
         tasks = self._unfinished()
         if tasks:
             self._act("stop", tasks, stop_question(tasks))
 
-    def do_kill(self) -> None:
+    def action_kill(self) -> None:
         tasks = self._unfinished()
         if tasks:
             self._act("stop", tasks, stop_question(tasks, typed=True))
 
-    def do_toggle(self) -> None:
+    def action_suspend_or_resume(self) -> None:
         tasks = self._unfinished()
         if tasks:
             route, question = toggle_question(tasks)
@@ -183,10 +183,10 @@ class TaskVerbs(View):
         else:
             self.hai.say(outcome(told, len(asked), done, refused), "bad" if refused else "run")
 
-    def do_raise(self) -> None:
+    def action_raise(self) -> None:
         self._step(1)
 
-    def do_lower(self) -> None:
+    def action_lower(self) -> None:
         self._step(-1)
 
     def _step(self, step: int) -> None:
@@ -198,7 +198,7 @@ class TaskVerbs(View):
         elif tasks:
             self.hai.say(f"{tasks[0].priority} is the end of the scale", "warn")
 
-    def do_edit(self) -> None:
+    def action_edit(self) -> None:
         tasks = self._unfinished()
         if tasks:
             whose = f"task {tasks[0].id} (now {tasks[0].priority})"

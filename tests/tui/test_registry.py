@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding, BindingsMap
 
 from hai.errors import InvalidInput
-from hai.tui.actions import ACTIONS, EVERY, Mode, actions_of, by_key, checked_keys
+from hai.tui.actions import ACTIONS, EVERY, Mode, actions_of, checked_keys
 from hai.tui.app import HaiTop
+from hai.tui.bindings import keymap_of
 from hai.tui.help import help_page
 from hai.tui.keys import key_names, key_text
 from hai.tui.main import chosen_theme
@@ -29,12 +31,26 @@ SCREENS = {
 }  # fmt: skip
 
 
+def library_key(key: str) -> str:
+    """The terminal library's own name: "?" is question_mark."""
+    return next(iter(BindingsMap([Binding(key, "any")]).key_to_bindings))
+
+
 @pytest.mark.parametrize("view", sorted(EVERY))
 def test_every_action_of_a_screen_can_be_performed(view: str) -> None:
     targets = {"app": HaiTop, "screen": SCREENS[view], "main": Lines}
     for action in actions_of(view, Mode()):
-        family = action.name.rpartition("_")[0] if action.argument else action.name
-        assert hasattr(targets[action.target], f"do_{family}"), action.name
+        assert hasattr(targets[action.target], f"action_{action.method}"), action.name
+
+
+@pytest.mark.parametrize("view", sorted(EVERY))
+def test_what_is_bound_is_the_table(view: str) -> None:
+    """Each screen and the widget in its middle bind every action of the table, and no other."""
+    bound = BindingsMap([*SCREENS[view].BINDINGS, *Lines.BINDINGS])
+    found = {(key, b.id, b.action) for key, b in bound}
+    table = {(library_key(key), a.name, a.call)
+             for a in actions_of(view, Mode()) for key in a.key.split()}  # fmt: skip
+    assert found == table
 
 
 @pytest.mark.parametrize("view", sorted(EVERY))
@@ -63,7 +79,8 @@ def test_no_key_means_two_things_on_a_screen(view: str) -> None:
     ],
 )  # fmt: skip
 def test_keys_are_the_ones_that_experts_expect(view: str, key: str, name: str) -> None:
-    assert by_key(actions_of(view, Mode()))[key].name == name
+    bound = BindingsMap([*SCREENS[view].BINDINGS, *Lines.BINDINGS])
+    assert [binding.id for binding in bound.get_bindings_for_key(library_key(key))] == [name]
 
 
 def test_modes_take_actions_away() -> None:
@@ -124,6 +141,15 @@ def test_keys_may_be_written_as_help_shows_them() -> None:
         assert key_names(written) == action.key, action.name
     assert key_names("Ctrl+X F5 Esc alt-x é D") == "ctrl+x f5 escape alt+x é D"
     assert checked_keys({"stop": "ctrl-x"}) == {"stop": "ctrl+x"}
+
+
+def test_a_keymap_may_have_the_former_name_of_an_action() -> None:
+    assert checked_keys({"twin": "ctrl-x"}) == {"cli_equivalent": "ctrl+x"}
+
+
+def test_a_comma_can_be_a_key() -> None:
+    """The library separates keys by commas."""
+    assert keymap_of(checked_keys({"stop": ", X"})) == {"stop": "comma,X"}
 
 
 def test_a_theme_that_there_is_not_is_told() -> None:

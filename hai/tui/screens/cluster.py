@@ -1,15 +1,18 @@
 """Groups, the last hour, and every node: as a heat map of who holds what, or as a table."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from textual import events, work
+from textual import events, on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 
 from hai.errors import HaiError
+from hai.tui.bindings import bindings_of
 from hai.tui.cluster_lines import group_line, history_lines, legend, user_letters
 from hai.tui.columns import header, laid_out, row_line, shortened
 from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
-from hai.tui.messages import Chosen
+from hai.tui.dashboard import Dashboard
 from hai.tui.model import Holders, Node, Task
 from hai.tui.pages import usage_text
 from hai.tui.present import NODE_COLUMNS, next_of, node_labels, node_state
@@ -29,17 +32,18 @@ _SICK_FIRST = {"down": 0, "suspect": 1, "drained": 2, "cordoned": 3}
 
 class ClusterScreen(TaskVerbs):
     view = "cluster"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("cluster")
 
-    def __init__(self, filter: str = "") -> None:
-        super().__init__(filter)
+    def __init__(self, hai: Dashboard, filter: str = "") -> None:
+        super().__init__(hai, filter)
         self._is_table = False
         self._shown: Sequence[Node] = ()
         self._chosen_by: tuple[int, str] = (-1, "")
-        self.heat = HeatMap(id="heat")
-        self.table = Table(NODE_COLUMNS, id="nodes")
-        self._groups_status = StatusLine(self._groups, id="groups")
-        self._history_status = StatusLine(self._history, id="history")
-        self._detail_status = StatusLine(self._detail, id="detail")
+        self.heat = HeatMap(hai, id="heat")
+        self.table = Table(hai, NODE_COLUMNS, id="nodes")
+        self._groups_status = StatusLine(hai, self._groups, id="groups")
+        self._history_status = StatusLine(hai, self._history, id="history")
+        self._detail_status = StatusLine(hai, self._detail, id="detail")
 
     def compose_main(self) -> ComposeResult:
         yield self._groups_status
@@ -51,7 +55,6 @@ class ClusterScreen(TaskVerbs):
 
     def on_mount(self) -> None:
         self._share_room(self.size.height)
-        super().on_mount()
 
     def on_resize(self, event: events.Resize) -> None:
         self._share_room(event.size.height)
@@ -191,15 +194,17 @@ class ClusterScreen(TaskVerbs):
             self.table.forget()
         self.renew()
 
-    def on_moved(self) -> None:
+    @on(Lines.Moved)
+    def _cursor_moved(self) -> None:
         self.renew()
 
-    def on_chosen(self, message: Chosen) -> None:
-        self.do_open()
+    @on(Lines.Chosen)
+    def _row_chosen(self) -> None:
+        self.action_open()
 
     # actions
 
-    def do_open(self) -> None:
+    def action_open(self) -> None:
         """The task there; of a node that several share, the queue with these."""
         tasks = self.holders_meant()
         if len(tasks) > 1:
@@ -207,30 +212,33 @@ class ClusterScreen(TaskVerbs):
         elif (task := self._one()) is not None:
             self.hai.open_task(task.id)
 
-    def do_table(self) -> None:
+    def action_table(self) -> None:
         self._is_table = not self._is_table
         self.table.display, self.heat.display = self._is_table, not self._is_table
         self.main.focus()
         self.show_model()
 
-    def do_sort(self, letter: str) -> None:
+    def action_sort(self, letter: str) -> None:
         table = self.table
         if not self._is_table:
-            self.do_table()
+            self.action_table()
         table.is_reversed = table.sorted_by == letter and not table.is_reversed
         table.sorted_by = letter
         self.show_model()
 
-    def do_left(self) -> None:
+    def action_left(self) -> None:
         if not self._is_table:
-            self.heat.do_left()
+            self.heat.action_left()
 
-    def do_right(self) -> None:
+    def action_right(self) -> None:
         if not self._is_table:
-            self.heat.do_right()
+            self.heat.action_right()
 
-    def do_drain(self) -> None:
+    def action_drain(self) -> None:
         node = self.node_meant()
+        if not self.hai.model.is_admin:
+            self.hai.say("only an admin may do that: drain a node or take it back", "warn")
+            return
         if node is None:
             return
         if node.health != "ready":

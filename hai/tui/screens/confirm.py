@@ -1,7 +1,10 @@
 """Asks before something is changed. Tab and Enter, or y, say yes; escape and n say no."""
 
-from textual import events
+from typing import ClassVar
+
+from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -31,6 +34,15 @@ class ConfirmScreen(ModalScreen[bool]):
     ConfirmScreen Input { border: none; height: 1; padding: 0; margin-top: 1; }
     """
     AUTO_FOCUS = "Input, #no"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,n", "answer(False)"),
+        ("y", "answer(True)"),
+        ("up", "scroll_list(-1)"),
+        ("down", "scroll_list(1)"),
+        ("pageup", "page_list(-1)"),
+        ("pagedown", "page_list(1)"),
+        ("left,right", "app.focus_next"),
+    ]
 
     def __init__(self, question: Question) -> None:
         super().__init__()
@@ -50,12 +62,21 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button("Cancel", id="no", compact=True)
                 yield Button(question.verb, id="yes", compact=True)
 
-    def _answer(self, *, is_yes: bool) -> None:
+    def action_answer(self, is_yes: bool) -> None:
         typed = self.query(Input)
         if is_yes and typed and typed.first().value.strip() != self._question.typed:
             typed.first().focus()
             return
         self.dismiss(is_yes)
+
+    @on(Button.Pressed, "#yes")
+    @on(Input.Submitted)
+    def _confirmed(self) -> None:
+        self.action_answer(True)
+
+    @on(Button.Pressed, "#no")
+    def _cancelled(self) -> None:
+        self.action_answer(False)
 
     def on_resize(self, event: events.Resize) -> None:
         """Long lists are scrolled; the answers stay in sight."""
@@ -63,29 +84,8 @@ class ConfirmScreen(ModalScreen[bool]):
         most = max(1, event.size.height - _AROUND - typed)
         self.query_one("#lines").styles.max_height = most
 
-    def _scroll(self, key: str) -> None:
-        lines = self.query_one("#lines", VerticalScroll)
-        step = lines.size.height if key.startswith("page") else 1
-        lines.scroll_relative(y=-step if key.endswith("up") else step, animate=False)
+    def action_scroll_list(self, lines: int) -> None:
+        self.query_one("#lines", VerticalScroll).scroll_relative(y=lines, animate=False)
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        self._answer(is_yes=event.button.id == "yes")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._answer(is_yes=True)
-
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
-            event.stop()
-            self._answer(is_yes=False)
-        elif event.key in ("y", "n") and not isinstance(self.focused, Input):
-            event.stop()
-            self._answer(is_yes=event.key == "y")
-        elif event.key in ("up", "down", "pageup", "pagedown"):
-            event.stop()
-            self._scroll(event.key)
-        elif event.key in ("left", "right"):
-            event.stop()
-            self.focus_next()
+    def action_page_list(self, pages: int) -> None:
+        self.action_scroll_list(pages * self.query_one("#lines").size.height)

@@ -1,8 +1,11 @@
 """The ledger, live: the newest line on top."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from textual.binding import BindingType
+
+from hai.tui.bindings import bindings_of
 from hai.tui.model import Task
 from hai.tui.present import EVENT_COLUMNS, Context, event_labels
 from hai.tui.screens.tables import TableView
@@ -11,6 +14,7 @@ from hai.tui.verbs import TaskVerbs
 
 class EventsScreen(TaskVerbs, TableView):
     view = "events"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("events")
     columns = EVENT_COLUMNS
 
     def rows(self) -> Sequence[Mapping[str, Any]]:

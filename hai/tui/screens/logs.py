@@ -3,19 +3,23 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 
 from hai.errors import InvalidInput
+from hai.tui.bindings import bindings_of
+from hai.tui.dashboard import Dashboard
 from hai.tui.feed import LogReader
 from hai.tui.filters import expression
 from hai.tui.logbuffer import Search
-from hai.tui.messages import Entered, LogArrived, LogNoted, Typed
 from hai.tui.screens.view import View
 from hai.tui.text import Line, count_of, printable
 from hai.tui.widgets.lines import Lines
 from hai.tui.widgets.logview import LogView
+from hai.tui.widgets.prompt import Prompt
 
 TAIL = 1000
 _SINCE_SECONDS = {"2": 60, "3": 300, "4": 900, "5": 3600}
@@ -24,9 +28,10 @@ _RANKS = re.compile(r"all|\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*")
 
 class LogsScreen(View):
     view = "logs"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("logs")
 
-    def __init__(self, task_id: int, *, previous: bool = False) -> None:
-        super().__init__()
+    def __init__(self, hai: Dashboard, task_id: int, *, previous: bool = False) -> None:
+        super().__init__(hai)
         self.task_id = task_id
         self._previous = previous
         self._ranks = "all"
@@ -35,7 +40,7 @@ class LogsScreen(View):
         self._generation = 0
         self._ended = ""
         self._seeks = False  # a match is to be shown as soon as all was searched
-        self.log_view = LogView(id="log")
+        self.log_view = LogView(hai, id="log")
 
     def compose_main(self) -> ComposeResult:
         yield self.log_view
@@ -45,7 +50,6 @@ class LogsScreen(View):
         return self.log_view
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._open()
 
     def on_unmount(self) -> None:
@@ -88,14 +92,16 @@ class LogsScreen(View):
         self._reader.start()
         self.renew()
 
-    def on_log_arrived(self, message: LogArrived) -> None:
+    @on(LogReader.LinesArrived)
+    def _lines_arrived(self, message: LogReader.LinesArrived) -> None:
         if message.generation != self._generation or self._reader is None:
             return
         self.log_view.add(message.lines)
         self._reader.taken()
         self._search_on()
 
-    def on_log_noted(self, message: LogNoted) -> None:
+    @on(LogReader.Noted)
+    def _noted(self, message: LogReader.Noted) -> None:
         if message.generation != self._generation:
             return
         if message.is_end:
@@ -141,19 +147,20 @@ class LogsScreen(View):
 
     # searching
 
-    def do_filter(self) -> None:
+    def action_filter(self) -> None:
         search = self.log_view.search
         text = search.pattern.pattern if search else ""
         self.ask("search", "search: regular expression; n and N go on", self._seek, text=text)
 
-    def on_typed(self, message: Typed) -> None:
+    @on(Prompt.Typed)
+    def _search_typed(self, message: Prompt.Typed) -> None:
         if message.kind == "search":
             self._look_for(message.text)
 
-    def on_entered(self, message: Entered) -> None:
+    @on(Prompt.Entered)
+    def _search_left(self, message: Prompt.Entered) -> None:
         if message.kind == "search" and message.text is None:
             self._look_for("")
-        super().on_entered(message)
 
     def _look_for(self, text: str) -> None:
         self.filter_error = ""
@@ -185,40 +192,40 @@ class LogsScreen(View):
             view.go_to_match(forward=False)
         self.title_status.renew()
 
-    def do_next_match(self) -> None:
+    def action_next_match(self) -> None:
         self.log_view.go_to_match(forward=True)
         self.renew()
 
-    def do_last_match(self) -> None:
+    def action_last_match(self) -> None:
         self.log_view.go_to_match(forward=False)
         self.renew()
 
     # actions
 
-    def do_follow(self) -> None:
+    def action_follow(self) -> None:
         view = self.log_view
         if view.follows:
             view.follows = False
         else:
-            view.do_last()
+            view.action_last()
         self.renew()
 
-    def do_wrap(self) -> None:
+    def action_wrap(self) -> None:
         self.log_view.toggle_wrap()
         self.renew()
 
-    def do_times(self) -> None:
+    def action_times(self) -> None:
         self.log_view.shows_times = not self.log_view.shows_times
         self.log_view.reshape()
         self.renew()
 
-    def do_left(self) -> None:
+    def action_left(self) -> None:
         self.log_view.sideways(-1)
 
-    def do_right(self) -> None:
+    def action_right(self) -> None:
         self.log_view.sideways(1)
 
-    def do_rank(self) -> None:
+    def action_rank(self) -> None:
         self.ask("rank", "which ranks: all, 0, or like 0,2-3", self._choose_ranks)
 
     def _choose_ranks(self, text: str) -> None:
@@ -229,33 +236,33 @@ class LogsScreen(View):
         self._ranks = wanted
         self._open()
 
-    def do_range(self, number: str) -> None:
+    def action_range(self, number: str) -> None:
         self._range = number
         self._open()
 
-    def do_previous(self) -> None:
+    def action_previous(self) -> None:
         self._previous = not self._previous
         self._open()
 
-    def do_copy(self) -> None:
+    def action_copy(self) -> None:
         self.app.copy_to_clipboard(str(self.task_id))
         self.hai.say(f"copied: {self.task_id}", "run")
 
-    def do_save(self) -> None:
+    def action_save(self) -> None:
         self.hai.write_file(f"task-{self.task_id}", self.log_view.text(), suffix="log")
 
-    def do_dump(self) -> None:
-        self.do_save()
+    def action_dump(self) -> None:
+        self.action_save()
 
-    def do_pager(self) -> None:
+    def action_pager(self) -> None:
         self.hai.page_text("".join(printable(line) + "\n"
                                    for line in self.log_view.text().splitlines()))  # fmt: skip
 
-    def do_back(self) -> None:
+    def action_back(self) -> None:
         if self.log_view.search is not None:
             self._look_for("")
         else:
-            super().do_back()
+            super().action_back()
 
     def cli_equivalent(self) -> str:
         words = f"hai-cli logs {self.task_id} -r {self._ranks}"

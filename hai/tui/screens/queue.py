@@ -2,8 +2,11 @@
 
 import shlex
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from textual.binding import BindingType
+
+from hai.tui.bindings import bindings_of
 from hai.tui.model import Task, in_order
 from hai.tui.present import TASK_COLUMNS, task_labels, task_text
 from hai.tui.screens.tables import TableView
@@ -15,6 +18,7 @@ _OPTIONS = frozenset({"user", "state", "group", "name"})  # of hai-cli list
 
 class QueueScreen(TaskVerbs, TableView):
     view = "queue"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("queue")
     columns = TASK_COLUMNS
 
     def rows(self) -> Sequence[Task]:

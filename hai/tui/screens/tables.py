@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from textual import on
 from textual.app import ComposeResult
 
 from hai.tui.columns import Column, header, laid_out, row_line
-from hai.tui.messages import Chosen
+from hai.tui.dashboard import Dashboard
 from hai.tui.present import Context
 from hai.tui.screens.view import View
 from hai.tui.text import Line, plain
@@ -21,10 +22,10 @@ class TableView(View):
 
     columns: Sequence[Column] = ()
 
-    def __init__(self, filter: str = "") -> None:
-        super().__init__(filter)
+    def __init__(self, hai: Dashboard, filter: str = "") -> None:
+        super().__init__(hai, filter)
         self.total = 0
-        self.table = Table(self.columns, id="table")
+        self.table = Table(hai, self.columns, id="table")
 
     # for the ones that derive
 
@@ -94,25 +95,27 @@ class TableView(View):
             line.append((f"  {len(self.table.marks)} marked", "mark"))
         return line
 
-    def on_moved(self) -> None:
+    @on(Lines.Moved)
+    def _cursor_moved(self) -> None:
         self.renew()
 
-    def on_chosen(self, message: Chosen) -> None:
-        self.do_open()
+    @on(Lines.Chosen)
+    def _row_chosen(self) -> None:
+        self.action_open()
 
-    def do_open(self) -> None:
+    def action_open(self) -> None:
         if self.table.current is not None:
             self.open_row(self.table.current)
 
-    def do_mark(self) -> None:
+    def action_mark(self) -> None:
         self.table.mark()
         self.renew()
 
-    def do_mark_range(self) -> None:
+    def action_mark_range(self) -> None:
         self.table.mark_range()
         self.renew()
 
-    def do_sort(self, letter: str) -> None:
+    def action_sort(self, letter: str) -> None:
         table = self.table
         if table.sorted_by != letter:
             table.sorted_by, table.is_reversed = letter, False
@@ -122,13 +125,13 @@ class TableView(View):
             table.sorted_by, table.is_reversed = "", False
         self.show_model()
 
-    def do_back(self) -> None:
+    def action_back(self) -> None:
         if self.table.marks:
             self.table.marks.clear()
             self.table.refresh()
             self.renew()
         else:
-            super().do_back()
+            super().action_back()
 
     def dumped(self) -> str:
         layout = laid_out(self.columns, DUMP_WIDTH)

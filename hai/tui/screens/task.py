@@ -1,12 +1,15 @@
 """One task: its life as a bar, attempts, workers, events."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 
 from hai.errors import HaiError
+from hai.tui.bindings import bindings_of
+from hai.tui.dashboard import Dashboard
 from hai.tui.model import Task, task_of
 from hai.tui.pages import task_page
 from hai.tui.text import Line, plain, printable
@@ -23,9 +26,10 @@ class TaskScreen(TaskVerbs):
     """Read again whenever the feed says that the task changed; live figures come with the feed."""
 
     view = "task"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("task")
 
-    def __init__(self, task_id: int, *, asks_why: bool = False) -> None:
-        super().__init__()
+    def __init__(self, hai: Dashboard, task_id: int, *, asks_why: bool = False) -> None:
+        super().__init__(hai)
         self.task_id = task_id
         self._asks_why = asks_why  # as soon as the task is known
         self._detail: Mapping[str, Any] | None = None
@@ -34,7 +38,7 @@ class TaskScreen(TaskVerbs):
         self._read_row: Task | None = None
         self._was_read = False
         self._read_at = 0.0
-        self._page = Page(self._build, id="page")
+        self._page = Page(hai, self._build, id="page")
 
     def compose_main(self) -> ComposeResult:
         yield self._page
@@ -73,7 +77,7 @@ class TaskScreen(TaskVerbs):
         self.renew()
         if self._asks_why and not self._error:
             self._asks_why = False
-            self.do_why()
+            self.action_why()
 
     def _build(self, width: int) -> list[Line]:
         if self._detail is None:
@@ -98,7 +102,7 @@ class TaskScreen(TaskVerbs):
         task = self.task_meant()
         return [] if task is None else [task]
 
-    def do_describe(self) -> None:
+    def action_describe(self) -> None:
         self._read()
 
     def cli_equivalent(self) -> str:

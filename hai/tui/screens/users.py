@@ -1,14 +1,18 @@
 """What everybody holds, and what of their quota is in use."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from textual.binding import BindingType
+
+from hai.tui.bindings import bindings_of
 from hai.tui.present import USER_COLUMNS, UserRow, user_rows
 from hai.tui.screens.tables import TableView
 
 
 class UsersScreen(TableView):
     view = "users"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of("users")
     columns = USER_COLUMNS
 
     def rows(self) -> Sequence[UserRow]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from textual import events
 
 from hai.tui.cluster_lines import CAPTION, HeatRow, heat_cell, heat_rows, user_letters
-from hai.tui.messages import Chosen, Moved
+from hai.tui.dashboard import Look
 from hai.tui.model import Holders, Node
 from hai.tui.text import Line, fit
 from hai.tui.widgets.lines import Lines
@@ -14,8 +14,8 @@ from hai.tui.widgets.lines import Lines
 class HeatMap(Lines):
     """`nodes` by group; the cursor stays on its node."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(look, id=id)
         self._machines: Sequence[Node] = ()
         self._holders: Mapping[str, Holders] = {}
         self._letters: Mapping[str, int] = {}
@@ -86,34 +86,34 @@ class HeatMap(Lines):
         self.column = max(0, min(column, length - 1))
         self._keep_in_sight()
         self.refresh()
-        self.post_message(Moved())
+        self.post_message(self.Moved())
 
-    def do_up(self) -> None:
+    def action_up(self) -> None:
         self._go(self.row - 1, self.column)
 
-    def do_down(self) -> None:
+    def action_down(self) -> None:
         self._go(self.row + 1, self.column)
 
-    def do_page_up(self) -> None:
+    def action_page_up(self) -> None:
         self._go(self.row - self.room, self.column)
 
-    def do_page_down(self) -> None:
+    def action_page_down(self) -> None:
         self._go(self.row + self.room, self.column)
 
-    def do_first(self) -> None:
+    def action_first(self) -> None:
         self._go(0, 0)
 
-    def do_last(self) -> None:
+    def action_last(self) -> None:
         self._go(len(self._rows) - 1, 1_000_000)
 
-    def do_left(self) -> None:
+    def action_left(self) -> None:
         self._go(self.row, self.column - 1)
 
-    def do_right(self) -> None:
+    def action_right(self) -> None:
         self._go(self.row, self.column + 1)
 
     def on_click(self, event: events.Click) -> None:
         again = self.current
         self._go(self.top + event.y, event.x - CAPTION)
         if again is not None and again is self.current:
-            self.post_message(Chosen(0))
+            self.post_message(self.Chosen(0))

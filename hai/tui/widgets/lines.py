@@ -1,21 +1,22 @@
 """A widget of lines that draws only those in sight: ten or ten million cost the same."""
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
+from textual.binding import BindingType
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hai.tui.bindings import moves
 from hai.tui.columns import shortened
+from hai.tui.dashboard import Look
 from hai.tui.glyphs import ASCII
 from hai.tui.text import Line, line_width, merged
 from hai.tui.themes import Painter
-
-if TYPE_CHECKING:
-    from hai.tui.dashboard import Dashboard
-
 
 _STAND_INS = str.maketrans({"…": "~", "·": "-"})
 
@@ -31,16 +32,29 @@ class Lines(Widget, can_focus=True):
     """`count` lines, drawn by `line`; the first one in sight is `top`. `head` lines stay on top."""
 
     DEFAULT_CSS = "Lines { height: 1fr; width: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = moves()
     head = 0
     top = 0
 
-    @property
-    def hai(self) -> "Dashboard":
-        return cast("Dashboard", self.app)
+    @dataclass
+    class Chosen(Message):
+        """A second click on what the cursor stands on."""
+
+        index: int
+
+    class Moved(Message):
+        """The cursor stands elsewhere."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Lines.Moved)
+
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.look = look
 
     @property
     def paint(self) -> Painter:
-        return self.hai.painter
+        return self.look.painter
 
     # for the ones that derive
 
@@ -72,7 +86,7 @@ class Lines(Widget, can_focus=True):
 
     def _strip(self, line: Line, ground: str, width: int) -> Strip:
         paint = self.paint
-        if self.hai.glyphs is ASCII:
+        if self.look.glyphs is ASCII:
             line = [(_in_ascii(text), role) for text, role in line]
         left = width - line_width(line)
         if left > 0:
@@ -99,22 +113,22 @@ class Lines(Widget, can_focus=True):
             self.top = top
             self.refresh()
 
-    def do_up(self) -> None:
+    def action_up(self) -> None:
         self.scroll_lines(self.top - 1)
 
-    def do_down(self) -> None:
+    def action_down(self) -> None:
         self.scroll_lines(self.top + 1)
 
-    def do_page_up(self) -> None:
+    def action_page_up(self) -> None:
         self.scroll_lines(self.top - self.room)
 
-    def do_page_down(self) -> None:
+    def action_page_down(self) -> None:
         self.scroll_lines(self.top + self.room)
 
-    def do_first(self) -> None:
+    def action_first(self) -> None:
         self.scroll_lines(0)
 
-    def do_last(self) -> None:
+    def action_last(self) -> None:
         self.scroll_lines(self.count())
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hai.tui.dashboard import Look
 from hai.tui.logbuffer import LINES_KEPT, LogBuffer, LogLine, Search
 from hai.tui.text import Line, pieces, precise_clock_of, printable
 from hai.tui.widgets.lines import Lines
@@ -18,8 +19,8 @@ class LogView(Lines):
 
     lines_kept = LINES_KEPT
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(look, id=id)
         self.buffer = LogBuffer(self.lines_kept)
         self.search: Search | None = None
         self.found: int | None = None
@@ -112,7 +113,7 @@ class LogView(Lines):
     def _pieces(self, line: LogLine, room: int) -> list[str]:
         parts = pieces(printable(line.text[:WRAPPED_CHARS]), room)
         if len(line.text) > WRAPPED_CHARS:
-            parts.append(f"{self.hai.glyphs.more} {len(line.text):,} characters in all")
+            parts.append(f"{self.look.glyphs.more} {len(line.text):,} characters in all")
         return parts
 
     def _first_row(self) -> int:
@@ -210,12 +211,12 @@ class LogView(Lines):
             self.top = top
             self.refresh()
 
-    def do_last(self) -> None:
+    def action_last(self) -> None:
         self.follows = True
         self.top = self._last_top()
         self.refresh()
 
-    def do_first(self) -> None:
+    def action_first(self) -> None:
         self.follows = False
         self.scroll_lines(self._first_row())
 

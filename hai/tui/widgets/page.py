@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from hai.tui.columns import shortened
+from hai.tui.dashboard import Look
 from hai.tui.text import Build, Line
 from hai.tui.widgets.lines import Lines
 
@@ -10,9 +11,9 @@ from hai.tui.widgets.lines import Lines
 class Page(Lines):
     """Its lines depend on its width: `build(width)` makes them anew when that changes."""
 
-    def __init__(self, build: Build | None = None, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._build = build or (lambda _width: [])
+    def __init__(self, look: Look, build: Build, *, id: str | None = None) -> None:
+        super().__init__(look, id=id)
+        self._build = build
         self._lines: Sequence[Line] = ()
         self._width = -1
 
@@ -33,4 +34,4 @@ class Page(Lines):
         return len(self.lines())
 
     def line(self, index: int, width: int) -> tuple[Line, str]:
-        return [(" ", ""), *shortened(self.lines()[index], width - 1, self.hai.glyphs.more)], ""
+        return [(" ", ""), *shortened(self.lines()[index], width - 1, self.look.glyphs.more)], ""

@@ -1,11 +1,15 @@
 """The line where a filter, a command or a choice is typed: history, Tab completes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual import events
+from textual import events, on
+from textual.message import Message
 from textual.widgets import Input
 
-from hai.tui.messages import Entered, Typed
+if TYPE_CHECKING:
+    from textual.widget import Widget
 
 _KEPT = 50
 
@@ -18,6 +22,23 @@ class Prompt(Input):
     Prompt:focus { border: none; background: $surface; }
     """
 
+    @dataclass
+    class Typed(Message):
+        """The text changed."""
+
+        kind: str
+        text: str
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Prompt.Typed)
+
+    @dataclass
+    class Entered(Message):
+        """It was left: with a text, or (None) without."""
+
+        kind: str
+        text: str | None
+
     def __init__(self, history: dict[str, list[str]], *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False)
         self.display = False
@@ -26,6 +47,7 @@ class Prompt(Input):
         self._back = 0
         self._complete: Callable[[str], list[str]] = lambda _text: []
         self._offered: list[str] = []
+        self._returns_to: Widget | None = None
 
     def ask(
         self,
@@ -37,6 +59,8 @@ class Prompt(Input):
     ) -> None:
         """Open it for one answer. `kind` names what is asked for, and its history."""
         self.kind = kind
+        if self.screen.focused is not self:
+            self._returns_to = self.screen.focused
         self._back = 0
         self._offered = []
         self._complete = complete or (lambda _text: [])
@@ -48,18 +72,19 @@ class Prompt(Input):
 
     def _close(self, text: str | None) -> None:
         self.display = False
-        self.screen.set_focus(None)  # at once: the next key is not an answer any more
+        self.screen.set_focus(self._returns_to)  # at once: the next key is not an answer any more
         if text:
             kept = self._history.setdefault(self.kind, [])
             if text in kept:
                 kept.remove(text)
             kept.append(text)
             del kept[:-_KEPT]
-        self.post_message(Entered(self.kind, text))
+        self.post_message(self.Entered(self.kind, text))
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    @on(Input.Changed)
+    def _tell(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(Typed(self.kind, event.value))
+        self.post_message(self.Typed(self.kind, event.value))
 
     async def action_submit(self) -> None:
         self._close(self.value)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from textual.geometry import Region
 from textual.strip import Strip
 
+from hai.tui.dashboard import Look
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
 
@@ -19,9 +20,14 @@ class StatusLine(Lines, can_focus=False):
     DEFAULT_CSS = "StatusLine { height: 1; }"
 
     def __init__(
-        self, build: Callable[[int], list[Line]], *, ground: str = "", id: str | None = None
+        self,
+        look: Look,
+        build: Callable[[int], list[Line]],
+        *,
+        ground: str = "",
+        id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
+        super().__init__(look, id=id)
         self._build = build
         self._ground = ground
         self._made: tuple[int, list[Line]] | None = None

@@ -7,7 +7,7 @@ from textual import events
 from textual.strip import Strip
 
 from hai.tui.columns import Column, header, laid_out, row_line
-from hai.tui.messages import Chosen, Moved
+from hai.tui.dashboard import Look
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
 
@@ -19,8 +19,8 @@ class Table(Lines):
 
     head = 1
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, look: Look, columns: Sequence[Column], *, id: str | None = None) -> None:
+        super().__init__(look, id=id)
         self.columns = columns
         self.rows: Sequence[Any] = ()
         self.keys: Sequence[Hashable] = ()
@@ -85,17 +85,17 @@ class Table(Lines):
 
     def head_line(self, index: int, width: int) -> tuple[Line, str]:
         layout = laid_out(self.columns, width - 1)
-        arrow = self.hai.glyphs.down if self.is_reversed else self.hai.glyphs.up
+        arrow = self.look.glyphs.down if self.is_reversed else self.look.glyphs.up
         return [(" ", ""), (header(layout, self.sorted_by, arrow), "head")], "strip"
 
     def line(self, index: int, width: int) -> tuple[Line, str]:
         if not self.rows:
             return [(f" {self.hint}", "dim")], ""
         layout = laid_out(self.columns, width - 1)
-        glyphs = self.hai.glyphs
+        glyphs = self.look.glyphs
         cells = row_line(self.rows[index], self.context, layout, glyphs.more)
         mark = glyphs.mark if self.keys[index] in self.marks else " "
-        pointer = ">" if mark == " " and index == self.cursor and not self.hai.has_colour else mark
+        pointer = ">" if mark == " " and index == self.cursor and not self.look.has_colour else mark
         return [(pointer, "mark"), *cells], "cursor" if index == self.cursor else ""
 
     # moving
@@ -107,7 +107,7 @@ class Table(Lines):
         if not self._keep_in_sight():
             self.redraw(before)
             self.redraw(self.cursor)
-        self.post_message(Moved())
+        self.post_message(self.Moved())
 
     def _keep_in_sight(self) -> bool:
         """True if everything is to be drawn anew."""
@@ -121,22 +121,22 @@ class Table(Lines):
             self.refresh()
         return self.top != before
 
-    def do_up(self) -> None:
+    def action_up(self) -> None:
         self.move_to(self.cursor - 1)
 
-    def do_down(self) -> None:
+    def action_down(self) -> None:
         self.move_to(self.cursor + 1)
 
-    def do_page_up(self) -> None:
+    def action_page_up(self) -> None:
         self.move_to(self.cursor - self.room)
 
-    def do_page_down(self) -> None:
+    def action_page_down(self) -> None:
         self.move_to(self.cursor + self.room)
 
-    def do_first(self) -> None:
+    def action_first(self) -> None:
         self.move_to(0)
 
-    def do_last(self) -> None:
+    def action_last(self) -> None:
         self.move_to(len(self.rows) - 1)
 
     def on_resize(self) -> None:
@@ -152,7 +152,7 @@ class Table(Lines):
         self.marks ^= {key}
         self.last_mark = key
         self.redraw(self.cursor)
-        self.do_down()
+        self.action_down()
 
     def mark_range(self) -> None:
         """Mark all rows between the last mark and the cursor."""
@@ -169,4 +169,4 @@ class Table(Lines):
             again = index == self.cursor
             self.move_to(index)
             if again:
-                self.post_message(Chosen(index))
+                self.post_message(self.Chosen(index))
