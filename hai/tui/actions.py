@@ -70,7 +70,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("yaml", "y", "The task as YAML", TASKS),
     Action("shell", "s", "A shell in the task, in place of the dashboard", TASKS, hint="shell",
            changes=True, local=True),
-    Action("forward", "F", "Its ports at this machine's loopback, while the dashboard runs", TASKS,
+    Action("forward", "F", "Its ports on this machine, while the dashboard runs", TASKS,
            local=True),
     Action("copy", "c", "Copy the id to the clipboard", TASKS | {"logs"}),
     Action("toggle", "z", "Suspend it, or resume it", TASKS, hint="suspend", changes=True,

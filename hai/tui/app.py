@@ -346,10 +346,14 @@ class HaiTop(TerminalMixin):
     def action_help(self) -> None:
         view = self.current_view.view if self.current_view is not None else "queue"
         mode, keys = self.mode, self.preferences.keys
-        self.open_text(f"keys of {view}", lambda _: help_page(view, mode, keys), "hai-cli help")
+        self.open_text(
+            f"keys of {view}", lambda width: help_page(view, mode, keys, width), "hai-cli help"
+        )
 
     def action_aliases(self) -> None:
-        self.open_text("commands", lambda _: aliases_page(self.preferences), "hai-cli help")
+        self.open_text(
+            "commands", lambda width: aliases_page(self.preferences, width), "hai-cli help"
+        )
 
     def action_refresh(self) -> None:
         self.connect()

@@ -9,7 +9,7 @@ from hai.tui.text import Line
 def bar(part: float, whole: float, width: int, glyphs: Glyphs) -> tuple[str, str]:
     """The filled and the empty part of a bar, together `width` columns."""
     filled = 0 if whole <= 0 else round(width * min(1.0, max(0.0, part / whole)))
-    if part > 0 and filled == 0:
+    if part > 0 and filled == 0 and width > 0:
         filled = 1  # something is not nothing
     return glyphs.full * filled, glyphs.empty * (width - filled)
 

@@ -11,6 +11,7 @@ from hai.tui.text import Line, fit
 
 USER_COLOURS = 8
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabefghijklmnopqrstuvwyz"  # without those of _SICK
+_WITH_BAR = 67  # columns of a group's line from which on it has one
 _SEVERAL = "+"  # users on one node
 _SICK = {
     "suspect": ("?", "warn"),
@@ -76,8 +77,9 @@ def total_of(groups: Sequence[GroupTotals]) -> GroupTotals:
 
 
 def group_line(group: GroupTotals, model: Model, width: int, glyphs: Glyphs) -> Line:
-    """Name, bar of busy nodes, counts, and the last hour as far as the width goes."""
-    room = max(8, min(24, width - 66))
+    """Name, bar of busy nodes, counts, and the last hour as far as the width goes; where it is
+    narrow, no bar."""
+    room = max(8, min(24, width - 66)) if width >= _WITH_BAR else 0
     line: Line = [(fit(group.name, 12), "title"), (" ", "")]
     line += bar_line(group.busy, group.nodes, room, "run", glyphs)
     line.append((f" {group.busy:>5}/{group.nodes:<5}", ""))
@@ -107,12 +109,18 @@ def history_lines(
     percent = round(100 * total.busy / total.nodes) if total.nodes else 0
     left = sparkline(busy, half - 1, glyphs, top=total.nodes, height=2)
     right = sparkline(waiting, half - 1, glyphs, height=2)
-    title_left = fit(f"nodes busy: {total.busy}/{total.nodes} ({percent} %), last hour", half)
-    title_right = fit(f"tasks waiting: {total.waiting:,}, last hour", half)
+    title_left = _hour(f"nodes busy: {total.busy}/{total.nodes} ({percent} %)", half)
+    title_right = _hour(f"tasks waiting: {total.waiting:,}", half)
     lines: list[Line] = [[(title_left, "dim"), ("  ", ""), (title_right, "dim")]]
     for upper, lower in zip(left, right, strict=True):
         lines.append([(fit(upper, half), "run"), ("  ", ""), (fit(lower, half), "wait")])
     return lines
+
+
+def _hour(text: str, width: int) -> str:
+    """The title of a chart, which says how far back it goes where there is room for that."""
+    whole = f"{text}, last hour"
+    return fit(whole if len(whole) <= width else text, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +165,14 @@ def heat_cell(
     tasks = holders.get(node.name)
     if tasks is None:
         return ".", "faint"
-    if len({task.user for task in tasks}) > 1:
+    if _is_of_several(tasks):
         return _SEVERAL, "run"
     number = letters.get(tasks[0].user, 0)
     return _LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"
+
+
+def _is_of_several(tasks: Holders) -> bool:
+    return len(tasks) > 1 and len({task.user for task in tasks}) > 1
 
 
 def user_letters(holders: Mapping[str, Holders]) -> dict[str, int]:
@@ -192,6 +204,6 @@ def legend(letters: Mapping[str, int], holders: Mapping[str, Holders]) -> Line:
         number = letters[user]
         line.append((_LETTERS[number % len(_LETTERS)], f"user{number % USER_COLOURS}"))
         line.append((f" {user} {held[user]}  ", ""))
-    if any(len(tasks) > 1 for tasks in holders.values()):
+    if any(_is_of_several(tasks) for tasks in holders.values()):
         line.append((f"{_SEVERAL} several users  ", "dim"))
     return [*line, (". free  c cordoned  d drained  ? suspect  X down", "dim")]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hai.core import resources
 from hai.tui.chart import stretches
 from hai.tui.glyphs import Glyphs
 from hai.tui.model import Task
@@ -39,11 +40,12 @@ def task_page(
     width: int,
     glyphs: Glyphs,
 ) -> list[Line]:
-    """Facts, timeline, attempts, workers and events of one task."""
+    """Facts, timeline, attempts, workers, services and events of one task."""
     lines = _facts(detail, row, now, width)
     lines += _section("timeline") + timeline_lines(detail, now, width, glyphs)
     lines += _attempts(detail, now, width)
     lines += _workers(detail, now, width)
+    lines += _services(detail)
     lines += _section(f"events ({len(events)})")
     lines += [_event_line(event, width) for event in reversed(events)]
     return lines
@@ -65,7 +67,7 @@ def _facts(detail: Mapping[str, Any], row: Task | None, now: float, width: int) 
     lines = [
         _fact("state", f"{state}{held}", ROLES.get(state, "")),
         _fact("user", printable(str(detail["user"]))),
-        _fact("asks for", f"{count_of(detail['nodes'], 'node')} of {printable(detail['group'])} "
+        _fact("asks for", f"{_asked(detail)} of {printable(detail['group'])} "
               f"at {detail['priority']}{charged}"),
     ]  # fmt: skip
     lines += _reason_lines(detail, row, width)
@@ -86,6 +88,15 @@ def _facts(detail: Mapping[str, Any], row: Task | None, now: float, width: int) 
     if detail.get("assigned_nodes"):
         lines.append(_fact("on", cut(" ".join(detail["assigned_nodes"]), max(10, width - 10))))
     return lines
+
+
+def _asked(detail: Mapping[str, Any]) -> str:
+    """Nodes, or a part of one that others share."""
+    part = detail.get("asks")
+    if not part:
+        return count_of(detail["nodes"], "node")
+    names = [name for name in resources.NAMES if name != "gpus" or part.get("gpus")]
+    return f"{resources.text(part, names)} of a node"
 
 
 def _reason_lines(detail: Mapping[str, Any], row: Task | None, width: int) -> list[Line]:
@@ -179,6 +190,27 @@ def _workers(detail: Mapping[str, Any], now: float, width: int) -> list[Line]:
         line.append((f"  {printable(str(worker.get('detail') or ''))}", "warn"))
         lines.append(line)
     return lines
+
+
+def _services(detail: Mapping[str, Any]) -> list[Line]:
+    """What listens or runs beside the program, where the server knows of it."""
+    services = detail.get("services") or ()
+    lines = _section("services") if services else []
+    for one in services:
+        port = f"port {one['port']}  " if one.get("port") else ""
+        text = f"{one['rank']:>4}  {fit(printable(str(one['name'])), 18)} "
+        line: Line = [(text, ""), (fit(str(one["state"]), 9), _service_role(one))]
+        line.append((f" {one['type']}  {port}", "dim"))
+        if one.get("exit_code") is not None:
+            line.append((f"exit {one['exit_code']}  ", "bad" if one["exit_code"] else "dim"))
+        if one.get("starts", 0) > 1:
+            line.append((f"{one['starts']} starts", "dim"))
+        lines.append(line)
+    return lines
+
+
+def _service_role(service: Mapping[str, Any]) -> str:
+    return {"running": "run", "waiting": "start", "stopping": "start"}.get(service["state"], "dim")
 
 
 def _worker_role(worker: Mapping[str, Any]) -> str:

@@ -344,7 +344,7 @@ USER_COLUMNS = (
     ),
     Column("NODES", 6, lambda u, c: (str(u.held or ""), ""), right=True, letter="W",
            sort=lambda u: -u.held),
-    Column("SHARE", 12, _share),
+    Column("SHARE", 12, _share, from_width=70),
     Column("RUN", 5, lambda u, c: (str(u.running or ""), "run"), right=True),
     Column("WAIT", 6, lambda u, c: (str(u.waiting or ""), "wait"), right=True, letter="S",
            sort=lambda u: -u.waiting),
@@ -388,7 +388,7 @@ EVENT_COLUMNS = (
     Column("TASK", 6, lambda e, c: ("" if e["task_id"] is None else str(e["task_id"]), ""),
            right=True),
     Column("KIND", 18, _kind),
-    Column("ACTOR", 10, lambda e, c: (printable(str(e["actor"])), "")),
+    Column("ACTOR", 10, lambda e, c: (printable(str(e["actor"])), ""), from_width=70),
     Column("USER", 8, lambda e, c: (printable(e.get("user") or ""), ""), from_width=90),
     Column("WHY", 12, _event_why, grows=True),
 )  # fmt: skip

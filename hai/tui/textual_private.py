@@ -1,7 +1,7 @@
 """All that the dashboard uses of Textual beyond its public names, because nothing public does it.
 
-Checked with the versions of Textual in CHECKED_WITH; tests/tui/test_textual_private.py tries each
-of these names, and holds that no other module has any.
+Checked with Textual 8.2.8 and newer, below 9: tests/tui/test_textual_private.py holds this range,
+tries each of the names, and sees to it that no other module has any.
 """
 
 import traceback
@@ -9,8 +9,6 @@ from typing import Any
 
 from rich.text import Text
 from textual.app import App
-
-CHECKED_WITH = ("8.2.8", "9")  # from, and before
 
 
 class PlainTracebacks(App[None]):

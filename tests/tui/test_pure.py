@@ -6,7 +6,9 @@ import pytest
 from rich.cells import cell_len
 
 from hai.errors import HaiError, InvalidInput
+from hai.tui.actions import Mode
 from hai.tui.chart import bar, resampled, sparkline, stretches
+from hai.tui.cluster_lines import GroupTotals, group_line, history_lines
 from hai.tui.columns import Column, header, laid_out, row_line
 from hai.tui.commands import Command, completions, parse_command, parse_view
 from hai.tui.consequences import (
@@ -18,11 +20,13 @@ from hai.tui.consequences import (
 )
 from hai.tui.filters import matcher
 from hai.tui.glyphs import ASCII, UNICODE, glyphs_for
-from hai.tui.model import Task, in_order, task_of
+from hai.tui.help import aliases_page, help_page
+from hai.tui.model import Model, Task, in_order, task_of
 from hai.tui.pages import document_page, losses, task_page, usage_text, without_secrets
+from hai.tui.preferences import Preferences
 from hai.tui.present import TASK_COLUMNS, Context, next_of, state_of, why_of
-from hai.tui.text import age_of, cut, fit, pieces, plain, printable, size_of, wrapped
-from tests.tui.fake_server import NOW, at, running, task_row
+from hai.tui.text import age_of, cut, fit, line_width, pieces, plain, printable, size_of, wrapped
+from tests.tui.fake_server import NOW, at, running, task_row, whole
 
 CONTEXT = Context(now=NOW, user="alice")
 
@@ -111,6 +115,7 @@ def test_bars_and_sparklines_say_how_much() -> None:
     assert bar(0, 10, 4, UNICODE) == ("", "░░░░")
     assert bar(1, 100, 4, UNICODE) == ("█", "░░░")  # something is not nothing
     assert bar(10, 10, 4, ASCII) == ("####", "")
+    assert bar(1, 10, 0, ASCII) == ("", "")
     assert sparkline([0, 4, 8], 4, UNICODE) == ["  ▄█"]
     assert sparkline([0, 4, 8], 3, UNICODE, height=2) == ["  █", " ██"]
     assert sparkline([], 3, UNICODE) == ["   "]
@@ -385,3 +390,46 @@ def test_a_dev_container_tells_its_use() -> None:
     assert lines[first].endswith("suspended in 11 min")
     assert page[first][1][1] == "warn", "the notice was given"
     assert lines[first + 1].strip() == "kernels: quiet for 110 min"
+
+
+def test_a_dev_container_tells_its_part_and_its_services() -> None:
+    detail = {
+        "id": 2, "state": "running", "user": "alice", "nodes": 1, "group": "jupyter",
+        "priority": "AUTO", "level": "NORMAL", "submitted_at": at(-9000), "suspend_count": 0,
+        "attempts": 1, "asks": {"cpu": 0.5, "memory_bytes": 2**30, "gpus": 1},
+        "services": [
+            {"name": "jupyter", "type": "http", "port": None, "rank": 0, "state": "program",
+             "exit_code": None, "starts": 0},
+            {"name": "web", "type": "local", "port": 8000, "rank": 0, "state": "ended",
+             "exit_code": 3, "starts": 2},
+        ],
+    }  # fmt: skip
+    text = plain(task_page(detail, (), None, NOW, 100, UNICODE))
+    asked = "0.5 cpus, 1 GiB of memory and 1 GPU of a node of jupyter at AUTO, charged at NORMAL"
+    assert f"asks for  {asked}" in text
+    lines = text[text.index("SERVICES") :].splitlines()
+    assert lines[1].split() == ["0", "jupyter", "program", "http"]
+    assert lines[2].split() == ["0", "web", "ended", "local", "port", "8000", "exit", "3",
+                                "2", "starts"]  # fmt: skip
+    assert "SERVICES" not in plain(task_page({**detail, "services": []}, (), None, NOW, 9, UNICODE))
+
+
+@pytest.mark.parametrize("width", [38, 60, 80, 200])
+def test_no_page_of_help_is_cut(width: int) -> None:
+    pages = [help_page(view, Mode(), {}, width) for view in ("queue", "cluster", "logs")]
+    for page in [*pages, aliases_page(Preferences(), max(60, width))]:
+        assert max(map(line_width, page)) <= max(60, width)
+
+
+@pytest.mark.parametrize("width", [59, 80])
+def test_a_narrow_cluster_keeps_its_counts(width: int) -> None:
+    group = GroupTotals("training", nodes=16, busy=9, sick=2, running=3, waiting=4)
+    model = Model()
+    model.apply(whole(), NOW)
+    text = plain([group_line(group, model, width - 1, UNICODE)])
+    assert "5 free" in text
+    assert "4 wait" in text
+    assert line_width(group_line(group, model, width - 1, UNICODE)) <= width - 1
+    titles = history_lines(model, [group], width - 2, UNICODE)[0]
+    assert "(56 %)" in titles[0][0]
+    assert "…" not in "".join(text for text, _ in titles)

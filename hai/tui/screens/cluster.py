@@ -27,6 +27,7 @@ from hai.tui.widgets.table import Table
 _GROUPS_SHOWN = 6
 _HISTORY_FROM_HEIGHT = 16
 _LEGEND_FROM_HEIGHT = 12
+_CAPACITY_FROM_HEIGHT = 20
 _SICK_FIRST = {"down": 0, "suspect": 1, "drained": 2, "cordoned": 3}
 
 
@@ -65,7 +66,8 @@ class ClusterScreen(TaskVerbs):
         self._groups_status.styles.height = max(1, min(_GROUPS_SHOWN, groups, height - 9))
         self._history_status.styles.height = 3
         self._history_status.display = height >= _HISTORY_FROM_HEIGHT
-        self._detail_status.styles.height = 2 if height >= _LEGEND_FROM_HEIGHT else 1
+        lines = 2 if height >= _LEGEND_FROM_HEIGHT else 1
+        self._detail_status.styles.height = 3 if height >= _CAPACITY_FROM_HEIGHT else lines
 
     @property
     def main(self) -> Lines:
@@ -145,21 +147,24 @@ class ClusterScreen(TaskVerbs):
         return [[(" ", ""), *line] for line in lines]
 
     def _detail(self, width: int) -> list[Line]:
-        """The node under the cursor, and whose letters are whose."""
+        """The node under the cursor, what it has and uses, and whose letters are whose: in two
+        lines, or in three where there is room."""
         hai = self.hai
         node = self.node_meant()
         holders = hai.totals.holders
-        line: Line = []
+        work: Line = []
+        rest: Line = []
         if node is not None:
             state, role = node_state(node, hai.context())
-            line = [(f" {node.name}", "title"), (f"  {state}", role)]
-            line.append((f"  {_capacity(node)}", "dim"))
-            line += _work(self.holders_meant(), hai.server_now())
-            line.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
-            line.append((f"  {node.health_why}", "warn"))
+            work = [(f" {node.name}", "title"), (f"  {state}", role)]
+            work += _work(self.holders_meant(), hai.server_now())
+            rest = [(f"  {_capacity(node)}", "dim")]
+            rest.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
+            rest.append((f"  {node.health_why}", "warn"))
         letters: Line = [(" ", ""), *legend(user_letters(holders), holders)]
-        more = hai.glyphs.more
-        return [shortened(line, width, more), shortened(letters, width, more)]
+        is_high = self.size.height >= _CAPACITY_FROM_HEIGHT
+        lines = [work, rest, letters] if is_high else [[*work, *rest], letters]
+        return [shortened(line, width, hai.glyphs.more) for line in lines]
 
     # what is meant
 
