@@ -232,9 +232,9 @@ NODE_COLUMNS = (
     Column("STATE", 8, node_state, letter="S", sort=lambda n: (n.health, n.name)),
     Column("GPUS", 4, lambda n, c: (str(n.gpus), ""), right=True),
     Column("GPU", 11, _gpu, from_width=100),
-    Column("CPU", 11, _cpu),
+    Column("CPU", 11, _cpu, from_width=70),
     Column("MEMORY", 11, _memory, right=True, from_width=70),
-    Column("LEAF", 10, lambda n, c: (n.leaf, "dim"), from_width=130),
+    Column("LEAF", 10, lambda n, c: (n.leaf, "dim"), most=16, from_width=130),
     Column("USER", 8, _holder_user, from_width=100),
     Column("TASK", 12, lambda n, c: _task_or_why(n, c), grows=True),
 )

@@ -314,6 +314,21 @@ async def test_keys_typed_ahead_of_the_prompt_are_its_own(drive: Drive) -> None:
         await driver.until(lambda: isinstance(driver.app.focused, Table))
 
 
+async def test_a_prompt_that_opens_as_its_screen_comes_back_keeps_the_keys(drive: Drive) -> None:
+    """Keys that come faster than screens change: q leaves a page, F asks for ports at once."""
+    async with drive("task 102") as driver:
+        await driver.sees("WORKERS OF THE LAST")
+        await driver.press("y")
+        await driver.sees("yaml of task 102")
+        for key in ("q", "F"):
+            driver.app.post_message(Key(key, key))
+        await driver.sees("ports of task 102")
+        await driver.press("9")
+        prompt = driver.app.screen.query_one(Prompt)
+        await driver.until(lambda: prompt.value == "9")
+        assert driver.app.focused is prompt
+
+
 @pytest.mark.parametrize("is_early", [True, False])
 async def test_what_arrives_while_it_ends_is_no_fault(
     drive: Drive, fake_server: FakeServer, is_early: bool

@@ -220,7 +220,7 @@ class ClusterScreen(TaskVerbs):
     def action_table(self) -> None:
         self._is_table = not self._is_table
         self.table.display, self.heat.display = self._is_table, not self._is_table
-        self.main.focus()
+        self.set_focus(self.main)
         self.show_model()
 
     def action_sort(self, letter: str) -> None:

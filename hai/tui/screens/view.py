@@ -72,12 +72,13 @@ class View(Screen[None]):
     # life
 
     def on_mount(self) -> None:
-        self.main.focus()
+        self.set_focus(self.main)  # at once: Widget.focus() would take it from a prompt later
         self.show_model()
 
     def on_screen_resume(self) -> None:
         if self.is_mounted:
-            self.main.focus()
+            if not self.is_asking:
+                self.set_focus(self.main)
             self.show_model()
             self.renew()
 
@@ -176,7 +177,8 @@ class View(Screen[None]):
 
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
-        self.main.focus()
+        if self.focused is None:
+            self.set_focus(self.main)
         answer = self._answers.pop(message.kind, None)
         if message.text is None:
             if message.kind == "filter":
