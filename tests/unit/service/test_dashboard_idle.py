@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from hai.core.types import TaskId
+from hai.core.types import TaskId, TaskState
 from hai.service.dashboard import SAMPLES, Dashboard, _together, _usage_of
 from hai.service.views import Views
+from tests.factories import attempt, task
 from tests.unit.service.loop_bench import LoopBench
 
 
@@ -21,6 +22,16 @@ async def test_the_history_is_an_hour_and_no_more(bench: LoopBench, tmp_path: Pa
     history = dashboard._history.view()
     assert len(history["busy"][""]) == SAMPLES
     assert history["every_seconds"] == 30
+
+
+async def test_a_node_that_several_share_is_one_busy_node(bench: LoopBench) -> None:
+    dashboard = made(bench)
+    for number, node in enumerate(("n1", "n1", "n2"), 1):
+        there = attempt(node)
+        one = task(id=TaskId(number), state=TaskState.RUNNING, attempt=there)
+        dashboard._mirror.put(one, dashboard._views.task(one))
+    dashboard._sample()
+    assert dashboard._history.view()["busy"][""] == [2]
 
 
 async def test_without_news_no_version_is_made(bench: LoopBench) -> None:

@@ -56,6 +56,15 @@ def test_a_place_in_the_line_is_no_news_of_a_row() -> None:
     assert mirror.changed(1)[0]["why"] == "waits for 2 nodes"
 
 
+def test_a_row_says_the_part_of_a_node_that_a_task_has() -> None:
+    mirror = Mirror()
+    put(mirror, task(id=TaskId(1)))
+    put(mirror, task(id=TaskId(2)), asks={"cpu": 1.0, "memory_bytes": 2**30, "gpus": 2})
+    whole, part = mirror.changed(0)
+    assert "asks" not in whole  # most have none: nothing is sent for them
+    assert part["asks"] == {"cpu": 1.0, "memory_bytes": 2**30, "gpus": 2}
+
+
 def test_the_order_is_the_schedulers_or_else_priority_and_age() -> None:
     mirror = Mirror()
     put(mirror, task(id=TaskId(1), priority=Priority.LOW))
