@@ -163,7 +163,7 @@ def signs_of_use_are_known(bob: Person) -> None:
 
     def are_known() -> bool:
         quiet = told().get("quiet_seconds") or {}
-        return {"kernels", "cpu", "terminal"} <= quiet.keys() and None not in quiet.values()
+        return {"kernels", "cpu", "input"} <= quiet.keys() and None not in quiet.values()
 
     wait_until(are_known, _LONG, what="signs of use")
 
