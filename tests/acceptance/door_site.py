@@ -66,6 +66,9 @@ async def app(scope, receive, send):
             await say(b"m" * 65536)
             with open("sent", "w") as file:
                 file.write(str(number))
+    elif path == "/flow":
+        for number in range(int(scope["query_string"])):
+            await say(b"m" * 65536)
     elif path == "/slow":
         await say(b"first")
         while not os.path.exists("go"):
