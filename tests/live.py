@@ -145,10 +145,11 @@ class Live:
             base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE_SECONDS
         )
 
-    def add_user(self, name: str) -> None:
-        uid = BOB_UID if os.getuid() == 0 else None
+    def add_user(self, name: str, uid: int = BOB_UID) -> None:
+        """`uid` counts where the tests run as root."""
+        own = uid if os.getuid() == 0 else None
         with self.client() as admin:
-            reply = admin.post("/users", json={"name": name, "uid": uid})
+            reply = admin.post("/users", json={"name": name, "uid": own})
         assert reply.status_code == 201, reply.text
         self.tokens[name] = reply.json()["token"]["token"]
 

@@ -8,6 +8,7 @@ from hai.core.identity import User
 from hai.core.node import Group, Node
 from hai.core.quota import EVERYONE, Quota, QuotaTable, effective, parse_resource
 from hai.core.resources import Resources, of_node
+from hai.core.service_quota import service_rows
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
@@ -74,10 +75,12 @@ class ClusterCache:
             have[node.group] = (*have.get(node.group, ()), of_node(node))
         users = await self._store.users()
         quotas = effective(await self._store.quotas(), users)
-        rows = container_quotas(await self._store.allowances(), users, self._clock.now())
+        allowances = await self._store.allowances()
+        rows = container_quotas(allowances, users, self._clock.now())
         limits = {(row.user, row.group): row.limits for row in rows}
         without = imageless(nodes, self._launchers)
-        return Shape(sizes, QuotaTable.of(quotas), without, have, limits)
+        own = service_rows(allowances)
+        return Shape(sizes, QuotaTable.of(quotas), without, have, limits, own)
 
 
 class ClusterService:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hai.core.allowance import Allowance
 from hai.core.container_quota import Limits
 from hai.core.quota import QuotaTable
 from hai.core.resources import Resources
@@ -19,3 +20,4 @@ class Shape:
     imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
     nodes: Mapping[GroupName, tuple[Resources, ...]] = field(default_factory=dict)  # what each has
     containers: Mapping[tuple[UserName, GroupName], Limits] = field(default_factory=dict)
+    service_rows: tuple[Allowance, ...] = ()  # who may declare services of their own

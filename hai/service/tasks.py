@@ -19,6 +19,7 @@ from hai.service.batch import Batcher
 from hai.service.cluster import ClusterCache
 from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
+from hai.service.own_services import check_services
 from hai.service.shape import Shape
 from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
@@ -145,6 +146,7 @@ class TaskService:
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
+        check_services(user, draft, shape, self._clock.now())
         self._limits.check_idle(draft)
         if draft.asks is not None:
             check_containers(draft, draft.asks, shape)

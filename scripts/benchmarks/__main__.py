@@ -11,6 +11,7 @@ from dataclasses import asdict
 from scripts.benchmarks.channels import channels
 from scripts.benchmarks.containers import compose, containers
 from scripts.benchmarks.dashboard import dashboard
+from scripts.benchmarks.dev import dev
 from scripts.benchmarks.environments import environments
 from scripts.benchmarks.figures import Figure
 from scripts.benchmarks.followers import followers
@@ -41,6 +42,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "env": environments,
     "workspace": workspaces,
     "channels": channels,
+    "dev": dev,
     "kubernetes": reflector,
     "kubernetes-pods": pods,
 }

@@ -14,7 +14,7 @@ import httpx2
 
 from scripts.benchmarks.figures import Figure, figure
 from scripts.benchmarks.platform import Platform, platform
-from tests.sshd import sshd
+from tests.sshd import Sshd, sshd
 
 KEYS = 400
 WARM_UP = 20
@@ -26,12 +26,18 @@ _ECHO = "stty raw -echo; echo ready; exec cat"
 def channels() -> list[Figure]:
     """Echo and copy, on one local node."""
     with platform() as live, sshd(live.folder) as server:
-        plain = ["ssh", "-F", str(server.home / ".ssh" / "config"), server.name, _ECHO]
         task = _sleeper(live)
-        alone = median(_echoes(plain, live))
-        entered = _echoes(live.command("hai-cli", "ssh", task, "--", _ECHO), live)
-        shell = _echoes(live.command("hai-cli", "shell", task, "--", _ECHO), live)
+        echoes = echo_figures(live, task, server)
         copied = [_copied(live, task) for _ in range(3)]
+    return [*echoes, figure("100 MB out of a task, `hai-cli cp`", copied, "s", "<=", 10)]
+
+
+def echo_figures(live: Platform, task: str, server: Sshd) -> list[Figure]:
+    """Through plain OpenSSH to `server`, and the platform's two ways to the running task."""
+    plain = ["ssh", "-F", str(server.home / ".ssh" / "config"), server.name, _ECHO]
+    alone = median(_echoes(plain, live))
+    entered = _echoes(live.command("hai-cli", "ssh", task, "--", _ECHO), live)
+    shell = _echoes(live.command("hai-cli", "shell", task, "--", _ECHO), live)
     return [
         figure("echo of a key, plain ssh", [alone], "ms", "<=", 1000),
         figure(
@@ -42,7 +48,6 @@ def channels() -> list[Figure]:
             10,
         ),
         figure("echo of a key, `hai-cli shell`", shell, "ms", "<=", alone + 10),
-        figure("100 MB out of a task, `hai-cli cp`", copied, "s", "<=", 10),
     ]
 
 

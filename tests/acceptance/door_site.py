@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.live import Live, free_port
@@ -64,6 +66,9 @@ async def app(scope, receive, send):
             await say(b"m" * 65536)
             with open("sent", "w") as file:
                 file.write(str(number))
+    elif path == "/flow":
+        for number in range(int(scope["query_string"])):
+            await say(b"m" * 65536)
     elif path == "/slow":
         await say(b"first")
         while not os.path.exists("go"):
@@ -86,6 +91,11 @@ class Site:
     task: int
     service: str
     user: str = "root"
+
+    @property
+    def _host(self) -> str:
+        """Where the door listens: at the server's own address."""
+        return urlsplit(self.live.url).hostname or ""
 
     @property
     def door_port(self) -> int:
@@ -122,7 +132,7 @@ class Site:
         parts = urlsplit(link)
         self.entering = f"{parts.path}?{parts.query}"
         self.origin = f"{parts.scheme}://{parts.netloc}"
-        base = f"http://127.0.0.1:{parts.port}"
+        base = f"http://{self._host}:{parts.port}"
         with httpx2.Client(
             base_url=base, headers={"Host": parts.netloc}, timeout=PATIENCE_SECONDS
         ) as client:
@@ -137,7 +147,7 @@ class Site:
         own = {"Cookie": client.headers.get("Cookie", ""), **headers}
         with connect(
             f"ws://{parts.netloc}{path}",
-            sock=socket.create_connection(("127.0.0.1", parts.port or 80)),
+            sock=socket.create_connection((self._host, parts.port or 80)),
             origin=self.origin if origin is None else origin or None,  # type: ignore[arg-type]
             additional_headers={name: value for name, value in own.items() if value},
             open_timeout=PATIENCE_SECONDS,
@@ -158,6 +168,13 @@ def echo_site(live: Live, name: str = "echo.py", user: str = "root", **more: obj
     task = live.submit(user, name=name, parameters=str(port), services=[service])
     live.wait(task, "running")
     return Site(live, task, "echo", user)
+
+
+def refused(site: Site, client: httpx2.Client, origin: str | None = None) -> int:
+    """How a WebSocket is refused: the status."""
+    with pytest.raises(InvalidStatus) as found, site.socket(client, origin=origin):
+        pass
+    return found.value.response.status_code
 
 
 def code_of(link: str) -> str:

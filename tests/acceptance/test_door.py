@@ -8,10 +8,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.conftest import MakeLive
-from tests.acceptance.door_site import ECHO, Site, code_of, door_settings, echo_site
+from tests.acceptance.door_site import ECHO, Site, code_of, door_settings, echo_site, refused
 from tests.acceptance.tasks import stopped
 from tests.conftest import PostgresServer, forget_settings, public_directory
 from tests.live import Live, free_port
@@ -196,12 +195,6 @@ def listing_site(live: Live, user: str) -> Site:
     task = live.submit(user, name="bobs.sh", services=[{"name": "echo", "port": port}])
     live.wait(task, "running")
     return Site(live, task, "echo", user)
-
-
-def refused(site: Site, client: httpx2.Client, origin: str | None = None) -> int:
-    with pytest.raises(InvalidStatus) as found, site.socket(client, origin=origin):
-        pass
-    return found.value.response.status_code
 
 
 def test_who_has_no_session_here_is_refused(site: Site) -> None:

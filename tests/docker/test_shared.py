@@ -8,6 +8,7 @@ from tests.acceptance.person import Person
 from tests.conftest import PostgresServer, public_directory
 from tests.docker.engine import PrivateEngine
 from tests.docker.platform import DockerPlatform, start_platform
+from tests.providers.labs import needs_lab, shared_lab_settings, use_a_dev_container
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -30,7 +31,7 @@ def platform(engine: PrivateEngine, postgres_server: PostgresServer) -> Iterator
     """Two nodes, of which containers share the second."""
     lines = 'reserve_memory_mib = 0\nshared_nodes = 1\nshared_group = "lab_cpu"\n'
     with public_directory() as directory, postgres_server.database() as url:
-        more = {"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "lab_"}
+        more = shared_lab_settings("docker")
         made = start_platform(directory / "site", url, engine, lines, **more)
         try:
             yield made
@@ -72,4 +73,10 @@ def test_a_memory_hog_is_killed_alone(platform: DockerPlatform) -> None:
     after = platform.detail(calm)
     assert (after["state"], after["attempts"]) == ("running", before["attempts"])
     platform.stop_task(calm)
+    platform.wait_clean()
+
+
+@needs_lab
+def test_a_dev_container_through_the_door(platform: DockerPlatform) -> None:
+    use_a_dev_container(platform, "--cpu", "1", "--memory", "1G")
     platform.wait_clean()

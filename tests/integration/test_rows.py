@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from httpx2 import Response
 
 from hai.core.images import Image
 from hai.core.mounts import HostPathType, Mount, MountKind
@@ -241,3 +242,35 @@ async def test_a_worker_is_given_its_rows(platform: Platform, admin: Client, ali
     assert launch.groups == (3001, 3003)
     assert launch.capabilities == {"IPC_LOCK"}
     assert launch.privileges == {"host_network"}
+
+
+async def test_a_row_says_who_may_have_services_of_their_own(admin: Client, alice: Client) -> None:
+    service = {"name": "cache", "type": "tcp", "port": 6379}
+    names = iter(range(10_000))
+
+    async def answer(*services: dict[str, Any]) -> Response:
+        body = document(f"task-{next(names)}", services=list(services))
+        return await alice.post(f"{API}/tasks", json=body)
+
+    async def becomes(status: int) -> Response:
+        """Rows count two seconds after they were written, at the latest."""
+
+        replies: list[Response] = []
+
+        async def is_so() -> bool:
+            replies.append(await answer({"name": "jupyter"}, service))
+            return replies[-1].status_code == status
+
+        await async_wait_until(is_so, what=f"an answer {status}")
+        return replies[-1]
+
+    assert (await answer(service)).status_code == 201, "without a row nobody is refused"
+    row = {"owner": "public", "resource": "custom_service:tcp:*", "amount": 0}
+    await put(admin, "allowances", allowances=[row])
+    refused = (await becomes(403)).json()
+    assert "alice may not have the tcp service cache at port 6379" in refused["message"]
+    assert "quota set alice 'custom_service:tcp:6379=1'" in refused["hint"]
+    assert (await answer({"name": "jupyter"}, {"name": "ssh"})).status_code == 201
+    row = {"owner": "alice", "resource": "custom_service:tcp:6379", "amount": 1}
+    await put(admin, "allowances", allowances=[row])
+    await becomes(201)

@@ -10,6 +10,7 @@ import pytest
 from tests.acceptance.person import Person
 from tests.kubernetes.platform import WITHIN_SECONDS, PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster
+from tests.providers.labs import needs_lab, shared_lab_settings, use_a_dev_container
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -32,7 +33,7 @@ def platform(
 ) -> Iterator[PodPlatform]:
     """One of its nodes is for dev containers."""
     (public_dir / "site").mkdir(mode=0o755)
-    more = {"HAI_JUPYTER__SHARED_NODE_GROUP_PREFIX": "lab_"}
+    more = shared_lab_settings("kubernetes")
     made = start_platform(public_dir / "site", postgres_url, cluster, namespace, **more)
     try:
         made.label(made.all_nodes()[0], group=GROUP)
@@ -88,4 +89,10 @@ def test_two_share_a_node_and_a_memory_hog_is_killed_alone(platform: PodPlatform
     )
     platform.stop_task(whole)
     platform.stop_task(calm)
+    platform.wait_clean()
+
+
+@needs_lab
+def test_a_dev_container_through_the_door(platform: PodPlatform) -> None:
+    use_a_dev_container(platform, "--cpu", "1", "--memory", "1G")
     platform.wait_clean()

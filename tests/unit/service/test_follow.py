@@ -13,16 +13,17 @@ async def test_a_follower_gives_the_same_reasons_and_places(bench: LoopBench) ->
     for _ in range(4):
         await bench.submit(nodes=2)
     await bench.turn(bench.schedule)
-    waiting = [claim.task_id for claim in await bench.store.claims() if claim.state.is_waiting]
+    waiting = [claim for claim in await bench.store.claims() if claim.state.is_waiting]
     assert waiting
     board = Board()
     await Following(bench.store, bench.clock, Policy(), board, 5.0).turn()
     await bench.turn(bench.schedule)
-    for task_id in waiting:
+    for claim in waiting:
+        task_id, phase = claim.task_id, claim.state
         told = board.reason(task_id, held=False)
         assert told == bench.board.reason(task_id, held=False)
         assert told.code is not WaitCode.NOT_PLANNED
-        assert board.turn(task_id) == bench.board.turn(task_id)
+        assert board.turn(task_id, phase) == bench.board.turn(task_id, phase)
 
 
 async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench) -> None:
