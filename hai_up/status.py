@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from hai import __version__
-from hai.core.phrases import span
+from hai.wording.phrases import span
 from hai.errors import HaiError, InvalidInput
 from hai_up.api import ACTIVE, WAITING, Api
 from hai_up.config import masked

@@ -8,8 +8,9 @@ from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Reason
 from hai.core.quota import EVERYONE, Quota, QuotaTable
+from hai.core.reasons.codec import evidence
+from hai.core.reasons.kinds import Reason
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, UserName, chain_status
 from hai.ports import Bus, Store, TaskPage, TaskQuery
@@ -206,7 +207,7 @@ def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
     return {
         "code": reason.code.value,
         "text": wait_reasons.text(reason, now),
-        "evidence": dict(reason.evidence),
+        "evidence": evidence(reason),
     }
 
 

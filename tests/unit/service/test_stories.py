@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from hai.core.forecast import Forecast
-from hai.core.plan import Reason
 from hai.core.planner import plan
+from hai.core.reasons.kinds import Behind, NoFreeNodes, QuotaExceeded, Reason
 from hai.core.task import Change, Task
-from hai.core.types import Outcome, Priority, TaskId, TaskState, UserName, WaitCode
+from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState, UserName
 from hai.service.estimates import TrackRecord, off_by
 from hai.service.stories import (
     ActiveFacts,
@@ -23,7 +23,7 @@ from hai.service.stories import (
 from hai.store.memory import MemoryStore
 from tests import factories as make
 from tests.contract.test_store_tasks import add
-from tests.unit.core.clusters import active, nodes, state_of, waiting
+from tests.unit.core.clusters import GROUP, active, nodes, state_of, waiting
 
 NOW = make.NOW
 NAMES = {TaskId(7): "7 train of bob"}
@@ -205,7 +205,7 @@ def test_where_a_waiting_task_stands() -> None:
     ]
     state = state_of(nodes(4), claims, now=10 * MINUTE)
     order = {TaskId(number): number - 9 for number in range(10, 16)}
-    reason = Reason(WaitCode.BEHIND, {"level": "NORMAL"})
+    reason = Behind(group=GROUP, level=Priority.NORMAL)
     facts = wait_facts(state, state.claims[TaskId(15)], reason, order)
     assert waiting_lines(facts, {TaskId(10): "10 a of ada"}, state.now) == [
         "place 6 in the order of service of training, behind tasks 10 a of ada, 11, 12 and 2 more",
@@ -216,7 +216,7 @@ def test_where_a_waiting_task_stands() -> None:
     own = wait_facts(
         state,
         waiting(20, 1, user="bob"),
-        Reason(WaitCode.QUOTA_EXCEEDED, {"level": "NORMAL"}),
+        QuotaExceeded(group=GROUP, level=Priority.NORMAL, needed=1, limit=2, used=2),
         {},
     )
     assert waiting_lines(own, {}, state.now) == ["the quota is in use by task 1"]
@@ -270,21 +270,37 @@ async def test_the_last_estimate_counts_when_the_task_starts() -> None:
     }
 
 
+HEAD = NoFreeNodes(
+    group=GROUP,
+    level=Priority.NORMAL,
+    needed=1,
+    nodes=1,
+    healthy=1,
+    free=0,
+    leaving=0,
+    preemptible=0,
+)
+BEHIND = Behind(group=GROUP, level=Priority.NORMAL)
+
+
 @pytest.mark.parametrize(
-    ("keeper", "told"),
+    ("reason", "told"),
     [
-        ({}, "it is next"),
-        ({"kept_out_by": "own"}, "it is next once enough of its user's own tasks have ended"),
-        ({"kept_out_by": "higher"}, "it is next once higher priorities leave it room"),
-        ({"spares": "quota"}, "it comes after another task of its user"),
-        ({"spares": "turn"}, "it is next"),
+        (HEAD, "it is next"),
+        (
+            replace(HEAD, kept_out_by=Keeper.OWN),
+            "it is next once enough of its user's own tasks have ended",
+        ),
+        (
+            replace(HEAD, kept_out_by=Keeper.HIGHER),
+            "it is next once higher priorities leave it room",
+        ),
+        (replace(BEHIND, spares=Loss.QUOTA), "it comes after another task of its user"),
+        (replace(BEHIND, spares=Loss.TURN), "it is next"),
     ],
 )
-def test_the_first_of_a_line_is_told_for_whom_it_waits(
-    keeper: dict[str, object], told: str
-) -> None:
+def test_the_first_of_a_line_is_told_for_whom_it_waits(reason: Reason, told: str) -> None:
     state = state_of(nodes(1), [active(1, ["n0"]), waiting(2)])
-    reason = Reason(WaitCode.NO_FREE_NODES, {"level": "NORMAL", **keeper})
     facts = wait_facts(state, state.claims[TaskId(2)], reason, {TaskId(2): 1})
     assert waiting_lines(facts, {}, 0.0)[0].startswith(
         f"place 1 in the order of service of training: {told}"
