@@ -37,6 +37,7 @@ from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons
+from hai.wording.estimates import basis_text
 
 
 def _time(at: float | None) -> str | None:
@@ -213,7 +214,7 @@ def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
 
 def estimate_view(told: Forecast) -> EstimateView:
     latest = None if told.latest is None else rfc3339(told.latest)
-    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
+    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": basis_text(told.grounds)}
 
 
 def _array_size(task: Task) -> int | None:

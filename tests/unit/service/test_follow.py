@@ -1,7 +1,7 @@
 """Processes that do not lead know what the leader would say, and do nothing to workers."""
 
 from hai.core.policy import Policy
-from hai.core.types import WaitCode
+from hai.core.types import TaskState, WaitCode
 from hai.ports import WorkerPhase
 from hai.service.board import Board
 from hai.service.loops.follow import Following, Planning
@@ -22,7 +22,8 @@ async def test_a_follower_gives_the_same_reasons_and_places(bench: LoopBench) ->
         told = board.reason(task_id, held=False)
         assert told == bench.board.reason(task_id, held=False)
         assert told.code is not WaitCode.NOT_PLANNED
-        assert board.turn(task_id) == bench.board.turn(task_id)
+        phase = TaskState.QUEUED
+        assert board.turn(task_id, phase) == bench.board.turn(task_id, phase)
 
 
 async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench) -> None:

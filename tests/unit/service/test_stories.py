@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hai.core.forecast import Forecast
+from hai.core.forecast import Forecast, Grounds, Outlook
 from hai.core.planner import plan
 from hai.core.reasons.kinds import Behind, NoFreeNodes, QuotaExceeded, Reason
 from hai.core.task import Change, Task
@@ -244,16 +244,16 @@ def test_how_firmly_an_active_task_holds_its_nodes() -> None:
     [(20.0, 15.0, 0.0), (20.0, 9.0, -1.0), (20.0, 22.0, 2.0), (None, 99.0, 0.0)],
 )
 def test_how_far_an_estimate_was_off(latest: float | None, started_at: float, off: float) -> None:
-    assert off_by(Forecast(10.0, latest, ""), started_at) == off
+    assert off_by(Forecast(10.0, latest, GROUNDS), started_at) == off
 
 
 async def test_the_last_estimate_counts_when_the_task_starts() -> None:
     store = MemoryStore()
     inside, late, stopped, waits = await add(store, *(make.task_draft() for _ in range(4)))
     record = TrackRecord(store)
-    await record.given(inside.id, Forecast(NOW - 900, NOW - 800, ""))
+    await record.given(inside.id, Forecast(NOW - 900, NOW - 800, GROUNDS))
     for task in (inside, late, stopped, waits):
-        await record.given(task.id, Forecast(NOW, NOW + 60, ""))
+        await record.given(task.id, Forecast(NOW, NOW + 60, GROUNDS))
     changes = [
         Change(replace(inside, started_at=NOW + 60), ()),
         Change(replace(late, started_at=NOW + 90), ()),
@@ -270,6 +270,7 @@ async def test_the_last_estimate_counts_when_the_task_starts() -> None:
     }
 
 
+GROUNDS = Grounds(Outlook.IF_NOBODY_COMES)
 HEAD = NoFreeNodes(
     group=GROUP,
     level=Priority.NORMAL,
@@ -305,3 +306,10 @@ def test_the_first_of_a_line_is_told_for_whom_it_waits(reason: Reason, told: str
     assert waiting_lines(facts, {}, 0.0)[0].startswith(
         f"place 1 in the order of service of training: {told}"
     )
+
+
+def test_who_waits_at_the_lowest_priority_is_told_that_holders_stand_above() -> None:
+    state = state_of(nodes(1), [active(1, ["n0"]), waiting(2, priority=Priority.LOW)])
+    reason = replace(HEAD, level=Priority.LOW)
+    facts = wait_facts(state, state.claims[TaskId(2)], reason, {TaskId(2): 1})
+    assert waiting_lines(facts, {}, 0.0)[1] == "task 1 holds 1 node at NORMAL"
