@@ -68,7 +68,7 @@ def wait_facts(
     running = state.group(claim.group).running
     holders: list[Holder] = []
     if isinstance(reason, NoFreeNodes | Behind):
-        level = reason.level if reason.level > Priority.LOW else LEVELS[0]
+        level = LEVELS[0] if reason.level is Priority.AUTO else reason.level
         holders = _holders(state, running.claims(), level)
     spenders: list[TaskId] = []
     if isinstance(reason, QuotaExceeded | ContainerQuotaExceeded):
