@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from hai import __version__
-from hai.core.phrases import span
 from hai.errors import HaiError, InvalidInput
+from hai.wording.phrases import span
 from hai_up.api import ACTIVE, WAITING, Api
 from hai_up.config import masked
 from hai_up.database import database_of

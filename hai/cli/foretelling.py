@@ -6,8 +6,8 @@ from typing import Any
 from hai.cli.grammar import parse_time
 from hai.console.output import Column, Layout
 from hai.console.terminal import printable
-from hai.core.phrases import span
 from hai.schema.why import WhyView
+from hai.wording.phrases import span
 
 View = Mapping[str, Any]
 

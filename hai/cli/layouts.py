@@ -6,10 +6,10 @@ from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
 from hai.console.output import Column, Layout
-from hai.core.resources import text as resources_text
 from hai.core.types import WaitCode
 from hai.schema import views
 from hai.schema.rows import AllowanceView, ImageView, MountView
+from hai.wording.amounts import amounts
 
 NOT_PLANNED = WaitCode.NOT_PLANNED.value
 STATE_COLOURS = {
@@ -269,7 +269,7 @@ def _memory(item: Item) -> str:
 def _free(node: Item) -> str:
     """Of a shared node what containers can still get."""
     free = node.get("free")
-    return "-" if free is None else resources_text(free)
+    return "-" if free is None else amounts(free)
 
 
 def _usage(worker: Item) -> str:

@@ -10,6 +10,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan, Start
 from hai.core.policy import Policy
 from hai.core.quota import Quota
+from hai.core.reasons.codec import encode_reason
 from hai.core.resources import Resources
 from hai.core.types import Priority, TaskState
 
@@ -76,8 +77,7 @@ def encode_plan(plan: Plan) -> Data:
         "demotions": [[demotion.task_id, int(demotion.priority)] for demotion in plan.demotions],
         "handovers": [_start(start) for start in plan.handovers],
         "reasons": {
-            str(task_id): {"code": reason.code.value, **reason.evidence}
-            for task_id, reason in sorted(plan.reasons.items())
+            str(task_id): encode_reason(reason) for task_id, reason in sorted(plan.reasons.items())
         },
     }
 

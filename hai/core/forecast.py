@@ -1,7 +1,7 @@
 """When a waiting task may start: the production planner on a copy, with time running ahead of us.
 
 The copy is run twice, with short and with long running times of the others. Nobody arrives, every
-start runs at once, and whoever is suspended leaves at once: an estimate, and its `basis` says so.
+start runs at once, and whoever is suspended leaves at once: an estimate, and its `grounds` say so.
 What a task's running time goes by is, best first: its declared time limit (as the longest), the
 user's earlier runs of that name, the user's earlier runs, the group's earlier runs.
 """
@@ -9,8 +9,9 @@ user's earlier runs of that name, the user's earlier runs, the group's earlier r
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from hai.core.container_quota import ContainerQuota
 from hai.core.inputs import Snapshot
@@ -34,10 +35,10 @@ _SOON_SECONDS = 1.0  # what is left to a task that should have ended by now
 class Basis(StrEnum):
     """What a running time goes by."""
 
-    LIMIT = "its time limit"
-    NAME = "earlier runs of that name"
-    USER = "its user's earlier runs"
-    GROUP = "earlier runs in the group"
+    LIMIT = "limit"  # its own
+    NAME = "name"  # earlier runs of that name
+    USER = "user"  # its user's earlier runs
+    GROUP = "group"  # earlier runs there
     NOTHING = "nothing"
 
 
@@ -64,13 +65,37 @@ def run_time(claim: Claim, name: str | None, limit: float | None, history: Histo
     return RunTime(past.p25, past.p90, basis)
 
 
+class Outlook(Enum):
+    """What can be said beside the times."""
+
+    IF_NOBODY_COMES = auto()  # both ends are known
+    BY_SLICES = auto()  # the latest start is known, the earliest is any time
+    NOT_IN_SIGHT = auto()  # no start before the earliest
+    MUCH_LONGER = auto()  # the latest start is not known
+    NO_BASIS = auto()  # nobody knows how long those run who have to end
+    OUT_OF_SERVICE = auto()  # it needs nodes that are not there
+    OVER_QUOTA = auto()  # it needs a larger quota
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an estimate goes by. `counts`: how many running times by what, the most first;
+    `unknown`: of how many active tasks nobody knows any; `ahead`: how many come first, if that is
+    more than were looked at."""
+
+    outlook: Outlook
+    counts: tuple[tuple[Basis, int], ...] = ()
+    unknown: int = 0
+    ahead: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Unix seconds. `latest` None: nobody can say; `earliest` is then a lower bound."""
 
     earliest: float
     latest: float | None
-    basis: str
+    grounds: Grounds
 
 
 def copy_of(
@@ -124,7 +149,7 @@ def forecast(
     `leave_seconds`."""
     barred = _barred(copy, task_id)
     if barred is not None:
-        return Forecast(copy.now, None, barred)
+        return Forecast(copy.now, None, Grounds(barred))
     soon = _Ahead(copy, task_id, lambda claim: _shortest(times, claim, copy.now)).run()
     late = _Ahead(copy, task_id, lambda claim: _longest(times, claim, copy.now)).run()
     counts = Counter(times.get(one, UNKNOWN).basis for one in soon.ended | late.ended)
@@ -135,23 +160,21 @@ def forecast(
         and claim.state.is_active
         and times.get(claim.task_id, UNKNOWN).longest is None
     )
+    known = tuple(counts.most_common())
     if soon.start is None and unknown and not soon.ended:
-        whose = "the task that runs ends" if unknown == 1 else "one of those that run ends"
-        told = f"no basis: no start in sight before {whose}, and nobody knows when"
-        return Forecast(copy.now, None, told)
+        return Forecast(copy.now, None, Grounds(Outlook.NO_BASIS, unknown=unknown))
     if soon.start is None:
-        return Forecast(soon.until, None, _words(counts, unknown, "no start in sight before then"))
+        return Forecast(soon.until, None, Grounds(Outlook.NOT_IN_SIGHT, known, unknown))
     if late.start is None:
-        return Forecast(soon.start, None, _words(counts, unknown, "it may take much longer"))
+        return Forecast(soon.start, None, Grounds(Outlook.MUCH_LONGER, known, unknown))
     earliest, latest = sorted((soon.start, late.start))
     if late.suspends or late.left:
         latest += leave_seconds
     if unknown and not counts and late.suspends and late.start > copy.now:
         # any of them may end at any moment
-        whose = "the task that runs" if unknown == 1 else "the tasks that run"
-        told = f"by slices at the latest: nobody knows how long {whose} will take"
-        return Forecast(_soonest(copy, task_id), latest, f"{told}; if nobody else comes")
-    return Forecast(earliest, latest, _words(counts, unknown, ""))
+        by_slices = Grounds(Outlook.BY_SLICES, unknown=unknown)
+        return Forecast(_soonest(copy, task_id), latest, by_slices)
+    return Forecast(earliest, latest, Grounds(Outlook.IF_NOBODY_COMES, known, unknown))
 
 
 def _soonest(copy: Snapshot, task_id: TaskId) -> float:
@@ -160,7 +183,7 @@ def _soonest(copy: Snapshot, task_id: TaskId) -> float:
     return max(copy.now, *(at or 0.0 for at in tried))
 
 
-def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
+def _barred(copy: Snapshot, task_id: TaskId) -> Outlook | None:
     """What has to change besides that others end or leave; None: nothing."""
     state = copy.state()
     claim = state.claims[task_id]
@@ -168,23 +191,15 @@ def _barred(copy: Snapshot, task_id: TaskId) -> str | None:
     if group.is_shared:
         return None
     if claim.nodes > group.inventory.widest:
-        return "it needs nodes that are out of service or not there"
+        return Outlook.OUT_OF_SERVICE
     account = group.account(claim.user)
     if all(account.limits[level] < claim.nodes for level in _asked(claim)):
-        return "it needs a larger quota"
+        return Outlook.OVER_QUOTA
     return None
 
 
 def _asked(claim: Claim) -> Collection[Priority]:
     return LEVELS if claim.priority is Priority.AUTO else (claim.priority,)
-
-
-def _words(counts: Counter[Basis], unknown: int, more: str) -> str:
-    parts = [f"{basis} ({count})" for basis, count in counts.most_common()]
-    told = f"running times by {', '.join(parts)}" if parts else "no other task has to end for it"
-    if unknown:
-        told += f"; {unknown} of unknown length count as running on"
-    return f"{told}; {more}" if more else f"{told}; if nobody else comes"
 
 
 def _shortest(times: Mapping[TaskId, RunTime], claim: Claim, _now: float) -> float | None:
@@ -217,6 +232,14 @@ class _Seen:
     suspends: int
 
 
+class _End(NamedTuple):
+    """When an attempt ends, told apart from later ones by when it began."""
+
+    at: float
+    task_id: TaskId
+    since: float
+
+
 class _Ahead:
     """One run ahead of time. `needs` says how long an attempt of a claim runs; None: for ever."""
 
@@ -230,7 +253,7 @@ class _Ahead:
         self._ended: set[TaskId] = set()
         self._left = frozenset(c.task_id for c in copy.claims if c.state.is_leaving)
         self._suspends = 0
-        self._ends: list[tuple[float, TaskId, float]] = []  # when, who, of the attempt since
+        self._ends: list[_End] = []
         for claim in copy.claims:
             if claim.state.is_leaving:
                 self._leave(claim, copy.now)
@@ -270,7 +293,7 @@ class _Ahead:
             reached = max(reached, at)
             self._state.advance(reached)
             if self._first_end() == at:
-                _, task_id, _ = heappop(self._ends)
+                task_id = heappop(self._ends).task_id
                 self._state.remove(task_id, reached)
                 self._ended.add(task_id)
             at = self._first()
@@ -287,17 +310,17 @@ class _Ahead:
     def _first_end(self) -> float | None:
         while self._ends and not self._is_current(self._ends[0]):
             heappop(self._ends)
-        return self._ends[0][0] if self._ends else None
+        return self._ends[0].at if self._ends else None
 
-    def _is_current(self, end: tuple[float, TaskId, float]) -> bool:
-        claim = self._state.claims.get(end[1])
-        return claim is not None and claim.state.is_active and claim.since == end[2]
+    def _is_current(self, end: _End) -> bool:
+        claim = self._state.claims.get(end.task_id)
+        return claim is not None and claim.state.is_active and claim.since == end.since
 
-    def _end_of(self, claim: Claim) -> Iterator[tuple[float, TaskId, float]]:
+    def _end_of(self, claim: Claim) -> Iterator[_End]:
         needs = self._needs(claim)
         if needs is not None:
             at = max(claim.slice_since + needs, self._state.now + _SOON_SECONDS)
-            yield at, claim.task_id, claim.since or 0.0
+            yield _End(at, claim.task_id, claim.since or 0.0)
 
     def _apply(self, decided: Plan, now: float) -> None:
         claims = self._state.claims

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hai.core.reasons.kinds import Reason
 from hai.core.resources import GpuIndices, Resources
 from hai.core.types import (
     GroupName,
@@ -11,7 +12,6 @@ from hai.core.types import (
     TaskId,
     TaskState,
     UserName,
-    WaitCode,
 )
 
 
@@ -74,14 +74,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a task waits: a code and its evidence (numbers, task ids, node names)."""
-
-    code: WaitCode
-    evidence: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Start:
     """Give these nodes (rank 0 first) to the task, charged at this level. A `backfill` carries no
     slice and yields as soon as the gang that waits for these nodes fits. `gpu_indices`: on shared
@@ -114,7 +106,7 @@ class Demotion:
 class Plan:
     """What one tick decided. `handovers` are starts to come: their nodes are set aside, and the
     task starts when the last holder has left. `reasons` are those of the tasks that the tick
-    looked at and that go on waiting; reasons.py finds that of any other one."""
+    looked at and that go on waiting; reasons.finding finds that of any other one."""
 
     starts: tuple[Start, ...] = ()
     suspends: tuple[Suspend, ...] = ()

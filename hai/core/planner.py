@@ -26,14 +26,15 @@ from hai.core.assume.assumed import Assumed, assuming
 from hai.core.assume.transaction import demoted
 from hai.core.group import GroupState
 from hai.core.inventory.nodes import Zones
-from hai.core.plan import Claim, Demotion, Plan, Reason, Start, Suspend
+from hai.core.plan import Claim, Demotion, Plan, Start, Suspend
 from hai.core.preemption.victims import Hold
-from hai.core.queue.heads import Answer, Head, Keeper, KeptOut, Loss, Price
+from hai.core.queue.heads import Answer, Head, KeptOut, Price
 from hai.core.quota import LEVELS
+from hai.core.reasons.kinds import Behind, Handover, NoFreeNodes, QuotaExceeded, Reason
 from hai.core.shared_groups import Shared, serve
 from hai.core.spot import spot_starts
 from hai.core.state import SchedulerState
-from hai.core.types import Priority, TaskId, WaitCode
+from hai.core.types import Keeper, Loss, Priority, TaskId
 
 __all__ = ["plan"]
 
@@ -117,10 +118,9 @@ class _GroupTick:
             if self._decide(claim, level, kept_out) is not Answer.FITS_NOWHERE:
                 continue
             keeper = self._kept_out_by(claim, level)
+            self._wait(claim, self._no_free_nodes(claim, level, keeper))
             if keeper is None:
-                self._wait_for_nodes(claim, level)
                 return claim
-            self._wait_for_nodes(claim, level, kept_out_by=keeper)
             kept_out.add(claim, keeper)
         return None
 
@@ -193,8 +193,10 @@ class _GroupTick:
         limit, used, needed = account.limits[level], account.used[level], claim.nodes
         if used + needed <= limit:
             return False
-        why = WaitCode.QUOTA_EXCEEDED
-        self._wait(claim, why, level=level.name, needed=needed, limit=limit, used=used)
+        group = self._group.name
+        self._wait(
+            claim, QuotaExceeded(group=group, level=level, needed=needed, limit=limit, used=used)
+        )
         return True
 
     def _room_by_leavers(self, claim: Claim, level: Priority) -> tuple[Zones, list[Claim]] | None:
@@ -259,9 +261,8 @@ class _GroupTick:
         leavers: set[TaskId] = set()
         for name in nodes:
             leavers.update(self._inventory.holders.get(name, ()))
-        self._wait(
-            claim, WaitCode.HANDOVER, level=level.name, nodes=sorted(nodes), tasks=sorted(leavers)
-        )
+        names, tasks = tuple(sorted(nodes)), tuple(sorted(leavers))
+        self._wait(claim, Handover(group=self._group.name, level=level, nodes=names, tasks=tasks))
         handover = Start(claim.task_id, nodes, level)
         self._decisions.handovers.append(handover)
         self._assumed.start(claim, handover)
@@ -349,9 +350,10 @@ class _GroupTick:
             return [self._next_head(head) for head in heads]
 
     def _stand_back(self, claim: Claim, level: Priority, price: Price) -> None:
-        needed, head = claim.nodes, price.first
-        why = WaitCode.BEHIND
-        self._wait(claim, why, level=level.name, needed=needed, head=head, spares=price.loss)
+        group, needed, head = self._group.name, claim.nodes, price.first
+        self._wait(
+            claim, Behind(group=group, level=level, needed=needed, head=head, spares=price.loss)
+        )
 
     def _next_head(self, head: Head) -> Claim | None:
         """The first of the level, but for those who are kept out; None if it fits."""
@@ -377,22 +379,20 @@ class _GroupTick:
             return True
         return self._room_by_leavers(claim, level) is not None
 
-    def _wait_for_nodes(self, claim: Claim, level: Priority, **more: object) -> None:
+    def _no_free_nodes(self, claim: Claim, level: Priority, keeper: Keeper | None) -> NoFreeNodes:
         inventory = self._inventory
         zones = tuple(inventory.free)
-        self._wait(
-            claim,
-            WaitCode.NO_FREE_NODES,
-            level=level.name,
+        return NoFreeNodes(
+            group=self._group.name,
+            level=level,
             needed=claim.nodes,
             nodes=inventory.size,
             healthy=inventory.healthy,
             free=inventory.free_count,
             leaving=inventory.leaving_count,
             preemptible=self._group.running.reach(level, zones),
-            **more,
+            kept_out_by=keeper,
         )
 
-    def _wait(self, claim: Claim, code: WaitCode, **evidence: object) -> None:
-        group = self._group.name
-        self._decisions.reasons[claim.task_id] = Reason(code, {"group": group, **evidence})
+    def _wait(self, claim: Claim, reason: Reason) -> None:
+        self._decisions.reasons[claim.task_id] = reason

@@ -1,6 +1,6 @@
 """What a container asks of a node, and what a node has, in whole numbers that add up exactly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hai.core.node import Node
@@ -61,31 +61,6 @@ def total(parts: Iterable[Resources]) -> Resources:
 def short_of(free: Resources, asked: Resources) -> list[str]:
     """Names of the resources of which `asked` is more than there is."""
     return [name for name, there, wanted in zip(NAMES, free, asked, strict=True) if there < wanted]
-
-
-def text(amounts: Mapping[str, object], only: Iterable[str] = NAMES) -> str:
-    """`as_data()` for people: "8 cpus, 32 GiB of memory and 1 GPU"; forgiving."""
-    wanted = list(only)
-    parts = []
-    cpus, memory, gpus = amounts.get("cpu"), amounts.get("memory_bytes"), amounts.get("gpus")
-    if "cpu" in wanted and isinstance(cpus, int | float):
-        parts.append(f"{cpus:g} cpu" if cpus == 1 else f"{cpus:g} cpus")
-    if "memory" in wanted and isinstance(memory, int):
-        parts.append(f"{_gib(memory)} of memory")
-    if "gpus" in wanted and isinstance(gpus, int):
-        parts.append(f"{gpus} GPU" if gpus == 1 else f"{gpus} GPUs")
-    count = amounts.get("containers")
-    if "containers" in wanted and isinstance(count, int):
-        parts.append(f"{count} container" if count == 1 else f"{count} containers")
-    if len(parts) < 2:
-        return "".join(parts) or "nothing"
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _gib(count: int) -> str:
-    if count % GIB and count < 10 * GIB:
-        return f"{count / 2**20:.0f} MiB"
-    return f"{count / GIB:.0f} GiB"
 
 
 class Place(NamedTuple):

@@ -5,18 +5,30 @@ keeps the node where least is missing: whoever comes later takes nothing there o
 so it is not passed over for ever. Nobody is suspended for a container.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hai.core.container_quota import UNLIMITED
 from hai.core.group import GroupState, container_level
 from hai.core.inventory.nodes import is_usable
 from hai.core.inventory.shared_nodes import SharedNode, SharedNodes
-from hai.core.plan import Claim, Reason, Start
+from hai.core.plan import Claim, Start
 from hai.core.queue.service_order import service_order
+from hai.core.reasons.kinds import (
+    Behind,
+    ContainerQuotaExceeded,
+    Containers,
+    GroupTooSmall,
+    GroupUnknown,
+    NoContainerQuota,
+    NodesTooSmall,
+    NoRoom,
+    NotPlanned,
+    Reason,
+    Unhealthy,
+)
 from hai.core.resources import NAMES, NOTHING, Resources, of_node, short_of, total
 from hai.core.state import SchedulerState
-from hai.core.types import NodeName, TaskId, UserName, WaitCode
+from hai.core.types import NodeName, TaskId, UserName
 
 _NAMED = 8  # holders, in one reason
 
@@ -65,22 +77,25 @@ class _Quotas:
     def refuses(self, claim: Claim) -> Reason | None:
         limits = self._limits.get((claim.user, self._group), UNLIMITED)
         wanted = total([claim.asks or NOTHING] * claim.nodes)
-        evidence: dict[str, object] = {
-            "group": claim.group,
-            "level": container_level(claim.priority).name,
-            "asks": {**wanted.as_data(), "containers": claim.nodes},
-            "limits": limits.as_data(),
-        }
+        group, level = claim.group, container_level(claim.priority)
+        asks = Containers(claim.nodes, wanted)
         if over := limits.exceeded_by(wanted, claim.nodes):
-            return Reason(WaitCode.NO_QUOTA, {**evidence, "short": over})
+            return NoContainerQuota(
+                group=group, level=level, asks=asks, limits=limits, short=tuple(over)
+            )
         if first := self._first.get(claim.user):
-            evidence = {"group": claim.group, "level": evidence["level"], "head": first.task_id}
-            return Reason(WaitCode.BEHIND, evidence)
+            return Behind(group=group, level=level, head=first.task_id)
         if over := limits.exceeded_by(*self._with(claim)):
             self._first[claim.user] = claim
             held, count = self._held.get(claim.user, (NOTHING, 0))
-            in_use = {**held.as_data(), "containers": count}
-            return Reason(WaitCode.QUOTA_EXCEEDED, {**evidence, "short": over, "in_use": in_use})
+            return ContainerQuotaExceeded(
+                group=group,
+                level=level,
+                asks=asks,
+                limits=limits,
+                short=tuple(over),
+                in_use=Containers(count, held),
+            )
         return None
 
     def _with(self, claim: Claim) -> tuple[Resources, int]:
@@ -129,10 +144,9 @@ class _Turn:
             self._head = claim
             self._capacity.keep(asks, claim.nodes)
         elif reason is None:
-            level = container_level(claim.priority).name
-            evidence = {"group": claim.group, "head": self._head.task_id, "level": level}
-            reason = Reason(WaitCode.BEHIND, evidence)
-        self._wait(claim, reason or Reason(WaitCode.NOT_PLANNED))
+            level = container_level(claim.priority)
+            reason = Behind(group=claim.group, head=self._head.task_id, level=level)
+        self._wait(claim, reason or NotPlanned())
 
     def _asks(self, claim: Claim) -> Resources:
         """What it needs of one node; of whoever asks for no part, all of the largest."""
@@ -150,24 +164,24 @@ class _Turn:
 
     def _too_large(self, claim: Claim) -> Reason:
         """No node is large enough, or those that are large enough are out of service."""
-        nodes = self._group.inventory.nodes.values()
-        asks = claim.asks
+        nodes, healthy = self._group.inventory.nodes.values(), self._group.inventory.healthy
+        group, needed, asks = claim.group, claim.nodes, claim.asks
         able = sum(asks is None or of_node(node).covers(asks) for node in nodes)
-        evidence: dict[str, object] = {
-            "group": claim.group,
-            "needed": claim.nodes,
-            "nodes": len(nodes),
-            "healthy": self._group.inventory.healthy,
-        }
-        if able >= claim.nodes:
-            return Reason(WaitCode.UNHEALTHY, evidence)
+        if able >= needed:
+            return Unhealthy(group=group, needed=needed, nodes=len(nodes), healthy=healthy)
         if asks is None or not nodes:
-            code = WaitCode.GROUP_TOO_SMALL if nodes else WaitCode.GROUP_UNKNOWN
-            return Reason(code, evidence)
+            kind = GroupTooSmall if nodes else GroupUnknown
+            return kind(group=group, needed=needed, nodes=len(nodes), healthy=healthy)
         most = Resources(*(max(values) for values in zip(*map(of_node, nodes), strict=True)))
-        short = short_of(most, asks) or list(NAMES)
-        evidence |= {"asks": asks.as_data(), "largest": most.as_data(), "short": short}
-        return Reason(WaitCode.NO_ROOM, evidence)
+        return NodesTooSmall(
+            group=group,
+            needed=needed,
+            nodes=len(nodes),
+            healthy=healthy,
+            asks=asks,
+            largest=most,
+            short=tuple(short_of(most, asks) or NAMES),
+        )
 
     def _no_room(self, claim: Claim, asks: Resources) -> Reason | None:
         """Which resource is short, and what is free, where least is missing; None if it would fit
@@ -176,29 +190,28 @@ class _Turn:
         if claim.asks and sum(node.free.covers(asks) for node in there) >= claim.nodes:
             return None
         node = self._capacity.nearest(asks)
-        if node is None:
-            return None
-        return Reason(WaitCode.NO_ROOM, self._evidence(claim, asks, node))
+        return None if node is None else self._short_at(node, claim, asks)
 
-    def _evidence(self, claim: Claim, asks: Resources, node: SharedNode) -> Mapping[str, object]:
+    def _short_at(self, node: SharedNode, claim: Claim, asks: Resources) -> NoRoom:
         holders = self._holders(node.name)
-        return {
-            "group": claim.group,
-            "level": container_level(claim.priority).name,
-            "needed": claim.nodes,
-            "nodes": self._group.inventory.size,
-            "healthy": self._group.inventory.healthy,
-            "asks": asks.as_data(),
-            "short": short_of(node.free, asks),
-            "node": node.name,
-            "free": node.free.as_data(),
-            "held_by": holders[:_NAMED],
-            "held_by_more": max(0, len(holders) - _NAMED),
-        }
+        return NoRoom(
+            group=claim.group,
+            level=container_level(claim.priority),
+            needed=claim.nodes,
+            nodes=self._group.inventory.size,
+            healthy=self._group.inventory.healthy,
+            asks=asks,
+            short=tuple(short_of(node.free, asks)),
+            node=node.name,
+            free=node.free,
+            held_by=holders[:_NAMED],
+            held_by_more=max(0, len(holders) - _NAMED),
+        )
 
-    def _holders(self, name: NodeName) -> list[TaskId]:
+    def _holders(self, name: NodeName) -> tuple[TaskId, ...]:
         held = [claim.task_id for claim in self._state.holders_of(name)]
-        return held + [start.task_id for start in self._shared.starts if name in start.nodes]
+        started = [start.task_id for start in self._shared.starts if name in start.nodes]
+        return (*held, *started)
 
     def _wait(self, claim: Claim, reason: Reason) -> None:
         self._shared.reasons[claim.task_id] = reason

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from hai.core.plan import Claim
 from hai.core.types import TaskId
 
-_Timer = tuple[float, TaskId, float]  # of the attempt since then
+
+class _Timer(NamedTuple):
+    at: float
+    task_id: TaskId
+    since: float  # of this attempt
 
 
 class Matter(IntEnum):
@@ -27,12 +32,12 @@ class Timers:
 
     def set(self, at: float, claim: Claim, matter: Matter) -> None:
         """Once more does no harm. It is void when the attempt is over."""
-        heappush(self._heaps[matter], (at, claim.task_id, _stamp(claim)))
+        heappush(self._heaps[matter], _Timer(at, claim.task_id, _stamp(claim)))
 
     def pop_due(self, now: float) -> Iterator[tuple[Claim, Matter]]:
         """Whose time has come, once for each time."""
         for matter, heap in self._heaps.items():
-            while heap and heap[0][0] <= now:
+            while heap and heap[0].at <= now:
                 timer = heappop(heap)
                 while heap and heap[0] == timer:
                     heappop(heap)
@@ -48,12 +53,12 @@ class Timers:
                 while heap and self._current(heap[0]) is None:
                     heappop(heap)
                 if heap:
-                    found.append(heap[0][0])
+                    found.append(heap[0].at)
         return min(found, default=None)
 
     def _current(self, timer: _Timer) -> Claim | None:
-        claim = self._claim_of(timer[1])
-        return claim if claim is not None and _stamp(claim) == timer[2] else None
+        claim = self._claim_of(timer.task_id)
+        return claim if claim is not None and _stamp(claim) == timer.since else None
 
 
 def _stamp(claim: Claim) -> float:

@@ -5,7 +5,7 @@ Times inside core are Unix seconds (UTC) as floats, so that a virtual clock is a
 """
 
 from enum import IntEnum, StrEnum
-from typing import NewType
+from typing import Literal, NewType, TypeAlias
 
 TaskId = NewType("TaskId", int)
 UserName = NewType("UserName", str)
@@ -128,3 +128,24 @@ class WaitCode(StrEnum):
     HANDOVER = "handover"  # its nodes are chosen; their holders are leaving
     PAUSED = "paused"  # the platform is going down, or was about to
     NOT_PLANNED = "not_planned"  # no tick has looked at it yet
+
+
+ParkedCode: TypeAlias = Literal[
+    WaitCode.HELD, WaitCode.DEPENDENCY, WaitCode.BACKOFF, WaitCode.ARRAY_LIMIT, WaitCode.SPOT
+]
+"""Why a waiting task stands in no line, whatever nodes and quota there are."""
+
+
+class Keeper(StrEnum):
+    """Who keeps a claim out whatever its equals do."""
+
+    HIGHER = "higher"  # higher levels, or those who would come back there
+    OWN = "own"  # its user's own tasks
+
+
+class Loss(StrEnum):
+    """What a claim may not cost one of its own user's that comes before it."""
+
+    NODES = "nodes"
+    QUOTA = "quota"
+    TURN = "turn"

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hai.core.assume.transaction import Transaction, applied, transaction
-from hai.core.plan import Claim, Plan, Reason, Start
+from hai.core.plan import Claim, Plan, Start
 from hai.core.planner import plan
 from hai.core.preemption.victims import lost_since
 from hai.core.quota import LEVELS
-from hai.core.reasons import reason_of
+from hai.core.reasons.finding import reason_of
+from hai.core.reasons.kinds import ArrayLimit, Backoff, Dependency, Handover, Held, Reason
 from hai.core.state import SchedulerState
-from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, WaitCode
+from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
 
 NEW = TaskId(2**62)
 """Stands for a task that is not submitted yet: newer than any other."""
@@ -232,8 +233,8 @@ def victim_of(state: SchedulerState, task_id: TaskId) -> Victim:
 
 def _leavers(decided: Plan, task_id: TaskId, victims: list[TaskId]) -> tuple[TaskId, ...]:
     """Others that hold its nodes and leave anyhow."""
-    told = decided.reasons[task_id].evidence.get("tasks")
-    everybody = told if isinstance(told, list) else []
+    told = decided.reasons[task_id]
+    everybody = told.tasks if isinstance(told, Handover) else ()
     return tuple(one for one in everybody if one not in victims)
 
 
@@ -247,12 +248,7 @@ def _served(decided: Plan) -> set[TaskId]:
 
 def _is_kept_out(prospect: Prospect) -> bool:
     """By something that neither nodes nor quota could change."""
-    return prospect.reason is not None and prospect.reason.code in (
-        WaitCode.HELD,
-        WaitCode.DEPENDENCY,
-        WaitCode.BACKOFF,
-        WaitCode.ARRAY_LIMIT,
-    )
+    return isinstance(prospect.reason, Held | Dependency | Backoff | ArrayLimit)
 
 
 Found = tuple[Variant, Prospect]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hai.core.assume.transaction import applied
-from hai.core.plan import Claim, Plan, Reason
+from hai.core.plan import Claim, Plan
 from hai.core.preemption.victims import slice_end
 from hai.core.queue.service_order import service_order
-from hai.core.reasons import reason_of
+from hai.core.reasons.finding import reason_of
+from hai.core.reasons.kinds import Held, NotPlanned, Paused, Reason
 from hai.core.state import SchedulerState
-from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName, WaitCode
+from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
 
 if TYPE_CHECKING:
     from hai.core.forecast import Forecast
@@ -83,15 +84,15 @@ class Board:
     def reason(self, task_id: TaskId, *, held: bool) -> Reason:
         """Why this waiting task waits."""
         if held:
-            return Reason(WaitCode.HELD)
+            return Held()
         if self.paused:
-            return Reason(WaitCode.PAUSED, {"seconds": math.ceil(self.pause_left())})
+            return Paused(math.ceil(self.pause_left()))
         state = self.state
         claim = state.claims.get(task_id) if state else None
         if state is None or claim is None or claim.held:  # new, or resumed since the last tick
-            return Reason(WaitCode.NOT_PLANNED)
+            return NotPlanned()
         self.consider([task_id])
-        return self._reasons.get(task_id) or Reason(WaitCode.NOT_PLANNED)
+        return self._reasons.get(task_id) or NotPlanned()
 
     def consider(self, task_ids: Iterable[TaskId]) -> None:
         """Find the reasons of all these at once. Where a user was given nodes, which took room in

@@ -8,12 +8,13 @@ from hai.core.container_quota import UNLIMITED, Limits
 from hai.core.inventory.nodes import is_usable
 from hai.core.inventory.shared_nodes import SharedNodes
 from hai.core.node import Node
-from hai.core.resources import GIB, MILLI, NOTHING, Resources, short_of, text, total
+from hai.core.resources import GIB, MILLI, NOTHING, Resources, short_of, total
 from hai.core.task import Task, TaskDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, OverQuota
 from hai.schema.submission import Submission
 from hai.service.shape import Shape
+from hai.wording.amounts import amounts
 
 JUPYTER = "jupyter"
 _LEAST_BYTES = 64 * 2**20
@@ -111,8 +112,8 @@ def check_containers(draft: TaskDraft, asks: Resources, shape: Shape) -> None:
     if over:
         wanted = {**held.as_data(), "containers": draft.nodes}
         raise OverQuota(
-            f"{text(wanted, over)} in {draft.group} are over the quota of {draft.user}: "
-            f"{text(limits.as_data(), over)}",
+            f"{amounts(wanted, over)} in {draft.group} are over the quota of {draft.user}: "
+            f"{amounts(limits.as_data(), over)}",
             hint="hai-cli quota allowances shows your quotas",
             details={"limits": limits.as_data(), "over": over},
         )
@@ -126,11 +127,11 @@ def _too_much(asks: Resources, group: GroupName, have: Sequence[Resources]) -> I
     most = _most(have)
     short = short_of(most, asks)
     if not short:  # of one node this, of another one that
-        told = f"no node of {group} has {text(asks.as_data())}"
+        told = f"no node of {group} has {amounts(asks.as_data())}"
     else:
         told = (
-            f"{text(asks.as_data(), short)} were asked for, and no node of {group} has more than "
-            f"{text(most.as_data(), short)}"
+            f"{amounts(asks.as_data(), short)} were asked for, "
+            f"and no node of {group} has more than {amounts(most.as_data(), short)}"
         )
     return InvalidInput(told, hint="ask for less; hai-cli nodes -o wide shows what nodes have")
 

@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 import structlog
@@ -21,6 +22,7 @@ from hai.core.whatif import NEW
 from hai.ports import Clock, Store
 from hai.schema.why import EstimatesView
 from hai.service.board import Board
+from hai.wording.estimates import basis_text
 
 log = structlog.get_logger("hai.estimates")
 
@@ -118,8 +120,7 @@ class Estimates:
         ahead = order.get(claim.task_id, len(order) + 1) - 1
         if ahead <= MOST_AHEAD:
             return found
-        seen = f"{found.basis}; only the first {MOST_AHEAD:,} of {ahead:,} ahead were looked at"
-        return Forecast(found.earliest, None, seen)
+        return Forecast(found.earliest, None, replace(found.grounds, ahead=ahead))
 
     async def _run_times(self, copy: Snapshot, asked: Claim) -> Mapping[TaskId, RunTime]:
         history = await self._history(asked.group)
@@ -175,7 +176,9 @@ class TrackRecord:
     def _close(self, task_id: TaskId, started_at: float) -> None:
         told = self._open.pop(task_id)
         off = off_by(told, started_at)
-        log.info("estimate", task_id=task_id, off_seconds=round(off, 1), basis=told.basis)
+        log.info(
+            "estimate", task_id=task_id, off_seconds=round(off, 1), basis=basis_text(told.grounds)
+        )
         if off:
             self._errors = [*self._errors, off][-_MOST_KEPT:]
         else:

@@ -5,16 +5,22 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from hai.core import phrases
-from hai.core.plan import Claim, Plan, Reason
+from hai.core.plan import Claim, Plan
 from hai.core.preemption.victims import defended_level, slice_end
-from hai.core.queue.heads import Keeper, Loss
 from hai.core.quota import LEVELS
-from hai.core.reasons import head_of
+from hai.core.reasons.finding import head_of
+from hai.core.reasons.kinds import (
+    Behind,
+    ContainerQuotaExceeded,
+    NoFreeNodes,
+    QuotaExceeded,
+    Reason,
+)
 from hai.core.state import SchedulerState
 from hai.core.task import Attempt, Task
-from hai.core.types import Outcome, Priority, TaskId, TaskState, WaitCode
+from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState
 from hai.core.whatif import after_slice, victim_of
+from hai.wording import phrases
 from hai.wording.prospects import Names
 
 _MOST_AHEAD = 3
@@ -61,14 +67,13 @@ def wait_facts(
         ahead.append(task_id)
     running = state.group(claim.group).running
     holders: list[Holder] = []
-    if reason.code in (WaitCode.NO_FREE_NODES, WaitCode.BEHIND):
-        holders = _holders(state, running.claims(), _level_of(reason) or LEVELS[0])
+    if isinstance(reason, NoFreeNodes | Behind):
+        level = LEVELS[0] if reason.level is Priority.AUTO else reason.level
+        holders = _holders(state, running.claims(), level)
     spenders: list[TaskId] = []
-    if reason.code is WaitCode.QUOTA_EXCEEDED:
-        level = _level_of(reason)
-        spenders = sorted(
-            one.task_id for one in running.claims() if one.user == claim.user and one.level is level
-        )
+    if isinstance(reason, QuotaExceeded | ContainerQuotaExceeded):
+        own = (one for one in running.claims() if one.user == claim.user)
+        spenders = sorted(one.task_id for one in own if one.level is reason.level)
     return WaitFacts(
         group=claim.group,
         position=position,
@@ -82,13 +87,12 @@ def wait_facts(
 
 def _kept_out_by(reason: Reason) -> str:
     """Who keeps the first of a line out; "" if nobody in particular does."""
-    keeper = reason.evidence.get("kept_out_by") or reason.evidence.get("spares")
-    return str(keeper) if keeper in _NEXT else ""
-
-
-def _level_of(reason: Reason) -> Priority | None:
-    """The level that the reason tells of."""
-    return next((level for level in LEVELS if level.name == reason.evidence.get("level")), None)
+    keeper: Keeper | Loss | None = None
+    if isinstance(reason, NoFreeNodes):
+        keeper = reason.kept_out_by
+    elif isinstance(reason, Behind):
+        keeper = reason.spares
+    return keeper.value if keeper in _NEXT else ""
 
 
 def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) -> list[Holder]:

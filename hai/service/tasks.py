@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hai.core import phrases
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
 from hai.core.lifecycle import transitions
 from hai.core.quota import QuotaTable
-from hai.core.refusals import name_in_use
 from hai.core.task import Change, Task, TaskDraft
 from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
@@ -32,6 +30,8 @@ from hai.service.submitting import (
     size_of,
     unfold,
 )
+from hai.wording import phrases
+from hai.wording.refusals import name_in_use, require_time_left
 
 _TRIES = 8
 _WHOLE_ARRAY = 1_000_000  # page size: all members
@@ -293,7 +293,7 @@ class TaskService:
         has had its time there."""
         task = await self.find(user, ref)
         require_owner(user, task)
-        transitions.require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
+        require_time_left(task, priority, self._demote_after_seconds, self._clock.now())
         if task.spot:
             raise Conflict(f"task {task.id} is a spot container: it has no priority to change")
         shape = await self._cluster.shape()

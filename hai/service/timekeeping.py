@@ -8,11 +8,11 @@ and all is told by the clock of now. docs/decisions/0012-clock-jumps.md says why
 
 import structlog
 
-from hai.core import phrases
 from hai.core.task import EventDraft
 from hai.ports import Bus, Clock, Store, Timebase
 from hai.service.board import Board, Jump
 from hai.service.signals import CLOCK, EVENTS, RECONCILE, SCHEDULE
+from hai.wording import phrases
 
 log = structlog.get_logger("hai.clock")
 

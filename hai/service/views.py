@@ -8,8 +8,9 @@ from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Reason
 from hai.core.quota import EVERYONE, Quota, QuotaTable
+from hai.core.reasons.codec import evidence
+from hai.core.reasons.kinds import Reason
 from hai.core.resources import Resources
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, UserName, chain_status
@@ -38,6 +39,7 @@ from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons
+from hai.wording.estimates import basis_text
 
 
 def _time(at: float | None) -> str | None:
@@ -218,13 +220,13 @@ def reason_view(reason: Reason, now: float | None = None) -> ReasonView:
     return {
         "code": reason.code.value,
         "text": wait_reasons.text(reason, now),
-        "evidence": dict(reason.evidence),
+        "evidence": evidence(reason),
     }
 
 
 def estimate_view(told: Forecast) -> EstimateView:
     latest = None if told.latest is None else rfc3339(told.latest)
-    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": told.basis}
+    return {"earliest": rfc3339(told.earliest), "latest": latest, "basis": basis_text(told.grounds)}
 
 
 def _array_size(task: Task) -> int | None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hai.core.array_spec import ArraySpec
 from hai.core.identity import User
-from hai.core.lifecycle import transitions
 from hai.core.plan import Claim
 from hai.core.state import SchedulerState
 from hai.core.task import Task, TaskDraft
@@ -50,6 +49,7 @@ from hai.service.timekeeping import jump_text
 from hai.service.views import estimate_view, reason_view
 from hai.wording import wait_reasons
 from hai.wording.prospects import Names, change_text, prospect_text
+from hai.wording.refusals import require_time_left
 
 Tasks = dict[TaskId, Task]
 
@@ -157,7 +157,7 @@ class Whys:
         state = self._state()
         if variant.priority is not None:
             limit = state.policy.demote_after_seconds
-            transitions.require_time_left(task, variant.priority, limit, self._clock.now())
+            require_time_left(task, variant.priority, limit, self._clock.now())
         if variant.group is not None and variant.group not in state.groups:
             known = ", ".join(sorted(state.groups))
             raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")

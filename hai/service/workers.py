@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from hai.core.identity import User
-from hai.core.idle_text import notice_text
 from hai.core.lifecycle import attempt_protocol, transitions
 from hai.core.lifecycle.attempt_protocol import Checkpoint, Order, Timing, WorkerReport
 from hai.core.task import Task, WorkerKey
@@ -35,6 +34,7 @@ from hai.service.signals import (
 )
 from hai.service.suspects import mark_suspects
 from hai.service.tasks import TaskService
+from hai.wording.idle import notice_text
 
 _TRIES = 20
 _STATES = {

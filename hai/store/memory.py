@@ -15,7 +15,6 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
-from hai.core.refusals import name_in_use
 from hai.core.replay import SNAPSHOT, Record
 from hai.core.resources import GpuIndices
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
@@ -27,6 +26,7 @@ from hai.store.memory_door import MemoryDoor
 from hai.store.memory_rows import MemoryRows
 from hai.store.memory_times import last_needed, used
 from hai.store.memory_watch import MemoryWatch, matches
+from hai.wording.refusals import name_in_use
 
 
 class MemoryStore(MemoryDoor, MemoryRows, MemoryWatch):

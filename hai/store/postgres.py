@@ -7,7 +7,6 @@ from dataclasses import replace
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
-from hai.core.refusals import name_in_use
 from hai.core.replay import Record
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
@@ -28,6 +27,7 @@ from hai.store.postgres_rows import PostgresRows
 from hai.store.postgres_times import PostgresTimes
 from hai.store.postgres_users import PostgresUsers
 from hai.store.postgres_watch import PostgresWatch
+from hai.wording.refusals import name_in_use
 
 _LARGEST_ID = 2**63 - 1
 _SUBMIT_ROUNDS = 5  # a name that is in use and free again each time we look does not last longer

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hai.core.resources import Resources, text, total
+from hai.core.resources import Resources, total
+from hai.wording.amounts import amounts
 
 _NAMED = 4  # nodes of one group
 Node = Mapping[str, Any]
@@ -38,4 +39,4 @@ def _resources(free: Mapping[str, Any]) -> Resources:
 
 
 def _text(part: Resources) -> str:
-    return text(part.as_data())
+    return amounts(part.as_data())

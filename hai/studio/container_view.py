@@ -6,11 +6,11 @@ from html import escape
 from shlex import quote
 from typing import Any
 
-from hai.core.resources import text as resources_text
 from hai.core.types import FINAL_STATES, TaskState
 from hai.errors import HaiError
 from hai.studio import pages
 from hai.studio.container_form import Form
+from hai.wording.amounts import amounts
 
 JUPYTER = "jupyter"
 _PLACE = "/containers"
@@ -129,9 +129,7 @@ def _container(task: Task) -> str:
 def _facts(task: Task) -> str:
     """Which task, where, and which part of a node."""
     asks = task.get("asks")
-    part = (
-        resources_text(asks) if asks else "spot, a whole node" if task["spot"] else "a whole node"
-    )
+    part = amounts(asks) if asks else "spot, a whole node" if task["spot"] else "a whole node"
     nodes = ", ".join(task["assigned_nodes"]) or f"group {task['group']}"
     return f"task {task['id']} · {nodes} · {part}"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hai.core import resources
+from hai.core.resources import NAMES
 from hai.tui.chart import stretches
 from hai.tui.glyphs import Glyphs
 from hai.tui.model import Task
@@ -21,6 +21,7 @@ from hai.tui.text import (
     size_of,
     wrapped,
 )
+from hai.wording.amounts import amounts
 
 _OUTCOMES = {
     "succeeded": "run",
@@ -95,8 +96,8 @@ def _asked(detail: Mapping[str, Any]) -> str:
     part = detail.get("asks")
     if not part:
         return count_of(detail["nodes"], "node")
-    names = [name for name in resources.NAMES if name != "gpus" or part.get("gpus")]
-    return f"{resources.text(part, names)} of a node"
+    names = [name for name in NAMES if name != "gpus" or part.get("gpus")]
+    return f"{amounts(part, names)} of a node"
 
 
 def _reason_lines(detail: Mapping[str, Any], row: Task | None, width: int) -> list[Line]:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from hai.core import phrases
 from hai.core.plan import Claim
 from hai.core.types import NodeName, TaskId
 from hai.core.whatif import NEW, Prospect, Variant, Victim
-from hai.wording import wait_reasons
+from hai.wording import phrases, wait_reasons
 
 _MOST_NAMED = 4
 

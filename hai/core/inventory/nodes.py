@@ -161,7 +161,9 @@ class Inventory:
         if fitting:
             return (fitting[0],)
         pairs = [(sizes[a] + sizes[b], (a, b)) for a, b in self._pairs()]
-        return min((pair for pair in pairs if pair[0] >= count), default=(0, None))[1]
+        wide_enough = ((size, pair) for size, pair in pairs if size >= count)
+        _, narrowest = min(wide_enough, default=(0, None))
+        return narrowest
 
     def options(self, count: int) -> Iterator[tuple[Zones, int]]:
         """Where a gang of `count` could stand if others left, and how many nodes they have to give

@@ -59,7 +59,8 @@ class Pool:
         if not chosen:  # mostly, and then mostly one leaf holds them all
             at = bisect_left(self._sizes, (count, ""))
             if at < len(self._sizes):
-                return tuple(self._leaves[self._sizes[at][1]][:count])
+                _, leaf = self._sizes[at]
+                return tuple(self._leaves[leaf][:count])
         known = set(chosen)
         taken = Counter(self._leaf_of[name] for name in chosen)
         near = list(taken)
@@ -74,10 +75,11 @@ class Pool:
         return tuple(chosen)
 
     def _leaf_for(self, count: int, near: Iterable[str], taken: Counter[str]) -> str:
-        fitting = [(self._left(leaf, taken), leaf) for leaf in near]
-        fitting = [pair for pair in fitting if pair[0] >= count]
+        there = ((self._left(leaf, taken), leaf) for leaf in near)
+        fitting = [(left, leaf) for left, leaf in there if left >= count]
         if fitting:
-            return min(fitting)[1]
+            _, smallest = min(fitting)
+            return smallest
         at = bisect_left(self._sizes, (count, ""))
         for size, leaf in self._sizes[at:]:
             if size - taken[leaf] >= count:
@@ -89,14 +91,14 @@ class Pool:
 
     def _fullest(self, taken: Counter[str]) -> str:
         """The leaf with most nodes left, the first by name of those."""
-        best = (0, "")
+        most, fullest = 0, ""
         for size, leaf in reversed(self._sizes):
-            if size < best[0]:
+            if size < most:
                 break
             left = size - taken[leaf]
-            if left > best[0] or (left == best[0] and leaf < best[1]):
-                best = (left, leaf)
-        return best[1]
+            if left > most or (left == most and leaf < fullest):
+                most, fullest = left, leaf
+        return fullest
 
     def _resize(self, leaf: str, before: int, after: int) -> None:
         if before:

@@ -7,7 +7,6 @@ there is nothing to change. gang.py folds what workers report into the same valu
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from hai.core import phrases
 from hai.core.lifecycle import losses
 from hai.core.lifecycle.retry import NextTry, next_try
 from hai.core.plan import Demotion, Start
@@ -288,18 +287,12 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
     return Change(changed, (event(changed, "priority", actor, now, data=data),))
 
 
-def require_time_left(task: Task, priority: Priority, demote_after: float, now: float) -> None:
-    """Conflict if the task would fall from that priority at once: it has run for `demote_after`
+def falls_at_once(task: Task, priority: Priority, demote_after: float, now: float) -> bool:
+    """Whether the task would fall from that priority at once: it has run for `demote_after`
     seconds, in all attempts (0: nobody falls)."""
     if priority is not Priority.ABOVE_NORMAL or not demote_after or task.state.is_final:
-        return
-    if task.ran(now) < demote_after:
-        return
-    raise Conflict(
-        f"task {task.id} has run for {phrases.span(task.ran(now))}: ABOVE_NORMAL is for a task's "
-        f"first {phrases.span(demote_after)} of running",
-        hint="give it another priority; hai-cli whoami shows those that you may use",
-    )
+        return False
+    return task.ran(now) >= demote_after
 
 
 def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | None:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from heapq import merge
 from itertools import chain
+from typing import NamedTuple
 
 from hai.core.inventory.nodes import Gains, Zones
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.types import Priority, TaskId, UserName
 
-CostKey = tuple[bool, float, int, int, TaskId]
 MayTake = Callable[[Claim, Priority, "Hold"], bool]  # at this level, held as firmly
 
 
@@ -29,6 +29,16 @@ class Hold(IntEnum):
     BACKFILL = 0  # in the shadow of a gang: not at all
     EXPIRED = 1  # its slice is over
     SAFE = 2  # within its slice, or suspended not long ago
+
+
+class CostKey(NamedTuple):
+    """Victims in this order: what suspending them costs, the newest of equals."""
+
+    is_capped: bool
+    lost: float
+    nodes: int
+    newest: int
+    task_id: TaskId
 
 
 @dataclass(slots=True)
@@ -115,9 +125,10 @@ class ActiveClaims:
         self._count(user, (level, Hold.SAFE), gains, -1)
 
     def _count(self, user: UserName, at: tuple[Priority, Hold], gains: Gains, sign: int) -> None:
+        level, hold = at
         totals = [self._totals[at]]
-        if at[1] is not Hold.BACKFILL:
-            totals.append(self._own[user, at[0]])
+        if hold is not Hold.BACKFILL:
+            totals.append(self._own[user, level])
         for zone, count in gains.items():
             for by_zone in totals:
                 by_zone[zone] += sign * count
@@ -137,7 +148,7 @@ class ActiveClaims:
     def _cost(self, claim: Claim, now: float) -> CostKey:
         is_capped = now >= capped_at(claim, self._policy)
         lost = 0.0 if is_capped else -lost_since(claim)
-        return (is_capped, lost, claim.nodes, -claim.task_id, claim.task_id)
+        return CostKey(is_capped, lost, claim.nodes, -claim.task_id, claim.task_id)
 
     # victims
 
@@ -188,10 +199,10 @@ class ActiveClaims:
         for lower in sorted({at for at, _ in lines if at < level}):
             firm = merge(lines.get((lower, Hold.EXPIRED), ()), lines.get((lower, Hold.SAFE), ()))
             for cost in chain(lines.get((lower, Hold.BACKFILL), ()), firm):
-                yield cost[4]
+                yield cost.task_id
         for hold in (Hold.BACKFILL, Hold.EXPIRED):
             for cost in lines.get((level, hold), ()):
-                yield cost[4]
+                yield cost.task_id
 
 
 def _nothing() -> Gains:

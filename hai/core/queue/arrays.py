@@ -61,7 +61,7 @@ class ArrayLimits:
         """Members of the claim's array that may enter the line now, and that have to leave it."""
         array = self._of(claim)
         room = max(0, array.limit - array.active)
-        target = {key[3] for key in array.line[:room]}
+        target = {key.task_id for key in array.line[:room]}
         go = sorted(target - array.going)
         wait = sorted(array.going - target)
         array.going = target

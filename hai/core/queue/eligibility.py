@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hai.core.group import GroupState
 from hai.core.plan import Claim
 from hai.core.queue.arrays import ArrayLimits, is_limited
-from hai.core.types import GroupName, TaskId, WaitCode
+from hai.core.types import GroupName, ParkedCode, TaskId, WaitCode
 
 
 class Eligibility:
@@ -20,7 +20,7 @@ class Eligibility:
         group: Callable[[GroupName], GroupState],
         remind: Callable[[float, Claim], None],
     ) -> None:
-        self.parked: dict[TaskId, WaitCode] = {}
+        self.parked: dict[TaskId, ParkedCode] = {}
         self.spot: dict[TaskId, Claim] = {}  # parked, for nodes that nobody else waits for
         self._group = group
         self._remind = remind
@@ -87,7 +87,7 @@ class Eligibility:
             self._group(member.group).queue.refresh(member.user)
 
 
-def _cause(claim: Claim, now: float) -> WaitCode | None:
+def _cause(claim: Claim, now: float) -> ParkedCode | None:
     if claim.held:
         return WaitCode.HELD
     if claim.waits_for:

@@ -1,10 +1,10 @@
 """Who waits at the front of a level, and what others must leave to them."""
 
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
+from enum import Enum, auto
 
 from hai.core.plan import Claim
-from hai.core.types import Priority, TaskId, UserName
+from hai.core.types import Keeper, Loss, Priority, TaskId, UserName
 
 
 class Answer(Enum):
@@ -14,21 +14,6 @@ class Answer(Enum):
     GETS_HANDOVER = auto()  # it starts once others have left
     STANDS_BACK = auto()  # its user has no room, or something of its own before it
     FITS_NOWHERE = auto()
-
-
-class Keeper(StrEnum):
-    """Who keeps a claim out whatever its equals do."""
-
-    HIGHER = "higher"  # higher levels, or those who would come back there
-    OWN = "own"  # its user's own tasks
-
-
-class Loss(StrEnum):
-    """What a claim may not cost one of its own user's that comes before it."""
-
-    NODES = "nodes"
-    QUOTA = "quota"
-    TURN = "turn"
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ The planner does not need it, it only ever asks for the next one; people want to
 
 import heapq
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from hai.core.group import GroupState
 from hai.core.queue.ready import OwnKey
@@ -21,6 +22,14 @@ def service_order(state: SchedulerState, name: GroupName) -> list[TaskId]:
     group = state.group(name)
     used: dict[UserName, int] = {}
     return [task_id for level in LEVELS for task_id in _Line(state, group, level, used).order()]
+
+
+class _Turn(NamedTuple):
+    """Whose turn comes first among equals: the smallest."""
+
+    share: float
+    line_since: float
+    user: UserName
 
 
 class _Line:
@@ -56,7 +65,7 @@ class _Line:
         turns = [self._turn(user) for user in self._lines if self._next_of(user) is not None]
         heapq.heapify(turns)
         while turns:
-            user = turns[0][2]
+            user = turns[0].user
             key = self._next_of(user)
             if key is None:
                 heapq.heappop(turns)
@@ -64,10 +73,10 @@ class _Line:
                 yield self._serve(key.task_id)
                 heapq.heapreplace(turns, self._turn(user))
 
-    def _turn(self, user: UserName) -> tuple[float, float, UserName]:
+    def _turn(self, user: UserName) -> _Turn:
         share = self._group.fair_share.key_after(user, self._used.get(user, 0))
         key = self._next_of(user)
-        return share, key.line_since if key else 0.0, user
+        return _Turn(share, key.line_since if key else 0.0, user)
 
     def _next_of(self, user: UserName) -> OwnKey | None:
         line = self._lines[user]

@@ -7,7 +7,6 @@ its agent's word, and a notice that was given is in the store, so a restart chan
 import structlog
 
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
-from hai.core.idle_text import notice_text, stop_text
 from hai.core.lifecycle import transitions
 from hai.core.task import Change, Task
 from hai.ports import Bus, Clock, Store
@@ -15,6 +14,7 @@ from hai.service.idleness import IdleService, is_running_lab
 from hai.service.loops.schedule import STANDBY_SECONDS
 from hai.service.moments import time_of_day
 from hai.service.signals import EVENTS, announce, task_topic
+from hai.wording.idle import notice_text, stop_text
 
 log = structlog.get_logger("hai.idle")
 

@@ -7,11 +7,12 @@ from typing import Any
 from hai.core.assume.transaction import applied
 from hai.core.lifecycle.claim_updates import back_in_line
 from hai.core.node import Node, NodeHealth
-from hai.core.plan import Claim, Plan, Reason
+from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable
-from hai.core.reasons import reason_of
+from hai.core.reasons.finding import reason_of
+from hai.core.reasons.kinds import Reason
 from hai.core.state import SchedulerState, build_state
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 

@@ -22,7 +22,7 @@ from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
-from hai.core.reasons import reason_of
+from hai.core.reasons.finding import reason_of
 from hai.core.resources import GIB, NOTHING, Resources, total
 from hai.core.types import GroupName, NodeName, TaskId, UserName, WaitCode
 from hai.wording import wait_reasons

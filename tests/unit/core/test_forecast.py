@@ -14,6 +14,7 @@ from hai.core.queue.service_order import service_order
 from hai.core.quota import EVERYONE, LEVELS, Quota
 from hai.core.state import SchedulerState
 from hai.core.types import Priority, TaskId, TaskState, UserName
+from hai.wording.estimates import basis_text
 from tests.unit.core.clusters import GROUP, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture
 from tests.unit.core.random_clusters import Cluster
@@ -53,7 +54,7 @@ def test_one_holder(times: dict[int, RunTime], expected: tuple[float, float | No
     state = state_of(nodes(4), [busy(1, ["n0", "n1", "n2"]), waiting(2, 3)], now=NOW)
     found = ask(state, 2, times)
     assert (found.earliest, found.latest) == expected
-    assert found.basis.startswith("by slices at the latest") is (not times)
+    assert basis_text(found.grounds).startswith("by slices at the latest") is (not times)
 
 
 def test_a_hand_over_that_begins_now_depends_on_no_running_time() -> None:
@@ -62,7 +63,7 @@ def test_a_hand_over_that_begins_now_depends_on_no_running_time() -> None:
     copy = copy_of(state, GROUP, service_order(state, GROUP), asked)
     found = forecast(copy, asked.task_id, {}, leave_seconds=65.0)
     assert (found.earliest, found.latest) == (NOW, NOW + 65)
-    assert "no other task has to end for it" in found.basis
+    assert "no other task has to end for it" in basis_text(found.grounds)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_what_no_end_of_others_can_help_is_named(
     quotas = [Quota(EVERYONE, GROUP, level, quota) for level in LEVELS]
     found = ask(state_of(members, claims, quotas, now=NOW), 2, {})
     assert (found.earliest, found.latest) == (NOW, None)
-    assert expected in found.basis
+    assert expected in basis_text(found.grounds)
 
 
 def test_a_try_that_is_to_come_is_no_earlier_for_an_end_of_others() -> None:
@@ -96,14 +97,17 @@ def test_who_is_ahead_counts() -> None:
     times = {1: named(1100, 1200), 2: named(100, 200)}
     found = ask(state, 3, times)
     assert (found.earliest, found.latest) == (5200, 5400)
-    assert found.basis == "running times by earlier runs of that name (2); if nobody else comes"
+    assert (
+        basis_text(found.grounds)
+        == "running times by earlier runs of that name (2); if nobody else comes"
+    )
 
 
 def test_a_known_end_among_unknown_ones_says_so() -> None:
     claims = [busy(1, ["n0"]), busy(2, ["n1"]), waiting(3, 1)]
     found = ask(state_of(nodes(2), claims, now=NOW), 3, {1: named(1100, 1200)})
     assert (found.earliest, found.latest) == (5100, 5200)
-    assert "1 of unknown length" in found.basis
+    assert "1 of unknown length" in basis_text(found.grounds)
 
 
 def test_without_a_start_in_sight_there_is_a_lower_bound_only() -> None:
@@ -111,7 +115,7 @@ def test_without_a_start_in_sight_there_is_a_lower_bound_only() -> None:
     found = ask(state_of(nodes(2), own, now=NOW), 2, {})
     assert found.latest is None
     assert found.earliest >= NOW
-    assert "no start in sight" in found.basis
+    assert "no start in sight" in basis_text(found.grounds)
 
 
 def test_a_start_that_waits_for_nobody() -> None:

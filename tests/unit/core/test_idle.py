@@ -16,8 +16,8 @@ from hai.core.idle import (
     idleness,
     noticed,
 )
-from hai.core.idle_text import signal_lines, state_text
 from hai.errors import InvalidInput
+from hai.wording.idle import signal_lines, state_text
 
 HOUR = 3600.0
 Quiet = Mapping[str, float | None]

@@ -20,6 +20,7 @@ from hai.core.types import (
     WorkerState,
 )
 from hai.errors import Conflict
+from hai.wording.refusals import require_time_left
 from tests.unit.core.clusters import active
 
 NOW = 1000.0
@@ -188,12 +189,10 @@ def test_who_waits_is_demoted_too_and_who_leaves_is_not() -> None:
 def test_nobody_is_raised_to_where_it_has_had_its_time() -> None:
     spent = replace(queued(), ran_seconds=1800.0)
     with pytest.raises(Conflict, match=r"has run for 30 min: ABOVE_NORMAL is for a task's first"):
-        transitions.require_time_left(spent, Priority.ABOVE_NORMAL, 1800.0, NOW)
-    transitions.require_time_left(spent, Priority.HIGH, 1800.0, NOW)
-    transitions.require_time_left(spent, Priority.ABOVE_NORMAL, 0.0, NOW)
-    transitions.require_time_left(
-        replace(spent, ran_seconds=1799.0), Priority.ABOVE_NORMAL, 1800.0, NOW
-    )
+        require_time_left(spent, Priority.ABOVE_NORMAL, 1800.0, NOW)
+    require_time_left(spent, Priority.HIGH, 1800.0, NOW)
+    require_time_left(spent, Priority.ABOVE_NORMAL, 0.0, NOW)
+    require_time_left(replace(spent, ran_seconds=1799.0), Priority.ABOVE_NORMAL, 1800.0, NOW)
 
 
 def test_a_rank_changes_only_when_it_differs() -> None:

@@ -16,6 +16,7 @@ from hai.core.node import Node
 from hai.core.plan import Claim
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons.codec import evidence
 from hai.core.types import Priority, TaskId, WaitCode
 from hai.wording import wait_reasons
 from tests.unit.core.clusters import (
@@ -182,7 +183,7 @@ def test_without_backfill_ones_own_wait() -> None:
     decided = cluster.tick()
     assert not decided.starts
     why = decided.reasons[TaskId(6)]
-    assert (why.code, why.evidence["head"]) == (WaitCode.BEHIND, 5)
+    assert (why.code, evidence(why)["head"]) == (WaitCode.BEHIND, 5)
     assert "would take the nodes" in wait_reasons.text(why)
 
 

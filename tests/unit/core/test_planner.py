@@ -10,6 +10,7 @@ from hai.core.plan import Claim, Plan, Start, Suspend
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons.codec import evidence
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
     AMPLE,
@@ -110,10 +111,10 @@ def test_gang_starts_whole_or_not_at_all() -> None:
     )
     reason = decided.reasons[TaskId(2)]
     assert reason.code is WaitCode.NO_FREE_NODES
-    assert reason.evidence["free"] == 0
-    assert reason.evidence["held_by"] == [9, 1]
-    assert reason.evidence["own"] == 3
-    assert reason.evidence["safe_until"] == {"9": 1800.0}
+    assert evidence(reason)["free"] == 0
+    assert evidence(reason)["held_by"] == [9, 1]
+    assert evidence(reason)["own"] == 3
+    assert evidence(reason)["safe_until"] == {"9": 1800.0}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_over_quota_waits_and_blocks_nobody() -> None:
     decided = decide(nodes(4), claims, quotas)
     assert started(decided) == [1, 4]
     assert codes(decided) == {2: WaitCode.QUOTA_EXCEEDED, 3: WaitCode.NO_QUOTA}
-    assert decided.reasons[TaskId(2)].evidence == {
+    assert evidence(decided.reasons[TaskId(2)]) == {
         "group": GROUP,
         "needed": 1,
         "limit": 2,
@@ -199,7 +200,7 @@ def test_others_run_in_the_shadow_of_a_head() -> None:
         4: WaitCode.NO_FREE_NODES,
         5: WaitCode.BEHIND,
     }
-    assert decided.reasons[TaskId(2)].evidence["free"] == 2
+    assert evidence(decided.reasons[TaskId(2)])["free"] == 2
 
 
 def test_a_task_does_not_start_in_the_shadow_for_somebody_to_take_its_nodes_at_once() -> None:
@@ -207,7 +208,7 @@ def test_a_task_does_not_start_in_the_shadow_for_somebody_to_take_its_nodes_at_o
     decided = decide(nodes(4), A_GANG_AND_OTHERS)
     assert [(start.task_id, start.backfill) for start in decided.starts] == [(4, True), (5, False)]
     assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
-    assert decided.reasons[TaskId(3)].evidence["head"] == 2
+    assert evidence(decided.reasons[TaskId(3)])["head"] == 2
 
 
 def test_without_backfill_the_head_holds_back_its_level_only() -> None:
@@ -244,7 +245,7 @@ def test_hand_over_has_two_phases() -> None:
     first = cluster.tick()
     assert first.suspends == (Suspend(TaskId(1), TaskId(2)),)
     assert first.starts == ()  # n2 is free, and set aside
-    assert first.reasons[TaskId(2)].evidence == {
+    assert evidence(first.reasons[TaskId(2)]) == {
         "group": GROUP,
         "level": "HIGH",
         "nodes": ["n0", "n1", "n2"],
@@ -268,7 +269,7 @@ def test_leaving_nodes_come_before_victims() -> None:
     ]
     decided = decide(nodes(2), claims)
     assert decided.suspends == ()
-    assert decided.reasons[TaskId(3)].evidence["tasks"] == [1]
+    assert evidence(decided.reasons[TaskId(3)])["tasks"] == [1]
 
 
 def test_what_a_victim_frees_beyond_the_need_serves_the_next_claim() -> None:
@@ -302,7 +303,7 @@ def test_nobody_is_suspended_when_even_all_victims_do_not_suffice() -> None:
     claims = [active(1, ["n0"], LOW), active(2, ["n1"], HIGH), waiting(3, 2)]
     decided = decide(nodes(2), claims)
     assert decided.suspends == ()
-    assert decided.reasons[TaskId(3)].evidence["preemptible"] == 1
+    assert evidence(decided.reasons[TaskId(3)])["preemptible"] == 1
 
 
 def test_a_victims_sick_nodes_do_not_count() -> None:

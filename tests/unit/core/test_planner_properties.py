@@ -21,6 +21,7 @@ from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.preemption.victims import defended_level
 from hai.core.quota import LEVELS, QuotaTable
+from hai.core.reasons.codec import evidence
 from hai.core.state import SchedulerState, build_state
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import SimulatedCluster, reasons
@@ -131,7 +132,7 @@ def heads(decided: Plan) -> set[TaskId]:
     return {
         task_id
         for task_id, reason in decided.reasons.items()
-        if reason.code is WaitCode.NO_FREE_NODES and "kept_out_by" not in reason.evidence
+        if reason.code is WaitCode.NO_FREE_NODES and "kept_out_by" not in evidence(reason)
     }
 
 
@@ -140,7 +141,7 @@ def check_heads(state: SchedulerState, decided: Plan) -> None:
     with applied(state, decided):
         for task_id in heads(decided):
             queue = state.group(state.claims[task_id].group).queue
-            level = decided.reasons[task_id].evidence["level"]
+            level = evidence(decided.reasons[task_id])["level"]
             assert queue.level_of(task_id) is Priority[str(level)]
 
 
@@ -154,7 +155,7 @@ def check_suspends(state: SchedulerState, decided: Plan) -> None:
         assert victim.state in (TaskState.STARTING, TaskState.RUNNING)
         assert decided.reasons[winner.task_id].code is WaitCode.HANDOVER
         check_right(state, victim, winner, levels[winner.task_id])
-        named = decided.reasons[winner.task_id].evidence["tasks"]
+        named = evidence(decided.reasons[winner.task_id])["tasks"]
         assert isinstance(named, list)
         assert victim.task_id in named
     set_aside = [name for handover in decided.handovers for name in handover.nodes]

@@ -8,11 +8,13 @@ import pytest
 
 from hai.core.assume.transaction import applied
 from hai.core.node import Node
-from hai.core.plan import Claim, Plan, Reason
+from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
-from hai.core.reasons import TASKS_NAMED, head_of, reason_of
+from hai.core.reasons.codec import evidence
+from hai.core.reasons.finding import TASKS_NAMED, head_of, reason_of
+from hai.core.reasons.kinds import ArrayLimit, Handover, NoFreeNodes, NotPlanned, Reason
 from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes, reasons, state_of, waiting
 
@@ -28,8 +30,8 @@ def why(
     return reasons(state, plan(state, NOW))
 
 
-def evidence(reason: Reason, *keys: str) -> dict[str, Any]:
-    return {key: reason.evidence.get(key) for key in keys}
+def some(reason: Reason, *keys: str) -> dict[str, Any]:
+    return {key: evidence(reason).get(key) for key in keys}
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,14 @@ def test_what_keeps_one_task_out_of_the_line(
 ) -> None:
     reason = why(members, [claim])[claim.task_id]
     assert reason.code is code
-    assert evidence(reason, *told) == told
-    assert reason.evidence["group"] == claim.group
+    assert some(reason, *told) == told
+    assert evidence(reason)["group"] == claim.group
 
 
 def test_an_array_names_its_limit() -> None:
     members = [waiting(number, array=TaskId(1), array_limit=1) for number in (1, 2)]
     reason = why(nodes(2), members)[TaskId(2)]
-    assert reason == Reason(WaitCode.ARRAY_LIMIT, {"group": GROUP, "array": 1, "limit": 1})
+    assert reason == ArrayLimit(GROUP, TaskId(1), 1)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_quota_is_told_with_what_is_used(
     ]
     reason = why(nodes(9), claims, quotas)[TaskId(1)]
     assert reason.code is code
-    assert evidence(reason, *told) == told
+    assert some(reason, *told) == told
 
 
 def test_the_head_is_told_who_holds_its_nodes_and_until_when() -> None:
@@ -126,14 +128,14 @@ def test_the_head_is_told_who_holds_its_nodes_and_until_when() -> None:
     reason = why(members, [*holders, waiting(1, 3, submitted_at=NOW - 5)])[TaskId(1)]
     assert reason.code is WaitCode.NO_FREE_NODES
     told = {"needed": 3, "nodes": 11, "healthy": 11, "free": 0, "leaving": 0, "preemptible": 1}
-    assert evidence(reason, *told) == told
-    assert reason.evidence["held_by"] == [*range(19, 11, -1)]  # who is safe shortest
-    assert reason.evidence["held_by_more"] == 3
-    safe_until = reason.evidence["safe_until"]
+    assert some(reason, *told) == told
+    assert evidence(reason)["held_by"] == [*range(19, 11, -1)]  # who is safe shortest
+    assert evidence(reason)["held_by_more"] == 3
+    safe_until = evidence(reason)["safe_until"]
     assert isinstance(safe_until, dict)
     assert safe_until["19"] == NOW - 9 * 60 + SLICE
     assert "30" not in safe_until  # ada's own does not leave for ada
-    assert reason.evidence["own"] == 1
+    assert evidence(reason)["own"] == 1
 
 
 def test_only_own_tasks_of_its_level_are_told_as_such() -> None:
@@ -143,7 +145,7 @@ def test_only_own_tasks_of_its_level_are_told_as_such() -> None:
         active(10, ["n2"], since=NOW),
         waiting(1, 3, submitted_at=NOW - 5),
     ]
-    assert why(nodes(3), claims)[TaskId(1)].evidence["own"] == 1
+    assert evidence(why(nodes(3), claims)[TaskId(1)])["own"] == 1
 
 
 def test_no_slice_frees_what_stands_above() -> None:
@@ -157,25 +159,25 @@ def test_no_slice_frees_what_stands_above() -> None:
     ]
     reason = why(nodes(4), claims)[TaskId(1)]
     told = {"held_by": [8, 9, 7, 10], "own": 0, "higher": 2}
-    assert evidence(reason, *told) == told
-    assert reason.evidence["safe_until"] == {"9": NOW - 30 + SLICE}
+    assert some(reason, *told) == told
+    assert evidence(reason)["safe_until"] == {"9": NOW - 30 + SLICE}
 
 
 def test_zones_that_keep_free_nodes_apart_are_told() -> None:
     members = [node(f"{zone}{number}", zone=zone) for zone in "ab" for number in range(3)]
     reason = why(members, [active(8, ["a0", "b0"], since=NOW), waiting(1, 4)])[TaskId(1)]
-    assert evidence(reason, "free", "fitting") == {"free": 4, "fitting": 2}
+    assert some(reason, "free", "fitting") == {"free": 4, "fitting": 2}
     members = [node(f"{zone}{number}", zone=zone) for zone in "abc" for number in range(2)]
     reason = why(members, [waiting(1, 6)])[TaskId(1)]
     assert reason.code is WaitCode.UNHEALTHY
-    assert evidence(reason, "healthy", "in_two_zones") == {"healthy": 6, "in_two_zones": 4}
+    assert some(reason, "healthy", "in_two_zones") == {"healthy": 6, "in_two_zones": 4}
 
 
 def test_a_hand_over_names_nodes_and_leavers() -> None:
     claims = [active(8, ["n0"], LOW), active(9, ["n1"], HIGH), waiting(1, 1, NORMAL)]
     reason = why(nodes(2), claims)[TaskId(1)]
-    assert reason == Reason(
-        WaitCode.HANDOVER, {"group": GROUP, "level": "NORMAL", "nodes": ["n0"], "tasks": [8]}
+    assert reason == Handover(
+        group=GROUP, level=NORMAL, nodes=(NodeName("n0"),), tasks=(TaskId(8),)
     )
 
 
@@ -188,7 +190,7 @@ def test_who_stands_behind_is_told_the_head() -> None:
     found = why(nodes(2), claims)
     assert found[TaskId(1)].code is WaitCode.NO_FREE_NODES
     assert found[TaskId(2)].code is WaitCode.BEHIND
-    assert evidence(found[TaskId(2)], "head", "needed", "free", "level") == {
+    assert some(found[TaskId(2)], "head", "needed", "free", "level") == {
         "head": 1,
         "needed": 2,
         "free": 1,
@@ -210,7 +212,7 @@ def test_who_does_not_run_in_the_shadow_of_their_own_gang_is_told_why(
     quotas = [Quota(EVERYONE, GROUP, NORMAL, 9), Quota(UserName("ada"), GROUP, NORMAL, limit)]
     found = why((*nodes(4), node("n4", ready=False)), claims, quotas)
     assert found[TaskId(2)].code is WaitCode.BEHIND
-    assert evidence(found[TaskId(2)], "head", "spares") == {"head": 1, "spares": spares}
+    assert some(found[TaskId(2)], "head", "spares") == {"head": 1, "spares": spares}
 
 
 def test_positions_are_told_when_they_are_known() -> None:
@@ -219,7 +221,7 @@ def test_positions_are_told_when_they_are_known() -> None:
     decided = plan(state, NOW)
     with applied(state, decided):
         told = reason_of(state, decided, TaskId(2), {TaskId(2): 2})
-    assert told.evidence["position"] == 2
+    assert evidence(told)["position"] == 2
 
 
 def test_whoever_waits_for_their_own_task_is_nobodys_head() -> None:
@@ -231,22 +233,35 @@ def test_whoever_waits_for_their_own_task_is_nobodys_head() -> None:
         waiting(3, 3, user="cyd", submitted_at=NOW - 8),
     ]
     found = why(nodes(3), claims)
-    assert found[TaskId(1)].evidence["kept_out_by"] == "own"
-    assert found[TaskId(1)].evidence["own"] == 2
-    assert found[TaskId(3)].evidence["head"] == 2
+    assert evidence(found[TaskId(1)])["kept_out_by"] == "own"
+    assert evidence(found[TaskId(1)])["own"] == 2
+    assert evidence(found[TaskId(3)])["head"] == 2
 
 
 def test_a_task_that_no_plan_has_seen() -> None:
     state = state_of(nodes(1), [active(1, ["n0"])], now=NOW)
     for task_id in (1, 99):
-        assert reason_of(state, Plan(), TaskId(task_id)) == Reason(WaitCode.NOT_PLANNED)
+        assert reason_of(state, Plan(), TaskId(task_id)) == NotPlanned()
 
 
 def test_a_head_of_another_group_holds_nobody_back() -> None:
     quotas = [*AMPLE, Quota(EVERYONE, GROUP, NORMAL, 9)]
     other = replace(waiting(1, 2), group=waiting(1, group="other").group)
     state = state_of(nodes(1), [other, waiting(2)], quotas, now=NOW)
-    decided = Plan(reasons={TaskId(1): Reason(WaitCode.NO_FREE_NODES)})
+    decided = Plan(
+        reasons={
+            TaskId(1): NoFreeNodes(
+                group=other.group,
+                level=NORMAL,
+                needed=2,
+                nodes=1,
+                healthy=1,
+                free=0,
+                leaving=0,
+                preemptible=0,
+            )
+        }
+    )
     assert head_of(state, decided, state.claims[TaskId(2)]) is None
     assert state.nodes[NodeName("n0")].group == GROUP
     assert state.claims[TaskId(2)].state is TaskState.QUEUED

@@ -19,7 +19,8 @@ from hai.core.plan import Claim, Plan
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.queue.service_order import service_order
-from hai.core.reasons import reason_of
+from hai.core.reasons.codec import evidence
+from hai.core.reasons.finding import reason_of
 from hai.core.resources import GIB, NOTHING, Resources, of_node, total
 from hai.core.state import SchedulerState
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
@@ -100,9 +101,9 @@ def test_the_reason_names_what_is_short_and_what_is_free() -> None:
         "asks for 1 cpu, 4 GiB of memory and 1 GPU: a of lab_cpu has 2 GiB of memory and 0 GPUs "
         "free; the rest is held by task 1"
     )
-    evidence = decided.reasons[TaskId(2)].evidence
-    assert evidence["short"] == ["memory", "gpus"]
-    assert evidence["free"] == {"cpu": 2.0, "memory_bytes": 2 * GIB, "gpus": 0}
+    found = evidence(decided.reasons[TaskId(2)])
+    assert found["short"] == ["memory", "gpus"]
+    assert found["free"] == {"cpu": 2.0, "memory_bytes": 2 * GIB, "gpus": 0}
 
 
 @pytest.mark.parametrize(

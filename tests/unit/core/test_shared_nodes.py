@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from hai.core.inventory.shared_nodes import SharedNodes
 from hai.core.node import Node
-from hai.core.resources import GIB, NOTHING, Resources, of_node, short_of, text
+from hai.core.resources import GIB, NOTHING, Resources, of_node, short_of
 from hai.core.types import GroupName, NodeName
+from hai.wording.amounts import amounts
 
 
 def node(name: str, cpus: float = 8.0, gib: int = 32, gpus: int = 0) -> Node:
@@ -111,10 +112,12 @@ def test_a_node_with_less_than_it_had_gives_nothing() -> None:
 
 def test_words() -> None:
     assert short_of(asks(1, 4, 0), asks(2, 4, 1)) == ["cpu", "gpus"]
-    assert text(asks(8, 32, 1).as_data()) == "8 cpus, 32 GiB of memory and 1 GPU"
-    assert text(Resources(1, GIB // 2, 2).as_data()) == "0.001 cpus, 512 MiB of memory and 2 GPUs"
-    assert text(NOTHING.as_data(), ["gpus"]) == "0 GPUs"
-    assert text({}) == "nothing"
+    assert amounts(asks(8, 32, 1).as_data()) == "8 cpus, 32 GiB of memory and 1 GPU"
+    assert (
+        amounts(Resources(1, GIB // 2, 2).as_data()) == "0.001 cpus, 512 MiB of memory and 2 GPUs"
+    )
+    assert amounts(NOTHING.as_data(), ["gpus"]) == "0 GPUs"
+    assert amounts({}) == "nothing"
     assert of_node(node("a", cpus=0.29)).millicores == 290
 
 

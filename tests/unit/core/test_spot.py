@@ -10,7 +10,7 @@ from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import Quota, QuotaTable
-from hai.core.reasons import reason_of
+from hai.core.reasons.finding import reason_of
 from hai.core.state import SchedulerState, build_state
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
 from hai.wording import wait_reasons

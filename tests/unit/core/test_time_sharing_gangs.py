@@ -6,6 +6,7 @@ from hai.core.plan import Claim, Suspend
 from hai.core.planner import plan
 from hai.core.policy import HOUR
 from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons.codec import evidence
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
     GROUP,
@@ -92,8 +93,8 @@ def test_low_tasks_of_its_user_do_not_cost_a_gang_its_turn(user: str, *, fills: 
     assert started(decided) == ([5] if fills else [])
     assert not cluster.tick().decides
     if not fills:
-        evidence = decided.reasons[TaskId(5)].evidence
-        assert (evidence["head"], evidence["spares"]) == (3, "turn")
+        told = evidence(decided.reasons[TaskId(5)])
+        assert (told["head"], told["spares"]) == (3, "turn")
 
 
 def test_low_tasks_of_its_user_do_not_end_a_gangs_patience() -> None:
@@ -108,7 +109,7 @@ def test_low_tasks_of_its_user_do_not_end_a_gangs_patience() -> None:
     ]
     decided = decide(nodes(4), claims)
     assert not decided.decides
-    assert decided.reasons[TaskId(5)].evidence["spares"] == "turn"
+    assert evidence(decided.reasons[TaskId(5)])["spares"] == "turn"
 
 
 def test_backfill_yields_although_it_has_just_begun() -> None:
@@ -163,7 +164,7 @@ def test_a_gang_that_tasks_which_would_come_back_above_keep_out_holds_up_nobody(
     narrow = fresh(4, 1, user="kim", submitted_at=NOW - 40)
     decided = plan(state_of(nodes(2), [auto, equal, gang, narrow], quotas, now=NOW), NOW)
     assert decided.suspends == (Suspend(TaskId(2), TaskId(4)),)
-    assert decided.reasons[TaskId(3)].evidence["kept_out_by"] == "higher"
+    assert evidence(decided.reasons[TaskId(3)])["kept_out_by"] == "higher"
     state = state_of(nodes(2), [auto, equal, gang, narrow], quotas[:1], now=NOW)
     assert decided.reasons[TaskId(3)] != plan(state, NOW).reasons[TaskId(3)]
     own = fresh(3, 2, user="ada", submitted_at=NOW - 2 * SLICE)  # her task is counted once

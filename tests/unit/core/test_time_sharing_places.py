@@ -8,6 +8,7 @@ from hai.core.node import Node, NodeHealth
 from hai.core.plan import Plan, Suspend
 from hai.core.planner import plan
 from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons.codec import evidence
 from hai.core.types import NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
     GROUP,
@@ -130,7 +131,7 @@ def test_whoever_waits_for_higher_levels_holds_up_nobody() -> None:
     ]
     decided = decide(nodes(3), claims)
     assert decided.suspends == (Suspend(TaskId(4), TaskId(3)),)
-    assert decided.reasons[TaskId(2)].evidence["kept_out_by"] == "higher"
+    assert evidence(decided.reasons[TaskId(2)])["kept_out_by"] == "higher"
     assert TaskId(5) not in decided.reasons
     free = decide(nodes(3), [claims[0], *claims[2:]])
     assert [(start.task_id, start.backfill) for start in free.starts] == [(3, False)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hai.core.plan import Reason
 from hai.core.planner import plan
 from hai.core.quota import EVERYONE, Quota
+from hai.core.reasons.kinds import NotPlanned, Reason
 from hai.core.types import Priority, TaskId, TaskState, WaitCode
 from hai.service import board as module
 from hai.service.board import Board, Turn
@@ -47,7 +47,7 @@ def test_no_more_is_found_than_is_asked_for(board: Board, monkeypatch: pytest.Mo
 
     def noted(state: object, decided: object, task_id: TaskId, places: object) -> Reason:
         found.append(task_id)
-        return Reason(WaitCode.NOT_PLANNED)
+        return NotPlanned()
 
     monkeypatch.setattr(module, "reason_of", noted)
     board.reason(WAITING[0], held=False)

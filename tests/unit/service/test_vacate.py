@@ -1,6 +1,7 @@
 """While the platform goes down nothing starts; whoever takes it down has to stay with it."""
 
 from hai.core.identity import Role, User
+from hai.core.reasons.codec import evidence
 from hai.core.types import TaskState, UserName, WaitCode
 from hai.service.board import Board
 from hai.service.vacate import PAUSE_SECONDS, Vacating
@@ -27,7 +28,7 @@ async def test_a_pause_lasts_while_it_is_renewed_and_seconds_longer(bench: LoopB
         await bench.clock.advance(PAUSE_SECONDS - 1)
     assert await bench.state(task_id) is TaskState.QUEUED
     reason = bench.board.reason(task_id, held=False)
-    assert (reason.code, reason.evidence) == (WaitCode.PAUSED, {"seconds": 1})
+    assert (reason.code, evidence(reason)) == (WaitCode.PAUSED, {"seconds": 1})
     await bench.clock.advance(1)
     assert not bench.board.paused
     await bench.turn(bench.schedule)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core.phrases import span, tasks
-from hai.core.plan import Reason, Start
-from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName, WaitCode
+from hai.core.plan import Start
+from hai.core.reasons.kinds import Behind
+from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
 from hai.core.whatif import NEW, Prospect, Variant, Victim
+from hai.wording.phrases import span, tasks
 from hai.wording.prospects import change_text, prospect_text
 from tests.unit.core.clusters import active, waiting
 
@@ -77,12 +78,17 @@ def test_a_task_that_is_not_submitted_can_not_be_submitted_anew() -> None:
             id="delays",
         ),
         pytest.param(
-            Prospect(claim=CLAIM, reason=Reason(WaitCode.BEHIND, {"group": "g", "position": 2})),
+            Prospect(
+                claim=CLAIM, reason=Behind(group=GroupName("g"), level=Priority.NORMAL, position=2)
+            ),
             "still waits: it is number 2 in its line in g",
             id="reason",
         ),
         pytest.param(
-            Prospect(claim=CLAIM, reason=Reason(WaitCode.BEHIND, {"group": "g", "head": 3})),
+            Prospect(
+                claim=CLAIM,
+                reason=Behind(group=GroupName("g"), level=Priority.NORMAL, head=TaskId(3)),
+            ),
             "still waits its turn in g, behind task 3",
             id="reason that waits",
         ),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from shlex import quote
 
-from hai.core import phrases
 from hai.core.idle import IdleClock, Idleness, IdleRule, Signal
+from hai.wording import phrases
 
 IN_USE_SECONDS = 30.0  # since the last sign of use: samples, and their way here, take as long
 _NAMES = {

@@ -1,18 +1,39 @@
-"""The structured reason of every waiting task, from the state and the plan that was made of it.
+"""The reason of every waiting task, from the state and the plan that was made of it.
 
 The planner only tells the reasons of those that it looked at; the others follow from where they
-stand. Texts are explain.py's.
+stand.
 """
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
 
 from hai.core.group import GroupState
-from hai.core.plan import Claim, Plan, Reason
+from hai.core.plan import Claim, Plan
 from hai.core.preemption.victims import defended_level, slice_end
-from hai.core.queue.heads import Keeper
+from hai.core.reasons.kinds import (
+    ArrayLimit,
+    Backoff,
+    Behind,
+    Dependency,
+    GroupTooSmall,
+    GroupUnknown,
+    Held,
+    Holders,
+    NoFreeNodes,
+    NoQuota,
+    NotPlanned,
+    Parked,
+    QuotaExceeded,
+    Reason,
+    Refused,
+    Spot,
+    TooWide,
+    Unhealthy,
+)
 from hai.core.state import SchedulerState
-from hai.core.types import Priority, TaskId, WaitCode
+from hai.core.types import Keeper, ParkedCode, Priority, TaskId, WaitCode
 
 TASKS_NAMED = 8  # in one list of a reason; the rest is a number
 
@@ -27,10 +48,12 @@ def reason_of(
     others got counts. `positions`: places in the order of service, from 1."""
     claim = state.claims.get(task_id)
     told = decided.reasons.get(task_id)
-    if claim is not None and told is not None and told.code is not WaitCode.BEHIND:
-        return _with_holders(state.group(claim.group), state, claim, told)
+    if claim is not None and isinstance(told, NoFreeNodes):
+        return replace(told, holders=_holders(state, claim, told.level))
+    if claim is not None and told is not None and not isinstance(told, Behind):
+        return told
     if claim is None or not claim.state.is_waiting:
-        return Reason(WaitCode.NOT_PLANNED)
+        return NotPlanned()
     parked = state.eligibility.parked.get(task_id)
     if parked is not None:
         return _parked(state, claim, parked)
@@ -40,36 +63,56 @@ def reason_of(
     return _behind(state, group, decided, claim, positions or {})
 
 
-def _parked(state: SchedulerState, claim: Claim, code: WaitCode) -> Reason:
-    evidence: dict[str, object] = {"group": claim.group}
-    if code is WaitCode.DEPENDENCY:
-        evidence["tasks"] = list(dict.fromkeys(claim.waits_for))
-    elif code is WaitCode.BACKOFF and claim.not_before is not None:
-        evidence["until"] = claim.not_before
-        evidence["seconds"] = math.ceil(max(0.0, claim.not_before - state.now))
-    elif code is WaitCode.ARRAY_LIMIT:
-        evidence |= {"array": claim.array, "limit": claim.array_limit}
-    return Reason(code, evidence)
+def _parked(state: SchedulerState, claim: Claim, code: ParkedCode) -> Parked:
+    group = claim.group
+    match code:
+        case WaitCode.HELD:
+            return Held(group)
+        case WaitCode.DEPENDENCY:
+            return Dependency(group, tuple(dict.fromkeys(claim.waits_for)))
+        case WaitCode.BACKOFF:
+            until = state.now if claim.not_before is None else claim.not_before
+            return Backoff(group, until, math.ceil(max(0.0, until - state.now)))
+        case WaitCode.ARRAY_LIMIT:
+            return ArrayLimit(group, claim.array, claim.array_limit)
+        case WaitCode.SPOT:
+            return Spot(group)
+        case _:
+            assert_never(code)
 
 
-def _refusal(group: GroupState, claim: Claim) -> Reason:
+def _refusal(group: GroupState, claim: Claim) -> Refused:
     """It stands in no level's line: too wide for the nodes, or for the quota."""
-    size, healthy = group.inventory.size, group.inventory.healthy
-    evidence: dict[str, object] = {"group": claim.group, "needed": claim.nodes}
     if claim.nodes > group.inventory.widest:
-        code = WaitCode.UNHEALTHY
-        if claim.nodes > size:
-            code = WaitCode.GROUP_TOO_SMALL if size else WaitCode.GROUP_UNKNOWN
-        evidence |= {"nodes": size, "healthy": healthy}
-        if group.inventory.widest < healthy:
-            evidence["in_two_zones"] = group.inventory.widest
-        return Reason(code, evidence)
+        return _too_wide(group, claim)
     account = group.account(claim.user)
     level = account.level_to_blame(claim.priority, claim.nodes)
     limit = account.limits[level]
-    code = WaitCode.NO_QUOTA if limit < claim.nodes else WaitCode.QUOTA_EXCEEDED
-    return Reason(
-        code, {**evidence, "limit": limit, "used": account.used[level], "level": level.name}
+    kind = NoQuota if limit < claim.nodes else QuotaExceeded
+    return kind(
+        group=claim.group,
+        level=level,
+        needed=claim.nodes,
+        limit=limit,
+        used=account.used[level],
+    )
+
+
+def _too_wide(group: GroupState, claim: Claim) -> TooWide:
+    size, healthy, widest = (
+        group.inventory.size,
+        group.inventory.healthy,
+        group.inventory.widest,
+    )
+    kind: type[TooWide] = Unhealthy
+    if claim.nodes > size:
+        kind = GroupTooSmall if size else GroupUnknown
+    return kind(
+        group=claim.group,
+        needed=claim.nodes,
+        nodes=size,
+        healthy=healthy,
+        in_two_zones=widest if widest < healthy else None,
     )
 
 
@@ -80,43 +123,40 @@ def _behind(
     claim: Claim,
     positions: Mapping[TaskId, int],
 ) -> Reason:
-    level = group.queue.level_of(claim.task_id)
-    evidence: dict[str, object] = {
-        "group": claim.group,
-        "level": level.name if level is not None else claim.priority.name,
-        "needed": claim.nodes,
-        "free": group.inventory.free_count,
-    }
-    if claim.task_id in positions:
-        evidence["position"] = positions[claim.task_id]
+    free, position = group.inventory.free_count, positions.get(claim.task_id)
     told = decided.reasons.get(claim.task_id)
-    if told is not None:
-        return Reason(WaitCode.BEHIND, {**evidence, **told.evidence})
+    if isinstance(told, Behind):
+        needed = claim.nodes if told.needed is None else told.needed
+        return replace(told, needed=needed, free=free, position=position)
+    level = group.queue.level_of(claim.task_id)
     own = own_first(state, decided, claim)
-    if own is not None:
-        return Reason(WaitCode.BEHIND, {**evidence, "head": own, "as_backfill": True})
-    head = head_of(state, decided, claim)
-    if head is not None:
-        evidence["head"] = head
-    return Reason(WaitCode.BEHIND, evidence)
+    return Behind(
+        group=claim.group,
+        level=claim.priority if level is None else level,
+        needed=claim.nodes,
+        free=free,
+        position=position,
+        head=head_of(state, decided, claim) if own is None else own,
+        as_backfill=own is not None,
+    )
 
 
 def own_first(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
     """The task of the same user that comes before this one and is kept out by the user's own:
     meanwhile this one runs as backfill only."""
     for task_id, reason in decided.reasons.items():
-        if reason.evidence.get("kept_out_by") != Keeper.OWN:
+        if not isinstance(reason, NoFreeNodes) or reason.kept_out_by is not Keeper.OWN:
             continue
         other = state.claims.get(task_id)
         if other is None or (other.user, other.group) != (claim.user, claim.group):
             continue
-        if other.task_id != claim.task_id and _asks_for(claim, str(reason.evidence["level"])):
+        if other.task_id != claim.task_id and _asks_for(claim, reason.level):
             return task_id
     return None
 
 
-def _asks_for(claim: Claim, level: str) -> bool:
-    return claim.priority is Priority.AUTO or claim.priority.name == level
+def _asks_for(claim: Claim, level: Priority) -> bool:
+    return claim.priority in (Priority.AUTO, level)
 
 
 def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None:
@@ -127,22 +167,19 @@ def head_of(state: SchedulerState, decided: Plan, claim: Claim) -> TaskId | None
         other = state.claims.get(task_id)
         if other is None or other.group != claim.group:
             continue
-        if reason.code is not WaitCode.NO_FREE_NODES:
+        if not isinstance(reason, NoFreeNodes):
             continue
-        keeper = reason.evidence.get("kept_out_by")
-        if keeper is None:
+        if reason.kept_out_by is None:
             return task_id
-        if keeper == Keeper.HIGHER and kept_out is None and other.nodes <= claim.nodes:
+        if reason.kept_out_by is Keeper.HIGHER and kept_out is None and other.nodes <= claim.nodes:
             kept_out = task_id
     return kept_out
 
 
-def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason: Reason) -> Reason:
+def _holders(state: SchedulerState, claim: Claim, level: Priority) -> Holders:
     """Who holds the nodes that the head of a line waits for, until when each is safe."""
-    if reason.code is not WaitCode.NO_FREE_NODES:
-        return reason
-    level = Priority[str(reason.evidence["level"])]
-    others, own, higher = _holders(group, claim, level)
+    group = state.group(claim.group)
+    others, own, higher = _by_firmness(group, claim, level)
     until = {
         holder.task_id: slice_end(holder, state.policy)
         for holder in others
@@ -151,19 +188,17 @@ def _with_holders(group: GroupState, state: SchedulerState, claim: Claim, reason
     order = sorted(others, key=lambda holder: (until.get(holder.task_id, 0.0), holder.task_id))
     order += sorted((*own, *higher), key=lambda holder: holder.task_id)
     named = [holder.task_id for holder in order[:TASKS_NAMED]]
-    evidence = {
-        **reason.evidence,
-        "fitting": group.inventory.widest_free,
-        "held_by": named,
-        "held_by_more": len(order) - len(named),
-        "safe_until": {str(one): until[one] for one in named if until.get(one, 0.0) > state.now},
-        "own": sum(len(holder.holds) for holder in own),
-        "higher": sum(len(holder.holds) for holder in higher),
-    }
-    return Reason(reason.code, evidence)
+    return Holders(
+        fitting=group.inventory.widest_free,
+        held_by=tuple(named),
+        held_by_more=len(order) - len(named),
+        safe_until={one: until[one] for one in named if until.get(one, 0.0) > state.now},
+        own=sum(len(holder.holds) for holder in own),
+        higher=sum(len(holder.holds) for holder in higher),
+    )
 
 
-def _holders(
+def _by_firmness(
     group: GroupState, claim: Claim, level: Priority
 ) -> tuple[list[Claim], list[Claim], list[Claim]]:
     """Who holds nodes: those who give them up at the end of a slice or before, the user's own of
