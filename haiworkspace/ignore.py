@@ -33,9 +33,10 @@ DEFAULTS = (
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One line of an ignore file; `source` says which, for people."""
+    """One line of an ignore file; `source` says which, for people. Each is equal to itself only:
+    lists of them are looked up for every file."""
 
     pattern: re.Pattern[bytes]
     source: str

@@ -3,12 +3,12 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hai.workspace.listing import Stamp, is_settled, stamp_of
+from hai.workspace.listing import Open, Stamp, is_settled, pieces, stamp_of
 from haiworkspace.ignore import Rules
 from haiworkspace.plan import Entry, parents
 
@@ -19,6 +19,9 @@ CHUNK_BYTES = 1 << 20
 class Digests:
     """Digests known from before. A file is read only if its size, times or inode have changed.
 
+    Only the contents of `wanted` are read (None: of all files): a file that nothing is compared
+    with has its digest from before, or none.
+
     `now` is the time of files (hai.workspace.listing.file_time): what was written in this moment
     may be written again without another stamp, so its digest is not kept. None: by the clock.
     """
@@ -26,16 +29,23 @@ class Digests:
     known: Mapping[str, tuple[Stamp, str]]
     seen: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     now: int | None = None
+    wanted: Collection[str] | None = None
 
-    def of(self, path: Path, name: str, status: os.stat_result) -> str:
+    def of(self, path: str, name: str, status: os.stat_result) -> str | None:
         """The sha256 of the file `path`, known as `name`."""
         stamp = stamp_of(status)
         before = self.known.get(name)
         if before is None or before[0] != stamp:
+            if self.wanted is not None and name not in self.wanted:
+                return None
             before = (stamp, digest_of(path))
-        if self.now is None or is_settled(stamp, self.now):
-            self.seen[name] = before
+        self.note(name, *before)
         return before[1]
+
+    def note(self, name: str, stamp: Stamp, digest: str) -> None:
+        """Remembers the digest of a file that was read when it had this stamp."""
+        if self.now is None or is_settled(stamp, self.now):
+            self.seen[name] = (stamp, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +71,35 @@ def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
             link = os.readlink(item.path)  # noqa: PTH115 (a Path would drop a last slash)
             entries[name] = Entry(0, 0, status.st_mtime_ns, link=link)
         elif stat.S_ISREG(status.st_mode):
-            digest = digests.of(Path(item.path), name, status) if digests else None
+            digest = digests.of(item.path, name, status) if digests else None
             mode = stat.S_IMODE(status.st_mode) & 0o777
             entries[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
         else:
             excluded[name] = "neither a file, a link nor a directory"
-    names = dict.fromkeys(name for path in entries for name in parents(path))
-    return Tree(entries, excluded, _modes(root, names))
+    return Tree(entries, excluded, _modes(root, directories_of(entries)))
+
+
+def with_digests(root: Path, tree: Tree, digests: Digests, paths: Iterable[str]) -> Tree:
+    """The tree with the contents of those of `paths` read that it has, and whose digests it does
+    not have."""
+    read: dict[str, Entry] = {}
+    for name in paths:
+        one = tree.entries.get(name)
+        if one is None or one.digest is not None or one.link is not None:
+            continue
+        status = (root / name).lstat()
+        mode = stat.S_IMODE(status.st_mode) & 0o777
+        digest = digests.of(str(root / name), name, status)
+        read[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
+    return replace(tree, entries={**tree.entries, **read}) if read else tree
+
+
+def directories_of(paths: Iterable[str]) -> dict[str, None]:
+    """All directories that hold one of `paths`."""
+    found: dict[str, None] = {}
+    for above in dict.fromkeys(path.rpartition("/")[0] for path in paths):
+        found.update(dict.fromkeys(parents(f"{above}/x") if above else ()))
+    return found
 
 
 def entries_at(root: Path, paths: Iterable[str]) -> dict[str, Entry]:
@@ -125,10 +157,11 @@ def _walk(
             yield name, item
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Path | str) -> str:
     """The sha256 of a file's content, in hex."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with closing(Open(handle)):
+        for piece in pieces(handle):
+            digest.update(piece)
     return digest.hexdigest()

@@ -4,11 +4,12 @@ how both were when they last agreed. Pure."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file or symbolic link of a tree. `digest` is None where contents are not compared."""
+class Entry(NamedTuple):
+    """One file or symbolic link of a tree. `digest` is None where contents are not compared. There
+    are many thousands of them, and tuples are made the quickest."""
 
     mode: int  # permission bits; 0 for a link
     size: int  # bytes

@@ -10,9 +10,9 @@ import getpass
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from hai.workspace.listing import Stamp
 from haiworkspace.plan import Entry
 
 FOLDER = ".hai"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _STAMP_NUMBERS = 4
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _OLD_FILE = Path(".hfai") / "workspace.yml"
@@ -201,14 +201,14 @@ def read_state(workspace: Workspace) -> SyncState:
         if document["remote"] != workspace.place:
             return SyncState()
         return SyncState(
-            base={name: Entry(**entry) for name, entry in document["base"].items()},
-            local_digests=_digests(document["local_digests"]),
-            remote_digests=_digests(document["remote_digests"]),
+            base=(base := _entries(document["base"])),
+            local_digests=_digests(document["local_digests"], base),
+            remote_digests=_digests(document["remote_digests"], base),
             pushed_at=document["pushed_at"],
             pulled_at=document["pulled_at"],
             directories={name: int(m) for name, m in document.get("directories", {}).items()},
             folder=str(document.get("folder", "")),
-            pending={n: Entry(**entry) for n, entry in document.get("pending", {}).items()},
+            pending=_entries(document.get("pending", {})),
         )
     except FileNotFoundError:
         return SyncState()
@@ -219,16 +219,39 @@ def read_state(workspace: Workspace) -> SyncState:
         ) from error
 
 
-def _digests(document: Mapping[str, Any]) -> dict[str, tuple[Stamp, str]]:
+def _entries(document: Mapping[str, Any]) -> dict[str, Entry]:
+    """An older release wrote names beside the values."""
     return {
-        name: ((int(stamp[0]), int(stamp[1]), int(stamp[2]), int(stamp[3])), str(digest))
-        for name, (stamp, digest) in document.items()
-        if len(stamp) == _STAMP_NUMBERS  # an older release knew no inodes: the file is read again
+        name: Entry(**row) if isinstance(row, dict) else Entry._make(row)
+        for name, row in document.items()
+    }
+
+
+def _digests(
+    document: Mapping[str, Any], base: Mapping[str, Entry]
+) -> dict[str, tuple[Stamp, str]]:
+    """Of each file its stamp and, where it is not that of `base`, the digest."""
+    found = {}
+    for name, row in document.items():
+        if len(row) == _STAMP_NUMBERS:
+            found[name] = (tuple(row), base[name].digest)
+        elif len(row) > _STAMP_NUMBERS:
+            found[name] = (tuple(row[:_STAMP_NUMBERS]), row[_STAMP_NUMBERS])
+    return found  # an older release wrote two values: the file is read again
+
+
+def _rows(
+    digests: Mapping[str, tuple[Stamp, str]], base: Mapping[str, Entry]
+) -> dict[str, Sequence[int | str]]:
+    """The other way round. Most digests are those of `base`, and need not be written again."""
+    return {
+        name: stamp if (one := base.get(name)) and one.digest == digest else (*stamp, digest)
+        for name, (stamp, digest) in digests.items()
     }
 
 
 def write_state(workspace: Workspace, state: SyncState) -> None:
-    """Keeps `state` for the next transfer."""
+    """Keeps `state` for the next transfer. Entries are tuples, and so rows of values in JSON."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "remote": workspace.place,
@@ -236,12 +259,13 @@ def write_state(workspace: Workspace, state: SyncState) -> None:
         "pulled_at": state.pulled_at,
         "directories": state.directories,
         "folder": state.folder,
-        "pending": {name: asdict(entry) for name, entry in state.pending.items()},
-        "base": {name: asdict(entry) for name, entry in state.base.items()},
-        "local_digests": state.local_digests,
-        "remote_digests": state.remote_digests,
+        "pending": state.pending,
+        "base": state.base,
+        "local_digests": _rows(state.local_digests, state.base),
+        "remote_digests": _rows(state.remote_digests, state.base),
     }
-    _keep(workspace.local, "sync.json", json.dumps(document), mode=0o600)
+    text = json.dumps(document, separators=(",", ":"))
+    _keep(workspace.local, "sync.json", text, mode=0o600)
 
 
 def origin_text(workspace: Workspace, pushed_at: str) -> str:
@@ -255,9 +279,9 @@ def origin_text(workspace: Workspace, pushed_at: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def write_origin(workspace: Workspace, pushed_at: str) -> None:
+def write_origin(remote: Path, origin: str) -> None:
     """Says in the remote directory which workspace it is."""
-    _keep(workspace.remote, "origin.json", origin_text(workspace, pushed_at))
+    _keep(remote, "origin.json", origin)
 
 
 def read_origin(remote: Path) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """push, pull and diff of one workspace: list both sides, plan, check, copy, remember."""
 
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,21 +9,22 @@ from pathlib import Path
 
 from hai import files
 from hai.errors import Conflict, NotFound
-from hai.workspace.listing import file_time
+from hai.workspace.listing import Stamp, file_time
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Nested, Rule, Rules, default_rules, parse_rules
-from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.plan import Change, Plan, changed_modes, compare
+from haiworkspace.listing import Digests, Tree, list_tree, with_digests
+from haiworkspace.plan import Change, Entry, Plan, changed_modes, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,
     check_places,
     find_workspace,
     locked,
+    origin_text,
     read_state,
     write_state,
 )
-from haiworkspace.remotes import Remote, opened
+from haiworkspace.remotes import Push, Remote, opened
 
 _SECOND = 1_000_000_000  # ns
 _SENT = (Change.ADDED, Change.CHANGED)
@@ -59,6 +60,7 @@ class _Sides:
     local: Tree
     remote: Tree
     state: SyncState
+    digests: Digests | None = None  # of what is here
 
 
 def workspace_of(directory: Path) -> Workspace:
@@ -114,15 +116,46 @@ def _pushed(
     if options.dry_run:
         return plan, sides.local
     now = _now()
+    there = None
     if _did_anything(plan):
-        sides.state.pending = {path: sides.local.entries[path] for path in plan.copied}
-        write_state(workspace, sides.state)
-        remote.change(workspace.local, plan, clear=options.force)
+        there = _sent(workspace, remote, sides, plan, options.force)
+    elif not remote.read_origin():
+        remote.write_origin(origin_text(workspace, now))
     sides.state.pushed_at, sides.state.folder = now, remote.folder
-    local = _agree(workspace, remote, sides, plan, options)
-    if _did_anything(plan) or not remote.read_origin():
-        remote.write_origin(workspace, now)
+    if there is not None:
+        sides.remote = there
+    is_known = there is not None or not _did_anything(plan)
+    local = _agree(workspace, remote, sides, plan, options if not is_known else None)
     return plan, local
+
+
+def _sent(
+    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, force: bool
+) -> Tree | None:
+    """Has the plan done; what is there now, where the remote knows it."""
+
+    def note(entries: Mapping[str, Entry], stamps: Mapping[str, Stamp]) -> None:
+        sides.local = replace(sides.local, entries={**sides.local.entries, **entries})
+        for path, stamp in stamps.items():
+            if sides.digests and (digest := entries[path].digest):
+                sides.digests.note(path, stamp, digest)
+        sides.state.pending = dict(entries)
+        write_state(workspace, sides.state)
+
+    if not remote.reads_what_it_sends:
+        _read(workspace, sides, plan.copied)
+        note({path: sides.local.entries[path] for path in plan.copied}, {})
+    origin = origin_text(workspace, _now())
+    return remote.change(Push(workspace.local, plan, force, origin, note))
+
+
+def _read(workspace: Workspace, sides: _Sides, paths: Iterable[str]) -> None:
+    """Has the digests of `paths`, where contents are compared."""
+    if sides.digests is None:
+        return
+    sides.digests.wanted = None
+    tree = with_digests(workspace.local, sides.local, sides.digests, paths)
+    sides.local = _as_the_remote_has_it(workspace, tree)
 
 
 def pull(workspace: Workspace, options: Options) -> Plan:
@@ -155,7 +188,7 @@ def _pulled(workspace: Workspace, remote: Remote, options: Options) -> Plan:
     remote.fetch(workspace.local, plan.copied, clear=options.force)
     transfer.set_modes(workspace.local, plan.modes)
     sides.state.pulled_at = _now()
-    _agree(workspace, remote, sides, plan, options)
+    _agree(workspace, remote, sides, plan, options if _did_anything(plan) else None)
     return plan
 
 
@@ -186,12 +219,15 @@ def _look(workspace: Workspace, remote: Remote, options: Options) -> _Sides:
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     local = there = None
     if options.checksum:
-        local = Digests(state.local_digests, now=_file_time(workspace.local))
+        local = Digests(state.local_digests, now=_file_time(workspace.local), wanted=())
         there = Digests(state.remote_digests, now=_file_time(workspace.remote))
-    here = list_tree(workspace.local, rules, local)
-    if workspace.via and not workspace.is_by_api:
-        here = _as_sftp_has_it(here)
-    sides = _Sides(here, remote.tree(rules, there), state)
+    here = _as_the_remote_has_it(workspace, list_tree(workspace.local, rules, local))
+    known = here.entries.keys() | state.base.keys() | state.pending.keys()
+    if there:
+        there.wanted = known  # nothing is compared with the rest
+    sides = _Sides(here, remote.tree(rules, there), state, local)
+    compared = sides.remote.entries.keys() | state.base.keys()
+    _read(workspace, sides, here.entries.keys() & compared)
     arrived = state.pending.items()
     state.base |= {
         path: one for path, one in arrived if one.is_same(sides.remote.entries.get(path))
@@ -209,12 +245,14 @@ def _file_time(folder: Path) -> int | None:
         return None
 
 
-def _as_sftp_has_it(tree: Tree) -> Tree:
-    """Times are whole seconds there, and names are UTF-8."""
+def _as_the_remote_has_it(workspace: Workspace, tree: Tree) -> Tree:
+    """Behind SFTP times are whole seconds, and names are UTF-8."""
+    if not workspace.via or workspace.is_by_api:
+        return tree
     entries, excluded = {}, dict(tree.excluded)
     for name, one in tree.entries.items():
         if _is_text(name):
-            entries[name] = replace(one, mtime_ns=one.mtime_ns // _SECOND * _SECOND)
+            entries[name] = one._replace(mtime_ns=one.mtime_ns // _SECOND * _SECOND)
         else:
             excluded[name] = "its name is not UTF-8, and SFTP cannot send it"
     return replace(tree, entries=entries, excluded=excluded)
@@ -265,12 +303,12 @@ def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
 
 
 def _agree(
-    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options
+    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options | None
 ) -> Tree:
-    """Takes down where both sides are equal now; lists them again if anything was changed. What is
-    here."""
+    """Takes down where both sides are equal now; lists them again by `options`, if there are any.
+    What is here."""
     after = sides
-    if _did_anything(plan):
+    if options:
         # a new content may have the size and the second of the one that the digest is of
         digests = sides.state.remote_digests
         sides.state.remote_digests = {n: digests[n] for n in digests.keys() - set(plan.copied)}

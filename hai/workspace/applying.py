@@ -39,6 +39,12 @@ class Applying:
         """The chunks that it was made of."""
         return list(self._uses)
 
+    @property
+    def made(self) -> dict[str, int]:
+        """The modes of the directories that it made."""
+        modes = self._changes.directories
+        return {name: modes.get(name, 0o700) | 0o700 for name in self._made}
+
     def run(self) -> dict[str, Stamp]:
         """The stamps of the files that were written, by path. Conflict, with nothing changed, if
         what stands there is not what the client knows, or if a chunk is missing."""
@@ -176,8 +182,7 @@ class Applying:
 
     def _set_modes(self) -> None:
         """The innermost ones first. Also of what was made before a full disk."""
-        wanted = {name: self._changes.directories.get(name, 0o700) for name in self._made}
-        wanted.update(self._changes.modes)
+        wanted = {**self.made, **self._changes.modes}
         for path in sorted(wanted, key=lambda one: one.count("/"), reverse=True):
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.fchmod(self._places.at(names_of(path)), wanted[path] | 0o700)

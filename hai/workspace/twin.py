@@ -171,6 +171,7 @@ class Twin:
             changes = read_changes(data, self._limits.chunk_bytes)
             self._room.check(sum(one.size for one in changes.files))
             with self._locked(records), self._root() as root:
+                now = file_time(root)
                 applying = Applying(root, incoming, changes, self._limits.chunk_bytes)
                 stamps = applying.run()
                 if _origin(root) is None:
@@ -179,7 +180,7 @@ class Twin:
                     files.write_whole("origin.json", changes.origin, mode=0o644, folder=records)
             incoming.drop([*manifest, *applying.used])
             incoming.forget_old()
-        return {"stamps": stamps}
+        return {"stamps": stamps, "made": applying.made, "now": now}
 
     def snapshot(self, manifest: list[str], keep: list[str]) -> dict[str, Any]:
         """Makes the snapshot of the files that these chunks name; collects those that are old, but

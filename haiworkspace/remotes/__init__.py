@@ -1,14 +1,30 @@
 """The other side of a workspace: one protocol; behind it a folder, SFTP, or the platform's API."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from hai.workspace.listing import Stamp
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree
 from haiworkspace.plan import Entry, Plan
 from haiworkspace.records import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What is to be done there: see `Plan`. With `clear` a file, a link or an empty directory that
+    is in the way goes; `origin` says there which workspace it is."""
+
+    local: Path
+    plan: Plan
+    clear: bool
+    origin: str
+    # hears of all files that are on their way, with the stamps of those that were read for it,
+    # before anything there changes
+    note: Callable[[Mapping[str, Entry], Mapping[str, Stamp]], None]
 
 
 class Remote(Protocol):
@@ -28,12 +44,17 @@ class Remote(Protocol):
     def locked(self, mode: int) -> AbstractContextManager[None]:
         """The only right to transfer; the root is made if need be, with `mode`."""
 
+    @property
+    def reads_what_it_sends(self) -> bool:
+        """Whether `change` tells the digests of what it sends: nobody needs to read it before."""
+
     def tree(self, rules: Rules, digests: Digests | None) -> Tree:
         """Its files and links; without `digests` contents are not read."""
 
-    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+    def change(self, push: Push) -> Tree | None:
         """Does what the plan says: removes, copies from `local` (each file in one step, with
-        permissions and times), gives directories their modes."""
+        permissions and times), gives directories their modes, writes the origin. What is there
+        now, where that is known."""
 
     def fetch(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         """Copies `paths` from here to `local` in the same way."""
@@ -41,8 +62,8 @@ class Remote(Protocol):
     def remove(self, paths: Iterable[str]) -> None:
         """Removes files and the directories that become empty; a missing one is no error."""
 
-    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
-        """Says there which workspace it is."""
+    def write_origin(self, origin: str) -> None:
+        """Says there which workspace it is (records.origin_text)."""
 
     def read_origin(self) -> dict[str, Any] | None:
         """What `write_origin` wrote; None if it is no workspace."""

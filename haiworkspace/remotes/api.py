@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hai.errors import Denied, NotFound
 from hai.workspace.listing import is_settled
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, Tree
-from haiworkspace.plan import Entry, Plan, parents
-from haiworkspace.records import Workspace, origin_text
+from haiworkspace.listing import Digests, Tree, directories_of
+from haiworkspace.plan import Entry
+from haiworkspace.remotes import Push
 from haiworkspace.remotes.fetching import Fetching
 from haiworkspace.remotes.sending import Sending
 from haiworkspace.remotes.wire import Row, entries_from, files_of, quoted
@@ -32,7 +32,8 @@ class Api:
         self._seen: dict[str, Any] | None = None
         self._rows: dict[str, Row] = {}
         self._digests: dict[str, str] = {}
-        self._written: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._known: Digests | None = None
+        self._tree = Tree({}, {})
         self._mode = 0o700
 
     def _look(self) -> dict[str, Any]:
@@ -73,10 +74,15 @@ class Api:
         for path in found["others"]:
             if not closed.holds(path):
                 excluded[path] = "neither a file, a link nor a directory"
-        self._digests = self._known(digests, int(found["now"])) if digests else {}
+        self._known = digests
+        self._digests = self._looked_up(digests, int(found["now"])) if digests else {}
+        self._tree = self._as_tree(excluded, found["directories"])
+        return self._tree
+
+    def _as_tree(self, excluded: Mapping[str, str], directories: Mapping[str, int]) -> Tree:
         entries = {path: self._entry(path, row) for path, row in self._rows.items()}
-        used = {name for path in entries for name in parents(path)}
-        modes = {name: mode for name, mode in found["directories"].items() if name in used}
+        used = directories_of(entries)
+        modes = {name: mode for name, mode in directories.items() if name in used}
         return Tree(entries, excluded, modes)
 
     def _entry(self, path: str, row: Row) -> Entry:
@@ -85,48 +91,72 @@ class Api:
             return Entry(0, 0, mtime, link=link)
         return Entry(mode, size, mtime, self._digests.get(path))
 
-    def _known(self, digests: Digests, now: int) -> dict[str, str]:
-        """The digest of each file: from before, from what was just written, or asked for."""
+    def _looked_up(self, digests: Digests, now: int) -> dict[str, str]:
+        """The digest of each file: from before, or asked for if it is wanted."""
         found: dict[str, str] = {}
+        missing: list[str] = []
         for path, row in self._rows.items():
-            if row[5] is not None:
-                continue
-            for known in (self._written.get(path), digests.known.get(path)):
-                if known is not None and tuple(known[0]) == row[1:5]:
-                    found[path] = known[1]
-                    break
-        missing = [path for path, row in self._rows.items() if row[5] is None and path not in found]
+            known = digests.known.get(path)
+            if known is not None and known[0] == row[1:5]:
+                found[path] = known[1]
+            elif row[5] is None and (digests.wanted is None or path in digests.wanted):
+                missing.append(path)
         for some in _portions(missing):
             body = {"paths": [quoted(one) for one in some]}
             told = self._client.call(
                 "workspace_digests", name=self._name, params=self._params, body=body
             )
             found.update({path: digest for path, (digest, _) in told["digests"].items()})
+        digests.now = now
         for path, digest in found.items():
-            stamp = self._rows[path][1:5]
-            if is_settled(stamp, now):
-                digests.seen[path] = (stamp, digest)
+            digests.note(path, self._rows[path][1:5], digest)
         return found
 
     # -- changing ------------------------------------------------------------------------------
 
-    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
+    @property
+    def reads_what_it_sends(self) -> bool:
+        return True
+
+    def change(self, push: Push) -> Tree:
         sending = Sending(self._client, self._name, self._rows, self._digests)
-        document = sending.files(local, plan.copied)
+        document = sending.files(push.local, push.plan.copied, asks=self.exists())
         document |= {
-            "removed": {path: self._stamp(path) for path in plan.removed},
-            "modes": dict(plan.modes),
-            "clear": clear,
+            "removed": {path: self._stamp(path) for path in push.plan.removed},
+            "modes": dict(push.plan.modes),
+            "clear": push.clear,
             "mode": self._mode,
-            "origin": "",
+            "origin": push.origin,
         }
-        stamps = sending.apply(document)
-        self._written = {
-            path: (tuple(stamp), sending.digests[path])
-            for path, stamp in stamps.items()
-            if path in sending.digests
-        }
-        self._seen = None
+        push.note(sending.entries, sending.stamps)
+        done = sending.apply(document)
+        self._note(sending.entries, done["stamps"], push.plan.removed, int(done["now"]))
+        self._look()["exists"] = True
+        modes = {**self._tree.directories, **done["made"], **push.plan.modes}
+        return self._as_tree(self._tree.excluded, modes)
+
+    def _note(
+        self,
+        sent: Mapping[str, Entry],
+        stamps: Mapping[str, list[int]],
+        removed: Iterable[str],
+        now: int,
+    ) -> None:
+        """What is there now. A file that we wrote has the time of the one here: whoever writes it
+        again changes that, unless it was `now`, before the server began to write."""
+        for path in removed:
+            self._rows.pop(path, None)
+            self._digests.pop(path, None)
+        for path, stamp in stamps.items():
+            one = sent[path]
+            size, mtime, ctime, inode = stamp
+            self._rows[path] = (one.mode, size, mtime, ctime, inode, one.link)
+            self._digests.pop(path, None)
+            if one.digest is None:
+                continue
+            self._digests[path] = one.digest
+            if self._known is not None and is_settled((size, mtime, mtime, inode), now):
+                self._known.seen[path] = ((size, mtime, ctime, inode), one.digest)
 
     def _stamp(self, path: str) -> tuple[int, ...] | None:
         row = self._rows.get(path)
@@ -137,8 +167,8 @@ class Api:
             self.tree(Rules(()), None)
         self._apply(removed={path: self._stamp(path) for path in paths})
 
-    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
-        self._apply(origin=origin_text(workspace, pushed_at))
+    def write_origin(self, origin: str) -> None:
+        self._apply(origin=origin)
 
     def _apply(self, **changes: object) -> None:
         document = {"files": [], "removed": {}, "directories": {}, "modes": {}, "clear": False}

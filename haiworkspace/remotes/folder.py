@@ -13,8 +13,9 @@ from hai.workspace.snapshots import Snapshots
 from haiworkspace import records, transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.plan import Entry, Plan
-from haiworkspace.records import FOLDER, Workspace
+from haiworkspace.plan import Entry
+from haiworkspace.records import FOLDER
+from haiworkspace.remotes import Push
 from haiworkspace.remotes.wire import entries_from, files_of, in_use
 
 
@@ -37,10 +38,15 @@ class Folder:
     def tree(self, rules: Rules, digests: Digests | None) -> Tree:
         return list_tree(self._root, rules, digests)
 
-    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
-        self.remove(plan.removed)
-        self.send(local, plan.copied, clear=clear)
-        self.set_modes(plan.modes)
+    @property
+    def reads_what_it_sends(self) -> bool:
+        return False
+
+    def change(self, push: Push) -> None:
+        self.remove(push.plan.removed)
+        self.send(push.local, push.plan.copied, clear=push.clear)
+        self.set_modes(push.plan.modes)
+        self.write_origin(push.origin)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         transfer.copy(local, self._root, paths, clear=clear)
@@ -54,8 +60,8 @@ class Folder:
     def set_modes(self, modes: Mapping[str, int]) -> None:
         transfer.set_modes(self._root, modes)
 
-    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
-        records.write_origin(workspace, pushed_at)
+    def write_origin(self, origin: str) -> None:
+        records.write_origin(self._root, origin)
 
     def read_origin(self) -> dict[str, Any] | None:
         return records.read_origin(self._root)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hai.errors import Conflict
-from hai.workspace.listing import stamp_of
+from hai.workspace.listing import Stamp, stamp_of
 from hai.workspace.packs import HEAD_BYTES, packed
-from haiworkspace.listing import directory_mode
-from haiworkspace.plan import parents
+from haiworkspace.listing import directories_of, directory_mode
+from haiworkspace.plan import Entry
 from haiworkspace.progress import Progress
 from haiworkspace.remotes.chunkbook import ChunkBook
 from haiworkspace.remotes.wire import Row, quoted
@@ -39,30 +39,33 @@ class Sending:
         self._name = name
         self._rows = rows
         self._known = known
-        self.digests: dict[str, str] = {}
+        self.entries: dict[str, Entry] = {}  # what was sent
+        self.stamps: dict[str, Stamp] = {}  # of the files, when they were read
 
-    def files(self, local: Path, paths: Iterable[str]) -> dict[str, Any]:
-        """Sends their chunks; what the list of changes says of them."""
+    def files(self, local: Path, paths: Iterable[str], *, asks: bool) -> dict[str, Any]:
+        """Sends their chunks; what the list of changes says of them. `asks`: whether some may be
+        there already."""
         listed = list(paths)
         book = ChunkBook(local)
         files = []
-        with _Uploads(self._client, self._name) as uploads, Progress("sending", listed) as progress:
+        sending = _Uploads(self._client, self._name, asks=asks)
+        with sending as uploads, Progress("sending", listed) as progress:
             for path in listed:
                 files.append(self._file(local / path, path, uploads, book))
                 progress.did(path)
-        book.keep({*self._known.values(), *self.digests.values()})
-        made = {name for path in listed for name in parents(path)}
+        book.keep({*self._known.values(), *(one.digest or "" for one in self.entries.values())})
+        made = sorted(directories_of(listed))
         return {
             "files": files,
-            "directories": {name: directory_mode(local / name) for name in sorted(made)},
+            "directories": {name: directory_mode(local / name) for name in made},
         }
 
-    def apply(self, document: Mapping[str, Any]) -> dict[str, list[int]]:
-        """Has the list of changes done; the stamps of what was written."""
+    def apply(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Has the list of changes done: `stamps` of what was written, modes of directories that
+        were `made`, the time of files `now`, before it began."""
         body = {"digests": self.document(document)}
-        done = self._client.call("workspace_apply", name=self._name, body=body)
-        stamps: dict[str, list[int]] = done["stamps"]
-        return stamps
+        done: dict[str, Any] = self._client.call("workspace_apply", name=self._name, body=body)
+        return done
 
     def document(self, document: Mapping[str, Any]) -> list[str]:
         """Sends a document as chunks; their digests."""
@@ -77,6 +80,7 @@ class Sending:
         status = source.lstat()
         if stat.S_ISLNK(status.st_mode):
             link = os.readlink(source)  # noqa: PTH115 (a Path would drop a last slash)
+            self.entries[path] = Entry(0, 0, status.st_mtime_ns, link=link)
             return [path, 0, max(0, status.st_mtime_ns), 0, [], [], stamp, link]
         for _ in range(_TRIES):
             before = self._old_chunks(path, old, status.st_size, book)
@@ -91,10 +95,11 @@ class Sending:
             raise Conflict(
                 f"{source} changes all the time", hint="push when nobody writes it, or ignore it"
             )
-        self.digests[path] = digest
         if len(chunks) > 1:
             book.note(digest, chunks)
         mode = stat.S_IMODE(end.st_mode) & 0o777
+        self.entries[path] = Entry(mode, size, end.st_mtime_ns, digest)
+        self.stamps[path] = stamp_of(end)
         return [path, mode, max(0, end.st_mtime_ns), size, chunks, kept, stamp, None]
 
     def _old_chunks(self, path: str, old: "Row | None", size: int, book: ChunkBook) -> list[str]:

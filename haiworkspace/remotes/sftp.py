@@ -22,8 +22,9 @@ from hai.workspace.listing import Stamp
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
-from haiworkspace.plan import Entry, Plan, parents
-from haiworkspace.records import FOLDER, Workspace, origin_text
+from haiworkspace.plan import Entry, parents
+from haiworkspace.records import FOLDER
+from haiworkspace.remotes import Push
 from haiworkspace.remotes.programs import Programs
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class Sftp:
             before = digests.known.get(name)
             if before is not None and before[0] == stamp:
                 found[name] = before[1]
-        missing = [name for name in stamped if name not in found]
+        wanted = stamped if digests.wanted is None else digests.wanted
+        missing = [name for name in stamped if name not in found and name in wanted]
         found.update(self._read_digests(missing))
         # What was changed a moment ago may change again without another time or size.
         since = time.time_ns() - _RACY_NANOSECONDS
@@ -136,10 +138,15 @@ class Sftp:
 
     # -- changing ------------------------------------------------------------------------------
 
-    def change(self, local: Path, plan: Plan, *, clear: bool) -> None:
-        self.remove(plan.removed)
-        self.send(local, plan.copied, clear=clear)
-        self.set_modes(plan.modes)
+    @property
+    def reads_what_it_sends(self) -> bool:
+        return False
+
+    def change(self, push: Push) -> None:
+        self.remove(push.plan.removed)
+        self.send(push.local, push.plan.copied, clear=push.clear)
+        self.set_modes(push.plan.modes)
+        self.write_origin(push.origin)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         made: dict[str, int] = {}
@@ -329,10 +336,10 @@ class Sftp:
                 hint="init the workspace with --remote, a folder of your own there",
             ) from error
 
-    def write_origin(self, workspace: Workspace, pushed_at: str) -> None:
+    def write_origin(self, origin: str) -> None:
         path = posixpath.join(self._root, FOLDER, "origin.json")
         with self._sftp.open(_temporary(path), "wb") as file:
-            file.write(origin_text(workspace, pushed_at).encode())
+            file.write(origin.encode())
         self._sftp.posix_rename(_temporary(path), path)
 
     def read_origin(self) -> dict[str, Any] | None:

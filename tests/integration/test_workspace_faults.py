@@ -170,7 +170,7 @@ def test_what_arrived_is_not_sent_again(project: Project, monkeypatch: pytest.Mo
         patch.setattr(HaiClient, "exchange", counted)
         haiworkspace.push(project.local)
     assert contents(project.remote) == contents(project.local)
-    assert len(sent) == 2, "the list of changes and the origin, and no file"
+    assert len(sent) == 1, "the list of changes, and no file"
 
 
 def test_two_pushes_at_once(project: Project) -> None:
