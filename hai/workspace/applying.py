@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hai.errors import Conflict
 from hai.workspace.incoming import missing_chunk
-from hai.workspace.listing import Open, opened_file, pieces, stamp_of
+from hai.workspace.listing import Open, opened_file, stamp_of
 from hai.workspace.places import Places, in_the_way, is_directory, names_of, stat_of
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ class Applying:
 
     def _make_ready(self, one: NewFile) -> None:
         """A file of its own among the chunks, with content, mode and time."""
-        if len(one.chunks) == 1 and not one.kept and self._uses[one.chunks[0]] == 1:
-            name = one.chunks[0]  # it becomes the file
+        chunk = one.chunks[0] if len(one.chunks) == 1 and not one.kept else ""
+        if chunk and self._uses[chunk] == 1 and self._incoming.is_alone(chunk):
+            name = chunk  # it becomes the file
             handle = self._incoming.opened(name)
         else:
             name = secrets.token_hex(8) + ".whole"
@@ -118,9 +119,8 @@ class Applying:
                     self._keep(old.handle, target, first, min(count, len(one.chunks) - first))
         for index in one.fresh:
             os.lseek(target, index * self._chunk_bytes, os.SEEK_SET)
-            with closing(Open(self._incoming.opened(one.chunks[index]))) as chunk:
-                for piece in pieces(chunk.handle):
-                    _write(target, piece)
+            for piece in self._incoming.content(one.chunks[index]):
+                _write(target, piece)
 
     def _keep(self, old: int, target: int, first: int, count: int) -> None:
         at, left = first * self._chunk_bytes, count * self._chunk_bytes

@@ -38,6 +38,8 @@ class NewFile:
     @property
     def fresh(self) -> list[int]:
         """The chunks, by number, that come from outside."""
+        if not self.kept:
+            return list(range(len(self.chunks)))
         held = {index for first, count in self.kept for index in range(first, first + count)}
         return [index for index in range(len(self.chunks)) if index not in held]
 
