@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NO_WRITING = (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
+_PIECE_BYTES = 1 << 17  # fits into a processor's cache: much quicker than all at once
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -45,7 +46,9 @@ def write_whole(
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
-            file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+            content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+            for at in range(0, len(content), _PIECE_BYTES):
+                file.write(content[at : at + _PIECE_BYTES])
             file.flush()
             if sync:
                 os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hai.workspace.listing import Open, Stamp, is_settled, pieces, stamp_of
 from haiworkspace.ignore import Rules
-from haiworkspace.plan import Entry, parents
+from haiworkspace.plan import Entry, directories_of, parents
 
 CHUNK_BYTES = 1 << 20
 
@@ -92,14 +92,6 @@ def with_digests(root: Path, tree: Tree, digests: Digests, paths: Iterable[str])
         digest = digests.of(str(root / name), name, status)
         read[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
     return replace(tree, entries={**tree.entries, **read}) if read else tree
-
-
-def directories_of(paths: Iterable[str]) -> dict[str, None]:
-    """All directories that hold one of `paths`."""
-    found: dict[str, None] = {}
-    for above in dict.fromkeys(path.rpartition("/")[0] for path in paths):
-        found.update(dict.fromkeys(parents(f"{above}/x") if above else ()))
-    return found
 
 
 def entries_at(root: Path, paths: Iterable[str]) -> dict[str, Entry]:

@@ -122,14 +122,22 @@ def _kind_of_missing(target: Entry | None, base: Entry | None) -> Change:
 def _blocked(source: Listing, target: Listing) -> Iterable[tuple[str, list[str]]]:
     """Paths of `source` where the target has a directory, or a file in place of a directory; with
     the files of the target that make it so."""
-    inside: dict[str, list[str]] = {}
-    for path in target:
+    inside: dict[str, list[str]] = {name: [] for name in directories_of(target) & source.keys()}
+    for path in target if inside else ():
         for parent in parents(path):
-            inside.setdefault(parent, []).append(path)
-    for path in source:
-        blockers = inside.get(path) or [parent for parent in parents(path) if parent in target]
-        if blockers:
+            if parent in inside:
+                inside[parent].append(path)
+    yield from inside.items()
+    is_blocked = any(name in target for name in directories_of(source))
+    for path in source if is_blocked else ():
+        if blockers := [parent for parent in parents(path) if parent in target]:
             yield path, blockers
+
+
+def directories_of(paths: Iterable[str]) -> set[str]:
+    """All directories that hold one of `paths`."""
+    nearest = {path.rpartition("/")[0] for path in paths}
+    return {name for above in nearest if above for name in (above, *parents(above))}
 
 
 def parents(path: str) -> list[str]:

@@ -27,6 +27,7 @@ from haiworkspace.records import (
 from haiworkspace.remotes import Push, Remote, opened
 
 _SECOND = 1_000_000_000  # ns
+_LARGE_BYTES = 32 << 20
 _SENT = (Change.ADDED, Change.CHANGED)
 _CONTESTED = (Change.CONFLICT, Change.TARGET_CHANGED)
 
@@ -101,7 +102,7 @@ def _pushed(
     workspace: Workspace, remote: Remote, options: Options, *, is_new: bool
 ) -> tuple[Plan, Tree]:
     """What was done, and what is here."""
-    sides = _look(workspace, remote, options)
+    sides = _look(workspace, remote, options, may_defer=not options.dry_run)
     if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
         sides.state.base, sides.state.directories = {}, {}
     plan = _compared(sides.local, sides.remote, sides.state)
@@ -147,6 +148,20 @@ def _sent(
         note({path: sides.local.entries[path] for path in plan.copied}, {})
     origin = origin_text(workspace, _now())
     return remote.change(Push(workspace.local, plan, force, origin, note))
+
+
+def _surely_changed(sides: _Sides) -> set[str]:
+    """Large files with another size or time than the one there, which is the one that both agreed
+    on: to send them is to read them, and what is equal is not sent."""
+    found = set()
+    for path, one in sides.local.entries.items():
+        there, base = sides.remote.entries.get(path), sides.state.base.get(path)
+        if one.size < _LARGE_BYTES or one.digest or one.link or not there or not base:
+            continue
+        is_agreed = there.digest is not None and there.digest == base.digest
+        if is_agreed and (one.size, one.mtime_ns) != (there.size, there.mtime_ns):
+            found.add(path)
+    return found
 
 
 def _read(workspace: Workspace, sides: _Sides, paths: Iterable[str]) -> None:
@@ -214,7 +229,10 @@ def _approve(plan: Plan, options: Options) -> None:
         options.approve(plan)
 
 
-def _look(workspace: Workspace, remote: Remote, options: Options) -> _Sides:
+def _look(
+    workspace: Workspace, remote: Remote, options: Options, *, may_defer: bool = False
+) -> _Sides:
+    """`may_defer`: what has surely changed need not be read now, because it is sent."""
     state = read_state(workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     local = there = None
@@ -227,6 +245,8 @@ def _look(workspace: Workspace, remote: Remote, options: Options) -> _Sides:
         there.wanted = known  # nothing is compared with the rest
     sides = _Sides(here, remote.tree(rules, there), state, local)
     compared = sides.remote.entries.keys() | state.base.keys()
+    if may_defer and remote.reads_what_it_sends:
+        compared -= _surely_changed(sides)
     _read(workspace, sides, here.entries.keys() & compared)
     arrived = state.pending.items()
     state.base |= {

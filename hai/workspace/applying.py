@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hai.errors import Conflict
 from hai.workspace.incoming import missing_chunk
-from hai.workspace.listing import Open, opened_file, stamp_of
+from hai.workspace.listing import PIECE_BYTES, Open, opened_file, stamp_of
 from hai.workspace.places import Places, in_the_way, is_directory, names_of, stat_of
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Applying:
             while left and (moved := os.copy_file_range(old, target, left, at, at)):
                 at, left = at + moved, left - moved
         os.lseek(target, at, os.SEEK_SET)
-        while left and (piece := os.pread(old, min(left, self._chunk_bytes), at)):
+        while left and (piece := os.pread(old, min(left, PIECE_BYTES), at)):
             _write(target, piece)
             at, left = at + len(piece), left - len(piece)
 
@@ -195,4 +195,4 @@ def _by_path(one: NewFile) -> list[str]:
 def _write(target: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(target, view) :]
+        view = view[os.write(target, view[:PIECE_BYTES]) :]

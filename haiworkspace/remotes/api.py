@@ -1,6 +1,7 @@
 """A workspace behind the platform's API: chunks by content, compressed, sent once, in parallel."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hai.errors import Denied, NotFound
 from hai.workspace.listing import is_settled
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, Tree, directories_of
-from haiworkspace.plan import Entry
+from haiworkspace.listing import Digests, Tree
+from haiworkspace.plan import Entry, directories_of
 from haiworkspace.remotes import Push
 from haiworkspace.remotes.fetching import Fetching
 from haiworkspace.remotes.sending import Sending
@@ -35,6 +36,7 @@ class Api:
         self._known: Digests | None = None
         self._tree = Tree({}, {})
         self._mode = 0o700
+        self._ahead: Future[dict[str, Any]] | None = None
 
     def _look(self) -> dict[str, Any]:
         if self._seen is None:
@@ -59,15 +61,15 @@ class Api:
         """Nothing is held: the server does a whole list of changes under its own lock, and only if
         the tree still is as it was seen."""
         self._mode = mode
-        yield
+        with ThreadPoolExecutor(1) as pool:  # the server looks there while we look here
+            self._ahead = pool.submit(self._listed)
+            yield
 
     # -- looking -------------------------------------------------------------------------------
 
     def tree(self, rules: Rules, digests: Digests | None) -> Tree:
-        try:
-            found = self._client.call("workspace_tree", name=self._name, params=self._params)
-        except NotFound:
-            found = {"files": [], "directories": {}, "others": [], "now": 0}
+        ahead, self._ahead = self._ahead, None
+        found = ahead.result() if ahead else self._listed()
         excluded: dict[str, str] = {}
         closed = _Closed(rules, excluded)
         self._rows = {path: tuple(row) for path, *row in found["files"] if not closed.holds(path)}
@@ -78,6 +80,13 @@ class Api:
         self._digests = self._looked_up(digests, int(found["now"])) if digests else {}
         self._tree = self._as_tree(excluded, found["directories"])
         return self._tree
+
+    def _listed(self) -> dict[str, Any]:
+        try:
+            found = self._client.call("workspace_tree", name=self._name, params=self._params)
+        except NotFound:
+            found = None
+        return found or {"files": [], "directories": {}, "others": [], "now": 0}
 
     def _as_tree(self, excluded: Mapping[str, str], directories: Mapping[str, int]) -> Tree:
         entries = {path: self._entry(path, row) for path, row in self._rows.items()}

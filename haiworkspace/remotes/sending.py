@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from hai.errors import Conflict
 from hai.workspace.listing import Stamp, stamp_of
 from hai.workspace.packs import HEAD_BYTES, packed
-from haiworkspace.listing import directories_of, directory_mode
-from haiworkspace.plan import Entry
+from haiworkspace.listing import directory_mode
+from haiworkspace.plan import Entry, directories_of
 from haiworkspace.progress import Progress
 from haiworkspace.remotes.chunkbook import ChunkBook
 from haiworkspace.remotes.wire import Row, quoted
@@ -118,15 +118,15 @@ def _read(
     file: Any, before: list[str], uploads: "_Uploads"
 ) -> tuple[list[str], list[tuple[int, int]], int, str]:
     """Chunks of an open file, the runs of them that are where they were, its size and digest."""
-    whole = hashlib.sha256()
+    whole = _Whole()
     chunks: list[str] = []
     kept: list[tuple[int, int]] = []
     size = 0
     for chunk in _chunks(file):
+        if len(chunk) == CHUNK_BYTES or chunks:
+            whole.add(chunk)
         name = hashlib.sha256(chunk).hexdigest()
         size += len(chunk)
-        if before or len(chunk) == CHUNK_BYTES or chunks:
-            whole.update(chunk)
         index = len(chunks)
         chunks.append(name)
         if index < len(before) and before[index] == name:
@@ -138,7 +138,29 @@ def _read(
             uploads.add(chunk, name)
     if len(chunks) == 1:
         return chunks, kept, size, chunks[0]
-    return chunks, kept, size, whole.hexdigest()
+    return chunks, kept, size, whole.digest()
+
+
+class _Whole:
+    """The digest of a whole file. A thread takes it beside that of each chunk: Python lets two
+    processors do so."""
+
+    def __init__(self) -> None:
+        self._found = hashlib.sha256()
+        self._pool: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    def add(self, chunk: bytes) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1)
+        if self._last is not None:
+            self._last.result()
+        self._last = self._pool.submit(self._found.update, chunk)
+
+    def digest(self) -> str:
+        if self._pool is not None:
+            self._pool.shutdown()
+        return self._found.hexdigest()
 
 
 def _chunks(file: Any) -> Iterator[bytes]:
