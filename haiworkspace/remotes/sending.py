@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 20
 _PACK_BYTES = (4 << 20) - 65536
 _PACK_CHUNKS = 5000
+_ASKED_BYTES = 1 << 16  # less is sent again rather than asked about
 _THREADS = 4
 _TRIES = 3
 
@@ -219,7 +220,7 @@ class _Uploads:
 
     def _send(self, chunks: list[tuple[str, bytes]]) -> None:
         missing = {name for name, _ in chunks}
-        if self._asks:
+        if self._asks and sum(len(chunk) for _, chunk in chunks) > _ASKED_BYTES:
             body = {"digests": sorted(missing)}
             found = self._client.call("workspace_missing", name=self._name, body=body)
             missing = set(found["missing"])

@@ -1,6 +1,5 @@
 """What a transfer has to do."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
