@@ -231,12 +231,12 @@ def _digests(
     document: Mapping[str, Any], base: Mapping[str, Entry]
 ) -> dict[str, tuple[Stamp, str]]:
     """Of each file its stamp and, where it is not that of `base`, the digest."""
-    found = {}
+    found: dict[str, tuple[Stamp, str]] = {}
     for name, row in document.items():
-        if len(row) == _STAMP_NUMBERS:
-            found[name] = (tuple(row), base[name].digest)
-        elif len(row) > _STAMP_NUMBERS:
-            found[name] = (tuple(row[:_STAMP_NUMBERS]), row[_STAMP_NUMBERS])
+        if len(row) >= _STAMP_NUMBERS:
+            size, mtime, ctime, inode, *own = row
+            digest = own[0] if own else base[name].digest
+            found[name] = ((size, mtime, ctime, inode), str(digest))
     return found  # an older release wrote two values: the file is read again
 
 
