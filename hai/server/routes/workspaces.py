@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from hai.server.deps import Caller, Served
 from hai.service.workspaces import Answer
@@ -100,7 +101,10 @@ async def missing(name: Name, body: Digests, user: Caller, served: Served) -> Re
 @router.put("/workspaces/{name}/chunks")
 async def put_chunks(name: Name, request: Request, user: Caller, served: Served) -> Response:
     """Keep a pack of chunks (at most 4 MiB) until files are made of them."""
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect:  # a line that was cut is no fault here, and nobody hears the answer
+        return Response(status_code=400)
     return _json(await served.workspaces.ask(user, "put", name, body=body))
 
 
