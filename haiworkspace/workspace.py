@@ -24,7 +24,8 @@ from haiworkspace.records import (
     read_state,
     write_state,
 )
-from haiworkspace.remotes import Push, Remote, opened
+from haiworkspace.remotes import Remote, opened
+from haiworkspace.remotes.push import Push
 
 _SECOND = 1_000_000_000  # ns
 _LARGE_BYTES = 32 << 20

@@ -1,30 +1,15 @@
 """The other side of a workspace: one protocol; behind it a folder, SFTP, or the platform's API."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hai.workspace.listing import Stamp
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree
-from haiworkspace.plan import Entry, Plan
+from haiworkspace.plan import Entry
 from haiworkspace.records import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """What is to be done there: see `Plan`. With `clear` a file, a link or an empty directory that
-    is in the way goes; `origin` says there which workspace it is."""
-
-    local: Path
-    plan: Plan
-    clear: bool
-    origin: str
-    # hears of all files that are on their way, with the stamps of those that were read for it,
-    # before anything there changes
-    note: Callable[[Mapping[str, Entry], Mapping[str, Stamp]], None]
+from haiworkspace.remotes.push import Push
 
 
 class Remote(Protocol):

@@ -11,8 +11,8 @@ from hai.workspace.listing import is_settled
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree
 from haiworkspace.plan import Entry, directories_of
-from haiworkspace.remotes import Push
 from haiworkspace.remotes.fetching import Fetching
+from haiworkspace.remotes.push import Push
 from haiworkspace.remotes.sending import Sending
 from haiworkspace.remotes.wire import Row, entries_from, files_of, quoted
 

@@ -15,7 +15,7 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree, list_tree
 from haiworkspace.plan import Entry
 from haiworkspace.records import FOLDER
-from haiworkspace.remotes import Push
+from haiworkspace.remotes.push import Push
 from haiworkspace.remotes.wire import entries_from, files_of, in_use
 
 

@@ -24,8 +24,8 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
 from haiworkspace.plan import Entry, parents
 from haiworkspace.records import FOLDER
-from haiworkspace.remotes import Push
 from haiworkspace.remotes.programs import Programs
+from haiworkspace.remotes.push import Push
 
 if TYPE_CHECKING:
     from paramiko import SFTPAttributes, SSHClient
