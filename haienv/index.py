@@ -8,7 +8,6 @@ There is no catalogue that could go stale: the directories are the index. A root
 (that of another user lies beside it: $HAIENV_PATH/../<user>) or else ~/.hai/envs.
 """
 
-import difflib
 import json
 import os
 import pwd
@@ -90,6 +89,8 @@ class Index:
         except PermissionError as error:
             raise _denied(path, error) from error
         whose = f"{owner} has" if owner and owner != self.user else "you have"
+        import difflib
+
         near = difflib.get_close_matches(name, [one.name for one in self._folders(owner)], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"haienv create {name}"
         if not near and owner and owner != self.user:
