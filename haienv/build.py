@@ -22,6 +22,7 @@ from haienv.entrypoints import SCRIPTS_FILE, scripts_in, umask_of, write_scripts
 from haienv.index import Index, replace_text, write
 from haienv.layer import BASE_FILE, base_text
 from haienv.model import Environment, Extras, check_name
+from haienv.promises import changing
 from haienv.uv import run_uv
 
 _PROBE = """
@@ -224,7 +225,8 @@ def remove(index: Index, name: str) -> None:
         if not (path / "haienv.json").exists():
             path = index.find(name).path
         doomed = index.root / f".removed.{name}.{os.getpid()}"
-        path.rename(doomed)
+        with changing(index.find(name)):
+            path.rename(doomed)
     import shutil
 
     shutil.rmtree(doomed)
