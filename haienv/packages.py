@@ -45,7 +45,7 @@ def add(
                 ["pip", "install", "--quiet", "--python", _python(environment), *resolved],
                 root=index.root,
                 doing=f"cannot install into {environment.name!r}",
-                hint="nothing was resolved or the packages cannot be built: see above",
+                hint=_OTHER_HINT,
             )
         return _finished(environment)
 
