@@ -103,6 +103,10 @@ class Index:
             return [path for path in _listing(root) if (path / FILE_NAME).exists()]
         except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise InvalidInput(
+                f"{root} cannot be a folder: a file is in the way", hint="mend HAIENV_PATH"
+            ) from error
         except PermissionError as error:
             raise _denied(root, error) from error
 

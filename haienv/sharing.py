@@ -34,7 +34,8 @@ def share(index: Index, environment: Environment, user: str, *, stop: bool = Fal
 
 def _collect_packs(index: Index, keep_days: float, say: Callable[[str], None]) -> None:
     """Each attempt and each submission counts as a use. Copies go where no worker runs in them."""
-    from haienv.packing import FOLDER, remove_unused
+    from haienv.packing import remove_unused
+    from haienv.promises import FOLDER
 
     oldest = time.time() - keep_days * _DAY_SECONDS  # noqa: TID251 (file times are of this clock)
     for path in remove_unused(index.root / FOLDER, oldest):

@@ -40,6 +40,8 @@ def find_uv(variables: Mapping[str, str] = os.environ) -> str:
     Raises NotFound.
     """
     if given := variables.get("HAIENV_UV"):
+        if not os.access(given, os.X_OK):
+            raise NotFound(f"HAIENV_UV is {given!r}, and no program", hint="unset it, or mend it")
         return given
     with suppress(ImportError, FileNotFoundError):
         from uv import find_uv_bin  # type: ignore[import-not-found,unused-ignore]

@@ -19,6 +19,7 @@ import pytest
 from hai.agent.envstore import Store
 from hai.agent.packs import complete
 from hai.agent.recorded import Recorded
+from hai.client.environments import with_environment
 from hai.core.recorded import check_recorded
 from hai.errors import Denied
 from haienv.index import Index
@@ -155,9 +156,12 @@ def test_what_nobody_uses_is_collected(lab: Lab) -> None:
     assert {path.name for path in packs.glob("*.json")} == {f"{second['identity']}.json"}
 
 
-def test_what_tasks_recorded_is_packed_before_it_changes(lab: Lab) -> None:
+def test_what_tasks_recorded_is_packed_before_it_changes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not at submission where no node has a disk for packs."""
     path = lab.layer("promised")
+    monkeypatch.setenv("HAIENV_PATH", str(lab.root))
     lab.env("add", "promised", "visiony")
     packs = lab.root / ".packs"
 
@@ -177,6 +181,9 @@ def test_what_tasks_recorded_is_packed_before_it_changes(lab: Lab) -> None:
     assert (done.returncode, "may run in it again" in done.stderr) == (0, True), done.stderr
     complete(recorded)
     assert hashlib.sha256(Path(recorded.pack).read_bytes()).hexdigest() == recorded.digest
+    for answer, is_packed in (("in place", False), ("packed", True)):
+        wishes = with_environment({}, "promised", ask=lambda _, said=answer: {"environments": said})
+        assert ("digest" in wishes["options"]["environment"]) is is_packed
     place, handle = Store(str(lab.root.parent / "node"), 10**9).obtain(recorded)
     os.close(handle)
     assert list(Path(place).glob("lib/python3*/site-packages/visiony.py"))
