@@ -23,6 +23,7 @@ from haienv.shell import activation_code
 
 FILE_NAME = "haienv.json"
 SHELL_FILE_NAME = "haienv.sh"
+PACKS = ".packs"  # in a root: packs of environments, and promises of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,11 @@ from hai.agent.envplace import UNPACKED
 from hai.agent.envstore import Store
 from hai.agent.packs import ENTRY_BYTES, PROMISE, state_of
 from hai.errors import Conflict, Denied, PlatformError
-from haienv.index import FILE_NAME, SHELL_FILE_NAME, Index
+from haienv.index import FILE_NAME, PACKS, SHELL_FILE_NAME, Index
 from haienv.layer import BASE_FILE, base_directories
 from haienv.lock import Lock
 from haienv.locked import lock_of
 from haienv.model import Environment
-from haienv.promises import FOLDER
 
 _BASES = "haienv-base"  # in a pack: what lies below the layer
 _LEFT_OUT = frozenset(
@@ -58,7 +57,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
 
     Raises Denied, PlatformError; Conflict if somebody changes it meanwhile.
     """
-    folder = index.root / FOLDER
+    folder = index.root / PACKS
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(_TRIES):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from hai.agent.packs import PROMISE, promise_of
 from hai.errors import Denied, PlatformError
-from haienv.index import Index
+from haienv.index import PACKS, Index
 from haienv.locked import held, lock_of
 
 TYPE_CHECKING = False
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from haienv.lock import Lock
     from haienv.model import Environment
 
-FOLDER = ".packs"
-
 
 def promise(index: Index, environment: Environment) -> tuple[Lock, str]:
     """The lock and the state of one of one's own environments, which now stay to be had.
@@ -31,7 +29,7 @@ def promise(index: Index, environment: Environment) -> tuple[Lock, str]:
     """
     from haienv.packing import state_now
 
-    folder = index.root / FOLDER
+    folder = index.root / PACKS
     with held(environment):
         lock, state = lock_of(environment), state_now(environment)
         try:
@@ -50,7 +48,7 @@ def changing(environment: Environment) -> Iterator[None]:
     """The only right to change what is installed in `environment`; what was promised of it is
     packed first. Raises Denied; then nothing is changed."""
     with held(environment):
-        folder = environment.path.parent / FOLDER
+        folder = environment.path.parent / PACKS
         if next(folder.glob(f"*{PROMISE}"), None) is not None:
             _keep(environment)
         yield
@@ -64,7 +62,7 @@ def _keep(environment: Environment) -> None:
         name = promise_of(lock_of(environment).identity, state_now(environment))
     except PlatformError:  # broken: nothing can be kept of it, and it may be mended or removed
         return
-    noted = environment.path.parent / FOLDER / name
+    noted = environment.path.parent / PACKS / name
     if not noted.exists():
         return
     index = Index(environment.owner, environment.path.parent, None)

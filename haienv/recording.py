@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hai.errors import Denied, HaiError, InvalidInput, NotFound, PlatformError
-from haienv.index import FILE_NAME, Index, read
+from haienv.index import FILE_NAME, PACKS, Index, read
 from haienv.layer import base_directories
 from haienv.model import Environment
 
@@ -57,12 +57,12 @@ def record(
 
 def _promised(index: Index, environment: Environment) -> dict[str, object]:
     from haienv.packing import sites_of
-    from haienv.promises import FOLDER, promise
+    from haienv.promises import promise
 
     lock, state = promise(index, environment)
     return {
         "identity": lock.identity,
-        "pack": str(index.root / FOLDER / f"{lock.identity}.tar.gz"),
+        "pack": str(index.root / PACKS / f"{lock.identity}.tar.gz"),
         "state": state,
         "sites": list(map(str, sites_of(environment))),
     }

@@ -182,7 +182,8 @@ def test_what_tasks_recorded_is_packed_before_it_changes(
     complete(recorded)
     assert hashlib.sha256(Path(recorded.pack).read_bytes()).hexdigest() == recorded.digest
     for answer, is_packed in (("in place", False), ("packed", True)):
-        wishes = with_environment({}, "promised", ask=lambda _, said=answer: {"environments": said})
+        said = {"health": {"environments": answer}}
+        wishes = with_environment({}, "promised", ask=said.__getitem__)
         assert ("digest" in wishes["options"]["environment"]) is is_packed
     place, handle = Store(str(lab.root.parent / "node"), 10**9).obtain(recorded)
     os.close(handle)
