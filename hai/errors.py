@@ -21,10 +21,10 @@ neither exit codes nor HTTP. A message says what happened and why; the hint says
 # Runs on Python 3.8 too: hai.client inside a task's own interpreter needs it.
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import ClassVar
 
 
 class HaiError(Exception):

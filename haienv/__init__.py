@@ -6,15 +6,16 @@
 Only the standard library is loaded, and the parts are imported when they are first called.
 """
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from haienv.model import Environment
 
 __all__ = ["get_envs", "set_env"]
 
 
-def set_env(name: str, user: str | None = None) -> "Environment":
+def set_env(name: str, user: str | None = None) -> Environment:
     """Makes this process use the environment `name` or `name[user]`, in place of any former one.
 
     Rewrites sys.path and os.environ. Raises NotFound; InvalidInput for an environment of another
@@ -25,7 +26,7 @@ def set_env(name: str, user: str | None = None) -> "Environment":
     return enter(name, user)
 
 
-def get_envs(user: str | None = None) -> "list[Environment]":
+def get_envs(user: str | None = None) -> list[Environment]:
     """The environments of `user` (default: one's own), by name."""
     from haienv.index import Index
 

@@ -6,6 +6,7 @@ from hai.errors import InvalidInput
 from haienv import packages
 from haienv.index import Index
 from haienv.lock import Lock, differences
+from haienv.locked import lock_of
 from haienv.model import Environment, check_name
 from haienv.requirements import Requirements, files_at
 
@@ -21,7 +22,7 @@ def add(
     """Installs what is wanted and tells what has changed."""
     if not wanted:
         raise InvalidInput("name a package", hint=f"haienv add {environment.name} einops")
-    before = packages.lock_of(environment)
+    before = lock_of(environment)
     tell(before, packages.add(index, environment, wanted, upgrade=upgrade), say)
 
 

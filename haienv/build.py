@@ -11,24 +11,25 @@ node's own disk works.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hai.errors import Conflict, InvalidInput, NameInUse, NotFound
+from hai.errors import Conflict, Denied, InvalidInput, NameInUse, NotFound
 from haienv.entrypoints import SCRIPTS_FILE, scripts_in, umask_of, write_scripts
 from haienv.index import Index, replace_text, write
 from haienv.layer import BASE_FILE, base_text
 from haienv.model import Environment, Extras, check_name
+from haienv.promises import changing
 from haienv.uv import run_uv
 
 _PROBE = """
-import json, platform, sys
+import sys
 dirs = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
-print(json.dumps([platform.python_version(), sys.prefix, dirs]))
+version = sys.version.split()[0].rstrip("+")
+sys.stdout.buffer.write("\\0".join([version, sys.prefix] + dirs).encode("utf-8", "surrogateescape"))
 """
 # Of a base without pip nothing but uv installs into the layer.
 _PIP = """#!/bin/sh
@@ -66,6 +67,8 @@ def find_interpreter(wanted: str, variables: Mapping[str, str] = os.environ) -> 
     if not _VERSION.fullmatch(wanted):
         return _probe(wanted)
     name = "python" + ".".join(wanted.split(".")[:2])
+    import shutil
+
     path = shutil.which(name, path=variables.get("PATH"))
     if not path:
         raise NotFound(
@@ -92,9 +95,15 @@ def _probe(path: str) -> Interpreter:
     hint = "give the version or the path of a Python that runs: -p 3.11, -p /usr/bin/python3"
     try:
         done = subprocess.run(  # noqa: S603 (the user names the program)
-            [path, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=60, check=True
+            [path, "-I", "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=60,
+            check=True,
         )
-        version, prefix, site_dirs = json.loads(done.stdout)
+        version, prefix, *site_dirs = done.stdout.split("\0")
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise NotFound(f"{path} is no Python that runs: {said[-1][:200]}", hint=hint) from error
@@ -110,13 +119,7 @@ def create(
     path = index.root / check_name(name)
     check_directories(extras)
     with index.locked():
-        if (path / "haienv.json").exists():
-            raise NameInUse(
-                f"you have an environment {name!r} already",
-                hint=f"take another name, or: haienv remove {name}",
-            )
-        if path.exists() and not (path / "pyvenv.cfg").exists() and any(path.iterdir()):
-            raise Conflict(f"{path} is in the way and no environment", hint="move it, try again")
+        check_free(index, name)
         environment = Environment(
             name=name,
             owner=index.user,
@@ -129,9 +132,35 @@ def create(
         try:
             _build(index, environment, python)
         except BaseException:  # also Ctrl-C: half an environment is none
-            shutil.rmtree(path, ignore_errors=True)
+            _discard(path)
             raise
     return environment
+
+
+def check_free(index: Index, name: str) -> None:
+    """Raises NameInUse, or Conflict where something else stands at the place of `name`."""
+    path = index.root / check_name(name)
+    try:
+        is_taken = (path / "haienv.json").exists()
+        is_other = path.exists() and not (path / "pyvenv.cfg").exists() and any(path.iterdir())
+    except OSError as error:
+        raise Denied(
+            f"cannot read {path}: {error.strerror}",
+            hint="set HAIENV_PATH to a folder of your own on the shared file system",
+        ) from error
+    if is_taken:
+        raise NameInUse(
+            f"you have an environment {name!r} already",
+            hint=f"take another name, or: haienv remove {name}",
+        )
+    if is_other:
+        raise Conflict(f"{path} is in the way and no environment", hint="move it, try again")
+
+
+def _discard(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _build(index: Index, environment: Environment, python: Interpreter) -> None:
@@ -196,7 +225,10 @@ def remove(index: Index, name: str) -> None:
         if not (path / "haienv.json").exists():
             path = index.find(name).path
         doomed = index.root / f".removed.{name}.{os.getpid()}"
-        path.rename(doomed)
+        with changing(index.find(name)):
+            path.rename(doomed)
+    import shutil
+
     shutil.rmtree(doomed)
 
 

@@ -4,22 +4,21 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from hai.console.commands import HaiCommand, HaiGroup, new_app
-from hai.console.errors import Stderr, run_tool
+from hai.console.errors import Stderr
 from hai.console.output import Column, Format, Layout, Output, parse_format
+from hai.console.tools import run_app
 from hai.errors import Conflict, HaiError, InvalidInput
-from haienv import build, package_commands, use_commands
+from haienv import build, creating, package_commands, use_commands
+from haienv.creating import Order
 from haienv.images import offered_images
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
-from haienv.requirements import Requirements, files_at, from_lock
-from haienv.requirements import from_conda as _from_conda
 from haienv.shell import SHELLS, activation_code, fish_activation
 from haienv.use_commands import known_shell
 
@@ -43,9 +42,7 @@ _COLUMNS = (
 _LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
 app = new_app(help=_HELP, no_args_is_help=True)
-config = typer.Typer(
-    cls=HaiGroup, help="Search directories and variables of an environment.", no_args_is_help=True
-)
+config = typer.Typer(cls=HaiGroup, help="Search directories and variables of an environment.")
 app.add_typer(config, name="config")
 
 _User = Annotated[str | None, typer.Option("--user", "-u", help="whose; default: yours")]
@@ -88,76 +85,28 @@ def create(  # noqa: PLR0913 - one argument per option
     yes: _Yes = False,
 ) -> None:
     """Make an environment: a layer over the present one, or with --no_extend an empty one."""
-    index = Index.of_process()
-    check_name(name)
-    wanted = _requirements(requirement or [], lock, from_conda, skip=skip_missing)
-    if extend:
-        if no_extend or py:
-            raise InvalidInput(
-                "--extend names the base, and its Python", hint="leave out --no_extend and -p"
-            )
-        py = str(index.find(extend).bin_dir / "python")
-    py = py or wanted.python
-    extras = Extras(
-        tuple(str(Path(path).absolute()) for path in search_dir or ()),
-        tuple(str(Path(path).absolute()) for path in search_bin_dir or ()),
-        dict(map(parse_variable, variable or ())),
-    )
-    python = build.find_interpreter(py)
-    layer = "on its own" if no_extend else f"seeing the packages of {python.prefix}"
-    _say(f"{index.root / name}: Python {python.version}, {layer}")
-    if not yes and sys.stdin.isatty():
-        typer.confirm("create it?", default=True, abort=True, err=True)
-    now = datetime.now(UTC)  # noqa: TID251 (the edge of the process: only written down)
-    environment = build.create(
-        index,
+    order = Order(
         name,
-        python,
-        extend=not no_extend,
-        extras=extras,
-        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        no_extend,
+        py,
+        extend,
+        Extras(
+            tuple(str(Path(path).absolute()) for path in search_dir or ()),
+            tuple(str(Path(path).absolute()) for path in search_bin_dir or ()),
+            dict(map(parse_variable, variable or ())),
+        ),
+        tuple(requirement or ()),
+        lock,
+        from_conda,
+        skip_missing=skip_missing,
+        private=private,
     )
-    if private:
-        environment.path.chmod(0o700)
-    _fill(index, environment, wanted)
-    _say(f"done; enter it with: source haienv {name}")
 
+    def agree() -> None:
+        if not yes and sys.stdin.isatty():
+            typer.confirm("create it?", default=True, abort=True, err=True)
 
-def _requirements(
-    given: list[str], lock: str | None, conda: str | None, *, skip: bool
-) -> Requirements:
-    """What --requirement, --lock or --from-conda say; one of them at most."""
-    if sum([bool(given), lock is not None, conda is not None]) > 1:
-        raise InvalidInput(
-            "-r, --lock and --from-conda exclude each other", hint="give one of them"
-        )
-    if lock is not None:
-        return from_lock(Path(lock))
-    if conda is not None:
-        wanted = _from_conda(Path(conda))
-        if wanted.missing and not skip:
-            raise InvalidInput(
-                f"conda alone can provide: {', '.join(wanted.missing)}",
-                hint="extend an environment or image that has them, and add --skip-missing",
-            )
-        for one in wanted.missing:
-            _say(f"left out: {one}, which conda alone can provide")
-        return wanted
-    return Requirements(files=files_at(given))
-
-
-def _fill(index: Index, environment: Environment, wanted: Requirements) -> None:
-    """Half an environment is none: one that cannot be filled is removed again."""
-    if not wanted:
-        return
-    from haienv.packages import add
-
-    try:
-        lock = add(index, environment, wanted)
-    except BaseException:
-        build.remove(index, environment.name)
-        raise
-    _say(f"{len(lock.pins)} package(s), identity {lock.identity}")
+    creating.create(order, _say, agree)
 
 
 @app.command(cls=HaiCommand, name="list")
@@ -310,4 +259,4 @@ use_commands.register(app)
 
 def main() -> NoReturn:
     """Runs the command line."""
-    run_tool(lambda: app(prog_name="haienv"), _stderr())
+    run_app(app, _stderr())

@@ -8,7 +8,6 @@ There is no catalogue that could go stale: the directories are the index. A root
 (that of another user lies beside it: $HAIENV_PATH/../<user>) or else ~/.hai/envs.
 """
 
-import difflib
 import json
 import os
 import pwd
@@ -24,6 +23,7 @@ from haienv.shell import activation_code
 
 FILE_NAME = "haienv.json"
 SHELL_FILE_NAME = "haienv.sh"
+PACKS = ".packs"  # in a root: packs of environments, and promises of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class Index:
         except PermissionError as error:
             raise _denied(path, error) from error
         whose = f"{owner} has" if owner and owner != self.user else "you have"
+        import difflib
+
         near = difflib.get_close_matches(name, [one.name for one in self._folders(owner)], n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"haienv create {name}"
         if not near and owner and owner != self.user:
@@ -102,6 +104,10 @@ class Index:
             return [path for path in _listing(root) if (path / FILE_NAME).exists()]
         except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise InvalidInput(
+                f"{root} cannot be a folder: a file is in the way", hint="mend HAIENV_PATH"
+            ) from error
         except PermissionError as error:
             raise _denied(root, error) from error
 

@@ -11,6 +11,7 @@ from hai.console.output import Column, Format, Layout, Output, parse_format
 from hai.errors import InvalidInput, PlatformError
 from haienv.index import Index, read
 from haienv.lock import Lock, differences
+from haienv.locked import lock_of
 from haienv.model import Environment, check_name
 from haienv.requirements import Requirements, files_at, from_lock
 
@@ -82,7 +83,7 @@ def drop(name: str, package: Annotated[list[str], typer.Argument()]) -> None:
 def _drop(index: Index, environment: Environment, names: list[str]) -> None:
     from haienv import packages as installing
 
-    before = installing.lock_of(environment)
+    before = lock_of(environment)
     _tell(before, installing.drop(index, environment, names))
 
 
@@ -137,12 +138,11 @@ def snapshot(
 
 def restore(name: str, snapshot: str) -> None:
     """Make an environment what it was at a snapshot (its label or identity)."""
-    from haienv import packages as installing
     from haienv import snapshots
 
     index = Index.of_process()
     environment = index.find(check_name(name))
-    before = installing.lock_of(environment)
+    before = lock_of(environment)
     _tell(before, snapshots.restore(index, environment, snapshot))
 
 
@@ -168,14 +168,13 @@ def export(
     ] = "requirements",
 ) -> None:
     """Print what is installed, to make it elsewhere: haienv create NEW -r FILE."""
-    from haienv import packages as installing
     from haienv.exporting import pylock
 
     if form not in _FORMATS:
         raise InvalidInput(f"no format {form[:80]!r}", hint=f"use one of {', '.join(_FORMATS)}")
     index = Index.of_process()
     environment = index.find(name, user)
-    lock = installing.lock_of(environment)
+    lock = lock_of(environment)
     if form == "lock":
         Output().raw(lock.text())
     elif form == "pylock":

@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hai import files
-from hai.errors import Denied, InvalidInput, NotFound, PlatformError
+from hai.errors import InvalidInput, NotFound, PlatformError
 from haienv.entrypoints import SCRIPTS_FILE, write_scripts
-from haienv.index import Index, replace_text
+from haienv.index import Index
 from haienv.installed import Installed, installed_in
-from haienv.layer import base_identity, base_packages, write_stubs
-from haienv.lock import FILE_NAME, Lock
+from haienv.layer import base_packages, write_stubs
+from haienv.lock import Lock
+from haienv.locked import write_lock
 from haienv.model import Environment, minor_of
+from haienv.promises import changing
 from haienv.requirements import Requirements, lines_of_lock, name_of
 from haienv.uv import run_uv
 
@@ -27,21 +28,6 @@ _BASE_HINT = (
     "(haienv add NAME numpy ...), or make an environment of its own: haienv create NAME --no_extend"
 )
 _OTHER_HINT = "check the names and versions, and which index is asked (UV_DEFAULT_INDEX, pip.conf)"
-
-
-def lock_of(environment: Environment) -> Lock:
-    """The lock of what is installed now."""
-    own = installed_in([environment.site_dir])
-    pins = {name: one.pin for name, one in own.items()}
-    base = base_identity(base_packages(environment))
-    return Lock(minor_of(environment.python), base, pins)
-
-
-def write_lock(environment: Environment) -> Lock:
-    """Writes haienv.lock as things are."""
-    lock = lock_of(environment)
-    replace_text(environment.path / FILE_NAME, lock.text())
-    return lock
 
 
 def add(
@@ -59,7 +45,7 @@ def add(
                 ["pip", "install", "--quiet", "--python", _python(environment), *resolved],
                 root=index.root,
                 doing=f"cannot install into {environment.name!r}",
-                hint="nothing was resolved or the packages cannot be built: see above",
+                hint=_OTHER_HINT,
             )
         return _finished(environment)
 
@@ -250,20 +236,6 @@ def _finished(environment: Environment) -> Lock:
         known = {}
     write_scripts(environment.bin_dir, known)
     return write_lock(environment)
-
-
-@contextmanager
-def changing(environment: Environment) -> Iterator[None]:
-    """Waits for the only right to change what is installed in `environment`."""
-    try:  # uv itself locks <environment>/.lock
-        lock = files.open_lock(environment.path / ".changing", owners=files.trusted_owners())
-    except OSError as error:
-        raise Denied(
-            f"cannot change {environment.path}: {error.strerror}",
-            hint="change your own: haienv create NAME makes one",
-        ) from error
-    with files.held(lock):
-        yield
 
 
 @contextmanager

@@ -21,15 +21,14 @@ from typing import Any
 from hai import files
 from hai.agent.envplace import UNPACKED
 from hai.agent.envstore import Store
-from hai.agent.packs import ENTRY_BYTES, state_of
+from hai.agent.packs import ENTRY_BYTES, PROMISE, state_of
 from hai.errors import Conflict, Denied, PlatformError
-from haienv.index import FILE_NAME, SHELL_FILE_NAME, Index
+from haienv.index import FILE_NAME, PACKS, SHELL_FILE_NAME, Index
 from haienv.layer import BASE_FILE, base_directories
 from haienv.lock import Lock
+from haienv.locked import lock_of
 from haienv.model import Environment
-from haienv.packages import lock_of
 
-FOLDER = ".packs"
 _BASES = "haienv-base"  # in a pack: what lies below the layer
 _LEFT_OUT = frozenset(
     {".lock", ".changing", "snapshots", "CACHEDIR.TAG", SHELL_FILE_NAME, FILE_NAME}
@@ -58,11 +57,11 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
 
     Raises Denied, PlatformError; Conflict if somebody changes it meanwhile.
     """
-    folder = index.root / FOLDER
+    folder = index.root / PACKS
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(_TRIES):
-            lock, state = lock_of(environment), _state(environment)
+            lock, state = lock_of(environment), state_now(environment)
             handle = files.open_lock(
                 folder / f".{lock.identity}.lock", owners=files.trusted_owners()
             )
@@ -71,7 +70,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
                 if found is None:
                     say(f"packing {environment.name} for the nodes (once for {lock.identity})")
                     found = _make(folder, environment, lock, state)
-            if lock_of(environment) == lock and _state(environment) == state:
+            if lock_of(environment) == lock and state_now(environment) == state:
                 os.utime(found.path)  # haienv gc keeps what is in use
                 return lock, found
             _forget(folder, lock.identity)
@@ -123,7 +122,7 @@ def _make(folder: Path, environment: Environment, lock: Lock, state: str) -> Pac
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    sites = tuple(map(str, _sites(environment)))
+    sites = tuple(map(str, sites_of(environment)))
     made = Pack(path, members.digest.hexdigest(), size, state, sites)
     document = {
         "digest": made.digest,
@@ -160,19 +159,23 @@ def remove_unused(folder: Path, oldest: float) -> list[Path]:
             if path.stat().st_mtime < oldest:
                 _forget(folder, identity)
                 removed.append(path)
+    for noted in folder.glob(f"*{PROMISE}"):
+        if noted.stat().st_mtime < oldest:
+            noted.unlink(missing_ok=True)
     unpacked = folder / UNPACKED
     if unpacked.is_dir():
         Store(str(unpacked), 0).remove_unused(oldest)
     return removed
 
 
-def _sites(environment: Environment) -> list[Path]:
+def sites_of(environment: Environment) -> list[Path]:
     return [environment.site_dir, *base_directories(environment)]
 
 
-def _state(environment: Environment) -> str:
+def state_now(environment: Environment) -> str:
+    """What its place is like now, for agents. Raises PlatformError for a broken one."""
     try:
-        return state_of(str(environment.path), list(map(str, _sites(environment))))
+        return state_of(str(environment.path), list(map(str, sites_of(environment))))
     except OSError as error:
         raise PlatformError(
             f"{environment.name!r} is broken: {error}",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hai.errors import Denied, HaiError, InvalidInput, NotFound, PlatformError
-from haienv.index import FILE_NAME, Index, read
+from haienv.index import FILE_NAME, PACKS, Index, read
 from haienv.layer import base_directories
 from haienv.model import Environment
 
@@ -14,21 +14,30 @@ _BROKEN_CHECKS = ("bin/python", "pyvenv.cfg")
 
 
 def record(
-    index: Index, reference: str, *, follow: bool, say: Callable[[str], None]
+    index: Index,
+    reference: str,
+    *,
+    follow: bool,
+    say: Callable[[str], None],
+    in_place: bool = False,
 ) -> dict[str, object]:
     """`options` of a document for the environment `NAME`, `NAME[USER]` or a path.
 
-    With `follow` every attempt takes what has the name then, and there is no pack. Raises NotFound,
+    With `follow` every attempt takes what has the name then, and there is no pack. `in_place`: no
+    node has a disk for packs, so that one of one's own is packed only when it is about to change;
+    those of others are packed now, since their owners do not see who uses them. Raises NotFound,
     Denied; PlatformError for a broken one.
     """
     environment = _found(index, reference)
     check_sound(environment)
     names = {"name": environment.name, "owner": environment.owner, "follow": follow}
     if follow:
-        from haienv.packages import lock_of
+        from haienv.locked import lock_of
 
         identity = lock_of(environment).identity
         return _options(environment, {**names, "identity": identity})
+    if in_place and environment.path.parent == index.root:
+        return _options(environment, {**names, **_promised(index, environment)})
     from haienv.packing import packed
 
     lock, pack = packed(index, environment, say)
@@ -44,6 +53,19 @@ def record(
             "sites": list(pack.sites),
         },
     )
+
+
+def _promised(index: Index, environment: Environment) -> dict[str, object]:
+    from haienv.packing import sites_of
+    from haienv.promises import promise
+
+    lock, state = promise(index, environment)
+    return {
+        "identity": lock.identity,
+        "pack": str(index.root / PACKS / f"{lock.identity}.tar.gz"),
+        "state": state,
+        "sites": list(map(str, sites_of(environment))),
+    }
 
 
 def _options(environment: Environment, recorded: dict[str, object]) -> dict[str, object]:
@@ -101,12 +123,14 @@ def _check_sound(environment: Environment) -> None:
 
 
 def answer(words: list[str], say: Callable[[str], None]) -> tuple[int, str]:
-    """Exit code and stdout of `haienv record NAME [--follow]`: options, or an error, as JSON."""
-    rest = [word for word in words if word != "--follow"]
+    """Exit code and stdout of `haienv record NAME [--follow] [--in-place]`: options, or an error,
+    as JSON."""
+    rest = [word for word in words if word not in ("--follow", "--in-place")]
     try:
         if len(rest) != 1:
             raise InvalidInput("name one environment", hint="haienv list shows which there are")
-        found = record(Index.of_process(), rest[0], follow=len(rest) < len(words), say=say)
+        wishes = {"follow": "--follow" in words, "in_place": "--in-place" in words}
+        found = record(Index.of_process(), rest[0], say=say, **wishes)
         return 0, json.dumps(found)
     except HaiError as error:
         body = {"code": error.code, "message": error.message, "hint": error.hint}

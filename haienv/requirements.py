@@ -1,13 +1,19 @@
 """Requirements as people give them: words, files, locks of uv, environments of conda."""
 
+from __future__ import annotations
+
+import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hai.errors import InvalidInput, NotFound
+from hai.errors import Denied, InvalidInput, NotFound
 from haienv.installed import normalised
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
 _NAME = re.compile(r"\s*(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 _CONDA = re.compile(r"(?:[\w./-]+::)?(?P<name>[\w.-]+)\s*(?P<rest>[<>=!~].*)?")
@@ -52,7 +58,7 @@ class Requirements:
     missing: tuple[str, ...] = ()  # what conda alone can provide
 
     def __bool__(self) -> bool:
-        return bool(self.lines or self.files or self.editable)
+        return bool(any(map(str.strip, self.lines)) or self.files or self.editable)
 
     def names(self) -> set[str]:
         """The packages that are named in words: those may differ from the base's."""
@@ -74,10 +80,12 @@ def _lines_of(files: Iterable[Path]) -> Iterable[str]:
 
 
 def files_at(paths: Iterable[str]) -> tuple[Path, ...]:
-    """Files of requirements. Raises NotFound."""
+    """Files of requirements. Raises NotFound, Denied, InvalidInput."""
     found = tuple(map(Path, paths))
     for path in found:
         _check(path)
+        if path.suffix != ".toml":
+            _check_text(path)
     return found
 
 
@@ -150,11 +158,17 @@ def _of_conda(wanted: list[Any], path: Path) -> Requirements:
     python = ""
     for entry in wanted:
         if isinstance(entry, dict):
-            lines += [str(line) for line in entry.get("pip") or ()]
+            listed = entry.get("pip") or []
+            if not isinstance(listed, list):
+                raise InvalidInput(f"{path}: pip is no list", hint="write `- pip:` and a list")
+            lines += map(str, listed)
             continue
         found = _CONDA.fullmatch(str(entry).strip())
         if not found:
-            raise InvalidInput(f"{path}: {str(entry)[:80]!r} is no package of conda", hint="")
+            raise InvalidInput(
+                f"{path}: {str(entry)[:80]!r} is no package of conda",
+                hint="write each as NAME, NAME=VERSION or CHANNEL::NAME=VERSION",
+            )
         name, rest = found["name"].lower(), _conda_version(found["rest"] or "")
         if name == "python":
             python = _plain_version(rest)
@@ -186,6 +200,15 @@ def _plain_version(rest: str) -> str:
     return found[0] if found else ""
 
 
+def _check_text(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text", hint="write it anew as UTF-8") from error
+
+
 def _check(path: Path) -> None:
+    if path.is_file() and not os.access(path, os.R_OK):
+        raise Denied(f"{path} cannot be read", hint="ask its owner to open it: chmod o+r")
     if not path.is_file():
         raise NotFound(f"no file {path}", hint="give the path of a file that can be read")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hai.errors import NotFound, PlatformError
-from haienv.index import Index
+from haienv.index import PACKS, Index
 from haienv.model import Environment
 from haienv.uv import run_uv
 
@@ -34,10 +34,10 @@ def share(index: Index, environment: Environment, user: str, *, stop: bool = Fal
 
 def _collect_packs(index: Index, keep_days: float, say: Callable[[str], None]) -> None:
     """Each attempt and each submission counts as a use. Copies go where no worker runs in them."""
-    from haienv.packing import FOLDER, remove_unused
+    from haienv.packing import remove_unused
 
     oldest = time.time() - keep_days * _DAY_SECONDS  # noqa: TID251 (file times are of this clock)
-    for path in remove_unused(index.root / FOLDER, oldest):
+    for path in remove_unused(index.root / PACKS, oldest):
         say(f"removed {path}")
 
 

@@ -73,14 +73,25 @@ def _deactivate(names: list[str]) -> list[str]:
 SHELLS = ("bash", "zsh", "fish")
 _POSIX_HOOK = """haienv() {
   case "${1-}" in
-    activate) shift; eval "$(command haienv shell "$@")" ;;
+    activate)
+      shift
+      if _haienv_code="$(command haienv shell "$@")"; then
+        eval "$_haienv_code"
+        unset _haienv_code
+      else
+        set -- $?
+        unset _haienv_code
+        return "$1"
+      fi
+      ;;
     *) command haienv "$@" ;;
   esac
 }
 """
 _FISH_HOOK = """function haienv
     if test "$argv[1]" = activate
-        command haienv shell --shell fish $argv[2..-1] | source
+        set -l code (command haienv shell --shell fish $argv[2..-1]); or return $status
+        string join \\n -- $code | source
     else
         command haienv $argv
     end

@@ -7,8 +7,9 @@ from hai import files
 from hai.errors import InvalidInput, NotFound
 from haienv.index import Index
 from haienv.lock import FILE_NAME, Lock, parse_lock
+from haienv.locked import held, lock_of
 from haienv.model import Environment, check_name
-from haienv.packages import changing, lock_of, make_equal
+from haienv.packages import make_equal
 
 FOLDER = "snapshots"
 
@@ -30,7 +31,7 @@ def take(environment: Environment, label: str = "") -> Snapshot:
     lock = lock_of(environment)
     label = check_name(label or lock.identity)
     path = environment.path / FOLDER / f"{label}.lock"
-    with changing(environment):
+    with held(environment):
         path.parent.mkdir(exist_ok=True)
         if path.exists() and _read(path).identity != lock.identity:
             raise InvalidInput(

@@ -103,6 +103,8 @@ def gc(
     cache keeps for nobody."""
     from haienv.sharing import collect
 
+    if keep_days < 0:
+        raise InvalidInput(f"--keep-days is {keep_days}", hint="give 0 or more days")
     collect(Index.of_process(), keep_days, _say)
 
 

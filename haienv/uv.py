@@ -5,9 +5,7 @@ uv has settings of its own. Its cache lies on the file system of the environment
 package is there once, as hard links.
 """
 
-import configparser
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -42,11 +40,15 @@ def find_uv(variables: Mapping[str, str] = os.environ) -> str:
     Raises NotFound.
     """
     if given := variables.get("HAIENV_UV"):
+        if not os.access(given, os.X_OK):
+            raise NotFound(f"HAIENV_UV is {given!r}, and no program", hint="unset it, or mend it")
         return given
     with suppress(ImportError, FileNotFoundError):
         from uv import find_uv_bin  # type: ignore[import-not-found,unused-ignore]
 
         return os.fspath(find_uv_bin())
+    import shutil
+
     if found := shutil.which("uv", path=variables.get("PATH")):
         return found
     raise NotFound(
@@ -145,7 +147,9 @@ def pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def _said_by_pip(variables: Mapping[str, str]) -> dict[str, str]:
     said: dict[str, str] = {}
-    for path in _pip_files(variables):
+    for path in filter(Path.is_file, _pip_files(variables)):
+        import configparser
+
         parser = configparser.RawConfigParser()
         with suppress(OSError, configparser.Error, UnicodeDecodeError):
             parser.read(path, encoding="utf-8")

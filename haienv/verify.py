@@ -8,8 +8,8 @@ from pathlib import Path
 
 from haienv.installed import Installed, Recorded, files_of, installed_in
 from haienv.layer import base_packages
+from haienv.locked import lock_of
 from haienv.model import Environment
-from haienv.packages import lock_of
 from haienv.snapshots import written_lock
 
 _BLOCK_BYTES = 1 << 20

@@ -9,8 +9,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from hai.client.profile import load_profile
-from hai.console.errors import Stderr, leave, run_tool
+from hai.console.commands import HaiCommand, new_app
+from hai.console.errors import Stderr, leave
 from hai.console.output import Column, Layout, Output, parse_format
+from hai.console.tools import run_app
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, tasks, workspace
 from haiworkspace import watch as watching
@@ -49,14 +51,7 @@ _LIST_COLUMNS = (
 )
 _LIST_LAYOUT = Layout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
 
-app = typer.Typer(
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = new_app(help=_HELP, no_args_is_help=True)
 
 _Force = Annotated[bool, typer.Option("--force", "-f", help="overwrite what changed there")]
 _NoChecksum = Annotated[
@@ -73,7 +68,7 @@ _Task = Annotated[str | None, typer.Argument(help="id or name of a task of this 
 _Format = Annotated[str, typer.Option("-o", "--output", help="table | json | yaml | jsonl | csv")]
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def init(
     name: str,
     provider: Annotated[
@@ -144,7 +139,7 @@ def _platform(name: str, *, must: bool) -> Workspace | None:
     return Workspace(name, Path.cwd(), Path(name), profile.url)
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def push(
     force: _Force = False,
     no_checksum: _NoChecksum = False,
@@ -159,7 +154,7 @@ def push(
     _say(_summary(plan, "sent", one.place, dry_run=dry_run))
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
     """Push what changed and make a snapshot of it, as `hai-cli python` does for a task."""
     one = workspace.workspace_of(Path.cwd())
@@ -176,7 +171,7 @@ def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
         out.document(row)
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def watch(
     no_checksum: _NoChecksum = False, no_hfignore: _NoIgnore = False, delete: _Delete = False
 ) -> None:
@@ -189,7 +184,7 @@ def watch(
             _say(_summary(plan, "sent", one.place, dry_run=False))
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def pull(
     task: _Task = None,
     force: _Force = False,
@@ -206,7 +201,7 @@ def pull(
     _say(_summary(plan, "fetched", one.place, dry_run=dry_run))
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def diff(
     task: _Task = None,
     no_checksum: _NoChecksum = False,
@@ -228,7 +223,7 @@ def diff(
     leave(0 if plan.is_same else 1)
 
 
-@app.command("list")
+@app.command(cls=HaiCommand, name="list")
 def list_workspaces(output: _Format = "table") -> None:
     """List the workspace of this directory, and all of yours below HAI_WORKSPACE_ROOT."""
     rows: dict[str, Mapping[str, Any]] = {}
@@ -271,7 +266,7 @@ def _row(origin: Mapping[str, Any]) -> dict[str, Any]:
     return {key: origin.get(key) for key in keys}
 
 
-@app.command()
+@app.command(cls=HaiCommand)
 def remove(
     name: str,
     file: Annotated[
@@ -356,4 +351,4 @@ def _say(text: str) -> None:
 
 def main() -> NoReturn:
     """Runs the command line."""
-    run_tool(lambda: app(prog_name="haiworkspace"), _stderr())
+    run_app(app, _stderr())

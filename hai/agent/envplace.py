@@ -50,7 +50,7 @@ class EnvironmentPlace:
         if recorded is None or recorded.follows:
             return True
         local = _own_folder(spec.env_dir, self._account) if spec.env_dir else ""
-        if spec.env_dir and not local:
+        if spec.env_dir and not local and recorded.digest:
             self._say(f"{spec.env_dir} has no folder for uid {self._account.uid} to write in")
         answer = self._ask_child(lambda: _find(recorded, local, spec.env_bytes))
         if answer is None:
@@ -58,9 +58,10 @@ class EnvironmentPlace:
         for line in answer["said"]:
             self._say(line)
         if not answer["place"]:
+            why = f": {answer['why']}" if answer.get("why") else ""
             raise CannotStart(
                 f"environment {recorded.name} is not any more what it was at submission "
-                f"({recorded.identity}), and its pack cannot be used: submit again, or with "
+                f"({recorded.identity}), and its pack cannot be used{why}; submit again, or with "
                 "--env-follow"
             )
         spec.py_venv = answer["place"]
@@ -98,25 +99,29 @@ class EnvironmentPlace:
 
 def _find(recorded: Recorded, local: str, limit_bytes: int) -> tuple[dict[str, Any], int | None]:
     from hai.agent.envstore import Store  # late: most workers need none of it
-    from hai.agent.packs import TROUBLE, state_of
+    from hai.agent.packs import TROUBLE, complete, promise_of, state_of
 
     said: list[str] = []
-    if local:
+    folder = os.path.dirname(recorded.pack)
+    if local and recorded.digest:
         try:
             return _copied(recorded, Store(local, limit_bytes), said)
         except TROUBLE as error:
             said.append(f"environment {recorded.name} is not on this node's disk: {_why(error)}")
     try:
         if state_of(recorded.place, recorded.sites) == recorded.state:
+            with contextlib.suppress(OSError):  # it is in use: haienv gc keeps the promise
+                os.utime(os.path.join(folder, promise_of(recorded.identity, recorded.state)))
             return {"place": recorded.place, "said": said}, None
     except OSError as error:
         said.append(f"environment {recorded.name}: {_why(error)}")
-    beside = os.path.join(os.path.dirname(recorded.pack), UNPACKED)
+    beside = os.path.join(folder, UNPACKED)
     try:
+        complete(recorded)
         return _copied(recorded, Store(beside, limit_bytes), said)
     except TROUBLE as error:
         said.append(f"environment {recorded.name} cannot be unpacked: {_why(error)}")
-    return {"place": "", "said": said}, None
+        return {"place": "", "said": said, "why": _why(error)}, None
 
 
 def _copied(recorded: Recorded, store: Store, said: list[str]) -> tuple[dict[str, Any], int | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import tarfile
 import zlib
@@ -20,7 +21,33 @@ if TYPE_CHECKING:
 
 ENTRY_BYTES = 4096  # of the disk, that an entry takes beside its content
 TROUBLE = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
+PROMISE = ".promise"  # beside the packs: a task recorded that state, and no pack is made of it yet
+_PACK = ".tar.gz"
 _READ_BYTES = 1 << 20
+
+
+def promise_of(identity: str, state: str) -> str:
+    """The name of the file that says so."""
+    return f"{identity}-{state[:16]}{PROMISE}"
+
+
+def complete(recorded: Recorded) -> None:
+    """Digest and size of the pack that was made after the task had recorded its environment, from
+    the document beside it. One of TROUBLE when there is none of that state."""
+    if recorded.digest:
+        return
+    try:
+        with open(recorded.pack[: -len(_PACK)] + ".json", encoding="utf-8") as file:
+            found = json.load(file)
+        if found["state"] != recorded.state:
+            raise ValueError("its pack is of another state")
+        recorded.digest, recorded.size = str(found["digest"]), int(found["bytes"])
+    except FileNotFoundError:
+        raise ValueError(
+            "it was changed by something other than haienv, so that no pack of it was made"
+        ) from None
+    except (KeyError, TypeError) as error:
+        raise ValueError("what is known of its pack is damaged") from error
 
 
 def state_of(place: str, sites: list[str]) -> str:

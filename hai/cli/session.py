@@ -196,6 +196,11 @@ class Session:
             self._client = HaiClient(self.profile, timeout_seconds=limit, trace=trace)
         return self._client
 
+    def answer_of(self, route: str) -> Mapping[str, Any]:
+        """What the platform answers there."""
+        found: Mapping[str, Any] = self.client.call(route)
+        return found
+
     @property
     def now(self) -> float:
         """Unix seconds, for ages."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,18 @@ _MARK = "haienv.json"  # in each environment
 
 
 def with_environment(
-    document: Mapping[str, Any], name: str | None = None, *, follow: bool = False
+    document: Mapping[str, Any],
+    name: str | None = None,
+    *,
+    follow: bool = False,
+    ask: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The document with a whole record in `options.environment`, if it names an environment of
     haienv, by `name`, in `options.environment` or in `options.py_venv`.
 
-    haienv may pack it first, and says so on stderr. Raises NotFound, PlatformError and what else is
-    wrong with the environment; then nothing is submitted.
+    `ask` calls a route of the platform, which says whether nodes want it packed; without it they
+    do. haienv packs it first, then, and says so on stderr. Raises NotFound, PlatformError and what
+    else is wrong with the environment; then nothing is submitted.
     """
     found = dict(document)
     options = found.get("options") or {}
@@ -32,7 +37,7 @@ def with_environment(
         return found  # the server says what is wrong
     wanted, follows = _wanted(options, name)
     if wanted:
-        found["options"] = {**options, **_recorded(wanted, follow=follow or follows)}
+        found["options"] = {**options, **_recorded(wanted, ask, follow=follow or follows)}
     elif follow:
         raise InvalidInput("--env-follow needs an environment", hint="name it: --env NAME")
     return found
@@ -56,13 +61,17 @@ def _wanted(options: Mapping[str, Any], name: str | None) -> tuple[str, bool]:
     return venv, False
 
 
-def _recorded(name: str, *, follow: bool) -> Mapping[str, Any]:
+def _recorded(
+    name: str, ask: Callable[[str], Mapping[str, Any]] | None, *, follow: bool
+) -> Mapping[str, Any]:
     import json  # late: most submissions name no environment
     import subprocess
 
     from hai.client.plain import error_from_body
 
     words = ["--follow"] if follow else []
+    if not follow and ask is not None and ask("health").get("environments") == "in place":
+        words = ["--in-place"]
     done = subprocess.run(  # noqa: S603 - a program of ours
         [_program(), "record", name, *words],
         stdin=subprocess.DEVNULL,

@@ -118,9 +118,9 @@ async def create_experiment(document: Document, client: PlainClient | None = Non
     Safe to repeat over a lost connection. Raises InvalidInput when it cannot be understood, and
     NotFound or PlatformError for an environment of haienv that is not there or broken.
     """
-    body = await _in_thread(with_environment, load_document(document))
+    loaded, chosen = load_document(document), _client(client)
+    body = await _in_thread(with_environment, loaded, ask=chosen.call)
     body.setdefault("request_id", uuid.uuid4().hex)
-    chosen = _client(client)
     return Experiment(await _in_thread(chosen.call, "submit", body=body), chosen)
 
 

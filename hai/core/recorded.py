@@ -3,7 +3,8 @@
 name, owner   what people call it
 identity      digest of its lock; equal identities are equal environments
 follow        every attempt takes what stands at options.py_venv then
-pack          the file it is unpacked from, `digest` its SHA-256, `bytes` what it takes unpacked
+pack          the file it is unpacked from, `digest` its SHA-256, `bytes` what it takes unpacked;
+              without these two it is made only when the environment is about to change
 state, sites  how an agent sees that what stands at options.py_venv is still the same
 """
 
@@ -19,7 +20,8 @@ _LONGEST_NAME = 255
 _MOST_SITES = 64
 _MOST_BYTES = 2**50
 _KEYS = frozenset({"name", "owner", "identity", "follow"})
-_PACK_KEYS = frozenset({"pack", "digest", "bytes", "state", "sites"})
+_PLACE_KEYS = frozenset({"pack", "state", "sites"})
+_PACK_KEYS = frozenset({"digest", "bytes"})
 
 
 def check_recorded(options: Mapping[str, Any]) -> None:
@@ -37,7 +39,9 @@ def check_recorded(options: Mapping[str, Any]) -> None:
         raise ValueError(f"options.environment {str(given)[:80]!r} is a name alone; {_HINT}")
     if not venv:
         raise ValueError(f"options.environment needs options.py_venv, its place; {_HINT}")
-    wanted = _KEYS if given.get("follow") is True else _KEYS | _PACK_KEYS
+    wanted = _KEYS if given.get("follow") is True else _KEYS | _PLACE_KEYS
+    if wanted != _KEYS and _PACK_KEYS & set(given):  # packed already
+        wanted |= _PACK_KEYS
     if set(given) != wanted:
         wrong = ", ".join(sorted(map(str, set(given) ^ wanted)))[:200]
         raise ValueError(f"options.environment lacks, or does not know: {wrong}; {_HINT}")

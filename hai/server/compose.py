@@ -230,6 +230,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         supervisor=supervisor,
         places=Places(settings.server.streams_per_user),
         workspaces=_workspaces(settings, store),
+        packs_environments=settings.agent.env_dir is not None,
     )
     loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]

@@ -78,6 +78,7 @@ class Services:
     supervisor: Supervisor
     places: Places
     workspaces: WorkspaceService
+    packs_environments: bool  # nodes have a folder for them (agent.env_dir)
     door: TicketDesk | None = None  # None: there is none
 
 

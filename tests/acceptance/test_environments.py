@@ -129,6 +129,7 @@ def test_a_resumed_task_runs_what_it_recorded(desk: Desk) -> None:
     task, go_on = suspended(desk, "vision")
     recorded = desk.options(task)["environment"]
     assert (recorded["name"], recorded["follow"]) == ("vision", False)
+    assert recorded["digest"], "this node has a disk for packs"
     told = desk.hai("describe", str(task))
     assert f"environment: vision[{desk.user}] {recorded['identity']}" in told.out
     desk.env("add", "vision", "smally==2.0")

@@ -184,7 +184,9 @@ async def test_who_may_do_what(platform: Platform, alice: Client, admin: Client)
         for client in (nobody, wrong):
             reply = await client.get("/api/v1/whoami")
             assert (reply.status_code, reply.json()["code"]) == (401, "auth_required")
-        assert (await nobody.get("/health")).status_code == 200
+        health = await nobody.get("/health")
+        assert health.status_code == 200
+        assert health.json()["environments"] == "in place"
 
 
 async def test_documents_and_output_are_for_their_owner(alice: Client, admin: Client) -> None:

@@ -20,6 +20,9 @@ import pytest
 from hai.agent.envstore import Store
 from hai.agent.packs import TROUBLE, state_of
 from hai.agent.recorded import Recorded
+from haienv.index import Index
+from haienv.promises import changing
+from haienv.recording import record
 from tests.integration.agent_peer import public_python, searchable_folder, site
 from tests.packs import make_pack, record_of
 from tests.pythons import python_3_8
@@ -145,11 +148,8 @@ def test_a_pack_with_other_or_more_content_is_refused(tmp_path: Path) -> None:
 
 
 @contextmanager
-def environment(folder: Path, python: str) -> Iterator[dict[str, Any]]:
+def environment(folder: Path, python: str, *, in_place: bool = False) -> Iterator[dict[str, Any]]:
     """`options` of a task in a real environment without packages, and its pack."""
-    from haienv.index import Index
-    from haienv.recording import record
-
     root = folder / "envs"
     index = Index("ann", root, None)
     made = {
@@ -167,7 +167,7 @@ def environment(folder: Path, python: str) -> Iterator[dict[str, Any]]:
     subprocess.run([python, "-m", "venv", "--without-pip", str(place)], check=True)
     version = next((place / "lib").iterdir()).name.removeprefix("python")
     (place / "haienv.json").write_text(json.dumps({**made, "python": f"{version}.0"}))
-    yield record(index, "e", follow=False, say=lambda _: None)
+    yield record(index, "e", follow=False, say=lambda _: None, in_place=in_place)
 
 
 async def run_in(python: str, options: dict[str, Any], folder: Path, **more: Any) -> str:
@@ -217,3 +217,80 @@ async def test_a_worker_that_is_stopped_while_it_unpacks(tmp_path: Path) -> None
             here.peer.order(key, stop=True)
             end = await asyncio.to_thread(here.peer.end_of, key)
             assert (end["exit_code"], end["detail"]) == (143, "stopped before start")
+
+
+async def test_without_a_pack_it_runs_where_it_lies(tmp_path: Path) -> None:
+    """And beside the packs, if haienv made one before the environment was changed."""
+    with environment(tmp_path, sys.executable, in_place=True) as options:
+        place = tmp_path / "envs" / "e"
+        assert await run_in(sys.executable, options, tmp_path) == str(place)
+        assert not list((tmp_path / "envs" / ".packs").glob("*.tar.gz"))
+        index = Index("ann", tmp_path / "envs", None)
+        with changing(index.find("e")):
+            (place / "haienv.lock").write_text("another\n")
+        (second := tmp_path / "second").mkdir()
+        prefix = await run_in(sys.executable, options, second)
+        assert prefix.startswith(str(tmp_path / "envs" / ".packs" / "unpacked"))
+
+
+async def test_what_was_changed_past_haienv_is_not_run(tmp_path: Path) -> None:
+    with environment(tmp_path, sys.executable, in_place=True) as options:
+        (tmp_path / "envs" / "e" / "haienv.lock").write_text("another\n")
+        async with site(tmp_path) as here:
+            end = await here.run(here.script("a.py", "print('no')"), options=options)
+            told = "\n".join(here.log_lines(own=True))
+        assert end["exit_code"] != 0
+        assert "cannot be used: it was changed by something other than haienv" in told
+        assert "--env-follow" in told
+
+
+@contextmanager
+def small_disk(folder: Path, entries: int) -> Iterator[Path]:
+    """A disk with much room and few entries: it is full only while a pack is unpacked."""
+    disk = folder / "disk"
+    disk.mkdir()
+    words = ("mount", "-t", "tmpfs", "-o", f"size=64m,nr_inodes={entries}", "hai-test", str(disk))
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@needs_root
+def test_a_disk_that_is_full_keeps_nothing_half_done(tmp_path: Path) -> None:
+    made = make_pack(tmp_path, "aaaaaaaaaaaa", kib=16)
+    with small_disk(tmp_path, 7) as disk:
+        with pytest.raises(OSError, match="No space left"):
+            obtain(disk / "own", made)
+        assert entries(disk / "own") == []
+        for path in (disk / "own").iterdir():
+            assert path.name == ".room"
+    place, handle = obtain(tmp_path / "own", made)
+    os.close(handle)
+    assert (Path(place) / "lib" / "big").stat().st_size == 16 << 10
+
+
+@needs_root
+async def test_a_task_says_that_the_disks_are_full(tmp_path: Path) -> None:
+    with environment(tmp_path, sys.executable) as options, small_disk(tmp_path, 7) as disk:
+        limits = {"env_dir": str(disk / "node"), "env_bytes": 10**9}
+        async with site(tmp_path, **limits) as here:
+            end = await here.run(here.script("a.py", "print('here')"), options=options)
+            told = "\n".join(here.log_lines(own=True))
+            assert end["exit_code"] == 0, "it runs where it lies"
+            assert "is not on this node's disk: No space left" in told
+        (tmp_path / "envs" / "e" / "haienv.lock").write_text("another\n")
+        unpacked = tmp_path / "envs" / ".packs" / "unpacked"
+        unpacked.symlink_to(disk / "shared")
+        (disk / "shared").mkdir()
+        (second := tmp_path / "second").mkdir()
+        async with site(second, **limits) as here:
+            end = await here.run(here.script("a.py", "print('no')"), options=options)
+            told = "\n".join(here.log_lines(own=True))
+        assert end["exit_code"] != 0
+        assert "its pack cannot be used: No space left" in told
+        own = disk / "node" / str(os.getuid())
+        assert entries(own) == []
+        assert entries(disk / "shared") == []

@@ -192,7 +192,13 @@ def test_remove(shared: Shared) -> None:
         ("create new -p /bin/false", 3, "is no Python that runs"),
         ("create new --extra-search-dir /no/such", 2, "no directory /no/such"),
         ("create new --extra-environment PATH=/x", 2, "PATH is set by haienv itself"),
-        ("create new --extend-not", 2, "No such option"),
+        ("create new --extend-not", 2, "no such option"),
+        ("creat new", 2, "did you mean create?"),
+        ("config", 2, "missing command"),
+        ("add vision --upgrde x", 2, "did you mean --upgrade?"),
+        ("create new -r envs/../bad.txt", 2, "is not UTF-8 text"),
+        ("create new --from-conda bad.yml", 2, "pip is no list"),
+        ("gc --keep-days -3", 2, "give 0 or more days"),
         ("path visoin", 3, "did you mean 'vision'?"),
         ("list -u ..", 2, "cannot be a user"),
         ("list -o xml", 2, "no output format"),
@@ -201,6 +207,8 @@ def test_remove(shared: Shared) -> None:
     ],
 )
 def test_errors_say_what_is_wrong(shared: Shared, args: str, code: int, words: str) -> None:
+    (shared.bin.parent / "bad.txt").write_bytes(b"\xff\xfe")
+    (shared.bin.parent / "bad.yml").write_text("dependencies: [{pip: six}]")
     before = sorted(shared.root.iterdir())
     done = shared.haienv(*args.split())
     assert (done.returncode, done.stdout) == (code, "")

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -15,11 +16,17 @@ from typing import Any
 
 import pytest
 
+from hai.agent.envstore import Store
+from hai.agent.packs import complete
+from hai.agent.recorded import Recorded
+from hai.client.environments import with_environment
+from hai.core.recorded import check_recorded
 from hai.errors import Denied
 from haienv.index import Index
-from haienv.packages import changing
+from haienv.promises import changing
 from haienv.recording import record
 from tests.integration.agent_peer import public_python
+from tests.integration.test_haienv import SHELLS
 from tests.integration.test_haienv_packages import Lab, wheel
 
 DAEMON = 1
@@ -90,14 +97,21 @@ def test_an_unknown_package_has_nothing_to_do_with_the_base(lab: Lab) -> None:
     assert "hint: name a package of the base" in conflict
 
 
-def test_hooks_of_bash(lab: Lab) -> None:
-    lab.layer("hooked")
+@pytest.mark.parametrize("shell", SHELLS)
+def test_hooks(lab: Lab, shell: str) -> None:
+    name = Path(shell).name
+    if not (lab.root / "hooked").exists():
+        lab.layer("hooked")
     program = (
-        'eval "$(haienv hook bash)"; haienv activate hooked; echo $HF_ENV_NAME;'
-        "haienv path hooked; deactivate; echo ${HF_ENV_NAME-left}"
+        f'PS1="> "; eval "$(haienv hook {name})"; haienv activate hooked; echo $HF_ENV_NAME;'
+        'echo "$PS1"; haienv path hooked; haienv activate nothing || echo "status $?";'
+        'deactivate; echo ${HF_ENV_NAME-left} "$PS1"'
     )
-    said = lab.do("bash", "-c", program).splitlines()
-    assert said == ["hooked", str(lab.root / "hooked"), "left"]
+    done = lab.run(shell, *(["-f"] if name == "zsh" else []), "-c", program)
+    assert done.stdout.splitlines() == [
+        *("hooked", "(hooked) > ", str(lab.root / "hooked"), "status 3", "left > "),
+    ]
+    assert "haienv create nothing" in done.stderr
 
 
 def test_entering_needs_no_python_and_never_something_old(lab: Lab) -> None:
@@ -140,6 +154,77 @@ def test_what_nobody_uses_is_collected(lab: Lab) -> None:
     assert Path(second["pack"]).exists()
     assert not left.exists()
     assert {path.name for path in packs.glob("*.json")} == {f"{second['identity']}.json"}
+
+
+def test_what_tasks_recorded_is_packed_before_it_changes(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at submission where no node has a disk for packs."""
+    path = lab.layer("promised")
+    monkeypatch.setenv("HAIENV_PATH", str(lab.root))
+    lab.env("add", "promised", "visiony")
+    packs = lab.root / ".packs"
+
+    def record(*words: str) -> tuple[dict[str, object], Recorded]:
+        options = json.loads(lab.env("record", "promised", *words))
+        check_recorded(options)
+        return options["environment"], Recorded(options)
+
+    found, recorded = record("--in-place")
+    assert "digest" not in found
+    assert not Path(recorded.pack).exists()
+    lab.env("config", "append", "-n", "promised", "-k", "extra-environment", "-v", "A=1")
+    assert not Path(recorded.pack).exists(), "no package has changed"
+    with pytest.raises(ValueError, match="other than haienv"):
+        complete(recorded)
+    done = lab.run(str(lab.bin / "haienv"), "drop", "promised", "visiony")
+    assert (done.returncode, "may run in it again" in done.stderr) == (0, True), done.stderr
+    complete(recorded)
+    assert hashlib.sha256(Path(recorded.pack).read_bytes()).hexdigest() == recorded.digest
+    for answer, is_packed in (("in place", False), ("packed", True)):
+        said = {"health": {"environments": answer}}
+        wishes = with_environment({}, "promised", ask=said.__getitem__)
+        assert ("digest" in wishes["options"]["environment"]) is is_packed
+    place, handle = Store(str(lab.root.parent / "node"), 10**9).obtain(recorded)
+    os.close(handle)
+    assert list(Path(place).glob("lib/python3*/site-packages/visiony.py"))
+
+    _, second = record("--in-place")
+    lab.env("remove", "promised", "-y")
+    assert not path.exists()
+    complete(second)
+    assert not list(packs.glob("*.promise")), "each was kept"
+
+
+def test_two_make_one_name_at_once(lab: Lab) -> None:
+    """One makes it, the other one is told; nothing is half done."""
+    words = (str(lab.bin / "haienv"), "create", "twice", "-y", "-p", str(lab.base / "bin/python"))
+    started = [
+        subprocess.Popen(words, env=lab.variables, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = {child.communicate(timeout=500)[1]: child.returncode for child in started}
+    assert sorted(said.values()) == [0, 6], said
+    assert any("you have an environment 'twice' already" in text for text in said)
+    assert lab.env("verify", "twice") == ""
+    assert lab.says("twice", "import torchy; print(torchy.version)") == "2.1+lab"
+
+
+def test_what_was_promised_can_be_given_up(lab: Lab) -> None:
+    """On a full disk an environment must still be removable, and half a pack is none."""
+    lab.layer("full")
+    lab.env("add", "full", "smally==2.0")
+    pack = Path(json.loads(lab.env("record", "full", "--in-place"))["environment"]["pack"])
+    limited = ("bash", "-c", 'ulimit -f 0; exec "$@"', "-", str(lab.bin / "haienv"))
+    done = lab.run(*limited, "remove", "full", "-y")
+    assert done.returncode == 5, done.stderr
+    assert "haienv gc --keep-days 0" in done.stderr
+    assert lab.own("full") == {"smally": "2.0"}
+    assert not pack.exists()
+    assert not list(pack.parent.glob(".*.part"))
+    lab.env("gc", "--keep-days", "0")
+    lab.env("remove", "full", "-y")
+    assert not pack.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -266,11 +266,12 @@ def test_fish(lab: Lab) -> None:
     lab.layer("fishy", "--extra-environment", "GREETING=it's \\ $HOME")
     program = (
         "haienv hook fish | source; set -gx GREETING before; haienv activate fishy;"
+        "haienv activate nothing 2>/dev/null; or echo status $status;"
         'echo $HF_ENV_NAME; echo $GREETING; python -c "import sys; print(sys.prefix)";'
         "deactivate; echo $GREETING; set -q HF_ENV_NAME; or echo left"
     )
     said = lab.do("fish", "--no-config", "-c", program).splitlines()
-    expected = ["fishy", "it's \\ $HOME", str(lab.root / "fishy"), "before", "left"]
+    expected = ["status 3", "fishy", "it's \\ $HOME", str(lab.root / "fishy"), "before", "left"]
     assert said == expected
 
 

@@ -233,7 +233,7 @@ def test_the_file_of_the_original_is_read(tmp_path: Path) -> None:
         ("init x --remote .", 2, "lie in one another"),
         ("init x --remote /", 2, "cannot be a remote"),
         ("pull", 3, "does not exist"),
-        ("push --frce", 2, "No such option"),
+        ("push --frce", 2, "did you mean --force?"),
         ("remove other -y", 2, "HAI_WORKSPACE_ROOT"),
         ("list -o xml", 2, "no output format"),
     ],

@@ -109,7 +109,7 @@ def start(  # noqa: PLR0913 (one parameter per option)
         document["priority"] = parse_priority(priority)
     if idle_seconds is not None:
         document["options"]["idle_seconds"] = idle_seconds
-    document = with_environment(document, env, follow=env_follow)
+    document = with_environment(document, env, follow=env_follow, ask=session.answer_of)
     if service:
         document["services"] = [parse_service(one) for one in service]
     task = session.client.call("submit", body=document)

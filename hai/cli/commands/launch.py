@@ -151,7 +151,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
             inherit=not no_inherit and env is None,
         )
         document = build_document(kind, split.program, wishes, session.environ)
-        document = with_environment(document, env, follow=env_follow)
+        document = with_environment(document, env, follow=env_follow, ask=session.answer_of)
         document = _of_workspace(session, document, dry_run=dry_run)
         return submit(session, document, follow=follow, dry_run=dry_run)
     if split.mode is Mode.SIMULATE:

@@ -70,7 +70,7 @@ def run(  # noqa: PLR0913 (one parameter per option)
         document["options"] = {**options, **turn}
     from hai.client.environments import with_environment
 
-    document = with_environment(document, env, follow=env_follow)
+    document = with_environment(document, env, follow=env_follow, ask=session.answer_of)
     try:
         return submit(session, document, follow=follow, dry_run=dry_run)
     except InvalidInput as error:

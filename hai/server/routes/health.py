@@ -13,9 +13,10 @@ router = APIRouter(tags=["health"])
 
 @router.get("/health")
 @router.get("/healthz", include_in_schema=False)
-async def health() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "ok", "version": __version__}
+async def health(served: Served) -> dict[str, str]:
+    """The process answers. `environments`: whether nodes want those of tasks packed."""
+    environments = "packed" if served.packs_environments else "in place"
+    return {"status": "ok", "version": __version__, "environments": environments}
 
 
 @router.get("/ready")

@@ -17,6 +17,7 @@ WHOLE: dict[str, Any] = {
     "state": "f" * 64,
     "sites": ["/envs/ann/vision/lib/python3.11/site-packages"],
 }
+PROMISED = {key: value for key, value in WHOLE.items() if key not in ("digest", "bytes")}
 FOLLOWED = {**{key: WHOLE[key] for key in ("name", "owner", "identity")}, "follow": True}
 
 
@@ -24,7 +25,9 @@ def options(recorded: object, venv: object = "/envs/ann/vision") -> dict[str, An
     return {"py_venv": venv, "environment": recorded}
 
 
-@pytest.mark.parametrize("good", [{}, {"py_venv": "/venv"}, options(WHOLE), options(FOLLOWED)])
+@pytest.mark.parametrize(
+    "good", [{}, {"py_venv": "/venv"}, options(WHOLE), options(PROMISED), options(FOLLOWED)]
+)
 def test_a_whole_record_or_none(good: dict[str, Any]) -> None:
     check_recorded(good)
 
