@@ -18,8 +18,20 @@ COPIED = ("hai", "tests", "docs", "templates", "pyproject.toml")
 SAID = "tests.log"  # by the last trial, in the copy
 _LIBRARIES = ("hypothesis", "hypothesis.stateful", "httpx2", "psycopg", "pydantic", "fastapi")
 # Quick ones first: the first failure ends a trial.
-_FIRST = ("planner", "queue", "victims", "requeue", "arrays", "quota", "reasons", "policy")
-_LAST = ("service_order", "fair_share", "time_sharing", "planner_properties", "starvation")
+_QUICK = (
+    "planner",
+    "victims",
+    "time_sharing",
+    "time_sharing_gangs",
+    "time_sharing_places",
+    "arrays",
+    "quota",
+    "reasons",
+    "fair_share",
+    "requeue",
+    "queue",
+)
+_LAST = ("service_order", "own_order", "planner_properties", "starvation")
 _NOT = ("planner_speed", "scheduling_doc")  # a promise of speed; a document
 # One failure is enough, however large its example is.
 _NO_SHRINKING = """
@@ -32,12 +44,11 @@ hypothesis.settings.load_profile("mutants")
 """
 
 
-def tests_of_core(root: Path) -> list[str]:
-    found = {
-        path.stem.removeprefix("test_"): path
-        for path in (root / "tests/unit/core").glob("test_*.py")
-    }
-    order = [*_FIRST, *sorted(set(found) - {*_FIRST, *_LAST, *_NOT}), *_LAST]
+def tests_of_core(root: Path, *, only_quick: bool) -> list[str]:
+    folder = root / "tests/unit/core"
+    found = {path.stem.removeprefix("test_"): path for path in folder.glob("test_*.py")}
+    others = sorted(set(found) - {*_QUICK, *_LAST, *_NOT})
+    order = _QUICK if only_quick else (*_QUICK, *others, *_LAST)
     return [os.fspath(found[name].relative_to(root)) for name in order]
 
 
@@ -45,10 +56,13 @@ def copy_tree(root: Path, copied: Path) -> None:
     for name in COPIED:
         source, target = root / name, copied / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
-    with (copied / "tests/conftest.py").open("a") as file:
+
+
+def stop_shrinking(tree: Path) -> None:
+    with (tree / "tests/conftest.py").open("a") as file:
         file.write(_NO_SHRINKING)
 
 
