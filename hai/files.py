@@ -84,6 +84,15 @@ def open_lock(
     return handle
 
 
+def try_lock(handle: int) -> bool:
+    """Takes the lock on an open file; False while another process has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def held(handle: int) -> Iterator[None]:
     """Waits for the lock on an open file (see `open_lock`), holds it, closes the file."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import httpx2
-
-from hai.errors import AuthRequired, PlatformError, Unavailable, Unreachable
+from hai.client.http import HaiClient
+from hai.client.profile import Profile
+from hai.errors import TimedOut, Unreachable
 
 ACTIVE = ("starting", "running", "suspending", "stopping")
 WAITING = ("queued", "suspended")
@@ -14,37 +14,32 @@ PATIENT_SECONDS = 60.0
 
 
 class Api:
-    """One server, asked with one token. Raises Unreachable, AuthRequired, PlatformError."""
+    """One server, asked with one token. Every failure is a HaiError: Unreachable, or the server's
+    own word."""
 
     def __init__(self, url: str, token: str = "", *, timeout_seconds: float = 5.0) -> None:
         self.url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # No proxy stands between this machine and itself.
-        self._http = httpx2.Client(
-            base_url=url, headers=headers, timeout=timeout_seconds, trust_env=False
-        )
+        # No proxy stands between this machine and itself; who asks tries again itself.
+        self._client = HaiClient(Profile(url, token), timeout_seconds=timeout_seconds, direct=True)
 
     def __enter__(self) -> "Api":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._client.close()
 
     def readiness(self) -> bool | None:
         """Do the server and its database answer? None: not even the server does."""
-        try:
-            return self._http.get("/ready").status_code == 200
-        except httpx2.HTTPError:
-            return None
+        return _is_fine(self._client, "ready")
 
     def is_ready(self) -> bool:
         return self.readiness() is True
 
     def whoami(self) -> dict[str, Any]:
-        return self._ask("GET", "whoami")
+        return self._ask("whoami")
 
     def nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = self._ask("GET", "nodes")["nodes"]
+        nodes: list[dict[str, Any]] = self._ask("nodes")["nodes"]
         return nodes
 
     def count(self, *states: str) -> int:
@@ -58,47 +53,47 @@ class Api:
 
     def _tasks(self, states: tuple[str, ...], page_size: int) -> dict[str, Any]:
         query = {"user": "all", "state": list(states), "page_size": page_size}
-        return self._ask("GET", "tasks", params=query)
+        return self._ask("tasks", params=query)
 
     def stop_all(self) -> tuple[int, int]:
         """Stop tasks of everybody; how many hold nodes and how many wait still."""
-        answer = self._ask("POST", "admin/stop-all")
+        answer = self._ask("stop_all")
         return int(answer["active"]), int(answer["waiting"])
 
     def go_on(self) -> bool:
         """Start tasks again after `vacate`; False if they were."""
-        return bool(self._ask("POST", "admin/go-on")["was_paused"])
+        return bool(self._ask("go_on")["was_paused"])
 
     def platform(self) -> dict[str, Any]:
         """What keeps it from its work, and what became of its clock."""
-        return self._ask("GET", "platform")
+        return self._ask("platform")
 
     def vacate(self) -> int:
         """Suspend every active task and start none for some seconds; how many hold nodes still."""
-        return int(self._ask("POST", "admin/vacate")["active"])
+        return int(self._ask("vacate")["active"])
 
-    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+    def _ask(self, name: str, **more: Any) -> dict[str, Any]:
         try:
-            reply = self._http.request(method, f"/api/v1/{path}", **more)
-        except httpx2.HTTPError as error:
+            answer: dict[str, Any] = self._client.call(name, **more)
+        except (Unreachable, TimedOut) as error:
+            if error.__cause__ is None:  # something answers, and not as HAI does
+                raise Unreachable(error.message, hint="hai-up logs") from None
             raise Unreachable(
-                f"the server at {self.url} does not answer ({type(error).__name__})",
+                f"the server at {self.url} does not answer ({type(error.__cause__).__name__})",
                 hint="hai-up status",
             ) from error
-        if reply.is_success:
-            answer: dict[str, Any] = reply.json()
-            return answer
-        raise _error_of(reply)
+        return answer
 
 
-def _error_of(reply: httpx2.Response) -> Exception:
+def is_healthy(url: str, *, timeout_seconds: float) -> bool:
+    """Whether a server or a Studio answers at this address."""
+    with HaiClient(Profile(url), timeout_seconds=timeout_seconds, direct=True) as client:
+        return _is_fine(client, "health") is True
+
+
+def _is_fine(client: HaiClient, name: str) -> bool | None:
+    """None: no answer."""
     try:
-        body = reply.json()
-        message, hint = str(body["message"]), str(body.get("hint", ""))
-    except (ValueError, KeyError, TypeError):
-        message, hint = f"the server answered {reply.status_code}", "hai-up logs"
-    if reply.status_code == 401:
-        return AuthRequired(message, hint=hint)
-    if reply.status_code in (502, 503):
-        return Unavailable(message, hint=hint)
-    return PlatformError(message, hint=hint)
+        return client.status(name) == 200
+    except (Unreachable, TimedOut):
+        return None

@@ -29,7 +29,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from hai.errors import PlatformError
-from hai.files import open_lock
+from hai.files import open_lock, try_lock
 from hai_up.account import Account, account_for
 from hai_up.postgres_binaries import Binaries, find_binaries
 from hai_up.postgres_files import (
@@ -39,7 +39,6 @@ from hai_up.postgres_files import (
     copy_for_everybody,
     fits,
     is_private,
-    try_lock,
     write,
 )
 

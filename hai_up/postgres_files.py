@@ -1,6 +1,5 @@
 """Files around the embedded server: its settings, its socket's place, a copy of its programs."""
 
-import fcntl
 import os
 import re
 import shutil
@@ -51,15 +50,6 @@ def is_private(directory: Path, uid: int) -> bool:
         return False
     mode = stat.S_IMODE(found.st_mode)
     return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and mode == 0o700
-
-
-def try_lock(handle: int) -> bool:
-    """Take the lock on an open file; False while another process has it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def write(path: Path, text: str) -> None:

@@ -4,7 +4,6 @@ A process is known by its pid, the tick at which the kernel started it and the b
 to, so that a recycled pid or a pid file from before a reboot is recognised.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hai.errors import Conflict, PlatformError
-from hai.files import open_lock
+from hai.files import open_lock, try_lock
 from hai_up.files import os_error, read_text, write_private
 from hai_up.layout import Layout
 
@@ -192,11 +191,7 @@ def _try_lock(path: Path) -> int | None:
         handle = open_lock(path)
     except OSError as error:
         raise os_error(f"cannot open {path}", error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_nlink:
-            return handle
-    except BlockingIOError:
-        pass
+    if try_lock(handle) and os.fstat(handle).st_nlink:
+        return handle
     os.close(handle)
     return None

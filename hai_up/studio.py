@@ -10,8 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 
-import httpx2
-
+from hai_up.api import is_healthy
 from hai_up.config import Options
 from hai_up.files import last_lines, read_text, remove_stale, write_private
 from hai_up.layout import Layout
@@ -72,12 +71,7 @@ def ensure_studio(layout: Layout, options: Options, server_url: str, say: Say) -
 
 
 def answers(url: str) -> bool:
-    try:
-        return (
-            httpx2.get(f"{url}/health", timeout=_ANSWER_SECONDS, trust_env=False).status_code == 200
-        )
-    except httpx2.HTTPError:
-        return False
+    return is_healthy(url, timeout_seconds=_ANSWER_SECONDS)
 
 
 def stop_studio(layout: Layout) -> bool:

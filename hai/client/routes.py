@@ -26,6 +26,11 @@ def _get(path: str) -> Route:
 
 ROUTES = {
     "health": Route("GET", "/health", repeatable=True),
+    "ready": Route("GET", "/ready", repeatable=True),
+    "platform": _get("/platform"),
+    "vacate": Route("POST", API + "/admin/vacate", repeatable=True),
+    "stop_all": Route("POST", API + "/admin/stop-all", repeatable=True),
+    "go_on": Route("POST", API + "/admin/go-on"),
     "whoami": _get("/whoami"),
     "users": _get("/users"),
     "add_user": Route("POST", API + "/users"),

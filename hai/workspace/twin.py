@@ -3,7 +3,6 @@ that JSON knows, and bytes beside them."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -257,7 +256,7 @@ class Twin:
             ) from error
         deadline = time.monotonic() + _LOCK_SECONDS
         with closing(Open(lock)):
-            while not _has_locked(lock):
+            while not files.try_lock(lock):
                 if time.monotonic() > deadline:
                     raise Conflict(
                         f"somebody else transfers into {self.path} just now",
@@ -265,14 +264,6 @@ class Twin:
                     )
                 time.sleep(_LOCK_PAUSE_SECONDS)
             yield
-
-
-def _has_locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _unquoted(path: str) -> str:

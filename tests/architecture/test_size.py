@@ -28,7 +28,18 @@ def test_no_vague_module_names() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["install", "need", "quickstart", "test", "check", "bench", "chaos", "hostile", "screenshots"],
+    [
+        "install",
+        "need",
+        "quickstart",
+        "test",
+        "check",
+        "bench",
+        "chaos",
+        "hostile",
+        "mutants",
+        "screenshots",
+    ],
 )
 def test_scripts_are_short_and_sound(name: str) -> None:
     path = ROOT / "scripts" / name

@@ -13,17 +13,16 @@ from hai.store.memory import MemoryStore
 from hai.store.open import open_store
 from hai.store.postgres import PostgresStore
 from tests import factories as make
+from tests.contract.stored import kinds
 
 ALICE, BOB = UserName("alice"), UserName("bob")
 
 
-async def kinds(store: Store) -> list[str]:
-    return [event.draft.kind for event in await store.events(0)]
-
-
 async def test_opening_twice_is_harmless(store: Store) -> None:
+    await store.add_user(make.user("bob"), make.event("user.added"))
     await store.open()
     await store.ping()
+    assert [user.name for user in await store.users()] == [BOB]
 
 
 async def test_users_are_kept(store: Store) -> None:

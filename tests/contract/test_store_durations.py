@@ -6,7 +6,7 @@ from hai.core.past_runs import PastRuns
 from hai.core.types import GroupName, TaskState, UserName
 from hai.ports import Store
 from tests import factories as make
-from tests.contract.test_store_tasks import add, put
+from tests.contract.stored import add, put
 
 ALICE, BOB = UserName("alice"), UserName("bob")
 TRAINING, OTHER = GroupName("training"), GroupName("other")

@@ -7,7 +7,7 @@ from hai.core.task import Task
 from hai.core.types import TaskId, TaskState
 from hai.ports import ALL_EVENTS, Store, Timebase
 from tests import factories as make
-from tests.contract.test_store_tasks import add, put
+from tests.contract.stored import add, put
 
 NOW = make.NOW
 

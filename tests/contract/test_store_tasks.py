@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from hai.core.plan import Claim
-from hai.core.task import Change, Task, TaskDraft
+from hai.core.task import Change, Task
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -18,27 +18,10 @@ from hai.core.types import (
 from hai.errors import NameInUse
 from hai.ports import Store, TaskQuery
 from tests import factories as make
+from tests.contract.stored import add, kinds, put
 
 ALICE, BOB = UserName("alice"), UserName("bob")
 NOW = make.NOW
-
-
-async def add(store: Store, *drafts: TaskDraft) -> list[Task]:
-    results = await store.add_tasks(drafts, NOW)
-    tasks = [result for result in results if isinstance(result, Task)]
-    assert len(tasks) == len(drafts), results
-    return tasks
-
-
-async def put(store: Store, task: Task, **changes: object) -> Task:
-    """Save the task with these fields changed."""
-    changed = replace(task, **changes)  # type: ignore[arg-type]
-    (saved,) = await store.save([Change(changed, ())])
-    return saved
-
-
-async def kinds(store: Store) -> list[str]:
-    return [event.draft.kind for event in await store.events(0)]
 
 
 async def test_a_new_task_is_queued(store: Store) -> None:

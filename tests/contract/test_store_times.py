@@ -9,8 +9,8 @@ from hai.core.task import Change, Task
 from hai.core.types import TaskState
 from hai.ports import Store, TaskQuery, Timebase
 from tests import factories as make
+from tests.contract.stored import add, put
 from tests.contract.test_store_journal import fill, record, times
-from tests.contract.test_store_tasks import add, put
 
 HERE, THERE = Timebase("boot", 1e9), Timebase("boot", 1e9 + 7200)
 NOW = make.NOW

@@ -12,7 +12,7 @@ from hai.core.types import NodeName, Outcome, Priority, TaskId, TaskState, UserN
 from hai.errors import Conflict, NameInUse
 from hai.ports import Store, TaskQuery, Usage
 from tests import factories as make
-from tests.contract.test_store_tasks import add, kinds, put
+from tests.contract.stored import add, kinds, put
 
 ALICE, BOB = UserName("alice"), UserName("bob")
 NOW = make.NOW

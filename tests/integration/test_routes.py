@@ -5,10 +5,8 @@ import re
 from hai.client.routes import ROUTES
 from tests.integration.api import Client
 
-# Asked by agents, by hai-up, by health checks, scrapers and people alone.
-OF_OTHERS = re.compile(
-    r"/api/v1/(agent|workers|admin|platform)|/(health|ready|healthz|readyz|metrics|docs)"
-)
+# Asked by agents, health checks, scrapers and people alone.
+OF_OTHERS = re.compile(r"/api/v1/(agent|workers)|/(healthz|readyz|metrics|docs)")
 
 
 def answers(served: str, asked: str) -> bool:

@@ -45,7 +45,9 @@ def test_any_name_stays_in_its_place(namespace: str, name: str) -> None:
 
 @given(st.text())
 def test_any_text_is_taken(text: str) -> None:
-    str(target_of(text))
+    target = target_of(text)
+    assert target.path == text
+    assert str(target) == text or target.resource
 
 
 def test_parts_that_are_empty_are_left_out() -> None:

@@ -23,7 +23,7 @@ from hai.service.timekeeping import Timekeeping
 from hai.service.workers import WorkerService, WorkerTokens
 from tests import factories as make
 from tests.clocks import VirtualClock
-from tests.contract.test_store_tasks import add, put
+from tests.contract.stored import add, put
 from tests.unit.service.loop_bench import LoopStore
 
 HOUR = 3600.0

@@ -1,0 +1,1 @@
+"""Mutation testing: the planner's tests must notice small changes of what they test."""
