@@ -20,8 +20,9 @@ from hai.tui.consequences import drain_question
 from hai.tui.glyphs import UNICODE
 from hai.tui.model import Model, Task, node_of, task_of
 from hai.tui.once import once_filter, once_lines
-from hai.tui.present import NODE_COLUMNS, TASK_COLUMNS, Context, user_rows
+from hai.tui.present import NODE_COLUMNS, TASK_COLUMNS, Context
 from hai.tui.text import line_width, plain
+from hai.tui.user_rows import user_rows
 from tests.tui.fake_server import NOW, node_row, piece, running, task_row, whole
 
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from hai.tui.bindings import bindings_of
-from hai.tui.present import USER_COLUMNS, UserRow, user_rows
 from hai.tui.screens.tables import TableView
+from hai.tui.user_rows import USER_COLUMNS, UserRow, user_rows
 
 
 class UsersScreen(TableView):
