@@ -23,7 +23,6 @@ from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
 from hai.service.submitting import (
     Members,
-    array_of,
     draft_of,
     look_up,
     members_of,
@@ -78,18 +77,22 @@ class TaskService:
             raise result
         return result
 
-    async def pretend(self, user: User, submission: Submission) -> TaskDraft:
-        """What `submit` would add (of an array, its first member), with the refusals that it would
+    async def pretend(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
+        """What `submit` would add (of an array, all members), with the refusals that it would
         give; nothing is changed."""
-        draft = (await self._drafts(user, submission))[0]
+        drafts = await self._drafts(user, submission)
+        draft = drafts[0]
         holder = await self._store.task_named(user.name, draft.name)
         if holder is not None and not holder.state.is_final:
             raise name_in_use(draft, holder.id)
-        return draft
+        return drafts
 
     async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
-        array = array_of(submission, self._limits.array_tasks)
-        waits = await look_up(submission, lambda ref: self._find_all(user, ref))
+        options = submission.parsed_options
+        array = options.array
+        if array is not None:
+            self._limits.check_size(array)
+        waits = await look_up(options.after, lambda ref: self._find_all(user, ref))
         shape = await self._cluster.shape()
         group = self._group_of(submission, shape)
         draft = draft_of(user, submission, group, waits)
@@ -98,7 +101,7 @@ class TaskService:
         )
         if is_spot(submission):
             draft = replace(draft, spot=True, priority=Priority.LOW)
-        await self._check(user, draft, submission.resource.image)
+        await self._check(user, draft, submission)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
         self._limits.check_array(len(drafts), size)
@@ -129,7 +132,7 @@ class TaskService:
             return group
         return self._cluster.sharing.default_group(submission, shape) or self._default_group
 
-    async def _check(self, user: User, draft: TaskDraft, image: str) -> None:
+    async def _check(self, user: User, draft: TaskDraft, submission: Submission) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota, an
         image that its nodes cannot use or that the user may not."""
         shape = await self._cluster.shape()
@@ -142,12 +145,17 @@ class TaskService:
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",
                 hint="ask for fewer nodes with -n; hai-cli nodes lists them",
             )
+        image = submission.resource.image
         without = shape.imageless.get(draft.group, ())
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
+<<<<<<< HEAD
         check_services(user, draft, shape, self._clock.now())
         self._limits.check_idle(draft)
+=======
+        self._limits.check_idle(submission.parsed_options, draft.group)
+>>>>>>> 56ef41a (Submission: options are read once, into TaskOptions; one builder makes every Claim)
         if draft.asks is not None:
             check_containers(draft, draft.asks, shape)
         elif not draft.spot:

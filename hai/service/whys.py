@@ -4,9 +4,9 @@ Reads the scheduler's state as the last tick left it. What is asked of the state
 two awaits, so that all of one answer is about one state; then the names are looked up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from hai.core.array_spec import ArraySpec
+from hai.core.claims import submitted_now
 from hai.core.identity import User
 from hai.core.plan import Claim
 from hai.core.state import SchedulerState
@@ -165,10 +165,10 @@ class Whys:
         others = await self._look_up(_in(prospect))
         return _what_if_view(prospect, others, self._clock.now())
 
-    async def dry_run(self, draft: TaskDraft) -> DryRunView:
-        """What would become of a submission."""
+    async def dry_run(self, drafts: Sequence[TaskDraft]) -> DryRunView:
+        """What would become of a submission: of an array, of its first member."""
         state, now = self._state(), self._clock.now()
-        claim = claim_of(draft, state.now)
+        claim = submitted_now(drafts[0], NEW, state.now)
         prospect = what_if(state, claim, before=self._board.decided)
         found = self._counterfactuals(state, claim)
         facts = WaitFacts()
@@ -176,7 +176,7 @@ class Whys:
             facts = wait_facts(state, claim, prospect.reason, {})
         others = await self._look_up(_in(prospect) | _in_all(found) | facts.mentioned)
         names = _names(others.values())
-        lines = [*_array_lines(draft), *waiting_lines(facts, names, now)]
+        lines = [*_array_lines(drafts), *waiting_lines(facts, names, now)]
         told = await self._estimates.of(claim)
         view: DryRunView = {
             **_why_view(
@@ -232,22 +232,6 @@ class Whys:
         return {task.id: task for task in found}
 
 
-def claim_of(draft: TaskDraft, now: float) -> Claim:
-    """A draft as the planner would see it, if it were submitted now."""
-    return Claim(
-        task_id=NEW,
-        user=draft.user,
-        group=draft.group,
-        nodes=draft.nodes,
-        priority=draft.priority,
-        state=TaskState.QUEUED,
-        submitted_at=now,
-        waits_for=draft.waits_ok + draft.waits_any,
-        asks=draft.asks,
-        spot=draft.spot,
-    )
-
-
 def _worker_lines(task: Task) -> list[str]:
     """What keeps workers from coming up, or hides them: a pull, a quota, a node that is silent."""
     workers = task.attempt.workers if task.attempt is not None and task.state.is_active else ()
@@ -255,13 +239,12 @@ def _worker_lines(task: Task) -> list[str]:
     return [f"rank {w.rank} on {w.node}: {w.detail}" for w in told[:_MOST_WORKERS]]
 
 
-def _array_lines(draft: TaskDraft) -> list[str]:
-    if draft.array is None:
+def _array_lines(drafts: Sequence[TaskDraft]) -> list[str]:
+    first = drafts[0]
+    if first.array is None:
         return []
-    options = draft.spec["options"]
-    size = ArraySpec.parse(options["array"]).size if isinstance(options, Mapping) else 0
-    limit = f", {draft.array_limit} of which may run at once" if draft.array_limit else ""
-    return [f"this is told of the first of its array's {size:,} tasks{limit}"]
+    limit = f", {first.array_limit} of which may run at once" if first.array_limit else ""
+    return [f"this is told of the first of its array's {len(drafts):,} tasks{limit}"]
 
 
 def _heir(task: Task) -> set[TaskId]:

@@ -76,8 +76,8 @@ async def submit(
     `dry_run=true` only checks it and tells what would become of it (of an array: of its first
     task)."""
     if dry_run:
-        draft = await served.tasks.pretend(user, submission)
-        return JSONResponse(await served.whys.dry_run(draft))
+        drafts = await served.tasks.pretend(user, submission)
+        return JSONResponse(await served.whys.dry_run(drafts))
     # a ready reply: the busiest route does not pay for a second validation of our own view
     return JSONResponse(served.views.task(await served.tasks.submit(user, submission)), 201)
 
