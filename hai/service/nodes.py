@@ -1,20 +1,26 @@
 """What admins do to nodes: cordon, drain, resume."""
 
+from typing import Protocol
+
 from hai.core.identity import User
 from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
 from hai.core.task import EventDraft, Task
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, NotFound
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Tasks
 from hai.service.access import require_admin
 from hai.service.signals import EVENTS, SCHEDULE, announce
+
+
+class NodeStore(Cluster, Tasks, Protocol):
+    """What is needed of the store here."""
 
 
 class NodeService:
     """Every change is a line of the ledger; doing one twice changes nothing."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: NodeStore, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

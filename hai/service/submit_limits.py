@@ -10,8 +10,7 @@ from hai.core.task import TaskDraft
 from hai.core.task_options import TaskOptions
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, TooMany
-from hai.ports import Waiting
-from hai.ports.watch import Watch
+from hai.ports import Waiting, Watch
 
 _MIB = 2**20
 

@@ -7,7 +7,7 @@ import structlog
 from hai.core.node import Node, NodeHealth
 from hai.core.task import EventDraft
 from hai.core.types import NodeName
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster
 from hai.service.nodes import health_text
 from hai.service.signals import EVENTS, SCHEDULE
 
@@ -17,7 +17,7 @@ _LOST = "lost:"
 
 
 async def mark_suspects(
-    store: Store, bus: Bus, clock: Clock, lost: Iterable[tuple[NodeName, str]]
+    store: Cluster, bus: Bus, clock: Clock, lost: Iterable[tuple[NodeName, str]]
 ) -> None:
     """`lost` are nodes with what they lost; whoever else works there keeps working."""
     news = dict(lost)
@@ -38,7 +38,7 @@ class Suspects:
     """Gives a suspect back after `quiet_seconds` without a further loss, if it passes the checks
     then."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, quiet_seconds: float) -> None:
+    def __init__(self, store: Cluster, bus: Bus, clock: Clock, quiet_seconds: float) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

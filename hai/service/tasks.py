@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
@@ -10,7 +11,7 @@ from hai.core.quota import QuotaTable
 from hai.core.task import Change, Task, TaskDraft
 from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
-from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Clock, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
@@ -38,12 +39,16 @@ _WHOLE_ARRAY = 1_000_000  # page size: all members
 Verb = Callable[[Task], Change | None]
 
 
+class SubmitStore(Tasks, Watch, Protocol):
+    """What is needed of the store here."""
+
+
 class TaskService:
     """Use-cases of tasks over the store; every change is one guarded write."""
 
     def __init__(
         self,
-        store: Store,
+        store: SubmitStore,
         bus: Bus,
         clock: Clock,
         cluster: ClusterCache,
@@ -150,12 +155,8 @@ class TaskService:
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
-<<<<<<< HEAD
         check_services(user, draft, shape, self._clock.now())
-        self._limits.check_idle(draft)
-=======
         self._limits.check_idle(submission.parsed_options, draft.group)
->>>>>>> 56ef41a (Submission: options are read once, into TaskOptions; one builder makes every Claim)
         if draft.asks is not None:
             check_containers(draft, draft.asks, shape)
         elif not draft.spot:

@@ -22,7 +22,7 @@ from hai.core.whatif import (
     what_if,
 )
 from hai.errors import Conflict, InvalidInput, Unavailable
-from hai.ports import Clock, Store
+from hai.ports import Clock, Tasks
 from hai.schema.why import (
     CounterfactualView,
     DryRunView,
@@ -51,7 +51,7 @@ from hai.wording import wait_reasons
 from hai.wording.prospects import Names, change_text, prospect_text
 from hai.wording.refusals import require_time_left
 
-Tasks = dict[TaskId, Task]
+TasksById = dict[TaskId, Task]
 
 _STILL_SECONDS = 0.25  # for one answer
 _MOST_WORKERS = 5  # of a gang are named
@@ -62,7 +62,7 @@ class Whys:
 
     def __init__(
         self,
-        store: Store,
+        store: Tasks,
         clock: Clock,
         board: Board,
         estimates: Estimates,
@@ -226,7 +226,7 @@ class Whys:
         found = await self._store.claims([task.id])
         return found[0] if found else None
 
-    async def _look_up(self, ids: Iterable[TaskId]) -> Tasks:
+    async def _look_up(self, ids: Iterable[TaskId]) -> TasksById:
         wanted = {task_id for task_id in ids if task_id != NEW}
         found = await self._store.tasks(wanted) if wanted else []
         return {task.id: task for task in found}
@@ -266,7 +266,7 @@ def _names(tasks: Iterable[Task]) -> Names:
     return {task.id: f"{task.id} {task.name} of {task.user}" for task in tasks}
 
 
-def _victims(prospect: Prospect, others: Tasks) -> list[VictimView]:
+def _victims(prospect: Prospect, others: TasksById) -> list[VictimView]:
     return [
         {
             "task_id": victim.task_id,
@@ -278,7 +278,7 @@ def _victims(prospect: Prospect, others: Tasks) -> list[VictimView]:
     ]
 
 
-def _what_if_view(prospect: Prospect, others: Tasks, now: float) -> WhatIfView:
+def _what_if_view(prospect: Prospect, others: TasksById, now: float) -> WhatIfView:
     return {
         "starts_now": prospect.starts_now,
         "text": f"it {prospect_text(prospect, _names(others.values()), now)}",
@@ -286,7 +286,7 @@ def _what_if_view(prospect: Prospect, others: Tasks, now: float) -> WhatIfView:
     }
 
 
-def _counterfactual(one: Counterfactual, others: Tasks, now: float) -> CounterfactualView:
+def _counterfactual(one: Counterfactual, others: TasksById, now: float) -> CounterfactualView:
     view = _what_if_view(one.prospect, others, now)
     change = change_text(one.variant, one.before)
     return {"change": change, **view, "text": f"{change} {view['text']}"}

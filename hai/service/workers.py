@@ -10,6 +10,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from hai.core.identity import User
 from hai.core.lifecycle import attempt_protocol, transitions
@@ -17,7 +18,7 @@ from hai.core.lifecycle.attempt_protocol import Checkpoint, Order, Timing, Worke
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, IdleClocks, Tasks
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
 from hai.service.clock import SteadyTiming, ToldTimes
@@ -71,12 +72,16 @@ class WorkerTokens:
             raise AuthRequired("this token is not the one of that channel")
 
 
+class WorkerStore(Tasks, IdleClocks, Cluster, Protocol):
+    """What is needed of the store here."""
+
+
 class WorkerService:
     """Folds reports into tasks and derives orders."""
 
     def __init__(
         self,
-        store: Store,
+        store: WorkerStore,
         bus: Bus,
         clock: Clock,
         tasks: TaskService,

@@ -1,5 +1,7 @@
 """From rows to what the planner is given."""
 
+from collections.abc import Sequence
+
 from hai.core.claims import LatestAttempt, make_claim
 from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
@@ -12,24 +14,9 @@ def claim_of(row: Row) -> Claim:
     """A row of query `claims`."""
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
     (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
-    (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:24]
-    asks, gpus, spot = row[24:]
-    attempt = (
-        LatestAttempt(
-            tuple(assigned),
-            LEVELS[charged],
-            since.timestamp(),
-            seconds_of(running_since),
-            seconds_of(saved_at),
-            backfill,
-            for_task,
-            gpus or (),
-        )
-        if assigned
-        else None
-    )
+    yielded_at, (asks, gpus, spot) = row[20], row[24:]
     return make_claim(
-        attempt,
+        _latest_attempt(row[16:24], gpus),
         task_id=id_,
         user=user,
         group=group,
@@ -49,6 +36,23 @@ def claim_of(row: Row) -> Claim:
         array_limit=array_limit,
         asks=asks_of(asks),
         spot=spot,
+    )
+
+
+def _latest_attempt(row: Row, gpus: Sequence[Sequence[int]] | None) -> LatestAttempt | None:
+    """Of columns 16 to 23; None when there was none."""
+    nodes, priority, created_at, started_at, _yielded_at, saved_at, backfill, for_task = row
+    if not nodes:
+        return None
+    return LatestAttempt(
+        nodes=tuple(nodes),
+        priority=LEVELS[priority],
+        created_at=created_at.timestamp(),
+        started_at=seconds_of(started_at),
+        saved_at=seconds_of(saved_at),
+        backfill=backfill,
+        for_task=for_task,
+        gpu_indices=gpus or (),
     )
 
 

@@ -204,5 +204,5 @@ async def events(
 ) -> dict[str, list[EventView]]:
     """Its lines of the ledger, oldest first."""
     task = await served.tasks.find(user, ref)
-    lines = await served.store.events(after, limit=limit, where=EventFilter(task_id=task.id))
+    lines = await served.events.page(after, limit, EventFilter(task_id=task.id))
     return {"events": [event_view(line) for line in lines]}

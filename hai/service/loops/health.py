@@ -8,13 +8,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from hai.core.node import Node, NodeHealth
 from hai.core.task import EventDraft, Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Leading, Tasks
 from hai.service.launching import Launching, keys_of
 from hai.service.nodes import NodeService, health_text
 from hai.service.signals import EVENTS, SCHEDULE, worker_key
@@ -38,12 +39,16 @@ class Patience:
     quiet_seconds: float
 
 
+class HealthStore(Tasks, Cluster, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class HealthChecking:
     """One turn checks this machine's disk, suspects, drained nodes and the agents' heartbeats."""
 
     def __init__(
         self,
-        store: Store,
+        store: HealthStore,
         bus: Bus,
         clock: Clock,
         launching: Launching,

@@ -4,12 +4,14 @@ Nothing is kept in memory but since when this process leads: how long a containe
 its agent's word, and a notice that was given is in the store, so a restart changes nothing.
 """
 
+from typing import Protocol
+
 import structlog
 
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
 from hai.core.lifecycle import transitions
 from hai.core.task import Change, Task
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, IdleClocks, Leading, Tasks
 from hai.service.idleness import IdleService, is_running_lab
 from hai.service.loops.schedule import STANDBY_SECONDS
 from hai.service.moments import time_of_day
@@ -23,10 +25,14 @@ _TURN_SECONDS = 10.0
 _SHORTEST_SECONDS = 0.5
 
 
+class IdlingStore(Tasks, IdleClocks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Idling:
     """One turn looks at every running dev container once."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, idle: IdleService) -> None:
+    def __init__(self, store: IdlingStore, bus: Bus, clock: Clock, idle: IdleService) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

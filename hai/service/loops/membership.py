@@ -7,6 +7,7 @@ is suspended as for anybody else, with notice and time to save.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -16,7 +17,7 @@ from hai.core.rowset import with_host
 from hai.core.task import EventDraft, WorkerKey
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Leading, Rows, Tasks
 from hai.ports.nodes import NodeSource, SourceNode
 from hai.service.signals import EVENTS, SCHEDULE, announce
 
@@ -30,10 +31,14 @@ _THERE = "cordoned in the cluster"
 _CLOSED = (NodeHealth.CORDONED, NodeHealth.DRAINED)
 
 
+class MembershipStore(Cluster, Rows, Tasks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Membership:
     """One turn compares all nodes of one source with ours."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, source: NodeSource) -> None:
+    def __init__(self, store: MembershipStore, bus: Bus, clock: Clock, source: NodeSource) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

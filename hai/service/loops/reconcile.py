@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -16,7 +17,7 @@ from hai.core.lifecycle import attempt_protocol
 from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
-from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
+from hai.ports import Bus, Clock, Cluster, Leading, Observation, Tasks, WorkerPhase
 from hai.service.clock import SteadyTiming
 from hai.service.launchers import Sight
 from hai.service.launching import Launching, keys_of
@@ -34,12 +35,16 @@ _LAUNCH_SECONDS = 2.0  # a launch that was asked for is not asked for again befo
 _KILL_SLACK_SECONDS = 5.0  # beyond SIGTERM's own time, before the agent is bypassed
 
 
+class ReconcilingStore(Tasks, Cluster, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Reconciling:
     """One turn looks at every active task once."""
 
     def __init__(
         self,
-        store: Store,
+        store: ReconcilingStore,
         clock: Clock,
         workers: WorkerService,
         launching: Launching,

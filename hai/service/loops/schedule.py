@@ -6,6 +6,7 @@ and the next tick sees the new state.
 
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 
@@ -16,7 +17,7 @@ from hai.core.state import SchedulerState
 from hai.core.task import Change, Task
 from hai.core.types import TaskId
 from hai.errors import Conflict
-from hai.ports import Bus, Store
+from hai.ports import Bus, Leading, Tasks
 from hai.service.board import Board
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
@@ -28,12 +29,16 @@ log = structlog.get_logger("hai.schedule")
 STANDBY_SECONDS = 1.0
 
 
+class SchedulingStore(Tasks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Scheduling:
     """One turn is one tick."""
 
     def __init__(
         self,
-        store: Store,
+        store: SchedulingStore,
         bus: Bus,
         feed: StateFeed,
         journal: Journal,

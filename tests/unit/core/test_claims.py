@@ -1,6 +1,7 @@
 """What a claim tells of a task's latest attempt, waiting and active."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from hai.core.claims import claim_of, submitted_now
 from hai.core.plan import Claim
 from hai.core.resources import Resources
 from hai.core.task import Task
-from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
+from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName
 from tests.factories import NOW, attempt, task, task_draft
 
 ASKS = Resources(2000, 2**30, 1)
@@ -40,7 +41,12 @@ def test_a_waiting_task_knows_them_and_for_whom_it_left(state: TaskState) -> Non
 
 
 def test_what_is_submitted_now_has_wishes_and_no_past() -> None:
-    wishes = {"user": UserName("bob"), "group": GroupName("shared"), "nodes": 2, "spot": True}
+    wishes: dict[str, Any] = {
+        "user": UserName("bob"),
+        "group": GroupName("shared"),
+        "nodes": 2,
+        "spot": True,
+    }
     draft = task_draft(**wishes, asks=ASKS, waits_ok=(TaskId(3),), waits_any=(TaskId(4),))
     claim = submitted_now(draft, TaskId(99), NOW)
     assert claim == Claim(
@@ -52,5 +58,7 @@ def test_what_is_submitted_now_has_wishes_and_no_past() -> None:
         waits_for=(TaskId(3), TaskId(4)),
         asks=ASKS,
     )
-    again = replace(claim, knows=("node-1",), ran_seconds=5.0, first=True, queued_at=NOW + 5)
+    again = replace(
+        claim, knows=(NodeName("node-1"),), ran_seconds=5.0, first=True, queued_at=NOW + 5
+    )
     assert submitted_now(again, TaskId(99), NOW) == claim
