@@ -13,6 +13,7 @@ import typer
 from hai.console.commands import HaiCommand, HaiGroup, new_app
 from hai.console.errors import Stderr, run_tool
 from hai.console.output import Column, Format, Layout, Output, parse_format
+from hai.core.moments import rfc3339
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, package_commands, use_commands
 from haienv.images import offered_images
@@ -115,7 +116,7 @@ def create(  # noqa: PLR0913 - one argument per option
         python,
         extend=not no_extend,
         extras=extras,
-        created_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created_at=rfc3339(now.timestamp(), "seconds"),
     )
     if private:
         environment.path.chmod(0o700)

@@ -1,6 +1,6 @@
 """What users do to tasks: submit, find, stop, suspend, resume, change priority and rank."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from hai.ports import Bus, Clock, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
+from hai.service.changing import TRIES, Verb, change_task
 from hai.service.cluster import ClusterCache
 from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
@@ -33,10 +34,7 @@ from hai.service.submitting import (
 from hai.wording import phrases
 from hai.wording.refusals import name_in_use, require_time_left
 
-_TRIES = 8
 _WHOLE_ARRAY = 1_000_000  # page size: all members
-
-Verb = Callable[[Task], Change | None]
 
 
 class SubmitStore(Tasks, Watch, Protocol):
@@ -327,7 +325,7 @@ class TaskService:
     async def _change_all(self, tasks: Sequence[Task], verb: Verb) -> Sequence[Task]:
         """Those of the tasks that the verb changes; who has ended is left alone."""
         changed: dict[TaskId, Task] = {}
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             changes = [change for task in tasks if (change := _unless_over(verb, task))]
             if not changes:
                 return list(changed.values())
@@ -339,18 +337,16 @@ class TaskService:
         raise Conflict("the tasks change too fast", hint="some may be as they were; try again")
 
     async def _change(self, user: User, ref: str, verb: Verb) -> Task:
-        task = await self.find(user, ref)
-        for _ in range(_TRIES):
+        wanted = ref  # then its id: a name may be given to another task meanwhile
+
+        async def read() -> Task:
+            nonlocal wanted
+            task = await self.find(user, wanted)
             require_owner(user, task)
-            change = verb(task)
-            if change is None:
-                return task
-            saved = await self._store.save([change])
-            if saved:
-                await announce(self._bus, saved)
-                return saved[0]
-            task = await self.find(user, str(task.id))
-        raise Conflict(f"task {task.id} changes too fast", hint="nothing was changed; try again")
+            wanted = str(task.id)
+            return task
+
+        return await change_task(self._store, self._bus, read, verb)
 
 
 def _unless_over(verb: Verb, task: Task) -> Change | None:

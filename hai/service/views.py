@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
+from hai.core.moments import rfc3339 as rfc3339
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.reasons.codec import evidence
@@ -35,7 +36,6 @@ from hai.schema.why import EstimateView
 from hai.service.board import Board
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.idleness import IdleService
-from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons

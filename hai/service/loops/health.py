@@ -13,12 +13,13 @@ from typing import Protocol
 import structlog
 
 from hai.core.node import Node, NodeHealth
-from hai.core.task import EventDraft, Task, WorkerKey
+from hai.core.task import Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
 from hai.ports import Bus, Clock, Cluster, Leading, Tasks
 from hai.service.launching import Launching, keys_of
-from hai.service.nodes import NodeService, health_text
-from hai.service.signals import EVENTS, SCHEDULE, worker_key
+from hai.service.node_health import NodeHealthWriter, health_text
+from hai.service.nodes import NodeService
+from hai.service.signals import worker_key
 from hai.service.suspects import Suspects
 
 log = structlog.get_logger("hai.health")
@@ -62,6 +63,7 @@ class HealthChecking:
         self._clock = clock
         self._launching = launching
         self._nodes = NodeService(store, bus, clock)
+        self._health = NodeHealthWriter(store, bus, clock, "health")
         self._suspects = Suspects(store, bus, clock, patience.quiet_seconds)
         self._log_dir = log_dir
         self._lost_after_seconds = patience.lost_after_seconds
@@ -125,17 +127,7 @@ class HealthChecking:
             await self._set(node, NodeHealth.READY, "")
 
     async def _set(self, node: Node, health: NodeHealth, why: str) -> None:
-        log.warning("node_health", node=node.name, health=health.value, why=why)
-        event = EventDraft(
-            kind=f"node.{health.value}",
-            actor="health",
-            at=self._clock.now(),
-            why=health_text(node, health, why),
-            data={"node": node.name},
-        )
-        await self._store.set_node_health(node.name, health, why, event, was=node.health)
-        await self._bus.publish(SCHEDULE)
-        await self._bus.publish(EVENTS)
+        await self._health.write(node, health, why, told=health_text(node, health, why))
 
     async def _check_heartbeats(self, leads_since: float) -> None:
         """Kill agents that stay silent: two turns may be this machine's sleep and the poll that

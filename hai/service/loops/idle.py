@@ -10,11 +10,11 @@ import structlog
 
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
 from hai.core.lifecycle import transitions
+from hai.core.moments import time_of_day
 from hai.core.task import Change, Task
 from hai.ports import Bus, Clock, IdleClocks, Leading, Tasks
 from hai.service.idleness import IdleService, is_running_lab
 from hai.service.loops.schedule import STANDBY_SECONDS
-from hai.service.moments import time_of_day
 from hai.service.signals import EVENTS, announce, task_topic
 from hai.wording.idle import notice_text, stop_text
 
