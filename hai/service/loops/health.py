@@ -17,6 +17,7 @@ from hai.core.task import Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
 from hai.ports import Bus, Clock, Cluster, Leading, Tasks
 from hai.service.launching import Launching, keys_of
+from hai.service.loops.term import Term
 from hai.service.node_health import NodeHealthWriter, health_text
 from hai.service.nodes import NodeService
 from hai.service.signals import worker_key
@@ -68,25 +69,23 @@ class HealthChecking:
         self._log_dir = log_dir
         self._lost_after_seconds = patience.lost_after_seconds
         self._free_bytes = free_bytes
-        self._leads_since: float | None = None
-        self._term = 0
+        self._term = Term(store)
         self._silent: dict[WorkerKey, int] = {}  # turns in a row
 
     async def turn(self) -> float:
         """Check once; seconds until the next turn."""
-        term = await self._store.lead()
-        if term != self._term:
-            self._term, self._leads_since, self._silent = term, None, {}
-        if not term:
+        leads = await self._term.holds()
+        if self._term.is_new:
+            self._silent = {}
+        if not leads:
             return _TURN_SECONDS
-        if self._leads_since is None:
-            self._leads_since = self._clock.steady()
+        leads_since = self._term.since(self._clock.steady())
         nodes = await self._store.nodes()
         await self._check_disk(nodes)
         await self._check_launchers(nodes)
         due_seconds = await self._suspects.look(nodes, self._is_well)
         await self._nodes.clear_drained(actor="health")  # what a crash has left there
-        await self._check_heartbeats(self._leads_since)
+        await self._check_heartbeats(leads_since)
         return _TURN_SECONDS if due_seconds is None else min(due_seconds, _TURN_SECONDS)
 
     async def _is_well(self, node: Node) -> bool:
