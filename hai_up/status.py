@@ -1,6 +1,5 @@
 """Whether the platform of a data folder runs, and how it is."""
 
-import datetime
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import yaml
 
 from hai import __version__
+from hai.core.moments import rfc3339
 from hai.errors import HaiError, InvalidInput
 from hai.wording.phrases import span
 from hai_up.api import ACTIVE, WAITING, Api
@@ -123,8 +123,7 @@ def _since(layout: Layout) -> str | None:
         seconds = layout.pid.stat().st_mtime
     except FileNotFoundError:
         return None
-    at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(seconds, "seconds")
 
 
 def rendered(facts: dict[str, Any], output: str) -> str:

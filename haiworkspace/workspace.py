@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hai import files
+from hai.core.moments import rfc3339
 from hai.errors import Conflict, NotFound
 from hai.workspace.listing import Stamp, file_time
 from haiworkspace import transfer
@@ -359,4 +360,4 @@ def _named(paths: Iterable[str]) -> str:
 
 def _now() -> str:
     now = datetime.now(UTC)  # noqa: TID251 (only written down, nothing is decided by it)
-    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(now.timestamp(), "seconds")

@@ -118,7 +118,7 @@ async def _serve(folder: Path, port: int, users: Mapping[str, Any]) -> None:
     settings = load_settings(server={"data_dir": folder, "port": port}, store={"url": "memory:"})
     platform = compose(settings)
     async with opened(platform):
-        store = platform.services.store
+        store = platform.store
         for name, (uid, token) in users.items():
             user = User(UserName(name), Role.USER, uid)
             await store.add_user(user, EventDraft(kind="user.added", actor="test", at=0.0))

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from hai.core.duration import is_duration, parse_seconds
+from hai.core.moments import rfc3339
 from hai.core.types import Priority
 from hai.errors import InvalidInput
 
@@ -24,9 +25,10 @@ def parse_since(text: str, now: float) -> str:
     """RFC 3339 of a duration before `now` (Unix seconds) or of a date and time as given."""
     try:
         if is_duration(text):
-            return rfc3339(max(now - parse_duration(text), _EARLIEST))
+            return rfc3339(max(now - parse_duration(text), _EARLIEST), "milliseconds")
         # A time without a zone is the reader's own.
-        return rfc3339(datetime.fromisoformat(text.strip()).astimezone(UTC).timestamp())
+        at = datetime.fromisoformat(text.strip()).astimezone(UTC).timestamp()
+        return rfc3339(at, "milliseconds")
     except OverflowError:
         raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None
     except ValueError:
@@ -34,12 +36,6 @@ def parse_since(text: str, now: float) -> str:
             f"{text!r} is neither a duration nor a time",
             hint="write 10m, or 2030-01-31T12:00:00Z",
         ) from None
-
-
-def rfc3339(at: float) -> str:
-    """Unix seconds as RFC 3339 in UTC, milliseconds."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str | None) -> float | None:

@@ -185,6 +185,11 @@ class TaskDraft:
     asks: Resources | None = None
     spot: bool = False
 
+    @property
+    def waits_for(self) -> tuple[TaskId, ...]:
+        """The tasks that have to end before this one may run."""
+        return self.waits_ok + self.waits_any
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hai.core.assume.transaction import Transaction, applied, transaction
+from hai.core.claims import submitted_now
 from hai.core.plan import Claim, Plan, Start
 from hai.core.planner import plan
 from hai.core.preemption.victims import lost_since
@@ -15,7 +16,7 @@ from hai.core.quota import LEVELS
 from hai.core.reasons.finding import reason_of
 from hai.core.reasons.kinds import ArrayLimit, Backoff, Dependency, Handover, Held, Reason
 from hai.core.state import SchedulerState
-from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
+from hai.core.types import GroupName, Priority, TaskId, UserName
 
 NEW = TaskId(2**62)
 """Stands for a task that is not submitted yet: newer than any other."""
@@ -181,25 +182,9 @@ def _make(state: SchedulerState, changes: Transaction, claim: Claim, variant: Va
     changed = variant.of(claim)
     if variant.is_resubmission and claim.task_id in state.claims:
         changes.remove(claim.task_id)
-        changed = resubmitted(changed, state.now)
+        changed = submitted_now(changed, NEW, state.now)
     changes.put(changed)
     return changed
-
-
-def resubmitted(claim: Claim, now: float) -> Claim:
-    """The same wishes as a new task: it has no place in the line and no past."""
-    return Claim(
-        task_id=NEW,
-        user=claim.user,
-        group=claim.group,
-        nodes=claim.nodes,
-        priority=claim.priority,
-        state=TaskState.QUEUED,
-        submitted_at=now,
-        waits_for=claim.waits_for,
-        asks=claim.asks,
-        spot=claim.spot,
-    )
 
 
 def _prospect(state: SchedulerState, claim: Claim, before: Plan, decided: Plan) -> Prospect:

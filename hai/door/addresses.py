@@ -7,7 +7,7 @@ from typing import Protocol
 from hai.core.services import ServicePlace, label_of, parse_label
 from hai.core.task import Task
 from hai.errors import OverQuota
-from hai.ports import Clock, Store
+from hai.ports import Clock, DoorStore
 from hai.ports.door import PortWish
 
 COOKIE = "hai_door"  # what every cookie of ours begins with, behind __Host- where that can be
@@ -43,7 +43,7 @@ class Addresses(Protocol):
 class HostAddresses:
     """<service>-<task>-<user>.<base>"""
 
-    def __init__(self, store: Store, base: str, scheme: str, port: int) -> None:
+    def __init__(self, store: DoorStore, base: str, scheme: str, port: int) -> None:
         self._store = store
         self._base = base
         self._scheme = scheme
@@ -73,7 +73,7 @@ class PortAddresses:
 
     def __init__(
         self,
-        store: Store,
+        store: DoorStore,
         clock: Clock,
         host: str,
         ports: Sequence[int],

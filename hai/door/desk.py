@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
 from hai.core.identity import User
@@ -17,7 +18,7 @@ from hai.door.pages import Said, not_entered
 from hai.door.sessions import Sessions
 from hai.door.tunnels import DoorStream, Tunnel, Tunnels
 from hai.errors import Conflict, HaiError, NotFound, Unavailable
-from hai.ports import Store
+from hai.ports import Identity, Tasks
 from hai.ports.door import Visit
 from hai.service.access import owns, require_owner
 
@@ -38,12 +39,16 @@ class Guest:
     service: Service
 
 
+class DeskStore(Identity, Tasks, Protocol):
+    """What is needed of the store here."""
+
+
 class Desk:
     """`most`: connections of one user at once."""
 
     def __init__(
         self,
-        store: Store,
+        store: DeskStore,
         addresses: Addresses,
         sessions: Sessions,
         tunnels: Tunnels,

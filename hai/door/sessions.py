@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import Protocol
 
 from hai.core.services import ServicePlace
 from hai.core.task import Task
 from hai.core.types import UserName
 from hai.door.addresses import Entrance
 from hai.errors import AuthRequired, OverQuota
-from hai.ports import Clock, Store
+from hai.ports import Clock, DoorStore, Identity
 from hai.ports.door import Visit
 from hai.service.users import token_hash
 
@@ -19,10 +20,14 @@ _MOST_COOKIES = 4  # of our name in one request that are looked at
 _LONGEST = 100  # characters of a secret
 
 
+class VisitStore(Identity, DoorStore, Protocol):
+    """What is needed of the store here."""
+
+
 class Sessions:
     """Shared by all api processes through the store."""
 
-    def __init__(self, store: Store, clock: Clock, seconds: float) -> None:
+    def __init__(self, store: VisitStore, clock: Clock, seconds: float) -> None:
         self._store = store
         self._clock = clock
         self._seconds = seconds

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hai.files import write_whole
+
 MAX_NOTE_BYTES = 4096
 
 
@@ -81,14 +83,7 @@ class WorkerDir:
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         """In one step, readable for nobody else: it holds the worker's token."""
-        temporary = self.path / f".spec.{secrets.token_hex(4)}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "w") as file:
-                json.dump(spec, file)
-            temporary.replace(self.path / "spec.json")
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(self.path / "spec.json", json.dumps(spec), mode=0o600)
 
     def spec(self) -> dict[str, Any] | None:
         return self._object("spec.json")

@@ -5,14 +5,11 @@ import re
 import shlex
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from hai.core.array_spec import LARGEST_INDEX, ArraySpec, member_name
-from hai.core.duration import time_limit
-from hai.core.lifecycle.dependency import parse_after
-from hai.core.lifecycle.retry import Retry
-from hai.core.recorded import check_recorded
+from hai.core.array_spec import LARGEST_INDEX, member_name
 from hai.core.services import MOST
+from hai.core.task_options import TaskOptions
 from hai.core.types import Priority
 from hai.core.visible import INVISIBLE, has_something_to_see
 from hai.schema.services import Service, check_services
@@ -22,7 +19,6 @@ MAX_COMMAND = 2047
 MAX_NODES = 100_000
 MAX_AMOUNT = 1_000_000  # cores, GiB or GPUs of a node
 _MEMBER = re.compile(r"\d+_\[.*\]")
-MAX_PATTERN = 1000
 _WORDS = ("all", "me")  # in commands and queries
 _BAD_NAME = re.compile(r"[()/\x00-\x1f\x7f]")
 
@@ -122,6 +118,7 @@ class Submission(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     services: list[Service] = Field(default_factory=list, max_length=MOST)
     request_id: str | None = Field(default=None, max_length=64)
+    _parsed: TaskOptions = PrivateAttr(default_factory=TaskOptions)
 
     @field_validator("priority", mode="before")
     @classmethod
@@ -151,23 +148,7 @@ class Submission(BaseModel):
 
     @model_validator(mode="after")
     def _known_options(self) -> Self:
-        _number(self.options, "watchdog_time", 1)
-        _number(self.options, "timeout", 1)
-        _number(self.options, "grace_seconds", 0)
-        _number(self.options, "idle_seconds", 1)
-        state = self.options.get("whole_life_state", 0)
-        if not isinstance(state, int) or isinstance(state, bool) or not -(2**63) <= state < 2**63:
-            raise ValueError("options.whole_life_state must be an integer")
-        signal = self.options.get("suspend_signal", "")
-        if signal not in ("", "SIGUSR1", "SIGUSR2"):
-            raise ValueError("options.suspend_signal must be SIGUSR1 or SIGUSR2")
-        _pattern(self.options, "checkpoint")
-        time_limit(self.options)
-        if self.options.get("retry") is not None:
-            Retry.parse(self.options["retry"])
-        if self.options.get("after") is not None:
-            parse_after(self.options["after"])
-        check_recorded(self.options)
+        self._parsed = TaskOptions.parse(self.options)
         return self
 
     @model_validator(mode="after")
@@ -177,11 +158,15 @@ class Submission(BaseModel):
 
     @model_validator(mode="after")
     def _array(self) -> Self:
-        if self.options.get("array") is not None:
-            ArraySpec.parse(self.options["array"])
-            if len(member_name(self.name, LARGEST_INDEX)) > MAX_NAME:
-                raise ValueError("the name of an array is too long for its index behind it")
+        is_array = self._parsed.array is not None
+        if is_array and len(member_name(self.name, LARGEST_INDEX)) > MAX_NAME:
+            raise ValueError("the name of an array is too long for its index behind it")
         return self
+
+    @property
+    def parsed_options(self) -> TaskOptions:
+        """What the platform goes by; `options` has all of them as they were written."""
+        return self._parsed
 
 
 def priority_level(value: object) -> Priority:
@@ -207,22 +192,6 @@ def _require_finite(value: Any, key: str) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _require_finite(item, f"{key}[{index}]")
-
-
-def _number(options: dict[str, Any], key: str, least: float) -> None:
-    value = options.get(key, least)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-        raise ValueError(f"options.{key} must be a number of seconds, at least {least}")
-
-
-def _pattern(options: dict[str, Any], key: str) -> None:
-    value = options.get(key)
-    if value is None:
-        return
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_PATTERN:
-        raise ValueError(f"options.{key} must be a pattern of file names, such as ckpt/*.pt")
-    if any(ord(character) < ord(" ") for character in value):
-        raise ValueError(f"options.{key} contains a control character")
 
 
 def _text(value: Any) -> Any:

@@ -26,7 +26,7 @@ from hai.launcher.worker import AgentOptions
 from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
 from hai.server.doorway import Doorway
-from hai.server.loops import loops_of
+from hai.server.loops import Stores, loops_of
 from hai.server.places import Places
 from hai.service.allowances import AllowanceService
 from hai.service.board import Board
@@ -35,15 +35,18 @@ from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.containers import Sharing
 from hai.service.dashboard import Dashboard
+from hai.service.decisions import DecisionReader
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
+from hai.service.ledger import EventReader
 from hai.service.logstream import LogReader
 from hai.service.loops.membership import Membership
 from hai.service.loops.supervisor import Loop, Supervisor
+from hai.service.monitoring import Monitoring
 from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.rowbook import RowBook
@@ -75,6 +78,7 @@ class Platform:
 
     settings: Settings
     services: Services
+    store: Store
     loop_store: Store
     launching: Launching
     launchers: Mapping[str, Launcher]
@@ -205,7 +209,6 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     doorway = Doorway(settings, store, clock, channels) if has_door else None
     services = Services(
         role=settings.server.role,
-        store=store,
         bus=bus,
         clock=clock,
         board=board,
@@ -227,12 +230,15 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         idle=idle,
         logs=LogReader(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
         vacating=Vacating(store, bus, clock, board),
+        events=EventReader(store, bus, closing),
+        decisions=DecisionReader(store, clock),
+        monitoring=Monitoring(store),
         supervisor=supervisor,
         places=Places(settings.server.streams_per_user),
         workspaces=_workspaces(settings, store),
         packs_environments=settings.agent.env_dir is not None,
     )
-    loops = loops_of(settings, services, loop_store, loop_workers, launching, timing)
+    loops = loops_of(settings, services, Stores(store, loop_store), loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
     if settings.server.role.may_lead:
         loops += tuple(
@@ -243,6 +249,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     return Platform(
         settings,
         services,
+        store,
         loop_store,
         launching,
         launchers,
@@ -342,7 +349,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
     services = platform.services
     common_dir(platform.settings.log_dir).mkdir(parents=True, exist_ok=True)
     role = platform.settings.server.role
-    await services.store.open()
+    await platform.store.open()
     await platform.loop_store.open()
     await services.bus.open()
     if role.may_lead:
@@ -372,7 +379,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
             await launcher.close()
         await services.bus.close()
         await platform.loop_store.close()
-        await services.store.close()
+        await platform.store.close()
         log.info("closed")
 
 

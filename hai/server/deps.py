@@ -15,7 +15,7 @@ from hai.core.server_role import ServerRole
 from hai.core.task import Task
 from hai.core.types import UserName
 from hai.errors import AuthRequired, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock
 from hai.server.places import Places
 from hai.server.sse import EventStream
 from hai.service.allowances import AllowanceService
@@ -23,11 +23,14 @@ from hai.service.board import Board
 from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
+from hai.service.decisions import DecisionReader
 from hai.service.estimates import Estimates
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
+from hai.service.ledger import EventReader
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
+from hai.service.monitoring import Monitoring
 from hai.service.mounts import MountService
 from hai.service.nodes import NodeService
 from hai.service.tasks import TaskService
@@ -54,7 +57,6 @@ class Services:
     """Everything that the composition root has put together."""
 
     role: ServerRole
-    store: Store
     bus: Bus
     clock: Clock
     board: Board
@@ -75,6 +77,9 @@ class Services:
     idle: IdleService
     logs: LogReader
     vacating: Vacating
+    events: EventReader
+    decisions: DecisionReader
+    monitoring: Monitoring
     supervisor: Supervisor
     places: Places
     workspaces: WorkspaceService

@@ -1,5 +1,7 @@
 """The loops of a server, by its role."""
 
+from dataclasses import dataclass
+
 from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.logdirs import common_dir
 from hai.core.policy import DAY
@@ -23,21 +25,30 @@ from hai.service.workers import WorkerService
 from hai.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The same store twice: what readers use, and what the loops of a leader use."""
+
+    readers: Store
+    loops: Store
+
+
 def loops_of(
     settings: Settings,
     services: Services,
-    store: Store,
+    stores: Stores,
     workers: WorkerService,
     launching: Launching,
     timing: Timing,
 ) -> tuple[Loop, ...]:
-    """All but the clock's. `store` and `workers` are the loops' own."""
+    """All but the clock's. `workers` are the loops' own."""
+    store = stores.loops
     role = settings.server.role
     policy, tick_seconds = settings.policy(), settings.scheduler.tick_seconds
     schedule = _schedule(settings, services, store, launching) if role.may_lead else None
     following = None
     if role.serves:
-        following = Following(services.store, services.clock, policy, services.board, tick_seconds)
+        following = Following(stores.readers, services.clock, policy, services.board, tick_seconds)
     planning = Planning(store, services.vacating, schedule, following)
     busy = settings.scheduler.busy_fraction
     loops = [Loop("schedule", planning.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy)]
@@ -49,7 +60,7 @@ def loops_of(
             Loop("estimates", services.estimates.turn),
         ]
     if settings.bus.url.get_secret_value():
-        loops.append(Loop("relay", Relay(services.store, services.bus).turn))
+        loops.append(Loop("relay", Relay(stores.readers, services.bus).turn))
     return tuple(loops)
 
 

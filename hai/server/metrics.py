@@ -99,9 +99,9 @@ class _Process(Collector):
 async def exposition(served: Services) -> bytes:
     """The text format of all figures of this process as they are now."""
     registry = CollectorRegistry()
-    store, leads = served.store, served.store.is_leading
+    leads = served.monitoring.leads
     if leads:
-        counts, nodes = await store.count_tasks(), await store.nodes()
+        counts, nodes = await served.monitoring.counts()
         registry.register(_Cluster(counts, nodes, served.board))
     bus_is_up = served.bus.connected_since is not None
     figures, channels = served.supervisor.figures, served.channels.figures

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 from hai.core.identity import Role, User
 from hai.core.node import Group, Node
@@ -10,7 +10,7 @@ from hai.core.quota import Quota, parse_resource
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, NodeName, UserName
 from hai.errors import Conflict, InvalidInput
-from hai.ports import Clock, Store
+from hai.ports import Clock, Cluster, Identity, Tasks
 from hai.service.cluster import quota_event
 from hai.service.users import UserService, make_token, token_text, user_text
 
@@ -25,12 +25,16 @@ class Bootstrapped:
     secret: str | None
 
 
+class BootstrapStore(Identity, Cluster, Tasks, Protocol):
+    """What is needed of the store here."""
+
+
 class Bootstrap:
     """Idempotent: running it again with the same document changes nothing."""
 
     def __init__(
         self,
-        store: Store,
+        store: BootstrapStore,
         users: UserService,
         clock: Clock,
         *,

@@ -15,7 +15,7 @@ from hai.core.identity import User
 from hai.core.task import EventDraft, Task, WorkerKey
 from hai.core.types import TaskState, UserName, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, EventLog, Tasks
 from hai.service.access import require_owner
 from hai.service.signals import EVENTS, channel_topic, heard, task_topic
 from hai.service.workers import WorkerTokens
@@ -75,12 +75,16 @@ class Channel:
     over: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
+class ChannelStore(Tasks, EventLog, Protocol):
+    """What is needed of the store here."""
+
+
 class Channels:
     """All that have their client at this process. `own_url`: where other processes find it."""
 
     def __init__(
         self,
-        store: Store,
+        store: ChannelStore,
         bus: Bus,
         clock: Clock,
         tokens: WorkerTokens,

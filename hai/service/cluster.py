@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from hai.core.container_quota import container_quotas
 from hai.core.identity import User
@@ -12,7 +13,7 @@ from hai.core.service_quota import service_rows
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, NotFound
-from hai.ports import Bus, Clock, Launcher, Store
+from hai.ports import Bus, Clock, Cluster, Identity, Launcher, Rows
 from hai.service.access import require_admin
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.images import ImageService
@@ -23,12 +24,16 @@ from hai.service.signals import EVENTS, SCHEDULE
 _MOST_TOLD = 4  # limits in one line of the event log; its data has all
 
 
+class QuotaStore(Identity, Cluster, Rows, Protocol):
+    """What is needed of the store here."""
+
+
 class ClusterCache:
     """The shape of the cluster, read anew when older than `max_age_seconds` or dropped."""
 
     def __init__(
         self,
-        store: Store,
+        store: QuotaStore,
         clock: Clock,
         launchers: Mapping[str, Launcher] | None = None,
         max_age_seconds: float = 2.0,
@@ -86,7 +91,7 @@ class ClusterCache:
 class ClusterService:
     """What admins change about groups, nodes and quotas, and what everybody may read."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, cache: ClusterCache) -> None:
+    def __init__(self, store: QuotaStore, bus: Bus, clock: Clock, cache: ClusterCache) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -11,14 +11,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hai import __version__
 from hai.core.identity import User
 from hai.core.quota import Quota
 from hai.core.task import Event, Task, WorkerKey
 from hai.core.types import FINAL_STATES, TaskId, TaskState
-from hai.ports import Bus, Clock, Store, TaskQuery
+from hai.ports import Bus, Clock, Cluster, EventLog, TaskQuery, Tasks
 from hai.schema.dashboard import DashboardView, HistoryView, TaskRow
 from hai.schema.views import SCHEMA_VERSION, QuotaView
 from hai.service.board import Board
@@ -83,10 +83,16 @@ class _Seen:
     event: int = 0
 
 
+class DashboardStore(Cluster, Tasks, EventLog, Protocol):
+    """What is needed of the store here."""
+
+
 class Dashboard:
     """Feeds dashboards; `turn` belongs to a loop of the supervisor."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board, views: Views) -> None:
+    def __init__(
+        self, store: DashboardStore, bus: Bus, clock: Clock, board: Board, views: Views
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -19,7 +19,7 @@ from hai.core.past_runs import LOOK_BACK_SECONDS, History
 from hai.core.plan import Claim
 from hai.core.types import GroupName, TaskId
 from hai.core.whatif import NEW
-from hai.ports import Clock, Store
+from hai.ports import Clock, Tasks
 from hai.schema.why import EstimatesView
 from hai.service.board import Board
 from hai.wording.estimates import basis_text
@@ -42,7 +42,7 @@ class Estimates:
     """Forecasts of tasks by id."""
 
     def __init__(
-        self, store: Store, clock: Clock, board: Board, leave_seconds: float = 0.0
+        self, store: Tasks, clock: Clock, board: Board, leave_seconds: float = 0.0
     ) -> None:
         self._store = store
         self._clock = clock
@@ -146,7 +146,7 @@ class Estimates:
 class TrackRecord:
     """How far the last estimate of each task was off when it first started."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Tasks) -> None:
         self._store = store
         self._open: dict[TaskId, Forecast] = {}
         self._given = 0

@@ -13,7 +13,7 @@ from hai.core.policy import Policy
 from hai.core.quota import Quota, effective
 from hai.core.state import SchedulerState
 from hai.core.types import TaskId
-from hai.ports import Clock, Store
+from hai.ports import Clock, Cluster, EventLog, Identity, Rows, Tasks
 
 _PAGE = 1000
 _OF_QUOTAS = {"quota", "rows", "user"}  # kinds of events that may change who may hold what
@@ -27,10 +27,14 @@ class Recorder(Protocol):
     def changed(self, delta: Delta) -> None: ...
 
 
+class FeedStore(Identity, Cluster, Rows, Tasks, EventLog, Protocol):
+    """What is needed of the store here."""
+
+
 class StateFeed:
     """Call `catch_up` before each plan; `forget` when another process may have led meanwhile."""
 
-    def __init__(self, store: Store, clock: Clock, policy: Policy, recorder: Recorder) -> None:
+    def __init__(self, store: FeedStore, clock: Clock, policy: Policy, recorder: Recorder) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy

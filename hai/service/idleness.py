@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from hai.core.identity import User
 from hai.core.idle import Heard, IdleClock, Idleness, IdlePolicy, IdleRule, idleness
 from hai.core.lifecycle.transitions import event
+from hai.core.moments import rfc3339
 from hai.core.task import Task, WorkerKey
 from hai.core.types import TaskId, TaskState
 from hai.errors import Conflict
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, IdleClocks
 from hai.schema.views import IdleView
 from hai.service.access import require_owner
-from hai.service.moments import rfc3339
 from hai.service.signals import EVENTS, task_topic, worker_key
 from hai.wording.idle import signal_lines, state_text
 from hai.wording.phrases import span
@@ -25,7 +25,7 @@ _NOT_HEARD = Idleness(None, None)
 class IdleService:
     """Asks the bus and the store; `policy` is the platform's."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, policy: IdlePolicy) -> None:
+    def __init__(self, store: IdleClocks, bus: Bus, clock: Clock, policy: IdlePolicy) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -13,7 +13,7 @@ from hai.core.inputs import Delta, Snapshot
 from hai.core.plan import Plan
 from hai.core.policy import DAY, Policy
 from hai.core.replay import SNAPSHOT, TICK, Record, digest
-from hai.ports import Store
+from hai.ports import DecisionLog
 
 _MOST_INPUTS = 500  # in one record, decided or not
 _SNAPSHOT_SECONDS = DAY
@@ -22,7 +22,7 @@ _SNAPSHOT_SECONDS = DAY
 class Journal:
     """Listens to the feed; the schedule loop says what came of it."""
 
-    def __init__(self, store: Store, policy: Policy, keep_seconds: float) -> None:
+    def __init__(self, store: DecisionLog, policy: Policy, keep_seconds: float) -> None:
         self._store = store
         self._version = policy.version
         self._keep_seconds = keep_seconds

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -17,7 +18,7 @@ from hai.core.node import Node
 from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
 from hai.errors import HaiError, PlatformError, Unavailable
-from hai.ports import Launcher, Store, WorkerLaunch
+from hai.ports import Cluster, Identity, Launcher, Leading, WorkerLaunch
 from hai.service.equipment import Equipment
 from hai.service.launchers import Launchers, Sight
 from hai.service.workers import WorkerService, WorkerTokens
@@ -27,12 +28,16 @@ log = structlog.get_logger("hai.launching")
 _CANNOT_START = 126
 
 
+class LaunchingStore(Identity, Cluster, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Launching:
     """Every launch goes through here; asking twice for the same worker is harmless."""
 
     def __init__(
         self,
-        store: Store,
+        store: LaunchingStore,
         launchers: Launchers,
         workers: WorkerService,
         tokens: WorkerTokens,

@@ -11,14 +11,14 @@ from time import monotonic
 from hai.core.logdirs import attempt_dir, common_dir
 from hai.core.task import Task
 from hai.errors import NotFound
-from hai.ports import Bus, Store
+from hai.ports import Bus
 from hai.service.logfiles import end_position, segments, tail_position
 from hai.service.logitems import End, Item, LogLines, LogQuery, Position, Quiet, StateNow
 from hai.service.logreading import Batch, Reading
 from hai.service.logsizes import LogRoom, log_room
 from hai.service.logtails import Key, Tail, Tails
 from hai.service.naps import nap
-from hai.service.taskwatch import TaskWatch, Watched
+from hai.service.taskwatch import TaskWatch, Watched, WatchStore
 
 QUIET_SECONDS = 15.0  # of silence, before that is said
 _REST_SECONDS = 1.0  # between two looks at the story of a task that waits
@@ -30,7 +30,7 @@ class LogReader:
 
     def __init__(
         self,
-        store: Store,
+        store: WatchStore,
         bus: Bus,
         log_dir: Path,
         closing: asyncio.Event,

@@ -1,20 +1,27 @@
 """What admins do to nodes: cordon, drain, resume."""
 
+from typing import Protocol
+
 from hai.core.identity import User
 from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
-from hai.core.task import EventDraft, Task
+from hai.core.task import Task
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, NotFound
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Tasks
 from hai.service.access import require_admin
-from hai.service.signals import EVENTS, SCHEDULE, announce
+from hai.service.node_health import NodeHealthWriter, health_text
+from hai.service.signals import announce
+
+
+class NodeStore(Cluster, Tasks, Protocol):
+    """What is needed of the store here."""
 
 
 class NodeService:
     """Every change is a line of the ledger; doing one twice changes nothing."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: NodeStore, bus: Bus, clock: Clock) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -41,17 +48,10 @@ class NodeService:
         kept_why = "" if health is NodeHealth.READY else why
         if (node.health, node.health_why) == (health, kept_why):
             return
-        event = EventDraft(
-            kind=f"node.{health.value}",
-            actor=admin.name,
-            at=self._clock.now(),
-            why=health_text(node, health, why),
-            data={"node": node.name, "was": node.health.value},
-        )
-        if not await self._store.set_node_health(node.name, health, kept_why, event):
+        writer = NodeHealthWriter(self._store, self._bus, self._clock, admin.name)
+        told = health_text(node, health, why)
+        if not await writer.write(node, health, kept_why, told=told, is_order=True):
             raise Conflict(f"node {name} was removed just now", hint="hai-cli nodes lists them")
-        await self._bus.publish(SCHEDULE)
-        await self._bus.publish(EVENTS)
 
     async def _find(self, name: str) -> Node:
         for node in await self._store.nodes():
@@ -89,9 +89,3 @@ def _first(task: Task, nodes: dict[NodeName, Node]) -> list[Node]:
     """The first of these nodes that the task holds, or nothing."""
     held = task.attempt.nodes if task.attempt is not None else ()
     return [nodes[name] for name in held if name in nodes][:1]
-
-
-def health_text(node: Node, health: NodeHealth, why: str) -> str:
-    """Which node is what now, for the event log."""
-    told = f"node {node.name}: {health.value}, was {node.health.value}"
-    return f"{told}: {why}" if why else told

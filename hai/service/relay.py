@@ -8,7 +8,7 @@ next look.
 from collections.abc import Iterable
 
 from hai.core.task import Event
-from hai.ports import Bus, Store
+from hai.ports import Bus, EventLog
 from hai.service.signals import EVENTS, RECONCILE, SCHEDULE, TASKS, task_topic
 
 CONNECTED_SECONDS = 1.0  # between two looks at the bus
@@ -19,7 +19,7 @@ _PAGE = 1000
 class Relay:
     """One turn brings the hints of what has been written since the last one."""
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    def __init__(self, store: EventLog, bus: Bus) -> None:
         self._store = store
         self._bus = bus
         self._cursor = -1

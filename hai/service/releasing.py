@@ -1,13 +1,13 @@
 """Tasks that waited for others: let go, or ended, as soon as those have ended."""
 
 from hai.core.lifecycle.dependency import release
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Tasks
 from hai.service.signals import announce
 
 _ROUNDS = 100  # a chain of failures that is longer goes on with the next turn
 
 
-async def release_waiting(store: Store, bus: Bus, clock: Clock) -> None:
+async def release_waiting(store: Tasks, bus: Bus, clock: Clock) -> None:
     """Draw the conclusions of every dependency that has ended; the end of one task may decide about
     the next."""
     for _ in range(_ROUNDS):

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 from hai.core.allowance import Allowance, allowed
 from hai.core.identity import User
@@ -9,7 +10,7 @@ from hai.core.images import Image
 from hai.core.rowset import RowSet
 from hai.core.storage import Storage
 from hai.core.task import EventDraft
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Identity, Rows
 from hai.service.signals import EVENTS
 
 _MAX_AGE_SECONDS = 2.0
@@ -28,10 +29,14 @@ class Written:
         return allowed(self.allowances, user.name, user.owns_as, now)
 
 
+class RowBookStore(Identity, Rows, Protocol):
+    """What is needed of the store here."""
+
+
 class RowBook:
     """Reads rows, at most two seconds old, and writes them with their ledger line."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: RowBookStore, bus: Bus, clock: Clock) -> None:
         self.store = store
         self._bus = bus
         self._clock = clock

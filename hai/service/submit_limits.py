@@ -1,14 +1,16 @@
 """How much one user may submit: what everybody's questions and ticks have to go through."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hai.core.array_spec import ArraySpec
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
 from hai.core.task import TaskDraft
-from hai.core.types import UserName
+from hai.core.task_options import TaskOptions
+from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, TooMany
-from hai.ports import Store, Waiting
+from hai.ports import Waiting, Watch
 
 _MIB = 2**20
 
@@ -24,12 +26,19 @@ class SubmitLimits:
     bytes: int = 256 * _MIB
     idle: IdlePolicy = field(default_factory=IdlePolicy)  # of dev containers
 
-    def check_idle(self, draft: TaskDraft) -> None:
+    def check_size(self, array: ArraySpec) -> None:
+        """InvalidInput for an array of more tasks than the platform takes."""
+        if array.size > self.array_tasks:
+            raise InvalidInput(
+                f"the array has {array.size:,} tasks, and this platform takes "
+                f"{self.array_tasks:,} at most",
+                hint="submit it in parts, or ask an admin to raise [scheduler] max_array_size",
+            )
+
+    def check_idle(self, options: TaskOptions, group: GroupName) -> None:
         """InvalidInput when a dev container asks for more idleness than the platform allows."""
-        options = draft.spec.get("options")
-        asked = options.get("idle_seconds") if isinstance(options, Mapping) else None
-        if isinstance(asked, int | float):
-            self.idle.check(float(asked), draft.group)
+        if options.idle_seconds is not None:
+            self.idle.check(options.idle_seconds, group)
 
     def check_array(self, members: int, size: int) -> None:
         """InvalidInput when `members` of a document of `size` bytes are too much."""
@@ -63,7 +72,7 @@ class Waitings:
     """What users have that is unfinished. One who is far from the limits is not counted anew for
     each submission."""
 
-    def __init__(self, store: Store, limits: SubmitLimits) -> None:
+    def __init__(self, store: Watch, limits: SubmitLimits) -> None:
         self._store = store
         self._limits = limits
         self._left: dict[UserName, Waiting] = {}  # may be submitted before it is counted again

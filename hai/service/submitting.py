@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hai.core.array_spec import ArrayRef, ArraySpec, member_name
-from hai.core.duration import time_limit
 from hai.core.identity import User
-from hai.core.lifecycle.dependency import After, Dependency, parse_after
+from hai.core.lifecycle.dependency import After, Dependency
 from hai.core.task import Task, TaskDraft
 from hai.core.types import GroupName, TaskId, TaskState
 from hai.errors import InvalidInput
@@ -29,14 +28,11 @@ class Waits:
     any: tuple[TaskId, ...] = ()
 
 
-async def look_up(submission: Submission, find: Find) -> Waits:
+async def look_up(wanted: Sequence[Dependency], find: Find) -> Waits:
     """The tasks that options.after names; NotFound, or InvalidInput for one that failed already."""
-    wanted = submission.options.get("after")
-    if wanted is None:
-        return Waits()
     after: dict[str, None] = {}
     waits: dict[After, dict[TaskId, None]] = {After.OK: {}, After.ANY: {}}
-    for dependency in parse_after(wanted):
+    for dependency in wanted:
         for other in await find(dependency.ref):
             after[f"{dependency.mode}:{other.id}"] = None
             if not _is_met(dependency, other):
@@ -62,6 +58,7 @@ def draft_of(user: User, submission: Submission, group: str, waits: Waits) -> Ta
     spec = submission.model_dump(mode="json", exclude={"request_id"})
     if waits.after:
         spec["options"] = {**spec["options"], "after": list(waits.after)}
+    options = submission.parsed_options
     return TaskDraft(
         user=user.name,
         name=submission.name,
@@ -71,8 +68,8 @@ def draft_of(user: User, submission: Submission, group: str, waits: Waits) -> Ta
         spec=spec,
         chain_id=str(uuid.uuid4()),
         request_id=submission.request_id,
-        whole_life_state=int(submission.options.get("whole_life_state", 0)),
-        time_limit_seconds=time_limit(submission.options),
+        whole_life_state=options.whole_life_state,
+        time_limit_seconds=options.time_limit_seconds,
         waits_ok=waits.ok,
         waits_any=waits.any,
     )
@@ -99,21 +96,6 @@ def unfold(draft: TaskDraft, spec: ArraySpec) -> list[TaskDraft]:
         )
         for index in spec.indices
     ]
-
-
-def array_of(submission: Submission, most: int) -> ArraySpec | None:
-    """The array that is asked for, if any; InvalidInput when it is larger than the server's
-    limit."""
-    asked = submission.options.get("array")
-    if asked is None:
-        return None
-    spec = ArraySpec.parse(asked)
-    if spec.size > most:
-        raise InvalidInput(
-            f"the array has {spec.size:,} tasks, and this platform takes {most:,} at most",
-            hint="submit it in parts, or ask an admin to raise [scheduler] max_array_size",
-        )
-    return spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,45 +2,38 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
-import structlog
-
 from hai.core.node import Node, NodeHealth
-from hai.core.task import EventDraft
 from hai.core.types import NodeName
-from hai.ports import Bus, Clock, Store
-from hai.service.nodes import health_text
-from hai.service.signals import EVENTS, SCHEDULE
+from hai.ports import Bus, Clock, Cluster
+from hai.service.node_health import NodeHealthWriter, health_text
 
-log = structlog.get_logger("hai.suspects")
-
+_ACTOR = "health"
 _LOST = "lost:"
 
 
 async def mark_suspects(
-    store: Store, bus: Bus, clock: Clock, lost: Iterable[tuple[NodeName, str]]
+    store: Cluster, bus: Bus, clock: Clock, lost: Iterable[tuple[NodeName, str]]
 ) -> None:
     """`lost` are nodes with what they lost; whoever else works there keeps working."""
     news = dict(lost)
     if not news:
         return
+    writer = NodeHealthWriter(store, bus, clock, _ACTOR)
     for node in await store.nodes():
         why = f"{_LOST} {news.get(node.name)}"
         if node.name not in news or node.health_why == why:
             continue
         if node.health is NodeHealth.READY or is_ours(node):
-            event = _event(node, NodeHealth.SUSPECT, clock.now(), why)
-            await store.set_node_health(node.name, NodeHealth.SUSPECT, why, event, was=node.health)
-            await bus.publish(SCHEDULE)
-            await bus.publish(EVENTS)
+            told = health_text(node, NodeHealth.SUSPECT, why)
+            await writer.write(node, NodeHealth.SUSPECT, why, told=told)
 
 
 class Suspects:
     """Gives a suspect back after `quiet_seconds` without a further loss, if it passes the checks
     then."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, quiet_seconds: float) -> None:
-        self._store = store
-        self._bus = bus
+    def __init__(self, store: Cluster, bus: Bus, clock: Clock, quiet_seconds: float) -> None:
+        self._health = NodeHealthWriter(store, bus, clock, _ACTOR)
         self._clock = clock
         self._quiet_seconds = quiet_seconds
         self._since: dict[NodeName, tuple[str, float]] = {}  # why, and when this was seen first
@@ -71,17 +64,8 @@ class Suspects:
 
     async def _give_back(self, node: Node) -> None:
         why = f"quiet for {self._quiet_seconds:g} s, and its launcher answers"
-        event = _event(node, NodeHealth.READY, self._clock.now(), why)
-        await self._store.set_node_health(node.name, NodeHealth.READY, "", event, was=node.health)
-        await self._bus.publish(SCHEDULE)
-        await self._bus.publish(EVENTS)
-
-
-def _event(node: Node, health: NodeHealth, now: float, why: str) -> EventDraft:
-    log.warning("node_health", node=node.name, health=health.value, why=why)
-    data = {"node": node.name, "was": node.health.value}
-    told = health_text(node, health, why)
-    return EventDraft(kind=f"node.{health.value}", actor="health", at=now, why=told, data=data)
+        told = health_text(node, NodeHealth.READY, why)
+        await self._health.write(node, NodeHealth.READY, "", told=told)
 
 
 def is_ours(node: Node) -> bool:

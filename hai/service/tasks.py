@@ -1,7 +1,8 @@
 """What users do to tasks: submit, find, stop, suspend, resume, change priority and rank."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from hai.core.identity import User
 from hai.core.idle import IdlePolicy
@@ -10,10 +11,11 @@ from hai.core.quota import QuotaTable
 from hai.core.task import Change, Task, TaskDraft
 from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
-from hai.ports import Bus, Clock, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Clock, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.submission import Submission
 from hai.service.access import require_owner
 from hai.service.batch import Batcher
+from hai.service.changing import TRIES, Verb, change_task
 from hai.service.cluster import ClusterCache
 from hai.service.containers import JUPYTER, check_containers, is_spot
 from hai.service.imaging import check_image
@@ -23,7 +25,6 @@ from hai.service.signals import EVENTS, SCHEDULE, announce
 from hai.service.submit_limits import SubmitLimits, Waitings
 from hai.service.submitting import (
     Members,
-    array_of,
     draft_of,
     look_up,
     members_of,
@@ -33,10 +34,11 @@ from hai.service.submitting import (
 from hai.wording import phrases
 from hai.wording.refusals import name_in_use, require_time_left
 
-_TRIES = 8
 _WHOLE_ARRAY = 1_000_000  # page size: all members
 
-Verb = Callable[[Task], Change | None]
+
+class SubmitStore(Tasks, Watch, Protocol):
+    """What is needed of the store here."""
 
 
 class TaskService:
@@ -44,7 +46,7 @@ class TaskService:
 
     def __init__(
         self,
-        store: Store,
+        store: SubmitStore,
         bus: Bus,
         clock: Clock,
         cluster: ClusterCache,
@@ -78,18 +80,22 @@ class TaskService:
             raise result
         return result
 
-    async def pretend(self, user: User, submission: Submission) -> TaskDraft:
-        """What `submit` would add (of an array, its first member), with the refusals that it would
+    async def pretend(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
+        """What `submit` would add (of an array, all members), with the refusals that it would
         give; nothing is changed."""
-        draft = (await self._drafts(user, submission))[0]
+        drafts = await self._drafts(user, submission)
+        draft = drafts[0]
         holder = await self._store.task_named(user.name, draft.name)
         if holder is not None and not holder.state.is_final:
             raise name_in_use(draft, holder.id)
-        return draft
+        return drafts
 
     async def _drafts(self, user: User, submission: Submission) -> Sequence[TaskDraft]:
-        array = array_of(submission, self._limits.array_tasks)
-        waits = await look_up(submission, lambda ref: self._find_all(user, ref))
+        options = submission.parsed_options
+        array = options.array
+        if array is not None:
+            self._limits.check_size(array)
+        waits = await look_up(options.after, lambda ref: self._find_all(user, ref))
         shape = await self._cluster.shape()
         group = self._group_of(submission, shape)
         draft = draft_of(user, submission, group, waits)
@@ -98,7 +104,7 @@ class TaskService:
         )
         if is_spot(submission):
             draft = replace(draft, spot=True, priority=Priority.LOW)
-        await self._check(user, draft, submission.resource.image)
+        await self._check(user, draft, submission)
         drafts = [draft] if array is None else unfold(draft, array)
         size = size_of(draft)
         self._limits.check_array(len(drafts), size)
@@ -129,7 +135,7 @@ class TaskService:
             return group
         return self._cluster.sharing.default_group(submission, shape) or self._default_group
 
-    async def _check(self, user: User, draft: TaskDraft, image: str) -> None:
+    async def _check(self, user: User, draft: TaskDraft, submission: Submission) -> None:
         """Refuse at once what can never run: unknown group, wider than the group or the quota, an
         image that its nodes cannot use or that the user may not."""
         shape = await self._cluster.shape()
@@ -142,12 +148,13 @@ class TaskService:
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",
                 hint="ask for fewer nodes with -n; hai-cli nodes lists them",
             )
+        image = submission.resource.image
         without = shape.imageless.get(draft.group, ())
         check_image(image, draft.group, without)
         if self._cluster.images is not None and not without:
             await self._cluster.images.check(user, image)
         check_services(user, draft, shape, self._clock.now())
-        self._limits.check_idle(draft)
+        self._limits.check_idle(submission.parsed_options, draft.group)
         if draft.asks is not None:
             check_containers(draft, draft.asks, shape)
         elif not draft.spot:
@@ -318,7 +325,7 @@ class TaskService:
     async def _change_all(self, tasks: Sequence[Task], verb: Verb) -> Sequence[Task]:
         """Those of the tasks that the verb changes; who has ended is left alone."""
         changed: dict[TaskId, Task] = {}
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             changes = [change for task in tasks if (change := _unless_over(verb, task))]
             if not changes:
                 return list(changed.values())
@@ -330,18 +337,16 @@ class TaskService:
         raise Conflict("the tasks change too fast", hint="some may be as they were; try again")
 
     async def _change(self, user: User, ref: str, verb: Verb) -> Task:
-        task = await self.find(user, ref)
-        for _ in range(_TRIES):
+        wanted = ref  # then its id: a name may be given to another task meanwhile
+
+        async def read() -> Task:
+            nonlocal wanted
+            task = await self.find(user, wanted)
             require_owner(user, task)
-            change = verb(task)
-            if change is None:
-                return task
-            saved = await self._store.save([change])
-            if saved:
-                await announce(self._bus, saved)
-                return saved[0]
-            task = await self.find(user, str(task.id))
-        raise Conflict(f"task {task.id} changes too fast", hint="nothing was changed; try again")
+            wanted = str(task.id)
+            return task
+
+        return await change_task(self._store, self._bus, read, verb)
 
 
 def _unless_over(verb: Verb, task: Task) -> Change | None:

@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from hai.core.task import Task
 from hai.core.types import TaskId
 from hai.errors import NotFound, Unavailable
-from hai.ports import Bus, Message, Store
+from hai.ports import Bus, Message, Tasks, Watch
 from hai.service.naps import nap
 from hai.service.signals import TASKS
 
@@ -43,10 +44,14 @@ class Watched:
             reader.set()
 
 
+class WatchStore(Tasks, Watch, Protocol):
+    """What is needed of the store here."""
+
+
 class TaskWatch:
     """All tasks that are watched in this process, and the one job that keeps them up to date."""
 
-    def __init__(self, store: Store, bus: Bus, closing: asyncio.Event) -> None:
+    def __init__(self, store: WatchStore, bus: Bus, closing: asyncio.Event) -> None:
         self._store = store
         self._bus = bus
         self._closing = closing

@@ -6,10 +6,12 @@ tasks in one transaction, and its own time with them: how long ago each thing wa
 and all is told by the clock of now. docs/decisions/0012-clock-jumps.md says why.
 """
 
+from typing import Protocol
+
 import structlog
 
 from hai.core.task import EventDraft
-from hai.ports import Bus, Clock, Store, Timebase
+from hai.ports import Bus, Clock, EventLog, Leading, StoredTimes, Timebase
 from hai.service.board import Board, Jump
 from hai.service.signals import CLOCK, EVENTS, RECONCILE, SCHEDULE
 from hai.wording import phrases
@@ -20,10 +22,14 @@ LEAST_JUMP_SECONDS = 1.0  # less is left alone: nothing that people read is so e
 _TURN_SECONDS = 1.0
 
 
+class TimekeepingStore(StoredTimes, EventLog, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Timekeeping:
     """One turn before the other loops begin makes a server's time that of the store."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(self, store: TimekeepingStore, bus: Bus, clock: Clock, board: Board) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 from hai.core.allowance import Membership
 from hai.core.identity import Role, Token, User
@@ -12,7 +13,7 @@ from hai.core.rowset import RowSet
 from hai.core.task import EventDraft
 from hai.core.types import UserName
 from hai.errors import AuthRequired, Conflict, InvalidInput, NotFound, OverQuota
-from hai.ports import Clock, Store
+from hai.ports import Clock, Identity, Rows
 from hai.service.access import require_admin, require_self
 from hai.service.views import rfc3339
 
@@ -54,10 +55,14 @@ def token_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+class UserStore(Identity, Rows, Protocol):
+    """What is needed of the store here."""
+
+
 class UserService:
     """Who may ask."""
 
-    def __init__(self, store: Store, clock: Clock, *, needs_uid: bool) -> None:
+    def __init__(self, store: UserStore, clock: Clock, *, needs_uid: bool) -> None:
         """`needs_uid`: the server runs as root, so a user without a uid would run tasks as root."""
         self._store = store
         self._clock = clock

@@ -5,13 +5,13 @@ asking again: if it dies on the way, the platform goes on by itself.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hai.core.identity import User
 from hai.core.lifecycle import transitions
 from hai.core.task import Change, EventDraft, Task
 from hai.errors import Conflict
-from hai.ports import Bus, Clock, Pause, Store
+from hai.ports import Bus, Clock, EventLog, Leading, Pause, Tasks
 from hai.service.access import require_admin
 from hai.service.board import Board
 from hai.service.signals import EVENTS, SCHEDULE, announce
@@ -24,10 +24,14 @@ _AT_ONCE = 1000  # tasks in one transaction
 _IN_ONE_CALL = 5000  # tasks that wait
 
 
+class VacatingStore(Tasks, EventLog, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Vacating:
     """Pauses scheduling, and gives notice to all that runs."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(self, store: VacatingStore, bus: Bus, clock: Clock, board: Board) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hai.core.array_spec import ArraySpec
 from hai.core.forecast import Forecast
 from hai.core.identity import User
+from hai.core.moments import rfc3339 as rfc3339
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import EVERYONE, Quota, QuotaTable
 from hai.core.reasons.codec import evidence
@@ -14,7 +15,7 @@ from hai.core.reasons.kinds import Reason
 from hai.core.resources import Resources
 from hai.core.task import Attempt, Event, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, UserName, chain_status
-from hai.ports import Bus, Store, TaskPage, TaskQuery
+from hai.ports import Bus, Cluster, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
@@ -35,7 +36,6 @@ from hai.schema.why import EstimateView
 from hai.service.board import Board
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.idleness import IdleService
-from hai.service.moments import rfc3339 as rfc3339
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons
@@ -46,12 +46,16 @@ def _time(at: float | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
+class ViewStore(Cluster, Tasks, Watch, Protocol):
+    """What is needed of the store here."""
+
+
 class Views:
     """Builds views from the store, the last tick's reasons and the live figures."""
 
     def __init__(
         self,
-        store: Store,
+        store: ViewStore,
         bus: Bus,
         board: Board,
         idle: IdleService | None = None,

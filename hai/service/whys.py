@@ -4,9 +4,9 @@ Reads the scheduler's state as the last tick left it. What is asked of the state
 two awaits, so that all of one answer is about one state; then the names are looked up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from hai.core.array_spec import ArraySpec
+from hai.core.claims import submitted_now
 from hai.core.identity import User
 from hai.core.plan import Claim
 from hai.core.state import SchedulerState
@@ -22,7 +22,7 @@ from hai.core.whatif import (
     what_if,
 )
 from hai.errors import Conflict, InvalidInput, Unavailable
-from hai.ports import Clock, Store
+from hai.ports import Clock, Tasks
 from hai.schema.why import (
     CounterfactualView,
     DryRunView,
@@ -51,7 +51,7 @@ from hai.wording import wait_reasons
 from hai.wording.prospects import Names, change_text, prospect_text
 from hai.wording.refusals import require_time_left
 
-Tasks = dict[TaskId, Task]
+TasksById = dict[TaskId, Task]
 
 _STILL_SECONDS = 0.25  # for one answer
 _MOST_WORKERS = 5  # of a gang are named
@@ -62,7 +62,7 @@ class Whys:
 
     def __init__(
         self,
-        store: Store,
+        store: Tasks,
         clock: Clock,
         board: Board,
         estimates: Estimates,
@@ -165,10 +165,10 @@ class Whys:
         others = await self._look_up(_in(prospect))
         return _what_if_view(prospect, others, self._clock.now())
 
-    async def dry_run(self, draft: TaskDraft) -> DryRunView:
-        """What would become of a submission."""
+    async def dry_run(self, drafts: Sequence[TaskDraft]) -> DryRunView:
+        """What would become of a submission: of an array, of its first member."""
         state, now = self._state(), self._clock.now()
-        claim = claim_of(draft, state.now)
+        claim = submitted_now(drafts[0], NEW, state.now)
         prospect = what_if(state, claim, before=self._board.decided)
         found = self._counterfactuals(state, claim)
         facts = WaitFacts()
@@ -176,7 +176,7 @@ class Whys:
             facts = wait_facts(state, claim, prospect.reason, {})
         others = await self._look_up(_in(prospect) | _in_all(found) | facts.mentioned)
         names = _names(others.values())
-        lines = [*_array_lines(draft), *waiting_lines(facts, names, now)]
+        lines = [*_array_lines(drafts), *waiting_lines(facts, names, now)]
         told = await self._estimates.of(claim)
         view: DryRunView = {
             **_why_view(
@@ -226,26 +226,10 @@ class Whys:
         found = await self._store.claims([task.id])
         return found[0] if found else None
 
-    async def _look_up(self, ids: Iterable[TaskId]) -> Tasks:
+    async def _look_up(self, ids: Iterable[TaskId]) -> TasksById:
         wanted = {task_id for task_id in ids if task_id != NEW}
         found = await self._store.tasks(wanted) if wanted else []
         return {task.id: task for task in found}
-
-
-def claim_of(draft: TaskDraft, now: float) -> Claim:
-    """A draft as the planner would see it, if it were submitted now."""
-    return Claim(
-        task_id=NEW,
-        user=draft.user,
-        group=draft.group,
-        nodes=draft.nodes,
-        priority=draft.priority,
-        state=TaskState.QUEUED,
-        submitted_at=now,
-        waits_for=draft.waits_ok + draft.waits_any,
-        asks=draft.asks,
-        spot=draft.spot,
-    )
 
 
 def _worker_lines(task: Task) -> list[str]:
@@ -255,13 +239,12 @@ def _worker_lines(task: Task) -> list[str]:
     return [f"rank {w.rank} on {w.node}: {w.detail}" for w in told[:_MOST_WORKERS]]
 
 
-def _array_lines(draft: TaskDraft) -> list[str]:
-    if draft.array is None:
+def _array_lines(drafts: Sequence[TaskDraft]) -> list[str]:
+    first = drafts[0]
+    if first.array is None:
         return []
-    options = draft.spec["options"]
-    size = ArraySpec.parse(options["array"]).size if isinstance(options, Mapping) else 0
-    limit = f", {draft.array_limit} of which may run at once" if draft.array_limit else ""
-    return [f"this is told of the first of its array's {size:,} tasks{limit}"]
+    limit = f", {first.array_limit} of which may run at once" if first.array_limit else ""
+    return [f"this is told of the first of its array's {len(drafts):,} tasks{limit}"]
 
 
 def _heir(task: Task) -> set[TaskId]:
@@ -283,7 +266,7 @@ def _names(tasks: Iterable[Task]) -> Names:
     return {task.id: f"{task.id} {task.name} of {task.user}" for task in tasks}
 
 
-def _victims(prospect: Prospect, others: Tasks) -> list[VictimView]:
+def _victims(prospect: Prospect, others: TasksById) -> list[VictimView]:
     return [
         {
             "task_id": victim.task_id,
@@ -295,7 +278,7 @@ def _victims(prospect: Prospect, others: Tasks) -> list[VictimView]:
     ]
 
 
-def _what_if_view(prospect: Prospect, others: Tasks, now: float) -> WhatIfView:
+def _what_if_view(prospect: Prospect, others: TasksById, now: float) -> WhatIfView:
     return {
         "starts_now": prospect.starts_now,
         "text": f"it {prospect_text(prospect, _names(others.values()), now)}",
@@ -303,7 +286,7 @@ def _what_if_view(prospect: Prospect, others: Tasks, now: float) -> WhatIfView:
     }
 
 
-def _counterfactual(one: Counterfactual, others: Tasks, now: float) -> CounterfactualView:
+def _counterfactual(one: Counterfactual, others: TasksById, now: float) -> CounterfactualView:
     view = _what_if_view(one.prospect, others, now)
     change = change_text(one.variant, one.before)
     return {"change": change, **view, "text": f"{change} {view['text']}"}

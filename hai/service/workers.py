@@ -10,19 +10,21 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from hai.core.identity import User
 from hai.core.lifecycle import attempt_protocol, transitions
 from hai.core.lifecycle.attempt_protocol import Checkpoint, Order, Timing, WorkerReport
+from hai.core.moments import time_of_day
 from hai.core.task import Task, WorkerKey
 from hai.core.types import Priority, TaskId, WorkerState
 from hai.errors import AuthRequired, Conflict, HaiError, InvalidInput, NotFound, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, IdleClocks, Tasks
 from hai.schema.agent import AgentAnswer, AgentOrder, AgentReport, SdkReply, SdkRequest
 from hai.service.batch import Batcher
+from hai.service.changing import change_task
 from hai.service.clock import SteadyTiming, ToldTimes
 from hai.service.idleness import is_running_lab
-from hai.service.moments import time_of_day
 from hai.service.signals import (
     announce,
     channel_topic,
@@ -71,12 +73,16 @@ class WorkerTokens:
             raise AuthRequired("this token is not the one of that channel")
 
 
+class WorkerStore(Tasks, IdleClocks, Cluster, Protocol):
+    """What is needed of the store here."""
+
+
 class WorkerService:
     """Folds reports into tasks and derives orders."""
 
     def __init__(
         self,
-        store: Store,
+        store: WorkerStore,
         bus: Bus,
         clock: Clock,
         tasks: TaskService,
@@ -274,9 +280,7 @@ class WorkerService:
             raise InvalidInput(f"unknown request {request['op']!r}")
 
     async def _set_priority(self, task_id: TaskId, value: int) -> None:
-        task = await self._store.task(task_id)
-        if task is None:
-            raise NotFound(f"there is no task {task_id}")
+        task = await self._task(task_id)
         if value not in set(Priority):
             raise InvalidInput(f"{value} is no priority")
         owner = User(task.user)
@@ -285,18 +289,19 @@ class WorkerService:
     async def _set_whole_life_state(self, task_id: TaskId, value: int) -> None:
         if not -(2**63) <= value < 2**63:
             raise InvalidInput("the whole-life state is a 64-bit integer")
-        for _ in range(_TRIES):
-            task = await self._store.task(task_id)
-            if task is None:
-                raise NotFound(f"there is no task {task_id}")
-            change = transitions.set_whole_life_state(task, value)
-            if change is None:
-                return
-            saved = await self._store.save([change])
-            if saved:
-                await announce(self._bus, saved)
-                return
-        raise Conflict(f"task {task_id} changes too fast")
+        await change_task(
+            self._store,
+            self._bus,
+            lambda: self._task(task_id),
+            lambda task: transitions.set_whole_life_state(task, value),
+            tries=_TRIES,
+        )
+
+    async def _task(self, task_id: TaskId) -> Task:
+        task = await self._store.task(task_id)
+        if task is None:
+            raise NotFound(f"there is no task {task_id}")
+        return task
 
 
 def parse_key(text: str) -> WorkerKey:

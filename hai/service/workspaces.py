@@ -15,7 +15,7 @@ from typing import Any
 from hai.core.identity import User
 from hai.core.types import TaskId, TaskState, UserName
 from hai.errors import KINDS, Denied, HaiError, TooMany, Unavailable
-from hai.ports import Store, TaskQuery
+from hai.ports import TaskQuery, Tasks
 from hai.workspace import worker
 from hai.workspace.twin import Limits
 
@@ -65,7 +65,7 @@ class WorkspaceService:
     """What users ask of their own workspaces, and of nobody else's."""
 
     def __init__(
-        self, store: Store, root: Path, limits: Limits, *, processes: int, idle_seconds: float
+        self, store: Tasks, root: Path, limits: Limits, *, processes: int, idle_seconds: float
     ) -> None:
         """`root` holds a folder for each user; `processes`: of users, at once."""
         self.limits = limits

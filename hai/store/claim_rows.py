@@ -1,5 +1,8 @@
 """From rows to what the planner is given."""
 
+from collections.abc import Sequence
+
+from hai.core.claims import LatestAttempt, make_claim
 from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
 from hai.core.types import GroupName, UserName
@@ -11,11 +14,9 @@ def claim_of(row: Row) -> Claim:
     """A row of query `claims`."""
     (id_, user, group, nodes, priority, state, submitted_at, held, custom_rank) = row[:9]
     (queued_at, ran_seconds, first, not_before, waits_for, array, array_limit) = row[9:16]
-    (assigned, charged, since, running_since, yielded_at, saved_at, backfill, for_task) = row[16:24]
-    asks, gpus, spot = row[24:]
-    known = tuple(assigned) if assigned else ()
-    active = STATES[state].is_active
-    return Claim(
+    yielded_at, (asks, gpus, spot) = row[20], row[24:]
+    return make_claim(
+        _latest_attempt(row[16:24], gpus),
         task_id=id_,
         user=user,
         group=group,
@@ -25,17 +26,9 @@ def claim_of(row: Row) -> Claim:
         submitted_at=submitted_at.timestamp(),
         held=held,
         custom_rank=custom_rank,
-        holds=known if active else (),
-        knows=() if active else known,
-        charged=LEVELS[charged] if active and charged is not None else None,
-        since=seconds_of(since) if active else None,
-        running_since=seconds_of(running_since) if active else None,
         queued_at=seconds_of(queued_at),
         suspended_at=seconds_of(yielded_at),
-        saved_at=seconds_of(saved_at) if active else None,
         ran_seconds=ran_seconds,
-        backfill=bool(backfill) if active else False,
-        for_task=for_task,
         first=first,
         not_before=seconds_of(not_before),
         waits_for=tuple(waits_for),
@@ -43,7 +36,23 @@ def claim_of(row: Row) -> Claim:
         array_limit=array_limit,
         asks=asks_of(asks),
         spot=spot,
-        gpu_indices=tuple(tuple(one) for one in gpus) if active and gpus else (),
+    )
+
+
+def _latest_attempt(row: Row, gpus: Sequence[Sequence[int]] | None) -> LatestAttempt | None:
+    """Of columns 16 to 23; None when there was none."""
+    nodes, priority, created_at, started_at, _yielded_at, saved_at, backfill, for_task = row
+    if not nodes:
+        return None
+    return LatestAttempt(
+        nodes=tuple(nodes),
+        priority=LEVELS[priority],
+        created_at=created_at.timestamp(),
+        started_at=seconds_of(started_at),
+        saved_at=seconds_of(saved_at),
+        backfill=backfill,
+        for_task=for_task,
+        gpu_indices=gpus or (),
     )
 
 

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from hai.core.claims import claim_of
 from hai.core.identity import Token, User
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.replay import SNAPSHOT, Record
-from hai.core.resources import GpuIndices
 from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
@@ -206,7 +206,7 @@ class MemoryStore(MemoryDoor, MemoryRows, MemoryWatch):
 
     async def claims(self, ids: Collection[TaskId] | None = None) -> list[Claim]:
         wanted = self._unfinished if ids is None else self._unfinished & set(ids)
-        return [_claim(self._tasks[task_id]) for task_id in sorted(wanted)]
+        return [claim_of(self._tasks[task_id]) for task_id in sorted(wanted)]
 
     async def usage(self, now: float, half_life_seconds: float) -> list[Usage]:
         oldest = now - HALF_LIVES * half_life_seconds
@@ -341,46 +341,6 @@ class MemoryStore(MemoryDoor, MemoryRows, MemoryWatch):
     async def renew_pause(self, *, is_on: bool) -> Pause:
         self._pause = Pause(self._pause.renewals + 1, is_on)
         return self._pause
-
-
-def _claim(task: Task) -> Claim:
-    attempt, active = task.attempt, task.state.is_active
-    known = attempt.nodes if attempt else ()
-    return Claim(
-        task_id=task.id,
-        user=task.user,
-        group=task.group,
-        nodes=task.nodes,
-        priority=task.priority,
-        state=task.state,
-        submitted_at=task.submitted_at,
-        held=task.held,
-        custom_rank=task.custom_rank,
-        holds=known if active else (),
-        knows=() if active else known,
-        charged=attempt.priority if attempt and active else None,
-        since=attempt.created_at if attempt and active else None,
-        running_since=attempt.started_at if attempt and active else None,
-        queued_at=task.queued_at,
-        suspended_at=task.yielded_at,
-        saved_at=attempt.saved_at if attempt and active else None,
-        ran_seconds=task.ran_seconds,
-        backfill=attempt.backfill if attempt and active else False,
-        for_task=attempt.for_task if attempt else None,
-        first=task.first,
-        not_before=task.not_before,
-        waits_for=task.waits_for,
-        array=task.array_id,
-        array_limit=task.array_limit,
-        asks=task.asks,
-        spot=task.spot,
-        gpu_indices=_gpu_indices(attempt) if attempt and active else (),
-    )
-
-
-def _gpu_indices(attempt: Attempt) -> GpuIndices:
-    ranks = tuple(worker.gpu_indices for worker in attempt.workers)
-    return ranks if any(ranks) else ()
 
 
 def _passes(event: Event, where: EventFilter) -> bool:

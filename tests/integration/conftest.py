@@ -26,7 +26,7 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
 @pytest.fixture
 async def admin(platform: Platform) -> AsyncIterator[Client]:
     services = platform.services
-    bootstrap = Bootstrap(services.store, services.users, services.clock)
+    bootstrap = Bootstrap(platform.store, services.users, services.clock)
     made = await bootstrap.apply(first_document())
     assert made.secret
     async with connect(platform, made.secret) as client:

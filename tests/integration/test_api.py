@@ -211,7 +211,7 @@ async def test_tokens_can_be_made_expire_and_be_revoked(
     unknown = await admin.delete("/api/v1/tokens/none")
     assert unknown.status_code == 404
     assert "hai-cli users tokens" in unknown.json()["hint"]
-    store, clock = platform.services.store, platform.services.clock
+    store, clock = platform.store, platform.services.clock
     assert await store.user_of_token("0" * 64, clock.now()) is None
 
 

@@ -12,11 +12,11 @@ OF_DOCUMENT = Node(NodeName("old-0"), GroupName("training"), "hollow")
 
 async def names_after(platform: Platform, **options: list[str]) -> set[str]:
     services = platform.services
-    bootstrap = Bootstrap(services.store, services.users, services.clock, **options)
+    bootstrap = Bootstrap(platform.store, services.users, services.clock, **options)
     await bootstrap.apply({**DOCUMENT, "replace_nodes": False})
-    await services.store.put_nodes([OF_CLUSTER, OF_DOCUMENT], services.clock.now())
+    await platform.store.put_nodes([OF_CLUSTER, OF_DOCUMENT], services.clock.now())
     await bootstrap.apply(DOCUMENT)
-    return {node.name for node in await services.store.nodes()}
+    return {node.name for node in await platform.store.nodes()}
 
 
 async def test_nodes_that_the_document_does_not_name_go(platform: Platform) -> None:

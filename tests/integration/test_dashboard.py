@@ -116,7 +116,7 @@ async def test_nodes_and_quotas_are_news_when_they_change(
     await reader.until(lambda model: model.complete)
     services = platform.services
     event = EventDraft(kind="node.drained", actor="root", at=services.clock.now())
-    await services.store.set_node_health(NodeName("hollow-1"), NodeHealth.DRAINED, "noisy", event)
+    await platform.store.set_node_health(NodeName("hollow-1"), NodeHealth.DRAINED, "noisy", event)
     await services.bus.publish("events")
     await reader.until(lambda m: m.nodes["hollow-1"].health == "drained")
     rows = {"quotas": [{"user": "*", "resource": "node-hollow-LOW", "nodes": 1}]}

@@ -94,7 +94,7 @@ async def test_mounts_are_added_listed_and_removed(
     assert await names(alice, "mounts", all="true") == ["pv", row["name"]]
     assert (await admin.delete(f"{API}/mounts/pv")).status_code == 204
     assert await names(alice, "mounts", all="true") == [row["name"]]
-    kinds = [event.draft.kind for event in await platform.services.store.events(0)]
+    kinds = [event.draft.kind for event in await platform.store.events(0)]
     assert kinds.count("mount.put") == 3
     assert "mount.removed" in kinds
 
@@ -188,8 +188,8 @@ async def test_a_worker_is_given_its_rows(platform: Platform, admin: Client, ali
     launchers: Any = platform.launchers
     launchers["kubernetes"] = noting
     node = Node(NodeName("pod-1"), GroupName("hollow"), "kubernetes")
-    await platform.services.store.remove_nodes([NodeName(f"hollow-{i}") for i in range(4)])
-    await platform.services.store.put_nodes([node])
+    await platform.store.remove_nodes([NodeName(f"hollow-{i}") for i in range(4)])
+    await platform.store.put_nodes([node])
     await put(admin, "images", name="base", ref="r.example/base:1", variables={"A": "1"})
     await put(admin, "images", name="theirs", ref="r.example/x:1", owners=["others"])
     for image, why in (("bse", "not known; usable: base"), ("theirs", "not open to this user")):

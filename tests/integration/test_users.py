@@ -82,9 +82,9 @@ async def test_who_is_not_active_can_do_nothing(admin: Client, alice: Client) ->
 async def test_a_change_that_makes_no_sense_changes_nothing(
     platform: Platform, admin: Client, alice: Client, name: str, body: dict[str, Any], status: int
 ) -> None:
-    before = await platform.services.store.users()
+    before = await platform.store.users()
     await patch(admin, name, status, **body)
-    assert await platform.services.store.users() == before
+    assert await platform.store.users() == before
     await patch(alice, name, 403, team="x")
 
 

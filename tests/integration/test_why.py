@@ -38,7 +38,7 @@ async def platform(tmp_path: Path, postgres_url: str) -> AsyncIterator[Platform]
 @pytest.fixture
 async def root(platform: Platform) -> AsyncIterator[Client]:
     services = platform.services
-    made = await Bootstrap(services.store, services.users, services.clock).apply(first_document())
+    made = await Bootstrap(platform.store, services.users, services.clock).apply(first_document())
     assert made.secret
     async with connect(platform, made.secret) as client:
         yield client

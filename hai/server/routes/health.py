@@ -33,12 +33,12 @@ async def ready(served: Served) -> JSONResponse:
         "status": "ready",
         "version": __version__,
         "role": served.role.value,
-        "leads": served.store.is_leading,
+        "leads": served.monitoring.leads,
         "bus": "down" if served.bus.connected_since is None else "up",
         "loops": loops,
     }
     try:
-        await served.store.ping()
+        await served.monitoring.check_database()
     except Unavailable as error:
         return JSONResponse({**body, "status": "database down", "error": error.message}, 503)
     return JSONResponse(body)

@@ -30,14 +30,8 @@ async def journal(
     """Inputs, decisions and reasons of the scheduler's ticks, oldest first, from the last snapshot
     before `since` on. For admins: it names everybody's tasks."""
     require_admin(user, "reading the scheduler's journal")
-    now = served.clock.now()
     since, until = parse_time(params.since), parse_time(params.until)
-    records = await served.store.journal(
-        now if since is None else since,
-        now if until is None else until,
-        after=params.after,
-        limit=params.limit,
-    )
+    records = await served.decisions.records(since, until, after=params.after, limit=params.limit)
     return {"schema_version": 1, "records": [_view(record) for record in records]}
 
 

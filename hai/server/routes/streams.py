@@ -18,7 +18,6 @@ from hai.schema.views import LogLine
 from hai.server.deps import Caller, Served, Services, Streaming
 from hai.server.sse import KEEP_ALIVE, sse
 from hai.service.access import require_owner
-from hai.service.ledger import follow_events
 from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
 from hai.service.views import event_view, rfc3339
 
@@ -186,11 +185,8 @@ async def events(
     after = params.after(last_event_id)
     task_id = (await served.tasks.find(caller, params.task)).id if params.task else None
     where = params.where(task_id)
-    count = None if params.last is None else await served.store.count_events(where, params.last)
-    found = follow_events(
-        served.store,
-        served.bus,
-        served.logs.closing,
+    count = None if params.last is None else await served.events.count(where, params.last)
+    found = served.events.stream(
         after=after if count is None else max(after, count.after),
         follow=params.follow,
         where=where,

@@ -76,8 +76,8 @@ async def submit(
     `dry_run=true` only checks it and tells what would become of it (of an array: of its first
     task)."""
     if dry_run:
-        draft = await served.tasks.pretend(user, submission)
-        return JSONResponse(await served.whys.dry_run(draft))
+        drafts = await served.tasks.pretend(user, submission)
+        return JSONResponse(await served.whys.dry_run(drafts))
     # a ready reply: the busiest route does not pay for a second validation of our own view
     return JSONResponse(served.views.task(await served.tasks.submit(user, submission)), 201)
 
@@ -204,5 +204,5 @@ async def events(
 ) -> dict[str, list[EventView]]:
     """Its lines of the ledger, oldest first."""
     task = await served.tasks.find(user, ref)
-    lines = await served.store.events(after, limit=limit, where=EventFilter(task_id=task.id))
+    lines = await served.events.page(after, limit, EventFilter(task_id=task.id))
     return {"events": [event_view(line) for line in lines]}

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from hai.core.identity import Token, User
 from hai.core.rowset import RowSet
 from hai.core.task import EventDraft
 from hai.core.types import UserName
 from hai.errors import InvalidInput
-from hai.ports import Clock, EventFilter, Store
+from hai.ports import Clock, Cluster, EventFilter, EventLog, Identity, Rows
 from hai.service.import_sql.merging import Merge
 from hai.service.import_sql.reading import Document, Placed, read
 from hai.service.import_sql.tables import OldToken
@@ -29,10 +30,14 @@ class Imported:
     unchanged: int
 
 
+class ImportStore(Identity, Cluster, Rows, EventLog, Protocol):
+    """What is needed of the store here."""
+
+
 class Importer:
     """Over a store that is open."""
 
-    def __init__(self, store: Store, users: UserService, clock: Clock) -> None:
+    def __init__(self, store: ImportStore, users: UserService, clock: Clock) -> None:
         self._store = store
         self._users = users
         self._clock = clock

@@ -10,9 +10,9 @@ import time
 from hai.core.inputs import Delta, Snapshot
 from hai.core.planner import plan
 from hai.core.policy import Policy
-from hai.ports import Clock, Store
+from hai.ports import Clock, Leading
 from hai.service.board import Board
-from hai.service.feed import StateFeed
+from hai.service.feed import FeedStore, StateFeed
 from hai.service.loops.schedule import Scheduling
 from hai.service.vacate import Vacating
 
@@ -29,7 +29,7 @@ class Following:
     """One turn is one plan that is only shown."""
 
     def __init__(
-        self, store: Store, clock: Clock, policy: Policy, board: Board, tick_seconds: float
+        self, store: FeedStore, clock: Clock, policy: Policy, board: Board, tick_seconds: float
     ) -> None:
         self._feed = StateFeed(store, clock, policy, _Nobody())
         self._board = board
@@ -59,7 +59,7 @@ class Planning:
 
     def __init__(
         self,
-        store: Store,
+        store: Leading,
         vacating: Vacating,
         schedule: Scheduling | None,
         following: Following | None,

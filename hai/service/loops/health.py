@@ -8,16 +8,19 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from hai.core.node import Node, NodeHealth
-from hai.core.task import EventDraft, Task, WorkerKey
+from hai.core.task import Task, WorkerKey
 from hai.core.types import NodeName, WorkerState
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Leading, Tasks
 from hai.service.launching import Launching, keys_of
-from hai.service.nodes import NodeService, health_text
-from hai.service.signals import EVENTS, SCHEDULE, worker_key
+from hai.service.loops.term import Term
+from hai.service.node_health import NodeHealthWriter, health_text
+from hai.service.nodes import NodeService
+from hai.service.signals import worker_key
 from hai.service.suspects import Suspects
 
 log = structlog.get_logger("hai.health")
@@ -38,12 +41,16 @@ class Patience:
     quiet_seconds: float
 
 
+class HealthStore(Tasks, Cluster, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class HealthChecking:
     """One turn checks this machine's disk, suspects, drained nodes and the agents' heartbeats."""
 
     def __init__(
         self,
-        store: Store,
+        store: HealthStore,
         bus: Bus,
         clock: Clock,
         launching: Launching,
@@ -57,29 +64,28 @@ class HealthChecking:
         self._clock = clock
         self._launching = launching
         self._nodes = NodeService(store, bus, clock)
+        self._health = NodeHealthWriter(store, bus, clock, "health")
         self._suspects = Suspects(store, bus, clock, patience.quiet_seconds)
         self._log_dir = log_dir
         self._lost_after_seconds = patience.lost_after_seconds
         self._free_bytes = free_bytes
-        self._leads_since: float | None = None
-        self._term = 0
+        self._term = Term(store)
         self._silent: dict[WorkerKey, int] = {}  # turns in a row
 
     async def turn(self) -> float:
         """Check once; seconds until the next turn."""
-        term = await self._store.lead()
-        if term != self._term:
-            self._term, self._leads_since, self._silent = term, None, {}
-        if not term:
+        leads = await self._term.holds()
+        if self._term.is_new:
+            self._silent = {}
+        if not leads:
             return _TURN_SECONDS
-        if self._leads_since is None:
-            self._leads_since = self._clock.steady()
+        leads_since = self._term.since(self._clock.steady())
         nodes = await self._store.nodes()
         await self._check_disk(nodes)
         await self._check_launchers(nodes)
         due_seconds = await self._suspects.look(nodes, self._is_well)
         await self._nodes.clear_drained(actor="health")  # what a crash has left there
-        await self._check_heartbeats(self._leads_since)
+        await self._check_heartbeats(leads_since)
         return _TURN_SECONDS if due_seconds is None else min(due_seconds, _TURN_SECONDS)
 
     async def _is_well(self, node: Node) -> bool:
@@ -120,17 +126,7 @@ class HealthChecking:
             await self._set(node, NodeHealth.READY, "")
 
     async def _set(self, node: Node, health: NodeHealth, why: str) -> None:
-        log.warning("node_health", node=node.name, health=health.value, why=why)
-        event = EventDraft(
-            kind=f"node.{health.value}",
-            actor="health",
-            at=self._clock.now(),
-            why=health_text(node, health, why),
-            data={"node": node.name},
-        )
-        await self._store.set_node_health(node.name, health, why, event, was=node.health)
-        await self._bus.publish(SCHEDULE)
-        await self._bus.publish(EVENTS)
+        await self._health.write(node, health, why, told=health_text(node, health, why))
 
     async def _check_heartbeats(self, leads_since: float) -> None:
         """Kill agents that stay silent: two turns may be this machine's sleep and the poll that

@@ -4,15 +4,18 @@ Nothing is kept in memory but since when this process leads: how long a containe
 its agent's word, and a notice that was given is in the store, so a restart changes nothing.
 """
 
+from typing import Protocol
+
 import structlog
 
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
 from hai.core.lifecycle import transitions
+from hai.core.moments import time_of_day
 from hai.core.task import Change, Task
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, IdleClocks, Leading, Tasks
 from hai.service.idleness import IdleService, is_running_lab
 from hai.service.loops.schedule import STANDBY_SECONDS
-from hai.service.moments import time_of_day
+from hai.service.loops.term import Term
 from hai.service.signals import EVENTS, announce, task_topic
 from hai.wording.idle import notice_text, stop_text
 
@@ -23,26 +26,25 @@ _TURN_SECONDS = 10.0
 _SHORTEST_SECONDS = 0.5
 
 
+class IdlingStore(Tasks, IdleClocks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Idling:
     """One turn looks at every running dev container once."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, idle: IdleService) -> None:
+    def __init__(self, store: IdlingStore, bus: Bus, clock: Clock, idle: IdleService) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._idle = idle
-        self._leads_since: float | None = None
-        self._term = 0
+        self._term = Term(store)
 
     async def turn(self) -> float:
         """Act on what is due; seconds until the next turn."""
-        term = await self._store.lead()
-        if term != self._term:
-            self._term, self._leads_since = term, None
-        if not term:
+        if not await self._term.holds():
             return STANDBY_SECONDS
-        if self._leads_since is None:
-            self._leads_since = self._clock.steady()
+        self._term.since(self._clock.steady())
         tasks = [task for task in await self._store.active_tasks() if is_running_lab(task)]
         now = self._clock.now()  # at once: after a jump of the clock their times are others
         if not tasks:
@@ -62,7 +64,7 @@ class Idling:
             if clock.stop_at is not None:
                 await self._say_used(task, "its idleness is not counted any more", now)
             return _TURN_SECONDS
-        heard_since = (self._leads_since or 0.0) + self._clock.base
+        heard_since = self._term.since(self._clock.steady()) + self._clock.base
         step = decide(found, rule, clock, heard_since + rule.notice_seconds)
         if step is Step.NOTICE:
             await self._give_notice(task, rule, noticed(found, rule, now), now)

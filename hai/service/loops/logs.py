@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from hai.core.logdirs import common_dir
 from hai.core.task import EventDraft
 from hai.core.types import TaskId, UserName
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, EventLog, Identity, Leading, Tasks, Watch
 from hai.service.logsizes import LogRoom, log_room, remove_logs, size_of, task_folders
 from hai.service.signals import EVENTS, ration_key
 
@@ -52,11 +53,15 @@ class _Kept:
     ended_at: float | None
 
 
+class LogKeepingStore(Identity, Tasks, Watch, EventLog, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class LogKeeping:
     """One turn measures what is new, removes what is too much, and says whether there is room."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, log_dir: Path, bounds: LogBounds
+        self, store: LogKeepingStore, bus: Bus, clock: Clock, log_dir: Path, bounds: LogBounds
     ) -> None:
         self._store = store
         self._bus = bus

@@ -7,17 +7,19 @@ is suspended as for anybody else, with notice and time to save.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
 from hai.core.lifecycle import transitions
 from hai.core.node import Group, Node, NodeHealth
 from hai.core.rowset import with_host
-from hai.core.task import EventDraft, WorkerKey
+from hai.core.task import WorkerKey
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict, Denied, HaiError, NotFound, Unavailable
-from hai.ports import Bus, Clock, Store
+from hai.ports import Bus, Clock, Cluster, Leading, Rows, Tasks
 from hai.ports.nodes import NodeSource, SourceNode
+from hai.service.node_health import NodeHealthWriter
 from hai.service.signals import EVENTS, SCHEDULE, announce
 
 log = structlog.get_logger("hai.membership")
@@ -30,13 +32,18 @@ _THERE = "cordoned in the cluster"
 _CLOSED = (NodeHealth.CORDONED, NodeHealth.DRAINED)
 
 
+class MembershipStore(Cluster, Rows, Tasks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Membership:
     """One turn compares all nodes of one source with ours."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, source: NodeSource) -> None:
+    def __init__(self, store: MembershipStore, bus: Bus, clock: Clock, source: NodeSource) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
+        self._health = NodeHealthWriter(store, bus, clock, _ACTOR)
         self._source = source
         self._may_cordon = True
 
@@ -102,7 +109,9 @@ class Membership:
             await self._tell()
         for node in gone:
             if node.name in held and node.health is not NodeHealth.DOWN:
-                await self._set(node, NodeHealth.DOWN, f"{_LEFT} its label or the node is gone")
+                await self._health.write(
+                    node, NodeHealth.DOWN, f"{_LEFT} its label or the node is gone"
+                )
 
     async def _agree(self, one: SourceNode, ours: Node) -> None:
         closed_here = ours.health in _CLOSED
@@ -112,10 +121,10 @@ class Membership:
             elif one.is_cordoned and not closed_here and one.is_agreed:  # resumed here
                 await self._mark(one, cordoned=False, agreed=False)
             elif one.is_cordoned and not closed_here:  # cordoned there
-                await self._set(ours, NodeHealth.CORDONED, _THERE)
+                await self._health.write(ours, NodeHealth.CORDONED, _THERE)
                 await self._mark(one, cordoned=True, agreed=True)
             elif not one.is_cordoned and closed_here and one.is_agreed:  # lifted there
-                await self._set(ours, NodeHealth.READY, "")
+                await self._health.write(ours, NodeHealth.READY, "")
                 await self._mark(one, cordoned=False, agreed=False)
             elif not one.is_cordoned and closed_here:  # cordoned here
                 await self._mark(one, cordoned=True, agreed=True)
@@ -140,23 +149,11 @@ class Membership:
     async def _readiness(self, one: SourceNode, ours: Node) -> None:
         is_ours = ours.health is NodeHealth.DOWN and ours.health_why.startswith((_NOT_READY, _LEFT))
         if one.is_ready and is_ours:
-            await self._set(ours, NodeHealth.READY, "")
+            await self._health.write(ours, NodeHealth.READY, "")
         elif not one.is_ready and (is_ours or ours.health is not NodeHealth.DOWN):
             why = f"{_NOT_READY} {one.why}"
             if ours.health_why != why:
-                await self._set(ours, NodeHealth.DOWN, why)
-
-    async def _set(self, node: Node, health: NodeHealth, why: str) -> None:
-        log.warning("node_health", node=node.name, health=health.value, why=why)
-        event = EventDraft(
-            kind=f"node.{health.value}",
-            actor=_ACTOR,
-            at=self._clock.now(),
-            why=why,
-            data={"node": node.name, "was": node.health.value},
-        )
-        await self._store.set_node_health(node.name, health, why, event, was=node.health)
-        await self._tell()
+                await self._health.write(ours, NodeHealth.DOWN, why)
 
     async def _suspend(self, leaving: Mapping[WorkerKey, str]) -> None:
         """Give notice to the tasks of these workers."""

@@ -4,11 +4,13 @@ A worker that its task does not want any more has a moment to leave by itself, t
 a worker whose end is recorded is forgotten, and its traces (not its logs) go.
 """
 
+from typing import Protocol
+
 import structlog
 
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
-from hai.ports import Clock, Launcher, Observation, Store, WorkerPhase
+from hai.ports import Clock, Launcher, Leading, Observation, Tasks, WorkerPhase
 from hai.service.launching import Launching, keys_of
 
 log = structlog.get_logger("hai.reap")
@@ -17,10 +19,14 @@ _TURN_SECONDS = 5.0
 _PATIENCE_SECONDS = 10.0
 
 
+class ReapingStore(Tasks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Reaping:
     """One turn looks at every worker that a launcher knows."""
 
-    def __init__(self, store: Store, clock: Clock, launching: Launching) -> None:
+    def __init__(self, store: ReapingStore, clock: Clock, launching: Launching) -> None:
         self._store = store
         self._clock = clock
         self._launching = launching

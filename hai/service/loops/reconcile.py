@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -16,11 +17,12 @@ from hai.core.lifecycle import attempt_protocol
 from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
-from hai.ports import Bus, Clock, Observation, Store, WorkerPhase
+from hai.ports import Bus, Clock, Cluster, Leading, Observation, Tasks, WorkerPhase
 from hai.service.clock import SteadyTiming
 from hai.service.launchers import Sight
 from hai.service.launching import Launching, keys_of
 from hai.service.loops.schedule import STANDBY_SECONDS
+from hai.service.loops.term import Term
 from hai.service.releasing import release_waiting
 from hai.service.suspects import mark_suspects
 from hai.service.workers import WorkerService
@@ -34,12 +36,16 @@ _LAUNCH_SECONDS = 2.0  # a launch that was asked for is not asked for again befo
 _KILL_SLACK_SECONDS = 5.0  # beyond SIGTERM's own time, before the agent is bypassed
 
 
+class ReconcilingStore(Tasks, Cluster, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Reconciling:
     """One turn looks at every active task once."""
 
     def __init__(
         self,
-        store: Store,
+        store: ReconcilingStore,
         clock: Clock,
         workers: WorkerService,
         launching: Launching,
@@ -52,15 +58,11 @@ class Reconciling:
         self._launching = launching
         self._timing = SteadyTiming(timing, clock)
         self._bus = bus
-        self._leads_since: float | None = None
-        self._term = 0
+        self._term = Term(store)
 
     async def turn(self) -> float:
         """Bring desired and actual together; seconds until the next turn is due."""
-        term = await self._store.lead()
-        if term != self._term:
-            self._term, self._leads_since = term, None
-        if not term:
+        if not await self._term.holds():
             return STANDBY_SECONDS
         await release_waiting(self._store, self._bus, self._clock)
         before = frozenset(self._launching.launched)
@@ -68,8 +70,7 @@ class Reconciling:
         tasks = await self._store.active_tasks()
         now = self._clock.now()  # at once: after a jump of the clock their times are others
         self._launching.launched -= before - _unheard(tasks)
-        if self._leads_since is None:
-            self._leads_since = self._clock.steady()
+        self._term.since(self._clock.steady())
         if not tasks:
             return _IDLE_SECONDS
         killed = await self._kill_late(tasks, now)
@@ -105,7 +106,7 @@ class Reconciling:
     async def _kill_late(self, tasks: Sequence[Task], now: float) -> set[WorkerKey]:
         """Those that had their time to leave and are dead now, or never will be launched."""
         allowed = self._timing.now().term_seconds + _KILL_SLACK_SECONDS
-        leads_since = (self._leads_since or 0.0) + self._clock.base
+        leads_since = self._term.since(self._clock.steady()) + self._clock.base
         late: dict[WorkerKey, NodeName] = {}
         for task in tasks:
             ordered_at = task.attempt.terminate_at if task.attempt else None

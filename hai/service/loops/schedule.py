@@ -6,6 +6,7 @@ and the next tick sees the new state.
 
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 
@@ -16,11 +17,12 @@ from hai.core.state import SchedulerState
 from hai.core.task import Change, Task
 from hai.core.types import TaskId
 from hai.errors import Conflict
-from hai.ports import Bus, Store
+from hai.ports import Bus, Leading, Tasks
 from hai.service.board import Board
 from hai.service.feed import StateFeed
 from hai.service.journal import Journal
 from hai.service.launching import Launching
+from hai.service.loops.term import Term
 from hai.service.signals import announce
 
 log = structlog.get_logger("hai.schedule")
@@ -28,12 +30,16 @@ log = structlog.get_logger("hai.schedule")
 STANDBY_SECONDS = 1.0
 
 
+class SchedulingStore(Tasks, Leading, Protocol):
+    """What is needed of the store here."""
+
+
 class Scheduling:
     """One turn is one tick."""
 
     def __init__(
         self,
-        store: Store,
+        store: SchedulingStore,
         bus: Bus,
         feed: StateFeed,
         journal: Journal,
@@ -48,21 +54,20 @@ class Scheduling:
         self._launching = launching
         self._board = board
         self._tick_seconds = tick_seconds
-        self._term = 0
+        self._term = Term(store)
 
     @property
     def leads(self) -> bool:
         """Whether this process led when the last turn began."""
-        return self._term > 0
+        return self._term.number > 0
 
     async def turn(self) -> float:
         """Plan once and apply; seconds until the next tick is due at the latest."""
-        term = await self._store.lead()
-        if term != self._term:  # somebody else may have led, and may have done anything
+        leads = await self._term.holds()
+        if self._term.is_new:  # somebody else may have led, and may have done anything
             self._feed.forget()
-            self._term = term
-            log.info("leads" if term else "leads_no_more", term=term)
-        if not term:
+            log.info("leads" if leads else "leads_no_more", term=self._term.number)
+        if not leads:
             return STANDBY_SECONDS
         if self._journal.wants_snapshot(self._board.planned_at or 0.0):
             self._feed.forget()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hai.cli.foretelling import estimate_text
-from hai.cli.grammar import rfc3339
+from hai.core.moments import rfc3339
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.peer import Peer, Reply, error, task_view
 

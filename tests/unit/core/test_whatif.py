@@ -7,6 +7,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from hai.core.assume.transaction import transaction
+from hai.core.claims import submitted_now
 from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.policy import Policy
@@ -20,7 +21,6 @@ from hai.core.whatif import (
     Victim,
     after_slice,
     counterfactuals,
-    resubmitted,
     what_if,
 )
 from tests.unit.core.clusters import AMPLE, active, node, nodes, state_of, waiting
@@ -206,7 +206,7 @@ def test_what_is_said_to_start_does_start(cluster: Cluster) -> None:
         changed = one.variant.of(real.claims[task_id])
         if one.variant.is_resubmission:
             real.remove(task_id, real.now)
-            changed = resubmitted(changed, real.now)
+            changed = submitted_now(changed, NEW, real.now)
         real.put(changed)
         decided = plan(real, real.now)
         served = decided.starts if one.prospect.starts_now else decided.handovers

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from hai.core.array_spec import ArraySpec
+from hai.core.task_options import TaskOptions
 from hai.core.types import Priority
 from hai.schema.submission import Submission, priority_level
 
@@ -85,3 +87,26 @@ def test_yaml_scalars_become_environment_text() -> None:
     spec = {"entrypoint": "a", "environments": {"A": 1, "B": True, "C": "x y"}}
     submission = Submission.model_validate(document(spec=spec))
     assert submission.spec.environments == {"A": "1", "B": "true", "C": "x y"}
+
+
+def test_options_are_read_once_and_kept_as_they_were_written() -> None:
+    written = {
+        "array": "0-3%2",
+        "after": "afterok:12:13,afterany:build",
+        "time_limit": "1h30m",
+        "idle_seconds": 90.5,
+        "whole_life_state": 7,
+        "mine": {"a": [1]},
+    }
+    submission = Submission.model_validate(document(options=written))
+    options = submission.parsed_options
+    assert options.array == ArraySpec((0, 1, 2, 3), limit=2)
+    assert [str(one) for one in options.after] == ["afterok:12", "afterok:13", "afterany:build"]
+    assert (options.time_limit_seconds, options.idle_seconds) == (5400.0, 90.5)
+    assert options.whole_life_state == 7
+    assert submission.model_dump(mode="json")["options"] == written
+
+
+def test_no_options_ask_for_nothing() -> None:
+    assert Submission.model_validate(document()).parsed_options == TaskOptions()
+    assert Submission.model_validate(document(options=None)).parsed_options == TaskOptions()
