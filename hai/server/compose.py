@@ -29,20 +29,20 @@ from hai.server.doorway import Doorway
 from hai.server.loops import Stores, loops_of
 from hai.server.places import Places
 from hai.service.allowances import AllowanceService
-from hai.service.board import Board
 from hai.service.channels import ChannelLimits, Channels
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.containers import Sharing
 from hai.service.dashboard import Dashboard
-from hai.service.decisions import DecisionReader
+from hai.service.decision_reader import DecisionReader
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
+from hai.service.event_reader import EventReader
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
+from hai.service.last_tick import LastTick
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
-from hai.service.ledger import EventReader
 from hai.service.logstream import LogReader
 from hai.service.loops.membership import Membership
 from hai.service.loops.supervisor import Loop, Supervisor
@@ -146,7 +146,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     store = open_settings_store(settings)
     loop_store = store.for_loops(settings.store.loop_pool_size)
     bus = open_bus(settings.bus.url.get_secret_value(), clock, _access(settings))
-    board = Board()
+    last_tick = LastTick()
     closing = asyncio.Event()
     timing = timing_of(settings, clock.now())
     launchers: dict[str, Launcher] = {}  # filled below: the hollow one reports to a service
@@ -201,9 +201,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     )
     supervisor = Supervisor(clock, bus)
     idle = IdleService(store, bus, clock, settings.jupyter.idle_policy())
-    views = Views(store, bus, board, idle, sharing)
+    views = Views(store, bus, last_tick, idle, sharing)
     leave_seconds = settings.suspend.notice_seconds + settings.suspend.grace_seconds
-    estimates = Estimates(store, clock, board, leave_seconds)
+    estimates = Estimates(store, clock, last_tick, leave_seconds)
     channels = Channels(store, bus, clock, tokens, _channel_limits(settings), _peer_url(settings))
     has_door = settings.door.is_enabled and settings.server.role.serves
     doorway = Doorway(settings, store, clock, channels) if has_door else None
@@ -211,7 +211,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         role=settings.server.role,
         bus=bus,
         clock=clock,
-        board=board,
+        last_tick=last_tick,
         tasks=tasks,
         users=UserService(store, clock, needs_uid=os.geteuid() == 0),
         cluster=ClusterService(store, bus, clock, cache),
@@ -224,12 +224,12 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         channels=channels,
         door=None if doorway is None else doorway.desk,
         views=views,
-        dashboard=Dashboard(store, bus, clock, board, views),
+        dashboard=Dashboard(store, bus, clock, last_tick, views),
         estimates=estimates,
-        whys=Whys(store, clock, board, estimates, idle),
+        whys=Whys(store, clock, last_tick, estimates, idle),
         idle=idle,
         logs=LogReader(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
-        vacating=Vacating(store, bus, clock, board),
+        vacating=Vacating(store, bus, clock, last_tick),
         events=EventReader(store, bus, closing),
         decisions=DecisionReader(store, clock),
         monitoring=Monitoring(store),
@@ -245,7 +245,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
             Loop(f"membership-{source.launcher}", Membership(loop_store, bus, clock, source).turn)
             for source in sources
         )
-    timekeeping = Timekeeping(loop_store, bus, clock, board)
+    timekeeping = Timekeeping(loop_store, bus, clock, last_tick)
     return Platform(
         settings,
         services,

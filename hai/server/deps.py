@@ -19,15 +19,15 @@ from hai.ports import Bus, Clock
 from hai.server.places import Places
 from hai.server.sse import EventStream
 from hai.service.allowances import AllowanceService
-from hai.service.board import Board
 from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import Dashboard
-from hai.service.decisions import DecisionReader
+from hai.service.decision_reader import DecisionReader
 from hai.service.estimates import Estimates
+from hai.service.event_reader import EventReader
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
-from hai.service.ledger import EventReader
+from hai.service.last_tick import LastTick
 from hai.service.logstream import LogReader
 from hai.service.loops.supervisor import Supervisor
 from hai.service.monitoring import Monitoring
@@ -59,7 +59,7 @@ class Services:
     role: ServerRole
     bus: Bus
     clock: Clock
-    board: Board
+    last_tick: LastTick
     tasks: TaskService
     users: UserService
     cluster: ClusterService

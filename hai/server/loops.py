@@ -7,9 +7,9 @@ from hai.core.logdirs import common_dir
 from hai.core.policy import DAY
 from hai.ports import Store
 from hai.server.deps import Services
+from hai.service.decision_recorder import DecisionRecorder
 from hai.service.feed import StateFeed
 from hai.service.idleness import IdleService
-from hai.service.journal import Journal
 from hai.service.launching import Launching
 from hai.service.loops.follow import Following, Planning
 from hai.service.loops.health import HealthChecking, Patience
@@ -48,7 +48,9 @@ def loops_of(
     schedule = _schedule(settings, services, store, launching) if role.may_lead else None
     following = None
     if role.serves:
-        following = Following(stores.readers, services.clock, policy, services.board, tick_seconds)
+        following = Following(
+            stores.readers, services.clock, policy, services.last_tick, tick_seconds
+        )
     planning = Planning(store, services.vacating, schedule, following)
     busy = settings.scheduler.busy_fraction
     loops = [Loop("schedule", planning.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy)]
@@ -68,14 +70,14 @@ def _schedule(
     settings: Settings, services: Services, store: Store, launching: Launching
 ) -> Scheduling:
     policy = settings.policy()
-    journal = Journal(store, policy, settings.scheduler.journal_days * DAY)
+    journal = DecisionRecorder(store, policy, settings.scheduler.journal_days * DAY)
     return Scheduling(
         store,
         services.bus,
         StateFeed(store, services.clock, policy, journal),
         journal,
         launching,
-        services.board,
+        services.last_tick,
         settings.scheduler.tick_seconds,
     )
 

@@ -18,8 +18,8 @@ from hai.core.node import Node
 from hai.core.server_role import ServerRole
 from hai.core.types import TaskState
 from hai.server.deps import Services
-from hai.service.board import Board
 from hai.service.channels import ChannelFigures
+from hai.service.last_tick import LastTick
 from hai.service.loops.supervisor import LoopFigures
 
 
@@ -30,7 +30,7 @@ class _Cluster(Collector):
 
     counts: Mapping[TaskState, int]
     nodes: Sequence[Node]
-    board: Board
+    last_tick: LastTick
 
     def collect(self) -> Iterable[Metric]:
         tasks = GaugeMetricFamily("hai_tasks", "Tasks by state", labels=["state"])
@@ -48,10 +48,12 @@ class _Cluster(Collector):
             nodes.add_metric(list(labels), count)
         yield nodes
         yield CounterMetricFamily(
-            "hai_ticks", "Planner runs since the start", value=self.board.ticks
+            "hai_ticks", "Planner runs since the start", value=self.last_tick.ticks
         )
         yield GaugeMetricFamily(
-            "hai_tick_seconds", "Duration of the last planner run", value=self.board.tick_seconds
+            "hai_tick_seconds",
+            "Duration of the last planner run",
+            value=self.last_tick.tick_seconds,
         )
 
 
@@ -102,7 +104,7 @@ async def exposition(served: Services) -> bytes:
     leads = served.monitoring.leads
     if leads:
         counts, nodes = await served.monitoring.counts()
-        registry.register(_Cluster(counts, nodes, served.board))
+        registry.register(_Cluster(counts, nodes, served.last_tick))
     bus_is_up = served.bus.connected_since is not None
     figures, channels = served.supervisor.figures, served.channels.figures
     registry.register(_Process(served.role, leads, bus_is_up, figures, channels))

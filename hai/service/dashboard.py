@@ -21,8 +21,8 @@ from hai.core.types import FINAL_STATES, TaskId, TaskState
 from hai.ports import Bus, Clock, Cluster, EventLog, TaskQuery, Tasks
 from hai.schema.dashboard import DashboardView, HistoryView, TaskRow
 from hai.schema.views import SCHEMA_VERSION, QuotaView
-from hai.service.board import Board
-from hai.service.mirror import EVENTS_KEPT, FINISHED_KEPT, Mirror, ids_of
+from hai.service.dashboard_cache import EVENTS_KEPT, FINISHED_KEPT, DashboardCache, ids_of
+from hai.service.last_tick import LastTick
 from hai.service.signals import EVENTS, heard, worker_key
 from hai.service.views import Views, event_view, node_row, quota_view, rfc3339
 
@@ -91,14 +91,14 @@ class Dashboard:
     """Feeds dashboards; `turn` belongs to a loop of the supervisor."""
 
     def __init__(
-        self, store: DashboardStore, bus: Bus, clock: Clock, board: Board, views: Views
+        self, store: DashboardStore, bus: Bus, clock: Clock, last_tick: LastTick, views: Views
     ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._board = board
+        self._last_tick = last_tick
         self._views = views
-        self._mirror = Mirror()
+        self._cache = DashboardCache()
         self._epoch = secrets.token_hex(4)  # of this process: versions of another mean nothing
         self._event = -1  # the last ledger line taken over
         self._steps = -1  # of the clock when all was loaded; -1: nothing is loaded
@@ -135,37 +135,35 @@ class Dashboard:
                 await self._load()
                 self._steps = steps
             now = self._clock.steady()
-            spoken = (self._board.ticks, self._board.estimates)
+            spoken = (self._last_tick.ticks, self._last_tick.estimates)
             if self._spoken != spoken and now >= self._reasons_due:
                 self._spoken = spoken
                 began = time.perf_counter()
                 await self._reconsider()
                 took = time.perf_counter() - began
                 self._reasons_due = now + max(_REASONS_SECONDS, took / _REASONS_SHARE)
-            self._mirror.arrange()
+            self._cache.arrange()
 
     async def _load(self) -> None:
-        mirror = Mirror(version=self._mirror.version + 1)
-        mirror.floor = mirror.version
+        cache = DashboardCache(version=self._cache.version + 1)
+        cache.floor = cache.version
         last = await self._store.last_event_id()
-        mirror.events.extend(
-            await self._store.events(max(0, last - EVENTS_KEPT), limit=EVENTS_KEPT)
-        )
+        cache.events.extend(await self._store.events(max(0, last - EVENTS_KEPT), limit=EVENTS_KEPT))
         over = TaskQuery(states=FINAL_STATES, page_size=FINISHED_KEPT)
         finished = reversed((await self._store.list_tasks(over)).tasks)
         query = TaskQuery(states=_UNFINISHED, page_size=_ALL)
-        await self._put([*finished, *(await self._store.list_tasks(query)).tasks], mirror)
+        await self._put([*finished, *(await self._store.list_tasks(query)).tasks], cache)
         await self._read_cluster()
-        self._mirror, self._event = mirror, last
+        self._cache, self._event = cache, last
 
     async def _catch_up(self) -> bool:
         """False when so much happened that loading anew is cheaper."""
         page = await self._store.events(self._event, limit=_PAGE)
         if not page:
             return True
-        if len(page) == _PAGE and len(self._mirror.tasks) < 4 * _PAGE:
+        if len(page) == _PAGE and len(self._cache.tasks) < 4 * _PAGE:
             return False
-        self._mirror.version += 1
+        self._cache.version += 1
         while page:
             await self._take(page)
             if len(page) < _PAGE:
@@ -174,23 +172,23 @@ class Dashboard:
         return True
 
     async def _take(self, page: list[Event]) -> None:
-        await self._put(await self._store.tasks(ids_of(page)), self._mirror)
+        await self._put(await self._store.tasks(ids_of(page)), self._cache)
         if any(event.draft.task_id is None for event in page):
             await self._read_cluster()
-        self._mirror.events.extend(page)
+        self._cache.events.extend(page)
         self._event = page[-1].id
 
     async def _reconsider(self) -> None:
         """The planner has spoken: reasons, places and slices may be others."""
-        self._mirror.version += 1
-        kept = [kept.task for kept in self._mirror.tasks.values() if not kept.task.state.is_final]
-        await self._put(kept, self._mirror)
+        self._cache.version += 1
+        kept = [kept.task for kept in self._cache.tasks.values() if not kept.task.state.is_final]
+        await self._put(kept, self._cache)
 
-    async def _put(self, tasks: Sequence[Task], mirror: Mirror) -> None:
+    async def _put(self, tasks: Sequence[Task], cache: DashboardCache) -> None:
         for first in range(0, len(tasks), _AT_ONCE):
             some = tasks[first : first + _AT_ONCE]
             for task, view in zip(some, self._views.tasks(some), strict=True):
-                mirror.put(task, view)
+                cache.put(task, view)
             await asyncio.sleep(0)  # let others be served in between
 
     async def _read_cluster(self) -> None:
@@ -202,7 +200,7 @@ class Dashboard:
     def _sample(self) -> None:
         held: dict[str, set[str]] = {"": set()}  # a node that several share is one node
         waiting: dict[str, int] = {"": 0}
-        for kept in self._mirror.tasks.values():
+        for kept in self._cache.tasks.values():
             state, group = kept.task.state, kept.row["group"]
             if state.is_active:
                 held.setdefault(group, set()).update(kept.row["on"])
@@ -230,7 +228,7 @@ class Dashboard:
         """Under which key each worker's live figures are: its task, and its node."""
         return {
             worker_key(WorkerKey(kept.task.id, kept.task.attempts, rank)): (kept.task.id, node)
-            for kept in self._mirror.tasks.values()
+            for kept in self._cache.tasks.values()
             if kept.task.state.is_active
             for rank, node in enumerate(kept.row["on"])
         }
@@ -260,7 +258,7 @@ class Dashboard:
         if match is None or match["epoch"] != self._epoch:
             return _Seen()
         seen = _Seen(*map(int, match["numbers"].split(".")))
-        return seen if self._mirror.knows(seen.rows) else _Seen()
+        return seen if self._cache.knows(seen.rows) else _Seen()
 
     def _cursor(self, now: _Seen) -> str:
         numbers = (now.rows, now.order, now.cluster, now.history, now.usage, now.event)
@@ -270,15 +268,15 @@ class Dashboard:
         self, user: User, seen: _Seen, size: int = _FIRST_PIECE
     ) -> AsyncIterator[DashboardView]:
         """What changed since `seen`; nothing at all when nothing did."""
-        self._board.watched_at = self._clock.steady()
+        self._last_tick.watched_at = self._clock.steady()
         await self._look_at_usage()
         await self.refresh()  # from here to the first piece nothing may be awaited
-        if not self._mirror.knows(seen.rows):  # loaded anew meanwhile
+        if not self._cache.knows(seen.rows):  # loaded anew meanwhile
             seen = _Seen()
         now = self._now()
         if now == seen:
             return
-        rows = self._mirror.changed(seen.rows)
+        rows = self._cache.changed(seen.rows)
         piece = self._head(user, seen, now)
         whole = seen.rows == 0
         at = size if whole else _PIECE
@@ -293,10 +291,10 @@ class Dashboard:
             rest = rest[_PIECE:]
 
     def _now(self) -> _Seen:
-        mirror = self._mirror
+        cache = self._cache
         return _Seen(
-            rows=mirror.version,
-            order=mirror.order_version,
+            rows=cache.version,
+            order=cache.order_version,
             cluster=self._cluster_version,
             history=self._history_version,
             usage=self._usage_version,
@@ -304,7 +302,7 @@ class Dashboard:
         )
 
     def _empty(self, rows: list[TaskRow]) -> DashboardView:
-        board = self._board
+        last_tick = self._last_tick
         return {
             "schema_version": SCHEMA_VERSION,
             "cursor": "",
@@ -316,24 +314,24 @@ class Dashboard:
             "events": [],
             "server": {
                 "version": __version__,
-                "ticks": board.ticks,
-                "tick_seconds": round(board.tick_seconds, 4),
-                "paused": board.paused,
+                "ticks": last_tick.ticks,
+                "tick_seconds": round(last_tick.tick_seconds, 4),
+                "paused": last_tick.paused,
             },
         }
 
     def _head(self, user: User, seen: _Seen, now: _Seen) -> DashboardView:
         """A piece with everything but the rows."""
         piece = self._empty([])
-        mirror = self._mirror
+        cache = self._cache
         if seen.rows == 0:
             piece["whole"] = True
             piece["you"] = {"name": user.name, "role": user.role.value}
         else:
-            piece["gone"] = mirror.gone_after(seen.rows)
-        piece["events"] = [event_view(event) for event in mirror.events if event.id > seen.event]
+            piece["gone"] = cache.gone_after(seen.rows)
+        piece["events"] = [event_view(event) for event in cache.events if event.id > seen.event]
         if seen.order != now.order:
-            piece["order"] = mirror.order
+            piece["order"] = cache.order
         if seen.cluster != now.cluster:
             piece["nodes"] = [node_row(node) for node in self._nodes]
             piece["quotas"] = _quotas(self._quotas)

@@ -21,7 +21,7 @@ from hai.core.types import GroupName, TaskId
 from hai.core.whatif import NEW
 from hai.ports import Clock, Tasks
 from hai.schema.why import EstimatesView
-from hai.service.board import Board
+from hai.service.last_tick import LastTick
 from hai.wording.estimates import basis_text
 
 log = structlog.get_logger("hai.estimates")
@@ -42,11 +42,11 @@ class Estimates:
     """Forecasts of tasks by id."""
 
     def __init__(
-        self, store: Tasks, clock: Clock, board: Board, leave_seconds: float = 0.0
+        self, store: Tasks, clock: Clock, last_tick: LastTick, leave_seconds: float = 0.0
     ) -> None:
         self._store = store
         self._clock = clock
-        self._board = board
+        self._last_tick = last_tick
         self._leave_seconds = leave_seconds
         self._one_at_a_time = asyncio.Semaphore(1)
         self._made: dict[Claim, tuple[float, Forecast]] = {}
@@ -57,7 +57,7 @@ class Estimates:
     async def of(self, claim: Claim) -> Forecast | None:
         """When this waiting claim may start; None if that does not depend on the scheduler (it is
         held, or waits for others), if no plan has seen it yet, or if it takes too long to say."""
-        state = self._board.state
+        state = self._last_tick.state
         if claim.held or claim.waits_for or state is None:
             return None
         if claim.task_id != NEW and claim.task_id not in state.claims:
@@ -78,19 +78,19 @@ class Estimates:
     async def turn(self) -> float:
         """Work out when the first of each line may start, while somebody looks at the dashboard;
         seconds until the next time, so that this takes a small part of the time."""
-        state = self._board.state
-        if state is None or self._clock.steady() > self._board.watched_at + _WATCHED_SECONDS:
+        state = self._last_tick.state
+        if state is None or self._clock.steady() > self._last_tick.watched_at + _WATCHED_SECONDS:
             return _LOOK_SECONDS
         began = time.perf_counter()
         told: dict[TaskId, Forecast] = {}
         for group in sorted(state.groups)[:_MOST_LINES]:
-            first = next(iter(self._board.positions(group)), None)
+            first = next(iter(self._last_tick.positions(group)), None)
             claim = None if first is None else state.claims.get(first)
             found = None if claim is None else await self.of(claim)
             if first is not None and found is not None:
                 told[first] = found
-        if told != self._board.estimates:
-            self._board.estimates = told
+        if told != self._last_tick.estimates:
+            self._last_tick.estimates = told
         return max(_FORECAST_SECONDS, (time.perf_counter() - began) / _SHARE)
 
     async def close(self) -> None:
@@ -110,10 +110,10 @@ class Estimates:
         return found
 
     async def _forecast(self, claim: Claim) -> Forecast:
-        state = self._board.state
+        state = self._last_tick.state
         if state is None:
             raise RuntimeError("the scheduler's state has gone")
-        order = self._board.positions(claim.group)
+        order = self._last_tick.positions(claim.group)
         copy = copy_of(state, claim.group, order, claim)
         times = await self._run_times(copy, claim)
         found = await asyncio.to_thread(forecast, copy, claim.task_id, times, self._leave_seconds)

@@ -12,7 +12,7 @@ import structlog
 
 from hai.core.task import EventDraft
 from hai.ports import Bus, Clock, EventLog, Leading, StoredTimes, Timebase
-from hai.service.board import Board, Jump
+from hai.service.last_tick import Jump, LastTick
 from hai.service.signals import CLOCK, EVENTS, RECONCILE, SCHEDULE
 from hai.wording import phrases
 
@@ -29,11 +29,13 @@ class TimekeepingStore(StoredTimes, EventLog, Leading, Protocol):
 class Timekeeping:
     """One turn before the other loops begin makes a server's time that of the store."""
 
-    def __init__(self, store: TimekeepingStore, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(
+        self, store: TimekeepingStore, bus: Bus, clock: Clock, last_tick: LastTick
+    ) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._board = board
+        self._last_tick = last_tick
 
     async def turn(self) -> float:
         """Look at the machine's clock once; seconds until the next time."""
@@ -66,7 +68,7 @@ class Timekeeping:
         def then() -> None:
             self._clock.step_to(base)
             if seconds:
-                self._board.jump = jump
+                self._last_tick.jump = jump
 
         to = Timebase(self._clock.boot, base)
         if not await self._store.step(known, to, seconds, events, then) or not seconds:

@@ -13,7 +13,7 @@ from hai.core.task import Change, EventDraft, Task
 from hai.errors import Conflict
 from hai.ports import Bus, Clock, EventLog, Leading, Pause, Tasks
 from hai.service.access import require_admin
-from hai.service.board import Board
+from hai.service.last_tick import LastTick
 from hai.service.signals import EVENTS, SCHEDULE, announce
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ class VacatingStore(Tasks, EventLog, Leading, Protocol):
 class Vacating:
     """Pauses scheduling, and gives notice to all that runs."""
 
-    def __init__(self, store: VacatingStore, bus: Bus, clock: Clock, board: Board) -> None:
+    def __init__(self, store: VacatingStore, bus: Bus, clock: Clock, last_tick: LastTick) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._until = 0.0  # steady
         self._renewals = -1  # the last one that was seen
-        board.pause_left = self._left
+        last_tick.pause_left = self._left
 
     def _left(self) -> float:
         return max(0.0, self._until - self._clock.steady())

@@ -33,9 +33,9 @@ from hai.schema.views import (
     WorkerView,
 )
 from hai.schema.why import EstimateView
-from hai.service.board import Board
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.idleness import IdleService
+from hai.service.last_tick import LastTick
 from hai.service.serviceviews import service_views
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons
@@ -57,7 +57,7 @@ class Views:
         self,
         store: ViewStore,
         bus: Bus,
-        board: Board,
+        last_tick: LastTick,
         idle: IdleService | None = None,
         sharing: Sharing = NOT_SHARED,
     ) -> None:
@@ -65,7 +65,7 @@ class Views:
         self._sharing = sharing
         self._store = store
         self._bus = bus
-        self._board = board
+        self._last_tick = last_tick
 
     def task(self, task: Task) -> TaskView:
         attempt = task.attempt
@@ -102,7 +102,7 @@ class Views:
 
     def tasks(self, tasks: Sequence[Task]) -> list[TaskView]:
         """Of many at once, which is cheaper."""
-        self._board.consider(task.id for task in tasks if task.state.is_waiting)
+        self._last_tick.consider(task.id for task in tasks if task.state.is_waiting)
         return [self.task(task) for task in tasks]
 
     async def _add_idle(self, views: Sequence[TaskView], tasks: Sequence[Task]) -> None:
@@ -115,7 +115,7 @@ class Views:
     def _turn(self, task: Task) -> TurnView:
         """What time sharing knows of it."""
         attempt = task.attempt
-        turn = self._board.turn(task.id, task.state)
+        turn = self._last_tick.turn(task.id, task.state)
         return {
             "position": turn.position,
             "safe_until": _time(turn.safe_until),
@@ -135,7 +135,7 @@ class Views:
 
     def _estimate(self, task: Task, position: int | None) -> dict[str, Any] | None:
         """When it may start, of the first in a line: the others would cost as much each."""
-        told = self._board.estimates.get(task.id)
+        told = self._last_tick.estimates.get(task.id)
         if told is None or position != 1 or not task.state.is_waiting:
             return None
         return {**estimate_view(told)}
@@ -143,7 +143,7 @@ class Views:
     def _reason(self, task: Task) -> ReasonView | None:
         if not task.state.is_waiting:
             return None
-        reason = self._board.reason(task.id, held=task.held)
+        reason = self._last_tick.reason(task.id, held=task.held)
         return reason_view(reason)
 
     async def detail(self, task: Task, *, with_spec: bool) -> TaskDetail:

@@ -32,9 +32,9 @@ from hai.schema.why import (
     WhyView,
 )
 from hai.service.access import require_owner
-from hai.service.board import Board
 from hai.service.estimates import Estimates
 from hai.service.idleness import IdleService
+from hai.service.last_tick import LastTick
 from hai.service.stories import (
     ActiveFacts,
     WaitFacts,
@@ -64,14 +64,14 @@ class Whys:
         self,
         store: Tasks,
         clock: Clock,
-        board: Board,
+        last_tick: LastTick,
         estimates: Estimates,
         idle: IdleService | None = None,
     ) -> None:
         self._idle = idle
         self._store = store
         self._clock = clock
-        self._board = board
+        self._last_tick = last_tick
         self._estimates = estimates
         self._found: dict[TaskId, Sequence[Counterfactual]] = {}  # of this tick
         self._found_tick = 0
@@ -85,10 +85,10 @@ class Whys:
         if task.state.is_final:
             story = ended_story(task, now)
         else:
-            state = self._board.state
+            state = self._last_tick.state
             facts = ActiveFacts()
             if state is not None:
-                facts = active_facts(state, self._board.decided, task.id)
+                facts = active_facts(state, self._last_tick.decided, task.id)
             others = await self._look_up(facts.mentioned | _heir(task))
             story = active_story(task, facts, _names(others.values()), now)
         text = f"task {task.id} {story.text}"
@@ -98,20 +98,20 @@ class Whys:
 
     def _clock_lines(self, task: Task) -> list[str]:
         """What explains times that somebody remembers otherwise."""
-        jump = self._board.jump
+        jump = self._last_tick.jump
         if jump is None or task.state.is_final or task.submitted_at > jump.at:
             return []
         return [f"the server's clock {jump_text(jump)}: its times are told by the clock of now"]
 
     async def _waiting(self, task: Task) -> WhyView:
         now = self._clock.now()
-        reason = self._board.reason(task.id, held=task.held)
-        state = self._board.state
+        reason = self._last_tick.reason(task.id, held=task.held)
+        state = self._last_tick.state
         claim = state.claims.get(task.id) if state is not None else None
         facts = WaitFacts()
         found: Sequence[Counterfactual] = ()
         if state is not None and claim is not None and claim.state.is_waiting:
-            facts = wait_facts(state, claim, reason, self._board.positions(claim.group))
+            facts = wait_facts(state, claim, reason, self._last_tick.positions(claim.group))
             found = () if task.held else self._counterfactuals(state, claim)
         others = await self._look_up(facts.mentioned | _heir(task) | _in_all(found))
         names = _names(others.values())
@@ -161,7 +161,7 @@ class Whys:
         if variant.group is not None and variant.group not in state.groups:
             known = ", ".join(sorted(state.groups))
             raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")
-        prospect = what_if(state, claim, variant, before=self._board.decided)
+        prospect = what_if(state, claim, variant, before=self._last_tick.decided)
         others = await self._look_up(_in(prospect))
         return _what_if_view(prospect, others, self._clock.now())
 
@@ -169,7 +169,7 @@ class Whys:
         """What would become of a submission: of an array, of its first member."""
         state, now = self._state(), self._clock.now()
         claim = submitted_now(drafts[0], NEW, state.now)
-        prospect = what_if(state, claim, before=self._board.decided)
+        prospect = what_if(state, claim, before=self._last_tick.decided)
         found = self._counterfactuals(state, claim)
         facts = WaitFacts()
         if prospect.reason is not None:
@@ -196,30 +196,30 @@ class Whys:
     def _counterfactuals(self, state: SchedulerState, claim: Claim) -> Sequence[Counterfactual]:
         """Once for each tick; as many plans as the server may stand still for, going by what the
         last one took."""
-        if self._found_tick != self._board.ticks:
-            self._found, self._found_tick = {}, self._board.ticks
+        if self._found_tick != self._last_tick.ticks:
+            self._found, self._found_tick = {}, self._last_tick.ticks
         known = self._found.get(claim.task_id)
         if known is not None and claim.task_id != NEW:
             return known
-        affordable = int(_STILL_SECONDS / max(self._board.tick_seconds, 0.001))
+        affordable = int(_STILL_SECONDS / max(self._last_tick.tick_seconds, 0.001))
         found = counterfactuals(
             state,
             claim,
-            before=self._board.decided,
+            before=self._last_tick.decided,
             most_plans=min(affordable, MOST_PLANS),
         )
         self._found[claim.task_id] = found
         return found
 
     def _state(self) -> SchedulerState:
-        state = self._board.state
+        state = self._last_tick.state
         if state is None:
             raise Unavailable("the scheduler has made no plan yet", hint="ask again in a moment")
         return state
 
     async def _claim(self, task: Task) -> Claim | None:
         """The task as the scheduler's state has it, or as the store has it if it is new."""
-        state = self._board.state
+        state = self._last_tick.state
         known = state.claims.get(task.id) if state is not None else None
         if known is not None and known.held == task.held and known.priority is task.priority:
             return known

@@ -21,11 +21,11 @@ from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, Pause, TaskPage, TaskQuery, Usage
-from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.store.memory_door import MemoryDoor
 from hai.store.memory_rows import MemoryRows
 from hai.store.memory_times import last_needed, used
 from hai.store.memory_watch import MemoryWatch, matches
+from hai.store.new_tasks import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.wording.refusals import name_in_use
 
 

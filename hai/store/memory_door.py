@@ -8,7 +8,7 @@ from hai.core.services import ServicePlace
 from hai.core.task import Task
 from hai.core.types import TaskId, UserName
 from hai.ports.door import PortWish, Visit
-from hai.store.drafts import MOST_VISITS
+from hai.store.new_tasks import MOST_VISITS
 
 
 @dataclass(frozen=True, slots=True)

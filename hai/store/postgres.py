@@ -12,14 +12,14 @@ from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
-from hai.store import filters, journal_rows, rows
+from hai.store import decision_log_rows, filters, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
 from hai.store.database import Database, Read, Rows, connection_settings
 from hai.store.documents import Documents
-from hai.store.drafts import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
 from hai.store.migrate import migrate
+from hai.store.new_tasks import HALF_LIVES, array_spoilt, new_task, nodes_changed, submitted
 from hai.store.postgres_door import PostgresDoor
 from hai.store.postgres_idle import PostgresIdle
 from hai.store.postgres_leading import PostgresLeading
@@ -291,7 +291,9 @@ class PostgresStore(
 
     # what the scheduler decided
     async def append_journal(self, record: Record) -> None:
-        packed = await asyncio.to_thread(journal_rows.parameters, record)  # a snapshot is large
+        packed = await asyncio.to_thread(
+            decision_log_rows.parameters, record
+        )  # a snapshot is large
         await self._database.write("append_journal", packed)
 
     async def journal(
@@ -304,7 +306,7 @@ class PostgresStore(
             "limit": limit,
         }
         found = await self._database.read("journal", parameters)
-        return await asyncio.to_thread(lambda: [journal_rows.record_of(row) for row in found])
+        return await asyncio.to_thread(lambda: [decision_log_rows.record_of(row) for row in found])
 
     async def prune_journal(self, keep_seconds: float) -> int:
         return len(await self._database.write("prune_journal", {"keep": keep_seconds}))

@@ -8,7 +8,7 @@ from hai.core.types import TaskId, UserName
 from hai.ports.door import PortWish, Visit
 from hai.store import rows
 from hai.store.database import Database
-from hai.store.drafts import MOST_VISITS
+from hai.store.new_tasks import MOST_VISITS
 
 _TRIES = 5  # somebody else may take the same port at the same moment
 

@@ -86,4 +86,4 @@ async def test_the_first_of_a_line_is_told_when_it_may_start(
     estimates = {task["id"]: task["estimate"] for task in lists}
     assert estimates[first]
     assert estimates[second] is None
-    await async_wait_until(lambda: len(platform.services.board.estimates) == 1)
+    await async_wait_until(lambda: len(platform.services.last_tick.estimates) == 1)

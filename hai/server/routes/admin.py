@@ -230,12 +230,12 @@ async def go_on(admin: Caller, served: Served) -> dict[str, bool]:
 @router.get("/platform")
 async def platform(_: Caller, served: Served) -> PlatformView:
     """What keeps the platform from its work, what became of its clock, room for logs."""
-    jump = served.board.jump
+    jump = served.last_tick.jump
     told: dict[str, object] | None = None
     if jump is not None:
         told = {"at": rfc3339(jump.at), "seconds": round(jump.seconds, 3)}
     view: PlatformView = {
-        "paused_seconds": round(served.board.pause_left(), 1),
+        "paused_seconds": round(served.last_tick.pause_left(), 1),
         "clock_jump": told,
     }
     room = await served.logs.room()

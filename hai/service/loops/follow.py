@@ -11,8 +11,8 @@ from hai.core.inputs import Delta, Snapshot
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.ports import Clock, Leading
-from hai.service.board import Board
 from hai.service.feed import FeedStore, StateFeed
+from hai.service.last_tick import LastTick
 from hai.service.loops.schedule import Scheduling
 from hai.service.vacate import Vacating
 
@@ -29,10 +29,15 @@ class Following:
     """One turn is one plan that is only shown."""
 
     def __init__(
-        self, store: FeedStore, clock: Clock, policy: Policy, board: Board, tick_seconds: float
+        self,
+        store: FeedStore,
+        clock: Clock,
+        policy: Policy,
+        last_tick: LastTick,
+        tick_seconds: float,
     ) -> None:
         self._feed = StateFeed(store, clock, policy, _Nobody())
-        self._board = board
+        self._last_tick = last_tick
         self._tick_seconds = tick_seconds
 
     async def turn(self) -> float:
@@ -41,7 +46,7 @@ class Following:
         began = time.perf_counter()
         decided = plan(state, state.now)
         seconds = time.perf_counter() - began
-        self._board.post(state, decided, now=state.now, seconds=seconds)
+        self._last_tick.post(state, decided, now=state.now, seconds=seconds)
         due = state.next_due()
         if due is None:
             return self._tick_seconds

@@ -18,9 +18,9 @@ from hai.core.task import Change, Task
 from hai.core.types import TaskId
 from hai.errors import Conflict
 from hai.ports import Bus, Leading, Tasks
-from hai.service.board import Board
+from hai.service.decision_recorder import DecisionRecorder
 from hai.service.feed import StateFeed
-from hai.service.journal import Journal
+from hai.service.last_tick import LastTick
 from hai.service.launching import Launching
 from hai.service.loops.term import Term
 from hai.service.signals import announce
@@ -42,9 +42,9 @@ class Scheduling:
         store: SchedulingStore,
         bus: Bus,
         feed: StateFeed,
-        journal: Journal,
+        journal: DecisionRecorder,
         launching: Launching,
-        board: Board,
+        last_tick: LastTick,
         tick_seconds: float,
     ) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class Scheduling:
         self._feed = feed
         self._journal = journal
         self._launching = launching
-        self._board = board
+        self._last_tick = last_tick
         self._tick_seconds = tick_seconds
         self._term = Term(store)
 
@@ -69,15 +69,15 @@ class Scheduling:
             log.info("leads" if leads else "leads_no_more", term=self._term.number)
         if not leads:
             return STANDBY_SECONDS
-        if self._journal.wants_snapshot(self._board.planned_at or 0.0):
+        if self._journal.wants_snapshot(self._last_tick.planned_at or 0.0):
             self._feed.forget()
         state = await self._feed.catch_up()
         now = state.now
         began = time.perf_counter()
         decided = plan(state, now)
         seconds = time.perf_counter() - began
-        self._board.post(state, decided, now=now, seconds=seconds)
-        if not self._board.paused:  # nobody starts, and nobody leaves for who will not start
+        self._last_tick.post(state, decided, now=now, seconds=seconds)
+        if not self._last_tick.paused:  # nobody starts, and nobody leaves for who will not start
             await self._journal.write(decided, now)  # first: what was done can be explained
             await self._apply(decided, now)
         return self._until_due(state, now)

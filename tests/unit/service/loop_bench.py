@@ -18,10 +18,10 @@ from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import LocalLauncher
 from hai.ports import Launcher, WorkerPhase
 from hai.schema.agent import AgentOrder, AgentReport
-from hai.service.board import Board
 from hai.service.cluster import ClusterCache
+from hai.service.decision_recorder import DecisionRecorder
 from hai.service.feed import StateFeed
-from hai.service.journal import Journal
+from hai.service.last_tick import LastTick
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
 from hai.service.loops.reap import Reaping
@@ -100,12 +100,12 @@ class LoopBench:
             log_dir=self.folder / "logs",
             server_url="",
         )
-        self.board = Board()
+        self.last_tick = LastTick()
         policy = Policy()
-        self.journal = Journal(self.store, policy, 1e6)
+        self.journal = DecisionRecorder(self.store, policy, 1e6)
         feed = StateFeed(self.store, self.clock, policy, self.journal)
         self.schedule = Scheduling(
-            self.store, self.bus, feed, self.journal, self.launching, self.board, 5.0
+            self.store, self.bus, feed, self.journal, self.launching, self.last_tick, 5.0
         )
         self.reconcile = Reconciling(
             self.store,
@@ -115,7 +115,7 @@ class LoopBench:
             TIMING,
             self.bus,
         )
-        self.timekeeping = Timekeeping(self.store, self.bus, self.clock, self.board)
+        self.timekeeping = Timekeeping(self.store, self.bus, self.clock, self.last_tick)
         self.reap = Reaping(self.store, self.clock, self.launching)
 
     async def restart_launching(self) -> None:

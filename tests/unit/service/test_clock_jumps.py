@@ -120,8 +120,8 @@ async def test_times_are_told_by_the_clock_of_now(bench: LoopBench, jump: float)
     assert after.submitted_at == pytest.approx(before.submitted_at + jump)
     assert after.ran(bench.clock.now()) == pytest.approx(5.1, abs=0.2)
     assert await jumps(bench) == [jump]
-    assert bench.board.jump is not None
-    assert bench.board.jump.seconds == jump
+    assert bench.last_tick.jump is not None
+    assert bench.last_tick.jump.seconds == jump
     await pass_time(bench, 5)
     assert await jumps(bench) == [jump]
 
@@ -135,7 +135,7 @@ async def test_a_server_that_starts_while_the_clock_is_wrong(bench: LoopBench, j
     bench.clock.jump(jump)  # nobody looks before the server is gone
     for turn in (jump, -jump):
         bench.clock = bench.clock.reborn()
-        await Timekeeping(bench.store, bench.bus, bench.clock, bench.board).turn()
+        await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).turn()
         now = (await bench.task(task_id)).submitted_at
         assert bench.clock.now() - now == pytest.approx(age)
         bench.clock.jump(-turn)
@@ -149,12 +149,12 @@ async def test_a_machine_that_starts_with_a_clock_that_is_behind(bench: LoopBenc
     bench.clock.jump(-5 * 365 * DAY)
     bench.clock = bench.clock.reborn()
     bench.clock.boot = "another"
-    await Timekeeping(bench.store, bench.bus, bench.clock, bench.board).turn()
+    await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).turn()
     assert (await bench.task(task_id)).submitted_at <= bench.clock.now()
     ahead = bench.clock.reborn()  # what is ahead of the last line may well be right
     ahead.boot = "a third"
     ahead.jump(DAY)
-    await Timekeeping(bench.store, bench.bus, ahead.reborn(), bench.board).turn()
+    await Timekeeping(bench.store, bench.bus, ahead.reborn(), bench.last_tick).turn()
     assert len(await jumps(bench)) == 1
 
 

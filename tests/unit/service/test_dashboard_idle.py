@@ -10,8 +10,8 @@ from tests.unit.service.loop_bench import LoopBench
 
 
 def made(bench: LoopBench) -> Dashboard:
-    views = Views(bench.store, bench.bus, bench.board)
-    return Dashboard(bench.store, bench.bus, bench.clock, bench.board, views)
+    views = Views(bench.store, bench.bus, bench.last_tick)
+    return Dashboard(bench.store, bench.bus, bench.clock, bench.last_tick, views)
 
 
 async def test_the_history_is_an_hour_and_no_more(bench: LoopBench, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ async def test_a_node_that_several_share_is_one_busy_node(bench: LoopBench) -> N
     for number, node in enumerate(("n1", "n1", "n2"), 1):
         there = attempt(node)
         one = task(id=TaskId(number), state=TaskState.RUNNING, attempt=there)
-        dashboard._mirror.put(one, dashboard._views.task(one))
+        dashboard._cache.put(one, dashboard._views.task(one))
     dashboard._sample()
     assert dashboard._history.view()["busy"][""] == [2]
 
@@ -37,10 +37,10 @@ async def test_a_node_that_several_share_is_one_busy_node(bench: LoopBench) -> N
 async def test_without_news_no_version_is_made(bench: LoopBench) -> None:
     dashboard = made(bench)
     await dashboard.refresh()
-    before = dashboard._mirror.version
+    before = dashboard._cache.version
     for _ in range(3):
         await dashboard.refresh()
-    assert dashboard._mirror.version == before
+    assert dashboard._cache.version == before
 
 
 def test_what_containers_on_one_node_use_adds_up() -> None:

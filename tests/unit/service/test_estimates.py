@@ -8,8 +8,8 @@ from hai.core.plan import Claim
 from hai.core.planner import plan
 from hai.core.types import TaskId
 from hai.core.whatif import NEW
-from hai.service.board import Board
 from hai.service.estimates import Estimates
+from hai.service.last_tick import LastTick
 from hai.store.memory import MemoryStore
 from tests.clocks import VirtualClock
 from tests.unit.core.clusters import active, nodes, state_of, waiting
@@ -22,15 +22,15 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = VirtualClock(NOW)
-        self.board = Board()
+        self.last_tick = LastTick()
         self.store = MemoryStore()
-        self.estimates = Estimates(self.store, self.clock, self.board, leave_seconds=65.0)
+        self.estimates = Estimates(self.store, self.clock, self.last_tick, leave_seconds=65.0)
         self.claim = waiting(2, 2)
         self.post(active(1, ["n0"], running_since=4000.0, since=4000.0), self.claim)
 
     def post(self, *claims: Claim) -> None:
         state = state_of(nodes(2), claims, now=self.clock.now())
-        self.board.post(state, plan(state, state.now), now=state.now, seconds=0.0)
+        self.last_tick.post(state, plan(state, state.now), now=state.now, seconds=0.0)
 
 
 async def test_a_forecast_is_good_for_ten_seconds() -> None:
@@ -68,5 +68,5 @@ async def test_nothing_is_said_of_what_the_scheduler_does_not_decide(claim: Clai
 
 
 async def test_without_a_plan_nothing_is_said() -> None:
-    estimates = Estimates(MemoryStore(), VirtualClock(NOW), Board())
+    estimates = Estimates(MemoryStore(), VirtualClock(NOW), LastTick())
     assert await estimates.of(waiting(2)) is None

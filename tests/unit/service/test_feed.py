@@ -11,14 +11,14 @@ from hai.core.quota import EVERYONE, Quota
 from hai.core.replay import replay
 from hai.core.task import EventDraft
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState
+from hai.service.decision_recorder import DecisionRecorder
 from hai.service.feed import StateFeed
-from hai.service.journal import Journal
 from tests.unit.core.pictures import picture
 from tests.unit.service.loop_bench import LoopBench
 
 
 async def rebuilt(bench: LoopBench) -> StateFeed:
-    journal = Journal(bench.store, Policy(), 1e6)
+    journal = DecisionRecorder(bench.store, Policy(), 1e6)
     return StateFeed(bench.store, bench.clock, Policy(), journal)
 
 
@@ -60,7 +60,7 @@ async def test_nodes_and_quotas_are_read_again_when_they_change(bench: LoopBench
     event = EventDraft(kind="quota.set", actor="admin", at=bench.clock.now())
     await bench.store.put_quotas([limit], event)
     await bench.turn(bench.schedule)
-    state = bench.board.state
+    state = bench.last_tick.state
     assert state is not None
     assert state.nodes[NodeName("node-0")].health is NodeHealth.CORDONED
     await check(bench)
@@ -69,12 +69,12 @@ async def test_nodes_and_quotas_are_read_again_when_they_change(bench: LoopBench
 async def test_who_lost_the_lead_builds_the_state_anew(bench: LoopBench) -> None:
     await bench.submit()
     await bench.turn(bench.schedule)
-    before = bench.board.state
+    before = bench.last_tick.state
     bench.store.leads = False
     await bench.turn(bench.schedule)
     bench.store.leads = True
     await bench.turn(bench.schedule)
-    assert bench.board.state is not before
+    assert bench.last_tick.state is not before
 
 
 async def test_the_journal_of_a_life_decides_the_same_again(bench: LoopBench) -> None:

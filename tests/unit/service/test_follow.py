@@ -3,7 +3,7 @@
 from hai.core.policy import Policy
 from hai.core.types import WaitCode
 from hai.ports import WorkerPhase
-from hai.service.board import Board
+from hai.service.last_tick import LastTick
 from hai.service.loops.follow import Following, Planning
 from hai.service.vacate import Vacating
 from tests.unit.service.loop_bench import LoopBench, key_of
@@ -15,27 +15,27 @@ async def test_a_follower_gives_the_same_reasons_and_places(bench: LoopBench) ->
     await bench.turn(bench.schedule)
     waiting = [claim for claim in await bench.store.claims() if claim.state.is_waiting]
     assert waiting
-    board = Board()
-    await Following(bench.store, bench.clock, Policy(), board, 5.0).turn()
+    last_tick = LastTick()
+    await Following(bench.store, bench.clock, Policy(), last_tick, 5.0).turn()
     await bench.turn(bench.schedule)
     for claim in waiting:
         task_id, phase = claim.task_id, claim.state
-        told = board.reason(task_id, held=False)
-        assert told == bench.board.reason(task_id, held=False)
+        told = last_tick.reason(task_id, held=False)
+        assert told == bench.last_tick.reason(task_id, held=False)
         assert told.code is not WaitCode.NOT_PLANNED
-        assert board.turn(task_id, phase) == bench.board.turn(task_id, phase)
+        assert last_tick.turn(task_id, phase) == bench.last_tick.turn(task_id, phase)
 
 
 async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench) -> None:
-    vacating = Vacating(bench.store, bench.bus, bench.clock, bench.board)
-    following = Following(bench.store, bench.clock, Policy(), bench.board, 5.0)
+    vacating = Vacating(bench.store, bench.bus, bench.clock, bench.last_tick)
+    following = Following(bench.store, bench.clock, Policy(), bench.last_tick, 5.0)
     planning = Planning(bench.store, vacating, bench.schedule, following)
     bench.store.leads = False
     task_id = await bench.submit()
     await planning.turn()
     assert not (await bench.state(task_id)).is_active
-    assert bench.board.state is not None
-    assert task_id in bench.board.state.claims
+    assert bench.last_tick.state is not None
+    assert task_id in bench.last_tick.state.claims
     bench.store.leads = True
     await planning.turn()
     assert (await bench.state(task_id)).is_active

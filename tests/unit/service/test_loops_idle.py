@@ -13,9 +13,9 @@ from hai.core.task import Task, WorkerKey
 from hai.core.types import TaskId, TaskState, UserName
 from hai.errors import Conflict, Denied, InvalidInput
 from hai.ports import ALL_EVENTS
-from hai.service.board import Board
 from hai.service.cluster import ClusterCache
 from hai.service.idleness import IdleService
+from hai.service.last_tick import LastTick
 from hai.service.loops.idle import Idling
 from hai.service.submit_limits import SubmitLimits
 from hai.service.tasks import TaskService
@@ -236,7 +236,7 @@ async def test_a_silent_agent_is_left_to_others() -> None:
 async def test_a_jump_of_the_clock_is_no_idleness() -> None:
     lab = Lab()
     await lab.begin()
-    keeping = Timekeeping(lab.store, lab.bus, lab.clock, Board())
+    keeping = Timekeeping(lab.store, lab.bus, lab.clock, LastTick())
     await keeping.turn()
     await lab.live_for(2 * HOUR - 500)
     for seconds in (7 * HOUR, -20 * HOUR):

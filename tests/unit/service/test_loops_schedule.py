@@ -14,7 +14,7 @@ async def test_a_tick_starts_what_fits_and_launches_it(bench: LoopBench) -> None
     assert await bench.turn(bench.schedule) == 5.0
     assert set(await bench.phases()) == {key_of(first, 0), key_of(first, 1)}
     assert await bench.state(second) is TaskState.QUEUED
-    assert bench.board.ticks == 1
+    assert bench.last_tick.ticks == 1
     await bench.clock.advance(0.1)
     bench.hollow.poke(first)
     await bench.clock.advance(2.0)
@@ -27,11 +27,11 @@ async def test_a_paused_board_starts_nothing_and_nobody_leaves_for_it(bench: Loo
     await bench.running(first_node=0)
     victim = await bench.running(first_node=1)
     heir = await bench.submit(nodes=2, priority=30)
-    bench.board.pause_left = lambda: 5.0
+    bench.last_tick.pause_left = lambda: 5.0
     await bench.turn(bench.schedule)
     assert await bench.state(heir) is TaskState.QUEUED
     assert await bench.state(victim) is TaskState.RUNNING
-    bench.board.pause_left = lambda: 0.0
+    bench.last_tick.pause_left = lambda: 0.0
     await bench.turn(bench.schedule)
     assert await bench.state(victim) is TaskState.SUSPENDING
 
@@ -140,4 +140,4 @@ async def test_a_follower_plans_nothing(bench: LoopBench) -> None:
     bench.store.leads = False
     await bench.turn(bench.schedule)
     assert await bench.state(task_id) is TaskState.QUEUED
-    assert bench.board.ticks == 0
+    assert bench.last_tick.ticks == 0

@@ -19,7 +19,7 @@ _MOST_INPUTS = 500  # in one record, decided or not
 _SNAPSHOT_SECONDS = DAY
 
 
-class Journal:
+class DecisionRecorder:
     """Listens to the feed; the schedule loop says what came of it."""
 
     def __init__(self, store: DecisionLog, policy: Policy, keep_seconds: float) -> None:

@@ -44,7 +44,7 @@ class Jump:
     seconds: float
 
 
-class Board:
+class LastTick:
     """Written by the schedule loop, read by the views."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Mirror:
+class DashboardCache:
     """`floor`: readers of an older version must begin anew."""
 
     version: int = 1
