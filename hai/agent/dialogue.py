@@ -27,7 +27,7 @@ class Dialogue:
         self._checkpoint_told = -CHECKPOINT_SECONDS  # monotonic
         self.is_acked = self.is_saved = False
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Pass on what is new in both directions."""
         acked, saved = self.words()
         if (acked, saved) != (self.is_acked, self.is_saved):

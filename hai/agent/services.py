@@ -115,7 +115,7 @@ class Services:
             self._begin(one)
         self._tell()
 
-    def turn(self, now: float) -> None:
+    def run_once(self, now: float) -> None:
         """Orders, output, and time that is up."""
         for one in self._services:
             self._read(one)

@@ -243,10 +243,10 @@ class Session:
                 self._beside.reaped(pid, status)
 
     def _tick(self, now: float, leaving: Leaving) -> None:
-        self._dialogue.turn()
+        self._dialogue.run_once()
         self._see_to_log()
         if self._beside is not None:
-            self._beside.services.turn(now)
+            self._beside.services.run_once(now)
         if self._is_paused(now, leaving):
             return
         self._obey(now, leaving)

@@ -110,11 +110,11 @@ class _Worker:
         if order["go"] and self.phase == "ready":
             self.phase = "running"
             self.ends_at = now + self.remaining_seconds
-            self.turn(now)
+            self.run_once(now)
             return True
         return False
 
-    def turn(self, now: float) -> bool:
+    def run_once(self, now: float) -> bool:
         """Let what is due happen; True if there is something new to report."""
         if self.phase == "exited":
             return False
@@ -133,7 +133,7 @@ class _Worker:
             self.ends_at = None
         self.acked = True
         self.saves_at = now + self.simulation.save_seconds
-        self.turn(now)
+        self.run_once(now)
 
     def exit(self, exit_code: int) -> None:
         self.phase, self.exit_code = "exited", exit_code
@@ -281,7 +281,7 @@ class HollowLauncher:
             worker = self._workers.get(key)
             if worker is None or worker.over:
                 continue
-            if worker.turn(now) or worker.beats_at <= now:
+            if worker.run_once(now) or worker.beats_at <= now:
                 self._say(worker)
 
     async def _exchange(self) -> bool:

@@ -242,7 +242,9 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
     if settings.server.role.may_lead:
         loops += tuple(
-            Loop(f"membership-{source.launcher}", Membership(loop_store, bus, clock, source).turn)
+            Loop(
+                f"membership-{source.launcher}", Membership(loop_store, bus, clock, source).run_once
+            )
             for source in sources
         )
     timekeeping = Timekeeping(loop_store, bus, clock, last_tick)
@@ -355,7 +357,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
     if role.may_lead:
         for launcher in platform.launchers.values():
             await launcher.open()
-    await platform.timekeeping.turn()  # first: the loops go by it
+    await platform.timekeeping.run_once()  # first: the loops go by it
     for loop in (_clock_loop(platform), *platform.loops):
         services.supervisor.spawn(loop)
     poking = asyncio.create_task(_poke(services.bus, platform.hollow), name="poke-hollow")
@@ -385,7 +387,7 @@ async def opened(platform: Platform) -> AsyncIterator[None]:
 
 def _clock_loop(platform: Platform) -> Loop:
     """It is also what asks for the lease every second, so it does not rest for long."""
-    return Loop("clock", platform.timekeeping.turn, (CLOCK,), longest_pause_seconds=1.0)
+    return Loop("clock", platform.timekeeping.run_once, (CLOCK,), longest_pause_seconds=1.0)
 
 
 async def _poke(bus: Bus, hollow: HollowLauncher) -> None:

@@ -53,16 +53,18 @@ def loops_of(
         )
     planning = Planning(store, services.vacating, schedule, following)
     busy = settings.scheduler.busy_fraction
-    loops = [Loop("schedule", planning.turn, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy)]
+    loops = [
+        Loop("schedule", planning.run_once, (SCHEDULE,), min_seconds=0.005, busy_fraction=busy)
+    ]
     if role.may_lead:
         loops += _leading(settings, services, store, workers, launching, timing)
     if role.serves:
         loops += [
-            Loop("dashboard", services.dashboard.turn, busy_fraction=0.25),
-            Loop("estimates", services.estimates.turn),
+            Loop("dashboard", services.dashboard.run_once, busy_fraction=0.25),
+            Loop("estimates", services.estimates.run_once),
         ]
     if settings.bus.url.get_secret_value():
-        loops.append(Loop("relay", Relay(stores.readers, services.bus).turn))
+        loops.append(Loop("relay", Relay(stores.readers, services.bus).run_once))
     return tuple(loops)
 
 
@@ -104,11 +106,11 @@ def _leading(
         log_dir=common_dir(settings.log_dir),
     )
     return [
-        Loop("reconcile", reconcile.turn, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
-        Loop("health", health.turn),
-        Loop("reap", Reaping(store, clock, launching).turn),
-        Loop("idle", Idling(store, bus, clock, _idle_of(settings, services, store)).turn),
-        Loop("logs", _log_keeping(settings, services, store).turn, busy_fraction=0.1),
+        Loop("reconcile", reconcile.run_once, (RECONCILE,), min_seconds=0.1, busy_fraction=0.1),
+        Loop("health", health.run_once),
+        Loop("reap", Reaping(store, clock, launching).run_once),
+        Loop("idle", Idling(store, bus, clock, _idle_of(settings, services, store)).run_once),
+        Loop("logs", _log_keeping(settings, services, store).run_once, busy_fraction=0.1),
     ]
 
 

@@ -92,7 +92,7 @@ class _Process(Collector):
             "hai_loop_seconds", "Duration of the last turn", labels=["loop"]
         )
         for name, figures in self.loops.items():
-            turns.add_metric([name], figures.turns)
+            turns.add_metric([name], figures.runs)
             failures.add_metric([name], figures.failures)
             seconds.add_metric([name], figures.last_seconds)
         yield from (turns, failures, seconds)

@@ -117,7 +117,7 @@ class Dashboard:
 
     # keeping up
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Catch up and take a sample when it is due; seconds until the next turn."""
         await self.refresh()
         now = self._clock.steady()

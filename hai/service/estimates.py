@@ -75,7 +75,7 @@ class Estimates:
         done, _ = await asyncio.wait({making}, timeout=_PATIENCE_SECONDS)
         return making.result() if done else None
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Work out when the first of each line may start, while somebody looks at the dashboard;
         seconds until the next time, so that this takes a small part of the time."""
         state = self._last_tick.state

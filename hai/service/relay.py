@@ -25,7 +25,7 @@ class Relay:
         self._cursor = -1
         self._connected_since: float | None = None
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Seconds until the next turn."""
         connected_since = self._bus.connected_since
         is_whole = connected_since is not None and connected_since == self._connected_since

@@ -37,7 +37,7 @@ class Timekeeping:
         self._clock = clock
         self._last_tick = last_tick
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Look at the machine's clock once; seconds until the next time."""
         leads = await self._store.lead()
         known = await self._store.timebase()

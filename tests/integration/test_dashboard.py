@@ -187,7 +187,7 @@ async def test_the_last_hour_is_sampled(platform: Platform, admin: Client) -> No
 
     await async_wait_until(is_busy)
     served._history.sampled_at = float("-inf")  # as half a minute later
-    assert await served.turn() > 0
+    assert await served.run_once() > 0
     history = (await admin.get("/api/v1/dashboard")).json()["history"]
     assert history["busy"][""][-1] == 4
     assert history["busy"]["hollow"][-1] == 4

@@ -30,7 +30,7 @@ class Sender(Part, Handler):
         self.error = ""
         loop.parts.append(self)
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         for _ in range(64):
             if not self._kept:
                 try:

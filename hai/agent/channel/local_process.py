@@ -115,7 +115,7 @@ class Children(Part):
     def ready(self, fd: int, can_read: bool, can_write: bool) -> None:
         os.read(self._reader, 4096)
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         for pid, status in ended_children():
             call = self._calls.pop(pid, None)
             if call is not None:

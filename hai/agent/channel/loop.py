@@ -31,7 +31,7 @@ class Part:
     def ready(self, fd: int, can_read: bool, can_write: bool) -> None:
         """One of them is. What has ended or broken can be read and written."""
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """After every wait."""
 
 
@@ -56,7 +56,7 @@ class Loop:
             self._wait()
             self._due()
             for part in list(self.parts):
-                part.turn()
+                part.run_once()
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -117,7 +117,7 @@ class Line(Part):
         except Broken as error:
             self._end("the other end sent " + str(error))
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self._is_over:
             return
         self._socket.flush()

@@ -102,7 +102,7 @@ class _Ending(Part):
     def _told(self, _number: int, _frame: object) -> None:
         self.is_told = True
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self.is_told:
             self._socket.close(1001, self._words)
             self._loop.stop()

@@ -149,7 +149,7 @@ class _Losses(Part):
     def __init__(self, transfer: _Transfer) -> None:
         self._transfer = transfer
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self._transfer.link.lost is not None:
             self._transfer.fail(self._transfer.link.failure())
 

@@ -111,7 +111,7 @@ class _End(Part):
         self.loop = loop
         self._link = link
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self._link.lost is not None:
             self.loop.stop()
 

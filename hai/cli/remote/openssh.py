@@ -124,7 +124,7 @@ class _Proxy(Pump):
         if not message.get("done"):
             self.error = failed(message, self._link)
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self._is_over and (self.sink is None or not self.sink.wants):
             self._loop.stop()
 

@@ -46,7 +46,7 @@ class Remote(Pump):
         self.sources = []
         self._over = message
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """The end, once everything is out."""
         sinks = (self.sink, self.error_sink)
         if (
@@ -80,7 +80,7 @@ class _Resizes(Part):
     def _changed(self, _number: int, _frame: object) -> None:
         self._has_changed = True
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if self._has_changed:
             self._has_changed = False
             self._stream.control(resize=size())
@@ -108,7 +108,7 @@ class _Until(Part):
         self._remotes = remotes
         self._loop = loop
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         if all(one.is_done for one in self._remotes):
             self._loop.stop()
 

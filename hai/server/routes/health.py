@@ -26,7 +26,7 @@ async def ready(served: Served) -> JSONResponse:
     waits for the lease is ready too: `leads` says which one has it. A bus that is down slows the
     platform and stops nothing."""
     loops = {
-        name: {"turns": figures.turns, "failures": figures.failures, "error": figures.last_error}
+        name: {"turns": figures.runs, "failures": figures.failures, "error": figures.last_error}
         for name, figures in served.supervisor.figures.items()
     }
     body = {

@@ -26,7 +26,7 @@ class _Nobody:
 
 
 class Following:
-    """One turn is one plan that is only shown."""
+    """One run is one plan that is only shown."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Following:
         self._last_tick = last_tick
         self._tick_seconds = tick_seconds
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Plan once; seconds until the next time at the latest."""
         state = await self._feed.catch_up()
         began = time.perf_counter()
@@ -57,7 +57,7 @@ class Following:
 
 
 class Planning:
-    """The schedule loop's turn: decides and applies where this process leads, else follows.
+    """The schedule loop's run: decides and applies where this process leads, else follows.
 
     `schedule` None: it never leads; `following` None: nobody asks it.
     """
@@ -74,16 +74,16 @@ class Planning:
         self._schedule = schedule
         self._following = following
 
-    async def turn(self) -> float:
-        """Seconds until the next turn at the latest."""
+    async def run_once(self) -> float:
+        """Seconds until the next run at the latest."""
         self._vacating.see(await self._store.pause())
         due_seconds = float("inf")
         if self._schedule is not None:
-            due_seconds = await self._schedule.turn()
+            due_seconds = await self._schedule.run_once()
             if self._schedule.leads:
                 if self._following is not None:
                     self._following.forget()
                 return due_seconds
         if self._following is not None:
-            due_seconds = min(due_seconds, await self._following.turn())
+            due_seconds = min(due_seconds, await self._following.run_once())
         return due_seconds

@@ -25,7 +25,7 @@ from hai.service.suspects import Suspects
 
 log = structlog.get_logger("hai.health")
 
-_TURN_SECONDS = 10.0
+_RUN_SECONDS = 10.0
 _OF_THIS_MACHINE = ("local", "docker")  # launchers whose nodes write to its disks
 _LEAST_FREE_BYTES = 100 * 2**20
 _DISK = "disk:"
@@ -46,7 +46,7 @@ class HealthStore(Tasks, Cluster, Leading, Protocol):
 
 
 class HealthChecking:
-    """One turn checks this machine's disk, suspects, drained nodes and the agents' heartbeats."""
+    """One run checks this machine's disk, suspects, drained nodes and the agents' heartbeats."""
 
     def __init__(
         self,
@@ -70,15 +70,15 @@ class HealthChecking:
         self._lost_after_seconds = patience.lost_after_seconds
         self._free_bytes = free_bytes
         self._term = Term(store)
-        self._silent: dict[WorkerKey, int] = {}  # turns in a row
+        self._silent: dict[WorkerKey, int] = {}  # runs in a row
 
-    async def turn(self) -> float:
-        """Check once; seconds until the next turn."""
+    async def run_once(self) -> float:
+        """Check once; seconds until the next run."""
         leads = await self._term.holds()
         if self._term.is_new:
             self._silent = {}
         if not leads:
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         leads_since = self._term.since(self._clock.steady())
         nodes = await self._store.nodes()
         await self._check_disk(nodes)
@@ -86,7 +86,7 @@ class HealthChecking:
         due_seconds = await self._suspects.look(nodes, self._is_well)
         await self._nodes.clear_drained(actor="health")  # what a crash has left there
         await self._check_heartbeats(leads_since)
-        return _TURN_SECONDS if due_seconds is None else min(due_seconds, _TURN_SECONDS)
+        return _RUN_SECONDS if due_seconds is None else min(due_seconds, _RUN_SECONDS)
 
     async def _is_well(self, node: Node) -> bool:
         if await self._launching.silence_of(node.launcher):
@@ -129,7 +129,7 @@ class HealthChecking:
         await self._health.write(node, health, why, told=health_text(node, health, why))
 
     async def _check_heartbeats(self, leads_since: float) -> None:
-        """Kill agents that stay silent: two turns may be this machine's sleep and the poll that
+        """Kill agents that stay silent: two runs may be this machine's sleep and the poll that
         was under way when it began."""
         hears_since = self._bus.connected_since  # agents may speak to other processes
         since = None if hears_since is None else max(leads_since, hears_since)

@@ -22,7 +22,7 @@ from hai.wording.idle import notice_text, stop_text
 log = structlog.get_logger("hai.idle")
 
 ACTOR = "idle"
-_TURN_SECONDS = 10.0
+_RUN_SECONDS = 10.0
 _SHORTEST_SECONDS = 0.5
 
 
@@ -31,7 +31,7 @@ class IdlingStore(Tasks, IdleClocks, Leading, Protocol):
 
 
 class Idling:
-    """One turn looks at every running dev container once."""
+    """One run looks at every running dev container once."""
 
     def __init__(self, store: IdlingStore, bus: Bus, clock: Clock, idle: IdleService) -> None:
         self._store = store
@@ -40,18 +40,18 @@ class Idling:
         self._idle = idle
         self._term = Term(store)
 
-    async def turn(self) -> float:
-        """Act on what is due; seconds until the next turn."""
+    async def run_once(self) -> float:
+        """Act on what is due; seconds until the next run."""
         if not await self._term.holds():
             return STANDBY_SECONDS
         self._term.since(self._clock.steady())
         tasks = [task for task in await self._store.active_tasks() if is_running_lab(task)]
         now = self._clock.now()  # at once: after a jump of the clock their times are others
         if not tasks:
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         clocks = await self._idle.clocks(tasks)
         found = await self._idle.look(tasks, clocks, now)
-        due = _TURN_SECONDS
+        due = _RUN_SECONDS
         for task in tasks:
             clock = clocks.get(task.id, IdleClock())
             due = min(due, await self._see_to(task, clock, found[task.id], now))
@@ -63,7 +63,7 @@ class Idling:
         if rule is None:
             if clock.stop_at is not None:
                 await self._say_used(task, "its idleness is not counted any more", now)
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         heard_since = self._term.since(self._clock.steady()) + self._clock.base
         step = decide(found, rule, clock, heard_since + rule.notice_seconds)
         if step is Step.NOTICE:
@@ -73,9 +73,9 @@ class Idling:
         elif step is Step.STOP:
             await self._suspend(task, found, now)
         if found.stops_at is None:
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         when = clock.stop_at if clock.stop_at is not None else found.stops_at - rule.notice_seconds
-        return when - now if when > now else _TURN_SECONDS
+        return when - now if when > now else _RUN_SECONDS
 
     async def _give_notice(self, task: Task, rule: IdleRule, stop_at: float, now: float) -> None:
         why = notice_text(task.name, rule, time_of_day(stop_at))

@@ -25,12 +25,12 @@ from hai.service.signals import EVENTS, ration_key
 
 log = structlog.get_logger("hai.logs")
 
-_TURN_SECONDS = 10.0
+_RUN_SECONDS = 10.0
 _SETTLED_SECONDS = 60.0  # after a task's end nobody writes its log any more
 _RATION_SECONDS = 60.0  # that agents go by what they were told
 _LEAST_RATION_BYTES = 64 * 1024
 _LIFTED = 0.8  # of the quota: below that, rations end
-_AT_ONCE = 200  # tasks whose logs one turn removes
+_AT_ONCE = 200  # tasks whose logs one run removes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LogKeepingStore(Identity, Tasks, Watch, EventLog, Leading, Protocol):
 
 
 class LogKeeping:
-    """One turn measures what is new, removes what is too much, and says whether there is room."""
+    """One run measures what is new, removes what is too much, and says whether there is room."""
 
     def __init__(
         self, store: LogKeepingStore, bus: Bus, clock: Clock, log_dir: Path, bounds: LogBounds
@@ -72,11 +72,11 @@ class LogKeeping:
         self._had_room = True
         self._rationed: set[UserName] = set()
 
-    async def turn(self) -> float:
-        """Seconds until the next turn."""
+    async def run_once(self) -> float:
+        """Seconds until the next run."""
         if not await self._store.lead():
             self._settled.clear()
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         await self._look_at_disk()
         kept = await self._measure()
         kept = await self._remove_old(kept)
@@ -86,7 +86,7 @@ class LogKeeping:
         for user, mine in by_user.items():
             await self._bound(user, mine)
         self._rationed &= by_user.keys()
-        return _TURN_SECONDS
+        return _RUN_SECONDS
 
     async def _look_at_disk(self) -> None:
         reserve = self._bounds.reserve_bytes

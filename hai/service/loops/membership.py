@@ -24,7 +24,7 @@ from hai.service.signals import EVENTS, SCHEDULE, announce
 
 log = structlog.get_logger("hai.membership")
 
-_TURN_SECONDS = 1.0
+_RUN_SECONDS = 1.0
 _ACTOR = "cluster"
 _NOT_READY = "not ready:"
 _LEFT = "left the cluster:"
@@ -37,7 +37,7 @@ class MembershipStore(Cluster, Rows, Tasks, Leading, Protocol):
 
 
 class Membership:
-    """One turn compares all nodes of one source with ours."""
+    """One run compares all nodes of one source with ours."""
 
     def __init__(self, store: MembershipStore, bus: Bus, clock: Clock, source: NodeSource) -> None:
         self._store = store
@@ -47,10 +47,10 @@ class Membership:
         self._source = source
         self._may_cordon = True
 
-    async def turn(self) -> float:
-        """Seconds until the next turn; the cluster may have news before."""
+    async def run_once(self) -> float:
+        """Seconds until the next run; the cluster may have news before."""
         if not await self._store.lead():
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         try:
             hosts = {host.node: host for host in await self._store.hosts()}
             there = {
@@ -59,7 +59,7 @@ class Membership:
             }
             leaving = await self._source.departures()
         except Unavailable:
-            return _TURN_SECONDS  # nothing is known, so nothing changes; the health loop tells
+            return _RUN_SECONDS  # nothing is known, so nothing changes; the health loop tells
         ours = {n.name: n for n in await self._store.nodes() if n.launcher == self._source.launcher}
         await self._join(there, ours)
         await self._leave(there, ours)
@@ -68,7 +68,7 @@ class Membership:
                 await self._agree(one, ours[name])
         if leaving:
             await self._suspend(leaving)
-        await self._source.wait(_TURN_SECONDS)
+        await self._source.wait(_RUN_SECONDS)
         return 0.0
 
     async def _join(
@@ -131,7 +131,7 @@ class Membership:
             elif not one.is_cordoned and one.is_agreed:
                 await self._mark(one, cordoned=False, agreed=False)
         except NotFound:
-            return  # it left just now: the next turn sees it
+            return  # it left just now: the next run sees it
         except HaiError as error:
             log.warning("cordon_not_agreed", node=ours.name, error=error.message)
         if not one.is_cordoned and not closed_here:

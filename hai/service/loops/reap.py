@@ -15,7 +15,7 @@ from hai.service.launching import Launching, keys_of
 
 log = structlog.get_logger("hai.reap")
 
-_TURN_SECONDS = 5.0
+_RUN_SECONDS = 5.0
 _PATIENCE_SECONDS = 10.0
 
 
@@ -24,7 +24,7 @@ class ReapingStore(Tasks, Leading, Protocol):
 
 
 class Reaping:
-    """One turn looks at every worker that a launcher knows."""
+    """One run looks at every worker that a launcher knows."""
 
     def __init__(self, store: ReapingStore, clock: Clock, launching: Launching) -> None:
         self._store = store
@@ -32,17 +32,17 @@ class Reaping:
         self._launching = launching
         self._unwanted_since: dict[WorkerKey, float] = {}
 
-    async def turn(self) -> float:
-        """Kill and forget what is over; seconds until the next turn."""
+    async def run_once(self) -> float:
+        """Kill and forget what is over; seconds until the next run."""
         if not await self._store.lead():
             self._unwanted_since.clear()
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         # workers first, tasks second: a worker launched in between is wanted by then
         sight = await self._launching.look()
         seen = sight.workers
         if not seen and not sight.silent:
             self._unwanted_since.clear()
-            return _TURN_SECONDS
+            return _RUN_SECONDS
         wanted = await self._wanted({key.task_id for key in seen})
         now = self._clock.steady()
         for key, (launcher, observation) in seen.items():
@@ -52,7 +52,7 @@ class Reaping:
                 await self._remove(key, launcher, observation, now)
         if not sight.silent:  # else somebody whom nobody can see now may still be there
             self._unwanted_since = {k: t for k, t in self._unwanted_since.items() if k in seen}
-        return _TURN_SECONDS
+        return _RUN_SECONDS
 
     async def _wanted(self, ids: set[TaskId]) -> set[WorkerKey]:
         wanted: set[WorkerKey] = set()

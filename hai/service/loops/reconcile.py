@@ -29,7 +29,7 @@ from hai.service.workers import WorkerService
 
 log = structlog.get_logger("hai.reconcile")
 
-_ACTIVE_SECONDS = 1.0  # between turns while something is active
+_ACTIVE_SECONDS = 1.0  # between runs while something is active
 _IDLE_SECONDS = 5.0
 _SHORTEST_SECONDS = 0.05
 _LAUNCH_SECONDS = 2.0  # a launch that was asked for is not asked for again before
@@ -41,7 +41,7 @@ class ReconcilingStore(Tasks, Cluster, Leading, Protocol):
 
 
 class Reconciling:
-    """One turn looks at every active task once."""
+    """One run looks at every active task once."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class Reconciling:
         self._bus = bus
         self._term = Term(store)
 
-    async def turn(self) -> float:
-        """Bring desired and actual together; seconds until the next turn is due."""
+    async def run_once(self) -> float:
+        """Bring desired and actual together; seconds until the next run is due."""
         if not await self._term.holds():
             return STANDBY_SECONDS
         await release_waiting(self._store, self._bus, self._clock)

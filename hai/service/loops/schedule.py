@@ -35,7 +35,7 @@ class SchedulingStore(Tasks, Leading, Protocol):
 
 
 class Scheduling:
-    """One turn is one tick."""
+    """One run is one tick."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class Scheduling:
 
     @property
     def leads(self) -> bool:
-        """Whether this process led when the last turn began."""
+        """Whether this process led when the last run began."""
         return self._term.number > 0
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Plan once and apply; seconds until the next tick is due at the latest."""
         leads = await self._term.holds()
         if self._term.is_new:  # somebody else may have led, and may have done anything

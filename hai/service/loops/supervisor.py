@@ -1,7 +1,7 @@
 """Spawns and names every loop of the server; a loop that breaks is logged, counted and restarted.
 
 This is the one place where any exception may be swallowed: one loop's trouble must not end the
-others, and the next turn repairs what this one left half done.
+others, and the next run repairs what this one left half done.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _ENDLESS = 1e9
 class LoopFigures:
     """How one loop fares; shown under /metrics and /ready."""
 
-    turns: int = 0
+    runs: int = 0
     failures: int = 0
     last_error: str = ""
     last_seconds: float = 0.0
@@ -36,17 +36,17 @@ class LoopFigures:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`turn` does one turn and returns the seconds until the next one is due at the latest;
+    """`run_once` does one run and returns the seconds until the next one is due at the latest;
     a message of `topics`, when given, wakes it earlier. Turns are at least `min_seconds` apart and
-    take at most `busy_fraction` of the time, as far as a rest of 5 seconds goes: a turn that waited
+    take at most `busy_fraction` of the time, as far as a rest of 5 seconds goes: a run that waited
     for something slow, or that the machine slept through, must not cost hours."""
 
     name: str
-    turn: Callable[[], Awaitable[float]]
+    run_once: Callable[[], Awaitable[float]]
     topics: tuple[str, ...] = ()
     min_seconds: float = 0.0
     busy_fraction: float = 1.0
-    longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS  # after a turn that failed
+    longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS  # after a run that failed
 
 
 class Supervisor:
@@ -88,11 +88,11 @@ class Supervisor:
                 await _wait(self._clock, messages, due_seconds)
 
     async def _turn(self, loop: Loop) -> float | None:
-        """Seconds until the next turn, or None when this one failed."""
+        """Seconds until the next run, or None when this one failed."""
         figures = self.figures[loop.name]
         began = self._clock.steady()
         try:
-            due_seconds = await loop.turn()
+            due_seconds = await loop.run_once()
         except Unavailable as error:
             figures.failures += 1
             figures.last_error = error.message
@@ -103,13 +103,13 @@ class Supervisor:
             figures.last_error = repr(error)
             log.exception("loop_failed", loop=loop.name)
             return None
-        figures.turns += 1
+        figures.runs += 1
         figures.last_seconds = self._clock.steady() - began
         return due_seconds
 
 
 async def _rest(clock: Clock, loop: Loop, took_seconds: float) -> None:
-    """Leave the rest of the time to others after a turn that took long."""
+    """Leave the rest of the time to others after a run that took long."""
     fair = took_seconds * (1.0 / loop.busy_fraction - 1.0)
     rest = max(loop.min_seconds - took_seconds, fair, 0.0)
     await clock.sleep(min(rest, _LONGEST_REST_SECONDS))  # even 0 lets others run

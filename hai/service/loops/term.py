@@ -4,8 +4,8 @@ from hai.ports import Leading
 
 
 class Term:
-    """One for each loop: asked at the start of every turn. `number` is 0 while another process
-    leads; `is_new` says that it is another one than in the turn before."""
+    """One for each loop: asked at the start of every run. `number` is 0 while another process
+    leads; `is_new` says that it is another one than in the run before."""
 
     def __init__(self, store: Leading) -> None:
         self._store = store

@@ -172,7 +172,7 @@ def test_why_a_connection_is_over_is_known_when_its_streams_end(
     line = Line(web, mux, told.append)
     raw.sendall(b"\x88\x06" + struct.pack(">H", 1001) + b"over")
     line.feed()
-    line.turn()
+    line.run_once()
     assert (told, heard) == (["over"], [["over"]])
 
 

@@ -185,9 +185,9 @@ class LoopBench:
         report = WorkerReport(rank=rank, attempt=attempt, state=state, **more)
         await self.workers.fold({task_id: [report]})
 
-    async def turn(self, loop: Reconciling | Reaping | Scheduling | Timekeeping) -> float:
+    async def run_once(self, loop: Reconciling | Reaping | Scheduling | Timekeeping) -> float:
         """One turn, and what it began in the background."""
-        due_seconds = await loop.turn()
+        due_seconds = await loop.run_once()
         await settle()
         await self.launching.close()
         return due_seconds

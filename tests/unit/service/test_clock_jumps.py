@@ -28,7 +28,7 @@ async def pass_time(bench: LoopBench, seconds: float, step: float = 1.0) -> None
     for _ in range(round(seconds / step)):
         await bench.clock.advance(step)
         for loop in (bench.timekeeping, bench.reconcile, bench.schedule):
-            await bench.turn(loop)
+            await bench.run_once(loop)
 
 
 def agent_report(key: WorkerKey, at: float) -> AgentReport:
@@ -113,7 +113,7 @@ async def test_a_slice_ends_when_its_time_is_over(bench: LoopBench, jump: float)
 async def test_times_are_told_by_the_clock_of_now(bench: LoopBench, jump: float) -> None:
     task_id = await bench.running()
     before = await bench.task(task_id)
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     bench.clock.jump(jump)
     await pass_time(bench, 5)
     after = await bench.task(task_id)
@@ -130,12 +130,12 @@ async def test_times_are_told_by_the_clock_of_now(bench: LoopBench, jump: float)
 async def test_a_server_that_starts_while_the_clock_is_wrong(bench: LoopBench, jump: float) -> None:
     """It knows nothing but the store, and the machine has not been started anew."""
     task_id = await bench.running()
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     age = bench.clock.now() - (await bench.task(task_id)).submitted_at
     bench.clock.jump(jump)  # nobody looks before the server is gone
     for turn in (jump, -jump):
         bench.clock = bench.clock.reborn()
-        await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).turn()
+        await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).run_once()
         now = (await bench.task(task_id)).submitted_at
         assert bench.clock.now() - now == pytest.approx(age)
         bench.clock.jump(-turn)
@@ -145,27 +145,27 @@ async def test_a_server_that_starts_while_the_clock_is_wrong(bench: LoopBench, j
 async def test_a_machine_that_starts_with_a_clock_that_is_behind(bench: LoopBench) -> None:
     """As without a battery: nothing may seem to lie in the future."""
     task_id = await bench.submit()
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     bench.clock.jump(-5 * 365 * DAY)
     bench.clock = bench.clock.reborn()
     bench.clock.boot = "another"
-    await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).turn()
+    await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).run_once()
     assert (await bench.task(task_id)).submitted_at <= bench.clock.now()
     ahead = bench.clock.reborn()  # what is ahead of the last line may well be right
     ahead.boot = "a third"
     ahead.jump(DAY)
-    await Timekeeping(bench.store, bench.bus, ahead.reborn(), bench.last_tick).turn()
+    await Timekeeping(bench.store, bench.bus, ahead.reborn(), bench.last_tick).run_once()
     assert len(await jumps(bench)) == 1
 
 
 async def test_a_server_that_does_not_lead_goes_by_the_store(bench: LoopBench) -> None:
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     bench.clock.jump(HOUR)
     bench.store.leads = False
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     assert bench.clock.steps == 0
     bench.store.leads = True
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     assert bench.clock.steps == 1
 
 
@@ -173,7 +173,7 @@ async def test_a_server_that_does_not_lead_goes_by_the_store(bench: LoopBench) -
 async def test_a_checkpoint_that_is_told_again_is_no_new_one(bench: LoopBench, jump: float) -> None:
     """Agents repeat what they know, by the clock of then."""
     task_id = await bench.running()
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     report = agent_report(key_of(task_id), at=bench.clock.now())
     await bench.workers.report([report])
     before = await saved_at(bench, task_id)
@@ -190,7 +190,7 @@ async def test_a_checkpoint_that_is_told_again_is_no_new_one(bench: LoopBench, j
 
 
 async def test_less_than_a_second_is_left_alone(bench: LoopBench) -> None:
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     bench.clock.jump(0.9)
     await pass_time(bench, 3)
     assert await jumps(bench) == []

@@ -17,7 +17,7 @@ def made(bench: LoopBench) -> Dashboard:
 async def test_the_history_is_an_hour_and_no_more(bench: LoopBench, tmp_path: Path) -> None:
     dashboard = made(bench)
     for _ in range(SAMPLES + 5):
-        await dashboard.turn()
+        await dashboard.run_once()
         await bench.clock.advance(30)
     history = dashboard._history.view()
     assert len(history["busy"][""]) == SAMPLES

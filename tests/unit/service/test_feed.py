@@ -35,31 +35,31 @@ async def check(bench: LoopBench) -> None:
 
 async def test_a_life_is_followed(bench: LoopBench) -> None:
     first = await bench.submit(nodes=1, seconds=3)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     await check(bench)
     second = await bench.submit(nodes=2, priority=30)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     await check(bench)
     for _ in range(5):
         bench.hollow.poke(first)
         await bench.clock.advance(1.0)
-        await bench.turn(bench.schedule)
+        await bench.run_once(bench.schedule)
         await check(bench)
     assert (await bench.state(second)).is_active
     await bench.stop(second)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     await check(bench)
 
 
 async def test_nodes_and_quotas_are_read_again_when_they_change(bench: LoopBench) -> None:
     await bench.submit(nodes=2)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     event = EventDraft(kind="node.cordoned", actor="admin", at=bench.clock.now())
     await bench.store.set_node_health(NodeName("node-0"), NodeHealth.CORDONED, "", event)
     limit = Quota(EVERYONE, GroupName("training"), Priority.NORMAL, 1)
     event = EventDraft(kind="quota.set", actor="admin", at=bench.clock.now())
     await bench.store.put_quotas([limit], event)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     state = bench.last_tick.state
     assert state is not None
     assert state.nodes[NodeName("node-0")].health is NodeHealth.CORDONED
@@ -68,12 +68,12 @@ async def test_nodes_and_quotas_are_read_again_when_they_change(bench: LoopBench
 
 async def test_who_lost_the_lead_builds_the_state_anew(bench: LoopBench) -> None:
     await bench.submit()
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     before = bench.last_tick.state
     bench.store.leads = False
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     bench.store.leads = True
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert bench.last_tick.state is not before
 
 
@@ -81,7 +81,7 @@ async def test_the_journal_of_a_life_decides_the_same_again(bench: LoopBench) ->
     victim = await bench.running(nodes=2)
     heir = await bench.submit(nodes=2, priority=30, seconds=1)
     for _ in range(8):
-        await bench.turn(bench.schedule)
+        await bench.run_once(bench.schedule)
         bench.hollow.poke(victim)
         bench.hollow.poke(heir)
         await bench.clock.advance(1.0)

@@ -12,12 +12,12 @@ from tests.unit.service.loop_bench import LoopBench, key_of
 async def test_a_follower_gives_the_same_reasons_and_places(bench: LoopBench) -> None:
     for _ in range(4):
         await bench.submit(nodes=2)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     waiting = [claim for claim in await bench.store.claims() if claim.state.is_waiting]
     assert waiting
     last_tick = LastTick()
-    await Following(bench.store, bench.clock, Policy(), last_tick, 5.0).turn()
-    await bench.turn(bench.schedule)
+    await Following(bench.store, bench.clock, Policy(), last_tick, 5.0).run_once()
+    await bench.run_once(bench.schedule)
     for claim in waiting:
         task_id, phase = claim.task_id, claim.state
         told = last_tick.reason(task_id, held=False)
@@ -32,12 +32,12 @@ async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench
     planning = Planning(bench.store, vacating, bench.schedule, following)
     bench.store.leads = False
     task_id = await bench.submit()
-    await planning.turn()
+    await planning.run_once()
     assert not (await bench.state(task_id)).is_active
     assert bench.last_tick.state is not None
     assert task_id in bench.last_tick.state.claims
     bench.store.leads = True
-    await planning.turn()
+    await planning.run_once()
     assert (await bench.state(task_id)).is_active
 
 
@@ -54,7 +54,7 @@ async def test_who_may_not_lead_any_more_touches_no_worker(bench: LoopBench) -> 
     assert not await bench.launching.remove(bench.hollow, key)
     waiting = await bench.submit()
     bench.store.leads = True
-    await bench.schedule.turn()
+    await bench.schedule.run_once()
     bench.store.leads = False  # between the decision and the launch
     await bench.launching.close()
     assert await bench.phases() == {key: WorkerPhase.ALIVE}

@@ -82,7 +82,7 @@ async def test_a_hung_launcher_costs_the_others_nothing(moody: Moody, bench: Loo
     bench.is_deaf = True
     with capture_logs():
         await bench.clock.advance(10.0)
-        await bench.turn(bench.reconcile)
+        await bench.run_once(bench.reconcile)
     assert (await bench.task(task_id)).exit_code == 7
 
 
@@ -123,8 +123,8 @@ async def test_unknown_is_never_lost(moody: Moody, bench: LoopBench, state: Work
     with capture_logs():
         for _ in range(3):
             await bench.clock.advance(3600.0)
-            await bench.turn(bench.reconcile)
-            await bench.turn(bench.reap)
+            await bench.run_once(bench.reconcile)
+            await bench.run_once(bench.reap)
     after = await bench.task(task_id)
     assert after.attempt is not None
     assert before.attempt is not None
@@ -132,7 +132,7 @@ async def test_unknown_is_never_lost(moody: Moody, bench: LoopBench, state: Work
     assert worker.detail == "its launcher does not answer"
     assert (after.state, replace(worker, detail="")) == (before.state, was)
     moody.answer.set()  # it is back, and does not know the worker
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     assert await bench.outcome(task_id) is Outcome.NODE_LOST
 
 
@@ -145,7 +145,7 @@ async def test_one_unknown_worker_is_never_lost(moody: Moody, bench: LoopBench) 
     unknown = Observation(key_of(task_id), WorkerPhase.UNKNOWN, detail="node-0 is not ready")
     moody.workers = [unknown]
     await bench.clock.advance(3600.0)
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     assert await bench.state(task_id) is TaskState.RUNNING
 
 
@@ -157,16 +157,16 @@ async def test_what_keeps_a_worker_waiting_is_told_and_costs_the_task_nothing(
     await bench.begin(task_id)
     moody.answer.set()
     moody.workers = [Observation(key_of(task_id), WorkerPhase.PENDING, detail="pulls image x")]
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     timing = Timing()
     await bench.clock.advance(timing.start_timeout_seconds + 10)
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     task = await bench.task(task_id)
     assert task.state is TaskState.STARTING
     assert task.attempt is not None
     assert task.attempt.workers[0].detail == "pulls image x"
     await bench.clock.advance(timing.pending_timeout_seconds)
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     task = await bench.task(task_id)
     assert task.attempt is not None
     assert task.attempt.verdict is Outcome.NODE_LOST
@@ -177,14 +177,14 @@ async def test_a_silent_launcher_gets_no_new_work(moody: Moody, bench: LoopBench
     await add(bench, moody)
     loop = checking(bench)
     with capture_logs():
-        await loop.turn()
+        await loop.run_once()
     health, why = (await health_of(bench))["node-0"]
     assert health is NodeHealth.SUSPECT
     assert why.startswith("silent: the launcher moody has not answered")
     assert (await health_of(bench))["node-1"] == (NodeHealth.READY, "")
     moody.answer.set()
     with capture_logs():
-        await loop.turn()
+        await loop.run_once()
     assert (await health_of(bench))["node-0"] == (NodeHealth.READY, "")
 
 
@@ -219,9 +219,9 @@ async def test_a_launch_that_is_refused_for_now_is_put_off_and_fails_nothing(
     assert worker.detail == "not started: /data cannot be used: No space left on device"
     moody.trouble = None
     await bench.clock.advance(TIMING.start_timeout_seconds + 1)
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     await bench.clock.advance(LATE_SECONDS)
-    await bench.turn(bench.reconcile)
+    await bench.run_once(bench.reconcile)
     task = await bench.task(task_id)
     assert (task.state, task.failures) == (TaskState.SUSPENDED, 0)
     assert await bench.outcome(task_id) is Outcome.NODE_LOST

@@ -62,12 +62,12 @@ async def test_the_oldest_ended_go_until_the_user_is_within_the_quota(
     young = await site.task("young", 40, 1.0)
     old = await site.task("old", 40, 3.0)
     runs = await site.task("runs", 40, None)
-    await site.keeping.turn()
+    await site.keeping.run_once()
     assert size_of(site.folder(old)) < KIB
     assert "[hai] this log was removed: the logs of alice had more" in site.last_line(old)
     assert size_of(site.folder(young)) == size_of(site.folder(runs)) == 40 * KIB
     assert await site.events() == [("task.logs_removed", old.id)]
-    await site.keeping.turn()
+    await site.keeping.run_once()
     assert await site.events() == [("task.logs_removed", old.id)], "once"
 
 
@@ -75,7 +75,7 @@ async def test_logs_of_tasks_that_ended_long_ago_go(tmp_path: Path) -> None:
     site = Site(tmp_path, keep_seconds=10 * DAY)
     old, young = await site.task("old", 4, 11.0), await site.task("young", 4, 9.0)
     runs = await site.task("runs", 4, None)
-    await site.keeping.turn()
+    await site.keeping.run_once()
     assert "logs are kept for 10 days" in site.last_line(old)
     assert size_of(site.folder(young)) == size_of(site.folder(runs)) == 4 * KIB
     assert await site.events() == [("task.logs_removed", old.id)]
@@ -85,7 +85,7 @@ async def test_a_reader_is_told_what_was_removed(tmp_path: Path) -> None:
     """The mark stands behind all that was there, so that a position means what it meant."""
     site = Site(tmp_path, keep_seconds=DAY)
     task = await site.task("old", 4, 2.0)
-    await site.keeping.turn()
+    await site.keeping.run_once()
     tail = RankTail(site.folder(task) / "1", 0)
     (mark,) = merge([tail], final=True)
     assert tail.lost_bytes == 4 * KIB
@@ -105,7 +105,7 @@ async def test_what_is_nobodys_or_a_link_is_left_alone(tmp_path: Path) -> None:
     task = await site.task("old", 4, 2.0)
     (site.folder(task) / "2").symlink_to(elsewhere / "1" / "1")
     (logs / "998").symlink_to(elsewhere / "1")
-    await site.keeping.turn()
+    await site.keeping.run_once()
     assert kept.stat().st_size == stranger.stat().st_size == 4 * KIB
     assert [number for _, number, _ in task_folders(logs, [])] in ([999, 1], [1, 999])
 
@@ -115,6 +115,6 @@ async def test_a_disk_without_room_is_told_once_and_so_is_its_end(tmp_path: Path
     assert disk.need <= disk.free * 20, "of a disk no more than a part is the platform's"
     site = Site(tmp_path)
     site.keeping._had_room = False  # as if it had been so at the last turn
-    await site.keeping.turn()
-    await site.keeping.turn()
+    await site.keeping.run_once()
+    await site.keeping.run_once()
     assert await site.events() == [("logs.resumed", None)]

@@ -67,11 +67,11 @@ async def test_a_full_disk_makes_the_nodes_of_this_machine_suspect(bench: LoopBe
     await local_node(bench)
     disk = Disk()
     loop = checking(bench, disk)
-    assert await loop.turn() == TURN_SECONDS
+    assert await loop.run_once() == TURN_SECONDS
     assert (await health_of(bench))["here"] == (NodeHealth.READY, "")
     disk.free_bytes = 5 * 2**20
     async with bench.bus.subscribe(SCHEDULE) as messages:
-        await loop.turn()
+        await loop.run_once()
         assert await heard(messages, 5.0), "the planner hears it"
     health, why = (await health_of(bench))["here"]
     assert health is NodeHealth.SUSPECT
@@ -79,10 +79,10 @@ async def test_a_full_disk_makes_the_nodes_of_this_machine_suspect(bench: LoopBe
     assert (await health_of(bench))["node-0"] == (NodeHealth.READY, "")
     noted = await bench.store.last_event_id()
     disk.free_bytes = 4 * 2**20
-    await loop.turn()
+    await loop.run_once()
     assert await bench.store.last_event_id() == noted, "once is enough"
     disk.free_bytes = GIB
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["here"] == (NodeHealth.READY, "")
 
 
@@ -96,10 +96,10 @@ async def test_a_log_folder_that_is_gone_is_no_better(bench: LoopBench) -> None:
         patience=PATIENCE,
         log_dir=bench.folder / "nowhere",
     )
-    assert await loop.turn() == TURN_SECONDS
+    assert await loop.run_once() == TURN_SECONDS
     assert (await health_of(bench))["here"][0] is NodeHealth.SUSPECT
     (bench.folder / "nowhere").mkdir()
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["here"][0] is NodeHealth.READY
 
 
@@ -111,22 +111,22 @@ async def test_what_others_said_of_a_node_stays(bench: LoopBench, health: NodeHe
     loop = checking(bench, disk)
     for free_bytes in (0, GIB):
         disk.free_bytes = free_bytes
-        await loop.turn()
+        await loop.run_once()
         assert (await health_of(bench))["here"] == (health, "an admin")
 
 
 async def test_lasting_silence_ends_an_agent_and_nothing_less_does(bench: LoopBench) -> None:
     silent, speaking = await bench.running(), await bench.running(first_node=1)
     loop = checking(bench)
-    await loop.turn()
+    await loop.run_once()
     alive = dict.fromkeys([key_of(silent), key_of(speaking)], WorkerPhase.ALIVE)
     bench.hollow._workers[key_of(silent)].over = True  # it hangs: no report any more
     await bench.clock.advance(LOST_AFTER_SECONDS + 6)
     for _ in range(2):
-        await loop.turn()
+        await loop.run_once()
         assert await bench.phases() == alive
         await bench.clock.advance(TURN_SECONDS)
-    await loop.turn()
+    await loop.run_once()
     assert await bench.phases() == {**alive, key_of(silent): WorkerPhase.LOST}
 
 
@@ -139,20 +139,20 @@ async def test_without_a_word_from_the_other_processes_nobody_is_taken_for_silen
     alive = {key_of(task_id): WorkerPhase.ALIVE}
     bus = bench.bus = OneOfMany(bench.clock)  # it hears nothing of the agents
     loop = checking(bench)
-    await loop.turn()
+    await loop.run_once()
     for _ in range(8):
         await bench.clock.advance(TURN_SECONDS)
-        await loop.turn()
+        await loop.run_once()
         assert await bench.phases() == alive
     bus.since = bench.clock.steady()
     for _ in range(4):
         await bench.clock.advance(LOST_AFTER_SECONDS / 5)
-        await loop.turn()
+        await loop.run_once()
         assert await bench.phases() == alive
     bench.hollow._workers[key_of(task_id)].over = True  # it hangs: no report any more
     await bench.clock.advance(2 * LOST_AFTER_SECONDS)
     for _ in range(3):
-        await loop.turn()
+        await loop.run_once()
         await bench.clock.advance(TURN_SECONDS)
     assert (await bench.phases())[key_of(task_id)] is WorkerPhase.LOST
 
@@ -160,15 +160,15 @@ async def test_without_a_word_from_the_other_processes_nobody_is_taken_for_silen
 async def test_a_word_in_between_counts(bench: LoopBench) -> None:
     task_id = await bench.running()
     loop = checking(bench)
-    await loop.turn()
+    await loop.run_once()
     bench.is_deaf = True
     await bench.clock.advance(LOST_AFTER_SECONDS + 6)
     for _ in range(3):
-        await loop.turn()
-        await loop.turn()
+        await loop.run_once()
+        await loop.run_once()
         bench.is_deaf = False
         await bench.clock.advance(6.0)
-        await loop.turn()
+        await loop.run_once()
         bench.is_deaf = True
         await bench.clock.advance(LOST_AFTER_SECONDS + 6)
     assert await bench.phases() == {key_of(task_id): WorkerPhase.ALIVE}
@@ -180,15 +180,15 @@ async def test_who_takes_the_lead_waits_until_all_could_have_spoken(bench: LoopB
     loop = checking(bench)
     bench.store.leads = False
     await bench.clock.advance(10 * LOST_AFTER_SECONDS)
-    await loop.turn()
+    await loop.run_once()
     bench.store.leads = True
     for _ in range(4):
-        await loop.turn()
+        await loop.run_once()
         await bench.clock.advance(TURN_SECONDS)
     assert await bench.phases() == {key_of(task_id): WorkerPhase.ALIVE}
     await bench.clock.advance(LOST_AFTER_SECONDS)
     for _ in range(3):
-        await loop.turn()
+        await loop.run_once()
     assert await bench.phases() == {key_of(task_id): WorkerPhase.LOST}
 
 
@@ -202,16 +202,16 @@ async def test_a_suspect_comes_back_when_it_was_quiet(bench: LoopBench) -> None:
         "lost: worker 1.1.0 is gone",
     )
     assert (await health_of(bench))["node-1"][0] is NodeHealth.READY
-    assert await loop.turn() == TURN_SECONDS
+    assert await loop.run_once() == TURN_SECONDS
     await bench.clock.advance(QUIET_SECONDS - 5)
-    assert await loop.turn() == 5.0
+    assert await loop.run_once() == 5.0
     again = [(NodeName("node-0"), "worker 2.1.0 is gone")]
     await mark_suspects(bench.store, bench.bus, bench.clock, again)
     await bench.clock.advance(5)
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
     await bench.clock.advance(QUIET_SECONDS)
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["node-0"] == (NodeHealth.READY, "")
     kinds = [event.draft.kind for event in await bench.store.events(0)]
     assert [kind for kind in kinds if kind.startswith("node.")] == [
@@ -225,14 +225,14 @@ async def test_a_suspect_whose_launcher_is_away_stays_one(bench: LoopBench) -> N
     loop = checking(bench)
     lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
     await mark_suspects(bench.store, bench.bus, bench.clock, lost)
-    await loop.turn()
+    await loop.run_once()
     launchers, bench.launching._launchers = bench.launching._launchers, Launchers({})
     await bench.clock.advance(QUIET_SECONDS)
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
     bench.launching._launchers = launchers
     await bench.clock.advance(QUIET_SECONDS)
-    await loop.turn()
+    await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.READY
 
 
@@ -249,7 +249,7 @@ async def test_work_that_a_crash_left_on_a_drained_node_is_given_notice(bench: L
     other = await bench.running(first_node=1)
     event = factories.event("node.drained")
     await bench.store.set_node_health(NodeName("node-0"), NodeHealth.DRAINED, "fans", event)
-    await checking(bench).turn()
+    await checking(bench).run_once()
     task = await bench.task(task_id)
     assert (task.state, task.held) == (TaskState.SUSPENDING, False)
     assert task.why == "node node-0 is drained: fans"

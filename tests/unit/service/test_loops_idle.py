@@ -109,7 +109,7 @@ class Lab:
             await self.clock.advance(min(turn, until - self.clock.steady()))
             self.used(*busy)
             await self.report()
-            await self.loop.turn()
+            await self.loop.run_once()
 
     async def state(self) -> TaskState:
         return (await self.task()).state
@@ -198,12 +198,12 @@ async def test_a_restart_changes_nothing() -> None:
     await lab.begin()
     await lab.live_for(HOUR)
     lab.restart()
-    await lab.loop.turn()
+    await lab.loop.run_once()
     assert "not been heard yet" in await lab.text()
     await lab.live_for(HOUR - 540)
     assert await lab.kinds() == ["idle_notice"], "the agent has counted on"
     lab.restart()
-    await lab.loop.turn()
+    await lab.loop.run_once()
     assert await lab.kinds() == ["idle_notice"], "nothing is decided before it is heard"
     await lab.live_for(500)
     assert await lab.state() is TaskState.RUNNING
@@ -229,7 +229,7 @@ async def test_a_silent_agent_is_left_to_others() -> None:
     await lab.live_for(HOUR)
     for _ in range(200):
         await lab.clock.advance(60)
-        await lab.loop.turn()
+        await lab.loop.run_once()
     assert await lab.kinds() == []
 
 
@@ -237,12 +237,12 @@ async def test_a_jump_of_the_clock_is_no_idleness() -> None:
     lab = Lab()
     await lab.begin()
     keeping = Timekeeping(lab.store, lab.bus, lab.clock, LastTick())
-    await keeping.turn()
+    await keeping.run_once()
     await lab.live_for(2 * HOUR - 500)
     for seconds in (7 * HOUR, -20 * HOUR):
         lab.clock.jump(seconds)
-        await keeping.turn()
-        await lab.loop.turn()
+        await keeping.run_once()
+        await lab.loop.run_once()
         assert await lab.kinds() == ["idle_notice"]
     assert await lab.state() is TaskState.RUNNING
     await lab.live_for(450)

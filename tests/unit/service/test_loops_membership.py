@@ -71,9 +71,9 @@ async def settle(bench: LoopBench, source: Source, loop: Membership | None = Non
     """Several turns; a level that was reached is left alone."""
     loop = loop or Membership(bench.store, bench.bus, bench.clock, source)
     for _ in range(3):
-        await loop.turn()
+        await loop.run_once()
     calls, nodes = source.calls, await bench.store.nodes()
-    await loop.turn()
+    await loop.run_once()
     assert (source.calls, await bench.store.nodes()) == (calls, nodes)
 
 

@@ -11,7 +11,7 @@ from tests.unit.service.loop_bench import LoopBench, key_of
 
 async def test_a_tick_starts_what_fits_and_launches_it(bench: LoopBench) -> None:
     first, second = await bench.submit(nodes=2, seconds=1), await bench.submit(nodes=2)
-    assert await bench.turn(bench.schedule) == 5.0
+    assert await bench.run_once(bench.schedule) == 5.0
     assert set(await bench.phases()) == {key_of(first, 0), key_of(first, 1)}
     assert await bench.state(second) is TaskState.QUEUED
     assert bench.last_tick.ticks == 1
@@ -19,7 +19,7 @@ async def test_a_tick_starts_what_fits_and_launches_it(bench: LoopBench) -> None
     bench.hollow.poke(first)
     await bench.clock.advance(2.0)
     assert await bench.outcome(first) is Outcome.SUCCEEDED
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert (await bench.state(second)).is_active
 
 
@@ -28,11 +28,11 @@ async def test_a_paused_board_starts_nothing_and_nobody_leaves_for_it(bench: Loo
     victim = await bench.running(first_node=1)
     heir = await bench.submit(nodes=2, priority=30)
     bench.last_tick.pause_left = lambda: 5.0
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(heir) is TaskState.QUEUED
     assert await bench.state(victim) is TaskState.RUNNING
     bench.last_tick.pause_left = lambda: 0.0
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(victim) is TaskState.SUSPENDING
 
 
@@ -51,7 +51,7 @@ async def hold(bench: LoopBench, task_id: TaskId) -> None:
 async def test_a_task_that_was_stopped_meanwhile_does_not_start(bench: LoopBench) -> None:
     task_id, other = await bench.submit(), await bench.submit()
     await stop(bench, task_id)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(task_id) is TaskState.STOPPED
     assert set(await bench.phases()) == {key_of(other)}
 
@@ -59,7 +59,7 @@ async def test_a_task_that_was_stopped_meanwhile_does_not_start(bench: LoopBench
 async def test_a_task_that_was_held_meanwhile_does_not_start(bench: LoopBench) -> None:
     task_id = await bench.submit()
     await hold(bench, task_id)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     task = await bench.task(task_id)
     assert (task.state, task.held) == (TaskState.SUSPENDED, True)
     assert await bench.phases() == {}
@@ -69,7 +69,7 @@ async def test_nobody_leaves_for_a_task_that_was_stopped_meanwhile(bench: LoopBe
     victim = await bench.running(nodes=2)
     heir = await bench.submit(nodes=2, priority=30)
     await stop(bench, heir)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(victim) is TaskState.RUNNING
 
 
@@ -77,7 +77,7 @@ async def test_nobody_leaves_for_a_task_that_was_held_meanwhile(bench: LoopBench
     victim = await bench.running(nodes=2)
     heir = await bench.submit(nodes=2, priority=30)
     await hold(bench, heir)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(victim) is TaskState.RUNNING
 
 
@@ -85,26 +85,26 @@ async def test_a_victim_that_ended_meanwhile_keeps_its_end(bench: LoopBench) -> 
     victim = await bench.running(nodes=2)
     heir = await bench.submit(nodes=2, priority=30)
     await stop(bench, victim)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     await bench.clock.advance(0.1)
     bench.hollow.poke(victim)
     await bench.clock.advance(0.1)
     assert await bench.state(victim) is TaskState.STOPPED
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert (await bench.state(heir)).is_active
 
 
 async def test_victims_leave_first_and_then_their_heir_starts(bench: LoopBench) -> None:
     victim = await bench.running(nodes=2)
     heir = await bench.submit(nodes=2, priority=30)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(victim) is TaskState.SUSPENDING
     assert f"needed by task {heir}" in (await bench.task(victim)).why
     for _ in range(3):
         bench.hollow.poke(victim)
         await bench.clock.advance(0.1)
     assert await bench.outcome(victim) is Outcome.SUSPENDED_CLEAN
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert (await bench.state(heir)).is_active
     assert await bench.state(victim) is TaskState.SUSPENDED
 
@@ -114,7 +114,7 @@ async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> N
     victim = await bench.running(nodes=2, priority=Priority.ABOVE_NORMAL, seconds=1e6)
     await bench.clock.advance(1800.0)
     heir = await bench.submit(nodes=2, priority=Priority.HIGH)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     task = await bench.task(victim)
     assert (task.state, task.priority) == (TaskState.SUSPENDING, Priority.NORMAL)
     assert f"needed by task {heir}" in task.why
@@ -126,18 +126,18 @@ async def test_who_falls_and_leaves_in_one_tick_does_both(bench: LoopBench) -> N
 
 async def test_a_launch_sees_what_an_admin_changed_at_the_node(bench: LoopBench) -> None:
     await bench.submit(seconds=0)
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     other = HollowLauncher(bench.clock, bench.workers.report)
     bench.launching._launchers = Launchers({"other": other})
     await bench.store.put_nodes([factories.node(f"node-{n}", launcher="other") for n in (0, 1)])
     task_id = await bench.submit()
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert set((await bench.launching.look()).workers) == {key_of(task_id)}
 
 
 async def test_a_follower_plans_nothing(bench: LoopBench) -> None:
     task_id = await bench.submit()
     bench.store.leads = False
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert await bench.state(task_id) is TaskState.QUEUED
     assert bench.last_tick.ticks == 0

@@ -39,18 +39,18 @@ async def test_hints_come_from_the_ledger_while_the_bus_is_down_and_once_afterwa
     assert isinstance(task, Task)
     relay = Relay(store, bus)
     async with bus.subscribe(task_topic(task.id), SCHEDULE) as messages:
-        assert await relay.turn() == CONNECTED_SECONDS  # what was before is nobody's news
+        assert await relay.run_once() == CONNECTED_SECONDS  # what was before is nobody's news
         for since, seconds in ((None, ALONE_SECONDS), (5.0, CONNECTED_SECONDS)):
             bus.since = since
             await store.append([make.event(task_id=task.id)])
-            assert await relay.turn() == seconds
+            assert await relay.run_once() == seconds
             assert await heard(messages) == [task_topic(task.id), SCHEDULE]
         await store.append([make.event(task_id=task.id)])
-        assert await relay.turn() == CONNECTED_SECONDS
+        assert await relay.run_once() == CONNECTED_SECONDS
         assert await heard(messages) == [], "the bus has brought it"
         bus.since = 6.0  # it was away between two turns
         await store.append([make.event(task_id=task.id)])
-        await relay.turn()
+        await relay.run_once()
         assert await heard(messages) == [task_topic(task.id), SCHEDULE]
 
 

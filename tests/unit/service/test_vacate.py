@@ -24,14 +24,14 @@ async def test_a_pause_lasts_while_it_is_renewed_and_seconds_longer(bench: LoopB
     task_id = await bench.submit()
     for _ in range(5):
         await going.vacate(ADMIN)
-        await bench.turn(bench.schedule)
+        await bench.run_once(bench.schedule)
         await bench.clock.advance(PAUSE_SECONDS - 1)
     assert await bench.state(task_id) is TaskState.QUEUED
     reason = bench.last_tick.reason(task_id, held=False)
     assert (reason.code, evidence(reason)) == (WaitCode.PAUSED, {"seconds": 1})
     await bench.clock.advance(1)
     assert not bench.last_tick.paused
-    await bench.turn(bench.schedule)
+    await bench.run_once(bench.schedule)
     assert (await bench.state(task_id)).is_active
     assert await kinds(bench) == ["platform.paused"]
 
@@ -40,7 +40,7 @@ async def test_a_pause_can_be_ended(bench: LoopBench) -> None:
     going = vacating(bench)
     await going.vacate(ADMIN)
     bench.clock.jump(-7200)  # counts for nothing
-    await bench.turn(bench.timekeeping)
+    await bench.run_once(bench.timekeeping)
     assert bench.last_tick.pause_left() == PAUSE_SECONDS
     assert await going.go_on(ADMIN)
     assert not bench.last_tick.paused
@@ -83,7 +83,7 @@ async def test_all_tasks_are_stopped_whatever_their_number(bench: LoopBench) -> 
     assert await going.stop_all(ADMIN) == (1, 1)
     await bench.clock.advance(5)
     for loop in (bench.reconcile, bench.schedule):
-        await bench.turn(loop)
+        await bench.run_once(loop)
     assert await bench.state(running) is TaskState.STOPPED
     assert await going.stop_all(ADMIN) == (0, 0)
     assert set(await bench.store.count_tasks()) == {TaskState.STOPPED}
