@@ -24,6 +24,7 @@ from hai.core.task import EventDraft
 from hai.core.types import UserName
 from hai.server.app import build_app
 from hai.server.compose import compose, opened
+from hai.server.logging import setup_logging
 from hai.service.users import token_hash
 from hai.settings import load_settings
 from tests.live import free_port
@@ -130,4 +131,5 @@ async def _serve(folder: Path, port: int, users: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    setup_logging("warning", json_format=False)  # structlog's own tracebacks cost seconds each
     asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2]), json.load(sys.stdin)))
