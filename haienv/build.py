@@ -34,12 +34,23 @@ sys.stdout.buffer.write("\\0".join([version, sys.prefix] + dirs).encode("utf-8",
 # Of a base without pip nothing but uv installs into the layer.
 _PIP = """#!/bin/sh
 # HAIENV_PIP=uv: pip install and uninstall go through haienv, which has uv and sees the base.
+# Else haienv only keeps what tasks recorded, before pip changes it.
 here=$(cd "$(dirname "$0")" && pwd)
+environment=${here%/bin}
 case "${HAIENV_PIP-}:${1-}" in
-  uv:install | uv:uninstall) exec haienv pip --path "${here%/bin}" "$@" ;;
+  uv:install | uv:uninstall) exec haienv pip --path "$environment" "$@" ;;
+  *:install | *:uninstall)
+    for noted in "${environment%/*}"/.packs/*.promise; do
+      if [ -e "$noted" ] && command -v haienv >/dev/null; then
+        haienv pip --path "$environment" keep || exit
+      fi
+      break
+    done
+    ;;
 esac
 exec "$here/python" -m pip "$@"
 """
+_OWN_PIP = ("../../../bin/pip,", "../../../bin/pip3,")  # as pip's RECORD names them
 _OLDEST = (3, 8)
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
@@ -187,15 +198,20 @@ def _build(index: Index, environment: Environment, python: Interpreter) -> None:
         replace_text(environment.site_dir / BASE_FILE, base_text(python.site_dirs))
         scripts = scripts_in(python.site_dirs)
         replace_text(environment.path / SCRIPTS_FILE, json.dumps(scripts) + "\n")
-        _write_pip(environment.bin_dir)
         write_scripts(environment.bin_dir, scripts)
+    _write_pip(environment)
     _write_extras(environment)
 
 
-def _write_pip(bin_dir: Path) -> None:
+def _write_pip(environment: Environment) -> None:
+    """In place of pip's own commands, which are then no files of its package any more."""
     for name in ("pip", "pip3"):
-        replace_text(bin_dir / name, _PIP)
-        (bin_dir / name).chmod(0o777 & ~umask_of(bin_dir))
+        path = environment.bin_dir / name
+        replace_text(path, _PIP)
+        path.chmod(0o777 & ~umask_of(environment.bin_dir))
+    for record in environment.site_dir.glob("pip-*.dist-info/RECORD"):
+        lines = record.read_text("utf-8").splitlines(keepends=True)
+        replace_text(record, "".join(line for line in lines if not line.startswith(_OWN_PIP)))
 
 
 def _write_extras(environment: Environment) -> None:

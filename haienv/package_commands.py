@@ -13,6 +13,7 @@ from haienv.index import Index, read
 from haienv.lock import Lock, differences
 from haienv.locked import lock_of
 from haienv.model import Environment, check_name
+from haienv.promises import changing
 from haienv.requirements import Requirements, files_at, from_lock
 
 if TYPE_CHECKING:
@@ -206,10 +207,14 @@ def verify(name: str, user: _User = None, output: _OutputOption = "table") -> No
 
 
 def pip(path: Annotated[str, typer.Option("--path")], word: list[str]) -> None:
-    """What `pip install` in an environment means where HAIENV_PIP=uv."""
+    """What `pip install` in an environment means where HAIENV_PIP=uv; `keep`: what pip itself is
+    to wait for."""
     folder = Path(path)
     environment = read(folder, Index.of_process().user)
     verb, *words = [one for one in word if one not in _PIP_FLAGS]
+    if verb == "keep":
+        with changing(environment):
+            return
     index = Index(environment.owner, folder.parent, None)
     lines: list[str] = []
     files: list[str] = []

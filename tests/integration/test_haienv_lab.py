@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -194,6 +195,21 @@ def test_what_tasks_recorded_is_packed_before_it_changes(
     assert not path.exists()
     complete(second)
     assert not list(packs.glob("*.promise")), "each was kept"
+
+
+def test_what_a_task_recorded_is_kept_before_pip_changes_it(lab: Lab) -> None:
+    lab.env("create", "piping", "-p", sys.executable)
+    found = json.loads(lab.env("record", "piping", "--in-place"))["environment"]
+    assert not Path(found["pack"]).exists()
+    pip = str(lab.root / "piping" / "bin" / "pip")
+    lab.do(pip, "list", "-q")
+    assert not Path(found["pack"]).exists(), "nothing was changed"
+    done = lab.run(pip, "install", "-q", "smally==2.0")
+    assert (done.returncode, "may run in it again" in done.stderr) == (0, True), done.stderr
+    assert Path(found["pack"]).exists()
+    assert lab.own("piping") == {"smally": "2.0"}
+    done = lab.run(pip, "uninstall", "-q", "-y", "smally")
+    assert (done.returncode, done.stderr) == (0, ""), "nobody recorded it as it was then"
 
 
 def test_two_make_one_name_at_once(lab: Lab) -> None:
