@@ -137,7 +137,7 @@ def test_a_user_keeps_no_more_than_the_quota(make_live: MakeLive) -> None:
         return sum(size_of(live, task) for task in (first, second, third)) <= 3 * MIB
 
     wait_until(lambda: "this log was removed" in live.text(first), 90, what="the oldest to go")
-    assert any("task.logs_removed" in line for line in live.reasons(first))
+    wait_until(lambda: "task.logs_removed" in "\n".join(live.reasons(first)), what="its event")
     wait_until(lambda: any("logs.limited" in line for line in kinds(live)), 90, what="a limit")
     let_go(live, "third")
     live.wait(third, "succeeded")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hai.errors import Denied, Unavailable
 from hai.kubernetes.client import KubernetesClient
+from hai.kubernetes.paths import core
 from tests.kubernetes import testbed
 from tests.kubernetes.platform import PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster, own_cluster, wait_gone, what_is_missing
+from tests.waiting import async_wait_until
 
 _NODES = 2
 _TIMEOUT_SECONDS = 900  # of the first test, which waits for the cluster
@@ -66,11 +69,24 @@ async def client(cluster: Cluster) -> AsyncIterator[KubernetesClient]:
         yield opened
 
 
+async def _takes_pods(client: KubernetesClient, namespace: str) -> bool:
+    """Its controllers have made a service account, and on old clusters a token for it."""
+    container = {"name": "main", "image": "none.invalid/none"}
+    body = {"metadata": {"name": "tried"}, "spec": {"containers": [container]}}
+    try:
+        path, once = core("pods", namespace), {"dryRun": "All"}
+        await client.request("POST", path, params=once, body=body)
+    except (Denied, Unavailable):
+        return False
+    return True
+
+
 @pytest.fixture
 async def namespace(client: KubernetesClient, _namespaces: list[str]) -> AsyncIterator[str]:
-    """An empty one of the test's own."""
+    """An empty one of the test's own, which takes pods."""
     name = f"hai-test-{secrets.token_hex(4)}"
     await client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    await async_wait_until(lambda: _takes_pods(client, name), 120, what="a service account")
     yield name
     await client.delete(f"/api/v1/namespaces/{name}")
     _namespaces.append(name)

@@ -118,7 +118,7 @@ def test_a_pods_log_keeps_to_the_quotas_of_its_attempt_and_its_user(platform: Po
     removed = "this log was removed"
     wait_until(lambda: removed in platform.text(first), _LONG, what="the oldest to go")
     assert platform.text(second).endswith("last words")
-    assert any("task.logs_removed" in line for line in platform.reasons(first))
+    wait_until(lambda: "task.logs_removed" in "\n".join(platform.reasons(first)), what="its event")
     (mark,) = (platform.data_dir / "logs" / str(first)).glob("*/*.log")
     assert mark.stat().st_uid == BOB_UID
 
