@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hai import __version__
-from tests.acceptance.test_hai_up import PROGRAM, ROOT, Machine, machine
+from tests.machine import PROGRAM, ROOT, Machine, machine
 from tests.old_databases import fill
 from tests.other_tree import REVISION, installed, other_tree
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ import pytest
 
 from tests.acceptance.person import Person, Result
 from tests.conftest import PostgresServer, forget_settings, public_directory
-from tests.integration.test_haienv_packages import wheel
+from tests.integration.haienv_lab import wheel
 from tests.live import Live
 from tests.waiting import wait_until
 

@@ -1,42 +1,22 @@
 """hai-cli port-forward and cp on a live platform."""
 
 import os
-import select
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.acceptance.conftest import MakeLive
+from tests.acceptance.forwarding import SERVES, exchanged, forwarded
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running, stopped
 from tests.live import Live, free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.acceptance
-
-SERVES = """\
-import http.server, socketserver, threading
-class Echo(socketserver.StreamRequestHandler):
-    def handle(self):
-        while True:
-            data = self.connection.recv(65536)
-            if not data:
-                self.connection.sendall(b"bye")
-                return
-            self.connection.sendall(data)
-web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-class Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-echo = Server(("127.0.0.1", 0), Echo)
-threading.Thread(target=web.serve_forever, daemon=True).start()
-print("ports", web.server_address[1], echo.server_address[1], "up", flush=True)
-echo.serve_forever()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +31,6 @@ def ports(shared_live: Live, task: int) -> tuple[int, int]:
     words = shared_live.text(task).split()
     at = words.index("ports")
     return int(words[at + 1]), int(words[at + 2])
-
-
-@contextmanager
-def forwarded(hai: Person, *words: str) -> Iterator[list[int]]:
-    """The ports here, in order."""
-    process = hai.start("port-forward", *words)
-    with process:
-        assert process.stderr is not None
-        try:
-            count = sum(":" in word or word.isdigit() for word in words[1:])
-            lines = [process.stderr.readline().decode() for _ in range(count)]
-            assert all("127.0.0.1:" in line for line in lines), lines
-            yield [int(line.partition("127.0.0.1:")[2].split()[0]) for line in lines]
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 def test_two_ports_carry_many_connections(hai: Person, task: int, ports: tuple[int, int]) -> None:
@@ -90,19 +54,6 @@ def test_two_ports_carry_many_connections(hai: Person, task: int, ports: tuple[i
         assert got == blob
         for call in calls:
             call.close()
-
-
-def exchanged(call: socket.socket, blob: bytes) -> bytes:
-    """What comes back of `blob` while it is being sent."""
-    sent, got = 0, bytearray()
-    while len(got) < len(blob):
-        reads, writes, _ = select.select([call], [call] if sent < len(blob) else [], [], 60)
-        assert reads or writes
-        if writes:
-            sent += call.send(blob[sent : sent + 65536])
-        if reads:
-            got += call.recv(1 << 20)
-    return bytes(got)
 
 
 def test_a_port_where_nobody_listens_is_told(hai: Person, task: int) -> None:

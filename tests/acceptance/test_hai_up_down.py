@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_hai_up import Machine, machine, processes_of
+from tests.machine import Machine, machine, processes_of
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 assert machine  # the fixture

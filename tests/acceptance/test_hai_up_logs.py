@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.acceptance.test_hai_up import Machine, machine
+from tests.machine import Machine, machine
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.xdist_group("hai_up_logs")]

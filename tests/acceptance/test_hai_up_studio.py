@@ -8,7 +8,7 @@ import socket
 import httpx2
 import pytest
 
-from tests.acceptance.test_hai_up import Machine, machine, processes_of
+from tests.machine import Machine, machine, processes_of
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 __all__ = ["machine"]  # the fixture

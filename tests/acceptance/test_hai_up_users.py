@@ -7,7 +7,7 @@ import httpx2
 import pytest
 import yaml
 
-from tests.acceptance.test_hai_up import Machine, machine
+from tests.machine import Machine, machine
 from tests.waiting import PATIENCE_SECONDS
 
 assert machine  # the fixture

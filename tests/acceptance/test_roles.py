@@ -17,9 +17,9 @@ import httpx2
 import psutil
 import pytest
 
+from tests.acceptance.crash_work import check_all, have_ended, submit_all, work
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running
-from tests.acceptance.test_crashes import check_all, have_ended, submit_all, work
 from tests.conftest import PostgresServer
 from tests.redis_server import RedisServer, running_redis
 from tests.replicas import Replica, Replicas

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.forwarding import SERVES, exchanged
 from tests.acceptance.person import Person
 from tests.acceptance.tasks import running, stopped
-from tests.acceptance.test_forward import SERVES, exchanged
 from tests.live import Live, free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
 

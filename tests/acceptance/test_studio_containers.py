@@ -10,8 +10,8 @@ import pytest
 from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.door_site import ECHO, door_settings
+from tests.acceptance.shared_site import STAND_IN, SharedLive, make_env
 from tests.acceptance.studio_site import Studio, log_in
-from tests.acceptance.test_shared_nodes import STAND_IN, SharedLive, make_env
 from tests.live import Live, free_port
 from tests.waiting import async_wait_until
 

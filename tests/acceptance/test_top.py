@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from tests.acceptance.conftest import MakeLive
+from tests.acceptance.forwarding import SERVES
 from tests.acceptance.person import PROGRAM, Person
 from tests.acceptance.tasks import running, stopped
-from tests.acceptance.test_forward import SERVES
 from tests.acceptance.tmux import window
 from tests.live import Live
 from tests.waiting import PATIENCE_SECONDS, wait_until

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from hai import __version__
-from tests.acceptance.test_hai_up import Machine
 from tests.compose.deployed import TOKEN, Deployed
 from tests.docker.engine import PrivateEngine
+from tests.machine import Machine
 from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -14,52 +13,7 @@ from hai.errors import Denied
 from haienv.build import find_interpreter
 from haienv.entrypoints import write_scripts
 from haienv.index import Index
-
-ROOT = Path(__file__).parents[2]
-SHELLS = [path for name in ("bash", "zsh") if (path := shutil.which(name))]
-
-
-class Shared:
-    """A shared folder of environments, and a PATH where `haienv` is installed as by pip."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "envs" / "ann"
-        self.bin = folder / "bin"
-        self.bin.mkdir(parents=True)
-        text = (ROOT / "haienv" / "scripts" / "haienv").read_text()
-        assert text.startswith("#!python\n")
-        (self.bin / "haienv").write_text(text.replace("#!python", f"#!{sys.executable}", 1))
-        (self.bin / "haienv").chmod(0o755)
-        self.variables = {
-            "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(folder),
-            "LANG": "C.UTF-8",
-            "HAIENV_PATH": str(self.root),
-            "PYTHONPATH": str(ROOT),
-        }
-
-    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            env={**self.variables, **more},
-            cwd=self.bin.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
-
-    def haienv(self, *args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return self.run(str(self.bin / "haienv"), *args, **more)
-
-    def clone(self, name: str, owner: str = "ann", **changes: object) -> Path:
-        """Another environment from the same files: making a real one takes seconds."""
-        path = self.root.parent / owner / name
-        shutil.copytree(self.root / "vision", path, symlinks=True)
-        document = json.loads((path / "haienv.json").read_text())
-        (path / "haienv.json").write_text(json.dumps({**document, **changes}))
-        return path
+from tests.integration.haienv_lab import SHELLS, Shared
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,7 @@ from haienv.index import Index
 from haienv.promises import changing
 from haienv.recording import record
 from tests.integration.agent_peer import public_python
-from tests.integration.test_haienv import SHELLS
-from tests.integration.test_haienv_packages import Lab, wheel
+from tests.integration.haienv_lab import SHELLS, Lab, wheel
 
 DAEMON = 1
 SECRET = "very-secret"  # noqa: S105 - of the test's own index

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
+from tests.acceptance.forwarding import SERVES, forwarded
 from tests.acceptance.person import Person
-from tests.acceptance.test_forward import SERVES, forwarded
 from tests.kubernetes.platform import PodPlatform
 from tests.live import BOB_UID
 from tests.waiting import wait_until

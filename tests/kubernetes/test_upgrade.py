@@ -13,10 +13,10 @@ import httpx2
 import pytest
 
 from hai import __version__
-from tests.acceptance.test_hai_up import Machine
 from tests.kubernetes.deployed import TOKEN, Admin, edit
 from tests.kubernetes.images import bring, build, variants
 from tests.kubernetes.test_deploy import admin
+from tests.machine import Machine
 from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 
