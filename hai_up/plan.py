@@ -42,7 +42,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LocalPlan:
     """`settings` goes into override.toml, `bootstrap` to `hai-server bootstrap` as JSON."""
 
     options: Options
@@ -52,11 +52,11 @@ class Plan:
     bootstrap: dict[str, Any]
 
 
-def plan_local(options: Options, facts: Facts, database_url: str) -> Plan:
+def plan_local(options: Options, facts: Facts, database_url: str) -> LocalPlan:
     """`database_url` is the one that the server will use (the embedded one's, or a placeholder)."""
     layout = Layout(options.data_dir)
     url = url_of(options.host, options.port)
-    return Plan(
+    return LocalPlan(
         options=options,
         url=url,
         steps=_steps(options, layout, url),

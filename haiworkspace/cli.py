@@ -16,7 +16,7 @@ from hai.console.tools import run_app
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, tasks, workspace
 from haiworkspace import watch as watching
-from haiworkspace.plan import Change, Plan
+from haiworkspace.plan import Change, SyncPlan
 from haiworkspace.records import Workspace
 from haiworkspace.remotes import opened
 from haiworkspace.workspace import Options
@@ -311,7 +311,7 @@ def _named(name: str) -> Workspace:
     return _platform(name, must=False) or Workspace(name, Path.cwd(), records.default_remote(name))
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: SyncPlan) -> None:
     """The plan goes to stderr: what is copied, what stays, what is left out and why."""
     lines = _lines(plan)
     for line in lines[:_MOST_LINES]:
@@ -320,17 +320,17 @@ def _show(plan: Plan) -> None:
         _say(f"  … and {len(lines) - _MOST_LINES} more (haiworkspace diff shows all)")
 
 
-def _show_changes(plan: Plan) -> None:
+def _show_changes(plan: SyncPlan) -> None:
     """What is sent; on the way to a task, what stays here is no news."""
     _show(replace(plan, excluded={}))
 
 
-def _lines(plan: Plan) -> list[str]:
+def _lines(plan: SyncPlan) -> list[str]:
     changed = [f"{_MARKS[kind]} {path}  ({kind})" for path, kind in sorted(plan.changes.items())]
     return [*changed, *(f"x {path}  (excluded, {why})" for path, why in plan.excluded.items())]
 
 
-def _summary(plan: Plan, verb: str, remote: str, *, dry_run: bool) -> str:
+def _summary(plan: SyncPlan, verb: str, remote: str, *, dry_run: bool) -> str:
     copied, removed = len(plan.copied), len(plan.removed)
     left = len(plan.changes) - copied - removed - len(plan.modes)
     be = "to be " if dry_run else ""

@@ -41,7 +41,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SyncPlan:
     """Every path that differs, with how; and what was left out of the source, with why.
 
     `copied` and `removed` (from the target) are what a push or pull makes of it.
@@ -66,7 +66,7 @@ class Plan:
 
 def compare(
     source: Listing, target: Listing, base: Listing, excluded: Mapping[str, str] | None = None
-) -> Plan:
+) -> SyncPlan:
     """How `source` and `target` differ, path by path."""
     changes = {}
     for path in sorted({*source, *target}):
@@ -81,7 +81,7 @@ def compare(
             in_the_way[path] = blockers
         else:
             changes[path] = Change.CONFLICT
-    return Plan(changes, excluded or {}, in_the_way=in_the_way)
+    return SyncPlan(changes, excluded or {}, in_the_way=in_the_way)
 
 
 def changed_modes(

@@ -10,7 +10,7 @@ from hai import files
 from hai.errors import Conflict, InvalidInput
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, entries_at, list_tree
-from haiworkspace.plan import Change, Entry, Plan, compare
+from haiworkspace.plan import Change, Entry, SyncPlan, compare
 from haiworkspace.records import FOLDER, Workspace, locked
 from haiworkspace.remotes import opened
 from haiworkspace.workspace import Options, read_rules
@@ -39,7 +39,7 @@ def snapshot_of(task: str, workspace: Workspace) -> str:
     return str(snapshot["id"])
 
 
-def diff_task(workspace: Workspace, task: str, options: Options) -> Plan:
+def diff_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
     """How what is here differs from what the task runs."""
     name = snapshot_of(task, workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
@@ -56,7 +56,7 @@ def _comparable(one: Entry) -> Entry:
     return Entry(0o111 if one.mode & 0o111 else 0, 0, 0, one.digest, one.link)
 
 
-def pull_task(workspace: Workspace, task: str, options: Options) -> Plan:
+def pull_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
     """Fetches what was written below the task's snapshot. Raises Conflict if a file was changed
     here since the last time, or was never fetched and is another one, and not `force`."""
     name = snapshot_of(task, workspace)
@@ -80,7 +80,7 @@ def pull_task(workspace: Workspace, task: str, options: Options) -> Plan:
             )
         kinds = (Change.ADDED, Change.CHANGED, *((Change.CONFLICT,) if options.force else ()))
         copied = plan.paths(*kinds)
-        plan = Plan(plan.changes, {}, copied)
+        plan = SyncPlan(plan.changes, {}, copied)
         if not options.dry_run:
             outputs.fetch(workspace.local, copied, clear=options.force)
             _write(workspace, name, {**known, **written})

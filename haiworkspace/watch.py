@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from hai.errors import Conflict, HaiError, Unreachable
 from haiworkspace.listing import list_tree
-from haiworkspace.plan import Plan
+from haiworkspace.plan import SyncPlan
 from haiworkspace.records import Workspace
 from haiworkspace.workspace import Options, push, read_rules
 
@@ -20,7 +20,7 @@ def watch(
     options: Options,
     say: Callable[[str], None],
     wait: Callable[[float], object] = time.sleep,
-) -> Iterator[Plan]:
+) -> Iterator[SyncPlan]:
     """Pushes now and after each change, when it has been quiet for one look; for ever. A conflict,
     or a remote that is away, is told and tried again after the next change, or the next look."""
     pushed: object = None

@@ -14,7 +14,7 @@ from hai.workspace.listing import Stamp, file_time
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Nested, Rule, Rules, default_rules, parse_rules
 from haiworkspace.listing import Digests, Tree, list_tree, with_digests
-from haiworkspace.plan import Change, Entry, Plan, changed_modes, compare
+from haiworkspace.plan import Change, Entry, SyncPlan, changed_modes, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,
@@ -43,7 +43,7 @@ class Options:
     checksum: bool = True  # False: equal size and time of change mean equal content
     use_ignore_files: bool = True
     dry_run: bool = False
-    approve: Callable[[Plan], None] | None = None
+    approve: Callable[[SyncPlan], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Snapshot:
     id: str
     folder: str
     twin: str
-    plan: Plan
+    plan: SyncPlan
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def workspace_of(directory: Path) -> Workspace:
     return find_workspace(directory)
 
 
-def diff(workspace: Workspace, options: Options) -> Plan:
+def diff(workspace: Workspace, options: Options) -> SyncPlan:
     """What push would do."""
     with opened(workspace) as remote, locked(workspace.local):
         sides = _look(workspace, remote, options)
@@ -79,7 +79,7 @@ def diff(workspace: Workspace, options: Options) -> Plan:
     return _compared(sides.local, sides.remote, sides.state)
 
 
-def push(workspace: Workspace, options: Options) -> Plan:
+def push(workspace: Workspace, options: Options) -> SyncPlan:
     """Sends what is new or changed. Raises Conflict if the remote changed since they agreed."""
     check_places(workspace)
     with opened(workspace) as remote:
@@ -102,7 +102,7 @@ def snapshot(workspace: Workspace, options: Options) -> Snapshot:
 
 def _pushed(
     workspace: Workspace, remote: Remote, options: Options, *, is_new: bool
-) -> tuple[Plan, Tree]:
+) -> tuple[SyncPlan, Tree]:
     """What was done, and what is here."""
     sides = _look(workspace, remote, options, may_defer=not options.dry_run)
     if is_new:  # never pushed, or removed as a whole: there is nothing to overwrite
@@ -133,7 +133,7 @@ def _pushed(
 
 
 def _sent(
-    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, force: bool
+    workspace: Workspace, remote: Remote, sides: _Sides, plan: SyncPlan, force: bool
 ) -> Tree | None:
     """Has the plan done; what is there now, where the remote knows it."""
 
@@ -175,7 +175,7 @@ def _read(workspace: Workspace, sides: _Sides, paths: Iterable[str]) -> None:
     sides.local = _as_the_remote_has_it(workspace, tree)
 
 
-def pull(workspace: Workspace, options: Options) -> Plan:
+def pull(workspace: Workspace, options: Options) -> SyncPlan:
     """Fetches what is new or changed. What only changed here stays, unless `force`.
 
     Raises Conflict if a file changed on both sides, NotFound if nothing was ever pushed.
@@ -188,7 +188,7 @@ def pull(workspace: Workspace, options: Options) -> Plan:
             return _pulled(workspace, remote, options)
 
 
-def _pulled(workspace: Workspace, remote: Remote, options: Options) -> Plan:
+def _pulled(workspace: Workspace, remote: Remote, options: Options) -> SyncPlan:
     sides = _look(workspace, remote, options)
     plan = _compared(sides.remote, sides.local, sides.state)
     _approve(plan, options)
@@ -209,7 +209,7 @@ def _pulled(workspace: Workspace, remote: Remote, options: Options) -> Plan:
     return plan
 
 
-def _compared(source: Tree, target: Tree, state: SyncState) -> Plan:
+def _compared(source: Tree, target: Tree, state: SyncState) -> SyncPlan:
     """How they differ; a directory whose mode is to change is a path with a slash at its end."""
     plan = compare(source.entries, target.entries, state.base, source.excluded)
     modes = changed_modes(source.directories, target.directories, state.directories)
@@ -226,7 +226,7 @@ def _locked_remote(
     return remote.locked(stat.S_IMODE(workspace.local.stat().st_mode) & 0o777 | 0o700)
 
 
-def _approve(plan: Plan, options: Options) -> None:
+def _approve(plan: SyncPlan, options: Options) -> None:
     if options.approve:
         options.approve(plan)
 
@@ -312,7 +312,7 @@ def _rules_in(folder: Path, prefix: str) -> tuple[Rule, ...]:
     return rules
 
 
-def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
+def _decided(plan: SyncPlan, source: Tree, options: Options) -> SyncPlan:
     """The plan with what is to be done about it."""
     kinds = (*_SENT, *_CONTESTED) if options.force else _SENT
     gone = [Change.REMOVED] if options.delete else []
@@ -325,7 +325,7 @@ def _decided(plan: Plan, source: Tree, options: Options) -> Plan:
 
 
 def _agree(
-    workspace: Workspace, remote: Remote, sides: _Sides, plan: Plan, options: Options | None
+    workspace: Workspace, remote: Remote, sides: _Sides, plan: SyncPlan, options: Options | None
 ) -> Tree:
     """Takes down where both sides are equal now; lists them again by `options`, if there are any.
     What is here."""
@@ -349,7 +349,7 @@ def _agree(
     return after.local
 
 
-def _did_anything(plan: Plan) -> bool:
+def _did_anything(plan: SyncPlan) -> bool:
     return bool(plan.copied or plan.removed or plan.modes)
 
 

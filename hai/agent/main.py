@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> int:
-    from hai.agent.session import NotOurs, Session
+    from hai.agent.session import AttemptSession, NotOurs
     from hai.agent.wakeup import Wakeup
 
     spec = _spec(worker_dir, folder, cgroup, spec_file)
@@ -76,7 +76,7 @@ def _serve(worker_dir: str, folder: int, cgroup: str, spec_file: str) -> int:
     files.guard(spec.end_file)
     groups = _bound(worker_dir, folder, spec)
     try:
-        Session(spec, folder, Wakeup()).run()
+        AttemptSession(spec, folder, Wakeup()).run()
     except NotOurs:
         return 0
     except Exception:  # noqa: BLE001 - the boundary: a broken agent still leaves a report

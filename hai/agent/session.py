@@ -54,7 +54,7 @@ class NotOurs(Exception):
     """Another agent has this worker, or nobody is to have it: leave without a word."""
 
 
-class Session:
+class AttemptSession:
     """Runs in the main thread. `folder` is a descriptor of the worker directory."""
 
     def __init__(self, spec: WorkerSpec, folder: int, wakeup: Wakeup) -> None:

@@ -9,7 +9,7 @@ GATEWAY = "{gateway}"  # in a server's URL: its machine, as a container's own ne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class RunAs:
     """Who the program runs as. `as_user`: the whole container does, the agent included."""
 
     uid: int

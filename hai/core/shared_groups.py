@@ -54,7 +54,7 @@ def shared_nodes_of(state: SchedulerState, group: GroupState) -> SharedNodes:
 
 def serve(state: SchedulerState, group: GroupState) -> Shared:
     """One tick of a shared group. O(its nodes, containers and waiting claims)."""
-    return _Turn(state, group).run()
+    return _PackingTurn(state, group).run()
 
 
 class _Quotas:
@@ -103,7 +103,7 @@ class _Quotas:
         return held.plus(total([claim.asks or NOTHING] * claim.nodes)), count + claim.nodes
 
 
-class _Turn:
+class _PackingTurn:
     def __init__(self, state: SchedulerState, group: GroupState) -> None:
         self._state = state
         self._group = group

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hai.core.containers import AGENT_CAPABILITIES, Account
+from hai.core.containers import AGENT_CAPABILITIES, RunAs
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.errors import PlatformError
 
@@ -38,7 +38,7 @@ class ContainerOrder:
     image: str
     python: str
     agent: str  # the archive's path on the host
-    account: Account
+    account: RunAs
     log_dir: str  # in the container
     log_source: str  # on the host
     network: str
@@ -79,7 +79,7 @@ def container(order: ContainerOrder) -> Json:
     return body
 
 
-def files(spec: bytes, account: Account) -> bytes:
+def files(spec: bytes, account: RunAs) -> bytes:
     """A tar archive for "/": the spec and the worker directory, which a program cannot read unless
     the whole container is its user's."""
     owner = (account.uid, account.gid) if account.as_user else (0, 0)

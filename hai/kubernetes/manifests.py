@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hai.core.containers import AGENT_CAPABILITIES, Account
+from hai.core.containers import AGENT_CAPABILITIES, RunAs
 from hai.core.mounts import HostPathType, Mount, MountKind
 
 Json = dict[str, Any]
@@ -72,7 +72,7 @@ class PodOrder:
     image: str
     python: str
     agent: AgentSource
-    account: Account
+    account: RunAs
     preparation: Preparation | None
     logs: LogPlace
     resources: Mapping[str, float]  # cores, bytes, pieces

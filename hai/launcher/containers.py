@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hai.core.containers import Account
+from hai.core.containers import RunAs
 from hai.core.images import Image
 from hai.core.mounts import Mount
 from hai.core.task import WorkerKey
@@ -67,7 +67,7 @@ class Outfit:
 
     image: Image
     is_foreign: bool
-    account: Account
+    account: RunAs
     mounts: tuple[Mount, ...]
     variables: Mapping[str, str]
     logs: LogFolders
@@ -101,14 +101,14 @@ def outfit_of(worker: WorkerLaunch, options: ContainerOptions) -> Outfit:
     )
 
 
-def account_of(worker: WorkerLaunch, *, as_user: bool) -> Account:
+def account_of(worker: WorkerLaunch, *, as_user: bool) -> RunAs:
     """A user without a uid is the server's own account, as on one machine. Groups that the platform
     does not name are those of this machine's account of that number, if it has one."""
     uid = os.getuid() if worker.uid is None else worker.uid
     gid, groups = worker.gid, worker.groups
     if gid is None:
         gid, groups = _groups_here(uid)
-    return Account(uid=uid, gid=gid, groups=tuple(groups), as_user=as_user)
+    return RunAs(uid=uid, gid=gid, groups=tuple(groups), as_user=as_user)
 
 
 def _groups_here(uid: int) -> tuple[int, tuple[int, ...]]:

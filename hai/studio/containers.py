@@ -18,7 +18,7 @@ from hai.studio.container_form import Form, Recorded, document_of, recorded_in, 
 from hai.studio.platform import Platform
 from hai.studio.replies import form_of, html, seen, status_of
 from hai.studio.running import Running
-from hai.studio.sessions import Session, Sessions
+from hai.studio.sessions import LoginSession, Sessions
 
 _PLACE = "/containers"
 _MOST_SHOWN = 100
@@ -37,7 +37,7 @@ class ContainerPages:
         self,
         platform: Platform,
         sessions: Sessions,
-        session_of: Callable[[web.Request], Session | None],
+        session_of: Callable[[web.Request], LoginSession | None],
         *,
         read_only: bool,
     ) -> None:
@@ -98,7 +98,7 @@ class ContainerPages:
         return html(view.live_part(view.Sight(session.user, tasks, capacity)))
 
     async def _shown(
-        self, session: Session, error: HaiError | None = None, form: Form | None = None
+        self, session: LoginSession, error: HaiError | None = None, form: Form | None = None
     ) -> web.StreamResponse:
         """The page, with an error above it and what was written in the form, if there are any."""
         if isinstance(error, AuthRequired):
@@ -117,7 +117,7 @@ class ContainerPages:
         sight = view.Sight(session.user, tasks, capacity, list(recorded), names, error, form or {})
         return html(view.containers_page(sight), status_of(error))
 
-    def _over(self, session: Session) -> web.StreamResponse:
+    def _over(self, session: LoginSession) -> web.StreamResponse:
         """Its token is worth nothing any more."""
         self._sessions.end(session)
         return seen("/")
@@ -168,7 +168,7 @@ class ContainerPages:
         )
         return dict(zip(wanted, found, strict=True))
 
-    async def _task(self, session: Session, request: web.Request) -> Any:
+    async def _task(self, session: LoginSession, request: web.Request) -> Any:
         ref = int(request.match_info["id"])
         return await self._platform.call(session.token, "task", ref=ref)
 
@@ -205,7 +205,7 @@ class ContainerPages:
             return await self._shown(session, error)
         return seen(f"{_PLACE}#c-{task['id']}")
 
-    async def _asked(self, request: web.Request) -> tuple[Session | None, Form]:
+    async def _asked(self, request: web.Request) -> tuple[LoginSession | None, Form]:
         session = self._session_of(request)
         form = await form_of(request) if session is not None else {}
         if session is not None:

@@ -23,7 +23,7 @@ from hai.studio.containers import ContainerPages
 from hai.studio.platform import Platform
 from hai.studio.replies import form_of, html, seen
 from hai.studio.running import Running
-from hai.studio.sessions import Limits, Session, Sessions, spare
+from hai.studio.sessions import Limits, LoginSession, Sessions, spare
 from hai.studio.throttle import LoginThrottle
 from hai.studio.visitor import Visitor
 
@@ -54,7 +54,7 @@ class Front:
         self._throttle = LoginThrottle(door.clock)
         self._connections: Connections | None = None
         self.accounts = Accounts()
-        self._sockets: dict[Session, web.WebSocketResponse] = {}
+        self._sockets: dict[LoginSession, web.WebSocketResponse] = {}
         self._containers = ContainerPages(
             Platform(door.server_url), self._sessions, self._session, read_only=door.read_only
         )
@@ -104,7 +104,7 @@ class Front:
             reply.headers.update(pages.headers(request.host))
         return reply
 
-    def _session(self, request: web.Request) -> Session | None:
+    def _session(self, request: web.Request) -> LoginSession | None:
         return self._sessions.find(request.cookies.get(COOKIE, ""))
 
     # pages
@@ -204,7 +204,7 @@ class Front:
                 await self._end(one)
         return await self._logout(request)
 
-    async def _end(self, session: Session) -> None:
+    async def _end(self, session: LoginSession) -> None:
         self._sessions.end(session)
         socket = self._sockets.pop(session, None)
         if socket is not None:
@@ -235,9 +235,9 @@ class Front:
             await socket.close()
         return socket
 
-    def _make_room(self, session: Session) -> web.WebSocketResponse | None:
+    def _make_room(self, session: LoginSession) -> web.WebSocketResponse | None:
         """The socket whose place a new one of this session takes, if it has to take any."""
-        over: Session | None = session  # the page was loaded again
+        over: LoginSession | None = session  # the page was loaded again
         if session not in self._sockets:
             mine = [one for one in self._sockets if one.user == session.user]
             over = None
@@ -252,7 +252,7 @@ class Front:
         return None if over is None else self._sockets.pop(over)
 
     async def _serve(
-        self, request: web.Request, socket: web.WebSocketResponse, session: Session
+        self, request: web.Request, socket: web.WebSocketResponse, session: LoginSession
     ) -> None:
         account = self.accounts.lend()
         visitor = Visitor(
@@ -283,7 +283,7 @@ class Front:
                 self.accounts.give_back(account)
 
     async def _heard(
-        self, message: Any, socket: web.WebSocketResponse, session: Session, visitor: Visitor
+        self, message: Any, socket: web.WebSocketResponse, session: LoginSession, visitor: Visitor
     ) -> None:
         """One message of the page; what is none is passed over."""
         try:
@@ -303,7 +303,7 @@ class Front:
         elif kind == "blur":
             await visitor.blur()
 
-    async def _watch(self, socket: web.WebSocketResponse, session: Session) -> None:
+    async def _watch(self, socket: web.WebSocketResponse, session: LoginSession) -> None:
         """Ends a session that is idle or old."""
         pause = min(_WATCH_SECONDS, self._door.limits.idle_seconds / 4)
         while not self._sessions.is_over(session):  # noqa: ASYNC110 - time passes silently

@@ -19,7 +19,7 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class Session:
+class LoginSession:
     """The token never leaves this process but through the pipe to the visitor's own dashboard."""
 
     id: str
@@ -35,17 +35,17 @@ class Sessions:
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self.limits = limits
         self._clock = clock
-        self._known: dict[str, Session] = {}
+        self._known: dict[str, LoginSession] = {}
 
     @property
     def user_visitors(self) -> int:
         """Dashboards of one user at once: a quarter of all."""
         return max(1, self.limits.visitors // 4)
 
-    def begin(self, user: str, token: str) -> tuple[Session | None, list[Session]]:
+    def begin(self, user: str, token: str) -> tuple[LoginSession | None, list[LoginSession]]:
         """The new session, None when there are too many; and those that it takes the place of."""
         self._sweep()
-        over: list[Session] = []
+        over: list[LoginSession] = []
         mine = self.of(user)
         if len(mine) >= self.limits.user_sessions:
             over = mine[: len(mine) - self.limits.user_sessions + 1]
@@ -57,15 +57,15 @@ class Sessions:
         for old in over:
             self.end(old)
         now = self._clock()
-        session = Session(secrets.token_urlsafe(32), user, token, now, now)
+        session = LoginSession(secrets.token_urlsafe(32), user, token, now, now)
         self._known[session.id] = session
         return session, over
 
-    def of(self, user: str) -> list[Session]:
+    def of(self, user: str) -> list[LoginSession]:
         """All of a user's, oldest first."""
         return [session for session in self._known.values() if session.user == user]
 
-    def find(self, id: str) -> Session | None:
+    def find(self, id: str) -> LoginSession | None:
         """The session if it is still good."""
         session = self._known.get(id)
         if session is not None and self.is_over(session):
@@ -73,17 +73,17 @@ class Sessions:
             return None
         return session
 
-    def touch(self, session: Session) -> None:
+    def touch(self, session: LoginSession) -> None:
         """The visitor did something."""
         session.used = self._clock()
 
-    def is_over(self, session: Session) -> bool:
+    def is_over(self, session: LoginSession) -> bool:
         now = self._clock()
         limits = self.limits
         too_old = now - session.began > limits.age_seconds
         return too_old or now - session.used > limits.idle_seconds or session.id not in self._known
 
-    def end(self, session: Session) -> None:
+    def end(self, session: LoginSession) -> None:
         self._known.pop(session.id, None)
 
     def _sweep(self) -> None:
@@ -92,7 +92,7 @@ class Sessions:
                 self.end(session)
 
 
-def spare(sessions: Iterable[Session], newcomer: str) -> Session | None:
+def spare(sessions: Iterable[LoginSession], newcomer: str) -> LoginSession | None:
     """The oldest of the user who has the most, when that is more than the newcomer would have."""
     known = list(sessions)
     counts = Counter(session.user for session in known)

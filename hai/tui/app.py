@@ -48,7 +48,7 @@ _SHOW_SECONDS = 0.2  # at least, between two pictures of the model
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Opening:
     """How the dashboard is started. `clock` gives Unix seconds."""
 
     mode: Mode
@@ -75,7 +75,7 @@ class HaiTop(TerminalMixin):
         Binding("ctrl+c", "quit", "quit", show=False, priority=True)
     ]
 
-    def __init__(self, client: HaiClient, start: Start) -> None:
+    def __init__(self, client: HaiClient, start: Opening) -> None:
         super().__init__()
         self.client = client
         self.start = start

@@ -9,7 +9,7 @@ from hai.client.http import HaiClient
 from hai.client.profile import Profile
 from hai.errors import InvalidInput
 from hai.tui.actions import Mode
-from hai.tui.app import HaiTop, Start
+from hai.tui.app import HaiTop, Opening
 from hai.tui.commands import parse_view
 from hai.tui.glyphs import UNICODE, glyphs_for
 from hai.tui.preferences import Preferences, load_preferences, preferences_path
@@ -50,7 +50,7 @@ def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
     parse_view(wishes.view)
     preferences = load_preferences(preferences_path(environ))
     theme = chosen_theme(wishes.theme, preferences.theme, environ)
-    start = Start(
+    start = Opening(
         Mode(read_only=wishes.read_only),
         preferences,
         glyphs_for(environ, ascii_only=wishes.ascii_only),
@@ -62,7 +62,7 @@ def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
     _run(profile, start, mouse=wishes.mouse)
 
 
-def _run(profile: Profile, start: Start, *, mouse: bool) -> None:
+def _run(profile: Profile, start: Opening, *, mouse: bool) -> None:
     app = HaiTop(HaiClient(profile), start)
     app.connect()
     try:
@@ -84,7 +84,7 @@ def run_for_visitor() -> None:
     profile = Profile(url=os.environ["HAI_STUDIO_SERVER"], token=token)
     read_only = os.environ.get("HAI_STUDIO_READ_ONLY") == "1"
     mode = Mode(read_only=read_only, in_browser=True)
-    start = Start(mode, Preferences(), UNICODE, wall_clock, environ={})
+    start = Opening(mode, Preferences(), UNICODE, wall_clock, environ={})
     _run(profile, start, mouse=True)
 
 

@@ -24,7 +24,7 @@ from hai_up.files import last_lines, os_error, read_text, write_private
 from hai_up.layout import Layout, default_data_dir
 from hai_up.plan import (
     Facts,
-    Plan,
+    LocalPlan,
     changed_nodes,
     differences,
     fixed_differences,
@@ -107,7 +107,7 @@ def facts_of(state: State | None, options: Options) -> Facts:
     )
 
 
-def plan_of(options: Options, layout: Layout, state: State | None, database_url: str) -> Plan:
+def plan_of(options: Options, layout: Layout, state: State | None, database_url: str) -> LocalPlan:
     """The plan with what an admin added to override.toml by hand."""
     plan = plan_local(options, facts_of(state, options), database_url)
     return replace(plan, settings=with_kept_keys(plan.settings, old_settings(layout)))
@@ -309,7 +309,7 @@ class _Start:
             undo.callback(database.stop)
         return database.start()
 
-    def _bootstrap(self, plan: Plan, state: State) -> State:
+    def _bootstrap(self, plan: LocalPlan, state: State) -> State:
         """Bring the database up to date; keep the first user's token if one was made."""
         order = {**plan.bootstrap, "new_token": not state.token}
         answer = bootstrap(self._layout, order)
@@ -352,7 +352,7 @@ class _Start:
             hint=hint or f"the whole log is {self._layout.log}",
         )
 
-    def _working_token(self, plan: Plan, state: State) -> State:
+    def _working_token(self, plan: LocalPlan, state: State) -> State:
         """The token that we know may have been revoked or have expired."""
         if token_works(self._url, state.token):
             return state

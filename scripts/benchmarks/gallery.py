@@ -15,7 +15,7 @@ import httpx2
 from hai.client.http import HaiClient
 from hai.client.profile import Profile
 from hai.tui.actions import Mode
-from hai.tui.app import HaiTop, Start
+from hai.tui.app import HaiTop, Opening
 from hai.tui.glyphs import UNICODE
 from hai.tui.main import wall_clock
 from hai.tui.preferences import Preferences
@@ -106,7 +106,7 @@ async def _pictures(live: Platform, token: str, log_of: int) -> None:
         ("logs", f"logs {log_of}", live.token),
     ):
         client = HaiClient(Profile(live.url, who))
-        app = HaiTop(client, Start(Mode(), Preferences(), UNICODE, wall_clock, view=view))
+        app = HaiTop(client, Opening(Mode(), Preferences(), UNICODE, wall_clock, view=view))
         app.server_name = "hai.example"
         async with app.run_test(size=SIZE) as pilot:
             while not app.model.complete:

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from hai.client.http import HaiClient
 from hai.client.profile import Profile
 from hai.tui.actions import Mode
-from hai.tui.app import HaiTop, Start
+from hai.tui.app import HaiTop, Opening
 from hai.tui.glyphs import UNICODE
 from hai.tui.preferences import Preferences
 from tests.tui.fake_server import NOW, FakeServer
@@ -104,7 +104,7 @@ def drive(fake_server: FakeServer) -> Drive:
         **more: Any,
     ) -> AsyncIterator[Driver]:
         client = HaiClient(Profile(url=fake_server.url, token="hai_secret-token"))  # noqa: S106
-        begin = Start(
+        begin = Opening(
             mode, preferences, more.pop("glyphs", UNICODE), lambda: NOW, view=view, **more
         )
         app = HaiTop(client, begin)

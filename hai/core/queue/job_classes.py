@@ -47,11 +47,11 @@ class Entry(NamedTuple):
     width: int
 
     @property
-    def place(self) -> "Place":
-        return Place(self.share, self.since, self.user)
+    def place(self) -> "QueuePlace":
+        return QueuePlace(self.share, self.since, self.user)
 
 
-class Place(NamedTuple):
+class QueuePlace(NamedTuple):
     """The beginning of a user's first entry: compares with entries."""
 
     share: float

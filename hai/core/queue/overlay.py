@@ -20,7 +20,7 @@ from hai.core.queue.job_classes import (
     JobClasses,
     LevelOf,
     OwnKey,
-    Place,
+    QueuePlace,
     UserBacklog,
     UserRank,
     Waiter,
@@ -30,7 +30,7 @@ from hai.core.queue.job_classes import (
 from hai.core.types import Priority, TaskId, UserName
 
 _NOBODY = UserBacklog()
-Ordered = TypeVar("Ordered", Place, Waiter)
+Ordered = TypeVar("Ordered", QueuePlace, Waiter)
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class _Receded:
     """Those met at one level so far; their job classes are passed over."""
 
     users: dict[UserName, _Met] = field(default_factory=dict)
-    order: list[Place] = field(default_factory=list)
+    order: list[QueuePlace] = field(default_factory=list)
     waiters: list[Waiter] = field(default_factory=list)
     passed: dict[int, int] = field(default_factory=dict)  # entries in front, by width
     fronts: list[Entry] | None = None  # a heap: of each width the first entry of the others

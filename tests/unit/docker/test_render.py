@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hai.core.containers import AGENT_CAPABILITIES, Account
+from hai.core.containers import AGENT_CAPABILITIES, RunAs
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.docker.render import SPEC, WORKER_DIR, ContainerOrder, container, files, network
 from hai.errors import PlatformError
@@ -17,7 +17,7 @@ _ORDER = ContainerOrder(
     image="train:1",
     python="/opt/bin/python",
     agent="/data/agent.pyz",
-    account=Account(uid=1000, gid=100, groups=(27, 44)),
+    account=RunAs(uid=1000, gid=100, groups=(27, 44)),
     log_dir="/logs/7/1",
     log_source="/nfs/logs/7/1",
     network="hai-p-7-1",
@@ -28,7 +28,7 @@ _ORDER = ContainerOrder(
     leave_seconds=79.5,
     variables={"NCCL_DEBUG": "INFO"},
 )
-_AS_USER = replace(_ORDER, account=Account(uid=1000, gid=100, groups=(27, 44), as_user=True))
+_AS_USER = replace(_ORDER, account=RunAs(uid=1000, gid=100, groups=(27, 44), as_user=True))
 
 
 def test_what_bounds_a_container() -> None:

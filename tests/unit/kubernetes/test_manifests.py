@@ -4,7 +4,7 @@ import base64
 from dataclasses import replace
 from typing import Any
 
-from hai.core.containers import Account
+from hai.core.containers import RunAs
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.kubernetes.manifests import (
     AgentSource,
@@ -32,7 +32,7 @@ ORDER = PodOrder(
     image="train:1",
     python="python3",
     agent=AgentSource(config_map="hai-agent-1"),
-    account=Account(uid=1000, gid=100, groups=(27,)),
+    account=RunAs(uid=1000, gid=100, groups=(27,)),
     preparation=Preparation(image="train:1", python="python3", as_root=True),
     logs=LogPlace(volume=LOGS, sub_path="7/1", path="/logs/7/1"),
     resources={"cpu": 1.5, "memory": 2**30, "nvidia.com/gpu": 8},

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from hai.core.containers import Account
+from hai.core.containers import RunAs
 from hai.core.mounts import HostPathType, Mount, MountKind
 from hai.kubernetes.manifests import (
     AgentSource,
@@ -26,7 +26,7 @@ CONFIG_MAP = PodOrder(
     image="train:1",
     python="python3",
     agent=AgentSource(config_map="hai-agent-1"),
-    account=Account(uid=1000, gid=100, groups=(27, 44)),
+    account=RunAs(uid=1000, gid=100, groups=(27, 44)),
     preparation=Preparation(image="train:1", python="python3", as_root=True),
     logs=LogPlace(volume=_LOGS, sub_path="7/1", path="/logs/7/1"),
     resources={"cpu": 1.5, "memory": 2**30},
@@ -56,7 +56,7 @@ PODS = {
         account=replace(CONFIG_MAP.account, as_user=True),
         preparation=Preparation(image="hai:1", python="python3", as_root=False),
     ),
-    "as root": replace(CONFIG_MAP, account=Account(uid=0, gid=0, as_user=True)),
+    "as root": replace(CONFIG_MAP, account=RunAs(uid=0, gid=0, as_user=True)),
     "disk": replace(CONFIG_MAP, resources={"cpu": 2, "memory": 2**30, "ephemeral-storage": 2**33}),
     "GPUs": replace(CONFIG_MAP, resources={"cpu": 96, "memory": 2**40, "nvidia.com/gpu": 8}),
     "RDMA": replace(CONFIG_MAP, resources={"cpu": 0.0015, "memory": 2.5, "rdma/hca": 1}),
