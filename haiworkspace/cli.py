@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -229,8 +230,9 @@ def list_workspaces(output: _Format = "table") -> None:
     rows: dict[str, Mapping[str, Any]] = {}
     try:
         for remote in sorted(records.workspaces_of_user().glob("*")):
-            if origin := records.read_origin(remote):
-                rows[str(remote)] = {**_row(origin), "remote": str(remote)}
+            with suppress(PermissionError):  # somebody else's, among ours
+                if origin := records.read_origin(remote):
+                    rows[str(remote)] = {**_row(origin), "remote": str(remote)}
     except InvalidInput:  # there is no common root
         rows.update(_of_platform())
     try:

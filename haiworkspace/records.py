@@ -285,9 +285,12 @@ def write_origin(remote: Path, origin: str) -> None:
 
 
 def read_origin(remote: Path) -> dict[str, Any] | None:
-    """What `write_origin` wrote; None if `remote` is no workspace."""
+    """What `write_origin` wrote; None if `remote` is no workspace. PermissionError where it is
+    closed to us."""
     try:
         document = json.loads((remote / FOLDER / "origin.json").read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None

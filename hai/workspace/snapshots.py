@@ -5,7 +5,8 @@
     .hai/objects/SHA256-MODE  each content once, as hard links in the snapshots
 
 ID is a digest of names, contents, executable bits and links, so equal code is one snapshot. A task
-works in its snapshot: what it writes there stays when the code is collected.
+works in its snapshot: what it writes there stays when the code is collected. What is closed to
+others in the workspace is closed in its snapshots, and so is the list of what belongs to them.
 """
 
 from __future__ import annotations
@@ -87,9 +88,29 @@ class Snapshots:
         name = id_of(entries)
         if stat_of(self._folder, name) is None or not self._has_code(name):
             self._build(name, entries)
+        modes = self._close(name, entries)
+        is_open = all(mode & 0o005 == 0o005 for mode in modes) and all(
+            link is not None or mode & 0o004 for mode, _, link in entries.values()
+        )
         document = json.dumps({"id": name, "entries": entries})
-        files.write_whole(f"{name}.json", document, mode=0o644, folder=self._folder)
+        mode = 0o644 if is_open else 0o600  # it has names and digests
+        files.write_whole(f"{name}.json", document, mode=mode, folder=self._folder)
         return name
+
+    def _close(self, name: str, entries: Entries) -> list[int]:
+        """Gives the snapshot's directories the modes that those of the workspace have now, the
+        innermost ones first; these modes."""
+        modes = []
+        with (
+            closing(Open(os.open(name, DIRECTORY, dir_fd=self._folder))) as target,
+            Places(self._root) as source,
+            Places(target.handle) as places,
+        ):
+            for path in sorted(_directories(entries), reverse=True):
+                modes.append(_mode_of(source, path))
+                with suppress(FileNotFoundError, NotADirectoryError):  # a task removed it
+                    os.fchmod(places.at(names_of(path)), modes[-1])
+        return modes
 
     def _has_code(self, name: str) -> bool:
         try:
@@ -107,8 +128,6 @@ class Snapshots:
                 folders = names_of(path)[:-1]
                 folder = places.made(folders, lambda _: None, clear=False)
                 self._add(source, folder, path, entries[path])
-            for path in {one.rpartition("/")[0] for one in entries} - {""}:
-                os.fchmod(places.at(names_of(path)), 0o755)
         if is_new:
             os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
@@ -192,7 +211,9 @@ class Snapshots:
             os.unlink(f"{name}.json", dir_fd=self._folder)
         else:
             text = json.dumps({**document, "collected": True})
-            files.write_whole(f"{name}.json", text, mode=0o644, folder=self._folder)
+            found = stat_of(self._folder, f"{name}.json")
+            mode = stat.S_IMODE(found.st_mode) if found else 0o600
+            files.write_whole(f"{name}.json", text, mode=mode, folder=self._folder)
         return True
 
     def _empty(self, name: str, entries: Mapping[str, Any] | None) -> bool:
@@ -228,6 +249,24 @@ def _empty(folder: int, prefix: str, entries: Mapping[str, Any] | None) -> None:
             path in entries and is_of_code(item.stat(follow_symlinks=False), entries[path])
         ):
             os.unlink(item.name, dir_fd=folder)
+
+
+def _directories(entries: Entries) -> set[str]:
+    """All that hold entries, at any depth."""
+    found: set[str] = set()
+    for path in entries:
+        while (path := path.rpartition("/")[0]) and path not in found:
+            found.add(path)
+    return found
+
+
+def _mode_of(source: Places, path: str) -> int:
+    """Of a directory of the workspace; closed to others where it is not there any more."""
+    try:
+        found = os.fstat(source.at(names_of(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return 0o700
+    return stat.S_IMODE(found.st_mode) & 0o777 | 0o700
 
 
 def is_of_code(status: os.stat_result, entry: Any) -> bool:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from hai.errors import Denied
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree
 from haiworkspace.plan import Entry
@@ -51,7 +52,8 @@ class Remote(Protocol):
         """Says there which workspace it is (records.origin_text)."""
 
     def read_origin(self) -> dict[str, Any] | None:
-        """What `write_origin` wrote; None if it is no workspace."""
+        """What `write_origin` wrote; None if it is no workspace. PermissionError where it is
+        closed to us: whose it is cannot be known then."""
 
     def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
         """Makes a snapshot of these files, which a push has put there: its id and folder. Old ones
@@ -69,7 +71,21 @@ class Remote(Protocol):
 
 @contextmanager
 def opened(workspace: Workspace) -> Iterator[Remote]:
-    """The other side of `workspace`, until the end of the context. Raises Unreachable, Denied."""
+    """The other side of `workspace`, until the end of the context. Raises Unreachable; Denied, also
+    for what a file system keeps closed meanwhile, here or there."""
+    try:
+        with _opened(workspace) as remote:
+            yield remote
+    except PermissionError as error:
+        raise Denied(
+            f"{error.filename or workspace.place} is closed to you: {error.strerror}",
+            hint="ask its owner to open it, or give a folder of your own: "
+            "haiworkspace init NAME --remote DIR",
+        ) from error
+
+
+@contextmanager
+def _opened(workspace: Workspace) -> Iterator[Remote]:
     if not workspace.via:
         from haiworkspace.remotes.folder import Folder
 

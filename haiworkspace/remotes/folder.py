@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -30,7 +31,10 @@ class Folder:
         return str(self._root)
 
     def exists(self) -> bool:
-        return self._root.is_dir()
+        try:
+            return stat.S_ISDIR(self._root.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False  # and not where a folder above it is closed to us
 
     def locked(self, mode: int) -> AbstractContextManager[None]:
         return records.locked(self._root, mode)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.errors import Conflict, Denied, InvalidInput
+from hai.errors import Conflict, Denied
 from hai.workspace.listing import Stamp
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
@@ -26,6 +26,7 @@ from haiworkspace.plan import Entry, parents
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.programs import Programs
 from haiworkspace.remotes.push import Push
+from haiworkspace.remotes.refusals import closed, held, no_snapshots
 
 if TYPE_CHECKING:
     from paramiko import SFTPAttributes, SSHClient
@@ -255,13 +256,13 @@ class Sftp:
             self._sftp.chmod(self._path(name), modes[name])
 
     def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
-        raise _no_snapshots()
+        raise no_snapshots()
 
     def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
-        raise _no_snapshots()
+        raise no_snapshots()
 
     def in_snapshot(self, snapshot: str) -> "Sftp":
-        raise _no_snapshots()
+        raise no_snapshots()
 
     def destroy(self) -> None:
         folder, name = posixpath.split(self._root)
@@ -294,7 +295,7 @@ class Sftp:
         stdin, stdout, _ = self._client.exec_command(command)
         try:
             if stdout.readline().strip() != "locked":
-                raise _held(self._root)
+                raise held(self._root)
             yield
         finally:
             stdin.close()
@@ -315,8 +316,10 @@ class Sftp:
         lock = posixpath.join(self._root, FOLDER, "workspace.locked")
         try:
             self._sftp.mkdir(lock, 0o700)
+        except PermissionError as error:
+            raise closed(self._root, error) from error
         except OSError as error:
-            raise _held(self._root, f"; if nobody does, remove {lock}") from error
+            raise held(self._root, f"; if nobody does, remove {lock}") from error
         try:
             yield
         finally:
@@ -331,10 +334,7 @@ class Sftp:
             if self._mode(records) is None:
                 self._sftp.mkdir(records, 0o755)
         except OSError as error:
-            raise Denied(
-                f"cannot write in {self._root}: {error.strerror or error}",
-                hint="init the workspace with --remote, a folder of your own there",
-            ) from error
+            raise closed(self._root, error) from error
 
     def write_origin(self, origin: str) -> None:
         path = posixpath.join(self._root, FOLDER, "origin.json")
@@ -347,6 +347,8 @@ class Sftp:
         try:
             with self._sftp.open(path, "rb") as file:
                 document = json.loads(file.read(1 << 20))
+        except PermissionError:
+            raise
         except (OSError, ValueError):
             return None
         return document if isinstance(document, dict) else None
@@ -371,13 +373,6 @@ class Sftp:
         return mode is not None and stat.S_ISDIR(mode)
 
 
-def _no_snapshots() -> InvalidInput:
-    return InvalidInput(
-        "there are no snapshots behind ssh",
-        hint="haiworkspace init NAME -p api has them; or use push, pull and diff without a task",
-    )
-
-
 def _above(path: str) -> list[str]:
     found = []
     while (path := posixpath.dirname(path)) != "/":
@@ -388,9 +383,3 @@ def _above(path: str) -> list[str]:
 def _temporary(path: str) -> str:
     folder, name = posixpath.split(path)
     return posixpath.join(folder, transfer.temporary_name(name))
-
-
-def _held(root: str, more: str = "") -> Conflict:
-    return Conflict(
-        f"somebody else transfers into {root} just now", hint=f"wait for it, then try again{more}"
-    )
