@@ -1,5 +1,6 @@
-"""Puts the changes of a push in place: all of it is looked at first and made ready beside the tree,
-then each file appears whole by a rename. A push that is cut off is ended by the next one."""
+"""Puts the changes of a push in place: all of it is looked at first and made ready beside the tree
+(directories that are missing: in it, closed and empty), so that a full disk changes nothing; then
+each file and link appears whole by a rename. A push that is cut off is ended by the next one."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from hai.workspace.listing import PIECE_BYTES, Open, opened_file, stamp_of
 from hai.workspace.places import Places, in_the_way, is_directory, names_of, stat_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hai.workspace.changes import Changes, NewFile
     from hai.workspace.incoming import Incoming
     from hai.workspace.listing import Stamp
@@ -52,13 +55,20 @@ class Applying:
         try:
             self._check()
             for one in changes.files:
-                if one.link is None:
-                    self._make_ready(one)
+                self._make_ready(one)
+            for one in changes.files:
+                with suppress(Conflict):  # what stands there goes away later, or is told then
+                    self._places.made(names_of(one.path)[:-1], self._made.append, clear=False)
             for path in changes.removed:
                 self._remove(path)
-            return {one.path: self._put(one) for one in sorted(changes.files, key=_by_path)}
+            stamps = {one.path: self._put(one) for one in sorted(changes.files, key=_by_path)}
+            self._set_modes({**self.made, **changes.modes})
+            return stamps
+        except BaseException:
+            self._unmake()
+            self._set_modes(self.made)
+            raise
         finally:
-            self._set_modes()
             self._incoming.drop(self._ready.values())
             self._places.__exit__()
 
@@ -93,7 +103,11 @@ class Applying:
         return is_directory(folder, name)
 
     def _make_ready(self, one: NewFile) -> None:
-        """A file of its own among the chunks, with content, mode and time."""
+        """A link, or a file with content, mode and time, of its own among the chunks."""
+        if one.link is not None:
+            self._ready[one.path] = secrets.token_hex(8) + ".link"
+            os.symlink(one.link, self._ready[one.path], dir_fd=self._incoming.folder)
+            return
         chunk = one.chunks[0] if len(one.chunks) == 1 and not one.kept else ""
         if chunk and self._uses[chunk] == 1 and self._incoming.is_alone(chunk):
             name = chunk  # it becomes the file
@@ -154,11 +168,9 @@ class Applying:
         if is_directory(folder, name):
             self._clear(folder, name, one.path)
         try:
-            if one.link is not None:
-                self._link(one, folder, name)
-            else:
-                ready = self._ready.pop(one.path)
-                os.rename(ready, name, src_dir_fd=self._incoming.folder, dst_dir_fd=folder)
+            ready = self._ready[one.path]
+            os.rename(ready, name, src_dir_fd=self._incoming.folder, dst_dir_fd=folder)
+            del self._ready[one.path]
         except (IsADirectoryError, NotADirectoryError) as error:
             raise in_the_way(one.path) from error
         return stamp_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
@@ -171,18 +183,16 @@ class Applying:
         except OSError as error:  # not empty
             raise in_the_way(path) from error
 
-    def _link(self, one: NewFile, folder: int, name: str) -> None:
-        temporary = secrets.token_hex(8) + ".link"
-        os.symlink(one.link or "", temporary, dir_fd=self._incoming.folder)
-        try:
-            os.rename(temporary, name, src_dir_fd=self._incoming.folder, dst_dir_fd=folder)
-        except OSError:
-            os.unlink(temporary, dir_fd=self._incoming.folder)
-            raise
+    def _unmake(self) -> None:
+        """Removes the directories that it made and that are empty."""
+        self._places.forget()
+        for path in sorted(self._made, reverse=True):
+            *above, name = names_of(path)
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=self._places.at(above))
 
-    def _set_modes(self) -> None:
-        """The innermost ones first. Also of what was made before a full disk."""
-        wanted = {**self.made, **self._changes.modes}
+    def _set_modes(self, wanted: Mapping[str, int]) -> None:
+        """The innermost ones first."""
         for path in sorted(wanted, key=lambda one: one.count("/"), reverse=True):
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.fchmod(self._places.at(names_of(path)), wanted[path] | 0o700)
