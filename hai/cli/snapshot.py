@@ -19,24 +19,50 @@ TWIN_VARIABLE = "HAI_WORKSPACE"  # where a program finds the twin, which outlive
 
 def has_snapshots(directory: Path) -> bool:
     """Whether it lies in a workspace of ours whose tasks run snapshots."""
+    document = _workspace(directory)
+    if document is None or _is_by_ssh(document):
+        return False
+    return bool(document.get("snapshots", True))
+
+
+def runs_elsewhere(directory: Path, *, is_pushed: bool) -> str:
+    """What a task runs that is submitted in a workspace behind ssh, for the user; "" for others."""
+    document = _workspace(directory)
+    if document is None or not _is_by_ssh(document):
+        return ""
+    if is_pushed:
+        return (
+            "this workspace is behind ssh: nothing was pushed now, and the task runs no snapshot "
+            "but that copy, also when it changes; `haiworkspace push` first sends what is new"
+        )
+    return (
+        f"this workspace is behind ssh and was never pushed: the task runs {directory} itself, "
+        "which has to be there on its nodes; `haiworkspace push` first sends it"
+    )
+
+
+def _is_by_ssh(document: Mapping[str, Any]) -> bool:
+    return bool(document.get("provider", "dir") == "sftp")
+
+
+def _workspace(directory: Path) -> Mapping[str, Any] | None:
+    """The file of the workspace that holds `directory`; None where there is none of ours, or one
+    that cannot be read: haiworkspace says what is wrong."""
     start = directory.resolve()
     for folder in (start, *start.parents):
         path = folder / _RECORDS
         if not path.is_file():
             continue
+        import yaml
+
         try:
             for one in (path.parent, path):
                 check_trusted(one)
-            import yaml
-
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
-            is_near = document.get("provider", "dir") != "sftp"
-            return is_near and bool(document.get("snapshots", True))
-        except (OSError, ValueError, AttributeError):
-            return False  # haiworkspace says what is wrong
-        except yaml.YAMLError:
-            return False
-    return False
+        except (OSError, ValueError, yaml.YAMLError):
+            return None
+        return document if isinstance(document, Mapping) else None
+    return None
 
 
 def in_snapshot(document: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What only happens where a workspace lies behind an SSH server."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -98,6 +99,36 @@ def test_a_task_runs_the_copy_there(far: Project, monkeypatch: pytest.MonkeyPatc
         True,
         False,
     )
+
+
+def test_what_a_task_runs_is_said(far: Project) -> None:
+    """It neither pushes nor makes a snapshot behind ssh, and says so."""
+    far.write(**{"train.py": "print(1)"})
+
+    def submitted() -> tuple[str, str]:
+        words = ["python", "train.py", "--", "--dry-run", "-o", "json"]
+        done = subprocess.run(
+            [sys.executable, "-c", "from hai.cli.main import main; main()", *words],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **far.variables},
+            cwd=far.local,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["spec"]["workspace"], " ".join(done.stderr.split())
+
+    workspace, said = submitted()
+    assert workspace == str(far.local)
+    assert "warning: this workspace is behind ssh and was never pushed" in said
+    assert "`haiworkspace push` first sends it" in said
+    far.run_checked("push")
+    far.write(**{"train.py": "print(2)"})
+    workspace, said = submitted()
+    assert workspace == str(far.remote)
+    assert "runs the copy that was pushed at 20" in said
+    assert "nothing was pushed now, and the task runs no snapshot" in said
+    assert (far.remote / "train.py").read_text() == "print(1)"
 
 
 def test_a_push_that_is_cut_off_is_ended_by_the_next(far: Project) -> None:

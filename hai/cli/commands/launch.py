@@ -31,7 +31,7 @@ from hai.cli.launch_options import (
 from hai.cli.local_run import command_line, local_environment, run_here, simulated_environment
 from hai.cli.pushed import in_pushed_copy, pushed_copy
 from hai.cli.session import Session, with_session
-from hai.cli.snapshot import has_snapshots, in_snapshot
+from hai.cli.snapshot import has_snapshots, in_snapshot, runs_elsewhere
 from hai.cli.split import SEPARATORS, Mode, Split, split_command
 from hai.cli.submit import submit
 from hai.client.environments import with_environment
@@ -171,9 +171,14 @@ def _of_workspace(session: Session, document: dict[str, Any], *, dry_run: bool) 
     if not dry_run and has_snapshots(here):
         return in_snapshot(document, session.stderr.say)
     copy = pushed_copy(here)
+    elsewhere = runs_elsewhere(here, is_pushed=copy is not None)
     if copy is None:
+        if elsewhere:
+            session.stderr.warn(elsewhere)
         return document
     session.stderr.say(f"runs the copy that was pushed at {copy.at}: {copy.folder}")
+    if elsewhere:
+        session.stderr.say(elsewhere)
     return in_pushed_copy(document, copy)
 
 
