@@ -1,4 +1,4 @@
-"""The one table from error codes to HTTP status, and the one place where errors become replies."""
+"""The one place where errors become replies."""
 
 import re
 from collections.abc import Mapping
@@ -11,26 +11,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hai.errors import HaiError, Unavailable
+from hai.schema.http_status import STATUS
 from hai.schema.views import ErrorBody
 from hai.server.wording import complaint
 
 log = structlog.get_logger("hai.http")
-
-STATUS: Mapping[str, int] = {
-    "invalid_input": 422,
-    "not_found": 404,
-    "auth_required": 401,
-    "denied": 403,
-    "over_quota": 403,
-    "too_many": 429,
-    "conflict": 409,
-    "name_in_use": 409,
-    "unreachable": 502,
-    "timeout": 504,
-    "unavailable": 503,
-    "platform_error": 500,
-    "error": 500,
-}
 
 # What the API's description says of every route.
 RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""What a submission becomes: a task, its first ledger line, or a refusal."""
+"""What a submission becomes: a task, its first event, or a refusal."""
 
 from collections.abc import Mapping
 

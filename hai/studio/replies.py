@@ -6,21 +6,9 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from hai.errors import HaiError
+from hai.schema.http_status import STATUS
 
 _FORM_SECONDS = 10.0
-_STATUS = {
-    "invalid_input": 422,
-    "not_found": 404,
-    "auth_required": 401,
-    "denied": 403,
-    "over_quota": 403,
-    "too_many": 429,
-    "conflict": 409,
-    "name_in_use": 409,
-    "unreachable": 502,
-    "timeout": 504,
-    "unavailable": 503,
-}
 
 
 def html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -29,7 +17,7 @@ def html(text: str, status: int = 200, headers: dict[str, str] | None = None) ->
 
 def status_of(error: HaiError | None) -> int:
     """Of a page that tells an error, or none."""
-    return 200 if error is None else _STATUS.get(error.code, 500)
+    return 200 if error is None else STATUS.get(error.code, 500)
 
 
 def seen(place: str) -> web.Response:

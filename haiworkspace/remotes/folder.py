@@ -16,7 +16,7 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import Digests, Tree, list_tree
 from haiworkspace.plan import Entry
 from haiworkspace.records import FOLDER
-from haiworkspace.remotes.push import Push
+from haiworkspace.remotes.push import Push, change_in_steps
 from haiworkspace.remotes.wire import entries_from, files_of, in_use
 
 
@@ -47,10 +47,7 @@ class Folder:
         return False
 
     def change(self, push: Push) -> None:
-        self.remove(push.plan.removed)
-        self.send(push.local, push.plan.copied, clear=push.clear)
-        self.set_modes(push.plan.modes)
-        self.write_origin(push.origin)
+        change_in_steps(self, push)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         transfer.copy(local, self._root, paths, clear=clear)

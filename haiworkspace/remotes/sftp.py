@@ -25,7 +25,7 @@ from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
 from haiworkspace.plan import Entry, parents
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.programs import Programs
-from haiworkspace.remotes.push import Push
+from haiworkspace.remotes.push import Push, change_in_steps
 from haiworkspace.remotes.refusals import closed, held, no_snapshots
 
 if TYPE_CHECKING:
@@ -144,10 +144,7 @@ class Sftp:
         return False
 
     def change(self, push: Push) -> None:
-        self.remove(push.plan.removed)
-        self.send(push.local, push.plan.copied, clear=push.clear)
-        self.set_modes(push.plan.modes)
-        self.write_origin(push.origin)
+        change_in_steps(self, push)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         made: dict[str, int] = {}

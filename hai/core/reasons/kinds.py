@@ -72,43 +72,36 @@ Parked: TypeAlias = Held | Dependency | Backoff | ArrayLimit | Spot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupUnknown:
-    code: ClassVar = WaitCode.GROUP_UNKNOWN
-    group: GroupName
-    needed: int
-    nodes: int
-    healthy: int
-    in_two_zones: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupTooSmall:
-    code: ClassVar = WaitCode.GROUP_TOO_SMALL
-    group: GroupName
-    needed: int
-    nodes: int
-    healthy: int
-    in_two_zones: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unhealthy:
+class _NodesShort:
     """`in_two_zones`: the most healthy nodes of any two zones, if that is less than all."""
 
-    code: ClassVar = WaitCode.UNHEALTHY
     group: GroupName
     needed: int
     nodes: int
     healthy: int
     in_two_zones: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupUnknown(_NodesShort):
+    code: ClassVar = WaitCode.GROUP_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTooSmall(_NodesShort):
+    code: ClassVar = WaitCode.GROUP_TOO_SMALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unhealthy(_NodesShort):
+    code: ClassVar = WaitCode.UNHEALTHY
 
 
 TooWide: TypeAlias = GroupUnknown | GroupTooSmall | Unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoQuota:
-    code: ClassVar = WaitCode.NO_QUOTA
+class _QuotaShort:
     group: GroupName
     level: Priority
     needed: int
@@ -117,13 +110,13 @@ class NoQuota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuotaExceeded:
+class NoQuota(_QuotaShort):
+    code: ClassVar = WaitCode.NO_QUOTA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaExceeded(_QuotaShort):
     code: ClassVar = WaitCode.QUOTA_EXCEEDED
-    group: GroupName
-    level: Priority
-    needed: int
-    limit: int
-    used: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

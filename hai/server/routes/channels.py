@@ -14,9 +14,9 @@ from starlette.websockets import WebSocket, WebSocketState
 from hai.core.identity import User
 from hai.core.task import WorkerKey
 from hai.errors import AuthRequired, HaiError, InvalidInput, NotFound, Unavailable
+from hai.schema.http_status import STATUS
 from hai.server.carrier import Accepted, carry, to_peer
 from hai.server.deps import Services, bearer
-from hai.server.errors import STATUS
 from hai.service.channels import Channel
 from hai.service.workers import parse_key
 
