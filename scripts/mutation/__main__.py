@@ -28,10 +28,14 @@ CANARY = "hai/core/planner.py"
 
 def main() -> int:
     options = _options()
-    chosen = choose(options.seed, options.of)[: options.count]
+    sample = choose(options.seed, options.of)[: options.count]
+    chosen = [mutant for mutant in sample if options.only in mutant.key]
     if options.list:
         print(*(mutant.key for mutant in chosen), sep="\n")
         return 0
+    if not chosen:
+        print("no mutant has that in its line: see scripts/mutants --list", file=sys.stderr)
+        return 2
     done = _read(options.results, only_quick=options.quick)
     left = [mutant for mutant in chosen if mutant.key not in done]
     print(f"{len(chosen)} mutants, {len(chosen) - len(left)} of them tried before", flush=True)
@@ -56,6 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--of", type=int, default=600, help="size of the sample (600)")
     parser.add_argument("--count", type=int, default=600, help="try the first N of it (all)")
+    parser.add_argument("--only", default="", help="those with this in their line (all)")
     parser.add_argument("--jobs", type=int, default=1, help="at a time (1)")
     parser.add_argument("--at-least", type=float, default=85, help="per cent to notice (85)")
     parser.add_argument(
