@@ -301,6 +301,8 @@ class SchedulerState:
         )
 
     def _note_promises(self, claim: Claim, old: Claim | None) -> None:
+        if not self._victims and not self.promised:
+            return
         for heir in {claim.task_id, claim.for_task, old.for_task if old else None}:
             if heir is None:
                 continue

@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
 from hai.core.plan import Claim
-from hai.core.queue.ready import OwnKey, own_key
+from hai.core.queue.job_classes import OwnKey, own_key, task_of
 from hai.core.types import TaskId
 
 
@@ -61,7 +61,7 @@ class ArrayLimits:
         """Members of the claim's array that may enter the line now, and that have to leave it."""
         array = self._of(claim)
         room = max(0, array.limit - array.active)
-        target = {key.task_id for key in array.line[:room]}
+        target = {task_of(key) for key in array.line[:room]}
         go = sorted(target - array.going)
         wait = sorted(array.going - target)
         array.going = target

@@ -14,14 +14,10 @@ from typing import NamedTuple
 from hai.core.plan import Claim
 from hai.core.types import Priority, TaskId, UserName
 
-
-class OwnKey(NamedTuple):
-    """The place of a claim in its user's own line."""
-
-    is_not_first: bool
-    custom_rank: float
-    line_since: float
-    task_id: TaskId
+# The place of a claim in its user's own line: whether it is not at the head for a lost node, its
+# custom rank, since when it is in line, its id. There is one for every waiting claim; a plain tuple
+# of numbers, unlike a named one, costs the garbage collector nothing.
+OwnKey = tuple[bool, float, float, TaskId]
 
 
 class JobClassKey(NamedTuple):
@@ -47,6 +43,10 @@ class Entry(NamedTuple):
     width: int
 
     @property
+    def task_id(self) -> TaskId:
+        return task_of(self.own)
+
+    @property
     def place(self) -> "QueuePlace":
         return QueuePlace(self.share, self.since, self.user)
 
@@ -67,7 +67,7 @@ class Waiter(NamedTuple):
     user: UserName
 
 
-_FIRST = OwnKey(False, -math.inf, -math.inf, TaskId(0))  # no claim comes before
+_FIRST: OwnKey = (False, -math.inf, -math.inf, TaskId(0))  # no claim comes before
 
 LevelOf = Callable[[Priority, int], Priority | None]
 
@@ -75,7 +75,19 @@ LevelOf = Callable[[Priority, int], Priority | None]
 def own_key(claim: Claim) -> OwnKey:
     """Orders the claims of one user: who lost a node, then the user's own ranks, then who joined
     the line first. A suspended task joins it anew: what ran long lets the user's others by."""
-    return OwnKey(not claim.first, claim.custom_rank, claim.line_since, claim.task_id)
+    return not claim.first, claim.custom_rank, claim.line_since, claim.task_id
+
+
+def custom_rank_of(own: OwnKey) -> float:
+    return own[1]
+
+
+def line_since_of(own: OwnKey) -> float:
+    return own[2]
+
+
+def task_of(own: OwnKey) -> TaskId:
+    return own[3]
 
 
 @dataclass(slots=True)
@@ -141,7 +153,7 @@ def rank_of(
     share the one who has waited longer at the level comes first."""
     heads = sorted(heads)
     share, last_start = key
-    since = min(own.line_since for own, _ in heads)
+    since = min(line_since_of(own) for own, _ in heads)
     entries = [Entry(share, since, user, own, asked, width) for own, (asked, width) in heads]
     return UserRank(entries, Waiter(max(since, last_start), since, user))
 

@@ -200,7 +200,7 @@ class QueueOverlay:
         widths = self._classes.widths(level)
         while True:
             best = self._first_of_others(widths, receded) if self._changes else None
-            if best is None or best.width > widest or best.own.task_id in skipped:
+            if best is None or best.width > widest or best.task_id in skipped:
                 best = self._best(widths, widest, skipped, receded)
             if receded.order and (best is None or receded.order[0] < best):
                 best = self._best_receded(best, widest, skipped, receded)
@@ -233,7 +233,7 @@ class QueueOverlay:
                 entry = order[place]
                 if best is not None and entry > best:
                     break
-                if entry.own.task_id not in skipped and entry.user not in met:
+                if entry.task_id not in skipped and entry.user not in met:
                     best = entry
                     break
         return best
@@ -252,7 +252,7 @@ class QueueOverlay:
             met = receded.users[place.user]
             is_open = met.changes != self._changes[place.user]  # to be looked at anew
             for entry in met.rank.entries if met.rank else ():
-                if is_open or (entry.width <= widest and entry.own.task_id not in skipped):
+                if is_open or (entry.width <= widest and entry.task_id not in skipped):
                     return entry
         return best
 

@@ -16,13 +16,15 @@ from hai.core.queue.job_classes import (
     LevelOf,
     OwnKey,
     UserBacklog,
+    custom_rank_of,
     own_key,
     rank_of,
+    task_of,
 )
 from hai.core.queue.overlay import QueueOverlay
 from hai.core.types import Priority, TaskId, UserName
 
-__all__ = ["LevelOf", "OwnKey", "ReadyQueue", "own_key"]
+__all__ = ["LevelOf", "ReadyQueue", "own_key"]
 
 _NO_CLASSES: Mapping[int, JobClass] = {}
 
@@ -79,7 +81,11 @@ class ReadyQueue:
             users = self._by_width.setdefault(claim.nodes, {})
             users[claim.user] = users.get(claim.user, 0) + 1
             self._stale.add(claim.user)  # it has no place yet, assumed or not
-        insort(job_class.line, own_key(claim))
+        own, line = own_key(claim), job_class.line
+        if not line or line[-1] < own:  # most come last
+            line.append(own)
+        else:
+            insort(line, own)
 
     def remove(self, claim: Claim) -> None:
         self.refresh(claim.user)
@@ -203,7 +209,7 @@ class ReadyQueue:
         if backlog is None:
             return None
         own = min(backlog.heads_at(level, self._room_of(user)), default=None)
-        return None if own is None else self._claims[own[0].task_id]
+        return None if own is None else self._claims[task_of(own[0])]
 
     def ranked_before(
         self, claim: Claim, level: Priority, above: float, most: int
@@ -216,9 +222,9 @@ class ReadyQueue:
             for width, job_class in classes.get(asked, _NO_CLASSES).items():
                 if above < width <= most and job_class.line:
                     key = job_class.line[0]
-                    if key.custom_rank < claim.custom_rank and (best is None or key < best):
+                    if custom_rank_of(key) < claim.custom_rank and (best is None or key < best):
                         best = key
-        return best.task_id if best is not None and best < own_key(claim) else None
+        return task_of(best) if best is not None and best < own_key(claim) else None
 
     def lines_at(self, level: Priority) -> dict[UserName, list[OwnKey]]:
         """Every claim at that level, by user and in the user's order. O(claims)."""
@@ -250,4 +256,4 @@ class ReadyQueue:
         skipped; of one job class only the first is looked at."""
         self._settle()
         own = self._overlay.in_turn(level, widest, skipped)
-        return None if own is None else self._claims[own.task_id]
+        return None if own is None else self._claims[task_of(own)]

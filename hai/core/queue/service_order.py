@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hai.core.group import GroupState
-from hai.core.queue.ready import OwnKey
+from hai.core.queue.job_classes import OwnKey, line_since_of, task_of
 from hai.core.quota import LEVELS
 from hai.core.state import SchedulerState
 from hai.core.types import GroupName, Priority, TaskId, UserName
@@ -58,7 +58,7 @@ class _Line:
         for user in self._group.queue.overdue(self._level, since):
             key = self._next_of(user)
             if key is not None and user not in served:
-                yield self._serve(key.task_id)
+                yield self._serve(task_of(key))
         yield from self._in_turn()
 
     def _in_turn(self) -> Iterator[TaskId]:
@@ -70,17 +70,17 @@ class _Line:
             if key is None:
                 heapq.heappop(turns)
             else:
-                yield self._serve(key.task_id)
+                yield self._serve(task_of(key))
                 heapq.heapreplace(turns, self._turn(user))
 
     def _turn(self, user: UserName) -> _Turn:
         share = self._group.fair_share.key_after(user, self._used.get(user, 0))
         key = self._next_of(user)
-        return _Turn(share, key.line_since if key else 0.0, user)
+        return _Turn(share, line_since_of(key) if key else 0.0, user)
 
     def _next_of(self, user: UserName) -> OwnKey | None:
         line = self._lines[user]
-        while line and line[0].task_id in self._served:
+        while line and task_of(line[0]) in self._served:
             line.pop(0)
         return line[0] if line else None
 

@@ -1,9 +1,9 @@
 """Where classes of alike claims stand."""
 
-from hai.core.queue.job_classes import Entry, JobClass, JobClasses, OwnKey
+from hai.core.queue.job_classes import Entry, JobClass, JobClasses
 from hai.core.types import Priority, TaskId, UserName
 
-ENTRY = Entry(0.5, 10.0, UserName("alice"), OwnKey(True, 0.0, 1.0, TaskId(1)), Priority.AUTO, 2)
+ENTRY = Entry(0.5, 10.0, UserName("alice"), (True, 0.0, 1.0, TaskId(1)), Priority.AUTO, 2)
 
 
 def test_the_same_entry_moves_to_another_level() -> None:
