@@ -132,7 +132,10 @@ def list_environments(
     if out.format in (Format.JSON, Format.YAML):
         out.document({"schema_version": 1, "own": own, "others": others, "images": images})
     else:
-        out.rows([*own, *others, *images], _LAYOUT)
+        rows = [*own, *others, *images]
+        out.rows(rows, _LAYOUT)
+        if not rows and out.format.is_for_people:
+            _say("no environments: haienv create NAME makes one")
 
 
 def _others(index: Index, owner: str, *, strict: bool) -> list[Mapping[str, Any]]:

@@ -243,7 +243,10 @@ def list_workspaces(output: _Format = "table") -> None:
         rows[here.place] = {"workspace": here.name, **times, **places}
     except NotFound:
         pass  # not within one
-    Output(parse_format(output)).rows(list(rows.values()), _LIST_LAYOUT)
+    out = Output(parse_format(output))
+    out.rows(list(rows.values()), _LIST_LAYOUT)
+    if not rows and out.format.is_for_people:
+        _say("no workspaces: haiworkspace init NAME makes this directory one")
 
 
 def _of_platform() -> dict[str, Mapping[str, Any]]:

@@ -259,8 +259,9 @@ def running_worker(task: Task, rank: int) -> WorkerKey:
         [worker.state for worker in attempt.workers if worker.rank == rank] if attempt else []
     )
     if attempt is None or WorkerState.RUNNING not in workers:
+        is_or_has = "has" if task.state.is_final else "is"
         raise Conflict(
-            f"rank {rank} of task {task.id} does not run: the task is {task.state.value}",
+            f"rank {rank} of task {task.id} does not run: the task {is_or_has} {task.state.value}",
             hint=f"`hai-cli why {task.id}` tells why a task waits, `hai-cli logs {task.id}` what "
             "it printed",
         )

@@ -127,6 +127,13 @@ class ClusterService:
         await self._bus.publish(EVENTS)
         return quotas
 
+    async def require_group(self, group: str) -> None:
+        """NotFound if no node is in it."""
+        sizes = (await self._cache.shape()).group_sizes
+        if group not in sizes:
+            known = ", ".join(sorted(sizes)) or "none"
+            raise NotFound(f"there is no group {group!r}", hint=f"groups here: {known}")
+
     async def _quota(self, user: str, resource: str, nodes: int) -> Quota:
         try:
             group, priority = parse_resource(resource)

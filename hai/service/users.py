@@ -122,6 +122,11 @@ class UserService:
         until = None if asking is None else asking.expires_at
         return user, await self._new_token(admin, user.name, "first", until)
 
+    async def require_known(self, name: UserName) -> None:
+        """NotFound if nobody has ever had this name: a typo is not an empty answer."""
+        if await self._store.user(name) is None:
+            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+
     async def change(self, admin: User, name: str, more: UserDetails) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
         nothing."""

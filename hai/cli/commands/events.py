@@ -131,7 +131,8 @@ def _show(session: Session, params: Mapping[str, Any], limit: int | None) -> Non
         return
     total = lines.count if answer.total is None else answer.total
     if total == 0:
-        session.stderr.say("no events")
+        kinds = " of kind " + " or ".join(params["kind"]) if params["kind"] else ""
+        session.stderr.say(f"no events{kinds}")
     elif limit is not None and limit < total:
         session.stderr.say(f"{limit:,} of {total:,} events (--limit N for more, -o jsonl for all)")
 

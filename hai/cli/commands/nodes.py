@@ -48,7 +48,7 @@ def nodes(
 
     def show() -> None:
         found = session.client.call("nodes")["nodes"]
-        chosen = [node for node in found if group in (None, node["group"])]
+        chosen = _in_group(found, group)
         if tree and session.output.format.is_for_people:
             session.output.text(tree_text(chosen))
         else:
@@ -196,6 +196,15 @@ def _counts(nodes: Sequence[Mapping[str, Any]]) -> str:
         counts[str(node["status"])] = counts.get(str(node["status"]), 0) + 1
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
     return ", ".join([f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}", *parts])
+
+
+def _in_group(nodes: Sequence[Mapping[str, Any]], group: str | None) -> Sequence[Mapping[str, Any]]:
+    """NotFound if no node is in the group."""
+    chosen = [node for node in nodes if group in (None, node["group"])]
+    if group is not None and not chosen:
+        known = ", ".join(sorted({str(node["group"]) for node in nodes})) or "none"
+        raise NotFound(f"there is no group {group!r}", hint=f"groups here: {known}")
+    return chosen
 
 
 def _sum_up(session: Session, nodes: Sequence[Mapping[str, Any]]) -> None:

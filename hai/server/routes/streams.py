@@ -185,6 +185,8 @@ async def events(
     after = params.after(last_event_id)
     task_id = (await served.tasks.find(caller, params.task)).id if params.task else None
     where = params.where(task_id)
+    if where.user is not None:
+        await served.users.require_known(where.user)
     count = None if params.last is None else await served.events.count(where, params.last)
     found = served.events.stream(
         after=after if count is None else max(after, count.after),

@@ -121,10 +121,17 @@ class ListParams(BaseModel):
 async def list_tasks(
     caller: Caller, served: Served, params: Annotated[ListParams, Query()]
 ) -> TaskList:
-    """Tasks, newest first."""
+    """Tasks, newest first. NotFound for a user or group that is in no task and not known here."""
     named = params.array
     members = None if named is None else await served.tasks.members(caller, named)
-    return await served.views.page(params.query(caller.name, members))
+    query = params.query(caller.name, members)
+    page = await served.views.page(query)
+    if page["total"] == 0:
+        if query.user is not None:
+            await served.users.require_known(query.user)
+        if query.group is not None:
+            await served.cluster.require_group(query.group)
+    return page
 
 
 def _state(text: str) -> TaskState:

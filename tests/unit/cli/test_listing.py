@@ -151,6 +151,7 @@ def test_people_are_told_how_many_events_there_are(cli: Cli, joined: Peer) -> No
     assert "last" not in joined.requests[-1].query
     joined.on("GET", f"{API}/events", sse(("total", {"total": 0}, ""), ("end", {}, "")))
     assert cli("events").err == "no events\n"
+    assert cli("events", "--kind", "task.runing").err == "no events of kind task.runing\n"
 
 
 def test_waiting_for_an_array_outlives_the_server(
