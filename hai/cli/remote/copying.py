@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.archive import Unpacker, Unsafe, told
 from hai.agent.channel.copying import Sender
-from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Handler
 from hai.cli.remote.link import Link, failed
 from hai.errors import HaiError, InvalidInput, NotFound, PlatformError
@@ -50,7 +50,7 @@ def parse_spot(text: str) -> Spot:
 class _Transfer(Handler):
     """`copied` or `error` is set at the end; then the loop stops."""
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: Link, loop: PollLoop) -> None:
         self.link = link
         self.loop = loop
         self.copied: Copied | None = None
@@ -71,7 +71,7 @@ class _Transfer(Handler):
 
 
 class _Get(_Transfer):
-    def __init__(self, link: Link, loop: Loop, path: str, target: str) -> None:
+    def __init__(self, link: Link, loop: PollLoop, path: str, target: str) -> None:
         super().__init__(link, loop)
         self._path = path
         self._target = target
@@ -121,7 +121,7 @@ class _Get(_Transfer):
 
 
 class _Put(_Transfer, Part):
-    def __init__(self, link: Link, loop: Loop, path: str, target: str) -> None:
+    def __init__(self, link: Link, loop: PollLoop, path: str, target: str) -> None:
         super().__init__(link, loop)
         self._path = path
         self._sender: Sender | None = None
@@ -187,7 +187,7 @@ def _check_local(sources: Sequence[Spot]) -> None:
 
 
 def _copy_one(session: Session, source: Spot, target: Spot, rank: int) -> Copied:
-    loop = Loop()
+    loop = PollLoop()
     link = Link(session, source.ref or target.ref, rank, loop)
     try:
         transfer: _Transfer = (

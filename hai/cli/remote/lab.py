@@ -6,7 +6,7 @@ import time
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Handler
 from hai.cli.remote.forward import Forward, listen, run_listeners
 from hai.cli.remote.link import Link, failed
@@ -23,7 +23,7 @@ SERVICE = {"service": "jupyter"}
 class _Code(Handler, Part):
     """Asks for one code."""
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: Link, loop: PollLoop) -> None:
         self.code = ""
         self.error: HaiError | None = None
         self._link = link
@@ -42,7 +42,7 @@ class _Code(Handler, Part):
 
 def code_of(session: Session, ref: str) -> str:
     """A code that enters once. PlatformError while JupyterLab does not listen."""
-    loop = Loop()
+    loop = PollLoop()
     link = Link(session, ref, 0, loop)
     one = _Code(link, loop)
     link.start()
@@ -58,7 +58,7 @@ def serve(
 ) -> None:
     """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError)."""
     code = _first_code(session, ref)
-    loop = Loop()
+    loop = PollLoop()
     link = Link(session, ref, 0, loop)
     listener = listen(Forward(port, 1))
     here = listener.getsockname()[1]

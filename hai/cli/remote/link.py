@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Line, Loop
+from hai.agent.channel.loop import ChannelSocket, PollLoop
 from hai.agent.channel.mux import Mux
 from hai.client.channel import OPEN_SECONDS, connect
 from hai.errors import HaiError, PlatformError, Unavailable
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Link:
     """`lost` is why the connection is over, once it is; a loop may have several."""
 
-    def __init__(self, session: Session, ref: str, rank: int, loop: Loop) -> None:
+    def __init__(self, session: Session, ref: str, rank: int, loop: PollLoop) -> None:
         self.ref, self.rank = ref, rank
         self.lost: str | None = None
         limit = session.limit_seconds or OPEN_SECONDS
         self.socket = connect(session.profile, ref, rank, limit)
         self.mux = Mux(self.socket)
-        self._line = Line(self.socket, self.mux, self._on_lost)
+        self._line = ChannelSocket(self.socket, self.mux, self._on_lost)
         loop.parts.append(self._line)
 
     def start(self) -> None:

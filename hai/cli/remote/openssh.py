@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop
-from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.channel.loop import PollLoop
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
 from hai.cli.remote.link import Link, failed, unblocked
 from hai.client.profile import conf_path
 from hai.console.terminal import printable
@@ -99,7 +99,7 @@ def parse_host(text: str) -> tuple[str, int]:
 class _Proxy(Pump):
     """ssh's bytes, on this process's input and output."""
 
-    def __init__(self, session: Session, link: Link, loop: Loop, host: str, user: str) -> None:
+    def __init__(self, session: Session, link: Link, loop: PollLoop, host: str, user: str) -> None:
         folder = Folder(session.environ)
         self.error: HaiError | None = None
         self._session = session
@@ -116,8 +116,8 @@ class _Proxy(Pump):
         if info.get("note"):
             self._session.stderr.warn(printable(str(info["note"])))
         self._folder.know(self._host, str(info["host_key"]).replace("\n", " "))
-        self.sources = [Source(self.stream, 0)]
-        self.sink = Sink(self.stream, unblocked(1), self._loop.stop)
+        self.sources = [StreamSource(self.stream, 0)]
+        self.sink = StreamSink(self.stream, unblocked(1), self._loop.stop)
 
     def on_close(self, message: dict[str, Any]) -> None:
         self._is_over = True
@@ -132,7 +132,7 @@ class _Proxy(Pump):
 def proxy(session: Session, host: str, user: str) -> int:
     """Be the connection of one `ssh`: its ProxyCommand."""
     ref, rank = parse_host(host)
-    loop = Loop()
+    loop = PollLoop()
     link = Link(session, ref, rank, loop)
     one = _Proxy(session, link, loop, host.lower(), user)
     link.start()

@@ -10,8 +10,8 @@ import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop, Part
-from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.channel.loop import Part, PollLoop
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
 from hai.cli.remote.link import Link, failed, unblocked
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Remote(Pump):
     """One program. `exit_code` and `error` are set when it is over and all output is written."""
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: Link, loop: PollLoop) -> None:
         self.link = link
         self.exit_code: int | None = None
         self.error: HaiError | None = None
@@ -104,7 +104,7 @@ class _Wakes(Part):
 class _Until(Part):
     """Stops the loop when all of these are done."""
 
-    def __init__(self, remotes: Sequence[Remote], loop: Loop) -> None:
+    def __init__(self, remotes: Sequence[Remote], loop: PollLoop) -> None:
         self._remotes = remotes
         self._loop = loop
 
@@ -125,7 +125,7 @@ def is_terminal() -> bool:
 
 def run_one(session: Session, ref: str, rank: int, argv: Sequence[str]) -> int:
     """The program's exit code. HaiError when it could not be run to its end."""
-    loop = Loop()
+    loop = PollLoop()
     link = Link(session, ref, rank, loop)
     remote = Remote(link, loop)
     at_terminal = is_terminal()
@@ -134,9 +134,9 @@ def run_one(session: Session, ref: str, rank: int, argv: Sequence[str]) -> int:
         pty=size() if at_terminal else None,
         term=session.environ.get("TERM", ""),
     )
-    remote.sources = [Source(stream, 0)]
-    remote.sink = Sink(stream, unblocked(1), lambda: None)
-    remote.error_sink = Sink(stream, unblocked(2), lambda: None)
+    remote.sources = [StreamSource(stream, 0)]
+    remote.sink = StreamSink(stream, unblocked(1), lambda: None)
+    remote.error_sink = StreamSink(stream, unblocked(2), lambda: None)
     loop.parts += [_Wakes(), _Until([remote], loop)]
     if at_terminal:
         loop.parts.append(_Resizes(stream))
@@ -187,7 +187,7 @@ class _Lines(Remote):
 
     _LONGEST = 1 << 16
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: Link, loop: PollLoop) -> None:
         super().__init__(link, loop)
         self._kept = {False: b"", True: b""}
 
@@ -215,7 +215,7 @@ class _Lines(Remote):
 
 def run_all(session: Session, ref: str, ranks: Sequence[int], argv: Sequence[str]) -> int:
     """The same program in several ranks, without input; the first exit code that is not 0."""
-    loop = Loop()
+    loop = PollLoop()
     remotes: list[Remote] = []
     for rank in ranks:
         remote = _Lines(Link(session, ref, rank, loop), loop)
