@@ -8,7 +8,7 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
 from hai.core.replay import Record
-from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
+from hai.core.task import Attempt, Event, EventDraft, Task, TaskChange, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
@@ -245,13 +245,13 @@ class PostgresStore(
         found = await self._database.read("attempts", {"task_id": task_id})
         return [rows.attempt_of(row) for row in found]
 
-    async def save(self, changes: Sequence[Change]) -> list[Task]:
+    async def save(self, changes: Sequence[TaskChange]) -> list[Task]:
         """See hai.ports.Store. The second change of a task in one batch is stale.
 
         If the answer is lost (Unavailable), the batch was written whole or not at all. Saving it
         again is safe: the versions let nothing be written twice.
         """
-        first: dict[TaskId, Change] = {}
+        first: dict[TaskId, TaskChange] = {}
         for change in changes:
             first.setdefault(change.task.id, change)
         if not first:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
 from hai.ports import Store, TaskQuery, Waiting
 from hai.store.rows import json_of
@@ -12,7 +12,7 @@ ALICE, BOB = UserName("alice"), UserName("bob")
 
 
 async def put(store: Store, task: Task, **changes: object) -> Task:
-    (saved,) = await store.save([Change(replace(task, **changes), ())])  # type: ignore[arg-type]
+    (saved,) = await store.save([TaskChange(replace(task, **changes), ())])  # type: ignore[arg-type]
     return saved
 
 

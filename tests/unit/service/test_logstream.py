@@ -11,7 +11,7 @@ from hai.bus.local import LocalBus
 from hai.core.lifecycle import attempt_protocol, transitions
 from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.plan import Start
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound
 from hai.service import logstream, taskwatch
@@ -39,7 +39,7 @@ class Site:
         assert isinstance(task, Task)
         return task
 
-    async def save(self, change: Change | None) -> Task:
+    async def save(self, change: TaskChange | None) -> Task:
         assert change is not None
         [task] = await self.store.save([change])
         await announce(self.bus, [task])
@@ -52,7 +52,7 @@ class Site:
     async def end(self, task: Task, outcome: Outcome) -> Task:
         """All workers leave; suspended or failed by decree, succeeded by their exit codes."""
         if outcome is not Outcome.SUCCEEDED:
-            change = Change(transitions.condemn(task, outcome, why="", now=3.0), ())
+            change = TaskChange(transitions.condemn(task, outcome, why="", now=3.0), ())
             task = await self.save(change)
         reports = [
             WorkerReport(rank=rank, attempt=task.attempts, state=state, exit_code=0)

@@ -8,7 +8,7 @@ import pytest
 from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Start
-from hai.core.task import Change, Task, WorkerKey
+from hai.core.task import Task, TaskChange, WorkerKey
 from hai.core.types import NodeName, Priority, TaskState
 from hai.errors import Denied, Unavailable
 from hai.ports.nodes import SourceNode
@@ -218,7 +218,7 @@ async def running(bench: LoopBench) -> Task:
     assert begun.attempt is not None
     attempt = replace(begun.attempt, started_at=bench.clock.now())
     runs = replace(begun, state=TaskState.RUNNING, attempt=attempt)
-    [saved] = await bench.store.save([Change(runs, ())])
+    [saved] = await bench.store.save([TaskChange(runs, ())])
     return saved
 
 
