@@ -14,7 +14,7 @@ from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store import decision_log_rows, filters, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
-from hai.store.database import Database, Read, Rows, connection_settings
+from hai.store.database import PostgresDatabase, Read, Rows, connection_settings
 from hai.store.documents import Documents
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
@@ -45,7 +45,7 @@ class PostgresStore(
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:
-        self._database = Database(connection_settings(url), pool_size, Gate())
+        self._database = PostgresDatabase(connection_settings(url), pool_size, Gate())
         self._lease = LeaderLease(self._database.settings, may_lead=may_lead)
         self._opening = asyncio.Lock()
         self._is_open = False
