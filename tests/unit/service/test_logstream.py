@@ -17,7 +17,7 @@ from hai.errors import InvalidInput, NotFound
 from hai.service import logstream, taskwatch
 from hai.service.clock import SystemClock
 from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
-from hai.service.logstream import LogReader
+from hai.service.logstream import LogStreams
 from hai.service.signals import announce
 from hai.store.memory import MemoryStore
 from tests.factories import task_draft
@@ -32,7 +32,7 @@ class Site:
         self.store = MemoryStore()
         self.bus = LocalBus(SystemClock())
         self.closing = asyncio.Event()
-        self.reader = LogReader(self.store, self.bus, folder, self.closing)
+        self.reader = LogStreams(self.store, self.bus, folder, self.closing)
 
     async def submit(self, nodes: int = 1) -> Task:
         [task] = await self.store.add_tasks([task_draft(nodes=nodes)], 1.0)
