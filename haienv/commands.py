@@ -11,7 +11,7 @@ import typer
 
 from hai.console.commands import HaiCommand, HaiGroup, new_app
 from hai.console.errors import Stderr
-from hai.console.output import Column, Format, Layout, Output, parse_format
+from hai.console.output import Column, Format, ListLayout, Output, parse_format
 from hai.console.tools import run_app
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, creating, package_commands, use_commands
@@ -39,7 +39,7 @@ _COLUMNS = (
     Column("extend_env", "EXTENDS", cut=True),
     Column("path", "PATH", cut=True),
 )
-_LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
+_LAYOUT = ListLayout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
 app = new_app(help=_HELP, no_args_is_help=True)
 config = typer.Typer(cls=HaiGroup, help="Search directories and variables of an environment.")

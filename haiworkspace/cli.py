@@ -12,7 +12,7 @@ import typer
 from hai.client.profile import load_profile
 from hai.console.commands import HaiCommand, new_app
 from hai.console.errors import Stderr, leave
-from hai.console.output import Column, Layout, Output, parse_format
+from hai.console.output import Column, ListLayout, Output, parse_format
 from hai.console.tools import run_app
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, tasks, workspace
@@ -42,7 +42,7 @@ _MARKS = {
 }
 _MOST_LINES = 200  # of a plan, for people; -o json has no limit
 _DIFF_COLUMNS = (Column("change", "CHANGE"), Column("path", "PATH"))
-_DIFF_LAYOUT = Layout(_DIFF_COLUMNS, "path", ("change", "path"))
+_DIFF_LAYOUT = ListLayout(_DIFF_COLUMNS, "path", ("change", "path"))
 _LIST_COLUMNS = (
     Column("workspace", "WORKSPACE"),
     Column("pushed_at", "PUSHED"),
@@ -50,7 +50,7 @@ _LIST_COLUMNS = (
     Column("local", "LOCAL", cut=True),
     Column("remote", "REMOTE", cut=True),
 )
-_LIST_LAYOUT = Layout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
+_LIST_LAYOUT = ListLayout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
 
 app = new_app(help=_HELP, no_args_is_help=True)
 

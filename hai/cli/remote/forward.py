@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Broken
 from hai.agent.channel.tcp import TcpConnection
-from hai.cli.remote.link import Link
+from hai.cli.remote.link import CommandChannel
 from hai.errors import InvalidInput, PlatformError, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Visit(TcpConnection):
 
 class _Listener(Part):
     def __init__(
-        self, listener: socket.socket, target: Mapping[str, Any], link: Link, end: _End
+        self, listener: socket.socket, target: Mapping[str, Any], link: CommandChannel, end: _End
     ) -> None:
         self._listener = listener
         self._target = target
@@ -108,7 +108,7 @@ class _Listener(Part):
 class _End(Part):
     """Stops the loop when the channel is lost."""
 
-    def __init__(self, session: Session, loop: PollLoop, link: Link) -> None:
+    def __init__(self, session: Session, loop: PollLoop, link: CommandChannel) -> None:
         self.session = session
         self.loop = loop
         self._link = link
@@ -121,7 +121,7 @@ class _End(Part):
 def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> None:
     """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError)."""
     loop = PollLoop()
-    link = Link(session, ref, rank, loop)  # first: a wrong name should not bind a port
+    link = CommandChannel(session, ref, rank, loop)  # first: a wrong name should not bind a port
     listeners = [(listen(forward), {"port": forward.remote}) for forward in forwards]
     for listener, target in listeners:
         here, port = listener.getsockname()[1], target["port"]
@@ -131,7 +131,7 @@ def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> N
 
 def run_listeners(
     session: Session,
-    link: Link,
+    link: CommandChannel,
     loop: PollLoop,
     listeners: Sequence[tuple[socket.socket, Mapping[str, Any]]],
 ) -> None:
@@ -148,12 +148,12 @@ def run_listeners(
         link = _again(session, link.ref, link.rank, loop)
 
 
-def _again(session: Session, ref: str, rank: int, loop: PollLoop) -> Link:
+def _again(session: Session, ref: str, rank: int, loop: PollLoop) -> CommandChannel:
     """A new channel. Conflict when the task has ended, and other errors that stay."""
     deadline = time.monotonic() + _LAST_TRY_SECONDS
     while True:
         try:
-            return Link(session, ref, rank, loop)
+            return CommandChannel(session, ref, rank, loop)
         except (Unreachable, Unavailable):
             if time.monotonic() > deadline:
                 raise

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hai.cli.session import Session
 
 
-class Link:
+class CommandChannel:
     """`lost` is why the connection is over, once it is; a loop may have several."""
 
     def __init__(self, session: Session, ref: str, rank: int, loop: PollLoop) -> None:
@@ -60,7 +60,7 @@ def unblocked(fd: int) -> int:
         return fd
 
 
-def failed(message: dict[str, Any], link: Link) -> HaiError:
+def failed(message: dict[str, Any], link: CommandChannel) -> HaiError:
     """The error that a stream's last message stands for."""
     if message.get("error"):
         return PlatformError(f"rank {link.rank} of task {link.ref}: {message['error']}")
