@@ -15,7 +15,7 @@ from hai.console.output import Column, Format, ListLayout, Output, parse_format
 from hai.console.tools import run_app
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, creating, package_commands, use_commands
-from haienv.creating import Order
+from haienv.creating import CreateRequest
 from haienv.images import offered_images
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
@@ -85,7 +85,7 @@ def create(  # noqa: PLR0913 - one argument per option
     yes: _Yes = False,
 ) -> None:
     """Make an environment: a layer over the present one, or with --no_extend an empty one."""
-    order = Order(
+    order = CreateRequest(
         name,
         no_extend,
         py,
