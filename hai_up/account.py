@@ -14,7 +14,7 @@ _FIRST_BARRED = 'for d; do [ -x "$d" ] || { printf %s "$d"; exit 1; }; done'
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UnixAccount:
     """Who runs a program; `drops` says that we are root and give that up for it."""
 
     name: str
@@ -66,20 +66,20 @@ class Account:
             )
 
 
-def account_for(data: Path) -> Account:
+def account_for(data: Path) -> UnixAccount:
     """The account that the server runs as: ours; or, when we are root, the owner of `data` if
     that exists, else the first of the usual unprivileged ones."""
     if os.geteuid() != 0:
         entry = _entry(os.geteuid())
-        return Account(entry, os.geteuid(), os.getegid(), drops=False)
+        return UnixAccount(entry, os.geteuid(), os.getegid(), drops=False)
     if data.exists() and (owner := data.stat()).st_uid != 0:
-        return Account(_entry(owner.st_uid), owner.st_uid, owner.st_gid, drops=True)
+        return UnixAccount(_entry(owner.st_uid), owner.st_uid, owner.st_gid, drops=True)
     for name in _CANDIDATES:
         try:
             found = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(name, found.pw_uid, found.pw_gid, drops=True)
+        return UnixAccount(name, found.pw_uid, found.pw_gid, drops=True)
     raise PlatformError(
         "PostgreSQL does not run as root, and there is no user postgres or nobody",
         hint="create one: useradd --system postgres; or run hai-up as an ordinary user",

@@ -20,7 +20,7 @@ from hai_up.choice import (
     text_of,
     values_of,
 )
-from hai_up.config import Given, given_in_file, merged, refuse_password_in_argv, warnings_of
+from hai_up.config import GivenOptions, given_in_file, merged, refuse_password_in_argv, warnings_of
 from hai_up.console import data, guarded, say
 from hai_up.last import require_last
 from hai_up.maintenance import backup, restore, upgrade
@@ -147,7 +147,7 @@ def run(  # noqa: PLR0913 - one argument per option
         return
     url = _database_url(database_url, database_url_file)
     shares = (nodes, gpus_per_node, hollow_nodes)
-    flags = Given(data_dir, host, port, *shares, user, None, url, studio, studio_port)
+    flags = GivenOptions(data_dir, host, port, *shares, user, None, url, studio, studio_port)
     from hai_up.providers import local
 
     local.run(_with_config(flags, config, values), say)
@@ -186,7 +186,7 @@ def dryrun(  # noqa: PLR0913 - one argument per option
         return
     url = _database_url(database_url, database_url_file)
     shares = (nodes, gpus_per_node, hollow_nodes)
-    flags = Given(data_dir, host, port, *shares, user, None, url, studio, studio_port)
+    flags = GivenOptions(data_dir, host, port, *shares, user, None, url, studio, studio_port)
     from hai_up import preview
 
     preview.show(_with_config(flags, config, values), out, say)
@@ -239,7 +239,7 @@ def status(
         facts = deployment(where).status(require_last(where))
         data(report.rendered_parts(facts, output))
     else:
-        facts = report.status_of(local.layout_of(Given(data_dir=data_dir)))
+        facts = report.status_of(local.layout_of(GivenOptions(data_dir=data_dir)))
         data(report.rendered(facts, output))
     _exit(report.EXIT_OF[facts["status"]])
 
@@ -271,7 +271,7 @@ def down(
         else:
             there.down(last, seconds=timeout, say=say)
         return
-    layout = local.layout_of(Given(data_dir=data_dir))
+    layout = local.layout_of(GivenOptions(data_dir=data_dir))
     if purge:
         shutdown.purge(layout, is_sure=yes, say=say)
     else:
@@ -304,7 +304,9 @@ def doctor(
         require_file(config, where)
         found = deployment(where).checks(values, only or ())
         _exit(0 if preview.show_checks(found, output) else 1)
-    flags = Given(data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None))
+    flags = GivenOptions(
+        data_dir=data_dir, host=host, port=port, database_url=_database_url(None, None)
+    )
     given = _with_config(flags, config, values)
     _exit(0 if preview.doctor(given, output, only or ()) else 1)
 
@@ -332,7 +334,7 @@ def logs(
         else:
             there.show_log(last, tail=tail, follow=follow)
         return
-    layout = local.layout_of(Given(data_dir=data_dir))
+    layout = local.layout_of(GivenOptions(data_dir=data_dir))
     if path:
         data(str(layout.log))
     else:
@@ -352,7 +354,7 @@ def _database_url(flag: str | None, file: Path | None) -> str | None:
     return text_of(file).strip() if file else os.environ.get("HAI_DATABASE_URL")
 
 
-def _with_config(flags: Given, config: Path | None, values: dict[str, str]) -> Given:
+def _with_config(flags: GivenOptions, config: Path | None, values: dict[str, str]) -> GivenOptions:
     if config is None:
         return flags
     _warn(config, warnings_of(values))

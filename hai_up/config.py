@@ -50,7 +50,7 @@ LOCAL_VARIABLES = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenOptions:
     """What the command line said; None: nothing."""
 
     data_dir: Path | None = None
@@ -169,11 +169,11 @@ def warnings_of(values: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def given_in_file(values: Mapping[str, str]) -> Given:
+def given_in_file(values: Mapping[str, str]) -> GivenOptions:
     """The options that a config.sh sets."""
     shared = values.get("SHARED_FS_ROOT", "")
     users = users_of(values.get("USER_INFO", ""))
-    return Given(
+    return GivenOptions(
         data_dir=Path(shared) / "hai-platform" if shared else None,
         host=values.get("HAI_HOST") or None,
         port=_number(values, "HAI_PORT"),
@@ -198,9 +198,9 @@ def _number(values: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def remembered(state: State) -> Given:
+def remembered(state: State) -> GivenOptions:
     """The options of the last run in the same folder."""
-    return Given(
+    return GivenOptions(
         host=state.host,
         port=state.port,
         nodes=state.nodes,
@@ -216,8 +216,8 @@ def remembered(state: State) -> Given:
     )
 
 
-def defaults(data_dir: Path, os_user: str) -> Given:
-    return Given(
+def defaults(data_dir: Path, os_user: str) -> GivenOptions:
+    return GivenOptions(
         data_dir=data_dir,
         host="127.0.0.1",
         port=DEFAULT_PORT,
@@ -235,23 +235,23 @@ def defaults(data_dir: Path, os_user: str) -> Given:
     )
 
 
-def merged(*layers: Given) -> Given:
+def merged(*layers: GivenOptions) -> GivenOptions:
     """The first layer that says something about an option wins."""
     result = layers[0]
     for layer in layers[1:]:
         gaps = {
             name: getattr(layer, name)
-            for name in Given.__dataclass_fields__
+            for name in GivenOptions.__dataclass_fields__
             if getattr(result, name) is None
         }
         result = replace(result, **gaps)
     return result
 
 
-def resolve(*layers: Given) -> Options:
+def resolve(*layers: GivenOptions) -> Options:
     """Checked options. InvalidInput names the first wrong one."""
     given = merged(*layers)
-    values = {name: getattr(given, name) for name in Given.__dataclass_fields__}
+    values = {name: getattr(given, name) for name in GivenOptions.__dataclass_fields__}
     missing = [name for name, value in values.items() if value is None]
     if missing:
         raise InvalidInput(f"no value for {', '.join(missing)}")

@@ -5,7 +5,7 @@ from typing import Protocol
 from hai_up.layout import Layout
 
 
-class Database(Protocol):
+class PlatformDatabase(Protocol):
     """`kind` is "given" or "embedded"."""
 
     kind: str
@@ -63,5 +63,5 @@ class OwnDatabase:
         return self._postgres.status().ready
 
 
-def database_of(layout: Layout, url: str) -> Database:
+def database_of(layout: Layout, url: str) -> PlatformDatabase:
     return GivenDatabase(url) if url else OwnDatabase(layout)

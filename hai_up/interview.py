@@ -14,7 +14,7 @@ Check = Callable[[str], None]  # InvalidInput for a config.sh that will not do
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class VariableQuestion:
     """One variable. `default` as it stands in the file; `is_optional`: its line is a comment, and
     stays one where nothing is answered."""
 
@@ -24,16 +24,16 @@ class Question:
     is_optional: bool
 
 
-def questions_of(template: str) -> list[Question]:
+def questions_of(template: str) -> list[VariableQuestion]:
     """In the order of the file; HAI_PROVIDER is answered by who asks."""
-    found: list[Question] = []
+    found: list[VariableQuestion] = []
     about: list[str] = []
     for line in template.splitlines():
         match = _LINE.fullmatch(line)
         if match is None:
             about = [*about, line.removeprefix("# ")] if line.startswith("#") else []
         elif match[2] != "HAI_PROVIDER":
-            found.append(Question(match[2], tuple(about), match[3], bool(match[1])))
+            found.append(VariableQuestion(match[2], tuple(about), match[3], bool(match[1])))
             about = []
     return found
 
@@ -82,7 +82,7 @@ def interview(template: str, check: Check, say: Say) -> str:
     return text
 
 
-def _wrong(text: str, question: Question, check: Check) -> str:
+def _wrong(text: str, question: VariableQuestion, check: Check) -> str:
     """What is wrong with this variable; what is wrong with a later one is asked for there."""
     try:
         check(text)
@@ -94,7 +94,7 @@ def _wrong(text: str, question: Question, check: Check) -> str:
     return ""
 
 
-def _ask(question: Question, say: Say) -> str:
+def _ask(question: VariableQuestion, say: Say) -> str:
     for line in question.about:
         say(f"# {line}")
     kept = "not set" if question.is_optional else question.default

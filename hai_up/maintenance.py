@@ -14,11 +14,11 @@ from hai_up.choice import (
     require_file,
     values_of,
 )
-from hai_up.config import Given, given_in_file, merged, warnings_of
+from hai_up.config import GivenOptions, given_in_file, merged, warnings_of
 from hai_up.console import ask, say
 
 if TYPE_CHECKING:
-    from hai_up.backup.place import Place, UpgradablePlace
+    from hai_up.backup.place import PlatformPlace, UpgradablePlace
 
 _Provider = Annotated[
     str | None,
@@ -120,7 +120,7 @@ def _upgrade_tools(*, is_sure: bool) -> None:
         say("nothing was changed")
 
 
-def _place(provider: str | None, config: Path | None, data_dir: Path | None) -> "Place":
+def _place(provider: str | None, config: Path | None, data_dir: Path | None) -> "PlatformPlace":
     return _upgradable(provider, config, data_dir, needs_file=False)
 
 
@@ -146,7 +146,7 @@ def _upgradable(
         return ComposePlace(values, say)
     from hai_up.backup.local import LocalPlace
 
-    given = Given(data_dir=data_dir)
+    given = GivenOptions(data_dir=data_dir)
     if config is not None:
         _warn(config, warnings_of(values))
         given = merged(given, given_in_file(values))

@@ -30,7 +30,7 @@ from urllib.parse import quote
 
 from hai.errors import PlatformError
 from hai.files import open_lock, try_lock
-from hai_up.account import Account, account_for
+from hai_up.account import UnixAccount, account_for
 from hai_up.postgres_binaries import Binaries, find_binaries
 from hai_up.postgres_files import (
     FORGETFUL,
@@ -196,7 +196,7 @@ class EmbeddedPostgres:
             return False
         return where == os.path.realpath(self._data)
 
-    def _launch(self, account: Account, binaries: Binaries) -> None:
+    def _launch(self, account: UnixAccount, binaries: Binaries) -> None:
         # The programs get paths relative to `home`: pg_ctl passes them through a shell.
         seconds = str(max(1, int(self._start_timeout)))
         argv: list[str | Path] = [binaries.pg_ctl, "-D", "data", "-l", "log/server.log"]
@@ -283,7 +283,7 @@ class EmbeddedPostgres:
                 hint="choose another one with --data-dir",
             ) from error
 
-    def _binaries(self, account: Account) -> Binaries:
+    def _binaries(self, account: UnixAccount) -> Binaries:
         account.require_passage(self.home)
         major = None
         if self.is_initialised():
@@ -296,7 +296,7 @@ class EmbeddedPostgres:
                 ) from error
         return self._readable(find_binaries(self._bin_dir, major=major), account)
 
-    def _readable(self, binaries: Binaries, account: Account) -> Binaries:
+    def _readable(self, binaries: Binaries, account: UnixAccount) -> Binaries:
         """The programs, or a copy of them in our folder if the account cannot run them."""
         try:
             shown = account.run([binaries.postgres, "--version"], cwd=Path("/"), timeout=20)
@@ -316,7 +316,7 @@ class EmbeddedPostgres:
         programs = copy / install.parent.name / install.name / binaries.directory.name
         return Binaries(programs, binaries.version)
 
-    def _prepare(self, account: Account, binaries: Binaries) -> None:
+    def _prepare(self, account: UnixAccount, binaries: Binaries) -> None:
         """Folders, settings, and a database if there is none."""
         for directory in (self._data, self._log.parent, self.home / "socket"):
             account.own(directory)
@@ -339,7 +339,7 @@ class EmbeddedPostgres:
             number += 1
         self._data.rename(broken)
 
-    def _initialise(self, account: Account, binaries: Binaries) -> None:
+    def _initialise(self, account: UnixAccount, binaries: Binaries) -> None:
         initdb: list[str | Path] = [binaries.initdb, "-D", "data", "-U", _NAME]
         initdb += ["--encoding=UTF8", "--no-locale", "--no-instructions"]
         initdb += ["--auth-local=trust", "--auth-host=reject"]
@@ -372,7 +372,7 @@ class EmbeddedPostgres:
         except OSError:
             return self.home / "socket"
 
-    def _choose_socket_dir(self, account: Account) -> None:
+    def _choose_socket_dir(self, account: UnixAccount) -> None:
         record = self.home / "socket_dir"
         if fits(self.home / "socket"):
             record.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import yaml
 from hai.errors import InvalidInput, NotFound
 from hai_up.checks import FAIL, IDS, Check, all_checks, chosen
 from hai_up.choice import K8S, LOCAL
-from hai_up.config import Given, defaults, given_in_file, os_user, parse_config, resolve
+from hai_up.config import GivenOptions, defaults, given_in_file, os_user, parse_config, resolve
 from hai_up.console import data
 from hai_up.files import last_lines, os_error, write_private
 from hai_up.profile import home_folder
@@ -27,7 +27,7 @@ from hai_up.providers.local import (
 from hai_up.render import render
 
 
-def show(given: Given, out: Path | None, say: Say) -> None:
+def show(given: GivenOptions, out: Path | None, say: Say) -> None:
     """Steps to stderr, files to stdout or into `out`. Secrets are left out."""
     layout = layout_of(given)
     state = readable_state(layout)
@@ -91,7 +91,7 @@ def check_config(text: str) -> None:
         raise InvalidInput(message, hint=error.hint) from None
 
 
-def doctor(given: Given, output: str, only: Collection[str] = ()) -> bool:
+def doctor(given: GivenOptions, output: str, only: Collection[str] = ()) -> bool:
     """Print every check, or those of `only`; True if none failed."""
     layout = layout_of(given)
     options = options_of(given, layout, readable_state(layout))

@@ -11,11 +11,11 @@ import typer
 
 from hai.console.commands import HaiCommand, HaiGroup, new_app
 from hai.console.errors import Stderr
-from hai.console.output import Column, Format, Layout, Output, parse_format
+from hai.console.output import Column, Format, ListLayout, Output, parse_format
 from hai.console.tools import run_app
 from hai.errors import Conflict, HaiError, InvalidInput
 from haienv import build, creating, package_commands, use_commands
-from haienv.creating import Order
+from haienv.creating import CreateRequest
 from haienv.images import offered_images
 from haienv.index import Index
 from haienv.model import Environment, Extras, check_name, parse_variable
@@ -39,7 +39,7 @@ _COLUMNS = (
     Column("extend_env", "EXTENDS", cut=True),
     Column("path", "PATH", cut=True),
 )
-_LAYOUT = Layout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
+_LAYOUT = ListLayout(_COLUMNS, "name", tuple(column.key for column in _COLUMNS))
 
 app = new_app(help=_HELP, no_args_is_help=True)
 config = typer.Typer(cls=HaiGroup, help="Search directories and variables of an environment.")
@@ -85,7 +85,7 @@ def create(  # noqa: PLR0913 - one argument per option
     yes: _Yes = False,
 ) -> None:
     """Make an environment: a layer over the present one, or with --no_extend an empty one."""
-    order = Order(
+    order = CreateRequest(
         name,
         no_extend,
         py,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CreateRequest:
     """What is asked for: `py` and `extend` are "" unless given; of `listed` (files of
     requirements), `lock` and `conda` one at most."""
 
@@ -34,7 +34,7 @@ class Order:
     private: bool = False
 
 
-def create(order: Order, say: Callable[[str], None], agree: Callable[[], None]) -> None:
+def create(order: CreateRequest, say: Callable[[str], None], agree: Callable[[], None]) -> None:
     """Makes and fills it; `agree` asks the user first, or ends the process. HaiError."""
     index = Index.of_process()
     check_name(order.name)
@@ -60,7 +60,7 @@ def create(order: Order, say: Callable[[str], None], agree: Callable[[], None]) 
     say(f"done; enter it with: source haienv {order.name}")
 
 
-def _python(index: Index, order: Order) -> str:
+def _python(index: Index, order: CreateRequest) -> str:
     """As -p says, or that of the base; "" if neither is given."""
     if not order.extend:
         return order.py
@@ -71,7 +71,7 @@ def _python(index: Index, order: Order) -> str:
     return str(index.find(order.extend).bin_dir / "python")
 
 
-def _requirements(order: Order, say: Callable[[str], None]) -> Requirements:
+def _requirements(order: CreateRequest, say: Callable[[str], None]) -> Requirements:
     """What -r, --lock or --from-conda say; one of them at most."""
     if sum([bool(order.listed), order.lock is not None, order.conda is not None]) > 1:
         raise InvalidInput(

@@ -87,7 +87,7 @@ def _source_of(folder: Path) -> tuple[str, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedFile:
     """A file as RECORD has it; `hash` is "sha256=..." or "", `size` in bytes or None."""
 
     path: Path
@@ -95,7 +95,7 @@ class Recorded:
     size: int | None
 
 
-def files_of(one: Installed) -> list[Recorded]:
+def files_of(one: Installed) -> list[RecordedFile]:
     """The files that RECORD names; [] without one."""
     try:
         text = (one.folder / "RECORD").read_text(encoding="utf-8")
@@ -105,6 +105,6 @@ def files_of(one: Installed) -> list[Recorded]:
 
     rows = [row for row in csv.reader(text.splitlines()) if len(row) == 3]
     return [
-        Recorded(one.folder.parent / path, digest, int(size) if size.isdigit() else None)
+        RecordedFile(one.folder.parent / path, digest, int(size) if size.isdigit() else None)
         for path, digest, size in rows
     ]

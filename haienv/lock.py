@@ -53,7 +53,7 @@ def parse_lock(text: str) -> Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PackageChange:
     """One package that two locks do not have alike; None where it is missing."""
 
     name: str
@@ -61,17 +61,17 @@ class Change:
     after: str | None
 
 
-def differences(before: Lock, after: Lock) -> list[Change]:
+def differences(before: Lock, after: Lock) -> list[PackageChange]:
     """By name; the Python and the base come first where they differ."""
     found = []
     if before.python != after.python:
-        found.append(Change("(python)", before.python, after.python))
+        found.append(PackageChange("(python)", before.python, after.python))
     if before.base != after.base:
-        found.append(Change("(base)", before.base or None, after.base or None))
+        found.append(PackageChange("(base)", before.base or None, after.base or None))
     for name in sorted({*before.pins, *after.pins}):
         old, new = before.pins.get(name), after.pins.get(name)
         if old != new:
-            found.append(Change(name, _version(old), _version(new)))
+            found.append(PackageChange(name, _version(old), _version(new)))
     return found
 
 

@@ -7,7 +7,7 @@ import typer
 
 from hai.console.commands import HaiCommand
 from hai.console.errors import Stderr
-from hai.console.output import Column, Format, Layout, Output, parse_format
+from hai.console.output import Column, Format, ListLayout, Output, parse_format
 from hai.errors import InvalidInput, PlatformError
 from haienv.index import Index, read
 from haienv.lock import Lock, differences
@@ -110,7 +110,7 @@ def packages(
         for key in sorted(both)
     ]
     columns = (Column("package", "PACKAGE"), Column("version", "VERSION"), Column("in", "IN"))
-    layout = Layout(columns, "package", ("package", "version", "in"))
+    layout = ListLayout(columns, "package", ("package", "version", "in"))
     Output(parse_format(output)).rows(rows, layout)
 
 
@@ -134,7 +134,7 @@ def snapshot(
         for one in snapshots.snapshots(environment)
     ]
     columns = (Column("label", "LABEL"), Column("identity", "IDENTITY"))
-    Output(parse_format(output)).rows(rows, Layout(columns, "label", ("label", "identity")))
+    Output(parse_format(output)).rows(rows, ListLayout(columns, "label", ("label", "identity")))
 
 
 def restore(name: str, snapshot: str) -> None:
@@ -157,7 +157,7 @@ def diff(first: str, second: str, output: _OutputOption = "table") -> None:
         {"package": one.name, "first": one.before, "second": one.after} for one in changes
     ]
     columns = (Column("package", "PACKAGE"), Column("first", "FIRST"), Column("second", "SECOND"))
-    layout = Layout(columns, "package", ("package", "first", "second"))
+    layout = ListLayout(columns, "package", ("package", "first", "second"))
     Output(parse_format(output)).rows(rows, layout)
 
 
@@ -194,7 +194,7 @@ def verify(name: str, user: _User = None, output: _OutputOption = "table") -> No
         {"package": one.package, "fault": one.what, "path": one.path} for one in faults
     ]
     columns = (Column("package", "PACKAGE"), Column("fault", "FAULT"), Column("path", "PATH"))
-    layout = Layout(columns, "package", ("package", "fault", "path"))
+    layout = ListLayout(columns, "package", ("package", "fault", "path"))
     out = Output(parse_format(output))
     if rows or out.format is not Format.TABLE:
         out.rows(rows, layout)

@@ -20,7 +20,7 @@ from typing import Any
 
 from hai import files
 from hai.agent.envplace import UNPACKED
-from hai.agent.envstore import Store
+from hai.agent.envstore import EnvironmentStore
 from hai.agent.packs import ENTRY_BYTES, PROMISE, state_of
 from hai.errors import Conflict, Denied, PlatformError
 from haienv.index import FILE_NAME, PACKS, SHELL_FILE_NAME, Index
@@ -164,7 +164,7 @@ def remove_unused(folder: Path, oldest: float) -> list[Path]:
             noted.unlink(missing_ok=True)
     unpacked = folder / UNPACKED
     if unpacked.is_dir():
-        Store(str(unpacked), 0).remove_unused(oldest)
+        EnvironmentStore(str(unpacked), 0).remove_unused(oldest)
     return removed
 
 

@@ -64,9 +64,9 @@ def create(words: list[str]) -> None:
         return
 
     def work() -> None:
-        from haienv.creating import Order, create
+        from haienv.creating import CreateRequest, create
 
-        order = Order(
+        order = CreateRequest(
             found["NAME"][0],
             bool(found["--no_extend"]),
             py="".join(found["-p"]),

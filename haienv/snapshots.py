@@ -15,7 +15,7 @@ FOLDER = "snapshots"
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class EnvironmentSnapshot:
     """A kept lock; `label` is the name that its maker gave, or the identity."""
 
     label: str
@@ -23,7 +23,7 @@ class Snapshot:
     made_at: float  # seconds since 1970
 
 
-def take(environment: Environment, label: str = "") -> Snapshot:
+def take(environment: Environment, label: str = "") -> EnvironmentSnapshot:
     """Keeps the lock of `environment` as it is now, under `label` or its identity.
 
     Raises InvalidInput for a label that another snapshot has.
@@ -38,13 +38,13 @@ def take(environment: Environment, label: str = "") -> Snapshot:
                 f"{environment.name!r} has another snapshot {label!r}", hint="give another label"
             )
         files.write_whole(path, lock.text(), mode=None)
-    return Snapshot(label, lock.identity, path.stat().st_mtime)
+    return EnvironmentSnapshot(label, lock.identity, path.stat().st_mtime)
 
 
-def snapshots(environment: Environment) -> list[Snapshot]:
+def snapshots(environment: Environment) -> list[EnvironmentSnapshot]:
     """The oldest first."""
     found = [
-        Snapshot(path.stem, _read(path).identity, path.stat().st_mtime)
+        EnvironmentSnapshot(path.stem, _read(path).identity, path.stat().st_mtime)
         for path in (environment.path / FOLDER).glob("*.lock")
     ]
     return sorted(found, key=lambda one: (one.made_at, one.label))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from haienv.installed import Installed, Recorded, files_of, installed_in
+from haienv.installed import Installed, RecordedFile, files_of, installed_in
 from haienv.layer import base_packages
 from haienv.locked import lock_of
 from haienv.model import Environment
@@ -62,7 +62,7 @@ def _of_package(one: Installed) -> Iterator[Fault]:
             yield Fault(one.name, what, str(file.path))
 
 
-def _wrong(file: Recorded) -> str:
+def _wrong(file: RecordedFile) -> str:
     algorithm, _, wanted = file.hash.partition("=")
     try:
         size = file.path.stat().st_size

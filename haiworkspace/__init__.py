@@ -18,21 +18,21 @@ __all__ = ["diff", "pull", "push"]
 def push(directory: str | Path = ".", *, force: bool = False, delete: bool = False) -> "SyncPlan":
     """Sends what is new or changed here. Raises Conflict if the remote changed since the last
     time and not `force`; NotFound outside of a workspace."""
-    from haiworkspace.workspace import Options, push, workspace_of
+    from haiworkspace.workspace import TransferOptions, push, workspace_of
 
-    return push(workspace_of(Path(directory)), Options(force=force, delete=delete))
+    return push(workspace_of(Path(directory)), TransferOptions(force=force, delete=delete))
 
 
 def pull(directory: str | Path = ".", *, force: bool = False, delete: bool = False) -> "SyncPlan":
     """Fetches what is new or changed there. Raises Conflict if a file changed on both sides and
     not `force`; NotFound outside of a workspace."""
-    from haiworkspace.workspace import Options, pull, workspace_of
+    from haiworkspace.workspace import TransferOptions, pull, workspace_of
 
-    return pull(workspace_of(Path(directory)), Options(force=force, delete=delete))
+    return pull(workspace_of(Path(directory)), TransferOptions(force=force, delete=delete))
 
 
 def diff(directory: str | Path = ".") -> "SyncPlan":
     """What push would do. `SyncPlan.is_same` if nothing differs."""
-    from haiworkspace.workspace import Options, diff, workspace_of
+    from haiworkspace.workspace import TransferOptions, diff, workspace_of
 
-    return diff(workspace_of(Path(directory)), Options())
+    return diff(workspace_of(Path(directory)), TransferOptions())

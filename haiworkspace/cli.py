@@ -12,15 +12,15 @@ import typer
 from hai.client.profile import load_profile
 from hai.console.commands import HaiCommand, new_app
 from hai.console.errors import Stderr, leave
-from hai.console.output import Column, Layout, Output, parse_format
+from hai.console.output import Column, ListLayout, Output, parse_format
 from hai.console.tools import run_app
 from hai.errors import HaiError, InvalidInput, NotFound
 from haiworkspace import records, tasks, workspace
 from haiworkspace import watch as watching
-from haiworkspace.plan import Change, SyncPlan
+from haiworkspace.plan import FileChange, SyncPlan
 from haiworkspace.records import Workspace
 from haiworkspace.remotes import opened
-from haiworkspace.workspace import Options
+from haiworkspace.workspace import TransferOptions
 
 _HELP = """Keep a directory of code and its twin on the shared file system in step.
 
@@ -33,16 +33,16 @@ _HELP = """Keep a directory of code and its twin on the shared file system in st
 Files named in .haiignore (or .hfignore; rules as in .gitignore) stay here.
 """
 _MARKS = {
-    Change.ADDED: "+",
-    Change.CHANGED: "~",
-    Change.REMOVED: "-",
-    Change.TARGET_ONLY: ".",
-    Change.TARGET_CHANGED: "!",
-    Change.CONFLICT: "!",
+    FileChange.ADDED: "+",
+    FileChange.CHANGED: "~",
+    FileChange.REMOVED: "-",
+    FileChange.TARGET_ONLY: ".",
+    FileChange.TARGET_CHANGED: "!",
+    FileChange.CONFLICT: "!",
 }
 _MOST_LINES = 200  # of a plan, for people; -o json has no limit
 _DIFF_COLUMNS = (Column("change", "CHANGE"), Column("path", "PATH"))
-_DIFF_LAYOUT = Layout(_DIFF_COLUMNS, "path", ("change", "path"))
+_DIFF_LAYOUT = ListLayout(_DIFF_COLUMNS, "path", ("change", "path"))
 _LIST_COLUMNS = (
     Column("workspace", "WORKSPACE"),
     Column("pushed_at", "PUSHED"),
@@ -50,7 +50,7 @@ _LIST_COLUMNS = (
     Column("local", "LOCAL", cut=True),
     Column("remote", "REMOTE", cut=True),
 )
-_LIST_LAYOUT = Layout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
+_LIST_LAYOUT = ListLayout(_LIST_COLUMNS, "workspace", tuple(one.key for one in _LIST_COLUMNS))
 
 app = new_app(help=_HELP, no_args_is_help=True)
 
@@ -150,7 +150,7 @@ def push(
 ) -> None:
     """Send what is new or changed. Files that are only there stay."""
     one = workspace.workspace_of(Path.cwd())
-    options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
+    options = TransferOptions(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = workspace.push(one, options)
     _say(_summary(plan, "sent", one.place, dry_run=dry_run))
 
@@ -159,7 +159,7 @@ def push(
 def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
     """Push what changed and make a snapshot of it, as `hai-cli python` does for a task."""
     one = workspace.workspace_of(Path.cwd())
-    options = Options(use_ignore_files=not no_hfignore, approve=_show_changes)
+    options = TransferOptions(use_ignore_files=not no_hfignore, approve=_show_changes)
     made = workspace.snapshot(one, options)
     if made.plan.changes:
         _say(_summary(made.plan, "sent", one.place, dry_run=False))
@@ -178,7 +178,7 @@ def watch(
 ) -> None:
     """Push now and whenever a file changes, until Ctrl-C."""
     one = workspace.workspace_of(Path.cwd())
-    options = Options(False, delete, not no_checksum, not no_hfignore, False, _show_changes)
+    options = TransferOptions(False, delete, not no_checksum, not no_hfignore, False, _show_changes)
     _say(f"watching {one.local}; Ctrl-C ends it")
     for plan in watching.watch(one, options, _say):
         if plan.copied or plan.removed or plan.modes:
@@ -197,7 +197,7 @@ def pull(
     """Fetch what is new or changed; of a TASK what it wrote below its workspace. Files that are
     only here stay."""
     one = workspace.workspace_of(Path.cwd())
-    options = Options(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
+    options = TransferOptions(force, delete, not no_checksum, not no_hfignore, dry_run, _show)
     plan = tasks.pull_task(one, task, options) if task else workspace.pull(one, options)
     _say(_summary(plan, "fetched", one.place, dry_run=dry_run))
 
@@ -212,7 +212,7 @@ def diff(
     """Show what push would do; with a TASK how what is here differs from what it runs. Exit code
     0: nothing differs; 1: something does."""
     one = workspace.workspace_of(Path.cwd())
-    options = Options(checksum=not no_checksum, use_ignore_files=not no_hfignore)
+    options = TransferOptions(checksum=not no_checksum, use_ignore_files=not no_hfignore)
     plan = tasks.diff_task(one, task, options) if task else workspace.diff(one, options)
     out = Output(parse_format(output))
     if out.format.is_for_people:

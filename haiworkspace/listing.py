@@ -10,13 +10,13 @@ from pathlib import Path
 
 from hai.workspace.listing import Open, Stamp, is_settled, pieces, stamp_of
 from haiworkspace.ignore import Rules
-from haiworkspace.plan import Entry, directories_of, parents
+from haiworkspace.plan import FileEntry, directories_of, parents
 
 CHUNK_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
-class Digests:
+class KnownDigests:
     """Digests known from before. A file is read only if its size, times or inode have changed.
 
     Only the contents of `wanted` are read (None: of all files): a file that nothing is compared
@@ -53,36 +53,36 @@ class Tree:
     """The files and links below a directory, the modes of the directories that hold them, and what
     was left out with the reason."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, FileEntry]
     excluded: Mapping[str, str]
     directories: Mapping[str, int] = field(default_factory=dict)
 
 
-def list_tree(root: Path, rules: Rules, digests: Digests | None) -> Tree:
+def list_tree(root: Path, rules: Rules, digests: KnownDigests | None) -> Tree:
     """Lists `root` without following links. Without `digests` contents are not read.
 
     Directories count only through what is in them. A root that is not there is empty.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, FileEntry] = {}
     excluded: dict[str, str] = {}
     for name, item in _walk(root, "", rules, excluded):
         status = item.stat(follow_symlinks=False)
         if item.is_symlink():
             link = os.readlink(item.path)  # noqa: PTH115 (a Path would drop a last slash)
-            entries[name] = Entry(0, 0, status.st_mtime_ns, link=link)
+            entries[name] = FileEntry(0, 0, status.st_mtime_ns, link=link)
         elif stat.S_ISREG(status.st_mode):
             digest = digests.of(item.path, name, status) if digests else None
             mode = stat.S_IMODE(status.st_mode) & 0o777
-            entries[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
+            entries[name] = FileEntry(mode, status.st_size, status.st_mtime_ns, digest)
         else:
             excluded[name] = "neither a file, a link nor a directory"
     return Tree(entries, excluded, _modes(root, directories_of(entries)))
 
 
-def with_digests(root: Path, tree: Tree, digests: Digests, paths: Iterable[str]) -> Tree:
+def with_digests(root: Path, tree: Tree, digests: KnownDigests, paths: Iterable[str]) -> Tree:
     """The tree with the contents of those of `paths` read that it has, and whose digests it does
     not have."""
-    read: dict[str, Entry] = {}
+    read: dict[str, FileEntry] = {}
     for name in paths:
         one = tree.entries.get(name)
         if one is None or one.digest is not None or one.link is not None:
@@ -90,11 +90,11 @@ def with_digests(root: Path, tree: Tree, digests: Digests, paths: Iterable[str])
         status = (root / name).lstat()
         mode = stat.S_IMODE(status.st_mode) & 0o777
         digest = digests.of(str(root / name), name, status)
-        read[name] = Entry(mode, status.st_size, status.st_mtime_ns, digest)
+        read[name] = FileEntry(mode, status.st_size, status.st_mtime_ns, digest)
     return replace(tree, entries={**tree.entries, **read}) if read else tree
 
 
-def entries_at(root: Path, paths: Iterable[str]) -> dict[str, Entry]:
+def entries_at(root: Path, paths: Iterable[str]) -> dict[str, FileEntry]:
     """Those of `paths` that are files or links below `root`; no directory on the way is a link."""
     found = {}
     for path in paths:
@@ -105,11 +105,11 @@ def entries_at(root: Path, paths: Iterable[str]) -> dict[str, Entry]:
             status = where.lstat()
             if stat.S_ISLNK(status.st_mode):
                 link = os.readlink(where)  # noqa: PTH115 (a Path would drop a last slash)
-                found[path] = Entry(0, 0, status.st_mtime_ns, link=link)
+                found[path] = FileEntry(0, 0, status.st_mtime_ns, link=link)
             elif stat.S_ISREG(status.st_mode):
                 mode = stat.S_IMODE(status.st_mode) & 0o777
                 size, mtime = status.st_size, status.st_mtime_ns
-                found[path] = Entry(mode, size, mtime, digest_of(where))
+                found[path] = FileEntry(mode, size, mtime, digest_of(where))
     return found
 
 

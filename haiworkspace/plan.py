@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """One file or symbolic link of a tree. `digest` is None where contents are not compared. There
     are many thousands of them, and tuples are made the quickest."""
 
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
     digest: str | None = None
     link: str | None = None  # where a symbolic link points
 
-    def is_same(self, other: "Entry | None") -> bool:
+    def is_same(self, other: "FileEntry | None") -> bool:
         """Equal content and permissions. Without digests: equal size and time of change."""
         if other is None or (self.mode, self.link) != (other.mode, other.link):
             return False
@@ -28,10 +28,10 @@ class Entry(NamedTuple):
         return self.digest == other.digest
 
 
-Listing = Mapping[str, Entry]
+Listing = Mapping[str, FileEntry]
 
 
-class Change(StrEnum):
+class FileChange(StrEnum):
     ADDED = "added"
     CHANGED = "changed"
     REMOVED = "removed"  # gone from the source since they agreed
@@ -47,7 +47,7 @@ class SyncPlan:
     `copied` and `removed` (from the target) are what a push or pull makes of it.
     """
 
-    changes: Mapping[str, Change]
+    changes: Mapping[str, FileChange]
     excluded: Mapping[str, str]
     copied: Sequence[str] = ()
     removed: Sequence[str] = ()
@@ -59,7 +59,7 @@ class SyncPlan:
     def is_same(self) -> bool:
         return not self.changes
 
-    def paths(self, *kinds: Change) -> list[str]:
+    def paths(self, *kinds: FileChange) -> list[str]:
         """The paths of the given kinds, in order."""
         return sorted(path for path, kind in self.changes.items() if kind in kinds)
 
@@ -75,12 +75,12 @@ def compare(
             changes[path] = kind
     in_the_way = {}
     for path, blockers in _blocked(source, target):
-        if changes[path] is Change.TARGET_CHANGED:
+        if changes[path] is FileChange.TARGET_CHANGED:
             continue  # the target made a file a directory, or the other way round: its own change
-        if all(changes.get(one) is Change.REMOVED for one in blockers):
+        if all(changes.get(one) is FileChange.REMOVED for one in blockers):
             in_the_way[path] = blockers
         else:
-            changes[path] = Change.CONFLICT
+            changes[path] = FileChange.CONFLICT
     return SyncPlan(changes, excluded or {}, in_the_way=in_the_way)
 
 
@@ -101,22 +101,24 @@ def changed_modes(
     return found
 
 
-def _kind(source: Entry | None, target: Entry | None, base: Entry | None) -> Change | None:
+def _kind(
+    source: FileEntry | None, target: FileEntry | None, base: FileEntry | None
+) -> FileChange | None:
     if source is None:
         return _kind_of_missing(target, base)
     if source.is_same(target):
         return None
     if target is None and base is None:
-        return Change.ADDED
+        return FileChange.ADDED
     if target is not None and target.is_same(base):
-        return Change.CHANGED
-    return Change.TARGET_CHANGED if source.is_same(base) else Change.CONFLICT
+        return FileChange.CHANGED
+    return FileChange.TARGET_CHANGED if source.is_same(base) else FileChange.CONFLICT
 
 
-def _kind_of_missing(target: Entry | None, base: Entry | None) -> Change:
+def _kind_of_missing(target: FileEntry | None, base: FileEntry | None) -> FileChange:
     if base is None:
-        return Change.TARGET_ONLY
-    return Change.REMOVED if base.is_same(target) else Change.CONFLICT
+        return FileChange.TARGET_ONLY
+    return FileChange.REMOVED if base.is_same(target) else FileChange.CONFLICT
 
 
 def _blocked(source: Listing, target: Listing) -> Iterable[tuple[str, list[str]]]:

@@ -8,7 +8,7 @@ from typing import Any
 _LEAST_SECONDS = 0.5  # what is done sooner needs no bar
 
 
-class Progress:
+class TransferProgress:
     """A bar over files. rich is loaded when there is something to show."""
 
     def __init__(self, what: str, paths: Sequence[str]) -> None:
@@ -19,7 +19,7 @@ class Progress:
         self._bar: Any = None
         self._is_shown = sys.stderr.isatty()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "TransferProgress":
         return self
 
     def __exit__(self, *_error: object) -> None:

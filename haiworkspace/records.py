@@ -20,7 +20,7 @@ from hai import files
 from hai.client.profile import normal_url
 from hai.errors import Denied, InvalidInput, NotFound, PlatformError
 from hai.workspace.listing import Stamp
-from haiworkspace.plan import Entry
+from haiworkspace.plan import FileEntry
 
 FOLDER = ".hai"
 SCHEMA_VERSION = 2
@@ -63,7 +63,7 @@ class Workspace:
 class SyncState:
     """What is remembered from one transfer to the next."""
 
-    base: dict[str, Entry] = field(default_factory=dict)
+    base: dict[str, FileEntry] = field(default_factory=dict)
     local_digests: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
     remote_digests: Mapping[str, tuple[Stamp, str]] = field(default_factory=dict)
     pushed_at: str | None = None  # RFC 3339
@@ -71,7 +71,7 @@ class SyncState:
     directories: Mapping[str, int] = field(default_factory=dict)  # modes when they agreed
     folder: str = ""  # of the remote, on the machine that has it
     # what a push was about to send: if it arrived and nobody came back to say so, it is ours
-    pending: dict[str, Entry] = field(default_factory=dict)
+    pending: dict[str, FileEntry] = field(default_factory=dict)
 
 
 def default_remote(name: str, variables: Mapping[str, str] = os.environ) -> Path:
@@ -219,16 +219,16 @@ def read_state(workspace: Workspace) -> SyncState:
         ) from error
 
 
-def _entries(document: Mapping[str, Any]) -> dict[str, Entry]:
+def _entries(document: Mapping[str, Any]) -> dict[str, FileEntry]:
     """An older release wrote names beside the values."""
     return {
-        name: Entry(**row) if isinstance(row, dict) else Entry._make(row)
+        name: FileEntry(**row) if isinstance(row, dict) else FileEntry._make(row)
         for name, row in document.items()
     }
 
 
 def _digests(
-    document: Mapping[str, Any], base: Mapping[str, Entry]
+    document: Mapping[str, Any], base: Mapping[str, FileEntry]
 ) -> dict[str, tuple[Stamp, str]]:
     """Of each file its stamp and, where it is not that of `base`, the digest."""
     found: dict[str, tuple[Stamp, str]] = {}
@@ -241,7 +241,7 @@ def _digests(
 
 
 def _rows(
-    digests: Mapping[str, tuple[Stamp, str]], base: Mapping[str, Entry]
+    digests: Mapping[str, tuple[Stamp, str]], base: Mapping[str, FileEntry]
 ) -> dict[str, Sequence[int | str]]:
     """The other way round. Most digests are those of `base`, and need not be written again."""
     return {

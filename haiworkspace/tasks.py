@@ -9,11 +9,11 @@ from typing import Any
 from hai import files
 from hai.errors import Conflict, InvalidInput
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, entries_at, list_tree
-from haiworkspace.plan import Change, Entry, SyncPlan, compare
+from haiworkspace.listing import KnownDigests, entries_at, list_tree
+from haiworkspace.plan import FileChange, FileEntry, SyncPlan, compare
 from haiworkspace.records import FOLDER, Workspace, locked
 from haiworkspace.remotes import opened
-from haiworkspace.workspace import Options, read_rules
+from haiworkspace.workspace import TransferOptions, read_rules
 
 
 def snapshot_of(task: str, workspace: Workspace) -> str:
@@ -39,24 +39,24 @@ def snapshot_of(task: str, workspace: Workspace) -> str:
     return str(snapshot["id"])
 
 
-def diff_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
+def diff_task(workspace: Workspace, task: str, options: TransferOptions) -> SyncPlan:
     """How what is here differs from what the task runs."""
     name = snapshot_of(task, workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     with opened(workspace) as remote:
         there = {path: _comparable(one) for path, one in remote.snapshot_entries(name).items()}
-    tree = list_tree(workspace.local, rules, Digests({}))
+    tree = list_tree(workspace.local, rules, KnownDigests({}))
     here = {path: _comparable(one) for path, one in tree.entries.items()}
     # what is only in the snapshot was removed here since
     return compare(here, there, there, tree.excluded)
 
 
-def _comparable(one: Entry) -> Entry:
+def _comparable(one: FileEntry) -> FileEntry:
     """A snapshot knows of permissions only whether a file is executable."""
-    return Entry(0o111 if one.mode & 0o111 else 0, 0, 0, one.digest, one.link)
+    return FileEntry(0o111 if one.mode & 0o111 else 0, 0, 0, one.digest, one.link)
 
 
-def pull_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
+def pull_task(workspace: Workspace, task: str, options: TransferOptions) -> SyncPlan:
     """Fetches what was written below the task's snapshot. Raises Conflict if a file was changed
     here since the last time, or was never fetched and is another one, and not `force`."""
     name = snapshot_of(task, workspace)
@@ -64,7 +64,7 @@ def pull_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
         code = remote.snapshot_entries(name)
         outputs = remote.in_snapshot(name)
         known = _read(workspace, name)
-        found = outputs.tree(Rules(()), Digests({}))
+        found = outputs.tree(Rules(()), KnownDigests({}))
         written = {
             path: one for path, one in found.entries.items() if not _is_code(one, code.get(path))
         }
@@ -72,13 +72,17 @@ def pull_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
         plan = compare(written, here, {path: one for path, one in known.items() if path in here})
         if options.approve:
             options.approve(plan)
-        contested = plan.paths(Change.CONFLICT)
+        contested = plan.paths(FileChange.CONFLICT)
         if contested and not options.force:
             raise Conflict(
                 f"{contested[0]} is another file here than task {task} wrote",
                 hint="move it away, or pull --force to overwrite it",
             )
-        kinds = (Change.ADDED, Change.CHANGED, *((Change.CONFLICT,) if options.force else ()))
+        kinds = (
+            FileChange.ADDED,
+            FileChange.CHANGED,
+            *((FileChange.CONFLICT,) if options.force else ()),
+        )
         copied = plan.paths(*kinds)
         plan = SyncPlan(plan.changes, {}, copied)
         if not options.dry_run:
@@ -87,19 +91,19 @@ def pull_task(workspace: Workspace, task: str, options: Options) -> SyncPlan:
         return plan
 
 
-def _is_code(one: Entry, code: Entry | None) -> bool:
+def _is_code(one: FileEntry, code: FileEntry | None) -> bool:
     return code is not None and (one.digest, one.link) == (code.digest, code.link)
 
 
-def _read(workspace: Workspace, name: str) -> dict[str, Entry]:
+def _read(workspace: Workspace, name: str) -> dict[str, FileEntry]:
     """What was fetched of this snapshot before."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
         document: dict[str, Any] = json.loads(_path(workspace, name).read_text(encoding="ascii"))
-        return {path: Entry(*row) for path, row in document.items()}
+        return {path: FileEntry(*row) for path, row in document.items()}
     return {}
 
 
-def _write(workspace: Workspace, name: str, fetched: Mapping[str, Entry]) -> None:
+def _write(workspace: Workspace, name: str, fetched: Mapping[str, FileEntry]) -> None:
     rows = {
         path: (one.mode, one.size, one.mtime_ns, one.digest, one.link)
         for path, one in fetched.items()

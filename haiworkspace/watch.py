@@ -9,7 +9,7 @@ from hai.errors import Conflict, HaiError, Unreachable
 from haiworkspace.listing import list_tree
 from haiworkspace.plan import SyncPlan
 from haiworkspace.records import Workspace
-from haiworkspace.workspace import Options, push, read_rules
+from haiworkspace.workspace import TransferOptions, push, read_rules
 
 LEAST_SECONDS = 0.5  # between two looks
 _SHARE = 0.1  # of one processor, for looking
@@ -17,7 +17,7 @@ _SHARE = 0.1  # of one processor, for looking
 
 def watch(
     workspace: Workspace,
-    options: Options,
+    options: TransferOptions,
     say: Callable[[str], None],
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[SyncPlan]:
@@ -41,7 +41,7 @@ def watch(
         wait(max(LEAST_SECONDS, (time.monotonic() - started) / _SHARE))
 
 
-def _signature(workspace: Workspace, options: Options) -> object:
+def _signature(workspace: Workspace, options: TransferOptions) -> object:
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     tree = list_tree(workspace.local, rules, None)
     return tree.entries, tree.directories

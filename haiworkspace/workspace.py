@@ -13,8 +13,8 @@ from hai.errors import Conflict, NotFound
 from hai.workspace.listing import Stamp, file_time
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Nested, Rule, Rules, default_rules, parse_rules
-from haiworkspace.listing import Digests, Tree, list_tree, with_digests
-from haiworkspace.plan import Change, Entry, SyncPlan, changed_modes, compare
+from haiworkspace.listing import KnownDigests, Tree, list_tree, with_digests
+from haiworkspace.plan import FileChange, FileEntry, SyncPlan, changed_modes, compare
 from haiworkspace.records import (
     SyncState,
     Workspace,
@@ -30,12 +30,12 @@ from haiworkspace.remotes.push import Push
 
 _SECOND = 1_000_000_000  # ns
 _LARGE_BYTES = 32 << 20
-_SENT = (Change.ADDED, Change.CHANGED)
-_CONTESTED = (Change.CONFLICT, Change.TARGET_CHANGED)
+_SENT = (FileChange.ADDED, FileChange.CHANGED)
+_CONTESTED = (FileChange.CONFLICT, FileChange.TARGET_CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TransferOptions:
     """How to transfer. `approve` sees the plan before anything is changed, and may raise."""
 
     force: bool = False  # overwrite what changed on the other side
@@ -47,7 +47,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class CodeSnapshot:
     """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`."""
 
     id: str
@@ -63,7 +63,7 @@ class _Sides:
     local: Tree
     remote: Tree
     state: SyncState
-    digests: Digests | None = None  # of what is here
+    digests: KnownDigests | None = None  # of what is here
 
 
 def workspace_of(directory: Path) -> Workspace:
@@ -71,7 +71,7 @@ def workspace_of(directory: Path) -> Workspace:
     return find_workspace(directory)
 
 
-def diff(workspace: Workspace, options: Options) -> SyncPlan:
+def diff(workspace: Workspace, options: TransferOptions) -> SyncPlan:
     """What push would do."""
     with opened(workspace) as remote, locked(workspace.local):
         sides = _look(workspace, remote, options)
@@ -79,7 +79,7 @@ def diff(workspace: Workspace, options: Options) -> SyncPlan:
     return _compared(sides.local, sides.remote, sides.state)
 
 
-def push(workspace: Workspace, options: Options) -> SyncPlan:
+def push(workspace: Workspace, options: TransferOptions) -> SyncPlan:
     """Sends what is new or changed. Raises Conflict if the remote changed since they agreed."""
     check_places(workspace)
     with opened(workspace) as remote:
@@ -88,7 +88,7 @@ def push(workspace: Workspace, options: Options) -> SyncPlan:
             return _pushed(workspace, remote, options, is_new=is_new)[0]
 
 
-def snapshot(workspace: Workspace, options: Options) -> Snapshot:
+def snapshot(workspace: Workspace, options: TransferOptions) -> CodeSnapshot:
     """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does."""
     check_places(workspace)
     options = replace(options, checksum=True, dry_run=False)
@@ -97,11 +97,11 @@ def snapshot(workspace: Workspace, options: Options) -> Snapshot:
         with locked(workspace.local), _locked_remote(workspace, remote, options):
             plan, tree = _pushed(workspace, remote, options, is_new=is_new)
             name, folder = remote.snapshot(tree.entries)
-        return Snapshot(name, folder, remote.folder, plan)
+        return CodeSnapshot(name, folder, remote.folder, plan)
 
 
 def _pushed(
-    workspace: Workspace, remote: Remote, options: Options, *, is_new: bool
+    workspace: Workspace, remote: Remote, options: TransferOptions, *, is_new: bool
 ) -> tuple[SyncPlan, Tree]:
     """What was done, and what is here."""
     sides = _look(workspace, remote, options, may_defer=not options.dry_run)
@@ -137,7 +137,7 @@ def _sent(
 ) -> Tree | None:
     """Has the plan done; what is there now, where the remote knows it."""
 
-    def note(entries: Mapping[str, Entry], stamps: Mapping[str, Stamp]) -> None:
+    def note(entries: Mapping[str, FileEntry], stamps: Mapping[str, Stamp]) -> None:
         sides.local = replace(sides.local, entries={**sides.local.entries, **entries})
         for path, stamp in stamps.items():
             if sides.digests and (digest := entries[path].digest):
@@ -175,7 +175,7 @@ def _read(workspace: Workspace, sides: _Sides, paths: Iterable[str]) -> None:
     sides.local = _as_the_remote_has_it(workspace, tree)
 
 
-def pull(workspace: Workspace, options: Options) -> SyncPlan:
+def pull(workspace: Workspace, options: TransferOptions) -> SyncPlan:
     """Fetches what is new or changed. What only changed here stays, unless `force`.
 
     Raises Conflict if a file changed on both sides, NotFound if nothing was ever pushed.
@@ -188,11 +188,11 @@ def pull(workspace: Workspace, options: Options) -> SyncPlan:
             return _pulled(workspace, remote, options)
 
 
-def _pulled(workspace: Workspace, remote: Remote, options: Options) -> SyncPlan:
+def _pulled(workspace: Workspace, remote: Remote, options: TransferOptions) -> SyncPlan:
     sides = _look(workspace, remote, options)
     plan = _compared(sides.remote, sides.local, sides.state)
     _approve(plan, options)
-    contested = plan.paths(Change.CONFLICT)
+    contested = plan.paths(FileChange.CONFLICT)
     if contested and not options.force:
         raise Conflict(
             f"{_named(contested)} changed here and in {workspace.place}",
@@ -213,12 +213,12 @@ def _compared(source: Tree, target: Tree, state: SyncState) -> SyncPlan:
     """How they differ; a directory whose mode is to change is a path with a slash at its end."""
     plan = compare(source.entries, target.entries, state.base, source.excluded)
     modes = changed_modes(source.directories, target.directories, state.directories)
-    changes = {**plan.changes, **{f"{name}/": Change.CHANGED for name in modes}}
+    changes = {**plan.changes, **{f"{name}/": FileChange.CHANGED for name in modes}}
     return replace(plan, changes=changes, modes=modes)
 
 
 def _locked_remote(
-    workspace: Workspace, remote: Remote, options: Options
+    workspace: Workspace, remote: Remote, options: TransferOptions
 ) -> AbstractContextManager[None]:
     # A dry run makes nothing there, not even the lock's folder.
     if options.dry_run:
@@ -226,21 +226,21 @@ def _locked_remote(
     return remote.locked(stat.S_IMODE(workspace.local.stat().st_mode) & 0o777 | 0o700)
 
 
-def _approve(plan: SyncPlan, options: Options) -> None:
+def _approve(plan: SyncPlan, options: TransferOptions) -> None:
     if options.approve:
         options.approve(plan)
 
 
 def _look(
-    workspace: Workspace, remote: Remote, options: Options, *, may_defer: bool = False
+    workspace: Workspace, remote: Remote, options: TransferOptions, *, may_defer: bool = False
 ) -> _Sides:
     """`may_defer`: what has surely changed need not be read now, because it is sent."""
     state = read_state(workspace)
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     local = there = None
     if options.checksum:
-        local = Digests(state.local_digests, now=_file_time(workspace.local), wanted=())
-        there = Digests(state.remote_digests, now=_file_time(workspace.remote))
+        local = KnownDigests(state.local_digests, now=_file_time(workspace.local), wanted=())
+        there = KnownDigests(state.remote_digests, now=_file_time(workspace.remote))
     here = _as_the_remote_has_it(workspace, list_tree(workspace.local, rules, local))
     known = here.entries.keys() | state.base.keys() | state.pending.keys()
     if there:
@@ -312,12 +312,12 @@ def _rules_in(folder: Path, prefix: str) -> tuple[Rule, ...]:
     return rules
 
 
-def _decided(plan: SyncPlan, source: Tree, options: Options) -> SyncPlan:
+def _decided(plan: SyncPlan, source: Tree, options: TransferOptions) -> SyncPlan:
     """The plan with what is to be done about it."""
     kinds = (*_SENT, *_CONTESTED) if options.force else _SENT
-    gone = [Change.REMOVED] if options.delete else []
+    gone = [FileChange.REMOVED] if options.delete else []
     if options.delete and options.force:
-        gone += [Change.TARGET_ONLY, *_CONTESTED]
+        gone += [FileChange.TARGET_ONLY, *_CONTESTED]
     copied = [path for path in plan.paths(*kinds) if path in source.entries]
     removed = {path for path in plan.paths(*gone) if path not in source.entries}
     removed.update(one for path in copied for one in plan.in_the_way.get(path, ()))
@@ -325,7 +325,11 @@ def _decided(plan: SyncPlan, source: Tree, options: Options) -> SyncPlan:
 
 
 def _agree(
-    workspace: Workspace, remote: Remote, sides: _Sides, plan: SyncPlan, options: Options | None
+    workspace: Workspace,
+    remote: Remote,
+    sides: _Sides,
+    plan: SyncPlan,
+    options: TransferOptions | None,
 ) -> Tree:
     """Takes down where both sides are equal now; lists them again by `options`, if there are any.
     What is here."""

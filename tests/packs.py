@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hai.agent.packs import ENTRY_BYTES
-from hai.agent.recorded import Recorded
+from hai.agent.recorded import RecordedEnvironment
 from haienv.gzips import GzipMembers
 
 
@@ -29,7 +29,9 @@ def record_of(pack: Path, place: Path, size: int, **changes: Any) -> dict[str, A
     return {"py_venv": str(place), "environment": {**recorded, **changes}}
 
 
-def make_pack(folder: Path, identity: str, kib: int = 64, python: str = sys.executable) -> Recorded:
+def make_pack(
+    folder: Path, identity: str, kib: int = 64, python: str = sys.executable
+) -> RecordedEnvironment:
     """Of an environment of so many KiB, in a file and a link to it."""
     pack = folder / f"{identity}.tar.gz"
     with pack.open("wb") as file:
@@ -47,7 +49,7 @@ def make_pack(folder: Path, identity: str, kib: int = 64, python: str = sys.exec
             tar.addfile(link)
         members.close()
     assert members.digest.hexdigest() == hashlib.sha256(pack.read_bytes()).hexdigest()
-    return Recorded(record_of(pack, folder / "env", 1024 * kib + 10 + 5 * ENTRY_BYTES))
+    return RecordedEnvironment(record_of(pack, folder / "env", 1024 * kib + 10 + 5 * ENTRY_BYTES))
 
 
 PROGRAM = """\

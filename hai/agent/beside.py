@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hai.agent.services import Services
-from hai.agent.sessions import Sessions
+from hai.agent.services import ServiceProcesses
+from hai.agent.sessions import ChannelProcesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
     from hai.agent.logs import LogWriter
     from hai.agent.spec import WorkerSpec
-    from hai.agent.sync import Link
+    from hai.agent.sync import ServerSync
 
 
 class Beside:
@@ -21,17 +21,17 @@ class Beside:
     def __init__(
         self,
         spec: WorkerSpec,
-        account: Account,
+        account: ProgramAccount,
         environment: dict[str, str],
         log: LogWriter,
-        link: Link,
+        link: ServerSync,
     ) -> None:
-        self.channels = Sessions(spec, account, environment)
+        self.channels = ChannelProcesses(spec, account, environment)
 
         def tell(told: dict[str, Any]) -> None:
             link.tell(services=told)
 
-        self.services = Services(spec, account, environment, log, tell)
+        self.services = ServiceProcesses(spec, account, environment, log, tell)
 
     def reaped(self, pid: int, status: int) -> None:
         self.channels.reaped(pid)

@@ -17,14 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
 
 LOOK_SECONDS = 5.0
 MOST_FILES = 100_000
 MAX_PATH = 1000  # bytes of the path that are passed on
 
 
-def newer_file(account: Account, folder: str, pattern: str, than: float) -> str:
+def newer_file(account: ProgramAccount, folder: str, pattern: str, than: float) -> str:
     """A regular file that matches, or lies below a folder that does, and was written after `than`
     (Unix seconds); "" if there is none or it is not found in time."""
     answer, answer_end = os.pipe()

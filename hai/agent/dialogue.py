@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hai.agent.control import Control
-    from hai.agent.sync import Link
+    from hai.agent.sync import ServerSync
 
 CHECKPOINT_SECONDS = 5.0  # checkpoints that follow each other sooner go out with the heartbeat
 
@@ -18,7 +18,7 @@ CHECKPOINT_SECONDS = 5.0  # checkpoints that follow each other sooner go out wit
 class Dialogue:
     """`is_acked` and `is_saved` are the program's words in the suspend handshake."""
 
-    def __init__(self, control: Control, link: Link, say: Callable[[str], None]) -> None:
+    def __init__(self, control: Control, link: ServerSync, say: Callable[[str], None]) -> None:
         self._control = control
         self._link = link
         self._say = say

@@ -11,7 +11,7 @@ CUT_OFF = "killed: still running after SIGTERM"  # hai/core/losses.py knows thes
 NOT_STARTED = "not started"  # the machine's trouble, before the program was
 
 
-class Ending:
+class WorkerEnding:
     """`exit_code` by the shell's convention. `is_lost`: the program did not come to its end, its
     worker was taken from it, or could not start it."""
 
@@ -21,13 +21,13 @@ class Ending:
         self.is_lost = is_lost
 
 
-def ending_of(status: int | None, *, is_cut_off: bool) -> Ending:
+def ending_of(status: int | None, *, is_cut_off: bool) -> WorkerEnding:
     """By the main process's wait status. `is_cut_off`: something that came of it was killed while
     it may have been saving; a main process that left by its own exit had its say before."""
     if status is None:
-        return Ending(KILLED)
+        return WorkerEnding(KILLED)
     was_signalled = os.WIFSIGNALED(status)
-    return Ending(shell_code(status), CUT_OFF if is_cut_off and was_signalled else "")
+    return WorkerEnding(shell_code(status), CUT_OFF if is_cut_off and was_signalled else "")
 
 
 def shell_code(status: int) -> int:

@@ -18,7 +18,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = ("LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-class Account:
+class ProgramAccount:
     """Who the program runs as. `drops` says that the agent must give up its own uid first."""
 
     def __init__(
@@ -60,7 +60,7 @@ def venv_python(py_venv: str) -> str:
 
 
 def program_environment(
-    spec: WorkerSpec, order: dict[str, Any], account: Account, sdk_path: str
+    spec: WorkerSpec, order: dict[str, Any], account: ProgramAccount, sdk_path: str
 ) -> dict[str, str]:
     """All variables; what the user asked for wins except over the platform's own names."""
     environment = _system(spec, account)
@@ -74,7 +74,7 @@ def program_environment(
     return environment
 
 
-def _system(spec: WorkerSpec, account: Account) -> dict[str, str]:
+def _system(spec: WorkerSpec, account: ProgramAccount) -> dict[str, str]:
     values = {name: value for name, value in os.environ.items() if _is_kept(name, spec)}
     values.setdefault("LANG", "C.UTF-8")
     user = account.name or spec.user
@@ -131,7 +131,7 @@ def _gang(spec: WorkerSpec, order: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _original(spec: WorkerSpec, account: Account) -> dict[str, str]:
+def _original(spec: WorkerSpec, account: ProgramAccount) -> dict[str, str]:
     """The rest of what programs written for the original platform read."""
     return {
         "NODE_NAME": spec.node_name,

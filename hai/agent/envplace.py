@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from hai.agent.environment import Account
-    from hai.agent.envstore import Store
-    from hai.agent.recorded import Recorded
+    from hai.agent.environment import ProgramAccount
+    from hai.agent.envstore import EnvironmentStore
+    from hai.agent.recorded import RecordedEnvironment
     from hai.agent.spec import WorkerSpec
 
 UNPACKED = "unpacked"  # beside the packs, on the shared file system
@@ -37,7 +37,7 @@ class EnvironmentPlace:
     """`is_unwanted` says that the worker is to stop, `say` writes a line into its log."""
 
     def __init__(
-        self, account: Account, say: Callable[[str], None], is_unwanted: Callable[[], bool]
+        self, account: ProgramAccount, say: Callable[[str], None], is_unwanted: Callable[[], bool]
     ) -> None:
         self._account = account
         self._say = say
@@ -97,15 +97,17 @@ class EnvironmentPlace:
             os.waitpid(pid, 0)
 
 
-def _find(recorded: Recorded, local: str, limit_bytes: int) -> tuple[dict[str, Any], int | None]:
-    from hai.agent.envstore import Store  # late: most workers need none of it
+def _find(
+    recorded: RecordedEnvironment, local: str, limit_bytes: int
+) -> tuple[dict[str, Any], int | None]:
+    from hai.agent.envstore import EnvironmentStore  # late: most workers need none of it
     from hai.agent.packs import TROUBLE, complete, promise_of, state_of
 
     said: list[str] = []
     folder = os.path.dirname(recorded.pack)
     if local and recorded.digest:
         try:
-            return _copied(recorded, Store(local, limit_bytes), said)
+            return _copied(recorded, EnvironmentStore(local, limit_bytes), said)
         except TROUBLE as error:
             said.append(f"environment {recorded.name} is not on this node's disk: {_why(error)}")
     try:
@@ -118,13 +120,15 @@ def _find(recorded: Recorded, local: str, limit_bytes: int) -> tuple[dict[str, A
     beside = os.path.join(folder, UNPACKED)
     try:
         complete(recorded)
-        return _copied(recorded, Store(beside, limit_bytes), said)
+        return _copied(recorded, EnvironmentStore(beside, limit_bytes), said)
     except TROUBLE as error:
         said.append(f"environment {recorded.name} cannot be unpacked: {_why(error)}")
         return {"place": "", "said": said, "why": _why(error)}, None
 
 
-def _copied(recorded: Recorded, store: Store, said: list[str]) -> tuple[dict[str, Any], int | None]:
+def _copied(
+    recorded: RecordedEnvironment, store: EnvironmentStore, said: list[str]
+) -> tuple[dict[str, Any], int | None]:
     place, lock = store.obtain(recorded)
     with contextlib.suppress(OSError):  # gone: the copy is whole
         os.utime(recorded.pack)  # it is in use: haienv gc keeps it
@@ -135,7 +139,7 @@ def _why(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _own_folder(folder: str, account: Account) -> str:
+def _own_folder(folder: str, account: ProgramAccount) -> str:
     """The account's own folder in `folder`, closed to all others; "" if it cannot be one."""
     own = os.path.join(folder, str(account.uid))
     try:

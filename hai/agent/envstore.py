@@ -23,14 +23,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hai.agent.recorded import Recorded
+    from hai.agent.recorded import RecordedEnvironment
 
 WAIT_SECONDS = 1800.0  # for another worker that unpacks the same
 _POLL_SECONDS = 0.1
 _LOCK = ".lock"
 
 
-class Store:
+class EnvironmentStore:
     """`limit_bytes` is the most that all environments in `folder` may take."""
 
     def __init__(self, folder: str, limit_bytes: int, wait_seconds: float = WAIT_SECONDS) -> None:
@@ -38,7 +38,7 @@ class Store:
         self._limit_bytes = limit_bytes
         self._deadline = time.monotonic() + wait_seconds
 
-    def obtain(self, recorded: Recorded) -> tuple[str, int]:
+    def obtain(self, recorded: RecordedEnvironment) -> tuple[str, int]:
         """The folder of the environment, unpacked if it was not there, and a descriptor: while that
         is open it stays. One of TROUBLE when that is impossible; then nothing is left behind."""
         os.makedirs(self._folder, 0o700, exist_ok=True)
@@ -62,7 +62,7 @@ class Store:
                 if used_at < oldest:
                     self._evict(name)
 
-    def _fill(self, recorded: Recorded, place: str, lock: int) -> None:
+    def _fill(self, recorded: RecordedEnvironment, place: str, lock: int) -> None:
         if os.path.isdir(place):
             return
         part = self._hidden(place, "part")

@@ -13,9 +13,9 @@ from hai.agent.quiet import (
     INPUT,
     KERNELS,
     CpuUse,
+    IdleSignals,
     InputUse,
     KernelUse,
-    Quiet,
 )
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ class IdleWatch:
         signals = [KERNELS, CPU, INPUT] + ([GPU] if spec.gpu_indices else [])
         self._spec = spec
         self._uid = uid
-        self._quiet = Quiet(signals, time.monotonic())
+        self._quiet = IdleSignals(signals, time.monotonic())
         self._cpu, self._kernels, self._input = CpuUse(), KernelUse(), InputUse()
         self._kernels_due = 0.0
 

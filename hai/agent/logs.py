@@ -12,7 +12,7 @@ import threading
 import time
 
 from hai.agent.lines import LineStamper
-from hai.agent.room import LOOK_SECONDS, Room
+from hai.agent.room import LOOK_SECONDS, DiskSpace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LogWriter:
         self, segments: Segments, buffer_bytes: int = BUFFER_BYTES, reserve_bytes: int = 0
     ) -> None:
         self._segments = segments
-        self._room = Room(segments.log_dir, reserve_bytes)
+        self._room = DiskSpace(segments.log_dir, reserve_bytes)
         self._keep_bytes: int | None = None  # to be told to the segments
         self._buffer_bytes = buffer_bytes
         self._stamper = LineStamper()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hai.agent.control import Control
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
     from hai.agent.program import Program
     from hai.agent.spec import WorkerSpec
 
@@ -56,7 +56,7 @@ class Notice:
             who = "1 process that handles it" if count == 1 else f"{count} processes that handle it"
             self._say(f"{self._spec.suspend_signal} to {who}")
 
-    def proof(self, account: Account) -> str:
+    def proof(self, account: ProgramAccount) -> str:
         """A file under options.checkpoint that is newer than the notice; "" when there is none."""
         if self._given_at is None or not self._spec.checkpoint:
             return ""

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
-    from hai.agent.recorded import Recorded
+    from hai.agent.recorded import RecordedEnvironment
 
 ENTRY_BYTES = 4096  # of the disk, that an entry takes beside its content
 TROUBLE = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
@@ -31,7 +31,7 @@ def promise_of(identity: str, state: str) -> str:
     return f"{identity}-{state[:16]}{PROMISE}"
 
 
-def complete(recorded: Recorded) -> None:
+def complete(recorded: RecordedEnvironment) -> None:
     """Digest and size of the pack that was made after the task had recorded its environment, from
     the document beside it. One of TROUBLE when there is none of that state."""
     if recorded.digest:
@@ -66,7 +66,7 @@ def state_of(place: str, sites: list[str]) -> str:
     return digest.hexdigest()
 
 
-def unpack(recorded: Recorded, target: str) -> None:
+def unpack(recorded: RecordedEnvironment, target: str) -> None:
     """Into the new folder `target`. One of TROUBLE when the pack is not what was recorded."""
     os.mkdir(target, 0o700)
     with open(recorded.pack, "rb") as file:
@@ -81,7 +81,7 @@ def unpack(recorded: Recorded, target: str) -> None:
         raise ValueError(f"{recorded.pack} is not what the task recorded")
 
 
-def _extract(plain: Any, recorded: Recorded, target: str) -> None:
+def _extract(plain: Any, recorded: RecordedEnvironment, target: str) -> None:
     left = recorded.size
     with tarfile.open(fileobj=plain, mode="r|", bufsize=_READ_BYTES) as tar:
         if hasattr(tarfile, "fully_trusted_filter"):

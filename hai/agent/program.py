@@ -13,7 +13,7 @@ import signal
 
 from hai.agent import cgroups, jupyter, processes
 from hai.agent.capabilities import HandOver, split
-from hai.agent.environment import Account, venv_python
+from hai.agent.environment import ProgramAccount, venv_python
 from hai.agent.limits import bound_processes
 from hai.agent.processes import reset_signals
 from hai.agent.spec import JUPYTER
@@ -118,7 +118,7 @@ class Program:
 
 
 def start(
-    spec: WorkerSpec, account: Account, environment: dict[str, str], kernel: Kernel
+    spec: WorkerSpec, account: ProgramAccount, environment: dict[str, str], kernel: Kernel
 ) -> Program:
     """Fork and exec. CannotStart if the program could not be brought to run, OSError if the machine
     is what kept it: its disk, its memory."""
@@ -196,7 +196,7 @@ def _report(fd: int, exit_code: int, detail: str) -> None:
     os.write(fd, (f"{exit_code} {detail}").encode("utf-8", "replace")[:4000])
 
 
-def become(account: Account, output_end: int, handover: HandOver, processes: int) -> None:
+def become(account: ProgramAccount, output_end: int, handover: HandOver, processes: int) -> None:
     """In a child: its account, its limits, and its output. OSError."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -14,7 +14,7 @@ CPU_WINDOW_SECONDS = 60.0
 _RESTING = ("idle", "dead")  # execution states of a kernel that does nothing
 
 
-class Quiet:
+class IdleSignals:
     """`signals` are those that count for this worker: no gpu where it has none."""
 
     def __init__(self, signals: list[str], now: float) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 _DIGITS = 16  # of the digest, in the name of a folder
 
 
-class Recorded:
+class RecordedEnvironment:
     """`options.environment` of a document: the environment that every attempt of the task gets.
 
     `place` is where it stood at submission, `state` what that place must still be like for a
@@ -37,6 +37,6 @@ class Recorded:
         return f"{self.identity}-{self.digest[:_DIGITS]}"
 
 
-def recorded_in(options: dict[str, Any]) -> Recorded | None:
+def recorded_in(options: dict[str, Any]) -> RecordedEnvironment | None:
     """None where the task recorded no environment. KeyError, TypeError, ValueError: a bad one."""
-    return Recorded(options) if isinstance(options.get("environment"), dict) else None
+    return RecordedEnvironment(options) if isinstance(options.get("environment"), dict) else None

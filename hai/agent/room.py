@@ -15,7 +15,7 @@ MOST_SHARE = 20  # of a small disk no more than this part of it is left to the p
 SPARE = 1.1  # of the reserve, before the log goes on: it is not to stop and go all the time
 
 
-class Room:
+class DiskSpace:
     """Belongs to the thread that writes. `reserve_bytes` 0: whatever there is."""
 
     def __init__(self, folder: str, reserve_bytes: int) -> None:

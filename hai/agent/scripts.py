@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
     from hai.agent.logs import LogWriter
     from hai.agent.spec import WorkerSpec
 
@@ -35,7 +35,7 @@ class Scripts:
     def __init__(
         self,
         spec: WorkerSpec,
-        account: Account,
+        account: ProgramAccount,
         log: LogWriter,
         is_unwanted: Callable[[], bool],
     ) -> None:

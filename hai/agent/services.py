@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
     from hai.agent.logs import LogWriter
     from hai.agent.program import Kernel
     from hai.agent.spec import WorkerSpec
@@ -39,7 +39,7 @@ _READ_BYTES = 16 * 1024  # per turn: who says more is slowed down, and nobody el
 _LINE_BYTES = 4096
 
 
-class Service:
+class ServiceProcess:
     """`state`: waiting, running, stopping, ended."""
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -72,21 +72,21 @@ class Service:
         }
 
 
-def services_of(spec: WorkerSpec) -> list[Service]:
+def services_of(spec: WorkerSpec) -> list[ServiceProcess]:
     """Those of this rank that are programs of their own."""
-    found = [Service(one) for one in spec.services[:_MOST] if isinstance(one, dict)]
+    found = [ServiceProcess(one) for one in spec.services[:_MOST] if isinstance(one, dict)]
     if spec.task_type == JUPYTER:  # there JupyterLab is the program
         found = [one for one in found if one.name != JUPYTER]
     return [one for one in found if one.has_program and spec.rank in one.ranks]
 
 
-class Services:
+class ServiceProcesses:
     """Main thread only. `on_change` hears every service's state by name."""
 
     def __init__(
         self,
         spec: WorkerSpec,
-        account: Account,
+        account: ProgramAccount,
         environment: dict[str, str],
         log: LogWriter,
         on_change: Callable[[dict[str, Any]], None],
@@ -149,7 +149,7 @@ class Services:
         finally:
             os.close(control)
 
-    def _begin(self, one: Service) -> None:
+    def _begin(self, one: ServiceProcess) -> None:
         output, output_end = os.pipe()
         try:
             one.pid = self._fork(one, output_end)
@@ -165,7 +165,7 @@ class Services:
         one.starts += 1
         self._change(one, "running", None)
 
-    def _fork(self, one: Service, output_end: int) -> int:
+    def _fork(self, one: ServiceProcess, output_end: int) -> int:
         account = self._account
         handover = HandOver(split(self._spec.capabilities)[0] if account.drops else [])
         if account.drops:
@@ -186,20 +186,20 @@ class Services:
         finally:
             os._exit(126)
 
-    def _argv(self, one: Service) -> list[str]:
+    def _argv(self, one: ServiceProcess) -> list[str]:
         if one.script:
             return ["/bin/sh", "-c", one.script]
         spec = self._spec
         python = venv_python(spec.py_venv) if os.path.isabs(spec.py_venv) else spec.python
         return [python, "-u", jupyter.prepared(spec.control_dir, spec.workspace)]
 
-    def _variables(self, one: Service) -> dict[str, str]:
+    def _variables(self, one: ServiceProcess) -> dict[str, str]:
         port = "" if one.port is None else str(one.port)
         own = {"SERVICE_NAME": one.name, "SERVICE_PORT": port}
         named = {prefix + name: own[name] for prefix in ("HAI_", "MARSV2_") for name in own}
         return {**self._environment, **named}
 
-    def _read(self, one: Service) -> None:
+    def _read(self, one: ServiceProcess) -> None:
         """What it says stands in the task's log, each line with its name."""
         if one.output < 0:
             return
@@ -241,14 +241,14 @@ class Services:
                 one.is_wanted_again = False
                 self._begin(one)
 
-    def _stop(self, one: Service, now: float) -> None:
+    def _stop(self, one: ServiceProcess, now: float) -> None:
         if one.pid and one.kill_at is None:
             self._change(one, "stopping", None)
             one.kill_at = now + STOP_SECONDS
             kin = [*processes.descendants(one.pid), one.pid]
             processes.signal_all(kin, signal.SIGTERM)
 
-    def _ended(self, one: Service, exit_code: int) -> None:
+    def _ended(self, one: ServiceProcess, exit_code: int) -> None:
         for _ in range(8):
             self._read(one)
         left = [p for p in processes.descendants(os.getpid()) if processes.in_group(p, one.pid)]
@@ -262,7 +262,7 @@ class Services:
             one.is_wanted_again = False
             self._begin(one)
 
-    def _change(self, one: Service, state: str, exit_code: int | None) -> None:
+    def _change(self, one: ServiceProcess, state: str, exit_code: int | None) -> None:
         one.state, one.exit_code, one.changed_at = state, exit_code, wall_time()
 
     def _tell(self) -> None:

@@ -11,8 +11,8 @@ from hai.agent.beside import Beside
 from hai.agent.capabilities import refusal, split
 from hai.agent.control import Control
 from hai.agent.dialogue import Dialogue
-from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, Ending, ending_of
-from hai.agent.environment import Account, program_environment
+from hai.agent.ending import CUT_OFF, KILLED, NOT_STARTED, TERMINATED, WorkerEnding, ending_of
+from hai.agent.environment import ProgramAccount, program_environment
 from hai.agent.envplace import EnvironmentPlace
 from hai.agent.eviction import Eviction
 from hai.agent.fence import Fence
@@ -26,7 +26,7 @@ from hai.agent.processes import ended_children
 from hai.agent.scripts import Scripts
 from hai.agent.setup import hold_port, log_of, sdk_path
 from hai.agent.spec import JUPYTER
-from hai.agent.sync import Channel, Link, first_report
+from hai.agent.sync import ServerSync, SyncConnection, first_report
 from hai.agent.usage import UsageMeter
 from hai.agent.watchdog import Watchdog
 
@@ -61,7 +61,7 @@ class AttemptSession:
         self._spec = spec
         self._folder = folder
         self._wakeup = wakeup
-        self._account = Account(spec.uid, spec.workspace, spec.gid, spec.groups)
+        self._account = ProgramAccount(spec.uid, spec.workspace, spec.gid, spec.groups)
         control_uid = self._account.uid if self._account.drops else None
         self._control = Control(spec.control_dir, control_uid)
         self._control.put_whole_life_state(spec.whole_life_state)
@@ -70,7 +70,7 @@ class AttemptSession:
         self._port_holder = hold_port(spec)
         lease = Lease(spec.fence_seconds, clock())
         port = self._port_holder.getsockname()[1] if self._port_holder else 0
-        self._link = Link(self._channel, first_report(spec, port), wakeup.wake, lease)
+        self._link = ServerSync(self._channel, first_report(spec, port), wakeup.wake, lease)
         self._dialogue = Dialogue(self._control, self._link, self._log.say)
         self._notice = Notice(spec, self._control, self._log.say)
         self._place = EnvironmentPlace(self._account, self._log.say, self._is_unwanted)
@@ -79,7 +79,7 @@ class AttemptSession:
         self._program: program.Program | None = None
         self._leaving: Leaving | None = None
         self._fence: Fence | None = None
-        self._ending: Ending | None = None  # decided before the program has left
+        self._ending: WorkerEnding | None = None  # decided before the program has left
         self._status: int | None = None  # wait status of the program
         self._is_taken_away = False  # told to stop, and not by the server
         self._looks = 0  # for what outlives the program
@@ -108,36 +108,36 @@ class AttemptSession:
             self._idle.look(figures)
         self._link.note(usage=figures)
 
-    def _channel(self) -> Channel:
+    def _channel(self) -> SyncConnection:
         spec = self._spec
-        return Channel(spec.server_url, spec.token, is_alone=spec.server_is_alone)
+        return SyncConnection(spec.server_url, spec.token, is_alone=spec.server_is_alone)
 
-    def _wait_for_go(self) -> Ending | None:
+    def _wait_for_go(self) -> WorkerEnding | None:
         while True:
             order = self._link.order()
             if order.get("stop") or order.get("over"):
-                return Ending(TERMINATED, "stopped before start")
+                return WorkerEnding(TERMINATED, "stopped before start")
             if self._link.is_orphaned():
-                return Ending(TERMINATED, "orphaned")
+                return WorkerEnding(TERMINATED, "orphaned")
             if self._wakeup.is_terminated and self._eviction.is_over(time.monotonic(), 0.0):
-                return Ending(TERMINATED, f"{NOT_STARTED}: {_TAKEN_AWAY}", is_lost=True)
+                return WorkerEnding(TERMINATED, f"{NOT_STARTED}: {_TAKEN_AWAY}", is_lost=True)
             if order.get("go"):
                 return None
             self._wakeup.wait(WAIT_SECONDS)
 
-    def _live(self, kernel: program.Kernel) -> Ending:
+    def _live(self, kernel: program.Kernel) -> WorkerEnding:
         try:
             self._claim()
             if not self._run_scripts() or not self._place.settle(self._spec):
-                return Ending(TERMINATED, "stopped before start")
+                return WorkerEnding(TERMINATED, "stopped before start")
             self._program = self._start(kernel)
         except program.CannotStart as error:
             self._log.say(error.detail)
-            return Ending(error.exit_code, error.detail)
+            return WorkerEnding(error.exit_code, error.detail)
         except OSError as error:  # no space, no more processes: the machine's trouble
             detail = f"{NOT_STARTED}: {error}"
             self._log.say(detail)
-            return Ending(program.NOT_EXECUTABLE, detail, is_lost=True)
+            return WorkerEnding(program.NOT_EXECUTABLE, detail, is_lost=True)
         self._leaving = Leaving(self._program, self._log.say)
         self._fence = Fence(self._program, self._log.say)
         pid = self._program.pid
@@ -253,7 +253,7 @@ class AttemptSession:
         files.keep_small(self._spec.end_file)
         leaving.second_look()
         if self._link.is_orphaned():
-            self._kill(now, leaving, Ending(KILLED, "orphaned"))
+            self._kill(now, leaving, WorkerEnding(KILLED, "orphaned"))
         if self._status is None:
             self._watch(now, leaving)
         elif self._beside is None or self._beside.close(now):
@@ -282,11 +282,11 @@ class AttemptSession:
             return False
         self._watchdog.reset(now)
         if self._link.order().get("over"):
-            self._kill(now, leaving, Ending(KILLED, "over"))
+            self._kill(now, leaving, WorkerEnding(KILLED, "over"))
         elif self._link.is_orphaned():
-            self._kill(now, leaving, Ending(KILLED, "orphaned"))
+            self._kill(now, leaving, WorkerEnding(KILLED, "orphaned"))
         elif leaving.is_due(now):
-            self._kill(now, leaving, Ending(KILLED, CUT_OFF))
+            self._kill(now, leaving, WorkerEnding(KILLED, CUT_OFF))
         return not leaving.has_killed
 
     def _watch(self, now: float, leaving: Leaving) -> None:
@@ -297,9 +297,9 @@ class AttemptSession:
             self._watchdog.reset(now)
         if self._watchdog.is_expired(now):
             limit = f"{self._watchdog.limit_seconds:g}"
-            self._kill(now, leaving, Ending(KILLED, f"watchdog: no output for {limit} s"))
+            self._kill(now, leaving, WorkerEnding(KILLED, f"watchdog: no output for {limit} s"))
         elif leaving.is_due(now):
-            self._kill(now, leaving, Ending(KILLED, CUT_OFF))
+            self._kill(now, leaving, WorkerEnding(KILLED, CUT_OFF))
 
     def _obey(self, now: float, leaving: Leaving) -> None:
         assert self._program is not None  # noqa: S101 - for the type checker
@@ -318,12 +318,12 @@ class AttemptSession:
             if order.get("stop") or self._is_taken_away:
                 leaving.order(now, self._term_seconds())
         if order.get("over"):
-            self._kill(now, leaving, Ending(KILLED, "over"))
+            self._kill(now, leaving, WorkerEnding(KILLED, "over"))
 
     def _term_seconds(self) -> float:
         return float(self._link.order().get("term_seconds") or TERM_SECONDS)
 
-    def _kill(self, now: float, leaving: Leaving, ending: Ending) -> None:
+    def _kill(self, now: float, leaving: Leaving, ending: WorkerEnding) -> None:
         """Once; a program that has ended already keeps its own exit code."""
         if leaving.has_killed:
             return
@@ -340,18 +340,18 @@ class AttemptSession:
                 silent_since = time.monotonic()
         self._wakeup.unwatch()
 
-    def _ending_now(self, leaving: Leaving) -> Ending:
+    def _ending_now(self, leaving: Leaving) -> WorkerEnding:
         is_cut_off = leaving.is_ordered and leaving.has_killed
         ending = self._ending or ending_of(self._status, is_cut_off=is_cut_off)
         if self._is_taken_away:
-            return Ending(ending.exit_code, _TAKEN_AWAY, is_lost=True)
+            return WorkerEnding(ending.exit_code, _TAKEN_AWAY, is_lost=True)
         if self._spec.in_container and ending.exit_code == KILLED and not ending.detail:
             ending.detail = shortage()
         if self._spec.task_type == JUPYTER and ending.exit_code == program.NOT_FOUND:
             ending.detail = ending.detail or missing_text(self._spec.py_venv or self._spec.python)
         return ending
 
-    def _has_proof(self, ending: Ending) -> bool:
+    def _has_proof(self, ending: WorkerEnding) -> bool:
         """A program that was sent SIGTERM has saved before it left."""
         leaving = self._leaving
         if leaving is None or not leaving.is_ordered or ending.detail:
@@ -361,7 +361,7 @@ class AttemptSession:
             self._log.say(f"saved after the notice: {path}")
         return bool(path)
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: WorkerEnding) -> None:
         usage = self._meter.stop() if self._program is not None else {}
         acked, saved = self._dialogue.words()
         self._dialogue.read_checkpoint()

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.environment import Account
+    from hai.agent.environment import ProgramAccount
     from hai.agent.spec import WorkerSpec
 
 MOST = 64  # at once; the server allows fewer
@@ -26,10 +26,12 @@ CLOSE_SECONDS = 2.0  # that they have once the program has ended
 _REMEMBERED = 1000
 
 
-class Sessions:
+class ChannelProcesses:
     """`environment` is the program's own. Main thread only."""
 
-    def __init__(self, spec: WorkerSpec, account: Account, environment: dict[str, str]) -> None:
+    def __init__(
+        self, spec: WorkerSpec, account: ProgramAccount, environment: dict[str, str]
+    ) -> None:
         self._spec = spec
         self._account = account
         self._environment = environment

@@ -33,7 +33,7 @@ _LEVELS = ("go", "suspend", "stop", "over")
 _MAX_ANSWER = 4 * 2**20
 
 
-class Refused(Exception):
+class SyncRefused(Exception):
     """The server answered, and does not know this worker."""
 
 
@@ -46,7 +46,7 @@ class Standstill(Failed):
     server has heard this worker and cannot reach its database."""
 
 
-class Channel:
+class SyncConnection:
     """One keep-alive connection; used by one thread. `is_alone`: at this address nobody answers
     but the only server's own machine, so that a refused connection means that no server runs."""
 
@@ -61,7 +61,7 @@ class Channel:
         self._connection: Any = None
 
     def call(self, report: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """The server's answer. Refused, Failed or Standstill."""
+        """The server's answer. SyncRefused, Failed or Standstill."""
         body = json.dumps(report).encode()
         if "key" in report:  # the server looks at the token before it reads the body
             self._headers["X-HAI-Worker"] = str(report["key"])
@@ -132,7 +132,7 @@ def _http_client(is_secure: bool) -> Any:
 
 def _answer(status: int, data: bytes) -> dict[str, Any]:
     if status in _REFUSALS:
-        raise Refused(f"HTTP {status}")
+        raise SyncRefused(f"HTTP {status}")
     try:
         answer = json.loads(data)
     except ValueError:
@@ -163,12 +163,12 @@ def first_report(spec: WorkerSpec, port: int) -> dict[str, Any]:
     }
 
 
-class Link:
+class ServerSync:
     """The current report, the merged order, and the threads that exchange them."""
 
     def __init__(
         self,
-        channel: Callable[[], Channel],
+        channel: Callable[[], SyncConnection],
         report: dict[str, Any],
         wake: Callable[[], None],
         lease: Lease,
@@ -271,7 +271,7 @@ class Link:
         is_news = self._carried < self._version
         return is_news or self._lease.is_pressing(clock())
 
-    def _exchange(self, channel: Channel, wait_seconds: float) -> bool:
+    def _exchange(self, channel: SyncConnection, wait_seconds: float) -> bool:
         with self._changed:
             version = self._carried = self._version
             if self._delivered < version:
@@ -282,7 +282,7 @@ class Link:
         sent_at = clock()
         try:
             answer = channel.call(report, wait_seconds + REPLY_SECONDS)
-        except Refused:
+        except SyncRefused:
             with self._changed:
                 self._refused_since = self._refused_since or time.monotonic()
                 self._carried = self._delivered

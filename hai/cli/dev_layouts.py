@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from hai.cli.layouts import tasks_layout, why_line
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 
 _LEFT_OUT = ("why",)
 
 
-def dev_layout(now: float) -> Layout:
+def dev_layout(now: float) -> ListLayout:
     """Rows of `dev list`: as `list`, and what is known of their use."""
     layout = tasks_layout(now)
     kept = tuple(column for column in layout.columns if column.key not in _LEFT_OUT)

@@ -19,7 +19,7 @@ DOCUMENT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class SubmitOptions:
     """The cluster options as typed."""
 
     name: str | None = None
@@ -63,7 +63,7 @@ def check_present(file: str) -> None:
 
 
 def build_document(
-    kind: str, program: Sequence[str], wishes: Wishes, environ: Mapping[str, str]
+    kind: str, program: Sequence[str], wishes: SubmitOptions, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """The run document of `hai-cli KIND FILE ARGS -- ...`."""
     file, *parameters = program
@@ -130,7 +130,7 @@ def _environments(pairs: Sequence[str]) -> dict[str, str]:
     return dict(parse_pair(pair, "environment variable", "-e NAME=VALUE") for pair in pairs)
 
 
-def _options(wishes: Wishes, environ: Mapping[str, str]) -> dict[str, Any]:
+def _options(wishes: SubmitOptions, environ: Mapping[str, str]) -> dict[str, Any]:
     from hai.client.document import parse_option
 
     options: dict[str, Any] = {}

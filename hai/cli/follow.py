@@ -14,7 +14,7 @@ _COUNTDOWN = re.compile(r"\bin \d+ (s|min|h( \d+ min)?|days)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FollowedEnding:
     """How the followed task ended. `state` is not final when only the log came to its present end,
     and "" when nobody said."""
 
@@ -44,7 +44,7 @@ class Follower:
     narrates_states: bool = True
     _last_state: str = ""
 
-    def run(self, events: Iterable[ServerEvent]) -> Ending | None:
+    def run(self, events: Iterable[ServerEvent]) -> FollowedEnding | None:
         """The ending; None when the stream is over without one."""
         for event in events:
             ending = self.take(event)
@@ -52,7 +52,7 @@ class Follower:
                 return ending
         return None
 
-    def take(self, event: ServerEvent) -> Ending | None:
+    def take(self, event: ServerEvent) -> FollowedEnding | None:
         """One event. Kinds of a newer server are passed over."""
         if event.name == "lines":
             for line in event.data["lines"]:
@@ -111,7 +111,7 @@ def nodes_line(task: Item) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def end_line(task: object, ending: Ending) -> str:
+def end_line(task: object, ending: FollowedEnding) -> str:
     """The last word of a followed task."""
     code = f" with exit code {ending.exit_code}" if ending.exit_code is not None else ""
     code = "" if ending.state == "succeeded" else code
@@ -126,8 +126,8 @@ def gap_line(gap: Item) -> str:
     )
 
 
-def _ending(data: Item) -> Ending:
-    return Ending(
+def _ending(data: Item) -> FollowedEnding:
+    return FollowedEnding(
         state=str(data.get("state") or ""),
         exit_code=data.get("exit_code"),
         why=str(data.get("why") or ""),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hai.cli.grammar import parse_time
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 from hai.console.terminal import printable
 from hai.schema.why import WhyView
 from hai.wording.phrases import span
@@ -44,7 +44,7 @@ def _when(earliest: float | None, latest: float | None, now: float) -> str:
     return f"in {soon}" if soon == late else f"in {soon} to {late}"
 
 
-def why_layout() -> Layout:
+def why_layout() -> ListLayout:
     """For the formats that hold one line."""
     columns = (Column("task_id", "TASK"), Column("state", "STATE"), Column("text", "WHY"))
-    return Layout(columns, "task_id", tuple(WhyView.__annotations__))
+    return ListLayout(columns, "task_id", tuple(WhyView.__annotations__))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from hai.cli.grammar import human_bytes, parse_time, short_age
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 from hai.core.types import WaitCode
 from hai.schema import views
 from hai.schema.rows import AllowanceView, ImageView, MountView
@@ -69,7 +69,7 @@ def why_line(task: Item) -> str:
     return "" if reason["code"] == NOT_PLANNED else str(reason["text"])
 
 
-def tasks_layout(now: float) -> Layout:
+def tasks_layout(now: float) -> ListLayout:
     """Rows of `list`."""
     columns = (
         Column("id", "ID", right=True),
@@ -91,15 +91,15 @@ def tasks_layout(now: float) -> Layout:
         Column("assigned_nodes", "ASSIGNED_NODES", wide=True, cut=True),
         Column("why", "WHY", why_line, cut=True),
     )
-    return Layout(columns, "id", _fields(views.TaskView))
+    return ListLayout(columns, "id", _fields(views.TaskView))
 
 
-def without_why(layout: Layout) -> Layout:
+def without_why(layout: ListLayout) -> ListLayout:
     """For `status`, which tells the reason below the row."""
     return replace(layout, columns=tuple(c for c in layout.columns if c.key != "why"))
 
 
-def workers_layout(now: float) -> Layout:
+def workers_layout(now: float) -> ListLayout:
     """The second table of `status`: one row per rank."""
     columns = (
         Column("rank", "RANK", right=True),
@@ -112,10 +112,10 @@ def workers_layout(now: float) -> Layout:
         Column("usage", "USAGE", _usage),
         Column("detail", "DETAIL", cut=True),
     )
-    return Layout(columns, "rank", _fields(views.WorkerView))
+    return ListLayout(columns, "rank", _fields(views.WorkerView))
 
 
-def services_layout() -> Layout:
+def services_layout() -> ListLayout:
     columns = (
         Column("name", "SERVICE"),
         Column("type", "TYPE"),
@@ -125,10 +125,10 @@ def services_layout() -> Layout:
         Column("exit_code", "EXIT", _dash("exit_code"), right=True),
         Column("starts", "STARTS", right=True),
     )
-    return Layout(columns, "name", _fields(views.ServiceView))
+    return ListLayout(columns, "name", _fields(views.ServiceView))
 
 
-def nodes_layout() -> Layout:
+def nodes_layout() -> ListLayout:
     columns = (
         Column("name", "NODE"),
         Column("status", "STATUS", paint=_colour_of("status")),
@@ -146,10 +146,10 @@ def nodes_layout() -> Layout:
         Column("user", "USER"),
         Column("health_why", "WHY", cut=True),
     )
-    return Layout(columns, "name", _fields(views.NodeView))
+    return ListLayout(columns, "name", _fields(views.NodeView))
 
 
-def events_layout() -> Layout:
+def events_layout() -> ListLayout:
     columns = (
         Column("id", "ID", right=True, wide=True),
         Column("at", "AT", lambda item: str(item["at"])[:19] + "Z", narrow=True),
@@ -161,10 +161,10 @@ def events_layout() -> Layout:
         Column("why", "WHY", cut=True),
         Column("data", "DATA", wide=True),
     )
-    return Layout(columns, "id", _fields(views.EventView))
+    return ListLayout(columns, "id", _fields(views.EventView))
 
 
-def users_layout(now: float) -> Layout:
+def users_layout(now: float) -> ListLayout:
     columns = (
         Column("name", "NAME"),
         Column("role", "ROLE"),
@@ -176,10 +176,10 @@ def users_layout(now: float) -> Layout:
         Column("created_at", "AGE", _age("created_at", now), right=True, narrow=True),
         Column("created_at", "CREATED_AT", wide=True),
     )
-    return Layout(columns, "name", _fields(views.UserView))
+    return ListLayout(columns, "name", _fields(views.UserView))
 
 
-def tokens_layout() -> Layout:
+def tokens_layout() -> ListLayout:
     columns = (
         Column("id", "ID"),
         Column("user", "USER"),
@@ -187,10 +187,10 @@ def tokens_layout() -> Layout:
         Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
         Column("token", "TOKEN"),
     )
-    return Layout(columns, "token", _fields(views.TokenView))
+    return ListLayout(columns, "token", _fields(views.TokenView))
 
 
-def token_rows_layout() -> Layout:
+def token_rows_layout() -> ListLayout:
     columns = (
         Column("id", "ID"),
         Column("user", "USER"),
@@ -199,10 +199,10 @@ def token_rows_layout() -> Layout:
         Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
         Column("parent", "MADE_WITH", _dash("parent")),
     )
-    return Layout(columns, "id", _fields(views.TokenRow))
+    return ListLayout(columns, "id", _fields(views.TokenRow))
 
 
-def images_layout() -> Layout:
+def images_layout() -> ListLayout:
     columns = (
         Column("name", "NAME"),
         Column("ref", "IMAGE"),
@@ -211,10 +211,10 @@ def images_layout() -> Layout:
         Column("python", "PYTHON", wide=True),
         Column("variables", "ENVIRONMENTS", wide=True),
     )
-    return Layout(columns, "name", _fields(ImageView))
+    return ListLayout(columns, "name", _fields(ImageView))
 
 
-def mounts_layout() -> Layout:
+def mounts_layout() -> ListLayout:
     columns = (
         Column("name", "NAME"),
         Column("source", "SOURCE"),
@@ -227,20 +227,20 @@ def mounts_layout() -> Layout:
         Column("removes", "REMOVES", wide=True),
         Column("active", "ACTIVE", wide=True),
     )
-    return Layout(columns, "name", _fields(MountView))
+    return ListLayout(columns, "name", _fields(MountView))
 
 
-def allowances_layout() -> Layout:
+def allowances_layout() -> ListLayout:
     columns = (
         Column("owner", "FOR"),
         Column("resource", "RESOURCE"),
         Column("amount", "AMOUNT", right=True),
         Column("expires_at", "EXPIRES_AT", _dash("expires_at")),
     )
-    return Layout(columns, "resource", _fields(AllowanceView))
+    return ListLayout(columns, "resource", _fields(AllowanceView))
 
 
-def quotas_layout() -> Layout:
+def quotas_layout() -> ListLayout:
     columns = (
         Column("user", "USER"),
         Column("resource", "RESOURCE"),
@@ -250,7 +250,7 @@ def quotas_layout() -> Layout:
         Column("nodes", "NODES", right=True),
         Column("bar", "", quota_bar, narrow=True),
     )
-    return Layout(columns, "resource", _fields(views.QuotaView))
+    return ListLayout(columns, "resource", _fields(views.QuotaView))
 
 
 def quota_bar(quota: Item, width: int = 20) -> str:

@@ -62,7 +62,7 @@ class Passing:
         self._output.flush()
 
 
-class Lines:
+class LinePrinter:
     """Whole lines, each shown by `show`; on a terminal the newest open one stands below, with
     `head` before it, until it is whole."""
 

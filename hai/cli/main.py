@@ -14,7 +14,7 @@ from typer.main import get_command
 import hai
 from hai.cli.lazy import LazyGroup
 from hai.cli.peek import Peeked, peek
-from hai.cli.session import Shared, shared_parameters
+from hai.cli.session import SharedOptions, shared_parameters
 from hai.console.commands import HELP_NAMES, ClickError, lighten, option, usage_error
 from hai.console.errors import (
     BROKEN_PIPE,
@@ -155,7 +155,7 @@ def _root_function() -> Any:
         """HAI shares a GPU cluster in time: submit training, follow it, and let the platform
         suspend and resume it so that the cluster is never idle."""
         values.pop("version", None)
-        ctx.obj = Shared(**values)
+        ctx.obj = SharedOptions(**values)
 
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     keyword = inspect.Parameter.KEYWORD_ONLY

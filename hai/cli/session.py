@@ -28,7 +28,7 @@ DEFAULT_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedOptions:
     """The shared options as typed; None or False where they were not."""
 
     output: str | None = None
@@ -44,7 +44,7 @@ class Shared:
     timeout: str | None = None
     url: str | None = None
 
-    def over(self, outer: "Shared") -> "Shared":
+    def over(self, outer: "SharedOptions") -> "SharedOptions":
         """These options; where one was not typed, `outer`'s."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name)}
         return replace(outer, **given)
@@ -136,7 +136,7 @@ class Session:
     """One command's streams, settings and client. Use as a context manager."""
 
     def __init__(
-        self, shared: Shared, environ: Mapping[str, str] | None = None, context: Any = None
+        self, shared: SharedOptions, environ: Mapping[str, str] | None = None, context: Any = None
     ) -> None:
         self.context = context  # Typer's, of the running command
         self.environ = os.environ if environ is None else environ
@@ -228,7 +228,7 @@ def shared_parameters(*, formats: bool, lists: bool) -> list[inspect.Parameter]:
         **(LIST_OPTIONS if lists else {}),
         **SHARED_OPTIONS,
     }
-    defaults = {f.name: f.default for f in fields(Shared)}
+    defaults = {f.name: f.default for f in fields(SharedOptions)}
     kind = inspect.Parameter.KEYWORD_ONLY
     return [
         inspect.Parameter(name, kind, default=defaults[name], annotation=annotation)
@@ -251,8 +251,8 @@ def with_session(
     @functools.wraps(function)
     def run(ctx: typer.Context, **values: Any) -> int | None:
         typed = {p.name: values.pop(p.name) for p in extra}
-        outer = ctx.obj if isinstance(ctx.obj, Shared) else Shared()
-        with Session(Shared(**typed).over(outer), context=ctx) as session:
+        outer = ctx.obj if isinstance(ctx.obj, SharedOptions) else SharedOptions()
+        with Session(SharedOptions(**typed).over(outer), context=ctx) as session:
             return function(session, **values)
 
     parameters = [context, *own, *extra]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 
 Item = Mapping[str, Any]
 MOST_USERS = 10
@@ -39,7 +39,7 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share * 100:.1f} %"
 
 
-def result_layout() -> Layout:
+def result_layout() -> ListLayout:
     """One row per simulation."""
     columns = (
         Column("policy", "POLICY"),
@@ -51,10 +51,10 @@ def result_layout() -> Layout:
         Column("suspensions", "SUSPENSIONS", _count("suspensions"), right=True),
         Column("lost_node_s", "LOST_NODE_S", _count("lost_node_s"), right=True),
     )
-    return Layout(columns, "policy", _FIELDS)
+    return ListLayout(columns, "policy", _FIELDS)
 
 
-def comparison_layout() -> Layout:
+def comparison_layout() -> ListLayout:
     """Rows of `sim compare`; ratios are to the first row."""
     columns = (
         Column("policy", "POLICY"),
@@ -77,10 +77,10 @@ def comparison_layout() -> Layout:
         Column("lost_node_s", "LOST_NODE_S", _count("lost_node_s"), right=True, wide=True),
     )
     extra = ("jct_ratio", "wait_ratio", "p99_ratio", "wide_p99_wait_s", "wide_p99_ratio")
-    return Layout(columns, "policy", (*_FIELDS, *extra))
+    return ListLayout(columns, "policy", (*_FIELDS, *extra))
 
 
-def spread_layout() -> Layout:
+def spread_layout() -> ListLayout:
     """Rows: JCT, wait, first wait."""
     columns = (
         Column("what", "SECONDS"),
@@ -89,10 +89,10 @@ def spread_layout() -> Layout:
             for key in ("avg", "p50", "p99", "max")
         ),
     )
-    return Layout(columns, "what", ("what", "avg", "p50", "p99", "max"))
+    return ListLayout(columns, "what", ("what", "avg", "p50", "p99", "max"))
 
 
-def part_layout(name: str, header: str) -> Layout:
+def part_layout(name: str, header: str) -> ListLayout:
     """Rows by gang size or by user."""
     columns = (
         Column(name, header),
@@ -106,7 +106,7 @@ def part_layout(name: str, header: str) -> Layout:
         Column("suspensions", "SUSPENDS", _count("suspensions"), right=True),
         Column("most_suspensions", "MOST", _count("most_suspensions"), right=True),
     )
-    return Layout(columns, name, tuple(column.key for column in columns))
+    return ListLayout(columns, name, tuple(column.key for column in columns))
 
 
 def spreads(result: Item) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ _TERMS = "Terms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class SimulationOptions:
     """The options as typed."""
 
     nodes: int | None = None
@@ -104,7 +104,7 @@ def with_wishes(function: Callable[..., int | None]) -> Callable[..., int | None
     """`function(session, wishes, ...)` as it is registered: the options in place of `wishes`."""
     session, _, *own = inspect.signature(function).parameters.values()
     kind = inspect.Parameter.KEYWORD_ONLY
-    defaults = {knob.name: knob.default for knob in fields(Wishes)}
+    defaults = {knob.name: knob.default for knob in fields(SimulationOptions)}
     extra = [
         inspect.Parameter(name, kind, default=defaults[name], annotation=annotation)
         for name, annotation in OPTIONS.items()
@@ -112,7 +112,7 @@ def with_wishes(function: Callable[..., int | None]) -> Callable[..., int | None
 
     @functools.wraps(function)
     def run(session: Any, **values: Any) -> int | None:
-        wishes = Wishes(**{name: values.pop(name) for name in OPTIONS})
+        wishes = SimulationOptions(**{name: values.pop(name) for name in OPTIONS})
         return function(session, wishes, **values)
 
     signature = inspect.Signature([session, *own, *extra])

@@ -7,7 +7,7 @@ from typing import Any
 
 from hai.cli.sim_inputs import readable
 from hai.client.http import HaiClient
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 from hai.core.policy import Policy
 from hai.core.replay import Record, Replayed, replay
 from hai.errors import InvalidInput
@@ -89,14 +89,14 @@ def row_of(one: Replayed) -> dict[str, Any]:
     }
 
 
-def differences_layout() -> Layout:
+def differences_layout() -> ListLayout:
     columns = (
         Column("id", "RECORD", right=True),
         Column("at", "AT", lambda row: f"{row['at']:.3f}", right=True),
         Column("policy", "POLICY"),
         Column("differs", "DIFFERS", _differs),
     )
-    return Layout(columns, "id", ("id", "at", "policy", "intact", "differences"))
+    return ListLayout(columns, "id", ("id", "at", "policy", "intact", "differences"))
 
 
 def _differs(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hai.cli.grammar import parse_duration
 from hai.cli.sim_inputs import Candidate, load_trace
-from hai.cli.sim_options import Wishes, seconds
+from hai.cli.sim_options import SimulationOptions, seconds
 from hai.console.errors import Stderr
 from hai.core.simulation.engine import Course
 from hai.core.simulation.jobs import Choice, Trace, chosen
@@ -18,7 +18,7 @@ _QUIET_S = 1.0  # what takes no longer shows no progress
 _REDRAW_S = 0.2
 
 
-def choice_of(wishes: Wishes) -> Choice:
+def choice_of(wishes: SimulationOptions) -> Choice:
     return Choice(
         nodes=_pool(wishes),
         gpus_per_node=wishes.gpus,
@@ -30,7 +30,7 @@ def choice_of(wishes: Wishes) -> Choice:
     )
 
 
-def setup_of(wishes: Wishes, candidate: Candidate) -> Setup:
+def setup_of(wishes: SimulationOptions, candidate: Candidate) -> Setup:
     return Setup(
         nodes=_pool(wishes),
         gpus_per_node=wishes.gpus,
@@ -42,7 +42,7 @@ def setup_of(wishes: Wishes, candidate: Candidate) -> Setup:
     )
 
 
-def _pool(wishes: Wishes) -> int:
+def _pool(wishes: SimulationOptions) -> int:
     if wishes.nodes is None:
         raise InvalidInput("the pool has no size", hint="add --nodes N")
     return wishes.nodes
@@ -51,7 +51,7 @@ def _pool(wishes: Wishes) -> int:
 class Bench:
     """One trace, on which policies are tried one after another."""
 
-    def __init__(self, file: str, wishes: Wishes, stderr: Stderr) -> None:
+    def __init__(self, file: str, wishes: SimulationOptions, stderr: Stderr) -> None:
         self._name = Path(file).name
         self._wishes = wishes
         self._stderr = stderr

@@ -12,20 +12,20 @@ from enum import StrEnum
 from hai.errors import InvalidInput
 
 
-class Mode(StrEnum):
+class RunMode(StrEnum):
     LOCAL = "local"
     CLUSTER = "cluster"
     SIMULATE = "simulate"
 
 
-SEPARATORS = {"--": Mode.CLUSTER, "++": Mode.SIMULATE}
+SEPARATORS = {"--": RunMode.CLUSTER, "++": RunMode.SIMULATE}
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """`program` is FILE and its arguments, untouched; `options` are ours."""
 
-    mode: Mode
+    mode: RunMode
     program: tuple[str, ...]
     options: tuple[str, ...]
 
@@ -34,7 +34,7 @@ def split_command(args: Sequence[str]) -> Split:
     """Raises InvalidInput on a second separator: guessing could submit something else."""
     places = [index for index, word in enumerate(args) if word in SEPARATORS]
     if not places:
-        return Split(Mode.LOCAL, tuple(args), ())
+        return Split(RunMode.LOCAL, tuple(args), ())
     if len(places) > 1:
         words = " and ".join(f"`{args[index]}`" for index in places[:2])
         raise InvalidInput(

@@ -13,8 +13,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from hai.cli.follow import Ending, Follower, end_line
-from hai.cli.logprint import Lines, Passing, Sink, collector, matching, printer
+from hai.cli.follow import FollowedEnding, Follower, end_line
+from hai.cli.logprint import LinePrinter, Passing, Sink, collector, matching, printer
 from hai.cli.session import Session
 from hai.client.events import Resume
 from hai.console.errors import INTERRUPTED
@@ -38,7 +38,9 @@ class LogRequest:
     member: str = ""  # as 12_[7]: shown before each line, for one of several tasks
 
 
-def read_logs(session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]) -> Ending:
+def read_logs(
+    session: Session, wanted: LogRequest, collected: list[Mapping[str, Any]]
+) -> FollowedEnding:
     """Shows the lines, or collects them for a document; returns at the end of the task (or of what
     there is, without follow)."""
     last = _Last(wanted.last)
@@ -68,7 +70,7 @@ def read_logs(session: Session, wanted: LogRequest, collected: list[Mapping[str,
     for line in last.lines():
         show(line)
     session.output.flush()
-    return ending or Ending()
+    return ending or FollowedEnding()
 
 
 def _after(first: Callable[[], object], then: Callable[[], object]) -> Callable[[], object]:
@@ -79,7 +81,7 @@ def _after(first: Callable[[], object], then: Callable[[], object]) -> Callable[
     return both
 
 
-def read_log(session: Session, wanted: LogRequest) -> Ending:
+def read_log(session: Session, wanted: LogRequest) -> FollowedEnding:
     """The lines of one task, as a whole document where the format asks for one."""
     collected: list[Mapping[str, Any]] = []
     ending = read_logs(session, wanted, collected)
@@ -192,7 +194,7 @@ def _sink(
     # A line that may not match, or not be among the last, is not shown before it is whole.
     shows_open = wanted.follow and wanted.pattern is None and not _as_objects(session)
     head = partial(_head, wanted) if shows_open else None
-    return Lines(session.output, matching(show, wanted.pattern), head)
+    return LinePrinter(session.output, matching(show, wanted.pattern), head)
 
 
 def _is_edited(wanted: LogRequest) -> bool:

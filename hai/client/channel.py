@@ -26,7 +26,7 @@ def connect(profile: Profile, ref: str, rank: int, timeout_seconds: float) -> We
     path = f"/api/v1/tasks/{quote(ref, safe='')}/channel?rank={rank}"
     try:
         return websocket.connect(url, path, headers, timeout_seconds, _proxy_for(url))
-    except websocket.Refused as error:
+    except websocket.ChannelRefused as error:
         raise error_from_body(error.status, error.body, url) from None
     except TimeoutError:
         raise timed_out(url, timeout_seconds) from None

@@ -86,7 +86,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ListLayout:
     """How one kind of thing is listed: its columns, the key that names it, all its fields."""
 
     columns: tuple[Column, ...]
@@ -114,7 +114,7 @@ class Output:
             self.width = output_width(self.stream)
 
     def rows(
-        self, items: Iterable[Item], layout: Layout, *, first: int = 0, count: int | None = None
+        self, items: Iterable[Item], layout: ListLayout, *, first: int = 0, count: int | None = None
     ) -> None:
         """A list of things, or `count` of them behind the `first` in their order here. An empty one
         is no error. Programs get each item as soon as it is there; wrong fields are refused before
@@ -130,7 +130,7 @@ class Output:
             self.raw(piece)
         self.flush()
 
-    def item(self, item: Item, layout: Layout) -> None:
+    def item(self, item: Item, layout: ListLayout) -> None:
         """One thing: JSON and YAML show it without a list around it."""
         if self.fields == ("help",):
             self._field_help(layout)
@@ -178,11 +178,11 @@ class Output:
         with _reader_watched():
             self.stream.flush()
 
-    def render(self, items: Iterable[Item], layout: Layout) -> str:
+    def render(self, items: Iterable[Item], layout: ListLayout) -> str:
         """What `rows` prints, with line ends, as it comes."""
         return "".join(self._pieces(items, layout))
 
-    def _pieces(self, items: Iterable[Item], layout: Layout) -> Iterator[str]:
+    def _pieces(self, items: Iterable[Item], layout: ListLayout) -> Iterator[str]:
         chosen = (self._chosen(item, layout) for item in items)
         match self.format:
             case Format.NAME:
@@ -198,18 +198,18 @@ class Output:
             case Format.TABLE | Format.WIDE:
                 return iter([self._table(list(items), self._columns(layout))])
 
-    def require_known(self, layout: Layout) -> None:
+    def require_known(self, layout: ListLayout) -> None:
         """InvalidInput for fields that this list does not have."""
         for name in (*self.fields, *([self.sort.lstrip("-")] if self.sort else ())):
             self._known(name, layout)
 
-    def _sorted(self, items: Iterable[Item], layout: Layout) -> Iterable[Item]:
+    def _sorted(self, items: Iterable[Item], layout: ListLayout) -> Iterable[Item]:
         if not self.sort:
             return items
         key = self._known(self.sort.lstrip("-"), layout)
         return ordered(items, key, reverse=self.sort[0] == "-")
 
-    def _known(self, name: str, layout: Layout) -> str:
+    def _known(self, name: str, layout: ListLayout) -> str:
         by_header = {column.header.lower(): column.key for column in layout.columns}
         if name in layout.fields:
             return name
@@ -219,7 +219,7 @@ class Output:
             f"{name!r} is no field of this list", hint=f"choose from {', '.join(layout.fields)}"
         )
 
-    def _chosen(self, item: Item, layout: Layout) -> Item:
+    def _chosen(self, item: Item, layout: ListLayout) -> Item:
         if self.fields:
             keys = [self._known(name, layout) for name in self.fields]
             return {key: item.get(key) for key in keys}
@@ -227,7 +227,7 @@ class Output:
             return item
         return {"schema_version": SCHEMA_VERSION, **item}
 
-    def _columns(self, layout: Layout) -> list[Column]:
+    def _columns(self, layout: ListLayout) -> list[Column]:
         if self.fields:
             shown = {column.key: column for column in layout.columns if not column.narrow}
             keys = [self._known(name, layout) for name in self.fields]
@@ -235,7 +235,7 @@ class Output:
         wide = self.format is Format.WIDE
         return [c for c in layout.columns if not (c.narrow if wide else c.wide)]
 
-    def _keys(self, layout: Layout) -> list[str]:
+    def _keys(self, layout: ListLayout) -> list[str]:
         keys = [self._known(name, layout) for name in self.fields]
         return keys or list(dict.fromkeys(column.key for column in layout.columns))
 
@@ -271,7 +271,7 @@ class Output:
             parts.append(blanks + text if column.right else text + ("" if is_last else blanks))
         return "  ".join(parts).rstrip()
 
-    def _field_help(self, layout: Layout) -> None:
+    def _field_help(self, layout: ListLayout) -> None:
         self._write("".join(f"{name}\n" for name in layout.fields))
 
     def _document(self, document: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from hai.core.container_quota import ContainerQuota, Limits
+from hai.core.container_quota import ContainerLimits, ContainerQuota
 from hai.core.inputs import Delta, Snapshot
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Claim, Plan, Start
@@ -117,7 +117,7 @@ def _containers(quota: ContainerQuota) -> list[Any]:
 
 def _decode_containers(data: list[Any]) -> ContainerQuota:
     user, group, *limits = data
-    return ContainerQuota(user, group, Limits(*limits))
+    return ContainerQuota(user, group, ContainerLimits(*limits))
 
 
 def _encode(value: Claim | Node) -> Data:

@@ -18,7 +18,7 @@ PACKED = "jupyter"
 READABLE = ("jupyter_cpu", "jupyter_memory", "jupyter_gpus", "jupyter_containers")
 
 
-class Limits(NamedTuple):
+class ContainerLimits(NamedTuple):
     """Thousandths of a cpu, bytes, GPUs, containers; None: no limit."""
 
     millicores: int | None = None
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
 
 
 NAMES = ("cpu", "memory", "gpus", "containers")
-UNLIMITED = Limits()
+UNLIMITED = ContainerLimits()
 
 
 class ContainerQuota(NamedTuple):
@@ -51,18 +51,18 @@ class ContainerQuota(NamedTuple):
 
     user: UserName
     group: GroupName
-    limits: Limits
+    limits: ContainerLimits
 
 
-def limits_in(amounts: Mapping[str, int], group: str) -> Limits:
+def limits_in(amounts: Mapping[str, int], group: str) -> ContainerLimits:
     """From rows by resource, amounts of 0 included."""
     limits = UNLIMITED
     packed = amounts.get(f"{PACKED}:{group}")
     if packed is not None:
         memory, rest = divmod(packed, 100_000)
-        limits = Limits(rest // 100 * MILLI, memory * GIB, None, rest % 100)
+        limits = ContainerLimits(rest // 100 * MILLI, memory * GIB, None, rest % 100)
     cpus, gib, gpus, containers = (amounts.get(f"{name}:{group}") for name in READABLE)
-    return Limits(
+    return ContainerLimits(
         limits.millicores if cpus is None else cpus * MILLI,
         limits.memory_bytes if gib is None else gib * GIB,
         limits.gpus if gpus is None else gpus,

@@ -8,7 +8,7 @@ anything: planner.py does.
 import math
 from collections.abc import Iterable, Mapping
 
-from hai.core.container_quota import ContainerQuota, Limits
+from hai.core.container_quota import ContainerLimits, ContainerQuota
 from hai.core.group import GroupState
 from hai.core.inventory.nodes import Inventory
 from hai.core.node import Node
@@ -46,7 +46,7 @@ class SchedulerState:
         self.eligibility = Eligibility(self.group, self._alarm)
         self._timers = Timers(self.claims.get)
         self.in_transaction = False
-        self.container_limits: dict[tuple[UserName, GroupName], Limits] = {}
+        self.container_limits: dict[tuple[UserName, GroupName], ContainerLimits] = {}
         self._holders: dict[NodeName, set[TaskId]] = {}
         self.set_nodes(nodes)
 

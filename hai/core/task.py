@@ -214,7 +214,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TaskChange:
     """A new value of a task (with `version` as it was read) and the ledger lines that explain it.
     The store writes all of it, or nothing when the version is stale."""
 

@@ -14,7 +14,7 @@ from hai.core.planner import plan
 from hai.core.preemption.victims import lost_since
 from hai.core.quota import LEVELS
 from hai.core.reasons.finding import reason_of
-from hai.core.reasons.kinds import ArrayLimit, Backoff, Dependency, Handover, Held, Reason
+from hai.core.reasons.kinds import ArrayLimit, Backoff, Handover, Held, Reason, UnmetDependency
 from hai.core.state import SchedulerState
 from hai.core.types import GroupName, Priority, TaskId, UserName
 
@@ -233,7 +233,7 @@ def _served(decided: Plan) -> set[TaskId]:
 
 def _is_kept_out(prospect: Prospect) -> bool:
     """By something that neither nodes nor quota could change."""
-    return isinstance(prospect.reason, Held | Dependency | Backoff | ArrayLimit)
+    return isinstance(prospect.reason, Held | UnmetDependency | Backoff | ArrayLimit)
 
 
 Found = tuple[Variant, Prospect]

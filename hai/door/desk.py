@@ -15,7 +15,7 @@ from hai.core.types import TaskState, UserName
 from hai.door.addresses import Addresses, Entrance
 from hai.door.heads import Asked, Headers, cookies, refusal_of, safe_path
 from hai.door.pages import Said, not_entered
-from hai.door.sessions import Sessions
+from hai.door.sessions import DoorSessions
 from hai.door.tunnels import DoorStream, Tunnel, Tunnels
 from hai.errors import Conflict, HaiError, NotFound, Unavailable
 from hai.ports import Identity, Tasks
@@ -50,7 +50,7 @@ class Desk:
         self,
         store: DeskStore,
         addresses: Addresses,
-        sessions: Sessions,
+        sessions: DoorSessions,
         tunnels: Tunnels,
         most: int,
     ) -> None:

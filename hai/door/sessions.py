@@ -24,7 +24,7 @@ class VisitStore(Identity, DoorStore, Protocol):
     """What is needed of the store here."""
 
 
-class Sessions:
+class DoorSessions:
     """Shared by all api processes through the store."""
 
     def __init__(self, store: VisitStore, clock: Clock, seconds: float) -> None:

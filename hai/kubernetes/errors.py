@@ -13,7 +13,7 @@ from hai.errors import (
     OverQuota,
     Unavailable,
 )
-from hai.kubernetes.paths import Target, target_of
+from hai.kubernetes.paths import PathTarget, target_of
 
 RETRY_AFTER_SECONDS = 1.0  # where the server names no time
 _RETRY_AFTER_AT_MOST_SECONDS = 300.0
@@ -79,7 +79,7 @@ def refusal(
 _KINDS: Mapping[int, type[HaiError]] = {404: NotFound, 409: Conflict, 410: Expired}
 
 
-def _denied(verb: str, target: Target, told: str, details: Mapping[str, object]) -> HaiError:
+def _denied(verb: str, target: PathTarget, told: str, details: Mapping[str, object]) -> HaiError:
     if "exceeded quota" in told:
         return OverQuota(
             f"cannot {verb} {target}: {told}",

@@ -24,7 +24,7 @@ def core(resource: str, namespace: str = "", name: str = "", subresource: str = 
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PathTarget:
     """What a path is about; `path` alone where it is no path of a resource."""
 
     path: str
@@ -45,7 +45,7 @@ class Target:
         return words + (f" in namespace {self.namespace}" if self.namespace else "")
 
 
-def target_of(path: str) -> Target:
+def target_of(path: str) -> PathTarget:
     """The parts of a path; any text is taken."""
     parts = [unquote(part) for part in path.split("?")[0].strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
@@ -53,9 +53,9 @@ def target_of(path: str) -> Target:
     elif parts[0] == "apis" and len(parts) > 3:
         group, rest = parts[1], parts[3:]
     else:
-        return Target(path)
+        return PathTarget(path)
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
     resource, name, subresource = [*rest, "", "", ""][:3]
-    return Target(path, group, resource, namespace, name, subresource)
+    return PathTarget(path, group, resource, namespace, name, subresource)

@@ -29,7 +29,7 @@ log = structlog.get_logger("hai.kubernetes.reflector")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ObjectChange:
     """One object appeared, changed or went. An object of the same name but another uid is two
     changes: the old one went, the new one appeared."""
 
@@ -94,7 +94,7 @@ class Reflector:
         *,
         label_selector: str = "",
         field_selector: str = "",
-        on_change: Callable[[Change], None] | None = None,
+        on_change: Callable[[ObjectChange], None] | None = None,
         keep: Callable[[Json], Json] | None = None,
         pace: Pace | None = None,
     ) -> None:
@@ -286,15 +286,15 @@ class Reflector:
             self._remove(key)
             known = None
         self._items[key] = item
-        self._tell(Change("modified" if known else "added", key, known, item))
+        self._tell(ObjectChange("modified" if known else "added", key, known, item))
 
     def _remove(self, key: Key, last: Json | None = None) -> None:
         """last: the state in which it went, if that was told."""
         known = self._items.pop(key, None)
         if known is not None:
-            self._tell(Change("deleted", key, self._keep(last) if last else known, None))
+            self._tell(ObjectChange("deleted", key, self._keep(last) if last else known, None))
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: ObjectChange) -> None:
         self.counters.changes += 1
         if self._on_change is None:
             return

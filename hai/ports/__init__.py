@@ -31,5 +31,5 @@ from hai.ports.tasks import Tasks as Tasks
 from hai.ports.tasks import Usage as Usage
 from hai.ports.timekeeping import StoredTimes as StoredTimes
 from hai.ports.timekeeping import Timebase as Timebase
-from hai.ports.watch import Waiting as Waiting
+from hai.ports.watch import UnfinishedTasks as UnfinishedTasks
 from hai.ports.watch import Watch as Watch

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hai.core.past_runs import PastRuns
 from hai.core.plan import Claim
-from hai.core.task import Attempt, Change, Task, TaskDraft
+from hai.core.task import Attempt, Task, TaskChange, TaskDraft
 from hai.core.types import GroupName, TaskId, TaskState, UserName
 from hai.errors import HaiError
 
@@ -92,7 +92,7 @@ class Tasks(Protocol):
     async def attempts(self, task_id: TaskId) -> list[Attempt]:
         """All attempts with workers, oldest first."""
 
-    async def save(self, changes: Sequence[Change]) -> list[Task]:
+    async def save(self, changes: Sequence[TaskChange]) -> list[Task]:
         """Write each change whose version is current: task row, its `attempt` with workers
         (upsert by number and rank), its events. Returns the saved tasks with their new version;
         a change that is missing from the result was stale and left no trace."""

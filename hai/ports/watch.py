@@ -8,7 +8,7 @@ from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnfinishedTasks:
     """A user's unfinished tasks: how many, and the bytes of what was submitted for them."""
 
     tasks: int = 0
@@ -29,5 +29,5 @@ class Watch(Protocol):
     ) -> Mapping[TaskId, tuple[UserName, float | None]]:
         """Whose these tasks are and when they ended, of those that exist."""
 
-    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
+    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, UnfinishedTasks]:
         """Of those who have any. An array's document counts once."""

@@ -11,7 +11,7 @@ from hai.core.logdirs import common_dir
 from hai.core.server_role import ServerRole
 from hai.core.task import WorkerKey
 from hai.launcher.kubernetes.agents import AgentStore
-from hai.launcher.kubernetes.cluster import Cluster, Place
+from hai.launcher.kubernetes.cluster import KubernetesCluster, KubernetesLocation
 from hai.launcher.kubernetes.launcher import KubernetesLauncher
 from hai.launcher.kubernetes.nodes import KubernetesNodes, NodeLabels
 from hai.launcher.kubernetes.orders import PodOptions
@@ -34,14 +34,14 @@ def kubernetes_parts(
 ) -> KubernetesParts:
     """Nothing is opened; the settings name a cluster."""
     section = settings.kubernetes
-    place = Place(
+    place = KubernetesLocation(
         section.kubeconfig,
         section.context or None,
         section.namespace,
         in_cluster=section.in_cluster,
         api_server=section.api_server,
     )
-    cluster = Cluster(place)
+    cluster = KubernetesCluster(place)
     agents = AgentStore(cluster, settings.data_dir, section.agent_image)
 
     async def heard(keys: Sequence[WorkerKey]) -> Collection[WorkerKey]:

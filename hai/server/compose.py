@@ -27,13 +27,13 @@ from hai.ports import Bus, Clock, Launcher, Store
 from hai.server.deps import Services
 from hai.server.doorway import Doorway
 from hai.server.loops import Stores, loops_of
-from hai.server.places import Places
+from hai.server.places import StreamPlaces
 from hai.service.allowances import AllowanceService
 from hai.service.channels import ChannelLimits, Channels
 from hai.service.clock import SystemClock
 from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.containers import Sharing
-from hai.service.dashboard import Dashboard
+from hai.service.dashboard import DashboardFeed
 from hai.service.decision_reader import DecisionReader
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
@@ -43,8 +43,8 @@ from hai.service.images import ImageService
 from hai.service.last_tick import LastTick
 from hai.service.launchers import Launchers
 from hai.service.launching import Launching
-from hai.service.logstream import LogReader
-from hai.service.loops.membership import Membership
+from hai.service.logstream import LogStreams
+from hai.service.loops.membership import MembershipLoop
 from hai.service.loops.supervisor import Loop, Supervisor
 from hai.service.monitoring import Monitoring
 from hai.service.mounts import MountService
@@ -62,7 +62,7 @@ from hai.service.workers import WorkerService, WorkerTokens
 from hai.service.workspaces import WorkspaceService
 from hai.settings import Settings
 from hai.store.open import open_store
-from hai.workspace.twin import Limits
+from hai.workspace.twin import WorkspaceLimits
 
 if TYPE_CHECKING:
     from hai.ports.nodes import NodeSource
@@ -224,29 +224,26 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         channels=channels,
         door=None if doorway is None else doorway.desk,
         views=views,
-        dashboard=Dashboard(store, bus, clock, last_tick, views),
+        dashboard=DashboardFeed(store, bus, clock, last_tick, views),
         estimates=estimates,
         whys=Whys(store, clock, last_tick, estimates, idle),
         idle=idle,
-        logs=LogReader(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
+        logs=LogStreams(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
         vacating=Vacating(store, bus, clock, last_tick),
         events=EventReader(store, bus, closing),
         decisions=DecisionReader(store, clock),
         monitoring=Monitoring(store),
         supervisor=supervisor,
-        places=Places(settings.server.streams_per_user),
+        places=StreamPlaces(settings.server.streams_per_user),
         workspaces=_workspaces(settings, store),
         packs_environments=settings.agent.env_dir is not None,
     )
     loops = loops_of(settings, services, Stores(store, loop_store), loop_workers, launching, timing)
     sources: list[NodeSource] = [one.nodes for one in (cluster, machine) if one is not None]
     if settings.server.role.may_lead:
-        loops += tuple(
-            Loop(
-                f"membership-{source.launcher}", Membership(loop_store, bus, clock, source).run_once
-            )
-            for source in sources
-        )
+        for source in sources:
+            membership = MembershipLoop(loop_store, bus, clock, source)
+            loops += (Loop(f"membership-{source.launcher}", membership.run_once),)
     timekeeping = Timekeeping(loop_store, bus, clock, last_tick)
     return Platform(
         settings,
@@ -268,7 +265,7 @@ def _workspaces(settings: Settings, store: Store) -> WorkspaceService:
     return WorkspaceService(
         store,
         settings.workspace_dir,
-        Limits(user_bytes=section.user_bytes, most_files=section.most_files),
+        WorkspaceLimits(user_bytes=section.user_bytes, most_files=section.most_files),
         processes=section.processes,
         idle_seconds=section.idle_seconds,
     )

@@ -27,7 +27,7 @@ _REASONS = {
 
 
 @dataclass(slots=True)
-class Limits:
+class HttpConnectionLimits:
     """`waiting`: connections whose first head is not whole yet; one more costs the oldest of the
     address that has the most of them its place, if it is older than `patience_seconds` or there are
     `rush` of them: a thousand clients may come at once. `connections`: all together. Times in
@@ -45,10 +45,10 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingConnections:
     """Who has not said what it wants, by address, oldest first."""
 
-    limits: Limits
+    limits: HttpConnectionLimits
     by_address: dict[str, dict["BoundedProtocol", None]] = field(default_factory=dict)
     count: int = 0
 
@@ -74,7 +74,7 @@ class Waiting:
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's connection, which by itself takes heads of any size and waits for ever."""
 
-    waiting: Waiting  # set by `bounded`
+    waiting: WaitingConnections  # set by `bounded`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -226,7 +226,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
 
-def bounded(limits: Limits) -> type[BoundedProtocol]:
+def bounded(limits: HttpConnectionLimits) -> type[BoundedProtocol]:
     """The protocol for uvicorn; all of its connections share these limits."""
-    members: dict[str, Any] = {"waiting": Waiting(limits)}
+    members: dict[str, Any] = {"waiting": WaitingConnections(limits)}
     return type("Bounded", (BoundedProtocol,), members)

@@ -17,7 +17,7 @@ from hai.files import write_whole
 from hai.server.app import build_app
 from hai.server.carrier import MESSAGE_BYTES, PING_SECONDS
 from hai.server.compose import compose, opened
-from hai.server.connection import ChannelProtocol, Limits, bounded
+from hai.server.connection import ChannelProtocol, HttpConnectionLimits, bounded
 from hai.settings import Settings
 
 log = structlog.get_logger("hai.server")
@@ -96,7 +96,7 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
     app = build_app(platform.services)
     config = uvicorn.Config(
         app,
-        http=bounded(Limits(connections=_most_connections())),
+        http=bounded(HttpConnectionLimits(connections=_most_connections())),
         log_config=None,
         access_log=False,
         lifespan="off",

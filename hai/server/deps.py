@@ -16,19 +16,19 @@ from hai.core.task import Task
 from hai.core.types import UserName
 from hai.errors import AuthRequired, Unavailable
 from hai.ports import Bus, Clock
-from hai.server.places import Places
+from hai.server.places import StreamPlaces
 from hai.server.sse import EventStream
 from hai.service.allowances import AllowanceService
 from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
-from hai.service.dashboard import Dashboard
+from hai.service.dashboard import DashboardFeed
 from hai.service.decision_reader import DecisionReader
 from hai.service.estimates import Estimates
 from hai.service.event_reader import EventReader
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.last_tick import LastTick
-from hai.service.logstream import LogReader
+from hai.service.logstream import LogStreams
 from hai.service.loops.supervisor import Supervisor
 from hai.service.monitoring import Monitoring
 from hai.service.mounts import MountService
@@ -71,17 +71,17 @@ class Services:
     tokens: WorkerTokens
     channels: Channels
     views: Views
-    dashboard: Dashboard
+    dashboard: DashboardFeed
     estimates: Estimates
     whys: Whys
     idle: IdleService
-    logs: LogReader
+    logs: LogStreams
     vacating: Vacating
     events: EventReader
     decisions: DecisionReader
     monitoring: Monitoring
     supervisor: Supervisor
-    places: Places
+    places: StreamPlaces
     workspaces: WorkspaceService
     packs_environments: bool  # nodes have a folder for them (agent.env_dir)
     door: TicketDesk | None = None  # None: there is none

@@ -18,12 +18,12 @@ import uvicorn
 from hai.door.addresses import Addresses, HostAddresses, PortAddresses
 from hai.door.app import Door
 from hai.door.desk import Desk
-from hai.door.sessions import Sessions
+from hai.door.sessions import DoorSessions
 from hai.door.tunnels import Tunnels
 from hai.door.upgrade import DoorSocket
 from hai.errors import HaiError, PlatformError
 from hai.ports import Clock, Store
-from hai.server.connection import Limits, bounded
+from hai.server.connection import HttpConnectionLimits, bounded
 from hai.service.channels import Channels
 from hai.settings import Settings
 
@@ -54,9 +54,11 @@ class Doorway:
             host = door.public_host or urlsplit(settings.server_url).hostname or "127.0.0.1"
             ports, rest = door.port_range, door.port_rest_seconds
             addresses = self._ports = PortAddresses(store, clock, host, ports, rest, self.listen)
-        sessions = Sessions(store, clock, door.session_seconds)
+        sessions = DoorSessions(store, clock, door.session_seconds)
         self.desk = Desk(store, addresses, sessions, self._tunnels, door.connections_per_user)
-        limits = Limits(body_seconds=_BODY_SECONDS, wire_bytes=sys.maxsize, is_streaming=True)
+        limits = HttpConnectionLimits(
+            body_seconds=_BODY_SECONDS, wire_bytes=sys.maxsize, is_streaming=True
+        )
         self._config = uvicorn.Config(
             Door(self.desk),
             interface="asgi3",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hai.core.images import Image
 from hai.core.logdirs import common_dir
-from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.engine import DockerEngine
 from hai.launcher.docker.gpus import count_gpus
 from hai.launcher.docker.launcher import DockerLauncher
 from hai.launcher.docker.nodes import DockerNodes, ShareOptions
@@ -25,7 +25,7 @@ class DockerParts:
 def docker_parts(settings: Settings, agent: AgentOptions) -> DockerParts:
     """Nothing is opened; the settings name an engine."""
     section = settings.docker
-    engine = Engine(section.socket_path, Records(settings.data_dir / "docker"))
+    engine = DockerEngine(section.socket_path, Records(settings.data_dir / "docker"))
     shares = ShareOptions(
         nodes=section.nodes,
         prefix=section.node_prefix,

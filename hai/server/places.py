@@ -8,7 +8,7 @@ from hai.core.types import UserName
 from hai.errors import TooMany
 
 
-class Places:
+class StreamPlaces:
     """One place for each open stream."""
 
     def __init__(self, most: int) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.errors import Conflict
 from hai.ports import Bus, Tasks
 from hai.service.signals import announce
 
 TRIES = 8
 
-Verb = Callable[[Task], Change | None]
+Verb = Callable[[Task], TaskChange | None]
 
 
 async def change_task(

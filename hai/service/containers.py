@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hai.core.container_quota import UNLIMITED, Limits
+from hai.core.container_quota import UNLIMITED, ContainerLimits
 from hai.core.inventory.nodes import is_usable
 from hai.core.inventory.shared_nodes import SharedNodes
 from hai.core.node import Node
@@ -83,7 +83,7 @@ class Sharing:
         return capacity.nodes[node.name].free
 
     def _filled(
-        self, submission: Submission, have: Sequence[Resources], limits: Limits
+        self, submission: Submission, have: Sequence[Resources], limits: ContainerLimits
     ) -> Resources:
         """With defaults, of which no more than the largest node has and the user may hold."""
         wanted, defaults = submission.resource, self.defaults

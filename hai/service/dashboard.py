@@ -87,7 +87,7 @@ class DashboardStore(Cluster, Tasks, EventLog, Protocol):
     """What is needed of the store here."""
 
 
-class Dashboard:
+class DashboardFeed:
     """Feeds dashboards; `turn` belongs to a loop of the supervisor."""
 
     def __init__(

@@ -15,7 +15,7 @@ from hai.service.rowbook import RowBook
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class WorkerEquipment:
     """The same fields as in hai.ports.WorkerLaunch."""
 
     gid: int | None = None
@@ -32,15 +32,15 @@ class Equipment:
     def __init__(self, rows: RowBook) -> None:
         self._rows = rows
 
-    async def of(self, task: Task, user: User | None, node: Node, rank: int) -> Given:
+    async def of(self, task: Task, user: User | None, node: Node, rank: int) -> WorkerEquipment:
         """PlatformError when a row cannot be had for this worker: it can never start."""
         if user is None:
-            return Given()
+            return WorkerEquipment()
         written = await self._rows.written()
         amounts = written.amounts(user, self._rows.now())
         facts = facts_of(user, task, node, rank)
         try:
-            return Given(
+            return WorkerEquipment(
                 gid=user.gid,
                 groups=unix_groups(amounts),
                 image=image_for(_image_of(task), written.images, amounts),

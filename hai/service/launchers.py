@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 8.0  # for one answer; SIGKILL may take 5 s to show
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class LaunchersReport:
     """What the launchers told in one look. `silent` are those that did not answer, with the reason;
     `unknown_nodes` are theirs. A worker on such a node may run or not."""
 
@@ -50,7 +50,7 @@ class Launchers:
     def __iter__(self) -> Iterator[Launcher]:
         return iter(self._launchers.values())
 
-    async def look(self) -> Sight:
+    async def look(self) -> LaunchersReport:
         """Ask all of them at once; takes as long as the slowest, at most the patience."""
         names = list(self._launchers)
         answers = await asyncio.gather(*(self._ask(name) for name in names))
@@ -62,7 +62,7 @@ class Launchers:
                 continue
             for observation in answer:
                 workers[observation.key] = (self._launchers[name], observation)
-        return Sight(workers, silent)
+        return LaunchersReport(workers, silent)
 
     async def silence_of(self, name: str) -> str:
         """Why the launcher of that name does not tell what runs; empty when it does."""

@@ -20,7 +20,7 @@ from hai.core.types import NodeName, TaskId, WorkerState
 from hai.errors import HaiError, PlatformError, Unavailable
 from hai.ports import Cluster, Identity, Launcher, Leading, WorkerLaunch
 from hai.service.equipment import Equipment
-from hai.service.launchers import Launchers, Sight
+from hai.service.launchers import Launchers, LaunchersReport
 from hai.service.workers import WorkerService, WorkerTokens
 
 log = structlog.get_logger("hai.launching")
@@ -181,7 +181,7 @@ class Launching:
         except KeyError:
             raise PlatformError(f"node {name} is not part of this platform") from None
 
-    async def look(self) -> Sight:
+    async def look(self) -> LaunchersReport:
         """Every worker that any launcher tells of, and what nobody can tell now."""
         sight = await self._launchers.look()
         if not sight.silent:

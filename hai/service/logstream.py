@@ -25,7 +25,7 @@ _REST_SECONDS = 1.0  # between two looks at the story of a task that waits
 _STUCK_SECONDS = 0.5  # before a reader looks again for what the tail has seen and it has not
 
 
-class LogReader:
+class LogStreams:
     """Streams of one task's logs."""
 
     def __init__(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hai.core.allowance import Allowance
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.quota import QuotaTable
 from hai.core.resources import Resources
 from hai.core.types import GroupName, UserName
@@ -19,5 +19,5 @@ class Shape:
     quotas: QuotaTable
     imageless: Mapping[GroupName, frozenset[str]] = field(default_factory=dict)
     nodes: Mapping[GroupName, tuple[Resources, ...]] = field(default_factory=dict)  # what each has
-    containers: Mapping[tuple[UserName, GroupName], Limits] = field(default_factory=dict)
+    containers: Mapping[tuple[UserName, GroupName], ContainerLimits] = field(default_factory=dict)
     service_rows: tuple[Allowance, ...] = ()  # who may declare services of their own

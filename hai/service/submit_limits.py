@@ -10,7 +10,7 @@ from hai.core.task import TaskDraft
 from hai.core.task_options import TaskOptions
 from hai.core.types import GroupName, UserName
 from hai.errors import InvalidInput, TooMany
-from hai.ports import Waiting, Watch
+from hai.ports import UnfinishedTasks, Watch
 
 _MIB = 2**20
 
@@ -50,7 +50,7 @@ class SubmitLimits:
                 "raise [scheduler] max_array_bytes",
             )
 
-    def check_user(self, name: UserName, now: Waiting, more: Waiting) -> None:
+    def check_user(self, name: UserName, now: UnfinishedTasks, more: UnfinishedTasks) -> None:
         """TooMany when a user who has `now` submits `more`."""
         if now.tasks + more.tasks > self.tasks:
             raise TooMany(
@@ -75,24 +75,25 @@ class Waitings:
     def __init__(self, store: Watch, limits: SubmitLimits) -> None:
         self._store = store
         self._limits = limits
-        self._left: dict[UserName, Waiting] = {}  # may be submitted before it is counted again
+        # What may be submitted before it is counted again.
+        self._left: dict[UserName, UnfinishedTasks] = {}
 
     async def check(self, user: User, drafts: Sequence[TaskDraft], size: int) -> None:
         """TooMany unless these fit. `size`: bytes of the document that they share."""
-        more = Waiting(len(drafts), size)
-        left = self._left.get(user.name, Waiting())
+        more = UnfinishedTasks(len(drafts), size)
+        left = self._left.get(user.name, UnfinishedTasks())
         if left.tasks < more.tasks or left.bytes < more.bytes:
             found = await self._store.waiting_of([user.name])
-            now = found.get(user.name, Waiting())
+            now = found.get(user.name, UnfinishedTasks())
             self._limits.check_user(user.name, now, more)
             # a tenth of the room, so that several servers cannot be far off together
-            left = Waiting(
+            left = UnfinishedTasks(
                 max(more.tasks, (self._limits.tasks - now.tasks) // 10),
                 max(more.bytes, (self._limits.bytes - now.bytes) // 10),
             )
         if len(self._left) > 10_000:
             self._left.clear()
-        self._left[user.name] = Waiting(left.tasks - more.tasks, left.bytes - more.bytes)
+        self._left[user.name] = UnfinishedTasks(left.tasks - more.tasks, left.bytes - more.bytes)
 
 
 def _text(size: int) -> str:

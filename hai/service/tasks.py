@@ -8,7 +8,7 @@ from hai.core.identity import User
 from hai.core.idle import IdlePolicy
 from hai.core.lifecycle import transitions
 from hai.core.quota import QuotaTable
-from hai.core.task import Change, Task, TaskDraft
+from hai.core.task import Task, TaskChange, TaskDraft
 from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
 from hai.ports import Bus, Clock, TaskPage, TaskQuery, Tasks, Watch
@@ -256,7 +256,7 @@ class TaskService:
         """Take an ended dev container out of the lists of dev containers. Conflict for any other
         task, and before its end."""
 
-        def verb(task: Task) -> Change | None:
+        def verb(task: Task) -> TaskChange | None:
             if task.task_type != JUPYTER:
                 raise Conflict(f"task {task.id} is no dev container, and stays as it is")
             return transitions.remove(task, actor=user.name, now=self._clock.now())
@@ -349,7 +349,7 @@ class TaskService:
         return await change_task(self._store, self._bus, read, verb)
 
 
-def _unless_over(verb: Verb, task: Task) -> Change | None:
+def _unless_over(verb: Verb, task: Task) -> TaskChange | None:
     if task.state.is_final:
         return None
     try:

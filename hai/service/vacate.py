@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hai.core.identity import User
 from hai.core.lifecycle import transitions
-from hai.core.task import Change, EventDraft, Task
+from hai.core.task import EventDraft, Task, TaskChange
 from hai.errors import Conflict
 from hai.ports import Bus, Clock, EventLog, Leading, Pause, Tasks
 from hai.service.access import require_admin
@@ -56,7 +56,7 @@ class Vacating:
         await self._pause(admin)
         tasks = await self._store.active_tasks()
 
-        def leave(task: Task) -> Change | None:
+        def leave(task: Task) -> TaskChange | None:
             why, now = "the platform is going down", self._clock.now()
             return transitions.suspend(task, actor=admin.name, why=why, hold=False, now=now)
 
@@ -71,7 +71,7 @@ class Vacating:
         waiting = [claim.task_id for claim in await self._store.claims() if claim.state.is_waiting]
         some: list[TaskId] = waiting[:_IN_ONE_CALL]
 
-        def end(task: Task) -> Change | None:
+        def end(task: Task) -> TaskChange | None:
             why, now = "the platform is removed", self._clock.now()
             return transitions.stop(task, actor=admin.name, why=why, now=now)
 
@@ -105,7 +105,7 @@ class Vacating:
             await self._bus.publish(topic)
 
     async def _change(
-        self, tasks: Iterable[Task], change_of: Callable[[Task], Change | None]
+        self, tasks: Iterable[Task], change_of: Callable[[Task], TaskChange | None]
     ) -> int:
         """How many were changed; what changed meanwhile is for the next time."""
         changes = []

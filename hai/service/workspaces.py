@@ -17,7 +17,7 @@ from hai.core.types import TaskId, TaskState, UserName
 from hai.errors import KINDS, Denied, HaiError, TooMany, Unavailable
 from hai.ports import TaskQuery, Tasks
 from hai.workspace import worker
-from hai.workspace.twin import Limits
+from hai.workspace.twin import WorkspaceLimits
 
 _ROOT = 0
 _FIRST = TaskId(2**62)  # every task comes before it
@@ -26,7 +26,7 @@ _SOURCE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WorkspaceAnswer:
     """`body` is JSON, or a pack of pieces of files."""
 
     body: bytes
@@ -65,7 +65,13 @@ class WorkspaceService:
     """What users ask of their own workspaces, and of nobody else's."""
 
     def __init__(
-        self, store: Tasks, root: Path, limits: Limits, *, processes: int, idle_seconds: float
+        self,
+        store: Tasks,
+        root: Path,
+        limits: WorkspaceLimits,
+        *,
+        processes: int,
+        idle_seconds: float,
     ) -> None:
         """`root` holds a folder for each user; `processes`: of users, at once."""
         self.limits = limits
@@ -85,7 +91,7 @@ class WorkspaceService:
         snapshot: str = "",
         body: bytes = b"",
         **arguments: object,
-    ) -> Answer:
+    ) -> WorkspaceAnswer:
         """The answer of the user's process (of a snapshot, where one is named). Raises what it
         refuses by, and Unavailable when it died meanwhile: nothing is half done, and the same
         request may be sent again."""
@@ -110,7 +116,7 @@ class WorkspaceService:
         answer, content = found
         if not answer["ok"]:
             raise _refused(answer)
-        return Answer(content)
+        return WorkspaceAnswer(content)
 
     async def in_use(self, user: User) -> list[str]:
         """The snapshots that tasks of the user may still run, by id."""

@@ -94,7 +94,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-class Database:
+class PostgresDatabase:
     """Runs named queries. With `fenced` each session claims the term of who uses it."""
 
     def __init__(
@@ -117,10 +117,10 @@ class Database:
             name="hai-loops" if fenced else "hai-store",
         )
 
-    def fenced(self, pool_size: int) -> "Database":
+    def fenced(self, pool_size: int) -> "PostgresDatabase":
         """The same database through connections of its own, for who leads."""
         settings = {**self.settings, "application_name": "hai-loops"}
-        return Database(settings, pool_size, self._gate, fenced=True)
+        return PostgresDatabase(settings, pool_size, self._gate, fenced=True)
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = 0

@@ -17,7 +17,7 @@ from hai.core.past_runs import MOST_RUNS, PastRuns, name_pattern, summary
 from hai.core.plan import Claim
 from hai.core.quota import Quota
 from hai.core.replay import SNAPSHOT, Record
-from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
+from hai.core.task import Attempt, Event, EventDraft, Task, TaskChange, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import Conflict, HaiError, NotFound
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, Pause, TaskPage, TaskQuery, Usage
@@ -259,7 +259,7 @@ class MemoryStore(MemoryDoor, MemoryRows, MemoryWatch):
         attempts = self._attempts.get(task_id, {})
         return [attempts[number] for number in sorted(attempts)]
 
-    async def save(self, changes: Sequence[Change]) -> list[Task]:
+    async def save(self, changes: Sequence[TaskChange]) -> list[Task]:
         saved: dict[TaskId, Task] = {}
         for change in changes:
             new = change.task

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from hai.core.task import Task, used_nodes
 from hai.core.types import GroupName, Priority, TaskId, UserName
-from hai.ports import TaskQuery, Waiting
+from hai.ports import TaskQuery, UnfinishedTasks
 from hai.store.rows import json_of
 
 
@@ -28,14 +28,18 @@ class MemoryWatch:
         found = (self._tasks[one] for one in ids if one in self._tasks)
         return {task.id: (task.user, task.ended_at) for task in found}
 
-    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
+    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, UnfinishedTasks]:
         found: dict[UserName, dict[TaskId, int]] = {user: {} for user in users}
         counts: Counter[UserName] = Counter()
         for task in (self._tasks[one] for one in self._unfinished):
             if task.user in found:
                 counts[task.user] += 1
                 found[task.user][task.array_id or task.id] = len(json_of(task.spec))
-        return {user: Waiting(counts[user], sum(of.values())) for user, of in found.items() if of}
+        return {
+            user: UnfinishedTasks(counts[user], sum(of.values()))
+            for user, of in found.items()
+            if of
+        }
 
 
 def matches(task: Task, query: TaskQuery) -> bool:

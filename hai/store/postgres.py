@@ -8,13 +8,13 @@ from hai.core.node import Group, Node, NodeHealth
 from hai.core.past_runs import MOST_RUNS, PastRuns
 from hai.core.plan import Claim
 from hai.core.replay import Record
-from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft
+from hai.core.task import Attempt, Event, EventDraft, Task, TaskChange, TaskDraft
 from hai.core.types import GroupName, NodeName, TaskId, TaskState, UserName
 from hai.errors import HaiError, InvalidInput, Unavailable
 from hai.ports import ALL_EVENTS, EventCount, EventFilter, TaskPage, TaskQuery, Usage
 from hai.store import decision_log_rows, filters, rows
 from hai.store.claim_rows import claim_of, past_runs_of, usage_of
-from hai.store.database import Database, Read, Rows, connection_settings
+from hai.store.database import PostgresDatabase, Read, Rows, connection_settings
 from hai.store.documents import Documents
 from hai.store.gate import Gate
 from hai.store.lease import LeaderLease
@@ -45,7 +45,7 @@ class PostgresStore(
     """hai.ports.Store on a PostgreSQL database (UTF-8)."""
 
     def __init__(self, url: str, pool_size: int, *, may_lead: bool = True) -> None:
-        self._database = Database(connection_settings(url), pool_size, Gate())
+        self._database = PostgresDatabase(connection_settings(url), pool_size, Gate())
         self._lease = LeaderLease(self._database.settings, may_lead=may_lead)
         self._opening = asyncio.Lock()
         self._is_open = False
@@ -245,13 +245,13 @@ class PostgresStore(
         found = await self._database.read("attempts", {"task_id": task_id})
         return [rows.attempt_of(row) for row in found]
 
-    async def save(self, changes: Sequence[Change]) -> list[Task]:
+    async def save(self, changes: Sequence[TaskChange]) -> list[Task]:
         """See hai.ports.Store. The second change of a task in one batch is stale.
 
         If the answer is lost (Unavailable), the batch was written whole or not at all. Saving it
         again is safe: the versions let nothing be written twice.
         """
-        first: dict[TaskId, Change] = {}
+        first: dict[TaskId, TaskChange] = {}
         for change in changes:
             first.setdefault(change.task.id, change)
         if not first:

@@ -7,7 +7,7 @@ from hai.core.services import ServicePlace
 from hai.core.types import TaskId, UserName
 from hai.ports.door import PortWish, Visit
 from hai.store import rows
-from hai.store.database import Database
+from hai.store.database import PostgresDatabase
 from hai.store.new_tasks import MOST_VISITS
 
 _TRIES = 5  # somebody else may take the same port at the same moment
@@ -16,7 +16,7 @@ _TRIES = 5  # somebody else may take the same port at the same moment
 class PostgresDoor:
     """This part of hai.ports.Store."""
 
-    _database: Database
+    _database: PostgresDatabase
 
     async def add_code(self, code_hash: str, token_hash: str, visit: Visit, now: float) -> bool:
         parameters = {

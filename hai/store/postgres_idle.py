@@ -6,13 +6,13 @@ from hai.core.idle import IdleClock
 from hai.core.task import EventDraft, Task
 from hai.core.types import TaskId
 from hai.store import rows
-from hai.store.database import Database
+from hai.store.database import PostgresDatabase
 
 
 class PostgresIdle:
     """hai.ports.idle.IdleClocks."""
 
-    _database: Database
+    _database: PostgresDatabase
 
     async def idle_clocks(self, ids: Collection[TaskId]) -> Mapping[TaskId, tuple[int, IdleClock]]:
         found = await self._database.read("idle_clocks", {"ids": list(ids)}) if ids else []

@@ -1,14 +1,14 @@
 """Who leads, in PostgreSQL: the lease, the fence, and the pause that whoever leads keeps."""
 
 from hai.ports import Pause
-from hai.store.database import Database, claimed_term
+from hai.store.database import PostgresDatabase, claimed_term
 from hai.store.lease import LeaderLease
 
 
 class PostgresLeading:
     """This part of hai.ports.Store."""
 
-    _database: Database
+    _database: PostgresDatabase
     _lease: LeaderLease
 
     async def lead(self) -> int:

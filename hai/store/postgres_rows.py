@@ -6,14 +6,14 @@ from hai.core.rowset import Host, RowSet
 from hai.core.storage import Storage
 from hai.core.task import EventDraft
 from hai.store import row_records
-from hai.store.database import Database
+from hai.store.database import PostgresDatabase
 from hai.store.rows import events_json
 
 
 class PostgresRows:
     """hai.ports.rows.Rows; part of the store."""
 
-    _database: Database
+    _database: PostgresDatabase
 
     async def put_rows(self, rows: RowSet, event: EventDraft) -> None:
         parameters = {**row_records.parameters(rows), "events": events_json([event])}

@@ -6,13 +6,13 @@ from hai.core.task import EventDraft
 from hai.errors import Unavailable
 from hai.ports import Timebase
 from hai.store import rows
-from hai.store.database import Database
+from hai.store.database import PostgresDatabase
 
 
 class PostgresTimes:
     """This part of hai.ports.Store."""
 
-    _database: Database
+    _database: PostgresDatabase
 
     async def timebase(self) -> Timebase | None:
         found = await self._database.read("timebase")

@@ -8,13 +8,13 @@ from hai.core.task import EventDraft
 from hai.core.types import UserName
 from hai.errors import Conflict, NotFound
 from hai.store import row_records, rows
-from hai.store.database import Database
+from hai.store.database import PostgresDatabase
 
 
 class PostgresUsers:
     """This part of hai.ports.Store."""
 
-    _database: Database
+    _database: PostgresDatabase
 
     async def add_user(self, user: User, event: EventDraft) -> None:
         parameters = {**row_records.user_record(user), "events": rows.events_json([event])}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from hai.core.task import Task
 from hai.core.types import GroupName, Priority, TaskId, UserName
-from hai.ports import Waiting
+from hai.ports import UnfinishedTasks
 from hai.store import database, rows
 from hai.store.documents import Documents
 
@@ -12,7 +12,7 @@ from hai.store.documents import Documents
 class PostgresWatch:
     """This part of hai.ports.Store."""
 
-    _database: database.Database
+    _database: database.PostgresDatabase
     _documents: Documents
 
     async def _read_tasks(
@@ -31,9 +31,9 @@ class PostgresWatch:
         found = await self._database.read("owners", {"ids": list(ids)})
         return {TaskId(one): (UserName(user), ended_at) for one, user, ended_at in found}
 
-    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, Waiting]:
+    async def waiting_of(self, users: Collection[UserName]) -> Mapping[UserName, UnfinishedTasks]:
         found = await self._database.read("waiting_of", {"users": list(users)})
-        return {UserName(user): Waiting(count, size) for user, count, size in found}
+        return {UserName(user): UnfinishedTasks(count, size) for user, count, size in found}
 
     async def task_versions(self, ids: Collection[TaskId]) -> Mapping[TaskId, int]:
         found = await self._database.read("task_versions", {"ids": list(ids)})

@@ -14,7 +14,7 @@ from typing import Any
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import Quota
 from hai.core.resources import Resources
-from hai.core.task import Attempt, Change, Event, EventDraft, Task, TaskDraft, Worker
+from hai.core.task import Attempt, Event, EventDraft, Task, TaskChange, TaskDraft, Worker
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -246,7 +246,7 @@ def quota_record(quota: Quota) -> Record:
     }
 
 
-def change_parameters(changes: Iterable[Change]) -> dict[str, str]:
+def change_parameters(changes: Iterable[TaskChange]) -> dict[str, str]:
     """The parameters of query `save_changes`; at most one change for a task."""
     tasks: list[Record] = []
     attempts: list[Record] = []

@@ -22,7 +22,7 @@ Capacity = Sequence[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ContainerPage:
     """What the page shows. `form`: what was written into the start form."""
 
     user: str
@@ -39,7 +39,7 @@ def is_set_aside(task: Task) -> bool:
     return bool(task["held"]) and task["state"] in ("suspended", "suspending")
 
 
-def containers_page(sight: Sight) -> str:
+def containers_page(sight: ContainerPage) -> str:
     body = f"""{pages.bar(sight.user, _PLACE)}
 <main id="containers"><section><h1>Dev containers</h1>{error_box(sight.error)}
 <p class="error" id="away" role="alert" hidden>Studio does not answer. This page tries again.</p>
@@ -47,19 +47,19 @@ def containers_page(sight: Sight) -> str:
     return _framed("HAI Studio: dev containers", body)
 
 
-def live_part(sight: Sight) -> str:
+def live_part(sight: ContainerPage) -> str:
     """What changes by itself."""
     return _list(sight) + _capacity(sight)
 
 
-def _list(sight: Sight) -> str:
+def _list(sight: ContainerPage) -> str:
     rows = "".join(_container(task) for task in sight.tasks)
     if not rows:
         rows = '<p class="empty">You have no dev containers. Start one with the form.</p>'
     return f'<div id="list">{rows}</div>'
 
 
-def _capacity(sight: Sight) -> str:
+def _capacity(sight: ContainerPage) -> str:
     groups = "".join(
         f"<dt>{escape(name)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
         for name, lines in sight.capacity
@@ -204,7 +204,7 @@ def _open(task: Task, service: str, label: str) -> str:
 # the start form
 
 
-def _start_form(sight: Sight) -> str:
+def _start_form(sight: ContainerPage) -> str:
     groups = "".join(
         f'<option value="{escape(name)}"{_selected(sight, name)}>{escape(name)}</option>'
         for name, _ in sight.capacity
@@ -238,7 +238,11 @@ _OWN = 'placeholder="the platform\'s"'
 
 
 def _field(
-    sight: Sight, name: str, label: str, attributes: str = "", offered: Sequence[str] | None = None
+    sight: ContainerPage,
+    name: str,
+    label: str,
+    attributes: str = "",
+    offered: Sequence[str] | None = None,
 ) -> str:
     """`attributes` is HTML. `offered`: what the browser proposes."""
     listed, options = "", ""
@@ -251,5 +255,5 @@ def _field(
     return f"<label>{label} {box}</label>{options}"
 
 
-def _selected(sight: Sight, group: str) -> str:
+def _selected(sight: ContainerPage, group: str) -> str:
     return " selected" if sight.form.get("group") == group else ""

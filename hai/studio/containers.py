@@ -15,10 +15,10 @@ from hai.errors import AuthRequired, Conflict, Denied, HaiError, Unavailable
 from hai.studio import container_view as view
 from hai.studio.capacity import capacity_of
 from hai.studio.container_form import Form, Recorded, document_of, recorded_in, seconds_of
-from hai.studio.platform import Platform
+from hai.studio.platform import PlatformApi
 from hai.studio.replies import form_of, html, seen, status_of
 from hai.studio.running import Running
-from hai.studio.sessions import LoginSession, Sessions
+from hai.studio.sessions import LoginSession, LoginSessions
 
 _PLACE = "/containers"
 _MOST_SHOWN = 100
@@ -35,8 +35,8 @@ class ContainerPages:
 
     def __init__(
         self,
-        platform: Platform,
-        sessions: Sessions,
+        platform: PlatformApi,
+        sessions: LoginSessions,
         session_of: Callable[[web.Request], LoginSession | None],
         *,
         read_only: bool,
@@ -95,7 +95,7 @@ class ContainerPages:
             tasks, capacity = await self._state(session.token)
         except HaiError as error:
             return html(view.error_box(error), status_of(error))
-        return html(view.live_part(view.Sight(session.user, tasks, capacity)))
+        return html(view.live_part(view.ContainerPage(session.user, tasks, capacity)))
 
     async def _shown(
         self, session: LoginSession, error: HaiError | None = None, form: Form | None = None
@@ -111,10 +111,12 @@ class ContainerPages:
         except AuthRequired:
             return self._over(session)
         except HaiError as away:
-            sight = view.Sight(session.user, error=error or away, form=form or {})
+            sight = view.ContainerPage(session.user, error=error or away, form=form or {})
             return html(view.containers_page(sight), status_of(sight.error))
         names = [str(one["name"]) for one in images["images"]]
-        sight = view.Sight(session.user, tasks, capacity, list(recorded), names, error, form or {})
+        sight = view.ContainerPage(
+            session.user, tasks, capacity, list(recorded), names, error, form or {}
+        )
         return html(view.containers_page(sight), status_of(error))
 
     def _over(self, session: LoginSession) -> web.StreamResponse:

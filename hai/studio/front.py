@@ -20,10 +20,10 @@ from hai.studio import pages
 from hai.studio.accounts import Accounts
 from hai.studio.connections import Connections, Inner
 from hai.studio.containers import ContainerPages
-from hai.studio.platform import Platform
+from hai.studio.platform import PlatformApi
 from hai.studio.replies import form_of, html, seen
 from hai.studio.running import Running
-from hai.studio.sessions import Limits, LoginSession, Sessions, spare
+from hai.studio.sessions import LoginSession, LoginSessions, SessionLimits, spare
 from hai.studio.throttle import LoginThrottle
 from hai.studio.visitor import Visitor
 
@@ -35,11 +35,11 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class FrontOptions:
     """Where the server is, and what visitors may do."""
 
     server_url: str
-    limits: Limits = field(default_factory=Limits)
+    limits: SessionLimits = field(default_factory=SessionLimits)
     read_only: bool = False
     proxies: frozenset[str] = frozenset()  # addresses whose X-Forwarded-For is believed
     clock: Callable[[], float] = time.monotonic
@@ -48,15 +48,15 @@ class Door:
 class Front:
     """The handlers; `app` is what serves them."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: FrontOptions) -> None:
         self._door = door
-        self._sessions = Sessions(door.limits, door.clock)
+        self._sessions = LoginSessions(door.limits, door.clock)
         self._throttle = LoginThrottle(door.clock)
         self._connections: Connections | None = None
         self.accounts = Accounts()
         self._sockets: dict[LoginSession, web.WebSocketResponse] = {}
         self._containers = ContainerPages(
-            Platform(door.server_url), self._sessions, self._session, read_only=door.read_only
+            PlatformApi(door.server_url), self._sessions, self._session, read_only=door.read_only
         )
         self._running = Running(self._sessions.user_visitors, door.limits.visitors)
 

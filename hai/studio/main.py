@@ -64,16 +64,16 @@ def _leave(error: HaiError) -> None:
 
 def _run(asked: argparse.Namespace) -> None:
     from hai.client.profile import normal_url
-    from hai.studio.front import Door, Front
-    from hai.studio.sessions import Limits
+    from hai.studio.front import Front, FrontOptions
+    from hai.studio.sessions import SessionLimits
 
     if asked.visitors < 1 or asked.idle_minutes <= 0:
         raise InvalidInput("--visitors and --idle-minutes must be more than 0")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    limits = Limits(visitors=asked.visitors, idle_seconds=asked.idle_minutes * 60)
+    limits = SessionLimits(visitors=asked.visitors, idle_seconds=asked.idle_minutes * 60)
     front = Front(
-        Door(
+        FrontOptions(
             normal_url(asked.server),
             limits,
             read_only=asked.read_only,

@@ -14,7 +14,7 @@ _SECONDS = 30.0
 _MOST_BYTES = 32 * 2**20  # of one answer
 
 
-class Platform:
+class PlatformApi:
     """Every failure is a HaiError, as in `hai.client.http`."""
 
     def __init__(self, url: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLimits:
     """`visitors`: dashboards that run at once. `idle_seconds` without a key, then it is over.
     A user who has the most of them makes room for whoever has none."""
 
@@ -29,10 +29,10 @@ class LoginSession:
     used: float = 0.0
 
 
-class Sessions:
+class LoginSessions:
     """By the id in the visitor's cookie. `clock` gives seconds that only grow."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: SessionLimits, clock: Callable[[], float]) -> None:
         self.limits = limits
         self._clock = clock
         self._known: dict[str, LoginSession] = {}

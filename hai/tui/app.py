@@ -19,7 +19,7 @@ from hai.errors import HaiError, InvalidInput
 from hai.tui.actions import Mode
 from hai.tui.bindings import keymap_of
 from hai.tui.commands import completions, parse_command
-from hai.tui.feed import FeedReader, Reader, Relay, in_thread
+from hai.tui.feed import FeedReader, MessageRelay, Reader, in_thread
 from hai.tui.glyphs import Glyphs
 from hai.tui.help import aliases_page, help_page
 from hai.tui.model import Model
@@ -91,7 +91,7 @@ class HaiTop(TerminalMixin):
         self.ended_by: signal.Signals | None = None
         self._totals = Totals.of(self.model)
         self._notice: tuple[str, str, float] | None = None
-        self._relay = Relay()
+        self._relay = MessageRelay()
         self._reader: FeedReader | None = None
         self._is_due = False
         self._is_frozen = False

@@ -6,7 +6,7 @@ from typing import Any
 
 from hai.tui.chart import bar_line, sparkline
 from hai.tui.glyphs import Glyphs
-from hai.tui.model import Holders, Model, Node
+from hai.tui.model import DashboardNode, Holders, Model
 from hai.tui.text import Line, fit
 
 USER_COLOURS = 8
@@ -128,17 +128,17 @@ class HeatRow:
     """One line of the map: a caption, then nodes."""
 
     caption: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[DashboardNode, ...]
 
 
 CAPTION = 14
 
 
-def heat_rows(nodes: Sequence[Node], width: int, *, group: str = "") -> list[HeatRow]:
+def heat_rows(nodes: Sequence[DashboardNode], width: int, *, group: str = "") -> list[HeatRow]:
     """Nodes by group and leaf switch, in rows of as many as fit."""
     room = max(1, width - CAPTION)
     rows: list[HeatRow] = []
-    by_group: dict[str, list[Node]] = {}
+    by_group: dict[str, list[DashboardNode]] = {}
     for node in nodes:
         if group in ("", node.group):
             by_group.setdefault(node.group, []).append(node)
@@ -157,7 +157,7 @@ def _natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def heat_cell(
-    node: Node, holders: Mapping[str, Holders], letters: Mapping[str, int]
+    node: DashboardNode, holders: Mapping[str, Holders], letters: Mapping[str, int]
 ) -> tuple[str, str]:
     """One character and its colour: the letter of whoever holds it, or what is wrong with it."""
     if node.health in _SICK:
@@ -190,7 +190,7 @@ def nodes_held(holders: Mapping[str, Holders]) -> dict[str, int]:
     return held
 
 
-def gpus_held(node: Node, tasks: Holders) -> int:
+def gpus_held(node: DashboardNode, tasks: Holders) -> int:
     """Of a node: all of them, or what the containers that share it have asked for."""
     parts = [node.gpus if task.asks is None else int(task.asks.get("gpus") or 0) for task in tasks]
     return min(node.gpus, sum(parts))

@@ -11,7 +11,7 @@ _FIRST_FOR_THE_LAST = 20  # columns that the growing one gets before others get 
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """`width` columns at least, and up to `most` where there is room; the one with `grows` takes
     what is left. `from_width`: shown only on terminals at least that wide. `sort` gives a value to
     order rows by, `letter` its key."""
@@ -27,7 +27,7 @@ class Column:
     sort: Callable[[Any], Any] | None = None
 
 
-def laid_out(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
+def laid_out(columns: Sequence[TableColumn], width: int) -> list[tuple[TableColumn, int]]:
     """Columns that are shown in `width`, with their widths. The last one fills the line."""
     shown = [column for column in columns if column.from_width <= width]
     left = width - sum(column.width for column in shown) - GAP * (len(shown) - 1)
@@ -42,7 +42,7 @@ def laid_out(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     return [(column, max(0, room)) for column, room in zip(shown, widths, strict=True)]
 
 
-def header(layout: Sequence[tuple[Column, int]], sorted_by: str, arrow: str) -> str:
+def header(layout: Sequence[tuple[TableColumn, int]], sorted_by: str, arrow: str) -> str:
     """The line of titles; the column that rows are sorted by carries an arrow."""
     titles = []
     for column, width in layout:
@@ -52,7 +52,7 @@ def header(layout: Sequence[tuple[Column, int]], sorted_by: str, arrow: str) -> 
     return (" " * GAP).join(titles)
 
 
-def row_line(row: Any, context: Any, layout: Sequence[tuple[Column, int]], more: str) -> Line:
+def row_line(row: Any, context: Any, layout: Sequence[tuple[TableColumn, int]], more: str) -> Line:
     """The cells of one row, fitted to their columns."""
     line: Line = []
     for column, width in layout:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hai.core.types import Priority
 from hai.errors import HaiError
-from hai.tui.model import Node, Task, rank_of
+from hai.tui.model import DashboardNode, DashboardTask, rank_of
 from hai.tui.pages import losses
 from hai.tui.text import count_of, cut
 
@@ -27,11 +27,11 @@ class Question:
     typed: str = ""
 
 
-def named(task: Task) -> str:
+def named(task: DashboardTask) -> str:
     return f"task {task.id} {cut(task.name, _NAME)!r} of {cut(task.user, _NAME)}"
 
 
-def stop_question(tasks: Sequence[Task], *, typed: bool = False) -> Question:
+def stop_question(tasks: Sequence[DashboardTask], *, typed: bool = False) -> Question:
     """For stop and, where many are meant, for kill."""
     lines = [f"{named(task)}: {_stop_effect(task)}" for task in tasks[:SHOWN]]
     lines += _rest(tasks)
@@ -42,13 +42,13 @@ def stop_question(tasks: Sequence[Task], *, typed: bool = False) -> Question:
     )
 
 
-def _stop_effect(task: Task) -> str:
+def _stop_effect(task: DashboardTask) -> str:
     if task.is_waiting:
         return "leaves its line for good"
     return f"SIGTERM now, SIGKILL in 5 s; {count_of(task.nodes, 'node')} freed"
 
 
-def toggle_question(tasks: Sequence[Task]) -> tuple[str, Question]:
+def toggle_question(tasks: Sequence[DashboardTask]) -> tuple[str, Question]:
     """The route ("suspend" or "resume") and its question: held tasks are resumed, others are
     suspended; a mixed choice is suspended."""
     if all(task.held for task in tasks):
@@ -67,21 +67,21 @@ def toggle_question(tasks: Sequence[Task]) -> tuple[str, Question]:
     )
 
 
-def _suspend_effect(task: Task) -> str:
+def _suspend_effect(task: DashboardTask) -> str:
     if task.is_waiting:
         return "leaves its line and keeps its id"
     return f"is told to save, then leaves {count_of(task.nodes, 'node')}"
 
 
-def _title(verb: str, tasks: Sequence[Task]) -> str:
+def _title(verb: str, tasks: Sequence[DashboardTask]) -> str:
     return f"{verb} {named(tasks[0])}?" if len(tasks) == 1 else f"{verb} {len(tasks)} tasks?"
 
 
-def _rest(tasks: Sequence[Task]) -> list[str]:
+def _rest(tasks: Sequence[DashboardTask]) -> list[str]:
     return [f"... and {len(tasks) - SHOWN} more"] if len(tasks) > SHOWN else []
 
 
-def _command(verb: str, tasks: Sequence[Task]) -> str:
+def _command(verb: str, tasks: Sequence[DashboardTask]) -> str:
     return f"hai-cli {verb} {' '.join(str(task.id) for task in tasks)}"
 
 
@@ -93,7 +93,7 @@ def level_beside(priority: str, step: int) -> str | None:
 
 
 Prediction = Mapping[str, Any] | HaiError
-Change = tuple[Task, str]  # and the level that it shall have
+Change = tuple[DashboardTask, str]  # and the level that it shall have
 
 
 def priority_question(changes: Sequence[Change], predictions: Sequence[Prediction]) -> Question:
@@ -127,7 +127,9 @@ def outcome(told: tuple[str, str], asked: int, done: Sequence[Mapping[str, Any]]
     return f"{text}; {first}{more}"
 
 
-def drain_question(node: Node, tasks: Sequence[Task], why: str = "") -> tuple[str, Question]:
+def drain_question(
+    node: DashboardNode, tasks: Sequence[DashboardTask], why: str = ""
+) -> tuple[str, Question]:
     """The route and its question: a drained (or suspect) node is taken back, others are drained."""
     if node.health == "ready":
         lines = (f"{node.name} of {node.group} takes no new task. {_drain_effect(tasks)}",)
@@ -141,7 +143,7 @@ def drain_question(node: Node, tasks: Sequence[Task], why: str = "") -> tuple[st
     )
 
 
-def _drain_effect(tasks: Sequence[Task]) -> str:
+def _drain_effect(tasks: Sequence[DashboardTask]) -> str:
     if not tasks:
         return "Nothing runs there."
     if len(tasks) > 1:

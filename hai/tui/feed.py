@@ -24,7 +24,7 @@ Post = Callable[[Message], object]
 _BATCHES_AHEAD = 4  # of log lines that were posted and not yet shown
 
 
-class Relay:
+class MessageRelay:
     """Keeps what is posted until somebody listens: reading begins before the screen is there."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ STEP_CHARS = 2 * 2**20  # searched between two looks at the keyboard
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class BufferedLogLine:
     """`rank` None: not the program's words but a note of ours."""
 
     rank: int | None
@@ -33,7 +33,7 @@ class LogBuffer:
     chars_kept: int = CHARS_KEPT
     first: int = 0
     chars: int = 0
-    lines: deque[LogLine] = field(default_factory=deque)
+    lines: deque[BufferedLogLine] = field(default_factory=deque)
     _attempt: int = 0
     # by rank: the number of its open line, and how that was drawn
     _open: dict[int, tuple[int, str]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class LogBuffer:
         """One behind the last line's number."""
         return self.first + len(self.lines)
 
-    def line(self, number: int) -> LogLine:
+    def line(self, number: int) -> BufferedLogLine:
         return self.lines[number - self.first]
 
     def add(self, lines: Iterable[Mapping[str, Any]]) -> set[int]:
@@ -66,7 +66,7 @@ class LogBuffer:
         goes_on = number >= self.first and len(drawn) < LONGEST_CHARS
         # A bar that is drawn over and over must not grow: what it was before is forgotten.
         drawn = compact((drawn if goes_on else "") + piece["text"])
-        line = LogLine(rank, piece["at"], redrawn(drawn))
+        line = BufferedLogLine(rank, piece["at"], redrawn(drawn))
         if goes_on:
             self.chars += len(line.text) - len(self.line(number).text)
             self.lines[number - self.first] = line
@@ -79,9 +79,9 @@ class LogBuffer:
         return number if goes_on else None
 
     def note(self, text: str) -> None:
-        self._append(LogLine(None, "", text))
+        self._append(BufferedLogLine(None, "", text))
 
-    def _append(self, line: LogLine) -> None:
+    def _append(self, line: BufferedLogLine) -> None:
         self.lines.append(line)
         self.chars += len(line.text)
         self._bound()

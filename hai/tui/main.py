@@ -17,7 +17,7 @@ from hai.tui.themes import ALL_THEMES
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DashboardOptions:
     """What the command line said."""
 
     read_only: bool = False
@@ -45,7 +45,7 @@ def chosen_theme(wanted: str, preferred: str, environ: Mapping[str, str]) -> str
     return "hai-mono" if environ.get("NO_COLOR") else preferred or "hai-dark"
 
 
-def run(profile: Profile, wishes: Wishes, environ: Mapping[str, str]) -> None:
+def run(profile: Profile, wishes: DashboardOptions, environ: Mapping[str, str]) -> None:
     """Until the user leaves; HaiError when the server does not want us from the start."""
     parse_view(wishes.view)
     preferences = load_preferences(preferences_path(environ))

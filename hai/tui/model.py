@@ -18,7 +18,7 @@ _LEVELS = {level.name: level.value for level in Priority}
 
 
 @dataclass(slots=True, eq=False)
-class Task:
+class DashboardTask:
     """A row of the feed with its times as Unix seconds. `position` 1 is next in its group."""
 
     id: int
@@ -58,11 +58,11 @@ class Task:
         return self.state in FINAL
 
 
-Holders = tuple[Task, ...]
+Holders = tuple[DashboardTask, ...]
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class DashboardNode:
     name: str
     group: str
     health: str
@@ -80,9 +80,9 @@ def rank_of(priority: str) -> int:
     return _LEVELS.get("NORMAL" if priority == "AUTO" else priority, 0)
 
 
-def task_of(row: Mapping[str, Any]) -> Task:
+def task_of(row: Mapping[str, Any]) -> DashboardTask:
     """From the wire, tolerant of keys that an older or newer server lacks."""
-    return Task(
+    return DashboardTask(
         id=row["id"],
         name=printable(row["name"]),
         user=printable(row["user"]),
@@ -108,8 +108,8 @@ def task_of(row: Mapping[str, Any]) -> Task:
     )
 
 
-def node_of(row: Mapping[str, Any]) -> Node:
-    return Node(
+def node_of(row: Mapping[str, Any]) -> DashboardNode:
+    return DashboardNode(
         name=row["name"],
         group=row["group"],
         health=row["health"],
@@ -134,8 +134,8 @@ class Model:
     skew: float = 0.0
     user: str = ""
     role: str = ""
-    tasks: dict[int, Task] = field(default_factory=dict)
-    nodes: dict[str, Node] = field(default_factory=dict)
+    tasks: dict[int, DashboardTask] = field(default_factory=dict)
+    nodes: dict[str, DashboardNode] = field(default_factory=dict)
     order: dict[str, list[int]] = field(default_factory=dict)
     quotas: list[Mapping[str, Any]] = field(default_factory=list)
     history: Mapping[str, Any] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Model:
     task_usage: Mapping[str, Mapping[str, Figures]] = field(default_factory=dict)
     events: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
     server: Mapping[str, Any] = field(default_factory=dict)
-    _coming: dict[int, Task] | None = None
+    _coming: dict[int, DashboardTask] | None = None
 
     def apply(self, piece: Mapping[str, Any], now: float) -> None:
         """Take over one piece. While a whole set is arriving, the old one stays in sight."""
@@ -221,13 +221,13 @@ class Model:
         return list(names)
 
 
-def in_order(tasks: Iterable[Task]) -> list[Task]:
+def in_order(tasks: Iterable[DashboardTask]) -> list[DashboardTask]:
     """As they are served: who runs (high levels first), who waits (by place), who is held, and
     who has ended (the last one first)."""
     return sorted(tasks, key=_serving)
 
 
-def _serving(task: Task) -> tuple[float, float, float, int]:
+def _serving(task: DashboardTask) -> tuple[float, float, float, int]:
     if task.is_active:
         return (0, -rank_of(task.level or task.priority), task.since or 0.0, task.id)
     if task.is_final:

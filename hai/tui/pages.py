@@ -7,7 +7,7 @@ from typing import Any
 from hai.core.resources import NAMES
 from hai.tui.chart import stretches
 from hai.tui.glyphs import Glyphs
-from hai.tui.model import Task
+from hai.tui.model import DashboardTask
 from hai.tui.present import ROLES, next_of
 from hai.tui.text import (
     Line,
@@ -36,7 +36,7 @@ _OUTCOMES = {
 def task_page(
     detail: Mapping[str, Any],
     events: Sequence[Mapping[str, Any]],
-    row: Task | None,
+    row: DashboardTask | None,
     now: float,
     width: int,
     glyphs: Glyphs,
@@ -60,7 +60,9 @@ def _fact(name: str, text: str, role: str = "") -> Line:
     return [(f"{name:<10}", "dim"), (text, role)]
 
 
-def _facts(detail: Mapping[str, Any], row: Task | None, now: float, width: int) -> list[Line]:
+def _facts(
+    detail: Mapping[str, Any], row: DashboardTask | None, now: float, width: int
+) -> list[Line]:
     state = str(detail["state"])
     held = " (held until resumed)" if detail.get("held") else ""
     level = detail.get("level")
@@ -100,7 +102,7 @@ def _asked(detail: Mapping[str, Any]) -> str:
     return f"{amounts(part, names)} of a node"
 
 
-def _reason_lines(detail: Mapping[str, Any], row: Task | None, width: int) -> list[Line]:
+def _reason_lines(detail: Mapping[str, Any], row: DashboardTask | None, width: int) -> list[Line]:
     reason = detail.get("reason") or {}
     text = printable(str(reason.get("text") or detail.get("why") or ""))
     if not text:

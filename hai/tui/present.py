@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hai.tui.chart import bar
-from hai.tui.columns import Column
+from hai.tui.columns import TableColumn
 from hai.tui.glyphs import UNICODE, Glyphs
-from hai.tui.model import Figures, Holders, Node, Task, rank_of
+from hai.tui.model import DashboardNode, DashboardTask, Figures, Holders, rank_of
 from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
 from hai.tui.usage import UseOf, in_use
 
@@ -54,28 +54,28 @@ class Context:
 # tasks
 
 
-def state_of(task: Task) -> str:
+def state_of(task: DashboardTask) -> str:
     """The state in one word; a task that a person took out of the line is "held"."""
     return "held" if task.held and task.is_waiting else task.state
 
 
-def _state(task: Task, _: Context) -> Span:
+def _state(task: DashboardTask, _: Context) -> Span:
     return state_of(task), ROLES.get(task.state, "")
 
 
-def _id(task: Task, context: Context) -> Span:
+def _id(task: DashboardTask, context: Context) -> Span:
     return str(task.id), "mine" if task.user == context.user else ""
 
 
-def _name(task: Task, context: Context) -> Span:
+def _name(task: DashboardTask, context: Context) -> Span:
     return task.name, "mine" if task.user == context.user else ""
 
 
-def _user(task: Task, context: Context) -> Span:
+def _user(task: DashboardTask, context: Context) -> Span:
     return task.user, "mine" if task.user == context.user else ""
 
 
-def _priority(task: Task, _: Context) -> Span:
+def _priority(task: DashboardTask, _: Context) -> Span:
     """What it asks for; behind a slash the level that it is charged at, where that differs. AUTO
     asks for none: that level alone."""
     asked = SHORT_LEVELS.get(task.priority, task.priority)
@@ -85,20 +85,20 @@ def _priority(task: Task, _: Context) -> Span:
     return (f"{asked}/{level}", "warn") if level and level != asked else (asked, "")
 
 
-def _place(task: Task, _: Context) -> Span:
+def _place(task: DashboardTask, _: Context) -> Span:
     if not task.is_waiting or task.held or task.position is None:
         return "", ""
     return str(task.position), "key" if task.position == 1 else ""
 
 
-def _age(task: Task, context: Context) -> Span:
+def _age(task: DashboardTask, context: Context) -> Span:
     """Since its attempt began, since it was submitted, or since it ended."""
     if task.is_final:
         return age_of(context.now - (task.ended_at or context.now)), "dim"
     return age_of(context.now - ((task.is_active and task.since) or task.submitted_at)), ""
 
 
-def next_of(task: Task, now: float) -> Span:
+def next_of(task: DashboardTask, now: float) -> Span:
     """What comes next for it: how long it is sure of its nodes, or when it may start."""
     if task.is_active:
         if task.backfill:
@@ -113,7 +113,7 @@ def next_of(task: Task, now: float) -> Span:
     return (f"in {age_of(earliest - now)}" if earliest > now else "any moment"), "key"
 
 
-def why_of(task: Task) -> Span:
+def why_of(task: DashboardTask) -> Span:
     """Why it waits, how it ended, or its place in the line; empty while it simply runs."""
     if task.is_waiting and not task.why:
         if task.position is None:
@@ -125,24 +125,26 @@ def why_of(task: Task) -> Span:
 
 
 TASK_COLUMNS = (
-    Column("ID", 6, _id, right=True, letter="I", sort=lambda t: t.id),
-    Column("NAME", 14, _name, most=32, letter="N", sort=lambda t: t.name.lower()),
-    Column("USER", 8, _user, most=12, letter="U", from_width=50, sort=lambda t: (t.user, t.id)),
-    Column("GROUP", 10, lambda t, c: (t.group, ""), most=16, from_width=100),
-    Column("N", 3, lambda t, c: (str(t.nodes), ""), right=True, letter="W", sort=lambda t: t.nodes),
-    Column("PRIO", 7, _priority, most=11, letter="P", from_width=60,
-           sort=lambda t: -rank_of(t.priority)),
-    Column("STATE", 10, _state, letter="S", sort=lambda t: (t.state, t.id)),
-    Column("POS", 5, _place, right=True, from_width=60),
-    Column("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
-    Column("NEXT", 10, lambda t, c: next_of(t, c.now), from_width=90),
-    Column("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
-    Column("CPU", 14, lambda t, c: in_use(t, c.use_of), right=True, from_width=140),
-    Column("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
+    TableColumn("ID", 6, _id, right=True, letter="I", sort=lambda t: t.id),
+    TableColumn("NAME", 14, _name, most=32, letter="N", sort=lambda t: t.name.lower()),
+    TableColumn("USER", 8, _user, most=12, letter="U", from_width=50,
+                sort=lambda t: (t.user, t.id)),
+    TableColumn("GROUP", 10, lambda t, c: (t.group, ""), most=16, from_width=100),
+    TableColumn("N", 3, lambda t, c: (str(t.nodes), ""), right=True, letter="W",
+                sort=lambda t: t.nodes),
+    TableColumn("PRIO", 7, _priority, most=11, letter="P", from_width=60,
+                sort=lambda t: -rank_of(t.priority)),
+    TableColumn("STATE", 10, _state, letter="S", sort=lambda t: (t.state, t.id)),
+    TableColumn("POS", 5, _place, right=True, from_width=60),
+    TableColumn("AGE", 5, _age, right=True, letter="A", sort=lambda t: t.since or t.submitted_at),
+    TableColumn("NEXT", 10, lambda t, c: next_of(t, c.now), from_width=90),
+    TableColumn("TRY", 3, lambda t, c: (str(t.attempts or ""), "dim"), right=True, from_width=110),
+    TableColumn("CPU", 14, lambda t, c: in_use(t, c.use_of), right=True, from_width=140),
+    TableColumn("WHY", 8, lambda t, c: why_of(t), grows=True, from_width=60),
 )  # fmt: skip
 
 
-def task_text(task: Task) -> str:
+def task_text(task: DashboardTask) -> str:
     """What a filter searches."""
     return (
         f"{task.id} {task.name} {task.user} {task.group} {task.priority} "
@@ -150,7 +152,7 @@ def task_text(task: Task) -> str:
     )
 
 
-def task_labels(task: Task) -> dict[str, str]:
+def task_labels(task: DashboardTask) -> dict[str, str]:
     """What `/-l key=value` knows of a task."""
     return {
         "id": str(task.id),
@@ -167,14 +169,14 @@ def task_labels(task: Task) -> dict[str, str]:
 # nodes
 
 
-def node_state(node: Node, context: Context) -> Span:
+def node_state(node: DashboardNode, context: Context) -> Span:
     """free, busy, or the health where that is not good."""
     if node.health != "ready":
         return node.health, ROLES.get(node.health, "warn")
     return ("busy", "run") if node.name in context.holders else ("free", "dim")
 
 
-def _holder(node: Node, context: Context) -> Span:
+def _holder(node: DashboardNode, context: Context) -> Span:
     tasks = context.holders.get(node.name, ())
     if not tasks:
         return "", ""
@@ -182,12 +184,12 @@ def _holder(node: Node, context: Context) -> Span:
     return ", ".join(told), _mine(tasks, context)
 
 
-def _holder_user(node: Node, context: Context) -> Span:
+def _holder_user(node: DashboardNode, context: Context) -> Span:
     tasks = context.holders.get(node.name, ())
     return ", ".join(dict.fromkeys(task.user for task in tasks)), _mine(tasks, context)
 
 
-def _mine(tasks: Sequence[Task], context: Context) -> str:
+def _mine(tasks: Sequence[DashboardTask], context: Context) -> str:
     return "mine" if any(task.user == context.user for task in tasks) else ""
 
 
@@ -199,19 +201,19 @@ def percent_bar(percent: float | None, width: int, glyphs: Glyphs) -> str:
     return f"{full}{empty}{min(999, round(percent)):4d}%"
 
 
-def _cpu(node: Node, context: Context) -> Span:
+def _cpu(node: DashboardNode, context: Context) -> Span:
     used = context.usage.get(node.name, {}).get("cpu_percent")
     share = None if used is None else used / max(node.cpus, 1.0)
     return percent_bar(share, 11, context.glyphs), "run"
 
 
-def _gpu(node: Node, context: Context) -> Span:
+def _gpu(node: DashboardNode, context: Context) -> Span:
     return percent_bar(
         context.usage.get(node.name, {}).get("gpu_percent"), 11, context.glyphs
     ), "run"
 
 
-def _memory(node: Node, context: Context) -> Span:
+def _memory(node: DashboardNode, context: Context) -> Span:
     used = context.usage.get(node.name, {}).get("memory_bytes")
     if used is None:
         return (size_of(node.memory_bytes) if node.memory_bytes else ""), "dim"
@@ -220,8 +222,8 @@ def _memory(node: Node, context: Context) -> Span:
 
 
 NODE_COLUMNS = (
-    Column("NODE", 16, lambda n, c: (n.name, ""), most=24, letter="N", sort=lambda n: n.name),
-    Column(
+    TableColumn("NODE", 16, lambda n, c: (n.name, ""), most=24, letter="N", sort=lambda n: n.name),
+    TableColumn(
         "GROUP",
         10,
         lambda n, c: (n.group, ""),
@@ -229,22 +231,22 @@ NODE_COLUMNS = (
         letter="U",
         sort=lambda n: (n.group, n.name),
     ),
-    Column("STATE", 8, node_state, letter="S", sort=lambda n: (n.health, n.name)),
-    Column("GPUS", 4, lambda n, c: (str(n.gpus), ""), right=True),
-    Column("GPU", 11, _gpu, from_width=100),
-    Column("CPU", 11, _cpu, from_width=70),
-    Column("MEMORY", 11, _memory, right=True, from_width=70),
-    Column("LEAF", 10, lambda n, c: (n.leaf, "dim"), most=16, from_width=130),
-    Column("USER", 8, _holder_user, from_width=100),
-    Column("TASK", 12, lambda n, c: _task_or_why(n, c), grows=True),
+    TableColumn("STATE", 8, node_state, letter="S", sort=lambda n: (n.health, n.name)),
+    TableColumn("GPUS", 4, lambda n, c: (str(n.gpus), ""), right=True),
+    TableColumn("GPU", 11, _gpu, from_width=100),
+    TableColumn("CPU", 11, _cpu, from_width=70),
+    TableColumn("MEMORY", 11, _memory, right=True, from_width=70),
+    TableColumn("LEAF", 10, lambda n, c: (n.leaf, "dim"), most=16, from_width=130),
+    TableColumn("USER", 8, _holder_user, from_width=100),
+    TableColumn("TASK", 12, lambda n, c: _task_or_why(n, c), grows=True),
 )
 
 
-def _task_or_why(node: Node, context: Context) -> Span:
+def _task_or_why(node: DashboardNode, context: Context) -> Span:
     return (node.health_why, "warn") if node.health_why else _holder(node, context)
 
 
-def node_labels(node: Node, context: Context) -> dict[str, str]:
+def node_labels(node: DashboardNode, context: Context) -> dict[str, str]:
     tasks = context.holders.get(node.name, ())
     return {
         "name": node.name,
@@ -288,13 +290,13 @@ def _brief(value: object) -> str:
 
 
 EVENT_COLUMNS = (
-    Column("TIME", 8, lambda e, c: (clock_of(at_of(e["at"])), "dim")),
-    Column("TASK", 6, lambda e, c: ("" if e["task_id"] is None else str(e["task_id"]), ""),
-           right=True),
-    Column("KIND", 18, _kind),
-    Column("ACTOR", 10, lambda e, c: (printable(str(e["actor"])), ""), from_width=70),
-    Column("USER", 8, lambda e, c: (printable(e.get("user") or ""), ""), from_width=90),
-    Column("WHY", 12, _event_why, grows=True),
+    TableColumn("TIME", 8, lambda e, c: (clock_of(at_of(e["at"])), "dim")),
+    TableColumn("TASK", 6, lambda e, c: ("" if e["task_id"] is None else str(e["task_id"]), ""),
+                right=True),
+    TableColumn("KIND", 18, _kind),
+    TableColumn("ACTOR", 10, lambda e, c: (printable(str(e["actor"])), ""), from_width=70),
+    TableColumn("USER", 8, lambda e, c: (printable(e.get("user") or ""), ""), from_width=90),
+    TableColumn("WHY", 12, _event_why, grows=True),
 )  # fmt: skip
 
 

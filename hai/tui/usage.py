@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from hai.tui.model import Figures, Task
+from hai.tui.model import DashboardTask, Figures
 from hai.tui.text import Span
 
 UseOf = Callable[[int, str], Figures | None]  # of a task on a node
 
 
-def in_use(task: Task, use_of: UseOf) -> Span:
+def in_use(task: DashboardTask, use_of: UseOf) -> Span:
     """CPU of all its ranks together, in percent of one core, and the mean of its GPUs."""
     found = [use_of(task.id, node) for node in task.on] if task.is_active else []
     known = [figures for figures in found if figures]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hai.tui.chart import bar
-from hai.tui.columns import Column
+from hai.tui.columns import TableColumn
 from hai.tui.model import Model, rank_of
 from hai.tui.present import SHORT_LEVELS, Context, percent_bar
 from hai.tui.text import Span
@@ -86,19 +86,13 @@ def _share(row: UserRow, context: Context) -> Span:
 
 
 USER_COLUMNS = (
-    Column(
-        "USER",
-        12,
-        lambda u, c: (u.name, "mine" if u.name == c.user else ""),
-        most=24,
-        letter="U",
-        sort=lambda u: u.name,
-    ),
-    Column("NODES", 6, lambda u, c: (str(u.held or ""), ""), right=True, letter="W",
-           sort=lambda u: -u.held),
-    Column("SHARE", 12, _share, from_width=70),
-    Column("RUN", 5, lambda u, c: (str(u.running or ""), "run"), right=True),
-    Column("WAIT", 6, lambda u, c: (str(u.waiting or ""), "wait"), right=True, letter="S",
-           sort=lambda u: -u.waiting),
-    Column("QUOTA IN USE", 20, _quota_text, grows=True),
+    TableColumn("USER", 12, lambda u, c: (u.name, "mine" if u.name == c.user else ""), most=24,
+                letter="U", sort=lambda u: u.name),
+    TableColumn("NODES", 6, lambda u, c: (str(u.held or ""), ""), right=True, letter="W",
+                sort=lambda u: -u.held),
+    TableColumn("SHARE", 12, _share, from_width=70),
+    TableColumn("RUN", 5, lambda u, c: (str(u.running or ""), "run"), right=True),
+    TableColumn("WAIT", 6, lambda u, c: (str(u.waiting or ""), "wait"), right=True, letter="S",
+                sort=lambda u: -u.waiting),
+    TableColumn("QUOTA IN USE", 20, _quota_text, grows=True),
 )  # fmt: skip

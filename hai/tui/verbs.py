@@ -23,7 +23,7 @@ from hai.tui.consequences import (
     stop_question,
     toggle_question,
 )
-from hai.tui.model import Task
+from hai.tui.model import DashboardTask
 from hai.tui.pages import document_page, why_page, without_secrets
 from hai.tui.present import why_of
 from hai.tui.screens.confirm import ConfirmScreen
@@ -40,18 +40,18 @@ _FOR_ALL = (AuthRequired, TimedOut, Unavailable, Unreachable)  # the next one wo
 class TaskVerbs(View):
     """Mixed into screens that know which tasks are meant."""
 
-    def tasks_meant(self) -> Sequence[Task]:
+    def tasks_meant(self) -> Sequence[DashboardTask]:
         """The marked ones, or the current one; empty where there is none."""
         raise NotImplementedError
 
-    def task_meant(self) -> Task | None:
+    def task_meant(self) -> DashboardTask | None:
         raise NotImplementedError
 
     def nothing_meant(self) -> str:
         """Why there is no task that a key could be for."""
         return "there is no task here"
 
-    def _one(self) -> Task | None:
+    def _one(self) -> DashboardTask | None:
         task = self.task_meant()
         if task is None:
             self.hai.say(self.nothing_meant(), "warn")
@@ -79,7 +79,7 @@ class TaskVerbs(View):
             self._why(task)
 
     @work(group="look", exclusive=True)
-    async def _why(self, task: Task) -> None:
+    async def _why(self, task: DashboardTask) -> None:
         try:
             answer = await self.hai.call("why", ref=task.id)
         except HaiError as error:
@@ -102,7 +102,7 @@ class TaskVerbs(View):
                 lambda text: self.hai.forward(task.id, text.split()),
             )
 
-    def _task_that_runs(self) -> Task | None:
+    def _task_that_runs(self) -> DashboardTask | None:
         task = self._one()
         if task is not None and task.state != "running":
             self.hai.say(f"task {task.id} is {task.state}: nothing of it runs", "warn")
@@ -118,7 +118,7 @@ class TaskVerbs(View):
             self._yaml(task)
 
     @work(group="look", exclusive=True)
-    async def _yaml(self, task: Task) -> None:
+    async def _yaml(self, task: DashboardTask) -> None:
         import yaml
 
         try:
@@ -150,7 +150,7 @@ class TaskVerbs(View):
             route, question = toggle_question(tasks)
             self._act(route, tasks, question)
 
-    def _unfinished(self) -> list[Task]:
+    def _unfinished(self) -> list[DashboardTask]:
         meant = self.tasks_meant()
         tasks = [task for task in meant if not task.is_final]
         if not tasks:
@@ -159,14 +159,17 @@ class TaskVerbs(View):
         return tasks
 
     @work(group="act")
-    async def _act(self, route: str, tasks: Sequence[Task], question: Question) -> None:
+    async def _act(self, route: str, tasks: Sequence[DashboardTask], question: Question) -> None:
         if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
             return
         await self._each(route, [(task, {"why": ""}) for task in tasks], _DONE[route])
 
     async def _each(
-        self, route: str, asked: Sequence[tuple[Task, Mapping[str, str]]], told: tuple[str, str]
+        self,
+        route: str,
+        asked: Sequence[tuple[DashboardTask, Mapping[str, str]]],
+        told: tuple[str, str],
     ) -> None:
         """Ask the server for one task after the other: a refusal of one is none of the rest."""
         done: list[Any] = []
@@ -209,7 +212,7 @@ class TaskVerbs(View):
                 complete=lambda text: [p for p in LEVELS if p.startswith(text.upper())],
             )
 
-    def _chosen(self, tasks: Sequence[Task], text: str) -> None:
+    def _chosen(self, tasks: Sequence[DashboardTask], text: str) -> None:
         level = text.strip().upper()
         if level in LEVELS:
             self._change_priority([(task, level) for task in tasks])
@@ -231,7 +234,7 @@ class TaskVerbs(View):
         asked = [(task, {"priority": level}) for task, level in changes]
         await self._each("priority", asked, (f"asks {now}", f"ask {now}"))
 
-    async def _predicted(self, task: Task, level: str) -> Prediction:
+    async def _predicted(self, task: DashboardTask, level: str) -> Prediction:
         try:
             found: Prediction = await self.hai.call(
                 "what_if", body={"priority": level}, ref=task.id
@@ -241,7 +244,7 @@ class TaskVerbs(View):
         return found
 
 
-def _plain_why(task: Task) -> str:
+def _plain_why(task: DashboardTask) -> str:
     text = why_of(task)[0]
     if task.is_waiting:
         return f"task {task.id} {task.why or 'waits: ' + (text or 'the next turn decides')}"

@@ -8,7 +8,6 @@ from hai.core.reasons.kinds import (
     Backoff,
     Behind,
     ContainerQuotaExceeded,
-    Dependency,
     GroupTooSmall,
     GroupUnknown,
     Handover,
@@ -28,6 +27,7 @@ from hai.core.reasons.kinds import (
     Refused,
     Spot,
     Unhealthy,
+    UnmetDependency,
 )
 from hai.core.types import Loss
 from hai.wording import phrases
@@ -49,7 +49,7 @@ def _parked(reason: Parked) -> str:
     match reason:
         case Held():
             return "is suspended until somebody resumes it"
-        case Dependency():
+        case UnmetDependency():
             return f"starts after {phrases.tasks(reason.tasks)}"
         case Backoff():
             when = f"in {phrases.span(reason.seconds)}" if reason.seconds else "later"

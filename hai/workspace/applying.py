@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hai.errors import Conflict
 from hai.workspace.incoming import missing_chunk
 from hai.workspace.listing import PIECE_BYTES, Open, opened_file, stamp_of
-from hai.workspace.places import Places, in_the_way, is_directory, names_of, stat_of
+from hai.workspace.places import OpenDirectories, in_the_way, is_directory, names_of, stat_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Applying:
     """One list of changes on its way into the tree below `root`."""
 
     def __init__(self, root: int, incoming: Incoming, changes: Changes, chunk_bytes: int) -> None:
-        self._places = Places(root)
+        self._places = OpenDirectories(root)
         self._incoming = incoming
         self._changes = changes
         self._chunk_bytes = chunk_bytes

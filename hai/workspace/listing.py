@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hai.errors import Conflict, InvalidInput
-from hai.workspace.places import DEEPEST, DIRECTORY, PRIVATE, RECORDS, Places, scanned
+from hai.workspace.places import DEEPEST, DIRECTORY, PRIVATE, RECORDS, OpenDirectories, scanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,7 +101,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-def opened_file(places: Places, path: str) -> int:
+def opened_file(places: OpenDirectories, path: str) -> int:
     """The file `path`, open for reading. FileNotFoundError; Conflict where it is no file."""
     folder, name = places.of(path)
     try:
@@ -125,7 +125,7 @@ def pieces(handle: int) -> Iterator[bytes]:
 def digests(root: int, paths: Iterable[str]) -> dict[str, tuple[str, Stamp]]:
     """SHA-256 and stamp of files; one that is gone is left out."""
     found = {}
-    with Places(root) as places:
+    with OpenDirectories(root) as places:
         for path in paths:
             try:
                 handle = opened_file(places, path)
@@ -142,7 +142,7 @@ def digests(root: int, paths: Iterable[str]) -> dict[str, tuple[str, Stamp]]:
 
 def chunks_of(root: int, path: str, size: int) -> tuple[list[str], Stamp]:
     """SHA-256 of each chunk of `size` bytes of a file, and its stamp."""
-    with Places(root) as places, closing(Open(opened_file(places, path))) as file:
+    with OpenDirectories(root) as places, closing(Open(opened_file(places, path))) as file:
         return chunk_digests(file.handle, size)
 
 

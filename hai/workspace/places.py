@@ -40,7 +40,7 @@ def in_the_way(path: str) -> Conflict:
     )
 
 
-class Places:
+class OpenDirectories:
     """Directories below an open folder. Neighbours cost no further look-ups: the directories above
     the last path stay open. Close it at the end."""
 
@@ -48,7 +48,7 @@ class Places:
         self._root = root
         self._stack: list[tuple[str, int]] = []
 
-    def __enter__(self) -> Places:
+    def __enter__(self) -> OpenDirectories:
         return self
 
     def __exit__(self, *_error: object) -> None:

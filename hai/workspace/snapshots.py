@@ -24,7 +24,7 @@ from hai import files
 from hai.errors import Conflict, InvalidInput, NotFound
 from hai.workspace.incoming import DIGEST
 from hai.workspace.listing import READ, Open, opened_file, pieces
-from hai.workspace.places import DIRECTORY, Places, names_of, scanned, stat_of, subfolder
+from hai.workspace.places import DIRECTORY, OpenDirectories, names_of, scanned, stat_of, subfolder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -103,8 +103,8 @@ class Snapshots:
         modes = []
         with (
             closing(Open(os.open(name, DIRECTORY, dir_fd=self._folder))) as target,
-            Places(self._root) as source,
-            Places(target.handle) as places,
+            OpenDirectories(self._root) as source,
+            OpenDirectories(target.handle) as places,
         ):
             for path in sorted(_directories(entries), reverse=True):
                 modes.append(_mode_of(source, path))
@@ -123,7 +123,11 @@ class Snapshots:
         is_new = stat_of(self._folder, name) is None
         draft = f".{name}.{secrets.token_hex(4)}" if is_new else name
         target = subfolder(self._folder, draft, mode=0o755)
-        with closing(Open(target)), Places(self._root) as source, Places(target) as places:
+        with (
+            closing(Open(target)),
+            OpenDirectories(self._root) as source,
+            OpenDirectories(target) as places,
+        ):
             for path in sorted(entries, key=lambda one: one.split("/")):
                 folders = names_of(path)[:-1]
                 folder = places.made(folders, lambda _: None, clear=False)
@@ -132,7 +136,11 @@ class Snapshots:
             os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def _add(
-        self, source: Places, folder: int, path: str, entry: tuple[int, str | None, str | None]
+        self,
+        source: OpenDirectories,
+        folder: int,
+        path: str,
+        entry: tuple[int, str | None, str | None],
     ) -> None:
         mode, digest, link = entry
         name = path.rpartition("/")[2]
@@ -144,7 +152,7 @@ class Snapshots:
         shared = self._object(source, path, str(digest), mode & ~0o222)
         os.link(shared, name, src_dir_fd=self._objects, dst_dir_fd=folder, follow_symlinks=False)
 
-    def _object(self, source: Places, path: str, digest: str, mode: int) -> str:
+    def _object(self, source: OpenDirectories, path: str, digest: str, mode: int) -> str:
         """The name of the shared file with this content, made from the workspace if need be."""
         name = f"{digest}-{mode:o}"
         found = stat_of(self._objects, name)
@@ -162,7 +170,7 @@ class Snapshots:
                 raise
         return name
 
-    def _copy(self, source: Places, path: str, digest: str, target: int) -> None:
+    def _copy(self, source: OpenDirectories, path: str, digest: str, target: int) -> None:
         found = hashlib.sha256()
         try:
             with closing(Open(opened_file(source, path))) as file:
@@ -260,7 +268,7 @@ def _directories(entries: Entries) -> set[str]:
     return found
 
 
-def _mode_of(source: Places, path: str) -> int:
+def _mode_of(source: OpenDirectories, path: str) -> int:
     """Of a directory of the workspace; closed to others where it is not there any more."""
     try:
         found = os.fstat(source.at(names_of(path)))

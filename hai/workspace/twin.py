@@ -29,7 +29,7 @@ from hai.workspace.listing import (
     read_exactly,
 )
 from hai.workspace.packs import packed
-from hai.workspace.places import DIRECTORY, RECORDS, Places, scanned, subfolder
+from hai.workspace.places import DIRECTORY, RECORDS, OpenDirectories, scanned, subfolder
 from hai.workspace.snapshots import Snapshots, entries_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _RECOUNT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class WorkspaceLimits:
     """What the platform lets one user do."""
 
     user_bytes: int = 50 * 2**30  # of all workspaces together
@@ -55,10 +55,10 @@ class Limits:
     most_names: int = 20_000  # in one request
 
 
-class Room:
+class UserSpace:
     """How much of what a user may take is taken; counted anew now and then."""
 
-    def __init__(self, home: str, limits: Limits, *, is_own: bool) -> None:
+    def __init__(self, home: str, limits: WorkspaceLimits, *, is_own: bool) -> None:
         """`is_own`: this process is the user, and not the account of the platform."""
         self.home = home
         self.is_own = is_own
@@ -89,7 +89,7 @@ class Room:
 class Twin:
     """The workspace `name` below the user's folder. Close it at the end."""
 
-    def __init__(self, room: Room, name: str, snapshot: str = "") -> None:
+    def __init__(self, room: UserSpace, name: str, snapshot: str = "") -> None:
         """With `snapshot` only what is read: of that snapshot of the workspace."""
         self.path = os.path.join(room.home, FOLDER, name)  # noqa: PTH118 (text goes over the wire)
         if snapshot:
@@ -138,7 +138,7 @@ class Twin:
         if sum(length for _, _, length in items) > self._limits.request_bytes:
             raise InvalidInput(f"more than {self._limits.request_bytes} bytes at once")
         body = []
-        with self._root() as root, Places(root) as places:
+        with self._root() as root, OpenDirectories(root) as places:
             for path, offset, length in items:
                 with closing(Open(opened_file(places, _unquoted(path)))) as file:
                     os.lseek(file.handle, offset, os.SEEK_SET)

@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from hai.errors import Denied, HaiError, InvalidInput, OverQuota, PlatformError
-from hai.workspace.twin import Limits, Room, Twin, workspaces
+from hai.workspace.twin import Twin, UserSpace, WorkspaceLimits, workspaces
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -39,7 +39,9 @@ def main() -> None:
     if first is None:
         return
     _become(first[0]["uid"], first[0]["gid"])
-    room = Room(str(first[0]["home"]), Limits(**first[0]["limits"]), is_own=first[0]["own"])
+    room = UserSpace(
+        str(first[0]["home"]), WorkspaceLimits(**first[0]["limits"]), is_own=first[0]["own"]
+    )
     while question := read(source):
         head, body = question
         try:
@@ -62,7 +64,7 @@ def _become(uid: int | None, gid: int | None) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _answer(room: Room, head: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+def _answer(room: UserSpace, head: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
     operation, name, arguments = head["operation"], head["name"], head.get("arguments", {})
     if operation == "workspaces":
         return {"ok": True}, _encoded(workspaces(room.home))

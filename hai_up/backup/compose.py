@@ -45,7 +45,7 @@ class ComposePlace:
         self._say = say
         self.options: ComposeOptions = compose_options(self._values or _last_values())
         self._folder = compose_folder(self.options.platform_path)
-        self._before: snapshot.Snapshot | None = None
+        self._before: snapshot.PlatformSnapshot | None = None
         self._is_changing = False  # neither the old platform nor the new one, for now
         self._new_version = ""
 
@@ -198,7 +198,7 @@ class ComposePlace:
         wait_ready(project.engine, known.options, everything, self._say)
         self._is_changing = False
 
-    def _put_back(self, before: snapshot.Snapshot) -> None:
+    def _put_back(self, before: snapshot.PlatformSnapshot) -> None:
         snapshot.put_back(self._project, self.options, before)
 
 

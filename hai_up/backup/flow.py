@@ -1,4 +1,4 @@
-"""The steps of backup and restore, told in the same words for every Place."""
+"""The steps of backup and restore, told in the same words for every PlatformPlace."""
 
 import json
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from hai_up.backup.archive import (
     scratch_beside,
     write_archive,
 )
-from hai_up.backup.place import Json, Place
+from hai_up.backup.place import Json, PlatformPlace
 from hai_up.console import ask
 
 Say = Callable[[str], None]
 _SHOWN = 10  # task ids
 
 
-def backup(place: Place, file: Path | None, say: Say) -> Path:
+def backup(place: PlatformPlace, file: Path | None, say: Say) -> Path:
     """Write everything that the platform knows into one file; it goes on working meanwhile."""
     try:
         place.open_database()
@@ -30,7 +30,7 @@ def backup(place: Place, file: Path | None, say: Say) -> Path:
         place.close()
 
 
-def save(place: Place, target: Path, say: Say) -> Path:
+def save(place: PlatformPlace, target: Path, say: Say) -> Path:
     """Into the file `target`, or into the folder of that name; the database is open already."""
     named = None if target.is_dir() else target
     if named is not None and named.exists():
@@ -49,7 +49,7 @@ def save(place: Place, target: Path, say: Say) -> Path:
     return path
 
 
-def restore(place: Place, file: Path, *, replace: bool, is_sure: bool, say: Say) -> None:
+def restore(place: PlatformPlace, file: Path, *, replace: bool, is_sure: bool, say: Say) -> None:
     """Fill a platform from a backup. The database is changed as a whole or not at all."""
     with opened(file) as archive:
         header = _header_of(archive)
@@ -79,7 +79,13 @@ def _introduce(archive: Archive, say: Say) -> None:
 
 
 def _restore(
-    place: Place, archive: Archive, header: Header, *, replace: bool, is_sure: bool, say: Say
+    place: PlatformPlace,
+    archive: Archive,
+    header: Header,
+    *,
+    replace: bool,
+    is_sure: bool,
+    say: Say,
 ) -> None:
     users = place.first_users()
     found = place.load({"users": users, "check": {"hai_dump": 1, **asdict(header)}})
@@ -100,7 +106,9 @@ def _restore(
     _tell(done, found, say)
 
 
-def _require_consent(place: Place, found: Json, *, replace: bool, is_sure: bool, say: Say) -> None:
+def _require_consent(
+    place: PlatformPlace, found: Json, *, replace: bool, is_sure: bool, say: Say
+) -> None:
     what = [f"{found['tasks']} tasks"] if found["tasks"] else []
     what += [f"user {name}" for name in found["others"][:3]]
     held = ", ".join(what)

@@ -18,7 +18,7 @@ from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.place import Json
 from hai_up.backup.programs import Child, checked, dump_by, load_by, migrate_by, started
 from hai_up.choice import LOCAL
-from hai_up.config import Given
+from hai_up.config import GivenOptions
 from hai_up.database import database_of
 from hai_up.files import read_text, remove_stale, write_private
 from hai_up.plan import url_of, with_kept_keys
@@ -45,7 +45,7 @@ _OPTIONS = (
 class LocalPlace:
     """A data folder. `given`: options for a platform that is not there yet."""
 
-    def __init__(self, given: Given, say: Say) -> None:
+    def __init__(self, given: GivenOptions, say: Say) -> None:
         self.layout: Layout = local.layout_of(given)
         self._given = replace(given, data_dir=self.layout.root)
         self._say = say
@@ -83,7 +83,7 @@ class LocalPlace:
         if is_known:
             self._take_options(archive)
         local.run(self._given, self._say)
-        self._given = Given(data_dir=self.layout.root)
+        self._given = GivenOptions(data_dir=self.layout.root)
         if is_known:
             self._take_settings(archive)
 

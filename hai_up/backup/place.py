@@ -1,5 +1,5 @@
-"""What backup, restore and upgrade need of a provider: one Place of each that can do it. The plan
-and the words are the same everywhere: see flow.py and hai_up/upgrading.py."""
+"""What backup, restore and upgrade need of a provider: one PlatformPlace of each that can do it.
+The plan and the words are the same everywhere: see flow.py and hai_up/upgrading.py."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
@@ -9,7 +9,7 @@ from hai_up.backup.archive import Archive, Contents
 Json = dict[str, Any]
 
 
-class Place(Protocol):
+class PlatformPlace(Protocol):
     """A platform where it stands. Methods raise HaiError; each can be repeated."""
 
     @property
@@ -48,7 +48,7 @@ class Place(Protocol):
         """Whatever open_database made goes."""
 
 
-class UpgradablePlace(Place, Protocol):
+class UpgradablePlace(PlatformPlace, Protocol):
     """A place that can change from one HAI to another and back."""
 
     def versions(self) -> tuple[str, str]:

@@ -29,7 +29,7 @@ _HOST = re.compile(r"[a-z0-9]([-.a-z0-9]{0,178}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ExternalService:
     """A database or a bus that somebody else runs. `url` is without the password."""
 
     url: str
@@ -78,8 +78,8 @@ class ComposeOptions:
     mounts: tuple[ExtraMount, ...]
     environments: Mapping[str, str]
     socket: str
-    database: Service | None
-    bus: Service | None
+    database: ExternalService | None
+    bus: ExternalService | None
     cluster: TaskCluster | None
     ingress_host: str = ""  # services of tasks are names below it, at door_port
     door_port: int = 7421
@@ -186,7 +186,9 @@ def socket_of(docker_host: str) -> str:
     return path
 
 
-def _service(values: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> Service | None:
+def _service(
+    values: Mapping[str, str], name: str, schemes: tuple[str, ...]
+) -> ExternalService | None:
     """Without a password in the URL, which others may read. InvalidInput does not repeat it."""
     text = values.get(name, "")
     if not text:
@@ -199,7 +201,7 @@ def _service(values: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> 
     if not is_good:
         example = f"{schemes[0]}://USER:PASSWORD@HOST:PORT/NAME"
         raise InvalidInput(f"{name} cannot be understood", hint=f"{name}={example}")
-    return Service(*variables.without_password(text))
+    return ExternalService(*variables.without_password(text))
 
 
 def _cluster(values: Mapping[str, str], namespace: str) -> TaskCluster | None:

@@ -18,8 +18,8 @@ from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
 from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.bootstrap import bootstrap, said_why, token_works
 from hai_up.checks import memory_bytes, preflight
-from hai_up.config import Given, Options, defaults, os_user, remembered, resolve
-from hai_up.database import Database, database_of
+from hai_up.config import GivenOptions, Options, defaults, os_user, remembered, resolve
+from hai_up.database import PlatformDatabase, database_of
 from hai_up.files import last_lines, os_error, read_text, write_private
 from hai_up.layout import Layout, default_data_dir
 from hai_up.plan import (
@@ -68,7 +68,7 @@ def uid_of(user: str) -> int:
         ) from None
 
 
-def layout_of(given: Given) -> Layout:
+def layout_of(given: GivenOptions) -> Layout:
     """The data folder that was asked for, or the default one, as an absolute path."""
     folder = given.data_dir
     if folder is None:
@@ -78,7 +78,7 @@ def layout_of(given: Given) -> Layout:
     return Layout(folder.expanduser().absolute())
 
 
-def options_of(given: Given, layout: Layout, state: State | None) -> Options:
+def options_of(given: GivenOptions, layout: Layout, state: State | None) -> Options:
     """What was said, then the last run's, then the defaults."""
     last = [remembered(state)] if state else []
     if given.port == 0 and not state and given.studio_port is None:
@@ -125,7 +125,7 @@ def old_settings(layout: Layout) -> dict[str, object]:
         ) from error
 
 
-def run(given: Given, say: Say) -> None:
+def run(given: GivenOptions, say: Say) -> None:
     """Start the platform, or say that it runs. Any error leaves nothing half running."""
     layout = layout_of(given)
     state = readable_state(layout)
@@ -166,7 +166,7 @@ def _is_up(layout: Layout, state: State) -> bool:
         return api.is_ready()
 
 
-def _keep(layout: Layout, state: State, given: Given, say: Say) -> None:
+def _keep(layout: Layout, state: State, given: GivenOptions, say: Say) -> None:
     """A platform that runs: changed to what is asked for, or a Conflict that says why not."""
     options = options_of(given, layout, state)
     process = find_server(layout)
@@ -303,7 +303,7 @@ class _Start:
             save_state(self._layout, state)
         return state
 
-    def _start_database(self, database: Database, undo: ExitStack) -> str:
+    def _start_database(self, database: PlatformDatabase, undo: ExitStack) -> str:
         if database.kind == "embedded" and not database.is_running():
             self._say(f"starting PostgreSQL in {self._layout.postgres}")
             undo.callback(database.stop)

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from hai.errors import Denied
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, Tree
-from haiworkspace.plan import Entry
+from haiworkspace.listing import KnownDigests, Tree
+from haiworkspace.plan import FileEntry
 from haiworkspace.records import Workspace
 from haiworkspace.remotes.push import Push
 
@@ -34,7 +34,7 @@ class Remote(Protocol):
     def reads_what_it_sends(self) -> bool:
         """Whether `change` tells the digests of what it sends: nobody needs to read it before."""
 
-    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
+    def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
         """Its files and links; without `digests` contents are not read."""
 
     def change(self, push: Push) -> Tree | None:
@@ -55,11 +55,11 @@ class Remote(Protocol):
         """What `write_origin` wrote; None if it is no workspace. PermissionError where it is
         closed to us: whose it is cannot be known then."""
 
-    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
         """Makes a snapshot of these files, which a push has put there: its id and folder. Old ones
         are collected. InvalidInput where there are none."""
 
-    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+    def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         """The files of a snapshot, as they were pushed. NotFound."""
 
     def in_snapshot(self, snapshot: str) -> "Remote":
@@ -87,19 +87,19 @@ def opened(workspace: Workspace) -> Iterator[Remote]:
 @contextmanager
 def _opened(workspace: Workspace) -> Iterator[Remote]:
     if not workspace.via:
-        from haiworkspace.remotes.folder import Folder
+        from haiworkspace.remotes.folder import FolderRemote
 
-        yield Folder(workspace.remote)
+        yield FolderRemote(workspace.remote)
         return
     if workspace.is_by_api:
-        from haiworkspace.remotes.api import Api, client_for
+        from haiworkspace.remotes.api import ApiRemote, client_for
 
         with client_for(workspace.via) as platform:
-            yield Api(platform, workspace.name)
+            yield ApiRemote(platform, workspace.name)
         return
-    from haiworkspace.remotes.sftp import Sftp
+    from haiworkspace.remotes.sftp import SftpRemote
     from haiworkspace.remotes.ssh import connect, parse_address, watched
 
     parse_address(workspace.via)  # what is no address is told first, whatever is installed
     with watched(workspace.via), closing(connect(workspace.via)) as client:
-        yield Sftp(client, workspace.remote.as_posix())
+        yield SftpRemote(client, workspace.remote.as_posix())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hai.errors import Denied, NotFound
 from hai.workspace.listing import is_settled
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, Tree
-from haiworkspace.plan import Entry, directories_of
+from haiworkspace.listing import KnownDigests, Tree
+from haiworkspace.plan import FileEntry, directories_of
 from haiworkspace.remotes.fetching import Fetching
 from haiworkspace.remotes.push import Push
 from haiworkspace.remotes.sending import Sending
@@ -23,7 +23,7 @@ _PATHS_PER_REQUEST = 2000
 _PATHS_BYTES = 700_000  # of names in one request, quoted
 
 
-class Api:
+class ApiRemote:
     """See `Remote`."""
 
     def __init__(self, client: "HaiClient", name: str, snapshot: str = "") -> None:
@@ -33,7 +33,7 @@ class Api:
         self._seen: dict[str, Any] | None = None
         self._rows: dict[str, Row] = {}
         self._digests: dict[str, str] = {}
-        self._known: Digests | None = None
+        self._known: KnownDigests | None = None
         self._tree = Tree({}, {})
         self._mode = 0o700
         self._ahead: Future[dict[str, Any]] | None = None
@@ -67,7 +67,7 @@ class Api:
 
     # -- looking -------------------------------------------------------------------------------
 
-    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
+    def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
         ahead, self._ahead = self._ahead, None
         found = ahead.result() if ahead else self._listed()
         excluded: dict[str, str] = {}
@@ -94,13 +94,13 @@ class Api:
         modes = {name: mode for name, mode in directories.items() if name in used}
         return Tree(entries, excluded, modes)
 
-    def _entry(self, path: str, row: Row) -> Entry:
+    def _entry(self, path: str, row: Row) -> FileEntry:
         mode, size, mtime, _, _, link = row
         if link is not None:
-            return Entry(0, 0, mtime, link=link)
-        return Entry(mode, size, mtime, self._digests.get(path))
+            return FileEntry(0, 0, mtime, link=link)
+        return FileEntry(mode, size, mtime, self._digests.get(path))
 
-    def _looked_up(self, digests: Digests, now: int) -> dict[str, str]:
+    def _looked_up(self, digests: KnownDigests, now: int) -> dict[str, str]:
         """The digest of each file: from before, or asked for if it is wanted."""
         found: dict[str, str] = {}
         missing: list[str] = []
@@ -146,7 +146,7 @@ class Api:
 
     def _note(
         self,
-        sent: Mapping[str, Entry],
+        sent: Mapping[str, FileEntry],
         stamps: Mapping[str, list[int]],
         removed: Iterable[str],
         now: int,
@@ -194,19 +194,19 @@ class Api:
 
     # -- snapshots -----------------------------------------------------------------------------
 
-    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
         sending = Sending(self._client, self._name, {}, {})
         names = sending.document({"entries": files_of(entries)})
         body = {"digests": names}
         made = self._client.call("workspace_snapshot", name=self._name, body=body)
         return str(made["id"]), str(made["folder"])
 
-    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+    def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         found = self._client.call("workspace_snapshot_files", name=self._name, snapshot=snapshot)
         return entries_from(found["entries"])
 
-    def in_snapshot(self, snapshot: str) -> "Api":
-        return Api(self._client, self._name, snapshot)
+    def in_snapshot(self, snapshot: str) -> "ApiRemote":
+        return ApiRemote(self._client, self._name, snapshot)
 
     # -- fetching ------------------------------------------------------------------------------
 

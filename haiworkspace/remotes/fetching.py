@@ -12,7 +12,7 @@ from hai.errors import Conflict, Denied
 from hai.workspace.packs import unpacked
 from haiworkspace import transfer
 from haiworkspace.listing import digest_of
-from haiworkspace.progress import Progress
+from haiworkspace.progress import TransferProgress
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.wire import Row, quoted
 
@@ -46,7 +46,7 @@ class Fetching:
         transfer.destroy(staged)
         staged.mkdir(mode=0o700)
         try:
-            with Progress("fetching", paths) as progress:
+            with TransferProgress("fetching", paths) as progress:
                 for done in self._arrived(parts, paths):
                     progress.did(*done)
             for path in paths:

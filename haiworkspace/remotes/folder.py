@@ -13,14 +13,14 @@ from hai.workspace.places import subfolder
 from hai.workspace.snapshots import Snapshots
 from haiworkspace import records, transfer
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, Tree, list_tree
-from haiworkspace.plan import Entry
+from haiworkspace.listing import KnownDigests, Tree, list_tree
+from haiworkspace.plan import FileEntry
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.push import Push, change_in_steps
 from haiworkspace.remotes.wire import entries_from, files_of, in_use
 
 
-class Folder:
+class FolderRemote:
     """See `Remote`."""
 
     def __init__(self, root: Path) -> None:
@@ -39,7 +39,7 @@ class Folder:
     def locked(self, mode: int) -> AbstractContextManager[None]:
         return records.locked(self._root, mode)
 
-    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
+    def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
         return list_tree(self._root, rules, digests)
 
     @property
@@ -67,7 +67,7 @@ class Folder:
     def read_origin(self) -> dict[str, Any] | None:
         return records.read_origin(self._root)
 
-    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
         with self._snapshots() as snapshots:
             name = snapshots.make(files_of(entries))
             keep = in_use()
@@ -75,12 +75,12 @@ class Folder:
                 snapshots.collect({name, *keep})
         return name, str(self._root / FOLDER / "snapshots" / name)
 
-    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+    def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         with self._snapshots() as snapshots:
             return entries_from(snapshots.read(snapshot)["entries"])
 
-    def in_snapshot(self, snapshot: str) -> "Folder":
-        return Folder(self._root / FOLDER / "snapshots" / snapshot)
+    def in_snapshot(self, snapshot: str) -> "FolderRemote":
+        return FolderRemote(self._root / FOLDER / "snapshots" / snapshot)
 
     @contextmanager
     def _snapshots(self) -> Iterator[Snapshots]:

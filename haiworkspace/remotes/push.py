@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hai.workspace.listing import Stamp
-from haiworkspace.plan import Entry, SyncPlan
+from haiworkspace.plan import FileEntry, SyncPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Push:
     origin: str
     # hears of all files that are on their way, with the stamps of those that were read for it,
     # before anything there changes
-    note: Callable[[Mapping[str, Entry], Mapping[str, Stamp]], None]
+    note: Callable[[Mapping[str, FileEntry], Mapping[str, Stamp]], None]
 
 
 class Steps(Protocol):

@@ -14,8 +14,8 @@ from hai.errors import Conflict
 from hai.workspace.listing import Stamp, stamp_of
 from hai.workspace.packs import HEAD_BYTES, packed
 from haiworkspace.listing import directory_mode
-from haiworkspace.plan import Entry, directories_of
-from haiworkspace.progress import Progress
+from haiworkspace.plan import FileEntry, directories_of
+from haiworkspace.progress import TransferProgress
 from haiworkspace.remotes.chunkbook import ChunkBook
 from haiworkspace.remotes.wire import Row, quoted
 
@@ -40,7 +40,7 @@ class Sending:
         self._name = name
         self._rows = rows
         self._known = known
-        self.entries: dict[str, Entry] = {}  # what was sent
+        self.entries: dict[str, FileEntry] = {}  # what was sent
         self.stamps: dict[str, Stamp] = {}  # of the files, when they were read
 
     def files(self, local: Path, paths: Iterable[str], *, asks: bool) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Sending:
         book = ChunkBook(local)
         files = []
         sending = _Uploads(self._client, self._name, asks=asks)
-        with sending as uploads, Progress("sending", listed) as progress:
+        with sending as uploads, TransferProgress("sending", listed) as progress:
             for path in listed:
                 files.append(self._file(local / path, path, uploads, book))
                 progress.did(path)
@@ -81,7 +81,7 @@ class Sending:
         status = source.lstat()
         if stat.S_ISLNK(status.st_mode):
             link = os.readlink(source)  # noqa: PTH115 (a Path would drop a last slash)
-            self.entries[path] = Entry(0, 0, status.st_mtime_ns, link=link)
+            self.entries[path] = FileEntry(0, 0, status.st_mtime_ns, link=link)
             return [path, 0, max(0, status.st_mtime_ns), 0, [], [], stamp, link]
         for _ in range(_TRIES):
             before = self._old_chunks(path, old, status.st_size, book)
@@ -99,7 +99,7 @@ class Sending:
         if len(chunks) > 1:
             book.note(digest, chunks)
         mode = stat.S_IMODE(end.st_mode) & 0o777
-        self.entries[path] = Entry(mode, size, end.st_mtime_ns, digest)
+        self.entries[path] = FileEntry(mode, size, end.st_mtime_ns, digest)
         self.stamps[path] = stamp_of(end)
         return [path, mode, max(0, end.st_mtime_ns), size, chunks, kept, stamp, None]
 

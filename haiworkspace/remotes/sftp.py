@@ -21,8 +21,8 @@ from hai.errors import Conflict, Denied
 from hai.workspace.listing import Stamp
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import CHUNK_BYTES, Digests, Tree, directory_mode
-from haiworkspace.plan import Entry, parents
+from haiworkspace.listing import CHUNK_BYTES, KnownDigests, Tree, directory_mode
+from haiworkspace.plan import FileEntry, parents
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.programs import Programs
 from haiworkspace.remotes.push import Push, change_in_steps
@@ -36,7 +36,7 @@ _RACY_NANOSECONDS = 3 * _NANOSECONDS  # SFTP has whole seconds, and clocks diffe
 _LOCK_SECONDS = 60
 
 
-class Sftp:
+class SftpRemote:
     """See `Remote`."""
 
     def __init__(self, client: "SSHClient", root: str) -> None:
@@ -58,8 +58,8 @@ class Sftp:
 
     # -- listing -------------------------------------------------------------------------------
 
-    def tree(self, rules: Rules, digests: Digests | None) -> Tree:
-        entries: dict[str, Entry] = {}
+    def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
+        entries: dict[str, FileEntry] = {}
         excluded: dict[str, str] = {}
         modes: dict[str, int] = {}
         stamped: dict[str, Stamp] = {}
@@ -67,16 +67,16 @@ class Sftp:
             mode = status.st_mode or 0
             mtime = int(status.st_mtime or 0) * _NANOSECONDS
             if stat.S_ISLNK(mode):
-                entries[name] = Entry(0, 0, mtime, link=self._sftp.readlink(self._path(name)))
+                entries[name] = FileEntry(0, 0, mtime, link=self._sftp.readlink(self._path(name)))
             elif stat.S_ISREG(mode):
                 stamped[name] = (status.st_size or 0, mtime, 0, 0)
-                entries[name] = Entry(stat.S_IMODE(mode) & 0o777, status.st_size or 0, mtime)
+                entries[name] = FileEntry(stat.S_IMODE(mode) & 0o777, status.st_size or 0, mtime)
             else:
                 excluded[name] = "neither a file, a link nor a directory"
         if digests:
             for name, digest in self._digests(digests, stamped).items():
                 one = entries[name]
-                entries[name] = Entry(one.mode, one.size, one.mtime_ns, digest)
+                entries[name] = FileEntry(one.mode, one.size, one.mtime_ns, digest)
         used = {name for path in entries for name in parents(path)}
         return Tree(entries, excluded, {name: modes[name] for name in modes if name in used})
 
@@ -107,7 +107,7 @@ class Sftp:
             else:
                 yield name, item
 
-    def _digests(self, digests: Digests, stamped: Mapping[str, Stamp]) -> dict[str, str]:
+    def _digests(self, digests: KnownDigests, stamped: Mapping[str, Stamp]) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, stamp in stamped.items():
             before = digests.known.get(name)
@@ -252,13 +252,13 @@ class Sftp:
         for name in sorted(modes, key=lambda one: one.count("/"), reverse=True):
             self._sftp.chmod(self._path(name), modes[name])
 
-    def snapshot(self, entries: Mapping[str, Entry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
         raise no_snapshots()
 
-    def snapshot_entries(self, snapshot: str) -> dict[str, Entry]:
+    def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         raise no_snapshots()
 
-    def in_snapshot(self, snapshot: str) -> "Sftp":
+    def in_snapshot(self, snapshot: str) -> "SftpRemote":
         raise no_snapshots()
 
     def destroy(self) -> None:

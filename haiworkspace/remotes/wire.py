@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hai.errors import HaiError
-from haiworkspace.plan import Entry
+from haiworkspace.plan import FileEntry
 
 Row = tuple[int, int, int, int, int, str | None]  # mode, size, mtime, ctime, inode, link
 
@@ -16,15 +16,16 @@ def quoted(path: str) -> str:
     return quote(os.fsencode(path))
 
 
-def files_of(entries: Mapping[str, Entry]) -> dict[str, tuple[int, str | None, str | None]]:
+def files_of(entries: Mapping[str, FileEntry]) -> dict[str, tuple[int, str | None, str | None]]:
     """Mode, digest and link of each."""
     return {path: (one.mode, one.digest, one.link) for path, one in entries.items()}
 
 
-def entries_from(found: Mapping[str, Any]) -> dict[str, Entry]:
+def entries_from(found: Mapping[str, Any]) -> dict[str, FileEntry]:
     """The other way round."""
     return {
-        path: Entry(int(mode), 0, 0, digest, link) for path, (mode, digest, link) in found.items()
+        path: FileEntry(int(mode), 0, 0, digest, link)
+        for path, (mode, digest, link) in found.items()
     }
 
 

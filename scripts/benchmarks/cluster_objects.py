@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hai.kubernetes.client import KubernetesClient
-from hai.kubernetes.reflector import Change
+from hai.kubernetes.reflector import ObjectChange
 
 Json = dict[str, Any]
 _GIB = 2**30
@@ -48,7 +48,7 @@ class Times:
         self.bound: dict[str, float] = {}
         self.taken: dict[str, float] = {}
 
-    def note(self, change: Change) -> None:
+    def note(self, change: ObjectChange) -> None:
         """Called by the reflector."""
         item = change.after
         name = (item["metadata"].get("labels") or {}).get(self._label) if item else None

@@ -234,7 +234,7 @@ def test_a_server_that_stops_ends_its_channels_in_order(live: Live) -> None:
             {"X-HAI-Worker": f"{task}.1.0", "Authorization": "Bearer haic_wrong"},
         ),
     ):
-        with pytest.raises(websocket.Refused, match="HTTP 401"):
+        with pytest.raises(websocket.ChannelRefused, match="HTTP 401"):
             websocket.connect(live.url, path, headers, 30)
     shell = Person(live).start("shell", str(task), "--", "echo in; sleep 600")
     with shell:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from hai.studio.front import Door, Front
+from hai.studio.front import Front, FrontOptions
 from tests.acceptance.browser import Page
 from tests.acceptance.person import Person
 from tests.acceptance.studio_site import Studio, log_in
@@ -342,7 +342,7 @@ async def test_a_session_outlives_a_platform_that_is_away() -> None:
     platform = web.Application()
     platform.add_routes([web.get("/api/v1/whoami", whoami)])
     async with TestServer(platform) as server:
-        front = Front(Door(str(server.make_url("")).rstrip("/")))
+        front = Front(FrontOptions(str(server.make_url("")).rstrip("/")))
         async with TestServer(front.app()) as door, aiohttp.ClientSession() as client:
             form = {"user": "bob", "token": "hai_x"}
             reply = await client.post(door.make_url("/login"), data=form, allow_redirects=False)

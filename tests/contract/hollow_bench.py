@@ -9,7 +9,7 @@ from hai.core.lifecycle import attempt_protocol, transitions
 from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.node import Node
 from hai.core.plan import Start
-from hai.core.task import Change, Task, WorkerKey
+from hai.core.task import Task, TaskChange, WorkerKey
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -61,7 +61,7 @@ class Door:
         finally:
             self.in_flight -= 1
 
-    def apply(self, change: Change | None) -> None:
+    def apply(self, change: TaskChange | None) -> None:
         if change is not None:
             self.tasks[change.task.id] = change.task
 

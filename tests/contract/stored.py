@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hai.core.task import Change, Task, TaskDraft
+from hai.core.task import Task, TaskChange, TaskDraft
 from hai.ports import Store
 from tests import factories as make
 
@@ -17,7 +17,7 @@ async def add(store: Store, *drafts: TaskDraft) -> list[Task]:
 async def put(store: Store, task: Task, **changes: object) -> Task:
     """Save the task with these fields changed."""
     changed = replace(task, **changes)  # type: ignore[arg-type]
-    (saved,) = await store.save([Change(changed, ())])
+    (saved,) = await store.save([TaskChange(changed, ())])
     return saved
 
 

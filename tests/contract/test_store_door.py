@@ -7,7 +7,7 @@ import pytest
 
 from hai.core.identity import Token, User
 from hai.core.services import ServicePlace
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import TaskState, UserName
 from hai.ports import Store
 from hai.ports.door import PortWish, Visit
@@ -44,7 +44,7 @@ async def ended(store: Store, task: Task) -> None:
     now = await store.task(task.id)
     assert now is not None
     done = replace(now, state=TaskState.STOPPED, ended_at=NOW + 5)
-    assert await store.save([Change(done, ())])
+    assert await store.save([TaskChange(done, ())])
 
 
 async def test_a_code_becomes_one_session(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hai.core.node import NodeHealth
 from hai.core.replay import Record
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import NodeName
 from hai.errors import HaiError, Unavailable
 from hai.ports import Pause, Store, Timebase
@@ -97,7 +97,7 @@ Write = Callable[[Store, Task], Awaitable[object]]
 
 
 def _save(store: Store, task: Task) -> Awaitable[object]:
-    return store.save([Change(replace(task, why="by a former leader"), (make.event(),))])
+    return store.save([TaskChange(replace(task, why="by a former leader"), (make.event(),))])
 
 
 def _append(store: Store, _: Task) -> Awaitable[object]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import UserName
 from hai.errors import InvalidInput, Unavailable
 from hai.store.postgres import PostgresStore
@@ -41,7 +41,7 @@ async def test_a_reader_with_a_cursor_misses_nothing(postgres_url: str) -> None:
 
         async def write(task: Task) -> None:
             for number in range(rounds):
-                change = Change(replace(task, why=str(number)), (make.event("saved"),) * 3)
+                change = TaskChange(replace(task, why=str(number)), (make.event("saved"),) * 3)
                 (task,) = await store.save([change])
                 await store.append([make.event("appended")])
                 await store.add_tasks([make.task_draft()], make.NOW)
@@ -131,7 +131,7 @@ async def test_whatever_a_program_reports_can_be_saved(postgres_url: str) -> Non
         worker = replace(attempt.workers[0], detail="a\0b\ud800", usage=usage)
         hurt = replace(task, attempts=1, attempt=replace(attempt, workers=(worker,)))
         event = make.event(data={"x": float("inf"), "y": "\0"})
-        await store.save([Change(hurt, (event,))])
+        await store.save([TaskChange(hurt, (event,))])
         saved = await store.task(task.id)
         assert saved is not None
         assert saved.attempt is not None

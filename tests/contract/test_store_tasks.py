@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from hai.core.plan import Claim
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -185,7 +185,7 @@ async def test_a_change_is_written_whole(store: Store) -> None:
         attempt=attempt,
     )
     events = (make.event("one", task_id=task.id), make.event("two", task_id=task.id))
-    (saved,) = await store.save([Change(changed, events)])
+    (saved,) = await store.save([TaskChange(changed, events)])
     assert saved == replace(changed, version=task.version + 1)
     assert await store.task(task.id) == saved
     assert await store.attempts(task.id) == [attempt]
@@ -214,9 +214,9 @@ async def test_a_stale_change_leaves_no_trace(store: Store) -> None:
     unknown = make.task(id=TaskId(10**9))
     saved = await store.save(
         [
-            Change(stale, (make.event("stale"),)),
-            Change(fresh, (make.event("fresh"),)),
-            Change(unknown, (make.event("unknown"),)),
+            TaskChange(stale, (make.event("stale"),)),
+            TaskChange(fresh, (make.event("fresh"),)),
+            TaskChange(unknown, (make.event("unknown"),)),
         ]
     )
     assert saved == [replace(fresh, version=1)]
@@ -227,8 +227,8 @@ async def test_a_stale_change_leaves_no_trace(store: Store) -> None:
 
 async def test_the_second_change_of_a_task_in_a_batch_is_stale(store: Store) -> None:
     (task,) = await add(store, make.task_draft())
-    first = Change(replace(task, why="first"), (make.event("first"),))
-    second = Change(replace(task, why="second", version=1), (make.event("second"),))
+    first = TaskChange(replace(task, why="first"), (make.event("first"),))
+    second = TaskChange(replace(task, why="second", version=1), (make.event("second"),))
     (saved,) = await store.save([first, second])
     assert saved.why == "first"
     assert (await kinds(store))[1:] == ["first"]
@@ -236,7 +236,9 @@ async def test_the_second_change_of_a_task_in_a_batch_is_stale(store: Store) -> 
 
 async def test_concurrent_writers_of_one_task(store: Store) -> None:
     (task,) = await add(store, make.task_draft())
-    changes = [Change(replace(task, whole_life_state=n), (make.event("won"),)) for n in range(8)]
+    changes = [
+        TaskChange(replace(task, whole_life_state=n), (make.event("won"),)) for n in range(8)
+    ]
     saved = [
         won for batch in await asyncio.gather(*(store.save([c]) for c in changes)) for won in batch
     ]
@@ -247,15 +249,15 @@ async def test_concurrent_writers_of_one_task(store: Store) -> None:
 
 async def test_concurrent_batches_do_not_deadlock(store: Store) -> None:
     tasks = await add(store, *(make.task_draft() for _ in range(10)))
-    forth = [Change(replace(task, why="forth"), (make.event(),)) for task in tasks]
-    back = [Change(replace(task, why="back"), (make.event(),)) for task in reversed(tasks)]
+    forth = [TaskChange(replace(task, why="forth"), (make.event(),)) for task in tasks]
+    back = [TaskChange(replace(task, why="back"), (make.event(),)) for task in reversed(tasks)]
     saved = await asyncio.gather(*(store.save(batch) for batch in (forth, back, forth, back)))
     assert sum(len(batch) for batch in saved) == 10
 
 
 async def test_saved_tasks_come_back_in_the_order_of_the_changes(store: Store) -> None:
     tasks = await add(store, *(make.task_draft() for _ in range(5)))
-    saved = await store.save([Change(task, ()) for task in reversed(tasks)])
+    saved = await store.save([TaskChange(task, ()) for task in reversed(tasks)])
     assert [task.id for task in saved] == [task.id for task in reversed(tasks)]
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from hai.core.replay import SNAPSHOT
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import TaskState
 from hai.ports import Store, TaskQuery, Timebase
 from tests import factories as make
@@ -83,7 +83,7 @@ async def test_every_time_of_an_unfinished_task_moves_and_gives_it_a_new_version
         assert after.version == before.version + 1
         expected = [at + seconds for at in all_times(before)]
         assert all(abs(a - b) < 1e-5 for a, b in zip(all_times(after), expected, strict=True))
-        assert await store.save([Change(before, ())]) == []  # what was read before is stale
+        assert await store.save([TaskChange(before, ())]) == []  # what was read before is stale
         before = after
     moved = await store.task(waits.id)
     assert moved is not None

@@ -7,7 +7,7 @@ import pytest
 
 from hai.core.node import NodeHealth
 from hai.core.plan import Claim
-from hai.core.task import Attempt, Change, Task, TaskDraft
+from hai.core.task import Attempt, Task, TaskChange, TaskDraft
 from hai.core.types import NodeName, Outcome, Priority, TaskId, TaskState, UserName
 from hai.errors import Conflict, NameInUse
 from hai.ports import Store, TaskQuery, Usage
@@ -247,6 +247,6 @@ async def test_outcomes_of_tries_are_kept_with_their_attempts(store: Store) -> N
     failed = make.attempt(outcome=Outcome.FAILED, exit_code=75, ended_at=NOW + 1)
     task = await put(store, task, attempts=1, attempt=failed)
     again = make.attempt(number=2, created_at=NOW + 2)
-    saved = await store.save([Change(replace(task, attempts=2, attempt=again), ())])
+    saved = await store.save([TaskChange(replace(task, attempts=2, attempt=again), ())])
     assert len(saved) == 1
     assert await store.attempts(task.id) == [failed, again]

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
-from hai.ports import Store, TaskQuery, Waiting
+from hai.ports import Store, TaskQuery, UnfinishedTasks
 from hai.store.rows import json_of
 from tests import factories as make
 
@@ -12,7 +12,7 @@ ALICE, BOB = UserName("alice"), UserName("bob")
 
 
 async def put(store: Store, task: Task, **changes: object) -> Task:
-    (saved,) = await store.save([Change(replace(task, **changes), ())])  # type: ignore[arg-type]
+    (saved,) = await store.save([TaskChange(replace(task, **changes), ())])  # type: ignore[arg-type]
     return saved
 
 
@@ -51,7 +51,7 @@ async def test_what_a_user_has_that_is_unfinished(store: Store) -> None:
     assert isinstance(over, Task)
     await put(store, over, state=TaskState.STOPPED)
     size = len(json_of(spec)) + len(json_of(make.task_draft().spec))
-    assert await store.waiting_of([ALICE, BOB]) == {ALICE: Waiting(4, size)}
+    assert await store.waiting_of([ALICE, BOB]) == {ALICE: UnfinishedTasks(4, size)}
 
 
 async def test_whose_tasks_are_and_when_they_ended(store: Store) -> None:

@@ -8,7 +8,7 @@ from hai.core.mounts import Mount, MountKind
 from hai.core.node import Node
 from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
-from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.engine import DockerEngine
 from hai.launcher.docker.launcher import DockerLauncher
 from hai.launcher.docker.nodes import DockerNodes, ShareOptions
 from hai.launcher.docker.orders import DockerOptions
@@ -62,7 +62,7 @@ class Containers(Workers):
         return DockerOptions(**values)
 
     async def successor(self) -> DockerLauncher:
-        view = Engine(self.engine.socket, Records(self.folder / "data" / "docker"))
+        view = DockerEngine(self.engine.socket, Records(self.folder / "data" / "docker"))
         shares = ShareOptions(nodes=self._nodes, reserve_memory_bytes=self._memory)
         self.nodes = DockerNodes(view, shares, lambda: self._gpus)
         launcher = DockerLauncher(

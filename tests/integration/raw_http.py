@@ -8,14 +8,14 @@ import uvicorn
 
 from hai.server.app import build_app
 from hai.server.compose import Platform
-from hai.server.connection import Limits, bounded
+from hai.server.connection import HttpConnectionLimits, bounded
 from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def served(platform: Platform, limits: Limits) -> AsyncIterator[int]:
+async def served(platform: Platform, limits: HttpConnectionLimits) -> AsyncIterator[int]:
     """The port of a real listener before the platform."""
     config = uvicorn.Config(
         build_app(platform.services),

@@ -254,9 +254,9 @@ async def test_unknown_to_the_platform(tmp_path: Path) -> None:
     """A refusal counts only when it lasts; then the link says so."""
     peer = Peer()
     try:
-        report = {"key": "1.1.0", "phase": "ready", "requests": []}
-        link = sync.Link(
-            lambda: sync.Channel(peer.url, "no such token"), report, lambda: None, Lease(0.0, 0.0)
+        report, lease = {"key": "1.1.0", "phase": "ready", "requests": []}, Lease(0.0, 0.0)
+        link = sync.ServerSync(
+            lambda: sync.SyncConnection(peer.url, "no such token"), report, lambda: None, lease
         )
         link.start()
         await asyncio.to_thread(eventually, lambda: link._refused_since is not None)

@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack
 import pytest
 
 from hai.server.compose import Platform
-from hai.server.connection import HEAD_BYTES, Limits
+from hai.server.connection import HEAD_BYTES, HttpConnectionLimits
 from tests.integration.api import Client, document
 from tests.integration.raw_http import answer, dialled, served
 from tests.waiting import PATIENCE_SECONDS
 
-PATIENT = Limits(head_seconds=PATIENCE_SECONDS, body_seconds=PATIENCE_SECONDS)
-QUICK = Limits(head_seconds=0.2, body_seconds=0.2)
+PATIENT = HttpConnectionLimits(head_seconds=PATIENCE_SECONDS, body_seconds=PATIENCE_SECONDS)
+QUICK = HttpConnectionLimits(head_seconds=0.2, body_seconds=0.2)
 GET = b"GET /health HTTP/1.1\r\nHost: hai\r\nConnection: close\r\n"
 POST = b"POST /api/v1/tasks HTTP/1.1\r\nHost: hai\r\n"
 
@@ -101,7 +101,7 @@ async def test_half_a_request_does_not_stay(platform: Platform, said: bytes) -> 
 
 
 async def test_a_crowd_of_half_requests_costs_its_own_places(platform: Platform) -> None:
-    limits = Limits(head_seconds=PATIENCE_SECONDS, patience_seconds=0, waiting=20)
+    limits = HttpConnectionLimits(head_seconds=PATIENCE_SECONDS, patience_seconds=0, waiting=20)
     async with served(platform, limits) as port, AsyncExitStack() as stack:
         slow = await stack.enter_async_context(dialled(port))
         slow[1].write(b"GET /hea")

@@ -14,7 +14,7 @@ from hai.core.task import EventDraft
 from hai.core.types import NodeName, UserName
 from hai.server.compose import Platform
 from hai.service import dashboard as module
-from hai.service.dashboard import Dashboard
+from hai.service.dashboard import DashboardFeed
 from hai.tui.model import Model
 from tests.integration.api import Client, connect
 from tests.waiting import async_wait_until
@@ -43,7 +43,7 @@ async def submit(client: Client, name: str, **values: Any) -> int:
 class Reader:
     """Follows the feed into the client's own model."""
 
-    def __init__(self, served: Dashboard, cursor: str = "") -> None:
+    def __init__(self, served: DashboardFeed, cursor: str = "") -> None:
         self.model = Model()
         self.pieces: list[Any] = []
         self.cursor = cursor

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from hai.agent.envstore import Store
+from hai.agent.envstore import EnvironmentStore
 from hai.agent.packs import TROUBLE, state_of
-from hai.agent.recorded import Recorded
+from hai.agent.recorded import RecordedEnvironment
 from haienv.index import Index
 from haienv.promises import changing
 from haienv.recording import record
@@ -33,8 +33,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs progra
 FORK = multiprocessing.get_context("fork")
 
 
-def obtain(store: Path, recorded: Recorded, limit_bytes: int = 10**9) -> tuple[str, int]:
-    return Store(str(store), limit_bytes, wait_seconds=PATIENCE_SECONDS).obtain(recorded)
+def obtain(store: Path, recorded: RecordedEnvironment, limit_bytes: int = 10**9) -> tuple[str, int]:
+    return EnvironmentStore(str(store), limit_bytes, wait_seconds=PATIENCE_SECONDS).obtain(recorded)
 
 
 def entries(store: Path) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_pack_that_is_none_is_refused(tmp_path: Path, data: bytes) -> None:
     pack.write_bytes(data)
     store = tmp_path / "store"
     with pytest.raises(TROUBLE):
-        obtain(store, Recorded(record_of(pack, tmp_path / "env", 10**6)))
+        obtain(store, RecordedEnvironment(record_of(pack, tmp_path / "env", 10**6)))
     assert [path.name for path in store.iterdir()] == [".room"]
     assert not (tmp_path / "outside").exists()
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from hai.agent.envstore import Store
+from hai.agent.envstore import EnvironmentStore
 from hai.agent.packs import complete
-from hai.agent.recorded import Recorded
+from hai.agent.recorded import RecordedEnvironment
 from hai.client.environments import with_environment
 from hai.core.recorded import check_recorded
 from hai.errors import Denied
@@ -165,10 +165,10 @@ def test_what_tasks_recorded_is_packed_before_it_changes(
     lab.env("add", "promised", "visiony")
     packs = lab.root / ".packs"
 
-    def record(*words: str) -> tuple[dict[str, object], Recorded]:
+    def record(*words: str) -> tuple[dict[str, object], RecordedEnvironment]:
         options = json.loads(lab.env("record", "promised", *words))
         check_recorded(options)
-        return options["environment"], Recorded(options)
+        return options["environment"], RecordedEnvironment(options)
 
     found, recorded = record("--in-place")
     assert "digest" not in found
@@ -185,7 +185,7 @@ def test_what_tasks_recorded_is_packed_before_it_changes(
         said = {"health": {"environments": answer}}
         wishes = with_environment({}, "promised", ask=said.__getitem__)
         assert ("digest" in wishes["options"]["environment"]) is is_packed
-    place, handle = Store(str(lab.root.parent / "node"), 10**9).obtain(recorded)
+    place, handle = EnvironmentStore(str(lab.root.parent / "node"), 10**9).obtain(recorded)
     os.close(handle)
     assert list(Path(place).glob("lib/python3*/site-packages/visiony.py"))
 

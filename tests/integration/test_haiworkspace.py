@@ -11,7 +11,7 @@ import pytest
 import haiworkspace
 from hai.errors import Conflict, NotFound
 from haiworkspace import transfer
-from haiworkspace.plan import Change
+from haiworkspace.plan import FileChange
 from tests.integration.workspaces import ROOT, Project, names, platform, project
 
 __all__ = ["platform", "project"]  # fixtures
@@ -86,7 +86,7 @@ def test_the_remote_changed_since_the_last_push(project: Project) -> None:
     plan = haiworkspace.pull(project.local)
     assert (project.local / "a").read_text() == "theirs"
     assert (project.local / "b").read_text() == "2"  # changed here only: it stays
-    assert plan.changes["b"] is Change.TARGET_CHANGED
+    assert plan.changes["b"] is FileChange.TARGET_CHANGED
     haiworkspace.push(project.local)
     assert (project.remote / "b").read_text() == "2"
     assert haiworkspace.diff(project.local).is_same
@@ -130,7 +130,7 @@ def test_a_change_of_equal_size_and_time_is_seen(project: Project) -> None:
     before = (project.local / "a").stat()
     project.write(a="two")
     os.utime(project.local / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert haiworkspace.diff(project.local).changes == {"a": Change.CHANGED}
+    assert haiworkspace.diff(project.local).changes == {"a": FileChange.CHANGED}
     assert project.run("diff", "-n").returncode == 0  # which does not look inside
 
 

@@ -10,9 +10,9 @@ import pytest
 import haiworkspace
 from hai.errors import Conflict, InvalidInput, NotFound
 from haiworkspace import tasks, workspace
-from haiworkspace.plan import Change
+from haiworkspace.plan import FileChange
 from haiworkspace.remotes import opened
-from haiworkspace.workspace import Options, Snapshot, workspace_of
+from haiworkspace.workspace import CodeSnapshot, TransferOptions, workspace_of
 from tests.integration.workspaces import Project, by_api, names, platform
 
 __all__ = ["platform"]  # a fixture
@@ -31,8 +31,8 @@ def project(
         yield made
 
 
-def taken(project: Project) -> Snapshot:
-    return workspace.snapshot(workspace_of(project.local), Options())
+def taken(project: Project) -> CodeSnapshot:
+    return workspace.snapshot(workspace_of(project.local), TransferOptions())
 
 
 def below(folder: str) -> list[str]:
@@ -122,19 +122,19 @@ def test_what_a_task_wrote_is_fetched(project: Project, monkeypatch: pytest.Monk
     (out / "log").write_text("epoch 1")
     (out / "big").write_bytes(os.urandom(9 << 20))
     project.write(**{"a.py": "two"})
-    plan = tasks.pull_task(here, "1", Options())
+    plan = tasks.pull_task(here, "1", TransferOptions())
     assert plan.copied == ["out/big", "out/log"]
     assert (project.local / "a.py").read_text() == "two", "code does not come back"
     assert (project.local / "out" / "big").read_bytes() == (out / "big").read_bytes()
     (out / "log").write_text("epoch 2")
-    assert tasks.pull_task(here, "1", Options()).copied == ["out/log"]
+    assert tasks.pull_task(here, "1", TransferOptions()).copied == ["out/log"]
     assert (project.local / "out" / "log").read_text() == "epoch 2"
     (out / "log").write_text("epoch 3")
     (project.local / "out" / "log").write_text("mine")
     with pytest.raises(Conflict, match="another file here"):
-        tasks.pull_task(here, "1", Options())
+        tasks.pull_task(here, "1", TransferOptions())
     assert (project.local / "out" / "log").read_text() == "mine"
-    tasks.pull_task(here, "1", Options(force=True))
+    tasks.pull_task(here, "1", TransferOptions(force=True))
     assert (project.local / "out" / "log").read_text() == "epoch 3"
 
 
@@ -143,19 +143,19 @@ def test_the_difference_to_a_task(project: Project, monkeypatch: pytest.MonkeyPa
     made = taken(project)
     monkeypatch.setattr(tasks, "snapshot_of", lambda *_: made.id)
     here = workspace_of(project.local)
-    assert tasks.diff_task(here, "1", Options()).is_same
+    assert tasks.diff_task(here, "1", TransferOptions()).is_same
     project.write(**{"a.py": "two", "new.py": ""})
     (project.local / "b.py").unlink()
     (project.local / "c.py").chmod(0o755)
-    assert tasks.diff_task(here, "1", Options()).changes == {
-        "a.py": Change.CHANGED,
-        "b.py": Change.REMOVED,
-        "c.py": Change.CHANGED,
-        "new.py": Change.ADDED,
+    assert tasks.diff_task(here, "1", TransferOptions()).changes == {
+        "a.py": FileChange.CHANGED,
+        "b.py": FileChange.REMOVED,
+        "c.py": FileChange.CHANGED,
+        "new.py": FileChange.ADDED,
     }
     monkeypatch.setattr(tasks, "snapshot_of", lambda *_: "0" * 16)
     with pytest.raises(NotFound):
-        tasks.diff_task(here, "1", Options())
+        tasks.diff_task(here, "1", TransferOptions())
     if project.remote.parent.name == "workspaces":
         with opened(here) as remote, pytest.raises((InvalidInput, NotFound)):
             remote.snapshot_entries("../../x")

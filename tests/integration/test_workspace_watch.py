@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from haiworkspace.records import Workspace, write_workspace
 from haiworkspace.watch import LEAST_SECONDS, watch
-from haiworkspace.workspace import Options
+from haiworkspace.workspace import TransferOptions
 from tests.integration.workspaces import ROOT
 from tests.waiting import wait_until
 
@@ -37,7 +37,7 @@ def test_a_change_is_pushed_when_it_is_quiet(tmp_path: Path) -> None:
         assert seconds >= LEAST_SECONDS
         looks.pop(0)()
 
-    pushes = watch(here, Options(), said.append, wait)
+    pushes = watch(here, TransferOptions(), said.append, wait)
     assert next(pushes).copied == ["a.py"]
     assert there.read_text() == "one"
     assert next(pushes).copied == ["a.py"]

@@ -15,8 +15,8 @@ from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
 from hai.kubernetes.client import KubernetesClient
 from hai.launcher.kubernetes.agents import AgentStore
-from hai.launcher.kubernetes.cluster import Cluster as View
-from hai.launcher.kubernetes.cluster import Place
+from hai.launcher.kubernetes.cluster import KubernetesCluster as View
+from hai.launcher.kubernetes.cluster import KubernetesLocation
 from hai.launcher.kubernetes.launcher import KubernetesLauncher
 from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.kubernetes.shares import EqualShares
@@ -83,7 +83,7 @@ class Pods(Workers):
 
     async def successor(self, kubeconfig: Path | None = None) -> KubernetesLauncher:
         """By another way to the cluster, if one is given."""
-        view = View(Place(kubeconfig or self.cluster.kubeconfig, None, self.namespace))
+        view = View(KubernetesLocation(kubeconfig or self.cluster.kubeconfig, None, self.namespace))
         agents = AgentStore(view, self.folder / "data", "")
         shares = EqualShares(SMALL)
         launcher = KubernetesLauncher(view, agents, self.options(), self._heard, shares=shares)

@@ -20,8 +20,8 @@ from hai.kubernetes import client as client_module
 from hai.kubernetes.access import load_access
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import core
-from hai.launcher.kubernetes.cluster import Cluster as View
-from hai.launcher.kubernetes.cluster import Place
+from hai.launcher.kubernetes.cluster import KubernetesCluster as View
+from hai.launcher.kubernetes.cluster import KubernetesLocation
 from tests.kubernetes.recorded import (
     RecordedApi,
     WatchScript,
@@ -211,7 +211,9 @@ async def test_in_a_cluster_no_kubeconfig_is_read(
     assert "pods" in access.authorization
     other = await load_access(None, None, in_cluster=True, api_server="https://api.example:6443")
     assert other.host == "https://api.example:6443"
-    view = View(Place(path, None, "hai", in_cluster=True, api_server="https://api.example:1"))
+    view = View(
+        KubernetesLocation(path, None, "hai", in_cluster=True, api_server="https://api.example:1")
+    )
     await view.open()
     try:
         assert view.client.host == "https://api.example:1"

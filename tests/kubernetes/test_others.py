@@ -10,8 +10,8 @@ from hai.core.types import GroupName, NodeName
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.quantities import requests_of
-from hai.launcher.kubernetes.cluster import Cluster as View
-from hai.launcher.kubernetes.cluster import Place
+from hai.launcher.kubernetes.cluster import KubernetesCluster as View
+from hai.launcher.kubernetes.cluster import KubernetesLocation
 from hai.launcher.kubernetes.names import MANAGED
 from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.kubernetes.others import OtherPods
@@ -25,7 +25,7 @@ MIB = 2**20
 
 @pytest.fixture
 async def view(cluster: Cluster, namespace: str) -> AsyncIterator[View]:
-    opened = View(Place(cluster.kubeconfig, None, namespace))
+    opened = View(KubernetesLocation(cluster.kubeconfig, None, namespace))
     await opened.open()
     await opened.require_view()
     yield opened

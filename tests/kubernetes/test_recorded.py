@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hai.errors import HaiError, Unavailable
 from hai.kubernetes.client import KubernetesClient
-from hai.kubernetes.reflector import Change, Pace, Reflector
+from hai.kubernetes.reflector import ObjectChange, Pace, Reflector
 from tests.kubernetes.recorded import (
     RecordedApi,
     WatchScript,
@@ -31,8 +31,8 @@ HANG = WatchScript(then="hang")
 @asynccontextmanager
 async def reflecting(
     api: RecordedApi, folder: Path, pace: Pace = QUICK
-) -> AsyncIterator[tuple[Reflector, list[Change]]]:
-    changes: list[Change] = []
+) -> AsyncIterator[tuple[Reflector, list[ObjectChange]]]:
+    changes: list[ObjectChange] = []
     async with (
         serving(api, folder) as kubeconfig,
         await KubernetesClient.open(kubeconfig, timeout_seconds=5) as client,
@@ -45,7 +45,7 @@ async def reflecting(
             await reflector.close()
 
 
-def told(changes: list[Change]) -> list[tuple[str, str]]:
+def told(changes: list[ObjectChange]) -> list[tuple[str, str]]:
     return [(change.kind, change.key[1]) for change in changes]
 
 

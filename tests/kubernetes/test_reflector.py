@@ -13,7 +13,7 @@ import pytest
 from hai.errors import NotFound
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import core
-from hai.kubernetes.reflector import Change, Pace, Reflector
+from hai.kubernetes.reflector import ObjectChange, Pace, Reflector
 from tests.kubernetes.proxy import proxied
 from tests.kubernetes.testbed import Cluster
 from tests.waiting import async_wait_until
@@ -27,10 +27,10 @@ class Story:
     before, so that none was left out or told twice."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[ObjectChange] = []
         self.state: dict[tuple[str, str], str] = {}
 
-    def hear(self, change: Change) -> None:
+    def hear(self, change: ObjectChange) -> None:
         self.changes.append(change)
         known = self.state.get(change.key)
         if change.kind == "added":
@@ -303,7 +303,7 @@ async def test_it_waits_for_a_server_that_is_away_at_the_start(
 async def test_a_listener_that_fails_does_not_stop_the_copy(
     client: KubernetesClient, namespace: str
 ) -> None:
-    def fail(change: Change) -> None:
+    def fail(change: ObjectChange) -> None:
         raise ValueError(change.key)
 
     path = core("configmaps", namespace)

@@ -11,7 +11,7 @@ import pytest
 
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import core
-from hai.kubernetes.reflector import Change, Reflector
+from hai.kubernetes.reflector import ObjectChange, Reflector
 from tests.kubernetes.testbed import Cluster, own_cluster, what_is_missing
 from tests.waiting import wait_until
 
@@ -44,7 +44,7 @@ async def test_pods_run_on_each_node_and_are_followed_to_their_end(
 ) -> None:
     phases: dict[str, list[str]] = {}
 
-    def hear(change: Change) -> None:
+    def hear(change: ObjectChange) -> None:
         if change.after is not None:
             seen = phases.setdefault(change.key[1], [])
             phase = change.after["status"]["phase"]
@@ -81,7 +81,7 @@ async def test_a_pod_that_has_gone_is_told_with_its_last_state(
     own: Cluster, client: KubernetesClient, namespace: str
 ) -> None:
     """Deleted while it runs: it is Terminating first, and goes when the kubelet has ended it."""
-    changes: list[Change] = []
+    changes: list[ObjectChange] = []
     path = core("pods", namespace)
     reflector = Reflector(client, path, on_change=changes.append)
     await reflector.start()

@@ -18,7 +18,7 @@ from hai.tui.cluster_lines import (
 )
 from hai.tui.consequences import drain_question
 from hai.tui.glyphs import UNICODE
-from hai.tui.model import Model, Task, node_of, task_of
+from hai.tui.model import DashboardTask, Model, node_of, task_of
 from hai.tui.once import once_filter, once_lines
 from hai.tui.present import NODE_COLUMNS, TASK_COLUMNS, Context
 from hai.tui.text import line_width, plain
@@ -33,7 +33,7 @@ def model() -> Model:
     return made
 
 
-def running_task(user: str) -> Task:
+def running_task(user: str) -> DashboardTask:
     return task_of(running(1, "n", user=user))
 
 

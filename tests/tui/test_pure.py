@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from hai.errors import HaiError, InvalidInput
 from hai.tui.chart import bar, resampled, sparkline, stretches
-from hai.tui.columns import Column, header, laid_out, row_line
+from hai.tui.columns import TableColumn, header, laid_out, row_line
 from hai.tui.commands import Command, completions, parse_command, parse_view
 from hai.tui.consequences import (
     is_missing_route,
@@ -18,7 +18,7 @@ from hai.tui.consequences import (
 )
 from hai.tui.filters import matcher
 from hai.tui.glyphs import ASCII, UNICODE, glyphs_for
-from hai.tui.model import Task, in_order, task_of
+from hai.tui.model import DashboardTask, in_order, task_of
 from hai.tui.pages import document_page, losses, without_secrets
 from hai.tui.present import TASK_COLUMNS, Context, next_of, state_of, why_of
 from hai.tui.text import age_of, cut, fit, pieces, plain, printable, size_of, wrapped
@@ -27,12 +27,12 @@ from tests.tui.fake_server import NOW, at, running, task_row
 CONTEXT = Context(now=NOW, user="alice")
 
 
-def task(**values: Any) -> Task:
+def task(**values: Any) -> DashboardTask:
     row = running(7, "n1", **values) if values.get("state") == "running" else task_row(7, **values)
     return task_of(row)
 
 
-def cells(row: Task) -> dict[str, str]:
+def cells(row: DashboardTask) -> dict[str, str]:
     return {column.title: column.cell(row, CONTEXT)[0] for column in TASK_COLUMNS}
 
 
@@ -142,14 +142,14 @@ def test_the_locale_chooses_the_characters(environ: dict[str, str], glyphs: obje
 # columns
 
 COLUMNS = (
-    Column("ID", 4, lambda row, _: (str(row), ""), right=True, letter="I"),
-    Column("WIDE", 6, lambda row, _: ("w", ""), from_width=30),
-    Column("WHY", 5, lambda row, _: ("because it is so", "dim"), grows=True),
+    TableColumn("ID", 4, lambda row, _: (str(row), ""), right=True, letter="I"),
+    TableColumn("WIDE", 6, lambda row, _: ("w", ""), from_width=30),
+    TableColumn("WHY", 5, lambda row, _: ("because it is so", "dim"), grows=True),
 )
 
 
 def test_a_column_gets_more_only_where_the_growing_one_has_enough() -> None:
-    name = Column("NAME", 6, lambda row, _: (str(row), ""), most=12)
+    name = TableColumn("NAME", 6, lambda row, _: (str(row), ""), most=12)
     columns = (name, COLUMNS[2])
     for width, room in ((14, 6), (32, 6), (35, 9), (60, 12)):
         assert [w for _, w in laid_out(columns, width)] == [room, width - 1 - room]

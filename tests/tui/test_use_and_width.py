@@ -8,7 +8,7 @@ from hai.tui.actions import Mode
 from hai.tui.cluster_lines import GroupTotals, group_line, history_lines
 from hai.tui.glyphs import UNICODE
 from hai.tui.help import aliases_page, help_page
-from hai.tui.model import Model, Task, task_of
+from hai.tui.model import DashboardTask, Model, task_of
 from hai.tui.pages import task_page, usage_text
 from hai.tui.preferences import Preferences
 from hai.tui.present import TASK_COLUMNS, Context
@@ -16,7 +16,7 @@ from hai.tui.text import line_width, plain
 from tests.tui.fake_server import NOW, at, running, task_row, whole
 
 
-def task(**values: Any) -> Task:
+def task(**values: Any) -> DashboardTask:
     row = running(7, "n1", **values) if values.get("state") == "running" else task_row(7, **values)
     return task_of(row)
 

@@ -13,15 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
+    from hai.agent.channel.local_process import ProgramContext
+    from hai.agent.channel.loop import PollLoop
     from hai.agent.channel.mux import Stream
 
 
 class Sender(Part, Handler):
     """Sends what `packed` gives, as the window allows."""
 
-    def __init__(self, stream: Stream, path: str, loop: Loop) -> None:
+    def __init__(self, stream: Stream, path: str, loop: PollLoop) -> None:
         stream.handler = self
         self._stream = stream
         self._loop = loop
@@ -95,7 +95,7 @@ class Receiver(Handler):
         self._stream.close(error=told(error))
 
 
-def begin_get(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin_get(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """`path`, relative to the program's folder."""
     path = _absolute(str(info["path"]), place)
     found = os.stat(path)
@@ -106,7 +106,7 @@ def begin_get(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) ->
     stream.ready(name=name, is_folder=stat.S_ISDIR(found.st_mode))
 
 
-def begin_put(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin_put(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """`path`, and `name`, which is put below it if it is a folder already."""
     path = _absolute(str(info["path"]), place)
     if os.path.isdir(path):
@@ -117,7 +117,7 @@ def begin_put(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) ->
     stream.ready()
 
 
-def _absolute(path: str, place: Place) -> str:
+def _absolute(path: str, place: ProgramContext) -> str:
     if "\0" in path:
         raise ValueError("a NUL byte cannot be part of a name")
     if path == "~" or path.startswith("~/"):

@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
+    from hai.agent.channel.local_process import ProgramContext
+    from hai.agent.channel.loop import PollLoop
     from hai.agent.channel.mux import Stream
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """Answers with a new `code`, or with the `token` if that is `want`ed, once somebody listens."""
     if not os.path.exists(socket_of(place.control_dir)):
         raise ValueError("JupyterLab does not answer (yet)")

@@ -13,8 +13,8 @@ import struct
 import termios
 
 from hai.agent.capabilities import HandOver, split
-from hai.agent.channel.loop import Loop, Part
-from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.channel.loop import Part, PollLoop
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
 from hai.agent.ending import shell_code
 from hai.agent.environment import change_account
 from hai.agent.limits import bound_processes
@@ -34,7 +34,7 @@ _ARGUMENTS = 4096
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL)
 
 
-class Place:
+class ProgramContext:
     """Where a worker's program lives, as the agent tells it: account, variables, folder."""
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ _SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh")
 class Children(Part):
     """Tells each process's end to whoever started it."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: PollLoop) -> None:
         self._calls: dict[int, Callable[[int], None]] = {}
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -122,7 +122,7 @@ class Children(Part):
                 call(shell_code(status))
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """`argv` ([] for the user's shell, one word for a line of it), `pty`: [rows, columns] or None,
     `term`."""
     argv = [str(word) for word in info.get("argv") or []][:_ARGUMENTS]
@@ -143,10 +143,10 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
     stream.ready(pid=process.pid)
 
 
-class Process(Pump):
+class StreamProcess(Pump):
     """Closes the stream with `exit_code` when the process has ended and its output is through."""
 
-    loop: Loop
+    loop: PollLoop
     marker: Marker
 
     def __init__(self, stream: Stream, pid: int, terminal: int = -1) -> None:
@@ -225,21 +225,21 @@ class Process(Pump):
 
 
 def _at_terminal(
-    stream: Stream, argv: list[str], environment: dict[str, str], place: Place
-) -> Process:
+    stream: Stream, argv: list[str], environment: dict[str, str], place: ProgramContext
+) -> StreamProcess:
     pid, terminal = pty.fork()
     if pid == 0:
         _exec(argv, environment, place)
     os.set_blocking(terminal, False)
-    process = Process(stream, pid, terminal)
-    process.sources = [Source(stream, terminal)]
-    process.sink = Sink(stream, terminal, lambda: None)
+    process = StreamProcess(stream, pid, terminal)
+    process.sources = [StreamSource(stream, terminal)]
+    process.sink = StreamSink(stream, terminal, lambda: None)
     return process
 
 
 def _with_pipes(
-    stream: Stream, argv: list[str], environment: dict[str, str], place: Place
-) -> Process:
+    stream: Stream, argv: list[str], environment: dict[str, str], place: ProgramContext
+) -> StreamProcess:
     in_read, in_write = os.pipe()
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
@@ -253,18 +253,21 @@ def _with_pipes(
         os.close(fd)
     for fd in (in_write, out_read, err_read):
         os.set_blocking(fd, False)
-    process = Process(stream, pid)
-    process.sources = [Source(stream, out_read), Source(stream, err_read, is_errors=True)]
+    process = StreamProcess(stream, pid)
+    process.sources = [
+        StreamSource(stream, out_read),
+        StreamSource(stream, err_read, is_errors=True),
+    ]
 
     def close_input() -> None:
         process.sink = None
         os.close(in_write)
 
-    process.sink = Sink(stream, in_write, close_input)
+    process.sink = StreamSink(stream, in_write, close_input)
     return process
 
 
-def _exec(argv: list[str], environment: dict[str, str], place: Place) -> None:
+def _exec(argv: list[str], environment: dict[str, str], place: ProgramContext) -> None:
     """In the child; does not come back."""
     code = NOT_EXECUTABLE
     try:

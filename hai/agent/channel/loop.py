@@ -35,7 +35,7 @@ class Part:
         """After every wait."""
 
 
-class Loop:
+class PollLoop:
     """Runs its parts until somebody calls `stop`."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Loop:
             heapq.heappop(self._timers)[2]()
 
 
-class Line(Part):
+class ChannelSocket(Part):
     """The WebSocket of one end, with its streams. `on_lost` hears why it is over, once."""
 
     def __init__(self, socket: WebSocket, mux: Mux, on_lost: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hai.agent.channel.mux import Stream
 
 
-class Source:
+class StreamSource:
     """What is read here goes out as the stream's data."""
 
     def __init__(self, stream: Stream, fd: int, *, is_errors: bool = False) -> None:
@@ -40,7 +40,7 @@ class Source:
             self.is_over = True
 
 
-class Sink:
+class StreamSink:
     """The stream's data is written here. `on_empty` comes once: after the end, when all is out."""
 
     def __init__(self, stream: Stream, fd: int, on_empty: Callable[[], None]) -> None:
@@ -89,9 +89,9 @@ class Pump(Part, Handler):
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.sources: list[Source] = []
-        self.sink: Sink | None = None
-        self.error_sink: Sink | None = None
+        self.sources: list[StreamSource] = []
+        self.sink: StreamSink | None = None
+        self.error_sink: StreamSink | None = None
         self._has_told_end = False
 
     def wants(self) -> Iterable[tuple[int, bool, bool]]:

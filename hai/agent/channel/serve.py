@@ -13,16 +13,16 @@ import time
 
 from hai.agent import files, processes
 from hai.agent.channel import copying, jupyter_code, local_process, services, sshd, tcp
-from hai.agent.channel.loop import Line, Loop, Part
+from hai.agent.channel.loop import ChannelSocket, Part, PollLoop
 from hai.agent.channel.mux import Mux
-from hai.agent.channel.websocket import Refused, connect
+from hai.agent.channel.websocket import ChannelRefused, connect
 from hai.agent.program import Kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
+    from hai.agent.channel.local_process import ProgramContext
     from hai.agent.channel.mux import Stream
 
 OPEN_SECONDS = 30.0  # to reach the server; who asked gives up by the settings of the server
@@ -45,7 +45,7 @@ def main() -> int:
         import ssl  # noqa: F401 - now: the user may not be allowed to read the platform's Python
 
     "localhost".encode("idna")  # loads what every connection needs, for the same reason
-    place = local_process.Place(data)
+    place = local_process.ProgramContext(data)
     Kernel()  # what the streams start comes to this process when its parents end
     place.become()
     Kernel().die_with_parent(int(data["agent"]))
@@ -53,15 +53,15 @@ def main() -> int:
     headers = {"Authorization": "Bearer " + data["token"], "X-HAI-Worker": data["key"]}
     try:
         socket = connect(data["url"], path, headers, OPEN_SECONDS)
-    except (Refused, OSError, ValueError) as error:
+    except (ChannelRefused, OSError, ValueError) as error:
         files.complain(f"channel: {error}")
         return 1
     _serve(socket, place, data["key"])
     return 0
 
 
-def _serve(socket: Any, place: Place, key: str) -> None:
-    loop = Loop()
+def _serve(socket: Any, place: ProgramContext, key: str) -> None:
+    loop = PollLoop()
 
     def opened(stream: Stream, info: dict[str, Any]) -> None:
         begin = _KINDS.get(str(info.get("kind")))
@@ -75,7 +75,7 @@ def _serve(socket: Any, place: Place, key: str) -> None:
 
     mux = Mux(socket, opened)
     place.children = local_process.Children(loop)
-    line = Line(socket, mux, lambda _why: loop.stop())
+    line = ChannelSocket(socket, mux, lambda _why: loop.stop())
     ending = _Ending(socket, loop, "rank {} of task {} has ended".format(*_named(key)))
     loop.parts += [line, place.children, ending]
     line.feed()  # what came with the server's head
@@ -91,7 +91,7 @@ def _named(key: str) -> tuple[str, str]:
 class _Ending(Part):
     """SIGTERM: the agent says that the program has ended."""
 
-    def __init__(self, socket: Any, loop: Loop, words: str) -> None:
+    def __init__(self, socket: Any, loop: PollLoop, words: str) -> None:
         self.is_told = False
         self._words = words
         self._socket = socket

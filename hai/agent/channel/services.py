@@ -12,15 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
+    from hai.agent.channel.local_process import ProgramContext
+    from hai.agent.channel.loop import PollLoop
     from hai.agent.channel.mux import Stream
 
 _ANSWER_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """Answers with `services`: the state of each by name; after the order, if there is one: `verb`
     (start, stop, restart) for `service`, which is done then."""
     folder = os.path.join(place.control_dir, FOLDER)

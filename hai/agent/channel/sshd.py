@@ -21,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
+    from hai.agent.channel.local_process import ProgramContext
+    from hai.agent.channel.loop import PollLoop
     from hai.agent.channel.mux import Stream
 
 _FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
@@ -58,7 +58,7 @@ LogLevel ERROR
 """
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """`key`: the client's public key; `user`: whom the client will name, "" if it asks."""
     server = shutil.which("sshd", path=_FOLDERS)
     keygen = shutil.which("ssh-keygen", path=_FOLDERS)
@@ -96,7 +96,7 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
     stream.ready(host_key=host_key, user=user, note=terminal_trouble(place.uid, *_groups()))
 
 
-def _account(asked: str, place: Place) -> str:
+def _account(asked: str, place: ProgramContext) -> str:
     """The name to log in with."""
     try:
         own = pwd.getpwuid(place.uid).pw_name
@@ -167,7 +167,7 @@ def _host_key(folder: str, keygen: str) -> str:
     return " ".join(done.stdout.decode().split()[:2])
 
 
-def _configured(folder: str, key: str, place: Place) -> str:
+def _configured(folder: str, key: str, place: ProgramContext) -> str:
     """The path of this connection's configuration."""
     keys = f"keys.{os.getpid()}"
     write_private(os.path.join(folder, keys), key + "\n")

@@ -7,29 +7,29 @@ import os
 import socket
 
 from hai.agent import jupyter
-from hai.agent.channel.pump import Pump, Sink, Source
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hai.agent.channel.local_process import Place
-    from hai.agent.channel.loop import Loop
+    from hai.agent.channel.local_process import ProgramContext
+    from hai.agent.channel.loop import PollLoop
     from hai.agent.channel.mux import Stream
 
 
-class Connection(Pump):
+class TcpConnection(Pump):
     """One connected socket and one stream. `sock` is closed when both directions are over."""
 
-    def __init__(self, stream: Stream, sock: socket.socket, loop: Loop) -> None:
+    def __init__(self, stream: Stream, sock: socket.socket, loop: PollLoop) -> None:
         super().__init__(stream)
         stream.handler = self
         sock.setblocking(False)
         self._sock = sock
         self._loop = loop
         self._ends = 0
-        self.sources = [Source(stream, sock.fileno())]
-        self.sink = Sink(stream, sock.fileno(), self._shut)
+        self.sources = [StreamSource(stream, sock.fileno())]
+        self.sink = StreamSink(stream, sock.fileno(), self._shut)
         loop.parts.append(self)
 
     def _shut(self) -> None:
@@ -63,7 +63,7 @@ class Connection(Pump):
             self.sources, self.sink = [], None
 
 
-def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> None:
+def begin(stream: Stream, info: dict[str, Any], loop: PollLoop, place: ProgramContext) -> None:
     """`port`, or `service` "jupyter". The stream is closed with `error` when nobody listens
     there."""
     if info.get("service") == "jupyter":
@@ -73,7 +73,7 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
         except OSError:
             sock.close()
             raise ValueError("JupyterLab does not answer (yet)") from None
-        Connection(stream, sock, loop)
+        TcpConnection(stream, sock, loop)
         stream.ready()
         return
     port = int(info["port"])
@@ -87,13 +87,13 @@ def begin(stream: Stream, info: dict[str, Any], loop: Loop, place: Place) -> Non
             why = why or error.strerror or str(error)
             continue
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        Connection(stream, sock, loop)
+        TcpConnection(stream, sock, loop)
         stream.ready()
         return
     stream.close(error=f"port {port}: {why.lower()}")
 
 
-def pair(stream: Stream, loop: Loop) -> tuple[Connection, int]:
+def pair(stream: Stream, loop: PollLoop) -> tuple[TcpConnection, int]:
     """A stream and one end of a local socket; the other end is a descriptor for a process."""
     ours, theirs = socket.socketpair()
-    return Connection(stream, ours, loop), os.dup(theirs.fileno())
+    return TcpConnection(stream, ours, loop), os.dup(theirs.fileno())

@@ -31,7 +31,7 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
 
 
-class Refused(Exception):
+class ChannelRefused(Exception):
     """The server answered with something else than a channel: `status`, and its JSON or None."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -48,8 +48,8 @@ def connect(
     proxy: str = "",
 ) -> WebSocket:
     """An open one, by way of `proxy` (http://[user:password@]host:port) if there is one. OSError
-    when nobody can be reached, Refused when the server does not want it, ValueError when it speaks
-    something else."""
+    when nobody can be reached, ChannelRefused when the server does not want it, ValueError when it
+    speaks something else."""
     parts = urlsplit(url)
     is_secure = parts.scheme == "https"
     port = parts.port or (443 if is_secure else 80)
@@ -108,7 +108,7 @@ def _shake_hands(sock: socket.socket, key: str) -> bytes:
     """What came behind the server's head."""
     status, fields, rest = _head(sock)
     if status != 101:
-        raise Refused(status, _json(sock, rest, fields.get("content-length", "")))
+        raise ChannelRefused(status, _json(sock, rest, fields.get("content-length", "")))
     proof = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC).digest())  # noqa: S324
     if fields.get("sec-websocket-accept", "").encode() != proof:
         raise ValueError("it does not speak WebSocket")

@@ -35,12 +35,14 @@ def cp(
     """Copy files and folders out of a running task, or into it.
 
     Permissions, times and links within a folder are kept. Nothing but Python is needed there."""
-    from hai.cli.remote.copying import Spot, copy, parse_spot
+    from hai.cli.remote.copying import CopyLocation, copy, parse_spot
 
     if len(paths) < 2:
         raise InvalidInput("cp needs a source and a target", hint="hai-cli cp 12:ckpt .")
     spots = [parse_spot(path) for path in paths]
-    spots = [Spot(resolve_ref(one.ref, exp_type) if one.ref else "", one.path) for one in spots]
+    spots = [
+        CopyLocation(resolve_ref(one.ref, exp_type) if one.ref else "", one.path) for one in spots
+    ]
     done = copy(session, spots[:-1], spots[-1], rank)
     for link in done.skipped:
         session.stderr.warn(printable(f"not copied: the link {link} leads out of the folder"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from hai.cli.document import Wishes, build_document, check_file, check_present, turn_options
+from hai.cli.document import SubmitOptions, build_document, check_file, check_present, turn_options
 from hai.cli.launch_options import (
     After,
     Array,
@@ -32,7 +32,7 @@ from hai.cli.local_run import command_line, local_environment, run_here, simulat
 from hai.cli.pushed import in_pushed_copy, pushed_copy
 from hai.cli.session import Session, with_session
 from hai.cli.snapshot import has_snapshots, in_snapshot, runs_elsewhere
-from hai.cli.split import SEPARATORS, Mode, Split, split_command
+from hai.cli.split import SEPARATORS, RunMode, Split, split_command
 from hai.cli.submit import submit
 from hai.client.environments import with_environment
 from hai.console.commands import HELP_NAMES, HaiCommand, UsageError, new_app
@@ -97,12 +97,12 @@ def _split(ctx: Any, args: list[str]) -> Split:
     return split
 
 
-def _check_mode(command: Any, ctx: Any, mode: Mode) -> None:
+def _check_mode(command: Any, ctx: Any, mode: RunMode) -> None:
     for param in command.params:
         source = ctx.get_parameter_source(param.name)
         typed = source is not None and source.name == "COMMANDLINE"
         only_simulate = param.name in _ONLY_SIMULATE
-        if not typed or param.name in _SHARED or only_simulate == (mode is Mode.SIMULATE):
+        if not typed or param.name in _SHARED or only_simulate == (mode is RunMode.SIMULATE):
             continue
         word = "`++`" if only_simulate else "`--`"
         raise UsageError(f"{max(param.opts, key=len)} is possible only after {word}", ctx)
@@ -135,11 +135,11 @@ def launch(  # noqa: PLR0913 (one parameter per option)
     context = session.context
     split: Split = context.meta[_SPLIT]
     kind = str(context.command.name)
-    if split.mode is Mode.CLUSTER:
+    if split.mode is RunMode.CLUSTER:
         check_file(kind, split.program[0])
         if follow and detach:
             raise UsageError("--follow and --detach contradict each other", context)
-        wishes = Wishes(
+        wishes = SubmitOptions(
             name=name,
             nodes=nodes,
             group=group,
@@ -154,7 +154,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
         document = with_environment(document, env, follow=env_follow, ask=session.answer_of)
         document = _of_workspace(session, document, dry_run=dry_run)
         return submit(session, document, follow=follow, dry_run=dry_run)
-    if split.mode is Mode.SIMULATE:
+    if split.mode is RunMode.SIMULATE:
         if suspend_seconds is not None and suspend_seconds < 0:
             raise UsageError("--suspend_seconds must not be negative", context)
         environ = simulated_environment(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hai.cli.session import Session, verb
-from hai.cli.sim_options import Wishes, with_wishes
+from hai.cli.sim_options import SimulationOptions, with_wishes
 from hai.console.commands import new_app, option
 from hai.errors import InvalidInput
 
@@ -51,7 +51,7 @@ def sim() -> None:
 @with_wishes
 def run(
     session: Session,
-    wishes: Wishes,
+    wishes: SimulationOptions,
     trace: Annotated[
         str, typer.Argument(metavar="TRACE", help="CSV (may be gzipped), or sacct --parsable2.")
     ],
@@ -95,7 +95,7 @@ def run(
 @with_wishes
 def compare(
     session: Session,
-    wishes: Wishes,
+    wishes: SimulationOptions,
     candidates: Annotated[
         list[str],
         typer.Argument(
@@ -174,7 +174,7 @@ def replay(
 
 
 def _results(
-    session: Session, wishes: Wishes, candidates: Sequence[str], trace: str | None
+    session: Session, wishes: SimulationOptions, candidates: Sequence[str], trace: str | None
 ) -> list[Mapping[str, Any]]:
     """In the order of `candidates`; all of them are checked before the first simulation."""
     from hai.cli.sim_inputs import load_candidate, load_result

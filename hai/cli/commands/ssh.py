@@ -67,7 +67,7 @@ def _configure(session: Session, *, dry_run: bool) -> int:
     from hai.cli.remote import openssh
 
     if dry_run:
-        sys.stdout.write(openssh.entry(session, openssh.Folder(session.environ)))
+        sys.stdout.write(openssh.entry(session, openssh.OpenSshFolder(session.environ)))
         return 0
     path = openssh.write_entry(session)
     changed = openssh.include(path)

@@ -83,7 +83,7 @@ def list_tasks(  # noqa: PLR0913 (one parameter per option)
         "array": array,
     }
     paged = session.output.format.is_for_people or (page, page_size) != (None, None)
-    place = Place(page or 1, page_size or PEOPLES_PAGE) if paged else None
+    place = ListPage(page or 1, page_size or PEOPLES_PAGE) if paged else None
     if page == 0 or page_size == 0:
         raise InvalidInput("pages and their sizes begin with 1", hint="-p 1 is the first page")
 
@@ -99,7 +99,7 @@ def list_tasks(  # noqa: PLR0913 (one parameter per option)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPage:
     """A page of a list; `page` counts from 1."""
 
     page: int
@@ -107,7 +107,7 @@ class Place:
 
 
 def _show_page(
-    session: Session, filters: Mapping[str, Any], place: Place, *, quiet: bool = False
+    session: Session, filters: Mapping[str, Any], place: ListPage, *, quiet: bool = False
 ) -> None:
     """A page of all tasks in their order, and the number of all for people."""
     layout = tasks_layout(session.now)
@@ -126,7 +126,7 @@ def _show_page(
         _tell_rest(session, place, shown, total)
 
 
-def _tell_rest(session: Session, place: Place, shown: int, total: int) -> None:
+def _tell_rest(session: Session, place: ListPage, shown: int, total: int) -> None:
     if total == 0:
         session.stderr.say("no tasks")
     elif shown < total:
@@ -174,7 +174,7 @@ def _show_array(session: Session, ref: str) -> None:
         session.output.rows(members(session, ref), tasks_layout(session.now))
         return
     session.output.text(f"{ref}: {states_line(session, ref)}\n\n")
-    _show_page(session, {"user": "all", "array": ref}, Place(1, PEOPLES_PAGE))
+    _show_page(session, {"user": "all", "array": ref}, ListPage(1, PEOPLES_PAGE))
 
 
 def _show_rest(session: Session, task: Mapping[str, Any]) -> None:

@@ -59,9 +59,9 @@ def top(  # noqa: PLR0913 (one parameter per option)
         )
     session.profile.require_url()
     session.profile.require_token()
-    from hai.tui.main import Wishes, run
+    from hai.tui.main import DashboardOptions, run
 
-    wishes = Wishes(
+    wishes = DashboardOptions(
         read_only=read_only, mouse=mouse, ascii_only=ascii_only, theme=theme, view=words
     )
     run(session.profile, wishes, session.environ)

@@ -6,12 +6,12 @@ import hai
 from hai.cli.session import Session, verb
 from hai.client.profile import Profile
 from hai.console.commands import new_app
-from hai.console.output import Column, Layout
+from hai.console.output import Column, ListLayout
 from hai.errors import HaiError
 
 app = new_app()
 PATIENCE_SECONDS = 2.0
-_LAYOUT = Layout(
+_LAYOUT = ListLayout(
     (Column("client", "CLIENT"), Column("server", "SERVER"), Column("python", "PYTHON")),
     "client",
     ("client", "server", "python", "url"),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from hai.cli.follow import Ending, Follower, end_line
+from hai.cli.follow import FollowedEnding, Follower, end_line
 from hai.cli.listing import (
     UNFINISHED,
     array_ref,
@@ -62,11 +62,14 @@ def _wait_for_task(session: Session, ref: str, exp: str) -> int:
     return ending.code
 
 
-def _watch(session: Session, ref: str, *, narrates: bool) -> Ending:
+def _watch(session: Session, ref: str, *, narrates: bool) -> FollowedEnding:
     follower = Follower(
         line=lambda _: None, flush=lambda: None, say=session.stderr.say, narrates_states=narrates
     )
-    return follower.run(session.client.events("watch", following(session), ref=ref)) or Ending()
+    return (
+        follower.run(session.client.events("watch", following(session), ref=ref))
+        or FollowedEnding()
+    )
 
 
 def _wait_for_array(session: Session, ref: str, exp: str) -> int:
@@ -85,7 +88,7 @@ def _first_failure(session: Session, ref: str) -> int:
     """The exit code of the first member, by its place, that did not succeed; else 0."""
     code = 0
     for task in members(session, ref, ["failed", "stopped"]):  # the newest first
-        code = Ending(str(task["state"]), task["exit_code"]).code
+        code = FollowedEnding(str(task["state"]), task["exit_code"]).code
     return code
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from hai.cli.layouts import quotas_layout
 from hai.cli.session import Session, verb
 from hai.console.commands import new_app, option
-from hai.console.output import Format, Layout
+from hai.console.output import Format, ListLayout
 from hai.console.terminal import printable
 
 app = new_app()
@@ -25,7 +25,7 @@ def whoami(
     found = session.client.call("whoami")
     output = session.output
     if output.format in (Format.JSON, Format.YAML, Format.JSONL) or output.fields:
-        output.item(found, Layout((), "user", _FIELDS))
+        output.item(found, ListLayout((), "user", _FIELDS))
     elif output.format is Format.NAME:
         output.text(str(found["user"]["name"]))
     elif output.format is Format.CSV:

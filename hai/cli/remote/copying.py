@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from hai.agent.channel.archive import Unpacker, Unsafe, told
 from hai.agent.channel.copying import Sender
-from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Handler
-from hai.cli.remote.link import Link, failed
+from hai.cli.remote.link import CommandChannel, failed
 from hai.errors import HaiError, InvalidInput, NotFound, PlatformError
 
 if TYPE_CHECKING:
@@ -30,27 +30,27 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class CopyLocation:
     """`ref` is empty for a path here."""
 
     ref: str
     path: str
 
 
-def parse_spot(text: str) -> Spot:
+def parse_spot(text: str) -> CopyLocation:
     """ "12:ckpt/last.pt", or a path here: one that begins with / or . may hold a colon."""
     ref, colon, path = text.partition(":")
     if not colon or text.startswith(("/", ".")) or "/" in ref:
-        return Spot("", text)
+        return CopyLocation("", text)
     if not ref:
         raise InvalidInput(f"{text!r} names no task", hint="TASK:PATH, as 12:ckpt/last.pt")
-    return Spot(ref, path or ".")
+    return CopyLocation(ref, path or ".")
 
 
 class _Transfer(Handler):
     """`copied` or `error` is set at the end; then the loop stops."""
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop) -> None:
         self.link = link
         self.loop = loop
         self.copied: Copied | None = None
@@ -71,7 +71,7 @@ class _Transfer(Handler):
 
 
 class _Get(_Transfer):
-    def __init__(self, link: Link, loop: Loop, path: str, target: str) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop, path: str, target: str) -> None:
         super().__init__(link, loop)
         self._path = path
         self._target = target
@@ -121,7 +121,7 @@ class _Get(_Transfer):
 
 
 class _Put(_Transfer, Part):
-    def __init__(self, link: Link, loop: Loop, path: str, target: str) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop, path: str, target: str) -> None:
         super().__init__(link, loop)
         self._path = path
         self._sender: Sender | None = None
@@ -154,7 +154,9 @@ class _Losses(Part):
             self._transfer.fail(self._transfer.link.failure())
 
 
-def copy(session: Session, sources: Sequence[Spot], target: Spot, rank: int) -> Copied:
+def copy(
+    session: Session, sources: Sequence[CopyLocation], target: CopyLocation, rank: int
+) -> Copied:
     """All of them into one place. HaiError at the first that cannot be copied."""
     refs = {spot.ref for spot in sources}
     if target.ref:
@@ -176,7 +178,7 @@ def copy(session: Session, sources: Sequence[Spot], target: Spot, rank: int) -> 
     return total
 
 
-def _check_local(sources: Sequence[Spot]) -> None:
+def _check_local(sources: Sequence[CopyLocation]) -> None:
     for source in sources:
         try:
             mode = Path(source.path).stat().st_mode
@@ -186,9 +188,9 @@ def _check_local(sources: Sequence[Spot]) -> None:
             raise InvalidInput(f"{source.path} is neither a file nor a folder")
 
 
-def _copy_one(session: Session, source: Spot, target: Spot, rank: int) -> Copied:
-    loop = Loop()
-    link = Link(session, source.ref or target.ref, rank, loop)
+def _copy_one(session: Session, source: CopyLocation, target: CopyLocation, rank: int) -> Copied:
+    loop = PollLoop()
+    link = CommandChannel(session, source.ref or target.ref, rank, loop)
     try:
         transfer: _Transfer = (
             _Get(link, loop, source.path, target.path)

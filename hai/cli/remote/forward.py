@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Broken
-from hai.agent.channel.tcp import Connection
-from hai.cli.remote.link import Link
+from hai.agent.channel.tcp import TcpConnection
+from hai.cli.remote.link import CommandChannel
 from hai.errors import InvalidInput, PlatformError, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -63,10 +63,12 @@ def listen(forward: Forward) -> socket.socket:
     return listener
 
 
-class _Visit(Connection):
+class _Visit(TcpConnection):
     """One connection of somebody here."""
 
-    def __init__(self, stream: Stream, sock: socket.socket, loop: Loop, session: Session) -> None:
+    def __init__(
+        self, stream: Stream, sock: socket.socket, loop: PollLoop, session: Session
+    ) -> None:
         super().__init__(stream, sock, loop)
         self._session = session
 
@@ -78,7 +80,7 @@ class _Visit(Connection):
 
 class _Listener(Part):
     def __init__(
-        self, listener: socket.socket, target: Mapping[str, Any], link: Link, end: _End
+        self, listener: socket.socket, target: Mapping[str, Any], link: CommandChannel, end: _End
     ) -> None:
         self._listener = listener
         self._target = target
@@ -106,7 +108,7 @@ class _Listener(Part):
 class _End(Part):
     """Stops the loop when the channel is lost."""
 
-    def __init__(self, session: Session, loop: Loop, link: Link) -> None:
+    def __init__(self, session: Session, loop: PollLoop, link: CommandChannel) -> None:
         self.session = session
         self.loop = loop
         self._link = link
@@ -118,8 +120,8 @@ class _End(Part):
 
 def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> None:
     """Until Ctrl-C (KeyboardInterrupt) or the end of the task (a HaiError)."""
-    loop = Loop()
-    link = Link(session, ref, rank, loop)  # first: a wrong name should not bind a port
+    loop = PollLoop()
+    link = CommandChannel(session, ref, rank, loop)  # first: a wrong name should not bind a port
     listeners = [(listen(forward), {"port": forward.remote}) for forward in forwards]
     for listener, target in listeners:
         here, port = listener.getsockname()[1], target["port"]
@@ -129,8 +131,8 @@ def run(session: Session, ref: str, rank: int, forwards: Sequence[Forward]) -> N
 
 def run_listeners(
     session: Session,
-    link: Link,
-    loop: Loop,
+    link: CommandChannel,
+    loop: PollLoop,
     listeners: Sequence[tuple[socket.socket, Mapping[str, Any]]],
 ) -> None:
     """The same for sockets that listen already; a target is a port or a service there. A channel
@@ -142,16 +144,16 @@ def run_listeners(
         loop.run()
         link.close()
         session.stderr.warn(f"{link.failure().message}; trying to get it back")
-        loop = Loop()
+        loop = PollLoop()
         link = _again(session, link.ref, link.rank, loop)
 
 
-def _again(session: Session, ref: str, rank: int, loop: Loop) -> Link:
+def _again(session: Session, ref: str, rank: int, loop: PollLoop) -> CommandChannel:
     """A new channel. Conflict when the task has ended, and other errors that stay."""
     deadline = time.monotonic() + _LAST_TRY_SECONDS
     while True:
         try:
-            return Link(session, ref, rank, loop)
+            return CommandChannel(session, ref, rank, loop)
         except (Unreachable, Unavailable):
             if time.monotonic() > deadline:
                 raise

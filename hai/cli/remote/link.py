@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Line, Loop
+from hai.agent.channel.loop import ChannelSocket, PollLoop
 from hai.agent.channel.mux import Mux
 from hai.client.channel import OPEN_SECONDS, connect
 from hai.errors import HaiError, PlatformError, Unavailable
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from hai.cli.session import Session
 
 
-class Link:
+class CommandChannel:
     """`lost` is why the connection is over, once it is; a loop may have several."""
 
-    def __init__(self, session: Session, ref: str, rank: int, loop: Loop) -> None:
+    def __init__(self, session: Session, ref: str, rank: int, loop: PollLoop) -> None:
         self.ref, self.rank = ref, rank
         self.lost: str | None = None
         limit = session.limit_seconds or OPEN_SECONDS
         self.socket = connect(session.profile, ref, rank, limit)
         self.mux = Mux(self.socket)
-        self._line = Line(self.socket, self.mux, self._on_lost)
+        self._line = ChannelSocket(self.socket, self.mux, self._on_lost)
         loop.parts.append(self._line)
 
     def start(self) -> None:
@@ -60,7 +60,7 @@ def unblocked(fd: int) -> int:
         return fd
 
 
-def failed(message: dict[str, Any], link: Link) -> HaiError:
+def failed(message: dict[str, Any], link: CommandChannel) -> HaiError:
     """The error that a stream's last message stands for."""
     if message.get("error"):
         return PlatformError(f"rank {link.rank} of task {link.ref}: {message['error']}")

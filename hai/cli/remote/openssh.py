@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop
-from hai.agent.channel.pump import Pump, Sink, Source
-from hai.cli.remote.link import Link, failed, unblocked
+from hai.agent.channel.loop import PollLoop
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
+from hai.cli.remote.link import CommandChannel, failed, unblocked
 from hai.client.profile import conf_path
 from hai.console.terminal import printable
 from hai.errors import HaiError, InvalidInput, PlatformError
@@ -44,7 +44,7 @@ Host {prefix}*
 """
 
 
-class Folder:
+class OpenSshFolder:
     """Where all of it lies. PlatformError when it cannot be written."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -99,8 +99,10 @@ def parse_host(text: str) -> tuple[str, int]:
 class _Proxy(Pump):
     """ssh's bytes, on this process's input and output."""
 
-    def __init__(self, session: Session, link: Link, loop: Loop, host: str, user: str) -> None:
-        folder = Folder(session.environ)
+    def __init__(
+        self, session: Session, link: CommandChannel, loop: PollLoop, host: str, user: str
+    ) -> None:
+        folder = OpenSshFolder(session.environ)
         self.error: HaiError | None = None
         self._session = session
         self._link = link
@@ -116,8 +118,8 @@ class _Proxy(Pump):
         if info.get("note"):
             self._session.stderr.warn(printable(str(info["note"])))
         self._folder.know(self._host, str(info["host_key"]).replace("\n", " "))
-        self.sources = [Source(self.stream, 0)]
-        self.sink = Sink(self.stream, unblocked(1), self._loop.stop)
+        self.sources = [StreamSource(self.stream, 0)]
+        self.sink = StreamSink(self.stream, unblocked(1), self._loop.stop)
 
     def on_close(self, message: dict[str, Any]) -> None:
         self._is_over = True
@@ -132,8 +134,8 @@ class _Proxy(Pump):
 def proxy(session: Session, host: str, user: str) -> int:
     """Be the connection of one `ssh`: its ProxyCommand."""
     ref, rank = parse_host(host)
-    loop = Loop()
-    link = Link(session, ref, rank, loop)
+    loop = PollLoop()
+    link = CommandChannel(session, ref, rank, loop)
     one = _Proxy(session, link, loop, host.lower(), user)
     link.start()
     loop.run()
@@ -163,7 +165,7 @@ def run(words: Sequence[str]) -> int:
 
 def write_entry(session: Session) -> Path:
     """Our configuration, as `--config` leaves it; its path."""
-    folder = Folder(session.environ)
+    folder = OpenSshFolder(session.environ)
     folder.public_key()
     path = folder.path / "config"
     text = entry(session, folder)
@@ -172,7 +174,7 @@ def write_entry(session: Session) -> Path:
     return path
 
 
-def entry(session: Session, folder: Folder) -> str:
+def entry(session: Session, folder: OpenSshFolder) -> str:
     user = session.client.call("whoami")["user"]
     return _ENTRY.format(
         prefix=PREFIX, user=_account_of(user), proxy=_own_command(session), folder=folder.path

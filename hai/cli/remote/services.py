@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop, Part
+from hai.agent.channel.loop import Part, PollLoop
 from hai.agent.channel.mux import Handler
-from hai.cli.remote.link import Link, failed
+from hai.cli.remote.link import CommandChannel, failed
 
 if TYPE_CHECKING:
     from hai.cli.session import Session
@@ -18,7 +18,7 @@ VERBS = ("start", "stop", "restart")
 class _Order(Handler, Part):
     """One order and its answer."""
 
-    def __init__(self, link: Link, loop: Loop, service: str, verb: str) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop, service: str, verb: str) -> None:
         self.services: dict[str, Any] | None = None
         self.error: HaiError | None = None
         self._link = link
@@ -38,8 +38,8 @@ class _Order(Handler, Part):
 
 def order(session: Session, ref: str, rank: int, service: str, verb: str) -> dict[str, Any]:
     """The state of that rank's services when it is done. PlatformError when it cannot be."""
-    loop = Loop()
-    link = Link(session, ref, rank, loop)
+    loop = PollLoop()
+    link = CommandChannel(session, ref, rank, loop)
     one = _Order(link, loop, service, verb)
     link.start()
     if one.services is None and one.error is None:  # else it came with the server's answer

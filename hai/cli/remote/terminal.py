@@ -10,9 +10,9 @@ import tty
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hai.agent.channel.loop import Loop, Part
-from hai.agent.channel.pump import Pump, Sink, Source
-from hai.cli.remote.link import Link, failed, unblocked
+from hai.agent.channel.loop import Part, PollLoop
+from hai.agent.channel.pump import Pump, StreamSink, StreamSource
+from hai.cli.remote.link import CommandChannel, failed, unblocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from hai.errors import HaiError
 
 
-class Remote(Pump):
+class RemoteProgram(Pump):
     """One program. `exit_code` and `error` are set when it is over and all output is written."""
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop) -> None:
         self.link = link
         self.exit_code: int | None = None
         self.error: HaiError | None = None
@@ -104,7 +104,7 @@ class _Wakes(Part):
 class _Until(Part):
     """Stops the loop when all of these are done."""
 
-    def __init__(self, remotes: Sequence[Remote], loop: Loop) -> None:
+    def __init__(self, remotes: Sequence[RemoteProgram], loop: PollLoop) -> None:
         self._remotes = remotes
         self._loop = loop
 
@@ -125,18 +125,18 @@ def is_terminal() -> bool:
 
 def run_one(session: Session, ref: str, rank: int, argv: Sequence[str]) -> int:
     """The program's exit code. HaiError when it could not be run to its end."""
-    loop = Loop()
-    link = Link(session, ref, rank, loop)
-    remote = Remote(link, loop)
+    loop = PollLoop()
+    link = CommandChannel(session, ref, rank, loop)
+    remote = RemoteProgram(link, loop)
     at_terminal = is_terminal()
     stream = remote.begin(
         argv=list(argv),
         pty=size() if at_terminal else None,
         term=session.environ.get("TERM", ""),
     )
-    remote.sources = [Source(stream, 0)]
-    remote.sink = Sink(stream, unblocked(1), lambda: None)
-    remote.error_sink = Sink(stream, unblocked(2), lambda: None)
+    remote.sources = [StreamSource(stream, 0)]
+    remote.sink = StreamSink(stream, unblocked(1), lambda: None)
+    remote.error_sink = StreamSink(stream, unblocked(2), lambda: None)
     loop.parts += [_Wakes(), _Until([remote], loop)]
     if at_terminal:
         loop.parts.append(_Resizes(stream))
@@ -163,7 +163,7 @@ def _raw() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts(remotes: Sequence[Remote]) -> Iterator[None]:
+def _interrupts(remotes: Sequence[RemoteProgram]) -> Iterator[None]:
     """Ctrl-C goes to the programs; the second one ends this command."""
     count = 0
 
@@ -182,12 +182,12 @@ def _interrupts(remotes: Sequence[Remote]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Lines(Remote):
+class _Lines(RemoteProgram):
     """The output of one rank among others: whole lines, each with its rank."""
 
     _LONGEST = 1 << 16
 
-    def __init__(self, link: Link, loop: Loop) -> None:
+    def __init__(self, link: CommandChannel, loop: PollLoop) -> None:
         super().__init__(link, loop)
         self._kept = {False: b"", True: b""}
 
@@ -215,10 +215,10 @@ class _Lines(Remote):
 
 def run_all(session: Session, ref: str, ranks: Sequence[int], argv: Sequence[str]) -> int:
     """The same program in several ranks, without input; the first exit code that is not 0."""
-    loop = Loop()
-    remotes: list[Remote] = []
+    loop = PollLoop()
+    remotes: list[RemoteProgram] = []
     for rank in ranks:
-        remote = _Lines(Link(session, ref, rank, loop), loop)
+        remote = _Lines(CommandChannel(session, ref, rank, loop), loop)
         stream = remote.begin(argv=list(argv), pty=None, term="")
         stream.eof()
         remotes.append(remote)

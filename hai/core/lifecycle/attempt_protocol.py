@@ -18,7 +18,7 @@ from hai.core.lifecycle.losses import (
 )
 from hai.core.lifecycle.transitions import condemn, event, finish, move
 from hai.core.logs_told import log_events
-from hai.core.task import Attempt, Change, Task, Worker
+from hai.core.task import Attempt, Task, TaskChange, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 
 S = TaskState
@@ -100,11 +100,12 @@ _RANK_OF_STATE = {
 CHECKPOINT_SECONDS = 60.0  # checkpoints that follow each other sooner are not recorded
 
 
-def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing) -> Change | None:
+def fold(
+    task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
+) -> TaskChange | None:
     """Take reports of the current attempt in and draw the conclusions. None: nothing new.
 
-    A worker never goes back: late or repeated reports of an earlier phase are ignored, and so are
-    reports of another attempt.
+    A worker never goes back: reports of an earlier phase, or of another attempt, are ignored.
     """
     attempt = task.attempt
     if attempt is None or attempt.outcome is not None or not task.state.is_active:
@@ -113,12 +114,12 @@ def fold(task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
     change = _fold_workers(noted.task if noted else task, reports, now, timing)
     if noted is None or change is None:
         return change or noted
-    return Change(change.task, (*noted.events, *change.events))
+    return TaskChange(change.task, (*noted.events, *change.events))
 
 
 def _fold_workers(
     task: Task, reports: Sequence[WorkerReport], now: float, timing: Timing
-) -> Change | None:
+) -> TaskChange | None:
     attempt = task.attempt
     if attempt is None:
         return None
@@ -133,14 +134,14 @@ def _fold_workers(
         told = log_events(task, attempt.workers, workers, now)
         attempt = replace(attempt, workers=tuple(workers), acked_at=acked_at)
         heard = replace(task, attempt=attempt)
-        change = settle(heard, now, timing) or Change(heard, ())
-        return Change(change.task, (*told, *change.events))
+        change = settle(heard, now, timing) or TaskChange(heard, ())
+        return TaskChange(change.task, (*told, *change.events))
     return settle(task, now, timing)
 
 
 def _checkpoint(
     task: Task, attempt: Attempt, reports: Sequence[WorkerReport], now: float
-) -> Change | None:
+) -> TaskChange | None:
     """A checkpoint that is worth recording; a save before a suspend always is."""
     if attempt.started_at is None:
         return None
@@ -159,7 +160,7 @@ def _checkpoint(
     else:
         return None
     noted = replace(task, attempt=replace(attempt, saved_at=at))
-    return Change(noted, (event(noted, "checkpoint", "agent", now, data=data),))
+    return TaskChange(noted, (event(noted, "checkpoint", "agent", now, data=data),))
 
 
 def _is_worth_it(attempt: Attempt, at: float) -> bool:
@@ -193,7 +194,7 @@ def _advance(worker: Worker, report: WorkerReport, now: float) -> Worker:
     return replace(told, exit_code=report.exit_code, detail=detail, ended_at=now)
 
 
-def settle(task: Task, now: float, timing: Timing) -> Change | None:
+def settle(task: Task, now: float, timing: Timing) -> TaskChange | None:
     """The conclusions that follow from the workers' states and the clock; None if there are none.
     Called after every report and whenever `deadline` passes."""
     attempt = task.attempt
@@ -207,10 +208,10 @@ def settle(task: Task, now: float, timing: Timing) -> Change | None:
     if not _all_over(change.task.attempt):
         return change
     left = _leave(change.task, change.task.attempt, now)
-    return Change(left.task, (*change.events, *left.events)) if left else change
+    return TaskChange(left.task, (*change.events, *left.events)) if left else change
 
 
-def _leave(task: Task, attempt: Attempt, now: float) -> Change | None:
+def _leave(task: Task, attempt: Attempt, now: float) -> TaskChange | None:
     if attempt.verdict is None or not _all_over(attempt):
         return None
     end = final(attempt, attempt.verdict)
@@ -221,7 +222,7 @@ def _all_over(attempt: Attempt) -> bool:
     return all(worker.state.is_over for worker in attempt.workers)
 
 
-def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
+def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> TaskChange | None:
     broken = first_broken(attempt)
     if broken is not None:
         return _fail(task, broken, now)
@@ -237,7 +238,7 @@ def _starting(task: Task, attempt: Attempt, now: float, timing: Timing) -> Chang
         started_at=task.started_at or now,
     )
     data = {"attempt": attempt.number, "nodes": list(attempt.nodes)}
-    return Change(running, (event(running, "running", "gang", now, data=data),))
+    return TaskChange(running, (event(running, "running", "gang", now, data=data),))
 
 
 def _overdue(late: Sequence[Worker], seconds: float, timing: Timing) -> Worker | None:
@@ -254,7 +255,7 @@ def _patience(worker: Worker, timing: Timing) -> float:
     return timing.pending_timeout_seconds if is_pending else timing.start_timeout_seconds
 
 
-def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> Change:
+def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> TaskChange:
     """Nobody knows why it did not come up: the attempt has failed. If its launcher said what kept
     it, that is the node's trouble and not the task's, which goes back to its line."""
     where = f"rank {worker.rank} on {worker.node} did not come up in"
@@ -265,7 +266,7 @@ def _not_up(task: Task, worker: Worker, now: float, timing: Timing) -> Change:
     return _condemned(task, Outcome.FAILED, why, now, exit_code=1)
 
 
-def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Change | None:
+def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> TaskChange | None:
     broken = first_broken(attempt)
     if broken is not None:
         return _fail(task, broken, now)
@@ -278,7 +279,7 @@ def _running(task: Task, attempt: Attempt, now: float, _timing: Timing) -> Chang
     return _condemned(task, Outcome.FAILED, why, now, exit_code=TIME_IS_UP)
 
 
-def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Change | None:
+def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> TaskChange | None:
     lost = next((w for w in attempt.workers if w.state is WorkerState.LOST), None)
     broken = first_broken(attempt)
     acked = any(worker.acked for worker in attempt.workers)
@@ -307,7 +308,7 @@ def _suspending(task: Task, attempt: Attempt, now: float, timing: Timing) -> Cha
     return None
 
 
-def _stopping(_task: Task, _attempt: Attempt, _now: float, _timing: Timing) -> Change | None:
+def _stopping(_task: Task, _attempt: Attempt, _now: float, _timing: Timing) -> TaskChange | None:
     return None  # leaves by its verdict
 
 
@@ -328,7 +329,7 @@ def _is_saved(attempt: Attempt, *, noticed: bool) -> bool:
     return all(worker.saved or worker.state.is_over for worker in asked)
 
 
-def _fail(task: Task, worker: Worker | None, now: float) -> Change:
+def _fail(task: Task, worker: Worker | None, now: float) -> TaskChange:
     if worker is None:
         return _condemned(task, Outcome.FAILED, "failed", now, exit_code=1)
     where = f"rank {worker.rank} on {worker.node}"
@@ -340,19 +341,19 @@ def _fail(task: Task, worker: Worker | None, now: float) -> Change:
     return _condemned(task, Outcome.FAILED, why, now, exit_code=worker.exit_code)
 
 
-def _succeeded(task: Task, attempt: Attempt, now: float) -> Change:
+def _succeeded(task: Task, attempt: Attempt, now: float) -> TaskChange:
     clean = replace(task, attempt=replace(attempt, exit_code=0, why=""))
     return finish(clean, Outcome.SUCCEEDED, now)
 
 
 def _condemned(
     task: Task, verdict: Outcome, why: str, now: float, *, exit_code: int | None = None
-) -> Change:
+) -> TaskChange:
     gone = condemn(task, verdict, why=why, now=now, exit_code=exit_code)
     data: dict[str, object] = {"verdict": verdict.value}
     if gone.state is task.state:
-        return Change(gone, ())
-    return Change(gone, (event(gone, gone.state.value, "gang", now, why=why, data=data),))
+        return TaskChange(gone, ())
+    return TaskChange(gone, (event(gone, gone.state.value, "gang", now, why=why, data=data),))
 
 
 def order_of(task: Task, attempt_number: int, rank: int) -> Order:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hai.core.lifecycle.transitions import event, stop
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import TaskId, TaskState
 
 MOST_DEPENDENCIES = 1000
@@ -61,7 +61,7 @@ def _parse_part(part: str) -> list[Dependency]:
     return [Dependency(mode, ref) for ref in refs]
 
 
-def release(task: Task, others: Mapping[TaskId, Task], now: float) -> Change | None:
+def release(task: Task, others: Mapping[TaskId, Task], now: float) -> TaskChange | None:
     """What the end of tasks that this one waits for means: one reason less to wait, or its end."""
     for other_id in task.waits_ok:
         other = others.get(other_id)
@@ -79,4 +79,4 @@ def release(task: Task, others: Mapping[TaskId, Task], now: float) -> Change | N
     if not free.waits_for and task.attempts == 0:
         free = replace(free, queued_at=now)
     data = {"ended": sorted(ended), "waits_for": list(free.waits_for)}
-    return Change(free, (event(free, "released", ACTOR, now, data=data),))
+    return TaskChange(free, (event(free, "released", ACTOR, now, data=data),))

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from hai.core.lifecycle.transitions import finish
-from hai.core.task import Change, Task, Worker
+from hai.core.task import Task, TaskChange, Worker
 from hai.core.types import Outcome, TaskState, WorkerState
 
 WHY = "the platform was restored from a backup, in which it ran somewhere else"
 _IN_LINE = (Outcome.NODE_LOST, Outcome.SUSPENDED_CLEAN, Outcome.SUSPENDED_DIRTY)
 
 
-def left_behind(task: Task, taken_at: float) -> Change | None:
+def left_behind(task: Task, taken_at: float) -> TaskChange | None:
     """The end of an attempt whose workers nobody hears any more; None for a task without one.
 
     It was of no fault of the task: it goes to the head of its line, and no try of it is used up.

@@ -1,7 +1,7 @@
 """The state machine of a task: which verbs are legal when, and what each of them changes.
 
-Every verb takes the task as read and returns a `Change` (new value and ledger lines), or None when
-there is nothing to change. gang.py folds what workers report into the same values.
+Every verb takes the task as read and returns a `TaskChange` (new value and ledger lines), or None
+when there is nothing to change. gang.py folds what workers report into the same values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import replace
 from hai.core.lifecycle import losses
 from hai.core.lifecycle.retry import NextTry, next_try
 from hai.core.plan import Demotion, Start
-from hai.core.task import Attempt, Change, EventDraft, Task, Worker
+from hai.core.task import Attempt, EventDraft, Task, TaskChange, Worker
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.errors import Conflict
 
@@ -68,7 +68,7 @@ def event(
     )
 
 
-def begin(task: Task, start: Start, now: float) -> Change:
+def begin(task: Task, start: Start, now: float) -> TaskChange:
     """A planner's start: the next attempt, its workers created on the nodes that were picked.
 
     Conflict while the task has to wait for others or for its next try.
@@ -101,7 +101,7 @@ def begin(task: Task, start: Start, now: float) -> Change:
     }
     if start.gpu_indices:
         data["gpu_indices"] = [list(one) for one in start.gpu_indices]
-    return Change(begun, (event(begun, "starting", "scheduler", now, data=data),))
+    return TaskChange(begun, (event(begun, "starting", "scheduler", now, data=data),))
 
 
 def _workers(start: Start) -> Iterator[Worker]:
@@ -118,7 +118,7 @@ def suspend(
     hold: bool,
     now: float,
     for_task: TaskId | None = None,
-) -> Change | None:
+) -> TaskChange | None:
     """Give notice to a running task, or take a waiting one out of the line (`hold`).
 
     A held task waits until a person resumes it; otherwise it goes back in the queue. `for_task` is
@@ -132,7 +132,7 @@ def suspend(
         if not hold or task.held:
             return None
         held = replace(task, held=True)
-        return Change(held, (event(held, "held", actor, now, why=why),))
+        return TaskChange(held, (event(held, "held", actor, now, why=why),))
     attempt = _attempt(task)
     if task.state is S.STARTING:  # no program runs yet: nothing to save, nothing to wait for
         attempt = replace(attempt, verdict=Outcome.SUSPENDED_CLEAN, terminate_at=now)
@@ -141,18 +141,18 @@ def suspend(
     if for_task is not None:
         leaving = replace(leaving, yielded_at=now)
     data = {} if for_task is None else {"for_task": for_task}
-    return Change(leaving, (event(leaving, "suspending", actor, now, why=why, data=data),))
+    return TaskChange(leaving, (event(leaving, "suspending", actor, now, why=why, data=data),))
 
 
-def _hold_waiting(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+def _hold_waiting(task: Task, *, actor: str, why: str, now: float) -> TaskChange | None:
     if task.held:
         return None
     resting = task if task.state is S.SUSPENDED else move(task, S.SUSPENDED)
     held = replace(resting, held=True, why=why)
-    return Change(held, (event(held, "held", actor, now, why=why),))
+    return TaskChange(held, (event(held, "held", actor, now, why=why),))
 
 
-def resume(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+def resume(task: Task, *, actor: str, why: str, now: float) -> TaskChange | None:
     """Let a held task stand in line again. None when it does already."""
     if task.state.is_final:
         raise Conflict(
@@ -164,24 +164,24 @@ def resume(task: Task, *, actor: str, why: str, now: float) -> Change | None:
     back = replace(task, held=False)
     if back.state is S.SUSPENDED and back.attempts == 0:
         back = move(back, S.QUEUED)
-    return Change(back, (event(back, "resumed", actor, now, why=why),))
+    return TaskChange(back, (event(back, "resumed", actor, now, why=why),))
 
 
-def stop(task: Task, *, actor: str, why: str, now: float) -> Change | None:
+def stop(task: Task, *, actor: str, why: str, now: float) -> TaskChange | None:
     """End the task for good. None when it is on its way out already."""
     if task.state.is_final:
         raise Conflict(f"task {task.id} has {task.state} already")
     if task.state.is_waiting:
         ended = replace(move(task, S.STOPPED), ended_at=now, why=why, held=False)
-        return Change(ended, (event(ended, "stopped", actor, now, why=why),))
+        return TaskChange(ended, (event(ended, "stopped", actor, now, why=why),))
     attempt = _attempt(task)
     if task.state is S.STOPPING and not _comes_back(task, attempt):
         return None
     leaving = condemn(task, Outcome.STOPPED, why=why, now=now)
-    return Change(leaving, (event(leaving, "stopping", actor, now, why=why),))
+    return TaskChange(leaving, (event(leaving, "stopping", actor, now, why=why),))
 
 
-def remove(task: Task, *, actor: str, now: float) -> Change | None:
+def remove(task: Task, *, actor: str, now: float) -> TaskChange | None:
     """Take an ended dev container out of those that can be started again. Conflict before its
     end."""
     if not task.state.is_final:
@@ -192,7 +192,7 @@ def remove(task: Task, *, actor: str, now: float) -> Change | None:
     if task.removed:
         return None
     gone = replace(task, removed=True)
-    return Change(gone, (event(gone, "removed", actor, now),))
+    return TaskChange(gone, (event(gone, "removed", actor, now),))
 
 
 def _comes_back(task: Task, attempt: Attempt) -> bool:
@@ -215,7 +215,7 @@ def condemn(
     return replace(move(task, S.STOPPING), attempt=attempt, why=why)
 
 
-def finish(task: Task, outcome: Outcome, now: float) -> Change:
+def finish(task: Task, outcome: Outcome, now: float) -> TaskChange:
     """The last worker has left: record the outcome; the task ends, or goes back in its line.
 
     A task that lost a worker goes to the head of its line, and one that ran as a backfill, which
@@ -253,7 +253,7 @@ def finish(task: Task, outcome: Outcome, now: float) -> Change:
     if again is not None:
         tried = {"rule": again.rule, "try": again.number, "max": again.most}
         events.append(event(done, "retry", "gang", now, why=again.why, data=tried))
-    return Change(done, tuple(events))
+    return TaskChange(done, tuple(events))
 
 
 def _last_loss(task: Task, attempt: Attempt) -> str:
@@ -276,7 +276,7 @@ def _next_try(task: Task, attempt: Attempt, outcome: Outcome, now: float) -> Nex
     )
 
 
-def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> Change | None:
+def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> TaskChange | None:
     """What the task asks for from now on; a running attempt keeps the level that it is charged."""
     if task.state.is_final:
         raise Conflict(f"task {task.id} has {task.state} already")
@@ -284,7 +284,7 @@ def set_priority(task: Task, priority: Priority, *, actor: str, now: float) -> C
         return None
     changed = replace(task, priority=priority)
     data = {"from": task.priority.name, "to": priority.name}
-    return Change(changed, (event(changed, "priority", actor, now, data=data),))
+    return TaskChange(changed, (event(changed, "priority", actor, now, data=data),))
 
 
 def falls_at_once(task: Task, priority: Priority, demote_after: float, now: float) -> bool:
@@ -295,7 +295,7 @@ def falls_at_once(task: Task, priority: Priority, demote_after: float, now: floa
     return task.ran(now) >= demote_after
 
 
-def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | None:
+def set_rank(task: Task, rank: float, *, actor: str, now: float) -> TaskChange | None:
     """Its place among its user's own tasks: the lowest first."""
     if task.state.is_final:
         raise Conflict(f"task {task.id} has {task.state} already")
@@ -303,25 +303,25 @@ def set_rank(task: Task, rank: float, *, actor: str, now: float) -> Change | Non
         return None
     changed = replace(task, custom_rank=rank)
     data = {"from": task.custom_rank, "to": rank}
-    return Change(changed, (event(changed, "rank", actor, now, data=data),))
+    return TaskChange(changed, (event(changed, "rank", actor, now, data=data),))
 
 
-def demote(task: Task, demotion: Demotion, now: float) -> Change | None:
+def demote(task: Task, demotion: Demotion, now: float) -> TaskChange | None:
     """It had its time at a high level: from now on it asks for this one. A running attempt stays
     charged where it is, for the user's quota there may have no room."""
     if task.state.is_final or task.state.is_leaving or task.priority <= demotion.priority:
         return None
     lower = replace(task, priority=demotion.priority)
     data = {"from": task.priority.name, "to": demotion.priority.name}
-    return Change(lower, (event(lower, "demoted", "scheduler", now, data=data),))
+    return TaskChange(lower, (event(lower, "demoted", "scheduler", now, data=data),))
 
 
-def set_whole_life_state(task: Task, value: int) -> Change | None:
+def set_whole_life_state(task: Task, value: int) -> TaskChange | None:
     """The user's own number that outlives attempts. A program may set it at every step, and it
     concerns nobody else: the ledger is spared it."""
     if task.whole_life_state == value:
         return None
-    return Change(replace(task, whole_life_state=value), ())
+    return TaskChange(replace(task, whole_life_state=value), ())
 
 
 def _attempt(task: Task) -> Attempt:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
 
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.reasons.kinds import Containers, Holders, Reason
 from hai.core.resources import Resources
 from hai.core.types import Priority
@@ -37,7 +37,7 @@ def _data(value: Reason | Holders) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Resources | Limits | Containers):
+    if isinstance(value, Resources | ContainerLimits | Containers):
         return value.as_data()
     if isinstance(value, Priority):
         return value.name

@@ -16,7 +16,6 @@ from hai.core.reasons.kinds import (
     ArrayLimit,
     Backoff,
     Behind,
-    Dependency,
     GroupTooSmall,
     GroupUnknown,
     Held,
@@ -31,6 +30,7 @@ from hai.core.reasons.kinds import (
     Spot,
     TooWide,
     Unhealthy,
+    UnmetDependency,
 )
 from hai.core.state import SchedulerState
 from hai.core.types import Keeper, ParkedCode, Priority, TaskId, WaitCode
@@ -69,7 +69,7 @@ def _parked(state: SchedulerState, claim: Claim, code: ParkedCode) -> Parked:
         case WaitCode.HELD:
             return Held(group)
         case WaitCode.DEPENDENCY:
-            return Dependency(group, tuple(dict.fromkeys(claim.waits_for)))
+            return UnmetDependency(group, tuple(dict.fromkeys(claim.waits_for)))
         case WaitCode.BACKOFF:
             until = state.now if claim.not_before is None else claim.not_before
             return Backoff(group, until, math.ceil(max(0.0, until - state.now)))

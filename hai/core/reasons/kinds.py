@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.resources import Resources
 from hai.core.types import GroupName, Keeper, Loss, NodeName, Priority, TaskId, WaitCode
 
@@ -37,7 +37,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Dependency:
+class UnmetDependency:
     code: ClassVar = WaitCode.DEPENDENCY
     group: GroupName
     tasks: tuple[TaskId, ...]
@@ -65,7 +65,7 @@ class Spot:
     group: GroupName
 
 
-Parked: TypeAlias = Held | Dependency | Backoff | ArrayLimit | Spot
+Parked: TypeAlias = Held | UnmetDependency | Backoff | ArrayLimit | Spot
 
 
 # refused by the nodes that there are, or by the quota
@@ -127,7 +127,7 @@ class NoContainerQuota:
     group: GroupName
     level: Priority
     asks: Containers
-    limits: Limits
+    limits: ContainerLimits
     short: tuple[str, ...]
 
 
@@ -139,7 +139,7 @@ class ContainerQuotaExceeded:
     group: GroupName
     level: Priority
     asks: Containers
-    limits: Limits
+    limits: ContainerLimits
     short: tuple[str, ...]
     in_use: Containers
 

@@ -11,7 +11,7 @@ from hai.launcher.docker.names import selector
 from hai.launcher.docker.records import Records
 
 
-class Engine:
+class DockerEngine:
     """Opened by whoever comes first; closed by the last one."""
 
     def __init__(self, socket: Path, records: Records) -> None:

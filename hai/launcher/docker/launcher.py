@@ -21,10 +21,10 @@ from hai.docker.view import Container
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, PlatformError, Unavailable
 from hai.launcher.containers import launch_errors, outfit_of, reported
 from hai.launcher.docker import ends
-from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.engine import DockerEngine
 from hai.launcher.docker.images import Images
 from hai.launcher.docker.names import attempt_name, key_of, worker_name
-from hai.launcher.docker.networks import Networks, Place
+from hai.launcher.docker.networks import ContainerNetwork, Networks
 from hai.launcher.docker.nodes import DockerNodes
 from hai.launcher.docker.orders import (
     DockerOptions,
@@ -33,7 +33,7 @@ from hai.launcher.docker.orders import (
     part_of,
     spec_of,
 )
-from hai.launcher.docker.records import Record
+from hai.launcher.docker.records import DockerRecord
 from hai.launcher.docker.refusals import is_hopeless, is_passing
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
 
@@ -52,7 +52,7 @@ class DockerLauncher:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: DockerEngine,
         nodes: DockerNodes,
         options: DockerOptions,
         *,
@@ -184,7 +184,7 @@ class DockerLauncher:
         raise Unavailable(f"container {name} comes and goes")
 
     async def _create(
-        self, name: str, order: render.ContainerOrder, placing: "asyncio.Task[Place]"
+        self, name: str, order: render.ContainerOrder, placing: "asyncio.Task[ContainerNetwork]"
     ) -> str:
         body = render.container(order)
         for _ in range(2):
@@ -285,12 +285,12 @@ class DockerLauncher:
         return [await self._look(key, found.get(key), records) for key in sorted(wanted)]
 
     async def _look(
-        self, key: WorkerKey, one: Container | None, records: Mapping[WorkerKey, Record]
+        self, key: WorkerKey, one: Container | None, records: Mapping[WorkerKey, DockerRecord]
     ) -> Observation:
         if key in self._ends:
             return self._ends[key]
         if one is None:
-            return self._without_container(key, records.get(key, Record()))
+            return self._without_container(key, records.get(key, DockerRecord()))
         if one.is_over:
             try:
                 return await self._end_of(key, one)
@@ -300,7 +300,7 @@ class DockerLauncher:
             return Observation(key, WorkerPhase.PENDING, detail=self._waits[key])
         return Observation(key, WorkerPhase.ALIVE)
 
-    def _without_container(self, key: WorkerKey, record: Record) -> Observation:
+    def _without_container(self, key: WorkerKey, record: DockerRecord) -> Observation:
         if record.is_cancelled:
             return Observation(key, WorkerPhase.LOST, detail="killed")
         if key in self._waits:

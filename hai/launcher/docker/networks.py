@@ -22,7 +22,7 @@ _NO_SUBNET = "non-overlapping"  # of the engine's words when its address pools a
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ContainerNetwork:
     """Where a container stands: its network's name, and the server's machine as seen from there."""
 
     network: str
@@ -36,23 +36,23 @@ class Networks:
         self._client = client
         self._records = records
         self._kind = kind
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, ContainerNetwork] = {}
         self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def name_of(self, platform: str, key: WorkerKey, *, on_host: bool) -> str:
         """`on_host`: by a quota of the user's."""
         return HOST if self._kind == HOST or on_host else attempt_name(platform, key)
 
-    async def place(self, name: str, platform: str, key: WorkerKey) -> Place:
+    async def place(self, name: str, platform: str, key: WorkerKey) -> ContainerNetwork:
         """Make it if it is not there. Unavailable when the engine has no addresses left."""
         if name == HOST:
-            return Place(HOST, "127.0.0.1")
+            return ContainerNetwork(HOST, "127.0.0.1")
         async with self._making[name]:
             if name not in self._known:
                 self._known[name] = await self._make(name, platform, key)
             return self._known[name]
 
-    async def _make(self, name: str, platform: str, key: WorkerKey) -> Place:
+    async def _make(self, name: str, platform: str, key: WorkerKey) -> ContainerNetwork:
         async with self._alone():
             made = await self._find(name)
             if made is None:
@@ -61,7 +61,7 @@ class Networks:
         for config in ((made or {}).get("IPAM") or {}).get("Config") or ():
             gateway = str(config.get("Gateway", "")).partition("/")[0]
             if gateway and ":" not in gateway:
-                return Place(name, gateway)
+                return ContainerNetwork(name, gateway)
         raise Unavailable(f"the network {name} has no gateway")
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from hai.core.node import Node
 from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
 from hai.errors import PlatformError, Unavailable
-from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.engine import DockerEngine
 from hai.launcher.docker.names import key_of
 from hai.launcher.docker.orders import Share
 from hai.ports.nodes import SourceNode
@@ -42,7 +42,7 @@ class DockerNodes:
     launcher = LAUNCHER
 
     def __init__(
-        self, engine: Engine, options: ShareOptions, count_gpus: Callable[[], int]
+        self, engine: DockerEngine, options: ShareOptions, count_gpus: Callable[[], int]
     ) -> None:
         self._engine = engine
         self._options = options

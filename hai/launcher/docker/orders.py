@@ -11,7 +11,7 @@ from hai.docker.render import WORKER_DIR, ContainerOrder, host_path
 from hai.errors import PlatformError, Unavailable
 from hai.launcher.containers import ContainerOptions, Outfit, container_spec
 from hai.launcher.docker.names import worker_labels, worker_name
-from hai.launcher.docker.networks import Place
+from hai.launcher.docker.networks import ContainerNetwork
 from hai.ports import WorkerLaunch
 
 _LEAST_BYTES = 64 * 2**20
@@ -89,7 +89,11 @@ def order_of(
 
 
 def spec_of(
-    worker: WorkerLaunch, options: DockerOptions, outfit: Outfit, place: Place, share: Share
+    worker: WorkerLaunch,
+    options: DockerOptions,
+    outfit: Outfit,
+    place: ContainerNetwork,
+    share: Share,
 ) -> bytes:
     """The agent's order, as the file that it reads."""
     spec = container_spec(

@@ -23,7 +23,7 @@ _STARTED, _CANCELLED = ".started", ".cancelled"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DockerRecord:
     is_started: bool = False
     is_cancelled: bool = False
 
@@ -52,8 +52,8 @@ class Records:
             self._id_file.unlink()  # of a process that died between the two
         return self.open()
 
-    def all(self) -> dict[WorkerKey, Record]:
-        found: dict[WorkerKey, Record] = {}
+    def all(self) -> dict[WorkerKey, DockerRecord]:
+        found: dict[WorkerKey, DockerRecord] = {}
         with self._disk_trouble():
             names = {path.name for path in self._folder.iterdir()}
         for name in names:
@@ -62,13 +62,15 @@ class Records:
                 key = WorkerKey.parse(stem)
             except ValueError:
                 continue
-            found[key] = Record(f"{stem}{_STARTED}" in names, f"{stem}{_CANCELLED}" in names)
+            found[key] = DockerRecord(f"{stem}{_STARTED}" in names, f"{stem}{_CANCELLED}" in names)
         return found
 
-    def get(self, key: WorkerKey) -> Record | None:
+    def get(self, key: WorkerKey) -> DockerRecord | None:
         with self._disk_trouble():
             marks = [(self._folder / f"{key}{end}").exists() for end in (_STARTED, _CANCELLED)]
-            return Record(*marks) if any(marks) or (self._folder / str(key)).exists() else None
+            return (
+                DockerRecord(*marks) if any(marks) or (self._folder / str(key)).exists() else None
+            )
 
     def make(self, key: WorkerKey) -> None:
         self._put(str(key))

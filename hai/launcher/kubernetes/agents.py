@@ -9,7 +9,7 @@ from hai.agent.build import build_agent
 from hai.errors import Conflict
 from hai.kubernetes.discovery import Discovery
 from hai.kubernetes.manifests import AgentSource, agent_config_map
-from hai.launcher.kubernetes.cluster import Cluster
+from hai.launcher.kubernetes.cluster import KubernetesCluster
 from hai.launcher.kubernetes.names import MANAGED
 
 
@@ -17,7 +17,7 @@ class AgentStore:
     """With `image`, the platform's: a volume of it where the server has such, else a copy. Without,
     a ConfigMap named after the agent's content, made once by the server."""
 
-    def __init__(self, cluster: Cluster, data_dir: Path, image: str) -> None:
+    def __init__(self, cluster: KubernetesCluster, data_dir: Path, image: str) -> None:
         self._cluster = cluster
         self._data_dir = data_dir
         self._image = image

@@ -11,7 +11,7 @@ from typing import Any
 from hai.errors import Unavailable
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
-from hai.kubernetes.reflector import Change, Reflector
+from hai.kubernetes.reflector import ObjectChange, Reflector
 from hai.launcher.kubernetes.names import SELECTOR
 
 Json = Mapping[str, Any]
@@ -21,7 +21,7 @@ _SYNC_SECONDS = 5.0  # for the first lists
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KubernetesLocation:
     """Which cluster, and where in it."""
 
     kubeconfig: Path | None
@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeView:
+class KubernetesNode:
     """What a node says of itself now. `why` it is not ready, in the cluster's words."""
 
     name: str
@@ -42,10 +42,12 @@ class NodeView:
     boot_id: str
 
 
-class Cluster:
+class KubernetesCluster:
     """Opened by whoever comes first; closed by the last one."""
 
-    def __init__(self, place: Place, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, place: KubernetesLocation, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.namespace = place.namespace
         self._place = place
         self._monotonic = monotonic
@@ -54,7 +56,7 @@ class Cluster:
         self._client: KubernetesClient | None = None
         self._nodes: Reflector | None = None
         self._pods: Reflector | None = None
-        self._listeners: list[Callable[[Change], None]] = []
+        self._listeners: list[Callable[[ObjectChange], None]] = []
 
     async def open(self) -> None:
         """Read the kubeconfig and begin to follow; harmless when the API server is away.
@@ -92,7 +94,7 @@ class Cluster:
                     await reflector.close()
             await client.close()
 
-    def listen(self, listener: Callable[[Change], None]) -> None:
+    def listen(self, listener: Callable[[ObjectChange], None]) -> None:
         """Tell of every change of our pods; it must be quick."""
         self._listeners.append(listener)
 
@@ -144,17 +146,17 @@ class Cluster:
     def raw_nodes(self) -> list[Json]:
         return list(self._nodes.items.values()) if self._nodes is not None else []
 
-    def node(self, name: str) -> NodeView | None:
+    def node(self, name: str) -> KubernetesNode | None:
         """None: the cluster has no such node."""
         item = self._nodes.items.get(("", name)) if self._nodes is not None else None
         return None if item is None else node_view(item)
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: ObjectChange) -> None:
         for listener in self._listeners:
             listener(change)
 
 
-def node_view(item: Json) -> NodeView:
+def node_view(item: Json) -> KubernetesNode:
     """The parts of a node's object that matter here."""
     status = item.get("status") or {}
     ready, why = False, "it has not reported yet"
@@ -162,7 +164,7 @@ def node_view(item: Json) -> NodeView:
         if condition.get("type") == "Ready":
             ready = condition.get("status") == "True"
             why = "" if ready else str(condition.get("message") or condition.get("reason") or "")
-    return NodeView(
+    return KubernetesNode(
         name=item["metadata"]["name"],
         is_ready=ready,
         why=why,

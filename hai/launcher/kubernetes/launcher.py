@@ -20,11 +20,11 @@ from hai.core.task import WorkerKey
 from hai.errors import Conflict, HaiError, NotFound, OverQuota, PlatformError, Unavailable
 from hai.kubernetes.errors import AlreadyExists
 from hai.kubernetes.manifests import PodOrder, pod, secret, service
-from hai.kubernetes.reflector import Change
+from hai.kubernetes.reflector import ObjectChange
 from hai.launcher.containers import Outfit, launch_errors, outfit_of
 from hai.launcher.kubernetes import sights
 from hai.launcher.kubernetes.agents import AgentStore
-from hai.launcher.kubernetes.cluster import Cluster
+from hai.launcher.kubernetes.cluster import KubernetesCluster
 from hai.launcher.kubernetes.names import (
     CANCELLED,
     NUDGE,
@@ -74,7 +74,7 @@ class KubernetesLauncher:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubernetesCluster,
         agents: AgentStore,
         options: PodOptions,
         heard: Heard,
@@ -381,7 +381,7 @@ class KubernetesLauncher:
         self._gone.setdefault(key, Gone(_NO_POD))
         return await self._without_pod(key, secrets)
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: ObjectChange) -> None:
         """Keep how a pod ended that somebody else removes."""
         item = change.after or change.before
         key = key_of(item) if item is not None else None

@@ -13,8 +13,8 @@ from hai.core.task import WorkerKey
 from hai.core.types import GroupName, NodeName
 from hai.kubernetes import paths
 from hai.kubernetes.quantities import amounts
-from hai.kubernetes.reflector import Change
-from hai.launcher.kubernetes.cluster import Cluster, node_view
+from hai.kubernetes.reflector import ObjectChange
+from hai.launcher.kubernetes.cluster import KubernetesCluster, node_view
 from hai.launcher.kubernetes.names import key_of
 from hai.launcher.kubernetes.sights import departure
 from hai.ports.nodes import SourceNode
@@ -42,7 +42,7 @@ class KubernetesNodes:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubernetesCluster,
         labels: NodeLabels,
         spare_of: Callable[[Node], Awaitable[Node]] | None = None,
         shares_nodes: Callable[[GroupName], bool] = lambda _group: False,
@@ -107,7 +107,7 @@ class KubernetesNodes:
         finally:
             self._changed.clear()
 
-    def _on_change(self, change: Change) -> None:
+    def _on_change(self, change: ObjectChange) -> None:
         item = change.after or {}
         if change.kind != "deleted" and item["metadata"].get("deletionTimestamp"):
             self._changed.set()

@@ -10,8 +10,8 @@ import structlog
 from hai.errors import Denied, Unavailable
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
-from hai.kubernetes.reflector import Change, Reflector
-from hai.launcher.kubernetes.cluster import Cluster
+from hai.kubernetes.reflector import ObjectChange, Reflector
+from hai.launcher.kubernetes.cluster import KubernetesCluster
 from hai.launcher.kubernetes.names import FOREIGN_SELECTOR
 
 log = structlog.get_logger("hai.launcher.kubernetes")
@@ -26,7 +26,7 @@ class OtherPods:
     """Those of other namespaces, and those in ours that are not the platform's. Where the cluster
     does not let us look, there are none."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubernetesCluster) -> None:
         self._cluster = cluster
         self._reflectors: list[Reflector] = []
         self._by_node: dict[str, dict[tuple[str, str], Json]] = defaultdict(dict)
@@ -85,7 +85,7 @@ class OtherPods:
         async with client.stream("WATCH", paths.core("pods"), params=nobody, idle_seconds=5.0):
             return
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: ObjectChange) -> None:
         before, after = change.before, change.after
         if before is not None and (node := before["spec"]["nodeName"]):
             self._by_node[node].pop(change.key, None)

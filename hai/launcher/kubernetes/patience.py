@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
 from hai.core.task import WorkerKey
-from hai.launcher.kubernetes.cluster import Cluster
+from hai.launcher.kubernetes.cluster import KubernetesCluster
 from hai.ports import WorkerPhase
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class NodeClocks:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubernetesCluster,
         lost_after_seconds: float,
         fence_seconds: float,
         monotonic: Callable[[], float],

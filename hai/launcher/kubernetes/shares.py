@@ -8,7 +8,7 @@ from hai.core.node import Node
 from hai.core.resources import Resources
 from hai.errors import PlatformError, Unavailable
 from hai.kubernetes.quantities import left_of, requests_of
-from hai.launcher.kubernetes.cluster import Cluster
+from hai.launcher.kubernetes.cluster import KubernetesCluster
 from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.kubernetes.others import OtherPods
 from hai.launcher.kubernetes.sights import is_over, node_of
@@ -48,7 +48,9 @@ class Shares:
 
     are_whole_nodes = True
 
-    def __init__(self, cluster: Cluster, options: PodOptions, others: Others | None = None) -> None:
+    def __init__(
+        self, cluster: KubernetesCluster, options: PodOptions, others: Others | None = None
+    ) -> None:
         self._cluster = cluster
         self._options = options
         self._others = others or OtherPods(cluster)

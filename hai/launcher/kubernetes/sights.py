@@ -41,7 +41,7 @@ _BAD_COMMANDS = ("StartError", "ContainerCannotRun", "RunContainerError", "Creat
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PodFinding:
     """`hopeless`: it waits for something that will not come by itself, such as an image that does
     not exist; give up if that does not change. `usual`: it waits as every pod does, for a moment.
     """
@@ -51,15 +51,15 @@ class Sight:
     usual: bool = False
 
 
-def sight(key: WorkerKey, pod: Json) -> Sight:
+def sight(key: WorkerKey, pod: Json) -> PodFinding:
     """What the pod says, whatever its node does."""
     status = pod.get("status") or {}
     if is_over(pod):
-        return Sight(_ended(key, pod, status))
+        return PodFinding(_ended(key, pod, status))
     wait = _waits_for(pod, status)
     phase = WorkerPhase.PENDING if wait.why else WorkerPhase.ALIVE
     hopeless = wait.why if wait.is_hopeless else ""
-    return Sight(Observation(key, phase, detail=wait.why), hopeless, usual=wait.is_usual)
+    return PodFinding(Observation(key, phase, detail=wait.why), hopeless, usual=wait.is_usual)
 
 
 def is_over(pod: Json) -> bool:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from hai.server.deps import Caller, Served
-from hai.service.workspaces import Answer
+from hai.service.workspaces import WorkspaceAnswer
 
 router = APIRouter(tags=["workspaces"])
 
@@ -48,7 +48,7 @@ SnapshotPart = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 SnapshotId = Annotated[str, Query(pattern="^([0-9a-f]{16})?$")]
 
 
-def _json(answer: Answer) -> Response:
+def _json(answer: WorkspaceAnswer) -> Response:
     return Response(answer.body, media_type="application/json")
 
 

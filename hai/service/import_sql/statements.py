@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hai.service.import_sql.text import Source
-from hai.service.import_sql.tokens import Kind, Token, tokens_of
+from hai.service.import_sql.tokens import Kind, SqlToken, tokens_of
 
 
 class Word:
@@ -301,7 +301,7 @@ class _Parser:
         if not self._word(word):
             raise self._unclear(word.upper())
 
-    def _advance(self) -> Token:
+    def _advance(self) -> SqlToken:
         token = self._now
         if token.kind is not Kind.END:
             self._now = next(self._tokens)

@@ -43,7 +43,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ImportedTable:
     """`past`: columns that are read and have no effect."""
 
     read: Callable[[Row, float], Read]
@@ -179,13 +179,13 @@ def _checked(row: Row, column: str, check: Callable[[], None]) -> None:
 
 
 TABLES = {
-    "user": Table(
+    "user": ImportedTable(
         _user,
         ("user_id", "user_name", "nick_name", "token", "role", "active", "shared_group"),
         ("last_activity",),
     ),
-    "user_group": Table(_user_group, ("user_name", "group")),
-    "user_access_token": Table(
+    "user_group": ImportedTable(_user_group, ("user_name", "group")),
+    "user_access_token": ImportedTable(
         _access_token,
         (
             "from_user_name",
@@ -197,12 +197,12 @@ TABLES = {
         ),
         ("created_at", "created_by", "deleted_by", "updated_at"),
     ),
-    "quota": Table(
+    "quota": ImportedTable(
         _quota,
         ("user_name", "resource", "quota", "expire_time"),
         ("created_at", "updated_at"),
     ),
-    "storage": Table(
+    "storage": ImportedTable(
         _storage,
         (
             "host_path",
@@ -216,10 +216,10 @@ TABLES = {
         ),
         ("created_at", "updated_at"),
     ),
-    "train_environment": Table(
+    "train_environment": ImportedTable(
         _train_environment, ("env_name", "image", "config"), ("schema_template",)
     ),
-    "host": Table(
+    "host": ImportedTable(
         _host,
         ("node", "gpu_num", "origin_group", "room", "schedule_zone", "flags"),
         ("type", "use"),

@@ -18,7 +18,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SqlToken:
     kind: Kind
     text: str
     at: int  # offset
@@ -45,13 +45,13 @@ _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LARGEST_NUMBER = 40  # characters
 
 
-def tokens_of(source: Source) -> Iterator[Token]:
+def tokens_of(source: Source) -> Iterator[SqlToken]:
     """All tokens and then END; InvalidInput where the text is no SQL."""
     text, at = source.text, 0
     while True:
         at = _skipped(source, at)
         if at >= len(text):
-            yield Token(Kind.END, "", len(text))
+            yield SqlToken(Kind.END, "", len(text))
             return
         token, at = _token(source, at)
         yield token
@@ -80,7 +80,7 @@ def _behind_comment(source: Source, start: int) -> int:
     raise source.error(start, "this comment does not end", "close it with */")
 
 
-def _token(source: Source, at: int) -> tuple[Token, int]:
+def _token(source: Source, at: int) -> tuple[SqlToken, int]:
     text = source.text
     first = text[at]
     if first == "'" or (first in "eE" and text.startswith("'", at + 1)):
@@ -98,16 +98,16 @@ def _token(source: Source, at: int) -> tuple[Token, int]:
     raise source.error(at, f"{first!r} is not understood here")
 
 
-def _plain(source: Source, kind: Kind, found: str, at: int) -> Token:
+def _plain(source: Source, kind: Kind, found: str, at: int) -> SqlToken:
     behind = source.text[at + len(found) : at + len(found) + 1]
     if kind is Kind.NUMBER and (len(found) > _LARGEST_NUMBER or behind.isalnum() or behind == "_"):
         raise source.error(at, f"{found[:40]!r} is no number")
     if kind is Kind.WORD and behind in ("'", "&"):
         raise source.error(at, f"{found}{behind}... is no kind of string that is read here")
-    return Token(kind, found.lower() if kind is Kind.WORD else found, at)
+    return SqlToken(kind, found.lower() if kind is Kind.WORD else found, at)
 
 
-def _string(source: Source, start: int) -> tuple[Token, int]:
+def _string(source: Source, start: int) -> tuple[SqlToken, int]:
     """With the pieces on the following lines."""
     escaped = source.text[start] != "'"
     pattern = _ESCAPED if escaped else _PLAIN
@@ -120,7 +120,7 @@ def _string(source: Source, start: int) -> tuple[Token, int]:
         parts.append(_unescaped(source, body, at) if escaped else body.replace("''", "'"))
         joint = _JOINT.match(source.text, match.end())
         if joint is None:
-            return Token(Kind.STRING, "".join(parts), start), match.end()
+            return SqlToken(Kind.STRING, "".join(parts), start), match.end()
         at = joint.end()
 
 
@@ -146,18 +146,18 @@ def _unescaped(source: Source, body: str, at: int) -> str:
     return _ESCAPE.sub(character, body)
 
 
-def _identifier(source: Source, at: int) -> tuple[Token, int]:
+def _identifier(source: Source, at: int) -> tuple[SqlToken, int]:
     match = _IDENTIFIER.match(source.text, at)
     if match is None or not match.group(1):
         raise source.error(at, "this name is empty or does not end", 'close it with "')
-    return Token(Kind.QUOTED, match.group(1).replace('""', '"'), at), match.end()
+    return SqlToken(Kind.QUOTED, match.group(1).replace('""', '"'), at), match.end()
 
 
-def _dollar_quoted(source: Source, at: int) -> tuple[Token, int]:
+def _dollar_quoted(source: Source, at: int) -> tuple[SqlToken, int]:
     tag = _DOLLAR.match(source.text, at)
     if tag is None:
         raise source.error(at, "'$' is not understood here: the value was never filled in")
     end = source.text.find(tag.group(), tag.end())
     if end < 0:
         raise source.error(at, f"this string does not end with {tag.group()}")
-    return Token(Kind.STRING, source.text[tag.end() : end], at), end + len(tag.group())
+    return SqlToken(Kind.STRING, source.text[tag.end() : end], at), end + len(tag.group())

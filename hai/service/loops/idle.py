@@ -11,7 +11,7 @@ import structlog
 from hai.core.idle import IdleClock, Idleness, IdleRule, Step, decide, noticed
 from hai.core.lifecycle import transitions
 from hai.core.moments import time_of_day
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.ports import Bus, Clock, IdleClocks, Leading, Tasks
 from hai.service.idleness import IdleService, is_running_lab
 from hai.service.loops.schedule import STANDBY_SECONDS
@@ -99,7 +99,7 @@ class Idling:
         if change is None:
             return
         line = transitions.event(task, "idle", ACTOR, now, why=why, data={"seconds": seconds})
-        saved = await self._store.save([Change(change.task, (line, *change.events))])
+        saved = await self._store.save([TaskChange(change.task, (line, *change.events))])
         log.info("idle_stop", task=task.id, seconds=seconds, done=bool(saved))
         await announce(self._bus, saved)
 

@@ -36,7 +36,7 @@ class MembershipStore(Cluster, Rows, Tasks, Leading, Protocol):
     """What is needed of the store here."""
 
 
-class Membership:
+class MembershipLoop:
     """One run compares all nodes of one source with ours."""
 
     def __init__(self, store: MembershipStore, bus: Bus, clock: Clock, source: NodeSource) -> None:

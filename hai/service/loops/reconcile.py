@@ -19,7 +19,7 @@ from hai.core.task import Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, TaskState, WorkerState
 from hai.ports import Bus, Clock, Cluster, Leading, Observation, Tasks, WorkerPhase
 from hai.service.clock import SteadyTiming
-from hai.service.launchers import Sight
+from hai.service.launchers import LaunchersReport
 from hai.service.launching import Launching, keys_of
 from hai.service.loops.schedule import STANDBY_SECONDS
 from hai.service.loops.term import Term
@@ -87,7 +87,9 @@ class Reconciling:
             await self._workers.fold({task.id: reports[task.id] for task in due})
         return self._next(tasks, now)
 
-    def _relaunch(self, tasks: Sequence[Task], sight: Sight, now: float) -> set[WorkerKey]:
+    def _relaunch(
+        self, tasks: Sequence[Task], sight: LaunchersReport, now: float
+    ) -> set[WorkerKey]:
         """Launch workers that nobody asked for since the server started; all that still miss."""
         missing: set[WorkerKey] = set()
         for task in tasks:
@@ -122,7 +124,7 @@ class Reconciling:
     def _news(
         self,
         task: Task,
-        sight: Sight,
+        sight: LaunchersReport,
         missing: Collection[WorkerKey],
         killed: Collection[WorkerKey],
     ) -> Sequence[WorkerReport]:
@@ -160,7 +162,7 @@ class Reconciling:
         return max(_SHORTEST_SECONDS, min([_ACTIVE_SECONDS, *ahead]))
 
 
-def _losses(tasks: Iterable[Task], sight: Sight) -> Iterator[tuple[NodeName, str]]:
+def _losses(tasks: Iterable[Task], sight: LaunchersReport) -> Iterator[tuple[NodeName, str]]:
     """Nodes that lost a worker, and which one. Who was told to leave is no loss."""
     for task in tasks:
         is_leaving = task.attempt is None or task.attempt.verdict is not None

@@ -14,7 +14,7 @@ from hai.core.lifecycle import transitions
 from hai.core.plan import Demotion, Plan, Start
 from hai.core.planner import plan
 from hai.core.state import SchedulerState
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import TaskId
 from hai.errors import Conflict
 from hai.ports import Bus, Leading, Tasks
@@ -111,25 +111,25 @@ class Scheduling:
 
 def _demoted(
     tasks: dict[TaskId, Task], demotions: Iterable[Demotion], now: float
-) -> dict[TaskId, Change]:
+) -> dict[TaskId, TaskChange]:
     """The changes of those that are still there and ask for more."""
     there = [(tasks[one.task_id], one) for one in demotions if one.task_id in tasks]
     changes = (transitions.demote(task, one, now) for task, one in there)
     return {change.task.id: change for change in changes if change is not None}
 
 
-def _one_of_each_task(changes: Iterable[Change | None]) -> list[Change]:
+def _one_of_each_task(changes: Iterable[TaskChange | None]) -> list[TaskChange]:
     """The store takes one change of a task at a time: who falls and leaves does both at once."""
-    merged: dict[TaskId, Change] = {}
+    merged: dict[TaskId, TaskChange] = {}
     for change in changes:
         if change is not None:
             before = merged.get(change.task.id)
             events = (*before.events, *change.events) if before else change.events
-            merged[change.task.id] = Change(change.task, events)
+            merged[change.task.id] = TaskChange(change.task, events)
     return list(merged.values())
 
 
-def _begin(task: Task | None, start: Start, now: float) -> Change | None:
+def _begin(task: Task | None, start: Start, now: float) -> TaskChange | None:
     if task is None or task.held:
         return None
     try:
@@ -140,7 +140,7 @@ def _begin(task: Task | None, start: Start, now: float) -> Change | None:
 
 def _leave(
     tasks: dict[TaskId, Task], victim: TaskId, for_task: TaskId, now: float
-) -> Change | None:
+) -> TaskChange | None:
     task, heir = tasks.get(victim), tasks.get(for_task)
     if task is None or not task.state.is_active:
         return None

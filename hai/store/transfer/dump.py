@@ -10,7 +10,7 @@ from hai.store.migrate import load_migrations
 from hai.store.queries import load_queries
 from hai.store.transfer.connect import connected
 from hai.store.transfer.format import END_OF_ROWS, Header, line_of, writer
-from hai.store.transfer.tables import Table, made_by, sequences_of, tables_of
+from hai.store.transfer.tables import StoredTable, made_by, sequences_of, tables_of
 
 
 def dump(url: str, sink: BinaryIO, *, version: str) -> Header:
@@ -40,7 +40,7 @@ def header_of(connection: Connection[Any], version: str) -> Header:
     return Header(version, applied[-1][0] if applied else 0, applied, moment[0])
 
 
-def _copy_out(connection: Connection[Any], table: Table, out: gzip.GzipFile) -> int:
+def _copy_out(connection: Connection[Any], table: StoredTable, out: gzip.GzipFile) -> int:
     out.write(line_of({"table": table.name, "columns": table.columns}))
     cursor = connection.cursor()
     with cursor.copy(copy_command(table, "TO STDOUT")) as copied:
@@ -50,14 +50,14 @@ def _copy_out(connection: Connection[Any], table: Table, out: gzip.GzipFile) -> 
     return cursor.rowcount
 
 
-def copy_command(table: Table, way: str) -> sql.Composed:
+def copy_command(table: StoredTable, way: str) -> sql.Composed:
     """way: TO STDOUT or FROM STDIN."""
     columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     text = "COPY {} ({}) TO STDOUT" if way == "TO STDOUT" else "COPY {} ({}) FROM STDIN"
     return sql.SQL(text).format(sql.Identifier(table.name), columns)
 
 
-def _sequences(connection: Connection[Any], tables: list[Table]) -> dict[str, list[Any]]:
+def _sequences(connection: Connection[Any], tables: list[StoredTable]) -> dict[str, list[Any]]:
     found = {}
     for name in sequences_of(connection, tables):
         query = sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(name))

@@ -17,7 +17,7 @@ from hai.store.queries import load_queries
 from hai.store.transfer.connect import connected
 from hai.store.transfer.dump import copy_command
 from hai.store.transfer.format import END_OF_ROWS, Header, read_line, whole
-from hai.store.transfer.tables import MIGRATIONS, Table, made_by, sequences_of, tables_of
+from hai.store.transfer.tables import MIGRATIONS, StoredTable, made_by, sequences_of, tables_of
 
 _KEPT = ("users", "tokens", "nodes", "groups", "quotas", "allowances", "images", "storage")
 _OF_THE_PLACE = ("nodes", "groups", "users", "roles", "tokens", "quotas")
@@ -33,7 +33,7 @@ _LOAD_LOCK_HINT = "stop the server first: hai-up restore does so"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LoadTarget:
     """What is where a dump should go: how many tasks, and users besides the place's own."""
 
     tasks: int
@@ -69,14 +69,14 @@ def check(header: Header, migrations: Sequence[Migration]) -> None:
             )
 
 
-def target_of(connection: Connection[Any], users: Sequence[str]) -> Target:
+def target_of(connection: Connection[Any], users: Sequence[str]) -> LoadTarget:
     """The target must have this HAI's schema."""
     row = connection.execute(load_queries()["place_counts"], {"users": list(users)}).fetchone()
     assert row is not None  # noqa: S101 - it is one row
-    return Target(int(row[0]), list(row[1]))
+    return LoadTarget(int(row[0]), list(row[1]))
 
 
-def load(url: str, source: BinaryIO, order: LoadOrder) -> tuple[Header, Target]:
+def load(url: str, source: BinaryIO, order: LoadOrder) -> tuple[Header, LoadTarget]:
     """Fill the database from a dump. Conflict: a server runs, or it holds what people made.
     InvalidInput: the dump is damaged or newer. After an error the database is as it was."""
     queries, migrations = load_queries(), load_migrations()
@@ -90,14 +90,14 @@ def load(url: str, source: BinaryIO, order: LoadOrder) -> tuple[Header, Target]:
         _require_no_leader(connection)
         with connection.transaction():
             connection.execute(queries["begin_load"])
-            target = Target(0, []) if order.exact else target_of(connection, order.users)
+            target = LoadTarget(0, []) if order.exact else target_of(connection, order.users)
             if not (order.exact or order.replace or target.is_fresh):
                 raise refusal(target)
             _Load(connection, migrations, header, order, target.is_fresh).go(stream)
     return header, target
 
 
-def refusal(target: Target) -> Conflict:
+def refusal(target: LoadTarget) -> Conflict:
     """Why a dump is not loaded over people's things."""
     what = [f"{target.tasks} tasks"] if target.tasks else []
     what += [f"user {name}" for name in target.others[:3]]
@@ -183,12 +183,12 @@ class _Load:
             table = known.pop(line["table"], None)
             if table is None or sorted(line["columns"]) != sorted(table.columns):
                 raise InvalidInput(f"the dump's table {line['table']!r} is not one of its schema")
-            rows[table.name] = self._copy_in(Table(table.name, line["columns"]), stream)
+            rows[table.name] = self._copy_in(StoredTable(table.name, line["columns"]), stream)
         if rows != line.get("rows") or known:
             raise InvalidInput("the dump is not whole: rows or tables are missing")
         self._set_sequences(line["sequences"], list(rows))
 
-    def _copy_in(self, table: Table, stream: Any) -> int:
+    def _copy_in(self, table: StoredTable, stream: Any) -> int:
         count = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table.name))
         row = self._connection.execute(count).fetchone()
         if row and row[0]:  # what the migrations put there
@@ -200,7 +200,7 @@ class _Load:
         return cursor.rowcount
 
     def _set_sequences(self, values: dict[str, list[Any]], tables: list[str]) -> None:
-        found = [Table(name, []) for name in tables]
+        found = [StoredTable(name, []) for name in tables]
         for name in sequences_of(self._connection, found):
             last, is_called = values[name]
             self._connection.execute("SELECT setval(%s, %s, %s)", (name, last, is_called))

@@ -16,7 +16,7 @@ MIGRATIONS = "migrations"  # the list of them, made before the first
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class StoredTable:
     """`columns`: those that are stored."""
 
     name: str
@@ -29,15 +29,15 @@ def made_by(migrations: Iterable[Migration], kind: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def tables_of(connection: Connection[Any], names: Sequence[str]) -> list[Table]:
+def tables_of(connection: Connection[Any], names: Sequence[str]) -> list[StoredTable]:
     """Those of `names` that there are, each after the ones that it refers to."""
     found = connection.execute(load_queries()["dumped_tables"], {"names": list(names)}).fetchall()
-    by_name = {name: Table(name, columns) for name, columns, _ in found}
+    by_name = {name: StoredTable(name, columns) for name, columns, _ in found}
     order = TopologicalSorter({name: sorted(refers) for name, _, refers in found})
     return [by_name[name] for name in order.static_order() if name in by_name]
 
 
-def sequences_of(connection: Connection[Any], tables: Iterable[Table]) -> list[str]:
+def sequences_of(connection: Connection[Any], tables: Iterable[StoredTable]) -> list[str]:
     names = {"names": [table.name for table in tables]}
     rows = connection.execute(load_queries()["dumped_sequences"], names).fetchall()
     return [str(row[0]) for row in rows]

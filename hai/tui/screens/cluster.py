@@ -13,7 +13,7 @@ from hai.tui.cluster_lines import group_line, history_lines, legend, user_letter
 from hai.tui.columns import header, laid_out, row_line, shortened
 from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
 from hai.tui.dashboard import Dashboard
-from hai.tui.model import Holders, Node, Task
+from hai.tui.model import DashboardNode, DashboardTask, Holders
 from hai.tui.pages import usage_text
 from hai.tui.present import NODE_COLUMNS, next_of, node_labels, node_state
 from hai.tui.screens.confirm import ConfirmScreen
@@ -38,7 +38,7 @@ class ClusterScreen(TaskVerbs):
     def __init__(self, hai: Dashboard, filter: str = "") -> None:
         super().__init__(hai, filter)
         self._is_table = False
-        self._shown: Sequence[Node] = ()
+        self._shown: Sequence[DashboardNode] = ()
         self._chosen_by: tuple[int, str] = (-1, "")
         self.heat = HeatMap(hai, id="heat")
         self.table = Table(hai, NODE_COLUMNS, id="nodes")
@@ -91,7 +91,7 @@ class ClusterScreen(TaskVerbs):
             self.heat.show(nodes, holders)
         self.renew()
 
-    def _empty_hint(self, nodes: Sequence[Node]) -> str:
+    def _empty_hint(self, nodes: Sequence[DashboardNode]) -> str:
         if nodes:
             return ""
         if self.hai.model.received_at is None:
@@ -100,7 +100,7 @@ class ClusterScreen(TaskVerbs):
             return "no node matches; escape clears the filter"
         return "there are no nodes yet"
 
-    def _nodes_meant(self) -> Sequence[Node]:
+    def _nodes_meant(self) -> Sequence[DashboardNode]:
         """Nodes that match the filter, the sick ones first in the table; the same list as long as
         nothing changed."""
         model = self.hai.model
@@ -168,9 +168,9 @@ class ClusterScreen(TaskVerbs):
 
     # what is meant
 
-    def node_meant(self) -> Node | None:
+    def node_meant(self) -> DashboardNode | None:
         if self._is_table:
-            current: Node | None = self.table.current
+            current: DashboardNode | None = self.table.current
             return current
         return self.heat.current
 
@@ -184,12 +184,12 @@ class ClusterScreen(TaskVerbs):
             return super().nothing_meant()
         return f"{count_of(len(tasks), 'task')} share this node: enter shows them"
 
-    def task_meant(self) -> Task | None:
+    def task_meant(self) -> DashboardTask | None:
         """None where several share the node: enter shows them, to choose from."""
         tasks = self.holders_meant()
         return tasks[0] if len(tasks) == 1 else None
 
-    def tasks_meant(self) -> Sequence[Task]:
+    def tasks_meant(self) -> Sequence[DashboardTask]:
         task = self.task_meant()
         return [] if task is None else [task]
 
@@ -253,7 +253,7 @@ class ClusterScreen(TaskVerbs):
         self.ask("drain", label, lambda why: self._change_node(node, why.strip()))
 
     @work(group="act")
-    async def _change_node(self, node: Node, why: str) -> None:
+    async def _change_node(self, node: DashboardNode, why: str) -> None:
         route, question = drain_question(node, self.hai.totals.holders.get(node.name, ()), why)
         if not await self.app.push_screen_wait(ConfirmScreen(question)):
             self.hai.say("nothing was changed")
@@ -276,12 +276,12 @@ class ClusterScreen(TaskVerbs):
         return plain([*self._groups(160), [], [(header(layout, "", ""), "")], *rows])
 
 
-def _text(node: Node, tasks: Holders) -> str:
+def _text(node: DashboardNode, tasks: Holders) -> str:
     work = " ".join(f"{task.id} {task.name} {task.user}" for task in tasks)
     return f"{node.name} {node.group} {node.health} {node.health_why} {node.leaf} {work}"
 
 
-def _capacity(node: Node) -> str:
+def _capacity(node: DashboardNode) -> str:
     parts = [node.group, f"{node.gpus} GPUs"]
     parts += [f"{node.cpus:g} CPUs"] if node.cpus else []
     parts += [size_of(node.memory_bytes)] if node.memory_bytes else []

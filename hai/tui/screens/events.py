@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from hai.tui.bindings import bindings_of
-from hai.tui.model import Task
+from hai.tui.model import DashboardTask
 from hai.tui.present import EVENT_COLUMNS, Context, event_labels
 from hai.tui.screens.tables import TableView
 from hai.tui.verbs import TaskVerbs
@@ -33,11 +33,11 @@ class EventsScreen(TaskVerbs, TableView):
         if row["task_id"] is not None:
             self.hai.open_task(row["task_id"])
 
-    def tasks_meant(self) -> list[Task]:
+    def tasks_meant(self) -> list[DashboardTask]:
         task = self.task_meant()
         return [] if task is None else [task]
 
-    def task_meant(self) -> Task | None:
+    def task_meant(self) -> DashboardTask | None:
         event = self.table.current
         if event is None or event["task_id"] is None:
             return None

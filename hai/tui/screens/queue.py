@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from hai.tui.bindings import bindings_of
-from hai.tui.model import Task, in_order
+from hai.tui.model import DashboardTask, in_order
 from hai.tui.present import TASK_COLUMNS, task_labels, task_text
 from hai.tui.screens.tables import TableView
 from hai.tui.text import Line
@@ -21,7 +21,7 @@ class QueueScreen(TaskVerbs, TableView):
     BINDINGS: ClassVar[list[BindingType]] = bindings_of("queue")
     columns = TASK_COLUMNS
 
-    def rows(self) -> Sequence[Task]:
+    def rows(self) -> Sequence[DashboardTask]:
         return in_order(self.hai.model.tasks.values())
 
     def key(self, row: Any) -> Hashable:
@@ -36,11 +36,11 @@ class QueueScreen(TaskVerbs, TableView):
     def open_row(self, row: Any) -> None:
         self.hai.open_task(row.id)
 
-    def tasks_meant(self) -> list[Task]:
+    def tasks_meant(self) -> list[DashboardTask]:
         return self.table.marked()
 
-    def task_meant(self) -> Task | None:
-        current: Task | None = self.table.current
+    def task_meant(self) -> DashboardTask | None:
+        current: DashboardTask | None = self.table.current
         return current
 
     def title_line(self, width: int) -> Line:

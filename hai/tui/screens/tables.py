@@ -6,7 +6,7 @@ from typing import Any
 from textual import on
 from textual.app import ComposeResult
 
-from hai.tui.columns import Column, header, laid_out, row_line
+from hai.tui.columns import TableColumn, header, laid_out, row_line
 from hai.tui.dashboard import Dashboard
 from hai.tui.present import Context
 from hai.tui.screens.view import View
@@ -20,7 +20,7 @@ DUMP_WIDTH = 160
 class TableView(View):
     """`rows` gives what there is; the filter and the sort order are common to all tables."""
 
-    columns: Sequence[Column] = ()
+    columns: Sequence[TableColumn] = ()
 
     def __init__(self, hai: Dashboard, filter: str = "") -> None:
         super().__init__(hai, filter)

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from hai.errors import HaiError
 from hai.tui.bindings import bindings_of
 from hai.tui.dashboard import Dashboard
-from hai.tui.model import Task, task_of
+from hai.tui.model import DashboardTask, task_of
 from hai.tui.pages import task_page
 from hai.tui.text import Line, plain, printable
 from hai.tui.usage import UseOf
@@ -35,7 +35,7 @@ class TaskScreen(TaskVerbs):
         self._detail: Mapping[str, Any] | None = None
         self._events: Sequence[Mapping[str, Any]] = ()
         self._error = ""
-        self._read_row: Task | None = None
+        self._read_row: DashboardTask | None = None
         self._was_read = False
         self._read_at = 0.0
         self._page = Page(hai, self._build, id="page")
@@ -94,11 +94,11 @@ class TaskScreen(TaskVerbs):
         self._show()
         self.renew()
 
-    def task_meant(self) -> Task | None:
+    def task_meant(self) -> DashboardTask | None:
         row = self.hai.model.tasks.get(self.task_id)
         return row if row is not None or self._detail is None else task_of(self._detail)
 
-    def tasks_meant(self) -> Sequence[Task]:
+    def tasks_meant(self) -> Sequence[DashboardTask]:
         task = self.task_meant()
         return [] if task is None else [task]
 

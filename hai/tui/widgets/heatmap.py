@@ -6,7 +6,7 @@ from textual import events
 
 from hai.tui.cluster_lines import CAPTION, HeatRow, heat_cell, heat_rows, user_letters
 from hai.tui.dashboard import Look
-from hai.tui.model import Holders, Node
+from hai.tui.model import DashboardNode, Holders
 from hai.tui.text import Line, fit
 from hai.tui.widgets.lines import Lines
 
@@ -16,7 +16,7 @@ class HeatMap(Lines):
 
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(look, id=id)
-        self._machines: Sequence[Node] = ()
+        self._machines: Sequence[DashboardNode] = ()
         self._holders: Mapping[str, Holders] = {}
         self._letters: Mapping[str, int] = {}
         self._rows: list[HeatRow] = []
@@ -25,7 +25,7 @@ class HeatMap(Lines):
         self.row = 0
         self.column = 0
 
-    def show(self, nodes: Sequence[Node], holders: Mapping[str, Holders]) -> None:
+    def show(self, nodes: Sequence[DashboardNode], holders: Mapping[str, Holders]) -> None:
         here = self.current
         changed = nodes is not self._machines
         self._machines, self._holders = nodes, holders
@@ -49,7 +49,7 @@ class HeatMap(Lines):
         self._keep_in_sight()
 
     @property
-    def current(self) -> Node | None:
+    def current(self) -> DashboardNode | None:
         if self.row >= len(self._rows):
             return None
         nodes = self._rows[self.row].nodes

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hai.tui.dashboard import Look
-from hai.tui.logbuffer import LINES_KEPT, LogBuffer, LogLine, Search
+from hai.tui.logbuffer import LINES_KEPT, BufferedLogLine, LogBuffer, Search
 from hai.tui.text import Line, pieces, precise_clock_of, printable
 from hai.tui.widgets.lines import Lines
 
@@ -100,7 +100,7 @@ class LogView(Lines):
             row += self._height(self.buffer.line(number))
             self._ends.append(row)
 
-    def _height(self, line: LogLine) -> int:
+    def _height(self, line: BufferedLogLine) -> int:
         room = max(1, self.size.width - len(self._prefix(line)))
         text = line.text
         if len(text) <= room and text.isascii():
@@ -110,7 +110,7 @@ class LogView(Lines):
             return max(1, -(-shown // room)) + (1 if len(text) > WRAPPED_CHARS else 0)
         return len(self._pieces(line, room))
 
-    def _pieces(self, line: LogLine, room: int) -> list[str]:
+    def _pieces(self, line: BufferedLogLine, room: int) -> list[str]:
         parts = pieces(printable(line.text[:WRAPPED_CHARS]), room)
         if len(line.text) > WRAPPED_CHARS:
             parts.append(f"{self.look.glyphs.more} {len(line.text):,} characters in all")
@@ -148,7 +148,7 @@ class LogView(Lines):
 
     # drawing
 
-    def _prefix(self, line: LogLine) -> str:
+    def _prefix(self, line: BufferedLogLine) -> str:
         if line.rank is None:
             return ""
         time = f"{precise_clock_of(line.at)} " if self.shows_times else ""

@@ -6,7 +6,7 @@ from typing import Any
 from textual import events
 from textual.strip import Strip
 
-from hai.tui.columns import Column, header, laid_out, row_line
+from hai.tui.columns import TableColumn, header, laid_out, row_line
 from hai.tui.dashboard import Look
 from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
@@ -19,7 +19,9 @@ class Table(Lines):
 
     head = 1
 
-    def __init__(self, look: Look, columns: Sequence[Column], *, id: str | None = None) -> None:
+    def __init__(
+        self, look: Look, columns: Sequence[TableColumn], *, id: str | None = None
+    ) -> None:
         super().__init__(look, id=id)
         self.columns = columns
         self.rows: Sequence[Any] = ()

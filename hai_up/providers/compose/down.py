@@ -17,7 +17,7 @@ from hai_up.layout import Layout
 from hai_up.process import locked
 from hai_up.providers.compose import job
 from hai_up.providers.compose import state as states
-from hai_up.providers.compose.engine import Engine, Project
+from hai_up.providers.compose.engine import ComposeEngine, Project
 from hai_up.providers.compose.nodes import unlabel_task_nodes
 from hai_up.providers.compose.place import Known, containers_of, folder_of, project_of
 from hai_up.tasks import stop_tasks, vacate_tasks
@@ -100,7 +100,7 @@ def _is_vacant(api: Api) -> bool:
         return False
 
 
-def remove_workers(known: Known, engine: Engine) -> None:
+def remove_workers(known: Known, engine: ComposeEngine) -> None:
     """Containers of tasks, and their networks."""
     label = worker_label(known.state.secrets)
     for one in engine.labelled("container", label):
@@ -109,7 +109,7 @@ def remove_workers(known: Known, engine: Engine) -> None:
         engine.docker("network", "rm", one["Id"])
 
 
-def _tell_of_workers(known: Known, engine: Engine, say: Say) -> None:
+def _tell_of_workers(known: Known, engine: ComposeEngine, say: Say) -> None:
     left = engine.labelled("container", worker_label(known.state.secrets))
     if left:
         say(

@@ -37,7 +37,7 @@ class Compose:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ComposeEngine:
     """`docker` with one socket."""
 
     socket: str
@@ -152,7 +152,7 @@ class Engine:
 class Project:
     """One project of compose: its file and its name."""
 
-    engine: Engine
+    engine: ComposeEngine
     compose: Compose
     name: str
     file: Path

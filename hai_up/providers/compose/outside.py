@@ -4,7 +4,7 @@ import socket
 from urllib.parse import urlsplit
 
 from hai_up.checks import FAIL, OK, Check
-from hai_up.compose.options import ComposeOptions, Service
+from hai_up.compose.options import ComposeOptions, ExternalService
 from hai_up.config import masked
 from hai_up.plan import is_loopback
 
@@ -28,7 +28,7 @@ def bus_check(options: ComposeOptions) -> Check | None:
     return _own_name("bus", "HAI_BUS_URL", given) or _bus(given)
 
 
-def _own_name(check: str, variable: str, service: Service) -> Check | None:
+def _own_name(check: str, variable: str, service: ExternalService) -> Check | None:
     """In a container, localhost is the container."""
     host = urlsplit(service.url).hostname or ""
     if not is_loopback(host):
@@ -37,7 +37,7 @@ def _own_name(check: str, variable: str, service: Service) -> Check | None:
     return Check(check, FAIL, text, "the address of this machine, and let it listen there")
 
 
-def _database(service: Service) -> Check:
+def _database(service: ExternalService) -> Check:
     import psycopg
 
     try:
@@ -52,7 +52,7 @@ def _database(service: Service) -> Check:
     return Check("database", OK, f"PostgreSQL {version} at {masked(service.url)}")
 
 
-def _bus(service: Service) -> Check:
+def _bus(service: ExternalService) -> Check:
     """That something listens: what it asks for, the server finds out."""
     parts = urlsplit(service.url)
     address = (parts.hostname or "", parts.port or _REDIS_PORT)

@@ -17,7 +17,7 @@ from hai_up.compose.plan import LABEL, ComposeFacts, ComposePlan, compose_folder
 from hai_up.files import os_error, read_text
 from hai_up.last import LastPlatform
 from hai_up.plan import url_of
-from hai_up.providers.compose.engine import Engine, Project
+from hai_up.providers.compose.engine import ComposeEngine, Project
 from hai_up.providers.compose.state import ComposeState
 
 Json = dict[str, Any]
@@ -33,8 +33,8 @@ def with_environment(values: Mapping[str, str]) -> dict[str, str]:
     return {**here, **{name: text for name, text in values.items() if text}}
 
 
-def engine_of(options: ComposeOptions) -> Engine:
-    return Engine(options.socket)
+def engine_of(options: ComposeOptions) -> ComposeEngine:
+    return ComposeEngine(options.socket)
 
 
 def project_of(options: ComposeOptions) -> Project:
@@ -43,7 +43,9 @@ def project_of(options: ComposeOptions) -> Project:
     return Project(engine, engine.require_compose(), options.project, file)
 
 
-def facts_of(options: ComposeOptions, engine: Engine, state: ComposeState | None) -> ComposeFacts:
+def facts_of(
+    options: ComposeOptions, engine: ComposeEngine, state: ComposeState | None
+) -> ComposeFacts:
     return ComposeFacts(
         socket_gid=_gid_of(options.socket),
         cpus=engine.cpus(),
@@ -134,14 +136,14 @@ def folder_of(last: LastPlatform) -> Path:
     return Path(last.folder)
 
 
-def containers_of(options: ComposeOptions, engine: Engine) -> dict[str, Json]:
+def containers_of(options: ComposeOptions, engine: ComposeEngine) -> dict[str, Json]:
     """Those of the project that are ours, by service."""
     found = engine.labelled("container", f"{PROJECT_LABEL}={options.project}")
     ours = [one for one in found if labels_of(one).get(LABEL) == options.platform_path]
     return {labels_of(one)[SERVICE_LABEL]: one for one in ours}
 
 
-def require_no_other(options: ComposeOptions, engine: Engine) -> None:
+def require_no_other(options: ComposeOptions, engine: ComposeEngine) -> None:
     """InvalidInput where containers or a network of this name are somebody else's."""
     found = engine.labelled("container", f"{PROJECT_LABEL}={options.project}")
     found += engine.inspected("network", [options.project])

@@ -19,23 +19,23 @@ _FORGET = 'rm -rf -- "$2"'
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PlatformSnapshot:
     """Texts by path: what hai-up keeps, and what containers read. The secrets are in a folder
     beside theirs: hai-up's own account may not read them."""
 
     texts: Mapping[Path, str]
 
 
-def taken(project: Project, options: ComposeOptions) -> Snapshot:
+def taken(project: Project, options: ComposeOptions) -> PlatformSnapshot:
     folder = compose_folder(options.platform_path)
     paths = [folder / FILE, Layout(folder).config, Layout(folder).state]
     paths += sorted((folder / "scripts").iterdir())
     texts = {path: read_text(path) for path in paths}
     _as_root(project, options, _COPY)
-    return Snapshot({path: text for path, text in texts.items() if text is not None})
+    return PlatformSnapshot({path: text for path, text in texts.items() if text is not None})
 
 
-def put_back(project: Project, options: ComposeOptions, before: Snapshot) -> None:
+def put_back(project: Project, options: ComposeOptions, before: PlatformSnapshot) -> None:
     _as_root(project, options, _PUT_BACK)
     state = Layout(compose_folder(options.platform_path)).state
     for path, text in before.texts.items():

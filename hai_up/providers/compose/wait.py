@@ -6,7 +6,7 @@ from typing import Any
 
 from hai.errors import PlatformError
 from hai_up.compose.options import ComposeOptions
-from hai_up.providers.compose.engine import Engine, last_words
+from hai_up.providers.compose.engine import ComposeEngine, last_words
 from hai_up.providers.compose.place import containers_of
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ _LINES = 8
 
 
 def wait_ready(
-    engine: Engine, options: ComposeOptions, services: Iterable[str], say: Say
+    engine: ComposeEngine, options: ComposeOptions, services: Iterable[str], say: Say
 ) -> dict[str, Json]:
     """Their containers. PlatformError tells why one of them is not ready."""
     started, told = time.monotonic(), ""
@@ -59,7 +59,7 @@ def _is_hopeless(container: Json | None) -> bool:
     return container is not None and int(container.get("RestartCount", 0)) >= _MOST_RESTARTS
 
 
-def _failure(engine: Engine, container: Json | None, name: str, state: str) -> PlatformError:
+def _failure(engine: ComposeEngine, container: Json | None, name: str, state: str) -> PlatformError:
     what = f"{name} is not ready: {state}"
     hint = "mend it, then hai-up run again; hai-up logs shows more"
     if container is None:

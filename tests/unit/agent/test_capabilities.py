@@ -16,7 +16,7 @@ from tests.unit.agent.orders import UID, order_of
 _START = """
 import json, os, sys, warnings  # what exec needs is not to be looked for as the user
 from hai.agent import capabilities, program
-from hai.agent.environment import Account
+from hai.agent.environment import ProgramAccount
 from hai.agent.spec import WorkerSpec
 data, folder, uid, bounding = json.loads(sys.argv[1])
 if bounding:
@@ -24,7 +24,7 @@ if bounding:
     libc = ctypes.CDLL(None)
     for number in bounding:
         libc.prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP: as a container without it
-account = Account(uid, folder, uid, [])
+account = ProgramAccount(uid, folder, uid, [])
 started = program.start(WorkerSpec(data, folder), account, {"HOME": folder}, program.Kernel())
 os.set_blocking(started.output, True)
 print(os.read(started.output, 65536).decode())

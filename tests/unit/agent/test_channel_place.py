@@ -14,13 +14,14 @@ from tests.unit.agent.orders import UID, order_of
 _SHOW = "grep -E '^Cap(Prm|Eff)' /proc/self/status; ulimit -Hu; id -u"
 _ENTER = f"""
 import json, os, sys
-from hai.agent.channel.local_process import Place
-from hai.agent.environment import Account
-from hai.agent.sessions import Sessions
+from hai.agent.channel.local_process import ProgramContext
+from hai.agent.environment import ProgramAccount
+from hai.agent.sessions import ChannelProcesses
 from hai.agent.spec import WorkerSpec
 data, folder, uid = json.loads(sys.argv[1])
-sessions = Sessions(WorkerSpec(data, folder), Account(uid, folder, uid, []), {{"HOME": folder}})
-Place(json.loads(json.dumps(sessions._order("c", "t")))).become()
+account = ProgramAccount(uid, folder, uid, [])
+sessions = ChannelProcesses(WorkerSpec(data, folder), account, {{"HOME": folder}})
+ProgramContext(json.loads(json.dumps(sessions._order("c", "t")))).become()
 os.chdir("/")
 os.execv("/bin/bash", ["bash", "-c", {_SHOW!r}])
 """

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from hai.agent.channel import sshd
-from hai.agent.channel.local_process import Place
-from hai.agent.channel.loop import Loop
+from hai.agent.channel.local_process import ProgramContext
+from hai.agent.channel.loop import PollLoop
 from hai.agent.channel.mux import Mux, Stream
 from hai.agent.channel.websocket import WebSocket
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOr0"
 
 
-def place(folder: Path, **more: Any) -> Place:
+def place(folder: Path, **more: Any) -> ProgramContext:
     data = {
         "account": {"uid": os.getuid(), "gid": os.getgid(), "groups": [], "drops": False},
         "in_container": False,
@@ -30,7 +30,7 @@ def place(folder: Path, **more: Any) -> Place:
         "address": "127.0.0.1",
         **more,
     }
-    return Place(data)
+    return ProgramContext(data)
 
 
 def stream() -> Stream:
@@ -40,7 +40,7 @@ def stream() -> Stream:
 def test_an_image_without_a_server_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sshd, "_FOLDERS", str(tmp_path))
     with pytest.raises(ValueError, match="this image has no OpenSSH server: install"):
-        sshd.begin(stream(), {"key": KEY}, Loop(), place(tmp_path))
+        sshd.begin(stream(), {"key": KEY}, PollLoop(), place(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_only_a_key_is_taken_as_one(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path: f"/x/{name}")
     with pytest.raises(ValueError, match="no public key"):
-        sshd.begin(stream(), {"key": key}, Loop(), place(tmp_path))
+        sshd.begin(stream(), {"key": key}, PollLoop(), place(tmp_path))
 
 
 def test_what_follows_a_key_is_left_out(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from hai.agent.channel import mux as protocol
-from hai.agent.channel.loop import Line
+from hai.agent.channel.loop import ChannelSocket
 from hai.agent.channel.mux import STREAMS, WINDOW_BYTES, Broken, Handler, Mux, Stream
 from hai.agent.channel.websocket import FULL_BYTES, WebSocket
 
@@ -169,7 +169,7 @@ def test_why_a_connection_is_over_is_known_when_its_streams_end(
 
     mux = Mux(web)
     mux.open(Late(), kind="get")
-    line = Line(web, mux, told.append)
+    line = ChannelSocket(web, mux, told.append)
     raw.sendall(b"\x88\x06" + struct.pack(">H", 1001) + b"over")
     line.feed()
     line.run_once()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hai.agent import checkpoints
-from hai.agent.environment import Account
+from hai.agent.environment import ProgramAccount
 
 NOTICE = 1_000_000.0
 
@@ -19,7 +19,7 @@ def put(path: Path, at: float) -> None:
 
 
 def newer(folder: Path, pattern: str) -> str:
-    return checkpoints.newer_file(Account(None, ""), str(folder), pattern, NOTICE)
+    return checkpoints.newer_file(ProgramAccount(None, ""), str(folder), pattern, NOTICE)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_the_user_s_rights_decide(tmp_path: Path) -> None:
         put(folder / "closed" / "a.pt", NOTICE + 1)
         (folder / "closed").chmod(0o700)
         put(folder / "open.pt", NOTICE + 1)
-        account = Account(64321, str(folder))
+        account = ProgramAccount(64321, str(folder))
         assert checkpoints.newer_file(account, str(folder), "closed/*", NOTICE) == ""
         assert checkpoints.newer_file(account, str(folder), "*.pt", NOTICE) == "open.pt"

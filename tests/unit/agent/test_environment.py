@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hai.agent.environment import Account, program_environment
+from hai.agent.environment import ProgramAccount, program_environment
 from hai.agent.program import CannotStart, command_of
 from hai.agent.spec import WorkerSpec
 
@@ -41,7 +41,9 @@ def spec_of(folder: Path, run: dict[str, Any], options: dict[str, Any] | None = 
 
 
 def environment_of(spec: WorkerSpec) -> dict[str, str]:
-    return program_environment(spec, ORDER, Account(None, spec.workspace), "/x/agent.pyz/sdk")
+    return program_environment(
+        spec, ORDER, ProgramAccount(None, spec.workspace), "/x/agent.pyz/sdk"
+    )
 
 
 def test_user_wins_except_over_the_names_of_the_platform(tmp_path: Path) -> None:
@@ -86,8 +88,8 @@ def test_home_falls_back_to_workspace_then_tmp(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root runs programs as other users")
     nobody_knows = 3_999_999
-    assert Account(nobody_knows, str(tmp_path)).home == str(tmp_path)
-    account = Account(nobody_knows, "/no/such/folder")
+    assert ProgramAccount(nobody_knows, str(tmp_path)).home == str(tmp_path)
+    account = ProgramAccount(nobody_knows, "/no/such/folder")
     assert (account.home, account.gid, account.groups) == ("/tmp", nobody_knows, [nobody_knows])
 
 

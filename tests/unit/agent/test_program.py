@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from hai.agent import program
-from hai.agent.environment import Account
+from hai.agent.environment import ProgramAccount
 from hai.agent.spec import WorkerSpec
 from tests.unit.agent.orders import order_of
 
 
-class _Broken(Account):
+class _Broken(ProgramAccount):
     """Of a Python that lacks a module, which shows only after the fork."""
 
     def become(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hai.agent.quiet import CPU, GPU, INPUT, KERNELS, CpuUse, InputUse, KernelUse, Quiet
+from hai.agent.quiet import CPU, GPU, INPUT, KERNELS, CpuUse, IdleSignals, InputUse, KernelUse
 
 
 def kernel(name: str, state: str, at: str, connections: int = 0) -> dict[str, object]:
@@ -15,7 +15,7 @@ def kernel(name: str, state: str, at: str, connections: int = 0) -> dict[str, ob
 
 
 def test_each_signal_is_quiet_for_itself() -> None:
-    quiet = Quiet([KERNELS, CPU, INPUT], 100.0)
+    quiet = IdleSignals([KERNELS, CPU, INPUT], 100.0)
     assert quiet.seconds(110.0) == {KERNELS: None, CPU: None, INPUT: None}
     for signal in (KERNELS, CPU, INPUT, GPU):
         quiet.saw(signal, 110.0, False)

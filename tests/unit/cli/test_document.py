@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hai.cli.document import (
-    Wishes,
+    SubmitOptions,
     build_document,
     check_file,
     inherited_venv,
@@ -21,7 +21,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_relative_file_runs_in_the_present_directory(tmp_path: Path) -> None:
-    document = build_document("python", ["sub/train.py", "-x", "a b"], Wishes(nodes=2), {})
+    document = build_document("python", ["sub/train.py", "-x", "a b"], SubmitOptions(nodes=2), {})
     assert document == {
         "version": 2,
         "name": "train.py",
@@ -38,24 +38,24 @@ def test_a_relative_file_runs_in_the_present_directory(tmp_path: Path) -> None:
 
 
 def test_an_absolute_file_runs_in_its_own_directory() -> None:
-    spec = build_document("bash", ["/data/my runs/go.sh"], Wishes(), {})["spec"]
+    spec = build_document("bash", ["/data/my runs/go.sh"], SubmitOptions(), {})["spec"]
     assert (spec["entrypoint"], spec["workspace"]) == ("go.sh", "/data/my runs")
 
 
 def test_exec_says_so_and_keeps_an_absolute_path() -> None:
-    spec = build_document("exec", ["/usr/bin/env", "x"], Wishes(), {})["spec"]
+    spec = build_document("exec", ["/usr/bin/env", "x"], SubmitOptions(), {})["spec"]
     assert spec["entrypoint_executable"] is True
     assert spec["entrypoint"] == "/usr/bin/env"
 
 
 @pytest.mark.parametrize("args", [["a b"], ["'"], ['"x"', "$HOME", "*"], ["", "-"], ["é\n"]])
 def test_parameters_survive_the_quoting(args: list[str]) -> None:
-    spec = build_document("python", ["a.py", *args], Wishes(), {})["spec"]
+    spec = build_document("python", ["a.py", *args], SubmitOptions(), {})["spec"]
     assert shlex.split(spec["parameters"]) == args
 
 
 def test_wishes_land_where_they_belong() -> None:
-    wishes = Wishes(
+    wishes = SubmitOptions(
         name="n",
         group="jd",
         priority="low",
@@ -78,15 +78,15 @@ def test_wishes_land_where_they_belong() -> None:
 @pytest.mark.parametrize(
     "wishes",
     [
-        Wishes(environments=["A"]),
-        Wishes(environments=["=1"]),
-        Wishes(options=["a"]),
-        Wishes(options=["a=1", "a.b=2"]),
-        Wishes(options=["a={"]),
-        Wishes(priority="URGENT"),
+        SubmitOptions(environments=["A"]),
+        SubmitOptions(environments=["=1"]),
+        SubmitOptions(options=["a"]),
+        SubmitOptions(options=["a=1", "a.b=2"]),
+        SubmitOptions(options=["a={"]),
+        SubmitOptions(priority="URGENT"),
     ],
 )
-def test_wrong_wishes(wishes: Wishes) -> None:
+def test_wrong_wishes(wishes: SubmitOptions) -> None:
     with pytest.raises(InvalidInput):
         build_document("python", ["t.py"], wishes, {})
 
@@ -105,9 +105,11 @@ def test_wrong_wishes(wishes: Wishes) -> None:
 )
 def test_the_shells_environment_is_inherited(environ: dict[str, str], expected: str | None) -> None:
     assert inherited_venv(environ) == expected
-    options = build_document("python", ["t.py"], Wishes(), environ)["options"]
+    options = build_document("python", ["t.py"], SubmitOptions(), environ)["options"]
     assert options.get("py_venv") == expected
-    assert build_document("python", ["t.py"], Wishes(inherit=False), environ)["options"] == {}
+    assert (
+        build_document("python", ["t.py"], SubmitOptions(inherit=False), environ)["options"] == {}
+    )
 
 
 def test_files_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_turns_become_options() -> None:
         "retry": {"max": 3},
     }
     assert turn_options(None, None, None, None) == {}
-    wishes = Wishes(options=["retry.max=1", "a=2"], turn=turn)
+    wishes = SubmitOptions(options=["retry.max=1", "a=2"], turn=turn)
     options = build_document("python", ["t.py"], wishes, {})["options"]
     assert options == {"a": 2, **turn}
 

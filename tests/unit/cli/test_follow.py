@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from hai.cli.follow import Ending, Follower, end_line, state_line
+from hai.cli.follow import FollowedEnding, Follower, end_line, state_line
 from hai.client.events import ServerEvent
 from tests.unit.cli.peer import task_view
 
@@ -59,7 +59,7 @@ def test_a_life_with_a_suspension_in_it() -> None:
         "task 12 suspended: bob's task 13 has priority; 2 nodes are needed, 1 is free",
         "task 12 running on n1, n2 (attempt 2)",
     ]
-    assert ending == Ending("succeeded", 0, "")
+    assert ending == FollowedEnding("succeeded", 0, "")
 
 
 def test_a_repeated_state_is_told_once() -> None:
@@ -98,24 +98,24 @@ def test_many_nodes_are_not_all_named() -> None:
 @pytest.mark.parametrize(
     ("ending", "code"),
     [
-        (Ending("succeeded", 0), 0),
-        (Ending("failed", 3), 3),
-        (Ending("failed", 137), 137),
-        (Ending("failed", 0), 1),
-        (Ending("failed", None), 1),
-        (Ending("failed", 256), 1),
-        (Ending("failed", -9), 1),
-        (Ending("stopped", 143), 1),
-        (Ending("running"), 0),
-        (Ending(""), 0),
+        (FollowedEnding("succeeded", 0), 0),
+        (FollowedEnding("failed", 3), 3),
+        (FollowedEnding("failed", 137), 137),
+        (FollowedEnding("failed", 0), 1),
+        (FollowedEnding("failed", None), 1),
+        (FollowedEnding("failed", 256), 1),
+        (FollowedEnding("failed", -9), 1),
+        (FollowedEnding("stopped", 143), 1),
+        (FollowedEnding("running"), 0),
+        (FollowedEnding(""), 0),
     ],
 )
-def test_exit_codes(ending: Ending, code: int) -> None:
+def test_exit_codes(ending: FollowedEnding, code: int) -> None:
     assert ending.code == code
 
 
 def test_the_last_word() -> None:
-    assert end_line(12, Ending("succeeded", 0)) == "task 12 succeeded"
-    assert end_line(12, Ending("failed", 3, "rank 1 ended")) == (
+    assert end_line(12, FollowedEnding("succeeded", 0)) == "task 12 succeeded"
+    assert end_line(12, FollowedEnding("failed", 3, "rank 1 ended")) == (
         "task 12 failed with exit code 3: rank 1 ended"
     )

@@ -11,8 +11,8 @@ from hai.core.assume.transaction import applied
 from hai.core.codec import decode_delta, decode_snapshot, encode_delta, encode_snapshot
 from hai.core.container_quota import (
     UNLIMITED,
+    ContainerLimits,
     ContainerQuota,
-    Limits,
     container_quotas,
     limits_in,
 )
@@ -38,18 +38,20 @@ ALICE = UserName("alice")
         pytest.param({}, UNLIMITED, id="no row"),
         pytest.param({"jupyter:other": 100012810}, UNLIMITED, id="another group"),
         pytest.param(
-            {"jupyter:lab": 100012810}, Limits(128_000, 1000 * GIB, None, 10), id="packed"
+            {"jupyter:lab": 100012810}, ContainerLimits(128_000, 1000 * GIB, None, 10), id="packed"
         ),
-        pytest.param({"jupyter:lab": 0}, Limits(0, 0, None, 0), id="packed nothing"),
+        pytest.param({"jupyter:lab": 0}, ContainerLimits(0, 0, None, 0), id="packed nothing"),
         pytest.param(
             {"jupyter:lab": 100012810, "jupyter_memory:lab": 64, "jupyter_gpus:lab": 0},
-            Limits(128_000, 64 * GIB, 0, 10),
+            ContainerLimits(128_000, 64 * GIB, 0, 10),
             id="the readable win where they speak",
         ),
-        pytest.param({"jupyter_containers:lab": 2}, Limits(containers=2), id="only containers"),
+        pytest.param(
+            {"jupyter_containers:lab": 2}, ContainerLimits(containers=2), id="only containers"
+        ),
     ],
 )
-def test_rows_as_limits(amounts: dict[str, int], limits: Limits) -> None:
+def test_rows_as_limits(amounts: dict[str, int], limits: ContainerLimits) -> None:
     assert limits_in(amounts, "lab") == limits
 
 
@@ -61,8 +63,8 @@ def test_own_rows_win_and_expired_ones_do_not_count() -> None:
         Allowance("public", "train_environment:x", 1),
     ]
     assert container_quotas(rows, [user("bob"), user("alice")], NOW) == (
-        ContainerQuota(ALICE, LAB, Limits(millicores=0)),
-        ContainerQuota(UserName("bob"), LAB, Limits(millicores=4000)),
+        ContainerQuota(ALICE, LAB, ContainerLimits(millicores=0)),
+        ContainerQuota(UserName("bob"), LAB, ContainerLimits(millicores=4000)),
     )
     assert container_quotas(rows[3:], [user("bob")], NOW) == ()
 
@@ -82,7 +84,7 @@ def container(task_id: int, cpus: int, gib: int = 1, name: str = "alice") -> Cla
     )
 
 
-def snapshot(limits: Limits, *claims: Claim) -> Snapshot:
+def snapshot(limits: ContainerLimits, *claims: Claim) -> Snapshot:
     one = Node(NodeName("a"), LAB, "local", cpus=64, memory_bytes=256 * GIB)
     quotas = (ContainerQuota(ALICE, LAB, limits),)
     policy = Policy(shared_prefix="lab")
@@ -91,7 +93,7 @@ def snapshot(limits: Limits, *claims: Claim) -> Snapshot:
 
 def test_one_waits_for_its_users_quota_and_nobody_else_does() -> None:
     claims = [container(1, 3), container(2, 2), container(3, 1), container(4, 8, name="bob")]
-    state = snapshot(Limits(millicores=4000), *claims).state()
+    state = snapshot(ContainerLimits(millicores=4000), *claims).state()
     decided = plan(state, state.now)
     assert [start.task_id for start in decided.starts] == [1, 4]
     assert {one: decided.reasons[TaskId(one)].code for one in (2, 3)} == {
@@ -106,9 +108,9 @@ def test_one_waits_for_its_users_quota_and_nobody_else_does() -> None:
 
 
 def test_more_than_the_quota_waits_alone() -> None:
-    state = snapshot(Limits(containers=1, gpus=0), container(1, 1)).state()
+    state = snapshot(ContainerLimits(containers=1, gpus=0), container(1, 1)).state()
     assert len(plan(state, state.now).starts) == 1
-    state = snapshot(Limits(millicores=500), container(1, 1), container(2, 1)).state()
+    state = snapshot(ContainerLimits(millicores=500), container(1, 1), container(2, 1)).state()
     decided = plan(state, state.now)
     assert {reason.code for reason in decided.reasons.values()} == {WaitCode.NO_QUOTA}
     told = wait_reasons.text(decided.reasons[TaskId(1)])
@@ -116,7 +118,7 @@ def test_more_than_the_quota_waits_alone() -> None:
 
 
 def test_the_journal_keeps_them() -> None:
-    taken = snapshot(Limits(1, None, 0, 5), container(1, 1))
+    taken = snapshot(ContainerLimits(1, None, 0, 5), container(1, 1))
     assert decode_snapshot(json.loads(json.dumps(encode_snapshot(taken)))) == taken
     delta = Delta(NOW, containers=taken.containers)
     assert decode_delta(json.loads(json.dumps(encode_delta(delta)))) == delta
@@ -128,7 +130,7 @@ def test_the_journal_keeps_them() -> None:
 
 @given(
     st.builds(
-        Limits,
+        ContainerLimits,
         st.none() | st.integers(0, 8000),
         st.none() | st.integers(0, 8).map(lambda gib: gib * GIB),
         st.none(),
@@ -136,7 +138,7 @@ def test_the_journal_keeps_them() -> None:
     ),
     st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=8),
 )
-def test_no_quota_is_ever_exceeded(limits: Limits, wanted: list[tuple[int, int]]) -> None:
+def test_no_quota_is_ever_exceeded(limits: ContainerLimits, wanted: list[tuple[int, int]]) -> None:
     claims = [container(i, cpus, gib) for i, (cpus, gib) in enumerate(wanted, 1)]
     state = snapshot(limits, *claims).state()
     for _ in range(3):

@@ -8,7 +8,7 @@ from hai.core.lifecycle import transitions
 from hai.core.lifecycle.claim_updates import back_in_line
 from hai.core.lifecycle.losses import MOST_LOSSES, NODE_LOST
 from hai.core.plan import Demotion, Start
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import (
     GroupName,
     NodeName,
@@ -51,7 +51,7 @@ def in_state(state: TaskState) -> Task:
     return replace(started(), state=state)
 
 
-def the(change: Change | None) -> Change:
+def the(change: TaskChange | None) -> TaskChange:
     assert change is not None
     return change
 
@@ -221,7 +221,7 @@ def test_whole_life_state_and_priority_change_only_when_they_differ() -> None:
 
 def left(
     task: Task, outcome: Outcome, *, now: float = NOW + 100, code: int | None = None
-) -> Change:
+) -> TaskChange:
     """The end of an attempt that ran for 90 seconds."""
     assert task.attempt is not None
     attempt = replace(task.attempt, started_at=now - 90, exit_code=code)
@@ -230,7 +230,7 @@ def left(
     )
 
 
-def kinds(change: Change) -> list[str]:
+def kinds(change: TaskChange) -> list[str]:
     return [event.kind for event in change.events]
 
 

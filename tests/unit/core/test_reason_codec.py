@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.reasons.codec import encode_reason, evidence
 from hai.core.reasons.kinds import (
     Behind,
@@ -43,7 +43,7 @@ GROUP = GroupName("lab")
                 group=GROUP,
                 level=Priority.LOW,
                 asks=Containers(2, Resources(500, GIB, 0)),
-                limits=Limits(containers=2),
+                limits=ContainerLimits(containers=2),
                 short=("containers",),
                 in_use=Containers(1, Resources(1500, GIB, 1)),
             ),

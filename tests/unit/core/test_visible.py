@@ -7,7 +7,7 @@ import yaml
 from rich.cells import cell_len
 
 from hai.console.formats import cell_of, yaml_of
-from hai.console.output import Column, Layout, Output
+from hai.console.output import Column, ListLayout, Output
 from hai.console.terminal import printable as cli_printable
 from hai.console.terminal import text_width
 from hai.schema.submission import Submission
@@ -84,7 +84,7 @@ def test_no_text_moves_the_columns_behind_it() -> None:
     ]
     hostile += [f"a{char}b" for char in UNSEEN]
     told = io.StringIO()
-    layout = Layout((Column("name", "NAME"), Column("end", "END")), "name", ("name", "end"))
+    layout = ListLayout((Column("name", "NAME"), Column("end", "END")), "name", ("name", "end"))
     output = Output(stream=told, headers=False)
     output.rows([{"name": text, "end": "|"} for text in hostile], layout)
     lines = told.getvalue().splitlines()

@@ -9,7 +9,7 @@ from hai.core.images import Image
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
 from hai.errors import Unavailable
-from hai.launcher.docker.engine import Engine
+from hai.launcher.docker.engine import DockerEngine
 from hai.launcher.docker.launcher import DockerLauncher
 from hai.launcher.docker.nodes import DockerNodes, ShareOptions
 from hai.launcher.docker.orders import DockerOptions
@@ -24,7 +24,7 @@ async def test_what_could_not_be_forgotten_is_seen_until_it_is(tmp_path: Path) -
     """As when the engine is told to stop: it answers, and fails at removing a network."""
     fake = FakeEngine(tmp_path / "docker.sock")
     await fake.start()
-    view = Engine(fake.socket, Records(tmp_path / "docker"))
+    view = DockerEngine(fake.socket, Records(tmp_path / "docker"))
     options = DockerOptions(
         log_root=str(tmp_path / "logs"), log_gid=0, image=Image("i", "i"), server_url="http://s"
     )

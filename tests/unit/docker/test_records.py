@@ -9,7 +9,7 @@ import pytest
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
 from hai.errors import Unavailable
-from hai.launcher.docker.records import Record, Records
+from hai.launcher.docker.records import DockerRecord, Records
 
 KEY, OTHER = WorkerKey(TaskId(7), 1, 0), WorkerKey(TaskId(7), 1, 1)
 
@@ -29,11 +29,14 @@ def test_marks_of_a_worker(tmp_path: Path) -> None:
     records.open()
     assert records.get(KEY) is None
     records.make(KEY)
-    assert records.all() == {KEY: Record()}
+    assert records.all() == {KEY: DockerRecord()}
     records.start(KEY)
     records.cancel(OTHER)  # before its launch
-    assert records.all() == {KEY: Record(is_started=True), OTHER: Record(is_cancelled=True)}
-    assert records.get(OTHER) == Record(is_cancelled=True)
+    assert records.all() == {
+        KEY: DockerRecord(is_started=True),
+        OTHER: DockerRecord(is_cancelled=True),
+    }
+    assert records.get(OTHER) == DockerRecord(is_cancelled=True)
     for key in (KEY, OTHER, KEY):
         records.remove(key)
     assert records.all() == {}

@@ -9,7 +9,7 @@ import yaml
 from hai.errors import InvalidInput
 from hai_up.choice import COMPOSE, K8S, LOCAL, deployment_warnings, provider_named, provider_of
 from hai_up.compose.kubeconfig import flattened
-from hai_up.compose.options import ComposeOptions, Service, compose_options
+from hai_up.compose.options import ComposeOptions, ExternalService, compose_options
 from hai_up.config import parse_config
 from hai_up.providers.compose.engine import Compose, number_of
 from hai_up.providers.compose.look import config_template
@@ -86,7 +86,7 @@ def test_a_bad_url_is_not_repeated() -> None:
 
 def test_passwords_leave_urls() -> None:
     known = options(HAI_BUS_URL="redis://:pl%40nted@bus:6379/2")
-    assert known.bus == Service("redis://bus:6379/2", "pl@nted")
+    assert known.bus == ExternalService("redis://bus:6379/2", "pl@nted")
     assert "pl@nted" not in repr(known)
     kept = without_secrets(
         {

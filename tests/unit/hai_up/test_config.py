@@ -6,7 +6,7 @@ import pytest
 
 from hai.errors import InvalidInput
 from hai_up.config import (
-    Given,
+    GivenOptions,
     Options,
     defaults,
     given_in_file,
@@ -34,7 +34,7 @@ STATE = State(
 
 
 def resolved(**given: object) -> Options:
-    return resolve(Given(**given), defaults(Path("/data"), "ada"))  # type: ignore[arg-type]
+    return resolve(GivenOptions(**given), defaults(Path("/data"), "ada"))  # type: ignore[arg-type]
 
 
 def test_defaults_make_a_whole_set_of_options() -> None:
@@ -46,7 +46,7 @@ def test_defaults_make_a_whole_set_of_options() -> None:
 def test_flag_wins_over_file_over_last_run_over_default() -> None:
     file = given_in_file({"NODES": "3", "NODE_GPUS": "1"})
     options = resolve(
-        merged(Given(nodes=2), file), remembered(STATE), defaults(Path("/data"), "bob")
+        merged(GivenOptions(nodes=2), file), remembered(STATE), defaults(Path("/data"), "bob")
     )
     assert (options.nodes, options.gpus_per_node, options.hollow_nodes) == (2, 1, 5)
     assert (options.port, options.user) == (7500, "ada")
@@ -142,7 +142,7 @@ def test_a_password_on_the_command_line_is_refused(url: str) -> None:
 def test_passwords_never_show() -> None:
     assert masked("postgresql://u:pw@h:5432/db?sslmode=require") == "postgresql://h/db"
     assert "pw" not in repr(resolved(database_url="postgresql://u:pw@h/db"))
-    assert "pw" not in repr(Given(database_url="postgresql://u:pw@h/db"))
+    assert "pw" not in repr(GivenOptions(database_url="postgresql://u:pw@h/db"))
 
 
 @pytest.mark.parametrize(

@@ -5,24 +5,24 @@ from pathlib import Path
 
 from hai.workspace.listing import file_time, is_settled
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import Digests, list_tree
+from haiworkspace.listing import KnownDigests, list_tree
 
 
 def test_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
-    first = Digests({}, now=2**62)
+    first = KnownDigests({}, now=2**62)
     list_tree(tmp_path, Rules(()), first)
     known = {name: (stamp, "as known") for name, (stamp, _) in first.seen.items()}
-    again = Digests(known, now=2**62)
+    again = KnownDigests(known, now=2**62)
     assert list_tree(tmp_path, Rules(()), again).entries["a"].digest == "as known"
 
 
 def test_another_inode_of_the_same_size_and_time_is_read(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
-    first = Digests({}, now=2**62)
+    first = KnownDigests({}, now=2**62)
     list_tree(tmp_path, Rules(()), first)
     (size, mtime, ctime, inode), _ = first.seen["a"]
-    other = Digests({"a": ((size, mtime, ctime, inode + 1), "of another file")}, now=2**62)
+    other = KnownDigests({"a": ((size, mtime, ctime, inode + 1), "of another file")}, now=2**62)
     assert list_tree(tmp_path, Rules(()), other).entries["a"].digest != "of another file"
 
 
@@ -31,7 +31,7 @@ def test_what_was_written_in_this_moment_is_not_remembered(tmp_path: Path) -> No
     (tmp_path / "a").write_text("one")
     written = (tmp_path / "a").stat()
     last = max(written.st_mtime_ns, written.st_ctime_ns)
-    racy, late = Digests({}, now=last), Digests({}, now=last + 10**9)
+    racy, late = KnownDigests({}, now=last), KnownDigests({}, now=last + 10**9)
     for digests in (racy, late):
         list_tree(tmp_path, Rules(()), digests)
     assert (list(racy.seen), list(late.seen)) == ([], ["a"])

@@ -4,34 +4,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haiworkspace.plan import Change, Entry, changed_modes, compare, parents
+from haiworkspace.plan import FileChange, FileEntry, changed_modes, compare, parents
 
-A = Entry(0o644, 1, 10, "a")
-B = Entry(0o644, 1, 11, "b")
-C = Entry(0o644, 1, 12, "c")
+A = FileEntry(0o644, 1, 10, "a")
+B = FileEntry(0o644, 1, 11, "b")
+C = FileEntry(0o644, 1, 12, "c")
 
 
 @pytest.mark.parametrize(
     ("source", "target", "base", "expected"),
     [
-        pytest.param(A, None, None, Change.ADDED, id="new in the source"),
-        pytest.param(B, A, A, Change.CHANGED, id="changed in the source"),
-        pytest.param(None, A, A, Change.REMOVED, id="gone from the source"),
-        pytest.param(None, A, None, Change.TARGET_ONLY, id="new in the target"),
-        pytest.param(A, B, A, Change.TARGET_CHANGED, id="changed in the target"),
-        pytest.param(A, None, A, Change.TARGET_CHANGED, id="gone from the target"),
-        pytest.param(B, C, A, Change.CONFLICT, id="changed in both"),
-        pytest.param(A, B, None, Change.CONFLICT, id="made in both"),
-        pytest.param(B, None, A, Change.CONFLICT, id="changed here, gone there"),
-        pytest.param(None, B, A, Change.CONFLICT, id="gone here, changed there"),
+        pytest.param(A, None, None, FileChange.ADDED, id="new in the source"),
+        pytest.param(B, A, A, FileChange.CHANGED, id="changed in the source"),
+        pytest.param(None, A, A, FileChange.REMOVED, id="gone from the source"),
+        pytest.param(None, A, None, FileChange.TARGET_ONLY, id="new in the target"),
+        pytest.param(A, B, A, FileChange.TARGET_CHANGED, id="changed in the target"),
+        pytest.param(A, None, A, FileChange.TARGET_CHANGED, id="gone from the target"),
+        pytest.param(B, C, A, FileChange.CONFLICT, id="changed in both"),
+        pytest.param(A, B, None, FileChange.CONFLICT, id="made in both"),
+        pytest.param(B, None, A, FileChange.CONFLICT, id="changed here, gone there"),
+        pytest.param(None, B, A, FileChange.CONFLICT, id="gone here, changed there"),
         pytest.param(A, A, B, None, id="both alike"),
         pytest.param(A, A, None, None, id="alike from the start"),
     ],
 )
 def test_one_path(
-    source: Entry | None, target: Entry | None, base: Entry | None, expected: Change | None
+    source: FileEntry | None,
+    target: FileEntry | None,
+    base: FileEntry | None,
+    expected: FileChange | None,
 ) -> None:
-    def listing(entry: Entry | None) -> dict[str, Entry]:
+    def listing(entry: FileEntry | None) -> dict[str, FileEntry]:
         return {} if entry is None else {"x/y": entry}
 
     plan = compare(listing(source), listing(target), listing(base))
@@ -47,24 +50,24 @@ def test_one_path(
         (A._replace(digest=None), True),
         (A._replace(digest=None, mtime_ns=99), False),
         (A._replace(digest=None, size=2), False),
-        (Entry(0, 0, 10, link="b"), False),
+        (FileEntry(0, 0, 10, link="b"), False),
     ],
 )
-def test_sameness(other: Entry, expected: bool) -> None:
+def test_sameness(other: FileEntry, expected: bool) -> None:
     assert A.is_same(other) is expected
     assert other.is_same(A) is expected
 
 
 def test_links_are_the_same_if_they_point_to_the_same() -> None:
-    assert Entry(0, 0, 1, link="b").is_same(Entry(0, 0, 2, link="b"))
-    assert not Entry(0, 0, 1, link="b").is_same(Entry(0, 0, 1, link="c"))
+    assert FileEntry(0, 0, 1, link="b").is_same(FileEntry(0, 0, 2, link="b"))
+    assert not FileEntry(0, 0, 1, link="b").is_same(FileEntry(0, 0, 1, link="c"))
 
 
 @pytest.mark.parametrize(
     ("source", "target"), [("a", "a/b"), ("a/b", "a"), ("a/b/c", "a"), ("a", "a/b/c")]
 )
 def test_a_file_where_there_is_a_directory_is_a_conflict(source: str, target: str) -> None:
-    assert compare({source: A}, {target: A}, {}).changes[source] is Change.CONFLICT
+    assert compare({source: A}, {target: A}, {}).changes[source] is FileChange.CONFLICT
 
 
 def test_parents() -> None:
@@ -78,10 +81,10 @@ _listings = st.dictionaries(st.sampled_from(["p", "q/r", "s"]), _entries)
 
 @given(_listings, _listings, _listings)
 def test_sending_what_is_planned_makes_the_target_hold_the_source(
-    source: dict[str, Entry], target: dict[str, Entry], base: dict[str, Entry]
+    source: dict[str, FileEntry], target: dict[str, FileEntry], base: dict[str, FileEntry]
 ) -> None:
     plan = compare(source, target, base)
-    forced = [Change.ADDED, Change.CHANGED, Change.CONFLICT, Change.TARGET_CHANGED]
+    forced = [FileChange.ADDED, FileChange.CHANGED, FileChange.CONFLICT, FileChange.TARGET_CHANGED]
     after = dict(target)
     for path in plan.paths(*forced):
         if path in source:
@@ -93,34 +96,41 @@ def test_sending_what_is_planned_makes_the_target_hold_the_source(
 
 @given(_listings, _listings)
 def test_without_force_only_what_the_target_never_changed_is_written(
-    source: dict[str, Entry], base: dict[str, Entry]
+    source: dict[str, FileEntry], base: dict[str, FileEntry]
 ) -> None:
     """A target that is as it was when both agreed can always be pushed to."""
     plan = compare(source, base, base)
-    assert not plan.paths(Change.CONFLICT, Change.TARGET_CHANGED)
-    assert set(plan.paths(Change.REMOVED)) == base.keys() - source.keys()
+    assert not plan.paths(FileChange.CONFLICT, FileChange.TARGET_CHANGED)
+    assert set(plan.paths(FileChange.REMOVED)) == base.keys() - source.keys()
 
 
 @pytest.mark.parametrize(
     ("source", "target", "base", "expected", "is_in_the_way"),
     [
-        pytest.param({"a/b": B}, {"a": A}, {"a": A}, Change.ADDED, True, id="file to directory"),
-        pytest.param({"a": B}, {"a/b": A}, {"a/b": A}, Change.ADDED, True, id="and back"),
-        pytest.param({"a/b": B}, {"a": C}, {"a": A}, Change.CONFLICT, False, id="file changed"),
         pytest.param(
-            {"a": B}, {"a/b": A, "a/new": C}, {"a/b": A}, Change.CONFLICT, False, id="file came"
+            {"a/b": B}, {"a": A}, {"a": A}, FileChange.ADDED, True, id="file to directory"
         ),
-        pytest.param({"a/b": B}, {"a": A}, {}, Change.CONFLICT, False, id="never agreed"),
+        pytest.param({"a": B}, {"a/b": A}, {"a/b": A}, FileChange.ADDED, True, id="and back"),
+        pytest.param({"a/b": B}, {"a": C}, {"a": A}, FileChange.CONFLICT, False, id="file changed"),
         pytest.param(
-            {"a": A}, {"a/b": B}, {"a": A}, Change.TARGET_CHANGED, False, id="the target's change"
+            {"a": B}, {"a/b": A, "a/new": C}, {"a/b": A}, FileChange.CONFLICT, False, id="file came"
+        ),
+        pytest.param({"a/b": B}, {"a": A}, {}, FileChange.CONFLICT, False, id="never agreed"),
+        pytest.param(
+            {"a": A},
+            {"a/b": B},
+            {"a": A},
+            FileChange.TARGET_CHANGED,
+            False,
+            id="the target's change",
         ),
     ],
 )
 def test_a_file_that_became_a_directory(
-    source: dict[str, Entry],
-    target: dict[str, Entry],
-    base: dict[str, Entry],
-    expected: Change,
+    source: dict[str, FileEntry],
+    target: dict[str, FileEntry],
+    base: dict[str, FileEntry],
+    expected: FileChange,
     is_in_the_way: bool,
 ) -> None:
     plan = compare(source, target, base)

@@ -13,7 +13,7 @@ from hai.launcher.kubernetes.orders import PodOptions
 from hai.launcher.kubernetes.shares import Shares
 
 if TYPE_CHECKING:
-    from hai.launcher.kubernetes.cluster import Cluster
+    from hai.launcher.kubernetes.cluster import KubernetesCluster
 
 GIB = 2.0**30
 NODE = Node(NodeName("node1"), GroupName("training"), "kubernetes")
@@ -60,7 +60,7 @@ async def test_of_the_nodes_disk(asked_gib: float, has: str, gets_gib: float | N
     allocatable = {"cpu": "8", "memory": "32Gi", **({"ephemeral-storage": has} if has else {})}
     view = View(allocatable, [other("10Gi")])
     options = PodOptions(namespace="tasks", log_root="/logs", log_gid=0, disk_bytes=asked_gib * GIB)
-    share = await Shares(cast("Cluster", view), options, view).of(NODE)
+    share = await Shares(cast("KubernetesCluster", view), options, view).of(NODE)
     assert share.get("ephemeral-storage") == (None if gets_gib is None else gets_gib * GIB)
     assert share["cpu"] == 7
 
@@ -82,7 +82,7 @@ async def test_a_container_gets_what_it_asked_for() -> None:
     allocatable = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "4", "ephemeral-storage": "80Gi"}
     view = View(allocatable, [other("0")], [ours("4")])
     options = PodOptions(namespace="tasks", log_root="/logs", log_gid=0, reserve_cpus=0.5)
-    shares = Shares(cast("Cluster", view), options, view)
+    shares = Shares(cast("KubernetesCluster", view), options, view)
     assert await shares.part_of(SHARED, PART) == {
         "cpu": 2.0,
         "memory": 8 * GIB,

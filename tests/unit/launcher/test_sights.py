@@ -7,7 +7,7 @@ import pytest
 
 from hai.core.task import WorkerKey
 from hai.core.types import TaskId
-from hai.launcher.kubernetes.sights import Sight, departure, has_begun, is_over, sight
+from hai.launcher.kubernetes.sights import PodFinding, departure, has_begun, is_over, sight
 from hai.ports import WorkerPhase as Phase
 
 KEY = WorkerKey(TaskId(7), 1, 0)
@@ -31,7 +31,7 @@ def pod(phase: str = "Running", worker: Any = None, prepare: Any = None, **statu
     }
 
 
-def seen(item: Any) -> Sight:
+def seen(item: Any) -> PodFinding:
     return sight(KEY, item)
 
 
@@ -105,7 +105,7 @@ def test_root_step_that_failed() -> None:
     assert "no space left" in found.detail
 
 
-def waiting(reason: str, message: str = "") -> Sight:
+def waiting(reason: str, message: str = "") -> PodFinding:
     return seen(pod("Pending", {"waiting": {"reason": reason, "message": message}}))
 
 

@@ -11,7 +11,7 @@ from hai.core.node import Group
 from hai.core.plan import Start
 from hai.core.policy import Policy
 from hai.core.replay import Record
-from hai.core.task import Change, Task, WorkerKey
+from hai.core.task import Task, TaskChange, WorkerKey
 from hai.core.types import GroupName, NodeName, Outcome, Priority, TaskId, TaskState, WorkerState
 from hai.errors import Unavailable
 from hai.launcher.hollow import HollowLauncher
@@ -165,7 +165,7 @@ class LoopBench:
         assert await self.state(task_id) is TaskState.RUNNING
         return task_id
 
-    async def save(self, change: Change | None) -> None:
+    async def save(self, change: TaskChange | None) -> None:
         assert change is not None
         saved = await self.store.save([change])
         assert saved

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hai.core.node import NodeHealth
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import NodeName, TaskId
 from hai.errors import Conflict
 from hai.service.changing import TRIES, change_task
@@ -13,8 +13,8 @@ from hai.service.node_health import NodeHealthWriter
 from tests.unit.service.loop_bench import LoopBench
 
 
-def ranked(task: Task) -> Change:
-    return Change(replace(task, custom_rank=task.custom_rank + 1), ())
+def ranked(task: Task) -> TaskChange:
+    return TaskChange(replace(task, custom_rank=task.custom_rank + 1), ())
 
 
 async def test_who_was_overtaken_tries_again_on_the_task_as_it_is(bench: LoopBench) -> None:

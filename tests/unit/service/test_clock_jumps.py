@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hai.core.lifecycle import transitions
 from hai.core.replay import replay
-from hai.core.task import Change, Task, WorkerKey
+from hai.core.task import Task, TaskChange, WorkerKey
 from hai.core.types import Outcome, TaskId, TaskState
 from hai.schema.agent import AgentReport
 from hai.service.timekeeping import Timekeeping
@@ -65,7 +65,7 @@ async def jumps(bench: LoopBench) -> list[float]:
 async def test_a_time_limit_counts_what_has_passed(bench: LoopBench, jump: float) -> None:
     task_id = await bench.submit(seconds=1000)
     task = await bench.task(task_id)
-    await bench.store.save([Change(replace(task, time_limit_seconds=60.0), ())])
+    await bench.store.save([TaskChange(replace(task, time_limit_seconds=60.0), ())])
     await pass_time(bench, 10)
     bench.clock.jump(jump)
     await pass_time(bench, 45)
@@ -225,7 +225,7 @@ async def play(folder: Path, course: Course, *, with_jumps: bool) -> list[tuple[
             elif what == "limit":
                 tasks.append(await bench.submit(seconds=1000))
                 limited = replace(await bench.task(tasks[-1]), time_limit_seconds=float(value))
-                await bench.store.save([Change(limited, ())])
+                await bench.store.save([TaskChange(limited, ())])
             elif what in ("suspend", "resume") and value < len(tasks):
                 await _ask(bench, what, tasks[value])
             for _ in range(value if what == "wait" else 1):

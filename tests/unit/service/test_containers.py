@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.node import NodeHealth
 from hai.core.quota import QuotaTable
 from hai.core.resources import GIB, Resources
@@ -27,7 +27,7 @@ SHAPE = Shape(
         GroupName("lab_b"): (Resources(1000, GIB),),
         WHOLE: (Resources(8000, 32 * GIB, 8),),
     },
-    containers={(BOB, LAB): Limits(1500, None, 1, 2)},
+    containers={(BOB, LAB): ContainerLimits(1500, None, 1, 2)},
 )
 
 

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from hai.core.types import TaskId, TaskState
-from hai.service.dashboard import SAMPLES, Dashboard, _together, _usage_of
+from hai.service.dashboard import SAMPLES, DashboardFeed, _together, _usage_of
 from hai.service.views import Views
 from tests.factories import attempt, task
 from tests.unit.service.loop_bench import LoopBench
 
 
-def made(bench: LoopBench) -> Dashboard:
+def made(bench: LoopBench) -> DashboardFeed:
     views = Views(bench.store, bench.bus, bench.last_tick)
-    return Dashboard(bench.store, bench.bus, bench.clock, bench.last_tick, views)
+    return DashboardFeed(bench.store, bench.bus, bench.clock, bench.last_tick, views)
 
 
 async def test_the_history_is_an_hour_and_no_more(bench: LoopBench, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hai.bus.local import LocalBus
 from hai.core.policy import DAY
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import TaskState
 from hai.service.clock import SystemClock
 from hai.service.logfiles import RankTail, merge
@@ -35,7 +35,7 @@ class Site:
         if ended_days is not None:
             at = self.clock.now() - ended_days * DAY
             ended = replace(task, state=TaskState.SUCCEEDED, ended_at=at)
-            (task,) = await self.store.save([Change(ended, ())])
+            (task,) = await self.store.save([TaskChange(ended, ())])
         folder = self.folder(task) / "1"
         folder.mkdir(parents=True)
         line = "[2026-01-01 00:00:00.000000] " + "x" * (KIB - 30) + "\n"

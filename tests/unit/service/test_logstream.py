@@ -11,13 +11,13 @@ from hai.bus.local import LocalBus
 from hai.core.lifecycle import attempt_protocol, transitions
 from hai.core.lifecycle.attempt_protocol import Timing, WorkerReport
 from hai.core.plan import Start
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import InvalidInput, NotFound
 from hai.service import logstream, taskwatch
 from hai.service.clock import SystemClock
 from hai.service.logitems import End, Item, LogGap, LogLines, LogQuery, Quiet, StateNow
-from hai.service.logstream import LogReader
+from hai.service.logstream import LogStreams
 from hai.service.signals import announce
 from hai.store.memory import MemoryStore
 from tests.factories import task_draft
@@ -32,14 +32,14 @@ class Site:
         self.store = MemoryStore()
         self.bus = LocalBus(SystemClock())
         self.closing = asyncio.Event()
-        self.reader = LogReader(self.store, self.bus, folder, self.closing)
+        self.reader = LogStreams(self.store, self.bus, folder, self.closing)
 
     async def submit(self, nodes: int = 1) -> Task:
         [task] = await self.store.add_tasks([task_draft(nodes=nodes)], 1.0)
         assert isinstance(task, Task)
         return task
 
-    async def save(self, change: Change | None) -> Task:
+    async def save(self, change: TaskChange | None) -> Task:
         assert change is not None
         [task] = await self.store.save([change])
         await announce(self.bus, [task])
@@ -52,7 +52,7 @@ class Site:
     async def end(self, task: Task, outcome: Outcome) -> Task:
         """All workers leave; suspended or failed by decree, succeeded by their exit codes."""
         if outcome is not Outcome.SUCCEEDED:
-            change = Change(transitions.condemn(task, outcome, why="", now=3.0), ())
+            change = TaskChange(transitions.condemn(task, outcome, why="", now=3.0), ())
             task = await self.save(change)
         reports = [
             WorkerReport(rank=rank, attempt=task.attempts, state=state, exit_code=0)

@@ -8,11 +8,11 @@ import pytest
 from hai.core.lifecycle import transitions
 from hai.core.node import Node, NodeHealth
 from hai.core.plan import Start
-from hai.core.task import Change, Task, WorkerKey
+from hai.core.task import Task, TaskChange, WorkerKey
 from hai.core.types import NodeName, Priority, TaskState
 from hai.errors import Denied, Unavailable
 from hai.ports.nodes import SourceNode
-from hai.service.loops.membership import Membership
+from hai.service.loops.membership import MembershipLoop
 from tests import factories
 from tests.unit.service.loop_bench import LoopBench
 
@@ -67,9 +67,9 @@ def is_ours(one: Node) -> bool:
     return one.launcher == Source.launcher
 
 
-async def settle(bench: LoopBench, source: Source, loop: Membership | None = None) -> None:
+async def settle(bench: LoopBench, source: Source, loop: MembershipLoop | None = None) -> None:
     """Several turns; a level that was reached is left alone."""
-    loop = loop or Membership(bench.store, bench.bus, bench.clock, source)
+    loop = loop or MembershipLoop(bench.store, bench.bus, bench.clock, source)
     for _ in range(3):
         await loop.run_once()
     calls, nodes = source.calls, await bench.store.nodes()
@@ -161,7 +161,7 @@ async def test_a_cordon_here_counts_there_and_is_lifted_on_either_side(
 async def test_without_the_right_to_cordon_ours_counts_here(bench: LoopBench) -> None:
     source = Source("n1")
     source.may_cordon = False
-    loop = Membership(bench.store, bench.bus, bench.clock, source)
+    loop = MembershipLoop(bench.store, bench.bus, bench.clock, source)
     await settle(bench, source, loop)
     await say(bench, H.CORDONED)
     await settle(bench, source, loop)
@@ -218,7 +218,7 @@ async def running(bench: LoopBench) -> Task:
     assert begun.attempt is not None
     attempt = replace(begun.attempt, started_at=bench.clock.now())
     runs = replace(begun, state=TaskState.RUNNING, attempt=attempt)
-    [saved] = await bench.store.save([Change(runs, ())])
+    [saved] = await bench.store.save([TaskChange(runs, ())])
     return saved
 
 

@@ -8,7 +8,7 @@ import pytest
 from hai.core.forecast import Forecast, Grounds, Outlook
 from hai.core.planner import plan
 from hai.core.reasons.kinds import Behind, NoFreeNodes, QuotaExceeded, Reason
-from hai.core.task import Change, Task
+from hai.core.task import Task, TaskChange
 from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState, UserName
 from hai.service.estimates import TrackRecord, off_by
 from hai.service.stories import (
@@ -255,9 +255,9 @@ async def test_the_last_estimate_counts_when_the_task_starts() -> None:
     for task in (inside, late, stopped, waits):
         await record.given(task.id, Forecast(NOW, NOW + 60, GROUNDS))
     changes = [
-        Change(replace(inside, started_at=NOW + 60), ()),
-        Change(replace(late, started_at=NOW + 90), ()),
-        Change(replace(stopped, state=TaskState.STOPPED), ()),
+        TaskChange(replace(inside, started_at=NOW + 60), ()),
+        TaskChange(replace(late, started_at=NOW + 90), ()),
+        TaskChange(replace(stopped, state=TaskState.STOPPED), ()),
     ]
     assert len(await store.save(changes)) == 3
     assert await record.view() == {

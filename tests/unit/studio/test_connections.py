@@ -9,14 +9,14 @@ import pytest
 from aiohttp import web
 
 from hai.studio.connections import ConnectionLimits, Connections
-from hai.studio.front import Door, Front
+from hai.studio.front import Front, FrontOptions
 from tests.integration.raw_http import answer, dialled
 from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[int]:
-    front = Front(Door("http://127.0.0.1:1"))
+    front = Front(FrontOptions("http://127.0.0.1:1"))
     runner = web.AppRunner(front.app())
     await runner.setup()
     assert runner.server is not None

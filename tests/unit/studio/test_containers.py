@@ -9,7 +9,7 @@ from hai.schema.submission import Submission
 from hai.studio.capacity import capacity_of
 from hai.studio.container_form import document_of, recorded_in
 from hai.studio.container_view import (
-    Sight,
+    ContainerPage,
     containers_page,
     error_box,
     log_page,
@@ -121,7 +121,7 @@ def test_names_are_no_markup() -> None:
     error = Conflict(EVIL, hint=EVIL)
     form = dict.fromkeys(fields, EVIL)
     capacity = [(EVIL, [EVIL])]
-    sight = Sight(EVIL, [task, waits], capacity, [EVIL], [EVIL], error, form)
+    sight = ContainerPage(EVIL, [task, waits], capacity, [EVIL], [EVIL], error, form)
     pages = [containers_page(sight), error_box(error), opening_page(EVIL, EVIL)]
     pages += [waiting_page(task, EVIL, EVIL, 3), log_page(EVIL, task, [EVIL], 9)]
     for page in pages:

@@ -3,7 +3,7 @@
 import pytest
 
 from hai.studio.pages import STATIC, headers, login_page, static, terminal_page
-from hai.studio.sessions import Limits, Sessions
+from hai.studio.sessions import LoginSessions, SessionLimits
 from hai.studio.throttle import (
     ADDRESS_FREE_TRIES,
     FREE_TRIES,
@@ -85,7 +85,7 @@ def test_old_failures_are_forgotten(time: Time) -> None:
 
 
 def test_one_users_sessions_cost_no_other_a_place(time: Time) -> None:
-    sessions = Sessions(Limits(sessions=6, user_sessions=4), time)
+    sessions = LoginSessions(SessionLimits(sessions=6, user_sessions=4), time)
     mine = [sessions.begin("mallory", "t")[0] for _ in range(20)]
     assert len(sessions.of("mallory")) == 4
     assert mine[-1] in sessions.of("mallory")
@@ -95,7 +95,7 @@ def test_one_users_sessions_cost_no_other_a_place(time: Time) -> None:
 
 
 def test_sessions_end_when_idle_or_old(time: Time) -> None:
-    sessions = Sessions(Limits(idle_seconds=60, age_seconds=600), time)
+    sessions = LoginSessions(SessionLimits(idle_seconds=60, age_seconds=600), time)
     session = sessions.begin("alice", "t")[0]
     assert session is not None
     assert sessions.find(session.id) is session
@@ -114,12 +114,12 @@ def test_sessions_end_when_idle_or_old(time: Time) -> None:
 
 
 def test_the_token_is_not_in_a_sessions_repr(time: Time) -> None:
-    session = Sessions(Limits(), time).begin("alice", "hai_secret")[0]
+    session = LoginSessions(SessionLimits(), time).begin("alice", "hai_secret")[0]
     assert "hai_secret" not in repr(session)
 
 
 def test_there_is_a_most_of_sessions(time: Time) -> None:
-    sessions = Sessions(Limits(sessions=2), time)
+    sessions = LoginSessions(SessionLimits(sessions=2), time)
     assert sessions.begin("a", "t")[0]
     second = sessions.begin("b", "t")[0]
     assert second is not None

@@ -5,14 +5,13 @@ from typing import get_args
 
 import pytest
 
-from hai.core.container_quota import Limits
+from hai.core.container_quota import ContainerLimits
 from hai.core.reasons.kinds import (
     ArrayLimit,
     Backoff,
     Behind,
     ContainerQuotaExceeded,
     Containers,
-    Dependency,
     GroupTooSmall,
     GroupUnknown,
     Handover,
@@ -29,6 +28,7 @@ from hai.core.reasons.kinds import (
     Reason,
     Spot,
     Unhealthy,
+    UnmetDependency,
 )
 from hai.core.resources import GIB, Resources
 from hai.core.types import GroupName, Loss, NodeName, Priority, TaskId, WaitCode
@@ -46,11 +46,11 @@ BY_ONE = Holders(fitting=4, held_by=(SEVEN,), held_by_more=0, safe_until={}, own
 BY_TWO = replace(BY_ONE, held_by=(SEVEN, NINE))
 BEHIND = Behind(group=GROUP, level=HIGH, head=TaskId(12))
 ASKS = Resources(2000, 4 * GIB, 1)
-LIMITS = Limits(millicores=1000, containers=2)
+LIMITS = ContainerLimits(millicores=1000, containers=2)
 
 SENTENCES: list[tuple[Reason, str]] = [
     (Held(), "is suspended until somebody resumes it"),
-    (Dependency(GROUP, (SEVEN, NINE)), "starts after tasks 7, 9"),
+    (UnmetDependency(GROUP, (SEVEN, NINE)), "starts after tasks 7, 9"),
     (Backoff(GROUP, NOW + 90, 90), "is tried again in 90 s"),
     (Backoff(GROUP, NOW, 0), "is tried again later"),
     (ArrayLimit(GROUP, SEVEN, 3), "waits for its array, of which 3 may run at once"),
