@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hai.core.moments import rfc3339
 from hai.errors import InvalidInput
 from haienv import build
 from haienv.index import Index
@@ -45,14 +46,14 @@ def create(order: CreateRequest, say: Callable[[str], None], agree: Callable[[],
     layer = "on its own" if order.no_extend else f"seeing the packages of {python.prefix}"
     say(f"{index.root / order.name}: Python {python.version}, {layer}")
     agree()
-    now = time.gmtime()
+    now = int(time.time())  # noqa: TID251 (only written down, nothing is decided by it)
     environment = build.create(
         index,
         order.name,
         python,
         extend=not order.no_extend,
         extras=order.extras,
-        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
+        created_at=rfc3339(now, "seconds"),
     )
     if order.private:
         environment.path.chmod(0o700)

@@ -12,7 +12,8 @@ PIECE_BYTES = 64 * 1024  # a longer line is released in pieces
 
 
 def prefix(at: float) -> bytes:
-    """`[YYYY-MM-DD HH:MM:SS.ffffff] ` in UTC; `at` in Unix seconds."""
+    """`[YYYY-MM-DD HH:MM:SS.ffffff] ` in UTC; `at` in Unix seconds. The agent's own writer:
+    it cannot import `hai.core.moments`, which writes all other moments."""
     whole = int(at)
     day = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole))
     return (f"[{day}.{min(999999, int((at - whole) * 1e6)):06d}] ").encode()

@@ -1,10 +1,10 @@
 """Small languages of the command line: durations, ages, ranks, key=value. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hai.core.duration import is_duration, parse_seconds
-from hai.core.moments import rfc3339
+from hai.core.moments import require_year, rfc3339, unix_seconds
 from hai.core.types import Priority
 from hai.errors import InvalidInput
 
@@ -27,8 +27,8 @@ def parse_since(text: str, now: float) -> str:
         if is_duration(text):
             return rfc3339(max(now - parse_duration(text), _EARLIEST), "milliseconds")
         # A time without a zone is the reader's own.
-        at = datetime.fromisoformat(text.strip()).astimezone(UTC).timestamp()
-        return rfc3339(at, "milliseconds")
+        at = unix_seconds(text.strip(), zoneless=datetime.timestamp)
+        return rfc3339(require_year(at), "milliseconds")
     except OverflowError:
         raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None
     except ValueError:
@@ -41,7 +41,7 @@ def parse_since(text: str, now: float) -> str:
 def parse_time(text: str | None) -> float | None:
     """Unix seconds of an RFC 3339 time; None for none, or for one that cannot be read."""
     try:
-        return datetime.fromisoformat(text).timestamp() if text else None
+        return unix_seconds(text) if text else None
     except ValueError:
         return None
 

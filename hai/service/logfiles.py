@@ -14,9 +14,10 @@ import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+
+from hai.core.moments import unix_seconds
 
 PREFIX_LENGTH = 29
 CHUNK_BYTES = 256 * 1024
@@ -193,7 +194,7 @@ class RankTail:
 
 
 def _time_of(prefix: re.Match[bytes]) -> float:
-    return datetime.fromisoformat(f"{prefix[1].decode()}+00:00").timestamp()
+    return unix_seconds(f"{prefix[1].decode()}+00:00")
 
 
 def _is_prefix_only(start: bytes) -> bool:

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hai.core.logdirs import USER, is_user_part
+from hai.core.moments import log_time
 from hai.service.logfiles import end_position, segments
 
 MOST_SHARE = 20  # of a small disk no more than this part of it is left to the platform
@@ -77,8 +77,7 @@ def remove_logs(folder: Path, why: str, now: float) -> int:
     for attempt in _attempts(folder):
         for rank, mine in segments(attempt).items():
             end = end_position(mine)
-            at = datetime.fromtimestamp(now, UTC)
-            line = f"[{at:%Y-%m-%d %H:%M:%S.%f}] [hai] {why}\n".encode()
+            line = f"[{log_time(now)}] [hai] {why}\n".encode()
             mark = attempt / f"{rank}.{end:020d}.log"
             if len(mine) == 1 and end - mine[0].offset <= 2 * len(line):
                 continue  # a mark, or next to nothing

@@ -8,9 +8,10 @@ queries' columns.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from hai.core.moments import rfc3339
 from hai.core.node import Node, NodeHealth
 from hai.core.quota import Quota
 from hai.core.resources import Resources
@@ -36,7 +37,7 @@ STATES = {state.value: state for state in TaskState}
 
 def timestamp(seconds: float | None) -> str | None:
     """Unix seconds as text for a timestamptz column, rounded to the microsecond."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+    return None if seconds is None else rfc3339(seconds, "auto")
 
 
 def json_of(value: object) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rich.cells import cell_len, chop_cells
 
+from hai.core.moments import unix_seconds
 from hai.core.visible import INVISIBLE, RANGES, code_of, undisputed
 
 _MARKS = 4  # characters in one column, at most: a letter and its accents
@@ -23,7 +24,7 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\
 
 def at_of(text: str | None) -> float | None:
     """RFC 3339 as Unix seconds; None for None."""
-    return None if text is None else datetime.fromisoformat(text).timestamp()
+    return None if text is None else unix_seconds(text)
 
 
 def clock_of(at: float | None, *, date: bool = False) -> str:
@@ -36,7 +37,7 @@ def clock_of(at: float | None, *, date: bool = False) -> str:
 
 def precise_clock_of(text: str) -> str:
     """Local time of day of an RFC 3339 moment, to the millisecond: always twelve characters."""
-    return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:12]
+    return datetime.fromtimestamp(unix_seconds(text)).astimezone().strftime("%H:%M:%S.%f")[:12]
 
 
 def age_of(seconds: float) -> str:

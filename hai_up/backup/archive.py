@@ -16,10 +16,10 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from hai.core.moments import file_time, rfc3339
 from hai.errors import Conflict, InvalidInput
 from hai.store.transfer.format import Header
 from hai_up.files import os_error
@@ -57,12 +57,8 @@ class Contents:
     secrets: Mapping[str, str]
 
 
-def date_of(header: Header) -> datetime:
-    return datetime.fromtimestamp(header.taken_at, UTC).replace(microsecond=0)
-
-
 def default_name(header: Header) -> str:
-    return f"hai-backup-{date_of(header):%Y%m%d-%H%M%S}.zip"
+    return f"hai-backup-{file_time(header.taken_at)}.zip"
 
 
 def write_archive(path: Path, header: Header, database: Path, contents: Contents) -> None:
@@ -79,7 +75,7 @@ def write_archive(path: Path, header: Header, database: Path, contents: Contents
         header.schema,
         contents.provider,
         contents.place,
-        date_of(header).isoformat().replace("+00:00", "Z"),
+        rfc3339(header.taken_at, "seconds"),
         dict(sorted(sums.items())),
     )
     parts[MANIFEST] = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()

@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from hai.core.moments import rfc3339
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.reflector import Reflector
@@ -129,7 +130,7 @@ async def _prepare(
 ) -> None:
     for name in (NAMESPACE, JOBS):
         await client.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = rfc3339(time.time(), "seconds")  # noqa: TID251 (only shown)
     for number in range(BURST + SINGLES):
         await client.create("/api/v1/nodes", node_object(f"object-{number}", "objects", now))
     await _nodes_join(http, "objects", BURST + SINGLES)

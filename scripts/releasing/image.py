@@ -5,11 +5,11 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from hai.core.moments import rfc3339
 from scripts.releasing.layer import Layer, digest_of
 
 
@@ -45,7 +45,7 @@ def write_image(
     content = {
         "architecture": base.architecture,
         "config": {**base.config, **config},
-        "created": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": rfc3339(epoch, "seconds"),
         "os": "linux",
         "rootfs": {"diff_ids": [f"sha256:{one.digest}" for one in layers], "type": "layers"},
     }

@@ -150,11 +150,10 @@ def replay(
 ) -> int:
     """Run the scheduler's recorded inputs through this version's planner. Every tick that it would
     decide otherwise is a row; exit code 1 if there are any. Without a file, for admins."""
-    from datetime import datetime
-
     from hai.cli import sim_replay
     from hai.cli.grammar import parse_since
     from hai.cli.sim_inputs import load_candidate
+    from hai.core.moments import unix_seconds
 
     begin = parse_since(since, session.now) if since else None
     end = parse_since(until, session.now) if until else None
@@ -162,7 +161,7 @@ def replay(
     records = sim_replay.load(file) if file else sim_replay.fetch(session.client, begin, end)
     if save:
         records = sim_replay.saved(records, save)
-    first = datetime.fromisoformat(begin).timestamp() if begin else None
+    first = unix_seconds(begin) if begin else None
     ticks, rows = 0, []
     for one in sim_replay.replayed(records, first, knobs):
         ticks += 1

@@ -11,8 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
+from hai.core.moments import unix_seconds
 from hai.core.simulation.jobs import Job, Trace, check_text, in_order
 from hai.core.types import Priority
 from hai.errors import InvalidInput
@@ -149,8 +149,7 @@ def _moment(text: str, name: str, line: int) -> float:
     if _is_number(text):
         return float(text)
     try:
-        moment = datetime.fromisoformat(_OFFSET.sub("", text))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return unix_seconds(_OFFSET.sub("", text))
     except (ValueError, OverflowError):
         raise InvalidInput(f"line {line}: {name} is {text!r}, no time", hint=_HINT) from None
 

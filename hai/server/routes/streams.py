@@ -3,13 +3,14 @@
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
+from hai.core.moments import require_year, unix_seconds
 from hai.core.task import Event, Task
 from hai.core.types import TaskId, UserName
 from hai.errors import InvalidInput
@@ -231,15 +232,15 @@ def parse_time(text: str | None) -> float | None:
     """RFC 3339 to Unix seconds."""
     if text is None:
         return None
+
+    def refused(_: datetime) -> float:
+        raise InvalidInput(f"{text!r} has no time zone", hint="end it with Z for UTC")
+
     try:
-        at = datetime.fromisoformat(text)
+        return require_year(unix_seconds(text, zoneless=refused))
     except ValueError:
         raise InvalidInput(
             f"{text!r} is no time", hint="RFC 3339, like 2026-01-31T12:00:00Z"
         ) from None
-    if at.tzinfo is None:
-        raise InvalidInput(f"{text!r} has no time zone", hint="end it with Z for UTC")
-    try:
-        return at.astimezone(UTC).timestamp()
     except OverflowError:
         raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None

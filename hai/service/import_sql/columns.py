@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from hai.core.moments import unix_seconds
 from hai.service.import_sql.arrays import parse_array
 from hai.service.import_sql.statements import DEFAULT, Cell, Word
 from hai.service.import_sql.text import Source
@@ -107,12 +107,9 @@ class Row:
         if isinstance(value, str) and value.strip().lower() == "infinity":
             return None
         try:
-            found = datetime.fromisoformat(str(value).strip())
+            at = unix_seconds(str(value).strip())
         except ValueError:
             raise self.error(
                 column, f"{column}: a time is expected", "as '2030-01-31 12:00:00+00'"
             ) from None
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        at = found.timestamp()
         return None if at >= _END_OF_TIME else at

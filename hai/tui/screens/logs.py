@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from hai.core.moments import rfc3339
 from hai.errors import InvalidInput
 from hai.tui.bindings import bindings_of
 from hai.tui.dashboard import Dashboard
@@ -66,8 +66,7 @@ class LogsScreen(View):
             query["tail"] = TAIL
         seconds = _SINCE_SECONDS.get(self._range)
         if seconds is not None:
-            since = datetime.fromtimestamp(self.hai.server_now() - seconds, UTC)
-            query["since"] = since.isoformat().replace("+00:00", "Z")
+            query["since"] = rfc3339(self.hai.server_now() - seconds, "auto")
         return query
 
     def _open(self) -> None:

@@ -1,11 +1,11 @@
 """Tokens that should not be, or not for so long."""
 
 import math
-from datetime import datetime
 from typing import Any
 
 import httpx2
 
+from hai.core.moments import unix_seconds
 from scripts.chaos_driver.site import LocalSite
 from scripts.chaos_driver.waiting import Violation
 from scripts.hostile_driver.attacks import ATTACKER, VICTIM, Scene, local
@@ -49,7 +49,7 @@ def minted_tokens(scene: Scene[LocalSite]) -> str:
 def _at(made: dict[str, Any]) -> float:
     """When it ends, as Unix seconds; for ever is later than everything."""
     text = made["expires_at"]
-    return math.inf if text is None else datetime.fromisoformat(text).timestamp()
+    return math.inf if text is None else unix_seconds(text)
 
 
 @local("token-flood", "tokens of one user are bounded, and locked away from others")
