@@ -18,10 +18,59 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 NO_WRITING = (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT)
 _PIECE_BYTES = 1 << 17  # fits into a processor's cache: much quicker than all at once
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@contextmanager
+def new_file(
+    path: Path | str,
+    *,
+    mode: int | None = 0o600,
+    sync: bool = False,
+    folder: int | None = None,
+    draft: str | None = None,
+    replaces: bool = True,
+) -> Iterator[BinaryIO]:
+    """A file to write that becomes `path` in one step when the block ends, never through a link;
+    what was there stays if the block or the disk fails.
+
+    `mode` is exact; None: as the umask allows. With `sync` it outlives a power cut. The directory
+    must exist. `draft` is its name until then, for large ones: what a killed process left under it
+    is written anew, so only one process may do so at a time. Unless it `replaces` what is there,
+    FileExistsError.
+    """
+    head, tail = os.path.split(os.fspath(path))
+    # Names may be 255 bytes long, and this one must fit too.
+    short = os.fsdecode(os.fsencode(tail)[:200])
+    place = os.path.join(head, draft or f".{short}.{os.urandom(4).hex()}")  # noqa: PTH118
+    if draft:
+        _remove(place, folder)
+    handle = os.open(place, _NEW, 0o666 if mode is None else mode, dir_fd=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        if replaces:
+            os.rename(place, path, src_dir_fd=folder, dst_dir_fd=folder)
+        else:
+            os.link(place, path, src_dir_fd=folder, dst_dir_fd=folder)
+            _remove(place, folder)
+    except BaseException:  # a full disk, Ctrl-C (also just after the rename): no half file stays
+        _remove(place, folder)
+        raise
+
+
+def _remove(path: str, folder: int | None) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path, dir_fd=folder)
 
 
 def write_whole(
@@ -31,32 +80,13 @@ def write_whole(
     mode: int | None = 0o600,
     sync: bool = False,
     folder: int | None = None,
+    replaces: bool = True,
 ) -> None:
-    """Puts `data` in `path` in one step, never through a link; what was there stays if it fails.
-
-    `mode` is exact; None: as the umask allows. With `sync` it outlives a power cut. The directory
-    must exist.
-    """
-    head, tail = os.path.split(os.fspath(path))
-    # Names may be 255 bytes long, and this one must fit too.
-    short = os.fsdecode(os.fsencode(tail)[:200])
-    draft = os.path.join(head, f".{short}.{os.urandom(4).hex()}")  # noqa: PTH118 (no Path needed)
-    handle = os.open(draft, _NEW, 0o666 if mode is None else mode, dir_fd=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-            content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-            for at in range(0, len(content), _PIECE_BYTES):
-                file.write(content[at : at + _PIECE_BYTES])
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        os.rename(draft, path, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:  # a full disk, Ctrl-C (also just after the rename): no half file stays
-        with suppress(FileNotFoundError):
-            os.unlink(draft, dir_fd=folder)
-        raise
+    """Puts `data` in `path` in one step, as `new_file` does."""
+    content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    with new_file(path, mode=mode, sync=sync, folder=folder, replaces=replaces) as file:
+        for at in range(0, len(content), _PIECE_BYTES):
+            file.write(content[at : at + _PIECE_BYTES])
 
 
 def open_lock(

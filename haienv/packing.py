@@ -103,25 +103,17 @@ def _make(folder: Path, environment: Environment, lock: Lock, state: str) -> Pac
     from haienv.gzips import GzipMembers
 
     path = folder / f"{lock.identity}.tar.gz"
-    part = folder / f".{lock.identity}.part"
     size = 0
-    try:
-        with part.open("wb") as file:
-            part.chmod(0o600)
-            members = GzipMembers(file)
-            try:
-                with tarfile.open(fileobj=members, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                    for member, content in _members(environment):
-                        _add(tar, member, content)
-                        size += member.size + ENTRY_BYTES
-            finally:
-                members.close()
-            file.flush()
-            os.fsync(file.fileno())
-            packed_bytes = file.tell()
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with files.new_file(path, sync=True, draft=f".{lock.identity}.part") as file:
+        members = GzipMembers(file)
+        try:
+            with tarfile.open(fileobj=members, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                for member, content in _members(environment):
+                    _add(tar, member, content)
+                    size += member.size + ENTRY_BYTES
+        finally:
+            members.close()
+        packed_bytes = file.tell()
     sites = tuple(map(str, sites_of(environment)))
     made = Pack(path, members.digest.hexdigest(), size, state, sites)
     document = {

@@ -8,11 +8,11 @@ that agents and programs that were started from an older one keep it.
 import hashlib
 import importlib.util
 import marshal
-import os
 import zipfile
 from pathlib import Path
 
 from hai import __version__
+from hai.files import new_file
 
 ARCHIVE_NAME = "agent.pyz"
 SDK_MODULES = (
@@ -96,17 +96,11 @@ def _write(path: Path, contents: list[tuple[str, bytes]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for searchable in (path.parent, path.parent.parent):
         searchable.chmod(0o755)
-    temporary = path.with_name(f".{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in contents:
-                entry = zipfile.ZipInfo(name, _LONG_AGO)
-                entry.external_attr = 0o644 << 16
-                # what is read at each start is stored; a ConfigMap has room for 1 MiB
-                is_read = name.endswith(".pyc")
-                kind = zipfile.ZIP_STORED if is_read else zipfile.ZIP_DEFLATED
-                archive.writestr(entry, data, kind)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path, mode=0o644) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, data in contents:
+            entry = zipfile.ZipInfo(name, _LONG_AGO)
+            entry.external_attr = 0o644 << 16
+            # what is read at each start is stored; a ConfigMap has room for 1 MiB
+            is_read = name.endswith(".pyc")
+            kind = zipfile.ZIP_STORED if is_read else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data, kind)

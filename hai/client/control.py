@@ -10,6 +10,8 @@ import json
 import os
 import time
 
+from hai.files import write_whole
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -32,7 +34,7 @@ class ControlDir:
 
     def mark(self, name: str, text: str = "") -> None:
         """Put a small file there in one step."""
-        self._write(os.path.join(self._path, name), text)
+        write_whole(os.path.join(self._path, name), text, mode=None)
 
     def whole_life_state(self) -> int | None:
         """None if the agent has not written it."""
@@ -47,7 +49,7 @@ class ControlDir:
         request_id = f"{os.getpid()}-{os.urandom(6).hex()}"
         question = os.path.join(self._path, "requests", request_id + ".json")
         answer = os.path.join(self._path, "replies", request_id + ".json")
-        self._write(question, json.dumps({"op": op, "value": value}))
+        write_whole(question, json.dumps({"op": op, "value": value}), mode=None)
         deadline = time.monotonic() + timeout_seconds
         while not os.path.exists(answer):
             if time.monotonic() >= deadline:
@@ -59,16 +61,6 @@ class ControlDir:
         _remove(answer)
         if not reply.get("ok"):
             raise RequestRefused(reply.get("error") or f"{op} was refused")
-
-    def _write(self, path: str, text: str) -> None:
-        temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-        try:
-            with open(temporary, "x", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except OSError:
-            _remove(temporary)
-            raise
 
 
 def _remove(path: str) -> None:

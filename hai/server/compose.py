@@ -20,6 +20,7 @@ from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.logdirs import common_dir
 from hai.core.types import TaskId
 from hai.errors import PlatformError
+from hai.files import write_whole
 from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import LocalLauncher
 from hai.launcher.worker import AgentOptions
@@ -118,15 +119,8 @@ def read_secret(settings: Settings) -> bytes:
 
 def _make_secret(path: Path) -> None:
     """Whole or not at all: two servers that start together end up with the same one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        temporary.unlink()
+    with suppress(FileExistsError):
+        write_whole(path, secrets.token_hex(32), replaces=False)
 
 
 def timing_of(settings: Settings, up_since: float) -> Timing:

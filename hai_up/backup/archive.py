@@ -8,7 +8,6 @@ config/NAME      its configuration
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import zipfile
@@ -21,6 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from hai.core.moments import file_time, rfc3339
 from hai.errors import Conflict, InvalidInput
+from hai.files import new_file
 from hai.store.transfer.format import Header
 from hai_up.files import os_error
 
@@ -95,17 +95,9 @@ def _private(name: str) -> zipfile.ZipInfo:
 @contextmanager
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """Under its name once it is whole and on the disk."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with new_file(path, sync=True, replaces=False) as file:
+            yield file
     except FileExistsError as error:
         raise Conflict(f"{path} exists already", hint="name another file, or remove it") from error
     except OSError as error:

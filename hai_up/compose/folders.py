@@ -1,7 +1,8 @@
 """Makes folders and secret files as root, for accounts that hai-up may not be.
 
 Runs in a container of the platform's image, as the text of a command: `python3 -c TEXT`, with JSON
-on standard input, so that no secret stands in a command line. Standard library only.
+on standard input, so that no secret stands in a command line. Standard library only, and files are
+written in a way of its own: the image may be of another version, with another `hai.files`.
 
 Input: {"folders": [{"path", "uid", "mode"}], "seeds": [{"path", "uid", "text"}],
 "files": {"folder", "uid", "texts": {name: text}}}. Folders and seeds that exist stay as they are;

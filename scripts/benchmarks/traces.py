@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hai.files import write_whole
 from scripts.benchmarks.simulate import ROOT, TRACES
 
 POLICIES = ("timeshare", "fifo", "sjf", "srtf")
@@ -83,9 +84,7 @@ def main() -> int:
 def _result(folder: Path, scene: Scene, policy: str) -> dict[str, Any]:
     kept = folder / f"{scene.name.replace(' ', '-')}-{policy}.json"
     if not kept.exists():
-        part = kept.with_suffix(".part")
-        part.write_text(json.dumps(_simulated(scene, policy)), encoding="utf-8")
-        part.rename(kept)
+        write_whole(kept, json.dumps(_simulated(scene, policy)), mode=None)
     result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return result
 

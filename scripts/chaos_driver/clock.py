@@ -6,6 +6,8 @@ whose clock is set.
 
 from pathlib import Path
 
+from hai.files import write_whole
+
 # Python runs it at the start of every program that finds it on its path.
 _CUSTOMISE = """
 import time
@@ -39,7 +41,4 @@ class JumpingClock:
 
     def set(self, offset_seconds: float) -> None:
         """From now on, everywhere."""
-        fresh = self._offset.with_suffix(".new")
-        fresh.write_text(f"{offset_seconds}\n")
-        fresh.chmod(0o644)
-        fresh.replace(self._offset)
+        write_whole(self._offset, f"{offset_seconds}\n", mode=0o644)

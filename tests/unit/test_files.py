@@ -55,6 +55,46 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_large_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("first")
+    with files.new_file(path, mode=0o644, sync=True) as file:
+        file.write(b"sec")
+        assert path.read_text() == "first"
+        file.write(b"ond")
+    assert path.read_text() == "second"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+    def interrupted() -> None:
+        with files.new_file(path) as file:
+            file.write(b"third")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "second"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / ".a.part").write_text("a half")
+    with files.new_file(tmp_path / "a", draft=".a.part") as file:
+        assert (tmp_path / ".a.part").read_text() == ""
+        file.write(b"whole")
+    assert (tmp_path / "a").read_text() == "whole"
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_that_must_be_new_replaces_none(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_whole(path, "first", replaces=False)
+    with pytest.raises(FileExistsError):
+        files.write_whole(path, "second", replaces=False)
+    assert path.read_text() == "first"
+    assert path.stat().st_nlink == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_lock_is_held_and_its_file_never_changed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_text("precious")
