@@ -46,19 +46,6 @@ def parse_time(text: str | None) -> float | None:
         return None
 
 
-def short_age(seconds: float) -> str:
-    """One or two units, as kubectl prints them: 8s, 3m, 2h5m, 4d."""
-    left = max(0, int(seconds))
-    if left < 120:
-        return f"{left}s"
-    if left < 3600:
-        return f"{left // 60}m"
-    if left < 86400:
-        minutes = left % 3600 // 60
-        return f"{left // 3600}h{minutes}m" if minutes else f"{left // 3600}h"
-    return f"{left // 86400}d"
-
-
 def parse_ranks(text: str) -> str:
     """The server's spelling of "all" or "0,2-3"; InvalidInput otherwise."""
     compact = text.replace(" ", "").lower()

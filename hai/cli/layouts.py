@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hai.cli.grammar import human_bytes, parse_time, short_age
+from hai.cli.grammar import human_bytes, parse_time
 from hai.console.output import Column, ListLayout
+from hai.core.duration import short_age
 from hai.core.types import WaitCode
 from hai.schema import views
 from hai.schema.rows import AllowanceView, ImageView, MountView

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hai.core.duration import human_time
 from hai.core.simulation.series import Series
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -22,16 +23,6 @@ def can_show_blocks(encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def human_time(seconds: float) -> str:
-    """With one unit and a decimal where that says more: 2.5 h, 26 d."""
-    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        count = seconds / length
-        if count >= 2:
-            number = f"{count:.0f}" if count >= 20 else f"{count:.1f}".removesuffix(".0")
-            return f"{number} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def chart_text(curves: Series, glyphs: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from xml.sax.saxutils import escape
 
-from hai.cli.sim_chart import human_time
+from hai.core.duration import human_time
 from hai.core.simulation.series import Series
 
 BINS = 240

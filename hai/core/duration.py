@@ -1,4 +1,5 @@
-"""Durations as people write them: 90, "1.5s", "10m", "1h30m", "2d"."""
+"""Durations as people write them (90, "1.5s", "10m", "1h30m", "2d") and as they are shown; in
+sentences they stand as `hai.wording.phrases.span` says."""
 
 import math
 import re
@@ -37,6 +38,41 @@ def duration_text(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts)
+
+
+def short_age(seconds: float) -> str:
+    """For lists: one or two units, as kubectl prints them: 8s, 3m, 2h5m, 4d."""
+    left = max(0, int(seconds))
+    if left < 120:
+        return f"{left}s"
+    if left < 3600:
+        return f"{left // 60}m"
+    if left < 86400:
+        minutes = left % 3600 // 60
+        return f"{left // 3600}h{minutes}m" if minutes else f"{left // 3600}h"
+    return f"{left // 86400}d"
+
+
+def age_of(seconds: float) -> str:
+    """For the dashboard: at most five characters: 7s, 12m, 5h03, 3d, 120d."""
+    left = int(max(0.0, seconds))
+    if left < 60:
+        return f"{left}s"
+    if left < 3600:
+        return f"{left // 60}m"
+    if left < 86400:
+        return f"{left // 3600}h{left % 3600 // 60:02d}"
+    return f"{left // 86400}d"
+
+
+def human_time(seconds: float) -> str:
+    """For charts: with one unit and a decimal where that says more: 2.5 h, 26 d."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        count = seconds / length
+        if count >= 2:
+            number = f"{count:.0f}" if count >= 20 else f"{count:.1f}".removesuffix(".0")
+            return f"{number} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def time_limit(options: Mapping[str, object]) -> float | None:

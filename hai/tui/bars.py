@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hai.core.duration import age_of
 from hai.tui.actions import Action
 from hai.tui.columns import shortened
 from hai.tui.keys import key_text
-from hai.tui.text import Line, age_of, line_width
+from hai.tui.text import Line, line_width
 
 if TYPE_CHECKING:
     from hai.tui.dashboard import Dashboard

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hai.core.duration import age_of
 from hai.core.resources import NAMES
 from hai.tui.chart import stretches
 from hai.tui.glyphs import Glyphs
@@ -11,7 +12,6 @@ from hai.tui.model import DashboardTask
 from hai.tui.present import ROLES, next_of
 from hai.tui.text import (
     Line,
-    age_of,
     at_of,
     clock_of,
     count_of,

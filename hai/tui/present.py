@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hai.core.duration import age_of
 from hai.tui.chart import bar
 from hai.tui.columns import TableColumn
 from hai.tui.glyphs import UNICODE, Glyphs
 from hai.tui.model import DashboardNode, DashboardTask, Figures, Holders, rank_of
-from hai.tui.text import Span, age_of, at_of, clock_of, printable, size_of
+from hai.tui.text import Span, at_of, clock_of, printable, size_of
 from hai.tui.usage import UseOf, in_use
 
 ROLES = {

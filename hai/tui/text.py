@@ -40,18 +40,6 @@ def precise_clock_of(text: str) -> str:
     return datetime.fromtimestamp(unix_seconds(text)).astimezone().strftime("%H:%M:%S.%f")[:12]
 
 
-def age_of(seconds: float) -> str:
-    """At most five characters: 7s, 12m, 5h03, 3d, 120d."""
-    left = int(max(0.0, seconds))
-    if left < 60:
-        return f"{left}s"
-    if left < 3600:
-        return f"{left // 60}m"
-    if left < 86400:
-        return f"{left // 3600}h{left % 3600 // 60:02d}"
-    return f"{left // 86400}d"
-
-
 def size_of(count: float) -> str:
     """Bytes in binary units: 512B, 1.5G."""
     for unit in ("B", "K", "M", "G"):

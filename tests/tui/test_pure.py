@@ -21,7 +21,7 @@ from hai.tui.glyphs import ASCII, UNICODE, glyphs_for
 from hai.tui.model import DashboardTask, in_order, task_of
 from hai.tui.pages import document_page, losses, without_secrets
 from hai.tui.present import TASK_COLUMNS, Context, next_of, state_of, why_of
-from hai.tui.text import age_of, cut, fit, pieces, plain, printable, size_of, wrapped
+from hai.tui.text import cut, fit, pieces, plain, printable, size_of, wrapped
 from tests.tui.fake_server import NOW, at, running, task_row
 
 CONTEXT = Context(now=NOW, user="alice")
@@ -37,14 +37,6 @@ def cells(row: DashboardTask) -> dict[str, str]:
 
 
 # text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-3, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3660, "1h01"), (86_400 * 3, "3d")],
-)
-def test_ages_are_short(seconds: float, text: str) -> None:
-    assert age_of(seconds) == text
 
 
 @pytest.mark.parametrize(

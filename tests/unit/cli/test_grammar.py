@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hai.cli import grammar
+from hai.core.duration import short_age
 from hai.core.types import Priority
 from hai.errors import InvalidInput
 
@@ -23,15 +24,7 @@ def test_no_durations(text: str) -> None:
 
 @given(st.integers(0, 10**6))
 def test_a_printed_duration_reads_back_within_its_unit(seconds: int) -> None:
-    assert abs(grammar.parse_duration(grammar.short_age(seconds)) - seconds) < 86400
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-3, "0s"), (8, "8s"), (119, "119s"), (180, "3m"), (7500, "2h5m"), (7200, "2h"), (4e5, "4d")],
-)
-def test_ages(seconds: float, text: str) -> None:
-    assert grammar.short_age(seconds) == text
+    assert abs(grammar.parse_duration(short_age(seconds)) - seconds) < 86400
 
 
 def test_since_counts_back_from_now_or_takes_a_time() -> None:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from hai.cli.sim_chart import ASCII, BLOCKS, can_show_blocks, chart_text, chart_width, human_time
+from hai.cli.sim_chart import ASCII, BLOCKS, can_show_blocks, chart_text, chart_width
 from hai.cli.sim_inputs import SERVER_ONLY
 from hai.cli.sim_svg import chart_svg
 from hai.console.errors import Stderr
@@ -275,21 +275,6 @@ def test_charts_in_both_alphabets() -> None:
     assert can_show_blocks("utf-8")
     assert not any(can_show_blocks(name) for name in ("ascii", "latin-1", None, "no-such"))
     assert [chart_width(width) for width in (None, 10, 80, 300)] == [71, 20, 71, 111]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (119, "119 s"),
-        (150, "2.5 min"),
-        (7200, "2 h"),
-        (92100, "26 h"),
-        (3e6, "35 d"),
-    ],
-)
-def test_human_time(seconds: float, text: str) -> None:
-    assert human_time(seconds) == text
 
 
 def test_in_a_terminal_without_utf_8(trace: str) -> None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hai.core.duration import duration_text, parse_seconds, time_limit
+from hai.core.duration import (
+    age_of,
+    duration_text,
+    human_time,
+    parse_seconds,
+    short_age,
+    time_limit,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,37 @@ def test_any_text_is_a_duration_or_refused(text: str) -> None:
         complaint = str(error)
     assert seconds >= 0
     assert "is no duration" in complaint
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3660, "1h01"), (86_400 * 3, "3d")],
+)
+def test_ages_of_the_dashboard_are_narrow(seconds: float, text: str) -> None:
+    assert age_of(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0s"), (8, "8s"), (119, "119s"), (180, "3m"), (7500, "2h5m"), (7200, "2h"), (4e5, "4d")],
+)
+def test_ages_in_lists(seconds: float, text: str) -> None:
+    assert short_age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (119, "119 s"),
+        (150, "2.5 min"),
+        (7200, "2 h"),
+        (92100, "26 h"),
+        (3e6, "35 d"),
+    ],
+)
+def test_times_of_charts(seconds: float, text: str) -> None:
+    assert human_time(seconds) == text
 
 
 def test_both_names_of_a_time_limit() -> None:
