@@ -39,6 +39,7 @@ from hai.service.decision_reader import DecisionReader
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
 from hai.service.event_reader import EventReader
+from hai.service.explanations import Explanations
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.last_tick import LastTick
@@ -58,7 +59,6 @@ from hai.service.timekeeping import Timekeeping
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
-from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.service.workspaces import WorkspaceService
 from hai.settings import Settings
@@ -220,7 +220,7 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         views=views,
         dashboard=DashboardFeed(store, bus, clock, last_tick, views),
         estimates=estimates,
-        whys=Whys(store, clock, last_tick, estimates, idle),
+        explanations=Explanations(store, clock, last_tick, estimates, idle),
         idle=idle,
         logs=LogStreams(store, bus, settings.log_dir, closing, settings.logs.reserve_bytes),
         vacating=Vacating(store, bus, clock, last_tick),

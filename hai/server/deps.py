@@ -25,6 +25,7 @@ from hai.service.dashboard import DashboardFeed
 from hai.service.decision_reader import DecisionReader
 from hai.service.estimates import Estimates
 from hai.service.event_reader import EventReader
+from hai.service.explanations import Explanations
 from hai.service.idleness import IdleService
 from hai.service.images import ImageService
 from hai.service.last_tick import LastTick
@@ -37,7 +38,6 @@ from hai.service.tasks import TaskService
 from hai.service.users import UserService
 from hai.service.vacate import Vacating
 from hai.service.views import Views
-from hai.service.whys import Whys
 from hai.service.workers import WorkerService, WorkerTokens
 from hai.service.workspaces import WorkspaceService
 
@@ -73,7 +73,7 @@ class Services:
     views: Views
     dashboard: DashboardFeed
     estimates: Estimates
-    whys: Whys
+    explanations: Explanations
     idle: IdleService
     logs: LogStreams
     vacating: Vacating

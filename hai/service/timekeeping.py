@@ -78,18 +78,12 @@ class Timekeeping:
             await self._bus.publish(topic)
 
 
-def jump_text(jump: Jump) -> str:
-    """For people, without a subject: "jumped ahead by 2 h"."""
-    where = "ahead" if jump.seconds > 0 else "back"
-    return f"jumped {where} by {phrases.span(abs(jump.seconds))}"
-
-
 def _event(jump: Jump) -> EventDraft:
     return EventDraft(
         kind="clock.jumped",
         actor="platform",
         at=jump.at,
-        why=f"the server's clock {jump_text(jump)}: deadlines and the times of unfinished tasks "
-        "were moved along",
+        why=f"the server's clock {phrases.jump(jump.seconds)}: deadlines and the times of "
+        "unfinished tasks were moved along",
         data={"seconds": round(jump.seconds, 3)},
     )

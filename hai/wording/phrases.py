@@ -25,6 +25,11 @@ def tasks(ids: Iterable[object], more: int = 0) -> str:
     return f"task {names[0]}" if len(names) == 1 and not more else f"tasks {', '.join(names)}{rest}"
 
 
+def jump(seconds: float) -> str:
+    """What a clock did, without a subject: "jumped ahead by 2 h"."""
+    return f"jumped {'ahead' if seconds > 0 else 'back'} by {span(abs(seconds))}"
+
+
 def span(seconds: float) -> str:
     """A duration as people say it, rounded up: 45 s, 12 min, 3 h 5 min, 2 days."""
     left = max(0, math.ceil(seconds))

@@ -77,7 +77,7 @@ async def submit(
     task)."""
     if dry_run:
         drafts = await served.tasks.pretend(user, submission)
-        return JSONResponse(await served.whys.dry_run(drafts))
+        return JSONResponse(await served.explanations.dry_run(drafts))
     # a ready reply: the busiest route does not pay for a second validation of our own view
     return JSONResponse(served.views.task(await served.tasks.submit(user, submission)), 201)
 
@@ -148,7 +148,7 @@ async def show(ref: str, user: Caller, served: Served) -> TaskDetail:
     shown to its owner and to admins only: its environment may hold secrets."""
     task = await served.tasks.find(user, ref)
     detail = await served.views.detail(task, with_spec=owns(user, task))
-    estimate = await served.whys.estimate(task)
+    estimate = await served.explanations.estimate(task)
     if estimate is not None:
         detail["estimate"] = dict(estimate)
     return detail

@@ -35,13 +35,15 @@ class Change(BaseModel):
 async def why(ref: str, user: Caller, served: Served) -> WhyView:
     """Why the task is where it is, in plain words, with changes that were tried on the plan and
     would help, and an estimated start."""
-    return await served.whys.why(await served.tasks.find(user, ref))
+    return await served.explanations.why(await served.tasks.find(user, ref))
 
 
 @router.post("/tasks/{ref}/what-if")
 async def what_if(ref: str, body: Change, user: Caller, served: Served) -> WhatIfView:
     """What the plan makes of the task with another priority, width or group. Changes nothing."""
-    return await served.whys.what_if(user, await served.tasks.find(user, ref), body.variant())
+    return await served.explanations.what_if(
+        user, await served.tasks.find(user, ref), body.variant()
+    )
 
 
 @router.get("/scheduler/estimates")

@@ -9,18 +9,16 @@ from hai.core.forecast import Forecast, Grounds, Outlook
 from hai.core.planner import plan
 from hai.core.reasons.kinds import Behind, NoFreeNodes, QuotaExceeded, Reason
 from hai.core.task import Task, TaskChange
+from hai.core.task_facts import ActiveFacts, active_facts, wait_facts
 from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState, UserName
 from hai.service.estimates import TrackRecord, off_by
-from hai.service.stories import (
-    ActiveFacts,
-    active_facts,
-    active_story,
-    ended_story,
+from hai.store.memory import MemoryStore
+from hai.wording.explanations import (
+    active_explanation,
+    ended_explanation,
     suspended_lines,
-    wait_facts,
     waiting_lines,
 )
-from hai.store.memory import MemoryStore
 from tests import factories as make
 from tests.contract.stored import add
 from tests.unit.core.clusters import GROUP, active, nodes, state_of, waiting
@@ -152,13 +150,13 @@ def test_a_held_task_is_told_who_took_it_out_of_its_line() -> None:
     ],
 )
 def test_a_running_task(facts: ActiveFacts, text: str, lines: list[str]) -> None:
-    story = active_story(held(), facts, NAMES, NOW)
-    assert (story.text, story.lines) == (text, lines)
+    told = active_explanation(held(), facts, NAMES, NOW)
+    assert (told.text, told.lines) == (text, lines)
 
 
 def test_a_fallen_task_is_told_where_it_stands_and_where_it_is_charged() -> None:
     fallen = held(priority=Priority.ABOVE_NORMAL)
-    assert active_story(fallen, ActiveFacts(), NAMES, NOW).text == (
+    assert active_explanation(fallen, ActiveFacts(), NAMES, NOW).text == (
         "runs on 2 nodes at NORMAL (charged to ABOVE_NORMAL)"
     )
 
@@ -166,31 +164,31 @@ def test_a_fallen_task_is_told_where_it_stands_and_where_it_is_charged() -> None
 def test_tasks_on_their_way() -> None:
     leaving = replace(held(for_task=TaskId(7)), state=TaskState.SUSPENDING)
     assert (
-        active_story(leaving, ActiveFacts(), NAMES, NOW).text
+        active_explanation(leaving, ActiveFacts(), NAMES, NOW).text
         == "was told to save and to leave its 2 nodes: for task 7 train of bob"
     )
     stopping = replace(leaving, state=TaskState.STOPPING, why="stopped by alice")
     assert (
-        active_story(stopping, ActiveFacts(), NAMES, NOW).text
+        active_explanation(stopping, ActiveFacts(), NAMES, NOW).text
         == "is leaving its 2 nodes: stopped by alice"
     )
     starting = replace(leaving, state=TaskState.STARTING)
-    story = active_story(starting, ActiveFacts(), NAMES, NOW)
-    assert (story.text, story.lines) == ("is starting on 2 nodes at NORMAL", [])
+    told = active_explanation(starting, ActiveFacts(), NAMES, NOW)
+    assert (told.text, told.lines) == ("is starting on 2 nodes at NORMAL", [])
 
 
 def test_an_ended_task() -> None:
     task = make.task(state=TaskState.STOPPED, ended_at=NOW, why="stopped by alice")
-    story = ended_story(task, NOW + 5)
-    assert (story.text, story.lines) == (
+    told = ended_explanation(task, NOW + 5)
+    assert (told.text, told.lines) == (
         "was stopped 5 s ago: stopped by alice",
         ["it never ran"],
     )
     ran = {"started_at": NOW + 30, "ran_seconds": 300.0, "suspend_count": 2}
     failed = make.task(state=TaskState.FAILED, ended_at=NOW + 400, exit_code=7, **ran)
-    story = ended_story(failed, NOW + 400)
-    assert story.text == "failed 0 s ago with exit code 7"
-    assert story.lines == [
+    told = ended_explanation(failed, NOW + 400)
+    assert told.text == "failed 0 s ago with exit code 7"
+    assert told.lines == [
         "it ran for 5 min and waited 30 s to start",
         "it was suspended 2 times",
     ]

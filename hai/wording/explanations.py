@@ -1,124 +1,16 @@
-"""What there is to tell of a task beside its reason: facts of the scheduler's state first, then,
-once the names of the tasks in them are known, lines for people."""
+"""Why a task is where it is, in plain words: its facts with the names of the tasks in them."""
 
-import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hai.core.plan import Claim, Plan
-from hai.core.preemption.victims import defended_level, slice_end
-from hai.core.quota import LEVELS
-from hai.core.reasons.finding import head_of
-from hai.core.reasons.kinds import (
-    Behind,
-    ContainerQuotaExceeded,
-    NoFreeNodes,
-    QuotaExceeded,
-    Reason,
-)
-from hai.core.state import SchedulerState
-from hai.core.task import Attempt, Task
-from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState
-from hai.core.whatif import after_slice, victim_of
+from hai.core.task import Attempt, Task, TaskDraft
+from hai.core.task_facts import ActiveFacts, Holder, WaitFacts
+from hai.core.types import Keeper, Loss, Outcome, Priority, TaskState
 from hai.wording import phrases
 from hai.wording.prospects import Names
 
-_MOST_AHEAD = 3
-_MOST_HOLDERS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """An active task; `until` it is safe from its equals (None: it is backfill). `above`: where it
-    stands if that is above the one who waits."""
-
-    task_id: TaskId
-    nodes: int
-    until: float | None
-    above: Priority | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WaitFacts:
-    """Where a waiting task stands and who has what it waits for."""
-
-    group: str = ""
-    position: int | None = None
-    ahead: tuple[TaskId, ...] = ()
-    holders: tuple[Holder, ...] = ()
-    more_holders: int = 0
-    spenders: tuple[TaskId, ...] = ()  # the user's own tasks that use its quota up
-    kept_out_by: str = ""  # who lets it wait although it is the first
-
-    @property
-    def mentioned(self) -> set[TaskId]:
-        return {*self.ahead, *self.spenders, *(holder.task_id for holder in self.holders)}
-
-
-def wait_facts(
-    state: SchedulerState, claim: Claim, reason: Reason, order: Mapping[TaskId, int]
-) -> WaitFacts:
-    """`order`: places in the order of service, from 1, in that order."""
-    position = order.get(claim.task_id)
-    ahead: list[TaskId] = []
-    for task_id, place in order.items():
-        if position is None or place >= position or len(ahead) == _MOST_AHEAD:
-            break
-        ahead.append(task_id)
-    running = state.group(claim.group).running
-    holders: list[Holder] = []
-    if isinstance(reason, NoFreeNodes | Behind):
-        level = LEVELS[0] if reason.level is Priority.AUTO else reason.level
-        holders = _holders(state, running.claims(), level)
-    spenders: list[TaskId] = []
-    if isinstance(reason, QuotaExceeded | ContainerQuotaExceeded):
-        own = (one for one in running.claims() if one.user == claim.user)
-        spenders = sorted(one.task_id for one in own if one.level is reason.level)
-    return WaitFacts(
-        group=claim.group,
-        position=position,
-        ahead=tuple(ahead),
-        holders=tuple(holders),
-        more_holders=len(running) - len(holders) if holders else 0,
-        spenders=tuple(spenders[:_MOST_HOLDERS]),
-        kept_out_by=_kept_out_by(reason),
-    )
-
-
-def _kept_out_by(reason: Reason) -> str:
-    """Who keeps the first of a line out; "" if nobody in particular does."""
-    keeper: Keeper | Loss | None = None
-    if isinstance(reason, NoFreeNodes):
-        keeper = reason.kept_out_by
-    elif isinstance(reason, Behind):
-        keeper = reason.spares
-    return keeper.value if keeper in _NEXT else ""
-
-
-def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) -> list[Holder]:
-    """Whose nodes may come free first for one who waits at the level."""
-    first = heapq.nsmallest(
-        _MOST_HOLDERS,
-        active,
-        key=lambda one: (defended_level(one) > level, slice_end(one, state.policy), one.task_id),
-    )
-    return [
-        Holder(
-            one.task_id,
-            len(one.holds),
-            _safe_until(state, one),
-            defended_level(one) if defended_level(one) > level else None,
-        )
-        for one in first
-    ]
-
-
-def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
-    return None if claim.backfill else slice_end(claim, state.policy)
-
-
-_NEXT = {
-    "": "it is next",
+_MOST_WORKERS = 5  # of a gang are named
+_NEXT: Mapping[Keeper | Loss | None, str] = {
     Keeper.OWN: (
         "it is next once enough of its user's own tasks have ended; those of others pass it"
     ),
@@ -133,7 +25,7 @@ def waiting_lines(facts: WaitFacts, names: Names, now: float) -> list[str]:
         place = f"place {facts.position} in the order of service of {facts.group}"
         rest = facts.position - 1 - len(facts.ahead)
         ahead = phrases.tasks((names.get(one, str(one)) for one in facts.ahead), rest)
-        alone = f"{place}: {_NEXT[facts.kept_out_by]}"
+        alone = f"{place}: {_NEXT.get(facts.kept_out_by, 'it is next')}"
         lines.append(f"{place}, behind {ahead}" if ahead else alone)
     lines += [_holder_line(holder, names, now) for holder in facts.holders]
     if facts.more_holders:
@@ -222,61 +114,30 @@ def _lost(attempt: Attempt, ended_at: float) -> str:
 # a task that holds nodes
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveFacts:
-    """How firmly an active task holds its nodes. `next_taker` gets them if its slice ends now;
-    `shadow_of` is the gang that a backfill yields to."""
-
-    until: float | None = None
-    backfill: bool = False
-    next_taker: TaskId | None = None
-    shadow_of: TaskId | None = None
-    at_risk_seconds: float = 0.0
-    saved_at: float | None = None
-
-    @property
-    def mentioned(self) -> set[TaskId]:
-        return {one for one in (self.next_taker, self.shadow_of) if one is not None}
-
-
-def active_facts(state: SchedulerState, decided: Plan, task_id: TaskId) -> ActiveFacts:
-    claim = state.claims.get(task_id)
-    if claim is None or not claim.state.is_active or claim.state.is_leaving:
-        return ActiveFacts()
-    return ActiveFacts(
-        until=_safe_until(state, claim),
-        backfill=claim.backfill,
-        next_taker=after_slice(state, task_id),
-        shadow_of=head_of(state, decided, claim) if claim.backfill else None,
-        at_risk_seconds=victim_of(state, task_id).lost_seconds,
-        saved_at=claim.saved_at,
-    )
-
-
 @dataclass(slots=True)
-class Story:
+class Explanation:
     """One sentence, and what adds to it."""
 
     text: str
     lines: list[str] = field(default_factory=list)
 
 
-def active_story(task: Task, facts: ActiveFacts, names: Names, now: float) -> Story:
+def active_explanation(task: Task, facts: ActiveFacts, names: Names, now: float) -> Explanation:
     """Of a task that holds nodes: how long it may keep them, and what may happen then."""
     attempt = task.attempt
     count = phrases.nodes(task.nodes)
     if task.state is TaskState.STOPPING:
-        return Story(f"is leaving its {count}: {task.why or 'it was told to stop'}")
+        return Explanation(f"is leaving its {count}: {task.why or 'it was told to stop'}")
     if task.state is TaskState.SUSPENDING:
         heir = attempt.for_task if attempt is not None else None
         why = f"for task {names.get(heir, str(heir))}" if heir is not None else task.why
-        return Story(f"was told to save and to leave its {count}: {why}")
+        return Explanation(f"was told to save and to leave its {count}: {why}")
     begun = "is starting" if task.state is TaskState.STARTING else "runs"
-    story = Story(f"{begun} on {count} at {_level(task)}{_firmness(facts, names, now)}")
-    story.lines = _what_then(facts, names, now)
+    told = Explanation(f"{begun} on {count} at {_level(task)}{_firmness(facts, names, now)}")
+    told.lines = _what_then(facts, names, now)
     if task.state is TaskState.RUNNING:
-        story.lines.append(_at_risk(facts, now))
-    return story
+        told.lines.append(_at_risk(facts, now))
+    return told
 
 
 def _level(task: Task) -> str:
@@ -319,7 +180,7 @@ def _at_risk(facts: ActiveFacts, now: float) -> str:
     return f"its last checkpoint was {ago} ago: the work since then would be lost without another"
 
 
-def ended_story(task: Task, now: float) -> Story:
+def ended_explanation(task: Task, now: float) -> Explanation:
     """How it ended."""
     ended_at = task.ended_at if task.ended_at is not None else now
     ago = phrases.span(now - ended_at)
@@ -335,4 +196,30 @@ def ended_story(task: Task, now: float) -> Story:
     if task.suspend_count:
         times = "once" if task.suspend_count == 1 else f"{task.suspend_count} times"
         lines.append(f"it was suspended {times}")
-    return Story(f"{how} {ago} ago{code}{why}", lines)
+    return Explanation(f"{how} {ago} ago{code}{why}", lines)
+
+
+# around any of them
+
+
+def worker_lines(task: Task) -> list[str]:
+    """What keeps workers from coming up, or hides them: a pull, a quota, a node that is silent."""
+    workers = task.attempt.workers if task.attempt is not None and task.state.is_active else ()
+    told = [w for w in workers if w.detail and not w.state.is_over]
+    return [f"rank {w.rank} on {w.node}: {w.detail}" for w in told[:_MOST_WORKERS]]
+
+
+def array_lines(drafts: Sequence[TaskDraft]) -> list[str]:
+    """Of which task of a submission it is told."""
+    first = drafts[0]
+    if first.array is None:
+        return []
+    limit = f", {first.array_limit} of which may run at once" if first.array_limit else ""
+    return [f"this is told of the first of its array's {len(drafts):,} tasks{limit}"]
+
+
+def clock_line(jump_seconds: float) -> str:
+    """What explains times that somebody remembers otherwise."""
+    return (
+        f"the server's clock {phrases.jump(jump_seconds)}: its times are told by the clock of now"
+    )

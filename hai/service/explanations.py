@@ -11,6 +11,7 @@ from hai.core.identity import User
 from hai.core.plan import Claim
 from hai.core.state import SchedulerState
 from hai.core.task import Task, TaskDraft
+from hai.core.task_facts import ActiveFacts, WaitFacts, active_facts, wait_facts
 from hai.core.types import TaskId, TaskState
 from hai.core.whatif import (
     MOST_PLANS,
@@ -35,29 +36,26 @@ from hai.service.access import require_owner
 from hai.service.estimates import Estimates
 from hai.service.idleness import IdleService
 from hai.service.last_tick import LastTick
-from hai.service.stories import (
-    ActiveFacts,
-    WaitFacts,
-    active_facts,
-    active_story,
-    ended_story,
-    suspended_lines,
-    wait_facts,
-    waiting_lines,
-)
-from hai.service.timekeeping import jump_text
 from hai.service.views import estimate_view, reason_view
 from hai.wording import wait_reasons
+from hai.wording.explanations import (
+    active_explanation,
+    array_lines,
+    clock_line,
+    ended_explanation,
+    suspended_lines,
+    waiting_lines,
+    worker_lines,
+)
 from hai.wording.prospects import Names, change_text, prospect_text
 from hai.wording.refusals import require_time_left
 
 TasksById = dict[TaskId, Task]
 
 _STILL_SECONDS = 0.25  # for one answer
-_MOST_WORKERS = 5  # of a gang are named
 
 
-class Whys:
+class Explanations:
     """Explains tasks and foretells changes; changes nothing."""
 
     def __init__(
@@ -83,17 +81,17 @@ class Whys:
             return {**view, "lines": [*view["lines"], *self._clock_lines(task)]}
         now = self._clock.now()
         if task.state.is_final:
-            story = ended_story(task, now)
+            told = ended_explanation(task, now)
         else:
             state = self._last_tick.state
             facts = ActiveFacts()
             if state is not None:
                 facts = active_facts(state, self._last_tick.decided, task.id)
             others = await self._look_up(facts.mentioned | _heir(task))
-            story = active_story(task, facts, _names(others.values()), now)
-        text = f"task {task.id} {story.text}"
+            told = active_explanation(task, facts, _names(others.values()), now)
+        text = f"task {task.id} {told.text}"
         idle = [] if self._idle is None else await self._idle.lines(task)
-        lines = [*_worker_lines(task), *story.lines, *idle, *self._clock_lines(task)]
+        lines = [*worker_lines(task), *told.lines, *idle, *self._clock_lines(task)]
         return _why_view(task.id, task.state, text, lines)
 
     def _clock_lines(self, task: Task) -> list[str]:
@@ -101,7 +99,7 @@ class Whys:
         jump = self._last_tick.jump
         if jump is None or task.state.is_final or task.submitted_at > jump.at:
             return []
-        return [f"the server's clock {jump_text(jump)}: its times are told by the clock of now"]
+        return [clock_line(jump.seconds)]
 
     async def _waiting(self, task: Task) -> WhyView:
         now = self._clock.now()
@@ -176,7 +174,7 @@ class Whys:
             facts = wait_facts(state, claim, prospect.reason, {})
         others = await self._look_up(_in(prospect) | _in_all(found) | facts.mentioned)
         names = _names(others.values())
-        lines = [*_array_lines(drafts), *waiting_lines(facts, names, now)]
+        lines = [*array_lines(drafts), *waiting_lines(facts, names, now)]
         told = await self._estimates.of(claim)
         view: DryRunView = {
             **_why_view(
@@ -230,21 +228,6 @@ class Whys:
         wanted = {task_id for task_id in ids if task_id != NEW}
         found = await self._store.tasks(wanted) if wanted else []
         return {task.id: task for task in found}
-
-
-def _worker_lines(task: Task) -> list[str]:
-    """What keeps workers from coming up, or hides them: a pull, a quota, a node that is silent."""
-    workers = task.attempt.workers if task.attempt is not None and task.state.is_active else ()
-    told = [w for w in workers if w.detail and not w.state.is_over]
-    return [f"rank {w.rank} on {w.node}: {w.detail}" for w in told[:_MOST_WORKERS]]
-
-
-def _array_lines(drafts: Sequence[TaskDraft]) -> list[str]:
-    first = drafts[0]
-    if first.array is None:
-        return []
-    limit = f", {first.array_limit} of which may run at once" if first.array_limit else ""
-    return [f"this is told of the first of its array's {len(drafts):,} tasks{limit}"]
 
 
 def _heir(task: Task) -> set[TaskId]:
