@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MAX_REQUESTS = 32  # forwarded at once; the rest waits for its turn
+MAX_REQUESTS = 32  # forwarded at once; the rest waits until those are answered
 MAX_PATH = 1000  # characters of a checkpoint's path that are passed on
-MAX_NAMES = 4096  # of a folder are looked at in one turn, whatever a program puts there
+MAX_NAMES = 4096  # of a folder are looked at in one pass, whatever a program puts there
 _MIN_VALUE, _MAX_VALUE = -(2**63), 2**63 - 1
 _REQUEST = re.compile(r"([A-Za-z0-9_-]{1,64})\.json")
 _OPS = ("set_whole_life_state", "set_priority")
@@ -99,7 +99,7 @@ class Control:
                 else:
                     new.append(request)
             return new
-        except OSError:  # the disk; the next turn tries again
+        except OSError:  # the disk; the next pass tries again
             return []
         finally:
             os.close(folder)
@@ -122,7 +122,7 @@ class Control:
 
     def _refuse(self, request_id: str) -> None:
         why = f"not a request: expected {{op, value}} with op in {_OPS} and a 64-bit integer"
-        with contextlib.suppress(OSError):  # it is still there at the next turn
+        with contextlib.suppress(OSError):  # it is still there at the next pass
             self.reply(request_id, False, why)
 
     def _write(self, name: str, data: bytes, folder: int) -> None:

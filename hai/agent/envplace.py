@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hai.agent.spec import WorkerSpec
 
 UNPACKED = "unpacked"  # beside the packs, on the shared file system
-_TURN_SECONDS = 0.1
+_PASS_SECONDS = 0.1
 _MOST_BYTES = 65536  # of the child's answer
 
 
@@ -86,7 +86,7 @@ class EnvironmentPlace:
                 os._exit(0)
         theirs.close()
         try:
-            while not select.select([ours], [], [], _TURN_SECONDS)[0]:
+            while not select.select([ours], [], [], _PASS_SECONDS)[0]:
                 if self._is_unwanted():
                     os.kill(pid, signal.SIGKILL)
                     return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0  # for each
 _MOST = 100
-_TURN_SECONDS = 0.1
+_PASS_SECONDS = 0.1
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -142,7 +142,7 @@ class Scripts:
         it left in the background runs on and is not waited for."""
         deadline = time.monotonic() + SECONDS
         while True:
-            select.select([output], [], [], _TURN_SECONDS)
+            select.select([output], [], [], _PASS_SECONDS)
             is_open = self._pass_on(output)
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
@@ -154,7 +154,7 @@ class Scripts:
                 os.waitpid(pid, 0)
                 return None, is_wanted
             if not is_open:
-                time.sleep(_TURN_SECONDS)  # it has closed its output and runs on
+                time.sleep(_PASS_SECONDS)  # it has closed its output and runs on
 
     def _pass_on(self, output: int) -> bool:
         """What it said so far goes to the log; False once nothing can come any more."""

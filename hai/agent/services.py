@@ -35,7 +35,7 @@ STOP_SECONDS = 5.0  # from SIGTERM to SIGKILL
 VERBS = ("start", "stop", "restart")
 _MOST = 16
 _MOST_ORDERS = 32  # answered ones that are remembered
-_READ_BYTES = 16 * 1024  # per turn: who says more is slowed down, and nobody else
+_READ_BYTES = 16 * 1024  # per pass: who says more is slowed down, and nobody else
 _LINE_BYTES = 4096
 
 
@@ -280,7 +280,7 @@ def _orders(folder: int) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             names = [one.name for one in islice(entries, 256)]
-    except OSError:  # the disk; the next turn tries again
+    except OSError:  # the disk; the next pass tries again
         return []
     return sorted(name[6:] for name in names if name.startswith("order-"))[:_MOST]
 

@@ -46,7 +46,7 @@ QUICK_LOOKS = 10  # for what outlives the program, before they come with every t
 PIPE_SECONDS = 1.0  # of silence on a pipe that somebody else still holds open
 LOG_SECONDS = 5.0  # for a disk that refuses, at the end
 READ_BYTES = 256 * 1024
-READS_PER_TURN = 8
+READS_PER_PASS = 8
 _TAKEN_AWAY = "the agent was told to stop, and not by the server"
 
 
@@ -199,7 +199,7 @@ class AttemptSession:
                     return
                 next_tick = now + self._pace()
             was_running = self._status is None
-            self._turn(max(0.0, next_tick - time.monotonic()))
+            self._pass(max(0.0, next_tick - time.monotonic()))
             if was_running and self._status is not None:
                 next_tick = 0.0
 
@@ -210,7 +210,7 @@ class AttemptSession:
         is_close = self._notice.is_given and not self._dialogue.is_saved
         return NOTICE_TICK_SECONDS if is_close else TICK_SECONDS
 
-    def _turn(self, timeout_seconds: float) -> bool:
+    def _pass(self, timeout_seconds: float) -> bool:
         """Wait for output, an ended child or news; True if there was output."""
         has_output = self._wakeup.wait(timeout_seconds)
         if has_output:
@@ -222,14 +222,14 @@ class AttemptSession:
 
     def _read(self) -> bool:
         assert self._program is not None  # noqa: S101 - for the type checker
-        for turn in range(READS_PER_TURN):
+        for number in range(READS_PER_PASS):
             try:
                 chunk = os.read(self._program.output, READ_BYTES)
             except BlockingIOError:
-                return turn > 0
+                return number > 0
             if not chunk:
                 self._wakeup.unwatch()
-                return turn > 0
+                return number > 0
             self._watchdog.reset(time.monotonic())
             self._log.feed(chunk)
         return True
@@ -336,7 +336,7 @@ class AttemptSession:
         """The rest of the output; a pipe that somebody else holds open is not waited for."""
         silent_since = time.monotonic()
         while self._wakeup.is_watching and time.monotonic() - silent_since < PIPE_SECONDS:
-            if self._turn(0.05):
+            if self._pass(0.05):
                 silent_since = time.monotonic()
         self._wakeup.unwatch()
 

@@ -29,7 +29,7 @@ class SubmitOptions:
     image: str | None = None
     environments: Sequence[str] = ()
     options: Sequence[str] = ()
-    turn: Mapping[str, Any] = field(default_factory=dict)  # of turn_options
+    scheduling: Mapping[str, Any] = field(default_factory=dict)  # of scheduling_options
     inherit: bool = True
 
 
@@ -89,7 +89,7 @@ def build_document(
     }
 
 
-def turn_options(
+def scheduling_options(
     after: Sequence[str] | None, array: str | None, time_limit: str | None, retry: int | None
 ) -> dict[str, Any]:
     """What --after, --array, --time and --retry put into `options`; InvalidInput names the wrong
@@ -140,4 +140,4 @@ def _options(wishes: SubmitOptions, environ: Mapping[str, str]) -> dict[str, Any
     for pair in wishes.options:
         key, value = parse_pair(pair, "option", "--options a.b.c=value")
         set_path(options, key, parse_option(value, key, f"--options {pair}"))
-    return {**options, **wishes.turn}
+    return {**options, **wishes.scheduling}

@@ -6,7 +6,7 @@ from hai.cli.complete import complete_groups, complete_priorities, complete_task
 from hai.console.commands import option
 
 _CLUSTER = "Cluster options, after --"
-_TURN = "When and how often (on the cluster)"
+_SCHEDULING = "When and how often (on the cluster)"
 _SIMULATE = "Simulate options, after ++"
 
 Name = Annotated[
@@ -79,7 +79,7 @@ After = Annotated[
         metavar="[MODE:]TASK[,TASK]",
         help="Wait until TASK has succeeded (afterok:, the default) or ended (afterany:); "
         "repeatable.",
-        panel=_TURN,
+        panel=_SCHEDULING,
         autocompletion=complete_tasks,
     ),
 ]
@@ -89,16 +89,20 @@ Array = Annotated[
         "--array",
         metavar="INDICES",
         help="One task per index: 0-99, 1,3,5-9, 0-10:2; %10 behind it runs 10 at once.",
-        panel=_TURN,
+        panel=_SCHEDULING,
     ),
 ]
 TimeLimit = Annotated[
     str | None,
-    option("--time", metavar="TIME", help="Longest running time: 90s, 2h, 1h30m.", panel=_TURN),
+    option(
+        "--time", metavar="TIME", help="Longest running time: 90s, 2h, 1h30m.", panel=_SCHEDULING
+    ),
 ]
 Retry = Annotated[
     int | None,
-    option("--retry", metavar="N", help="Try a failed task again, N times at most.", panel=_TURN),
+    option(
+        "--retry", metavar="N", help="Try a failed task again, N times at most.", panel=_SCHEDULING
+    ),
 ]
 NoInherit = Annotated[
     bool,

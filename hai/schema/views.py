@@ -50,7 +50,7 @@ class AttemptView(TypedDict):
     workers: list[WorkerView]
 
 
-class TurnView(TypedDict):
+class QueueStatusView(TypedDict):
     """What time sharing knows of a task."""
 
     position: int | None  # in its line, from 1, while it waits
@@ -111,7 +111,7 @@ class IdleView(TypedDict):
     lines: list[str]
 
 
-class TaskView(TaskFacts, TurnView):
+class TaskView(TaskFacts, QueueStatusView):
     """One row of `list`; `status` and `describe` add the rest."""
 
     task_type: str  # training, jupyter

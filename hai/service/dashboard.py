@@ -88,7 +88,7 @@ class DashboardStore(Cluster, Tasks, EventLog, Protocol):
 
 
 class DashboardFeed:
-    """Feeds dashboards; `turn` belongs to a loop of the supervisor."""
+    """Feeds dashboards; `run_once` belongs to a loop of the supervisor."""
 
     def __init__(
         self, store: DashboardStore, bus: Bus, clock: Clock, last_tick: LastTick, views: Views
@@ -118,7 +118,7 @@ class DashboardFeed:
     # keeping up
 
     async def run_once(self) -> float:
-        """Catch up and take a sample when it is due; seconds until the next turn."""
+        """Catch up and take a sample when it is due; seconds until the next run."""
         await self.refresh()
         now = self._clock.steady()
         if now - self._history.sampled_at >= SAMPLE_SECONDS:

@@ -27,7 +27,7 @@ _ORDER_SHARE = 0.05  # and for so long that making it anew takes no more of the 
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QueueStatus:
     """What time sharing knows of a task; times are Unix seconds."""
 
     position: int | None = None
@@ -137,21 +137,21 @@ class LastTick:
             self._orders[group] = known
         return known[1]
 
-    def turn(self, task_id: TaskId, phase: TaskState) -> Turn:
+    def queue_status(self, task_id: TaskId, phase: TaskState) -> QueueStatus:
         """What can be told of the task beside its reason: nothing while the last tick knew it in
         another phase than its row is in (a task that ended since then holds no slice)."""
         state = self.state
         claim = state.claims.get(task_id) if state else None
         if state is None or claim is None or _phase(claim.state) != _phase(phase):
-            return Turn()
+            return QueueStatus()
         if claim.state.is_active:
             is_safe = not claim.backfill and not claim.state.is_leaving
             until = slice_end(claim, state.policy) if is_safe else None
-            return Turn(safe_until=until, backfill=claim.backfill, level=claim.level)
+            return QueueStatus(safe_until=until, backfill=claim.backfill, level=claim.level)
         position = self.positions(claim.group).get(task_id)
         queue = state.group(claim.group).queue
         level = queue.level_of(task_id) if task_id in queue else None
-        return Turn(position=position, level=level)
+        return QueueStatus(position=position, level=level)
 
 
 def _phase(state: TaskState) -> tuple[bool, bool]:

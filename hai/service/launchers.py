@@ -104,7 +104,7 @@ class Launchers:
         now = asyncio.get_running_loop().time()
         while (known := self._looks.get(name)) is not None:
             look, since = known
-            # one that has had its time already is not waited for again by every turn of every loop
+            # one that has had its time already is not waited for again by every run of every loop
             await self._wait(look, since + self._patience_seconds - now, name)
             if self._looks.get(name) == known:
                 del self._looks[name]

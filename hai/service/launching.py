@@ -222,7 +222,7 @@ class Launching:
     def _require_lead(self) -> None:
         """Raises Unavailable unless it is sure that this process leads: the database refuses what a
         former leader writes, and this what it would do to workers, as when it was stopped and goes
-        on in the middle of a turn."""
+        on in the middle of a run."""
         if not self._store.is_leading:
             raise Unavailable("another process may lead by now")
 

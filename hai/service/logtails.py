@@ -30,7 +30,7 @@ _FEW_READERS = 50
 _THREADS = 4  # that wait for disks; what else uses threads has its own
 _KEPT_BATCHES = 16  # of one log
 _KEPT_BYTES = 64 * 2**20  # of all logs; the last batch of each is kept anyhow
-_BATCHES_AT_ONCE = 4  # of one log, before it is the next one's turn
+_BATCHES_AT_ONCE = 4  # of one log, before the next one is read
 
 Key = tuple[Path, int, frozenset[int] | None]  # directory and number of an attempt, ranks
 

@@ -17,7 +17,7 @@ _PAGE = 1000
 
 
 class Relay:
-    """One turn brings the hints of what has been written since the last one."""
+    """One run brings the hints of what has been written since the last one."""
 
     def __init__(self, store: EventLog, bus: Bus) -> None:
         self._store = store
@@ -26,7 +26,7 @@ class Relay:
         self._connected_since: float | None = None
 
     async def run_once(self) -> float:
-        """Seconds until the next turn."""
+        """Seconds until the next run."""
         connected_since = self._bus.connected_since
         is_whole = connected_since is not None and connected_since == self._connected_since
         self._connected_since = connected_since

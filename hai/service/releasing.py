@@ -4,7 +4,7 @@ from hai.core.lifecycle.dependency import release
 from hai.ports import Bus, Clock, Tasks
 from hai.service.signals import announce
 
-_ROUNDS = 100  # a chain of failures that is longer goes on with the next turn
+_ROUNDS = 100  # a chain of failures that is longer goes on with the next run
 
 
 async def release_waiting(store: Tasks, bus: Bus, clock: Clock) -> None:

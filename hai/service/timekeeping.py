@@ -19,7 +19,7 @@ from hai.wording import phrases
 log = structlog.get_logger("hai.clock")
 
 LEAST_JUMP_SECONDS = 1.0  # less is left alone: nothing that people read is so exact
-_TURN_SECONDS = 1.0
+_RUN_SECONDS = 1.0
 
 
 class TimekeepingStore(StoredTimes, EventLog, Leading, Protocol):
@@ -27,7 +27,7 @@ class TimekeepingStore(StoredTimes, EventLog, Leading, Protocol):
 
 
 class Timekeeping:
-    """One turn before the other loops begin makes a server's time that of the store."""
+    """One run before the other loops begin makes a server's time that of the store."""
 
     def __init__(
         self, store: TimekeepingStore, bus: Bus, clock: Clock, last_tick: LastTick
@@ -52,7 +52,7 @@ class Timekeeping:
                 self._clock.step_to(measured)
         else:
             await self._begin(known, measured)
-        return _TURN_SECONDS
+        return _RUN_SECONDS
 
     async def _begin(self, known: Timebase | None, measured: float) -> None:
         """The first time after the machine's start: all that can be seen is a clock that is behind

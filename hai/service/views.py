@@ -23,12 +23,12 @@ from hai.schema.views import (
     NodeList,
     NodeRow,
     NodeView,
+    QueueStatusView,
     QuotaView,
     ReasonView,
     TaskDetail,
     TaskList,
     TaskView,
-    TurnView,
     UserView,
     WorkerView,
 )
@@ -97,7 +97,7 @@ class Views:
             "asks": None if task.asks is None else task.asks.as_data(),
             "spot": task.spot,
             "removed": task.removed,
-            **self._turn(task),
+            **self._queue_status(task),
         }
 
     def tasks(self, tasks: Sequence[Task]) -> list[TaskView]:
@@ -112,16 +112,16 @@ class Views:
             if view["id"] in found:
                 view["idle"] = found[TaskId(view["id"])]
 
-    def _turn(self, task: Task) -> TurnView:
+    def _queue_status(self, task: Task) -> QueueStatusView:
         """What time sharing knows of it."""
         attempt = task.attempt
-        turn = self._last_tick.turn(task.id, task.state)
+        status = self._last_tick.queue_status(task.id, task.state)
         return {
-            "position": turn.position,
-            "safe_until": _time(turn.safe_until),
-            "backfill": turn.backfill,
-            "level": turn.level.name if turn.level is not None else None,
-            "estimate": self._estimate(task, turn.position),
+            "position": status.position,
+            "safe_until": _time(status.safe_until),
+            "backfill": status.backfill,
+            "level": status.level.name if status.level is not None else None,
+            "estimate": self._estimate(task, status.position),
             "array_id": task.array_id,
             "array_index": task.array_index,
             "array_size": _array_size(task),

@@ -32,7 +32,7 @@ _WAIT_SECONDS = 5.0  # for a free connection
 _RECONNECT_SECONDS = 5.0  # the pool gives up a connection after that; the next call tries anew
 _NOT_LEADING = "HA001"  # raised by fence()
 
-# The term under which a loop's turn has begun, set by who asks for the lease: what that turn and
+# The term under which a loop's run has begun, set by who asks for the lease: what that run and
 # the jobs that it begins write is refused once another term has begun.
 claimed_term: ContextVar[int] = ContextVar("claimed_term", default=0)
 

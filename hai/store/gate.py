@@ -11,7 +11,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._inside = 0
-        self._turn = asyncio.Lock()
+        self._one_alone = asyncio.Lock()
         self._open = asyncio.Event()
         self._open.set()
         self._empty = asyncio.Event()
@@ -33,7 +33,7 @@ class Gate:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """Waits until nobody is inside; meanwhile nobody passes."""
-        async with self._turn:
+        async with self._one_alone:
             self._open.clear()
             try:
                 while self._inside:

@@ -46,7 +46,7 @@ class LeaderLease:
         self._may_lead = may_lead
         self._steady = steady
         self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
+        self._using = asyncio.Lock()
         self._term = 0  # 0: somebody else's
         self._beat_at = self._confirmed_at = self._looked_at = float("-inf")
         self._seen_beats = -1
@@ -62,7 +62,7 @@ class LeaderLease:
         know."""
         if not self._may_lead:
             return 0
-        async with self._turn, translated():
+        async with self._using, translated():
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     return await self._hold()
@@ -135,7 +135,7 @@ class LeaderLease:
 
     async def release(self) -> None:
         """Let another one lead."""
-        async with self._turn:
+        async with self._using:
             await self._drop()
 
 

@@ -57,15 +57,15 @@ class ContainerPages:
     def routes(self) -> list[web.RouteDef]:
         one = _PLACE + r"/{id:\d{1,18}}"
         return [
-            web.get(_PLACE, self._in_turn(self._page)),
-            web.get(_PLACE + "/live", self._in_turn(self._live)),
-            web.post(_PLACE, self._in_turn(self._start)),
-            web.get(one + "/logs", self._in_turn(self._logs)),
-            web.post(one + "/open", self._in_turn(self._open)),
-            web.post(one + "/{verb:start|stop|restart|extend|remove}", self._in_turn(self._change)),
+            web.get(_PLACE, self._placed(self._page)),
+            web.get(_PLACE + "/live", self._placed(self._live)),
+            web.post(_PLACE, self._placed(self._start)),
+            web.get(one + "/logs", self._placed(self._logs)),
+            web.post(one + "/open", self._placed(self._open)),
+            web.post(one + "/{verb:start|stop|restart|extend|remove}", self._placed(self._change)),
         ]
 
-    def _in_turn(self, handler: _Handler) -> _Handler:
+    def _placed(self, handler: _Handler) -> _Handler:
         """Each request asks the platform several things: a user has a few at once."""
 
         async def handled(request: web.Request) -> web.StreamResponse:

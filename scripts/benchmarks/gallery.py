@@ -67,8 +67,8 @@ def _work(live: Platform, tokens: dict[str, str], waves: int = 3) -> int:
     levels = ("NORMAL", "HIGH", "NORMAL", "LOW", "ABOVE_NORMAL", "NORMAL", "LOW", "NORMAL")
     for wave in range(waves):
         for number, (name, token) in enumerate(tokens.items()):
-            for turn in range(4):
-                pick = (wave + number * 3 + turn) % len(sizes)
+            for step in range(4):
+                pick = (wave + number * 3 + step) % len(sizes)
                 _submit(live, token, f"{name}-{_words(pick)}-{uuid.uuid4().hex[:3]}", sizes[pick],
                         levels[pick], 30 + 40 * pick)  # fmt: skip
     (live.folder / "train.py").write_text(_PROGRAM)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hai.agent.channel.websocket import WebSocket
 
-_TURN_SECONDS = 1.0  # silence is noticed at least this exactly
+_PASS_SECONDS = 1.0  # silence is noticed at least this exactly
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -83,8 +83,8 @@ class PollLoop:
 
     def _patience(self) -> float:
         if not self._timers:
-            return _TURN_SECONDS
-        return max(0.0, min(_TURN_SECONDS, self._timers[0][0] - time.monotonic()))
+            return _PASS_SECONDS
+        return max(0.0, min(_PASS_SECONDS, self._timers[0][0] - time.monotonic()))
 
     def _due(self) -> None:
         while self._timers and self._timers[0][0] <= time.monotonic():

@@ -6,7 +6,13 @@ from typing import Any
 
 import typer
 
-from hai.cli.document import SubmitOptions, build_document, check_file, check_present, turn_options
+from hai.cli.document import (
+    SubmitOptions,
+    build_document,
+    check_file,
+    check_present,
+    scheduling_options,
+)
 from hai.cli.launch_options import (
     After,
     Array,
@@ -147,7 +153,7 @@ def launch(  # noqa: PLR0913 (one parameter per option)
             image=image,
             environments=environments or (),
             options=options or (),
-            turn=turn_options(after, array, time_limit, retry),
+            scheduling=scheduling_options(after, array, time_limit, retry),
             inherit=not no_inherit and env is None,
         )
         document = build_document(kind, split.program, wishes, session.environ)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hai.cli.document import DOCUMENT_VERSION, turn_options
+from hai.cli.document import DOCUMENT_VERSION, scheduling_options
 from hai.cli.grammar import parse_priority
 from hai.cli.launch_options import After, Array, Env, EnvFollow, Retry, TimeLimit
 from hai.cli.refs import DryRun, Group, PriorityLevel
@@ -62,12 +62,12 @@ def run(  # noqa: PLR0913 (one parameter per option)
     if priority is not None:
         document["priority"] = parse_priority(priority)
     _override(document, {"node_count": nodes, "group": group})
-    turn = turn_options(after, array, time_limit, retry)
-    if turn:
+    scheduling = scheduling_options(after, array, time_limit, retry)
+    if scheduling:
         options = document.get("options") or {}
         if not isinstance(options, dict):
             raise InvalidInput("`options:` is no mapping", hint="write keys below it, indented")
-        document["options"] = {**options, **turn}
+        document["options"] = {**options, **scheduling}
     from hai.client.environments import with_environment
 
     document = with_environment(document, env, follow=env_follow, ask=session.answer_of)

@@ -30,7 +30,7 @@ _OF_THIS_MACHINE = ("local", "docker")  # launchers whose nodes write to its dis
 _LEAST_FREE_BYTES = 100 * 2**20
 _DISK = "disk:"
 _SILENT = "silent:"
-_SILENT_TURNS = 2  # in a row, before a third one is the last
+_SILENT_RUNS = 2  # in a row, before a third one is the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ class HealthChecking:
         for task in tasks:
             for key, node in await self._silent_workers(task, now):
                 silent[key] = self._silent.get(key, 0) + 1
-                if silent[key] > _SILENT_TURNS:
+                if silent[key] > _SILENT_RUNS:
                     log.warning("agent_silent", key=str(key))
                     why = f"silent for {self._lost_after_seconds:g} s"
                     await self._launching.kill(key, node, why)

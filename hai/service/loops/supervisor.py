@@ -37,7 +37,7 @@ class LoopFigures:
 @dataclass(frozen=True, slots=True)
 class Loop:
     """`run_once` does one run and returns the seconds until the next one is due at the latest;
-    a message of `topics`, when given, wakes it earlier. Turns are at least `min_seconds` apart and
+    a message of `topics`, when given, wakes it earlier. Runs are at least `min_seconds` apart and
     take at most `busy_fraction` of the time, as far as a rest of 5 seconds goes: a run that waited
     for something slow, or that the machine slept through, must not cost hours."""
 
@@ -77,7 +77,7 @@ class Supervisor:
             pause = _FIRST_PAUSE_SECONDS
             while True:
                 began = self._clock.steady()
-                due_seconds = await self._turn(loop)
+                due_seconds = await self._run_once(loop)
                 took = self._clock.steady() - began
                 if due_seconds is None:
                     await self._clock.sleep(pause)
@@ -87,7 +87,7 @@ class Supervisor:
                 await _rest(self._clock, loop, took)
                 await _wait(self._clock, messages, due_seconds)
 
-    async def _turn(self, loop: Loop) -> float | None:
+    async def _run_once(self, loop: Loop) -> float | None:
         """Seconds until the next run, or None when this one failed."""
         figures = self.figures[loop.name]
         began = self._clock.steady()

@@ -9,7 +9,7 @@ from hai.cli.document import (
     build_document,
     check_file,
     inherited_venv,
-    turn_options,
+    scheduling_options,
     with_request_id,
 )
 from hai.errors import InvalidInput, NotFound
@@ -138,17 +138,17 @@ def test_each_submission_has_its_own_request_id_unless_it_brings_one() -> None:
 
 
 def test_turns_become_options() -> None:
-    turn = turn_options(["12", "afterany:13"], "0-9%2", "1h30m", 3)
-    assert turn == {
+    scheduling = scheduling_options(["12", "afterany:13"], "0-9%2", "1h30m", 3)
+    assert scheduling == {
         "after": ["12", "afterany:13"],
         "array": "0-9%2",
         "time_limit": 5400.0,
         "retry": {"max": 3},
     }
-    assert turn_options(None, None, None, None) == {}
-    wishes = SubmitOptions(options=["retry.max=1", "a=2"], turn=turn)
+    assert scheduling_options(None, None, None, None) == {}
+    wishes = SubmitOptions(options=["retry.max=1", "a=2"], scheduling=scheduling)
     options = build_document("python", ["t.py"], wishes, {})["options"]
-    assert options == {"a": 2, **turn}
+    assert options == {"a": 2, **scheduling}
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_turns_become_options() -> None:
 )
 def test_turns_that_make_no_sense(words: tuple[Any, ...], complaint: str) -> None:
     with pytest.raises(InvalidInput, match=complaint):
-        turn_options(*words)
+        scheduling_options(*words)

@@ -23,7 +23,9 @@ async def test_a_follower_gives_the_same_reasons_and_places(bench: LoopBench) ->
         told = last_tick.reason(task_id, held=False)
         assert told == bench.last_tick.reason(task_id, held=False)
         assert told.code is not WaitCode.NOT_PLANNED
-        assert last_tick.turn(task_id, phase) == bench.last_tick.turn(task_id, phase)
+        assert last_tick.queue_status(task_id, phase) == bench.last_tick.queue_status(
+            task_id, phase
+        )
 
 
 async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench) -> None:

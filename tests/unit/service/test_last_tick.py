@@ -7,7 +7,7 @@ from hai.core.quota import EVERYONE, Quota
 from hai.core.reasons.kinds import NotPlanned, Reason
 from hai.core.types import Priority, TaskId, TaskState, WaitCode
 from hai.service import last_tick as module
-from hai.service.last_tick import LastTick, Turn
+from hai.service.last_tick import LastTick, QueueStatus
 from tests.unit.core.clusters import GROUP, active, nodes, state_of, waiting
 
 NOW = 10_000.0
@@ -70,5 +70,5 @@ def test_a_task_that_left_its_nodes_since_the_last_tick_has_no_slice(phase: Task
     last_tick = LastTick()
     state = state_of(nodes(1), [active(1, ["n1"])], now=NOW)
     last_tick.post(state, plan(state, NOW), now=NOW, seconds=0.01)
-    assert last_tick.turn(TaskId(1), TaskState.RUNNING).level is not None
-    assert last_tick.turn(TaskId(1), phase) == Turn()
+    assert last_tick.queue_status(TaskId(1), TaskState.RUNNING).level is not None
+    assert last_tick.queue_status(TaskId(1), phase) == QueueStatus()
