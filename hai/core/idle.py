@@ -8,6 +8,7 @@ of one clock.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from hai.core.duration import duration_text
 from hai.errors import InvalidInput
@@ -81,6 +82,13 @@ class IdleClock:
 
     until: float | None = None
     stop_at: float | None = None
+
+
+class AttemptClock(NamedTuple):
+    """Of the attempt with that number."""
+
+    attempt: int
+    clock: IdleClock
 
 
 @dataclass(frozen=True, slots=True)

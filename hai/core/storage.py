@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hai.core.conditions import parse_condition
 from hai.core.identity import PUBLIC
@@ -91,7 +92,7 @@ def mounts_for(rows: Iterable[Storage], facts: Facts, groups: Collection[str]) -
     rows want one place, the user's own row wins over a group's, that over everybody's, then the
     first by name. ValueError, naming the row, when a placeholder's value cannot be part of a path.
     """
-    found: dict[str, tuple[tuple[int, str], Mount]] = {}
+    found: dict[str, _Ranked] = {}
     removed: set[tuple[str, str]] = set()
     for row in rows:
         if not row.active or not _counts(row, facts, groups):
@@ -102,11 +103,18 @@ def mounts_for(rows: Iterable[Storage], facts: Facts, groups: Collection[str]) -
             continue
         rank = (_distance(row, facts, groups), row.name)
         earlier = found.get(mount.mount_path)
-        if earlier is None or rank < earlier[0]:
-            found[mount.mount_path] = (rank, mount)
-    mounts = (mount for _, mount in found.values())
+        if earlier is None or rank < earlier.rank:
+            found[mount.mount_path] = _Ranked(rank, mount)
+    mounts = (one.mount for one in found.values())
     kept = [mount for mount in mounts if (mount.source, mount.mount_path) not in removed]
     return tuple(sorted(kept, key=lambda one: (one.mount_path.count("/"), one.mount_path)))
+
+
+class _Ranked(NamedTuple):
+    """The lowest rank wins a place: how near the row's owner is, then the row's name."""
+
+    rank: tuple[int, str]
+    mount: Mount
 
 
 def _counts(row: Storage, facts: Facts, groups: Collection[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hai.core.services import ServicePlace
 from hai.core.task import Task
@@ -24,6 +24,13 @@ class VisitStore(Identity, DoorStore, Protocol):
     """What is needed of the store here."""
 
 
+class _Known(NamedTuple):
+    """Looked up at that time of the steady clock."""
+
+    at: float
+    visit: Visit
+
+
 class DoorSessions:
     """Shared by all api processes through the store."""
 
@@ -31,7 +38,7 @@ class DoorSessions:
         self._store = store
         self._clock = clock
         self._seconds = seconds
-        self._known: dict[str, tuple[float, Visit]] = {}
+        self._known: dict[str, _Known] = {}
 
     async def code(self, token: str, user: UserName, task: Task, service: str, origin: str) -> str:
         """A code for this user at this service. OverQuota, AuthRequired."""
@@ -79,13 +86,13 @@ class DoorSessions:
         digest = token_hash(secret)
         steady = self._clock.steady()
         seen = self._known.get(digest)
-        if seen is not None and steady - seen[0] < _KNOWN_SECONDS:
-            return seen[1]
+        if seen is not None and steady - seen.at < _KNOWN_SECONDS:
+            return seen.visit
         visit = await self._store.visit(digest, self._clock.now())
         if visit is None:
             self._known.pop(digest, None)
             return None
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[digest] = (steady, visit)
+        self._known[digest] = _Known(steady, visit)
         return visit

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from hai.agent.channel.mux import Broken, Handler, Mux, Stream
 from hai.core.identity import User
@@ -200,21 +200,28 @@ class Tunnel:
                 waiter.set_result(None)
 
 
+class _Line(NamedTuple):
+    """Of one user into one worker."""
+
+    user: UserName
+    worker: WorkerKey
+
+
 class Tunnels:
     """All open channels of visitors at this process."""
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
-        self._tunnels: dict[tuple[UserName, WorkerKey], asyncio.Future[Tunnel]] = {}
+        self._tunnels: dict[_Line, asyncio.Future[Tunnel]] = {}
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def to(self, user: User, task: Task, rank: int) -> Tunnel:
         """A channel of this user into that worker. Conflict, Denied, Unavailable."""
-        key = user.name, await self._channels.begun(task, rank)
+        key = _Line(user.name, await self._channels.begun(task, rank))
         found = self._tunnels.get(key)
         if found is None or (found.done() and _has_ended(found)):
             found = self._tunnels[key] = asyncio.get_running_loop().create_future()
-            job = asyncio.create_task(self._run(key, user, task, found), name=f"door {key[1]}")
+            job = asyncio.create_task(self._run(key, user, task, found), name=f"door {key.worker}")
             self._jobs.add(job)
             job.add_done_callback(self._jobs.discard)
         return await asyncio.shield(found)
@@ -227,13 +234,13 @@ class Tunnels:
 
     async def _run(
         self,
-        key: tuple[UserName, WorkerKey],
+        key: _Line,
         user: User,
         task: Task,
         found: asyncio.Future[Tunnel],
     ) -> None:
         try:
-            async with self._channels.opened(user, task, key[1].rank) as channel:
+            async with self._channels.opened(user, task, key.worker.rank) as channel:
                 carrier = await self._channels.called(channel)
                 tunnel = Tunnel(carrier)
                 found.set_result(tunnel)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from hai.core.idle import IdleClock
+from hai.core.idle import AttemptClock
 from hai.core.task import EventDraft, Task
 from hai.core.types import TaskId
 
@@ -11,8 +11,8 @@ from hai.core.types import TaskId
 class IdleClocks(Protocol):
     """Of each task the clock of one attempt; writing that of another one begins anew."""
 
-    async def idle_clocks(self, ids: Collection[TaskId]) -> Mapping[TaskId, tuple[int, IdleClock]]:
-        """Attempt number and clock of those that have any."""
+    async def idle_clocks(self, ids: Collection[TaskId]) -> Mapping[TaskId, AttemptClock]:
+        """Of those that have any."""
 
     async def set_idle_until(self, task: Task, until: float, event: EventDraft) -> None:
         """Of the task's latest attempt; `stop_at` stays as it is."""

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hai.core.lifecycle.attempt_protocol import Timing
 from hai.ports import Clock
@@ -72,20 +73,28 @@ class SteadyTiming:
         return replace(self._timing, up_since=self._up_steady + self._clock.base)
 
 
+class _ToldTime(NamedTuple):
+    """`at` by the clock of who told it, and when that was by ours."""
+
+    at: float
+    steady: float
+
+
 class ToldTimes:
     """Times that agents tell by their own clocks, as ours, and not ahead of now. What is told again
     is the same moment, whatever clock was set meanwhile."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()  # as told, and steady
+        self._known: OrderedDict[str, _ToldTime] = OrderedDict()
 
     def of(self, key: str, at: float) -> float:
         """`key` names who tells it; of each the last time is known."""
         known = self._known.get(key)
-        if known is None or known[0] != at:
-            known = self._known[key] = (at, min(at, self._clock.now()) - self._clock.base)
+        if known is None or known.at != at:
+            steady = min(at, self._clock.now()) - self._clock.base
+            known = self._known[key] = _ToldTime(at, steady)
             while len(self._known) > _MOST_TOLD:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
-        return known[1] + self._clock.base
+        return known.steady + self._clock.base

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
+from typing import NamedTuple
 
 import structlog
 
@@ -38,6 +39,13 @@ _SHARE = 0.05  # of the time that the dashboard's estimates may take
 _PATIENCE_SECONDS = 3.0  # then the answer is not waited for; it is there for the next one who asks
 
 
+class _Known(NamedTuple):
+    """Read at `since`, by the steady clock."""
+
+    since: float
+    history: History
+
+
 class Estimates:
     """Forecasts of tasks by id."""
 
@@ -51,7 +59,7 @@ class Estimates:
         self._one_at_a_time = asyncio.Semaphore(1)
         self._made: dict[Claim, tuple[float, Forecast]] = {}
         self._making: dict[Claim, asyncio.Task[Forecast]] = {}
-        self._histories: dict[GroupName, tuple[float, History]] = {}
+        self._histories: dict[GroupName, _Known] = {}
         self.record = TrackRecord(store)
 
     async def of(self, claim: Claim) -> Forecast | None:
@@ -137,10 +145,10 @@ class Estimates:
     async def _history(self, group: GroupName) -> History:
         now = self._clock.steady()
         known = self._histories.get(group)
-        if known is None or now >= known[0] + _HISTORY_SECONDS:
+        if known is None or now >= known.since + _HISTORY_SECONDS:
             rows = await self._store.durations(group, self._clock.now() - LOOK_BACK_SECONDS)
-            known = self._histories[group] = (now, History(rows))
-        return known[1]
+            known = self._histories[group] = _Known(now, History(rows))
+        return known.history
 
 
 class TrackRecord:

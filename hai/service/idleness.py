@@ -38,9 +38,9 @@ class IdleService:
         """Of the latest attempts."""
         kept = await self._store.idle_clocks([task.id for task in tasks])
         return {
-            task.id: kept[task.id][1]
+            task.id: kept[task.id].clock
             for task in tasks
-            if task.id in kept and kept[task.id][0] == task.attempts
+            if task.id in kept and kept[task.id].attempt == task.attempts
         }
 
     async def look(

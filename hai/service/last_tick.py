@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hai.core.assume.transaction import applied
 from hai.core.plan import Claim, Plan
@@ -44,6 +44,13 @@ class Jump:
     seconds: float
 
 
+class _Order(NamedTuple):
+    """Places in a group's order of service, from 1."""
+
+    good_until: float
+    places: Mapping[TaskId, int]
+
+
 class LastTick:
     """Written by the schedule loop, read by the views."""
 
@@ -59,7 +66,7 @@ class LastTick:
         self.watched_at = -math.inf  # steady; when somebody last looked at it
         self._reasons: dict[TaskId, Reason] = {}
         self._served: set[tuple[GroupName, UserName]] = set()  # whom the last plan gave nodes
-        self._orders: dict[GroupName, tuple[float, Mapping[TaskId, int]]] = {}  # good until
+        self._orders: dict[GroupName, _Order] = {}
 
     def post(self, state: SchedulerState, decided: Plan, *, now: float, seconds: float) -> None:
         """Take over a finished tick that took `seconds`."""
@@ -128,14 +135,14 @@ class LastTick:
         if state is None:
             return {}
         known = self._orders.get(group)
-        if known is None or state.now >= known[0]:
+        if known is None or state.now >= known.good_until:
             began = time.perf_counter()
             order = service_order(state, group)
             places = {task_id: place for place, task_id in enumerate(order, 1)}
             took = time.perf_counter() - began
-            known = (state.now + max(_ORDER_SECONDS, took / _ORDER_SHARE), places)
+            known = _Order(state.now + max(_ORDER_SECONDS, took / _ORDER_SHARE), places)
             self._orders[group] = known
-        return known[1]
+        return known.places
 
     def queue_status(self, task_id: TaskId, phase: TaskState) -> QueueStatus:
         """What can be told of the task beside its reason: nothing while the last tick knew it in

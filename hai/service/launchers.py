@@ -7,7 +7,7 @@ is not asked a second time while the first question is open, so nothing piles up
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -23,12 +23,19 @@ _T = TypeVar("_T")
 PATIENCE_SECONDS = 8.0  # for one answer; SIGKILL may take 5 s to show
 
 
+class Sighting(NamedTuple):
+    """One worker, and who sees it."""
+
+    launcher: Launcher
+    observation: Observation
+
+
 @dataclass(frozen=True, slots=True)
 class LaunchersReport:
     """What the launchers told in one look. `silent` are those that did not answer, with the reason;
     `unknown_nodes` are theirs. A worker on such a node may run or not."""
 
-    workers: Mapping[WorkerKey, tuple[Launcher, Observation]]
+    workers: Mapping[WorkerKey, Sighting]
     silent: Mapping[str, str] = field(default_factory=dict)
     unknown_nodes: frozenset[NodeName] = frozenset()
 
@@ -54,14 +61,14 @@ class Launchers:
         """Ask all of them at once; takes as long as the slowest, at most the patience."""
         names = list(self._launchers)
         answers = await asyncio.gather(*(self._ask(name) for name in names))
-        workers: dict[WorkerKey, tuple[Launcher, Observation]] = {}
+        workers: dict[WorkerKey, Sighting] = {}
         silent: dict[str, str] = {}
         for name, answer in zip(names, answers, strict=True):
             if isinstance(answer, str):
                 silent[name] = answer
                 continue
             for observation in answer:
-                workers[observation.key] = (self._launchers[name], observation)
+                workers[observation.key] = Sighting(self._launchers[name], observation)
         return LaunchersReport(workers, silent)
 
     async def silence_of(self, name: str) -> str:

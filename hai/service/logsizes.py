@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hai.core.logdirs import USER, is_user_part
 from hai.core.moments import log_time
+from hai.core.types import TaskId
 from hai.service.logfiles import end_position, segments
 
 MOST_SHARE = 20  # of a small disk no more than this part of it is left to the platform
@@ -42,9 +44,17 @@ def log_room(folder: Path, reserve_bytes: int) -> LogRoom:
     return LogRoom(disk.free, min(reserve_bytes, disk.total // MOST_SHARE))
 
 
-def task_folders(log_dir: Path, users: Iterable[str]) -> Iterator[tuple[str, int, Path]]:
-    """(user or "", task id, folder) of everything that looks like a task's logs. Where users have
-    folders of their own, links there are not followed."""
+class LogFolder(NamedTuple):
+    """`user`: whose folder it lies in, "" where users have none of their own."""
+
+    user: str
+    task_id: TaskId
+    path: Path
+
+
+def task_folders(log_dir: Path, users: Iterable[str]) -> Iterator[LogFolder]:
+    """Everything that looks like a task's logs. Where users have folders of their own, links there
+    are not followed."""
     roots = [("", log_dir)]
     if USER in str(log_dir):
         roots = [(u, Path(str(log_dir).replace(USER, u))) for u in users if is_user_part(u)]
@@ -56,7 +66,7 @@ def task_folders(log_dir: Path, users: Iterable[str]) -> Iterator[tuple[str, int
                 for entry in entries:
                     is_task = entry.name.isascii() and entry.name.isdigit()
                     if is_task and len(entry.name) < 19 and entry.is_dir(follow_symlinks=False):
-                        yield user, int(entry.name), root / entry.name
+                        yield LogFolder(user, TaskId(int(entry.name)), root / entry.name)
 
 
 def size_of(folder: Path) -> int:

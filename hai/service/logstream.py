@@ -79,7 +79,7 @@ class LogStreams:
             watched=watched,
             reader=reader,
             query=query,
-            key=(self._directory(watched.task, number), number, query.ranks),
+            key=Key(self._directory(watched.task, number), number, query.ranks),
             closing=self.closing,
         )
 
@@ -259,7 +259,7 @@ class _Follower:
         return [*batch.gaps, lines]
 
     def _is_over(self) -> bool:
-        attempt, number = self.watched.present().attempt, self.key[1]
+        attempt, number = self.watched.present().attempt, self.key.attempt
         return attempt is None or attempt.number > number or attempt.outcome is not None
 
 

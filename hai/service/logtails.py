@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -32,7 +32,13 @@ _KEPT_BATCHES = 16  # of one log
 _KEPT_BYTES = 64 * 2**20  # of all logs; the last batch of each is kept anyhow
 _BATCHES_AT_ONCE = 4  # of one log, before the next one is read
 
-Key = tuple[Path, int, frozenset[int] | None]  # directory and number of an attempt, ranks
+
+class Key(NamedTuple):
+    """One log: of the attempt with that directory and number; `ranks`: None for all."""
+
+    directory: Path
+    attempt: int
+    ranks: frozenset[int] | None
 
 
 class Tail:

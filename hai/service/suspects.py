@@ -1,6 +1,7 @@
 """Nodes that lost a worker: used last, if at all, until they have been quiet for a while."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 
 from hai.core.node import Node, NodeHealth
 from hai.core.types import NodeName
@@ -28,6 +29,13 @@ async def mark_suspects(
             await writer.write(node, NodeHealth.SUSPECT, why, told=told)
 
 
+class _Suspicion(NamedTuple):
+    """Why, and when this was seen first."""
+
+    why: str
+    since: float
+
+
 class Suspects:
     """Gives a suspect back after `quiet_seconds` without a further loss, if it passes the checks
     then."""
@@ -36,7 +44,7 @@ class Suspects:
         self._health = NodeHealthWriter(store, bus, clock, _ACTOR)
         self._clock = clock
         self._quiet_seconds = quiet_seconds
-        self._since: dict[NodeName, tuple[str, float]] = {}  # why, and when this was seen first
+        self._since: dict[NodeName, _Suspicion] = {}
 
     async def look(
         self, nodes: Iterable[Node], is_well: Callable[[Node], Awaitable[bool]]
@@ -47,18 +55,18 @@ class Suspects:
         self._since = {
             name: seen
             for name, seen in self._since.items()
-            if name in ours and ours[name].health_why == seen[0]
+            if name in ours and ours[name].health_why == seen.why
         }
         left = []
         for name, node in ours.items():
-            _, since = self._since.setdefault(name, (node.health_why, now))
-            rest = since + self._quiet_seconds - now
+            seen = self._since.setdefault(name, _Suspicion(node.health_why, now))
+            rest = seen.since + self._quiet_seconds - now
             if rest > 0:
                 left.append(rest)
             elif await is_well(node):
                 await self._give_back(node)
             else:
-                self._since[name] = (node.health_why, now)
+                self._since[name] = _Suspicion(node.health_why, now)
                 left.append(self._quiet_seconds)
         return min(left, default=None)
 

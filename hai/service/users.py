@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hai.core.allowance import Membership
 from hai.core.identity import Role, Token, User
@@ -59,6 +59,11 @@ class UserStore(Identity, Rows, Protocol):
     """What is needed of the store here."""
 
 
+class _Authenticated(NamedTuple):
+    at: float
+    user: User
+
+
 class UserService:
     """Who may ask."""
 
@@ -67,7 +72,7 @@ class UserService:
         self._store = store
         self._clock = clock
         self.needs_uid = needs_uid
-        self._seen: dict[str, tuple[float, User]] = {}
+        self._seen: dict[str, _Authenticated] = {}
 
     async def authenticate(self, secret: str) -> User:
         """The user of this bearer token; AuthRequired if it is unknown, expired or revoked.
@@ -77,8 +82,8 @@ class UserService:
         digest = token_hash(secret)
         now = self._clock.now()
         seen = self._seen.get(digest)
-        if seen is not None and 0 <= now - seen[0] < 1.0:
-            return seen[1]
+        if seen is not None and 0 <= now - seen.at < 1.0:
+            return seen.user
         user = await self._store.user_of_token(digest, now)
         if user is None:
             self._seen.pop(digest, None)
@@ -88,7 +93,7 @@ class UserService:
             )
         if len(self._seen) > 10_000:
             self._seen.clear()
-        self._seen[digest] = (now, user)
+        self._seen[digest] = _Authenticated(now, user)
         return user
 
     async def users(self) -> list[User]:

@@ -193,9 +193,9 @@ class WorkerService:
         if rule is None or not is_running_lab(task):
             return ""
         kept = (await self._store.idle_clocks([task.id])).get(task.id)
-        if kept is None or kept[0] != task.attempts or kept[1].stop_at is None:
+        if kept is None or kept.attempt != task.attempts or kept.clock.stop_at is None:
             return ""
-        return notice_text(task.name, rule, time_of_day(kept[1].stop_at))
+        return notice_text(task.name, rule, time_of_day(kept.clock.stop_at))
 
     def order(self, task: Task, key: WorkerKey) -> AgentOrder:
         """The wire form of what this worker should do now."""

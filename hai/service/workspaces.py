@@ -152,12 +152,12 @@ class WorkspaceService:
 
     def _make_place(self) -> None:
         """Ends the process that has had nothing to do for the longest."""
-        idle = [(one.asked_at, name) for name, one in self._helpers.items() if not one.waiting]
+        idle = {name: one.asked_at for name, one in self._helpers.items() if not one.waiting}
         if not idle:
             raise TooMany(
                 f"{self._most} users transfer workspaces just now", hint="try again in a moment"
             )
-        name = min(idle)[1]
+        name = min(idle, key=lambda name: (idle[name], name))
         self._forget(name, self._helpers[name])
 
     def _started(self, user: User) -> "subprocess.Popen[bytes]":

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from hai.store.database import Read
 
@@ -17,12 +18,17 @@ _AT_ONCE = 500  # in one query
 Spec = Mapping[str, object]
 
 
+class _Document(NamedTuple):
+    spec: Spec
+    size: int  # bytes as text
+
+
 class Documents:
     """What was submitted, by id."""
 
     def __init__(self, kept_bytes: int = _KEPT_BYTES) -> None:
         self._most = kept_bytes
-        self._kept: OrderedDict[int, tuple[Spec, int]] = OrderedDict()
+        self._kept: OrderedDict[int, _Document] = OrderedDict()
         self._bytes = 0
 
     async def of(self, read: Read, ids: Iterable[int]) -> dict[int, Spec]:
@@ -37,7 +43,7 @@ class Documents:
                 missing.append(one)
             else:
                 self._kept.move_to_end(one)
-                found[one] = kept[0]
+                found[one] = kept.spec
         for first in range(0, len(missing), _AT_ONCE):
             asked = missing[first : first + _AT_ONCE]
             for one, text in await read("documents", {"ids": asked}):
@@ -47,11 +53,11 @@ class Documents:
 
     def _keep(self, one: int, spec: Spec, size: int) -> None:
         old = self._kept.pop(one, None)
-        self._bytes += size - (0 if old is None else old[1])
-        self._kept[one] = (spec, size)
+        self._bytes += size - (0 if old is None else old.size)
+        self._kept[one] = _Document(spec, size)
         while self._bytes > self._most and len(self._kept) > 1:
-            _, (_, gone) = self._kept.popitem(last=False)
-            self._bytes -= gone
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= gone.size
 
 
 async def _decoded(text: str) -> Spec:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from hai.core.idle import IdleClock
+from hai.core.idle import AttemptClock, IdleClock
 from hai.core.task import EventDraft, Task
 from hai.core.types import TaskId
 from hai.store import rows
@@ -14,10 +14,12 @@ class PostgresIdle:
 
     _database: PostgresDatabase
 
-    async def idle_clocks(self, ids: Collection[TaskId]) -> Mapping[TaskId, tuple[int, IdleClock]]:
+    async def idle_clocks(self, ids: Collection[TaskId]) -> Mapping[TaskId, AttemptClock]:
         found = await self._database.read("idle_clocks", {"ids": list(ids)}) if ids else []
         return {
-            task_id: (attempt, IdleClock(rows.seconds_of(until), rows.seconds_of(stop_at)))
+            task_id: AttemptClock(
+                attempt, IdleClock(rows.seconds_of(until), rows.seconds_of(stop_at))
+            )
             for task_id, attempt, until, stop_at in found
         }
 

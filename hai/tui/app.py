@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from textual import events, on
@@ -60,6 +60,14 @@ class Opening:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Notice(NamedTuple):
+    """Shown until then, by the app's clock."""
+
+    text: str
+    role: str
+    until: float
+
+
 class HaiTop(TerminalMixin):
     """`model` is what is known; screens draw it."""
 
@@ -90,7 +98,7 @@ class HaiTop(TerminalMixin):
         self.failure: HaiError | None = None
         self.ended_by: signal.Signals | None = None
         self._totals = Totals.of(self.model)
-        self._notice: tuple[str, str, float] | None = None
+        self._notice: _Notice | None = None
         self._relay = MessageRelay()
         self._reader: FeedReader | None = None
         self._is_due = False
@@ -141,13 +149,13 @@ class HaiTop(TerminalMixin):
 
     @property
     def notice(self) -> tuple[str, str] | None:
-        if self._notice is None or self.clock() > self._notice[2]:
+        if self._notice is None or self.clock() > self._notice.until:
             return None
-        return self._notice[:2]
+        return self._notice.text, self._notice.role
 
     def say(self, text: str, role: str = "") -> None:
         """One line in place of the keys, for some seconds."""
-        self._notice = (text, role, self.clock() + NOTICE_SECONDS)
+        self._notice = _Notice(text, role, self.clock() + NOTICE_SECONDS)
         self._renew()
 
     def tell(self, error: HaiError) -> None:

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hai.core.types import Priority
 from hai.errors import HaiError
@@ -93,17 +93,32 @@ def level_beside(priority: str, step: int) -> str | None:
 
 
 Prediction = Mapping[str, Any] | HaiError
-Change = tuple[DashboardTask, str]  # and the level that it shall have
 
 
-def priority_question(changes: Sequence[Change], predictions: Sequence[Prediction]) -> Question:
+class LevelChange(NamedTuple):
+    """`level`: what the task shall have."""
+
+    task: DashboardTask
+    level: str
+
+
+class Effect(NamedTuple):
+    """What is done: to one task, and to several."""
+
+    one: str
+    several: str
+
+
+def priority_question(
+    changes: Sequence[LevelChange], predictions: Sequence[Prediction]
+) -> Question:
     """With what the scheduler says that each would do by itself; or that it cannot say."""
     lines: list[str] = []
     for (task, level), prediction in zip(changes, predictions, strict=False):
         lines += [f"{named(task)}: from {task.priority} to {level}.", *_priority_effect(prediction)]
     lines += _rest([task for task, _ in changes])
     commands = [f"hai-cli priority {task.id} {level}" for task, level in changes[:SHOWN]]
-    only = changes[0][1] if len(changes) == 1 else f"of {len(changes)} tasks"
+    only = changes[0].level if len(changes) == 1 else f"of {len(changes)} tasks"
     return Question(f"Priority {only}?", tuple(lines), "Change", "\n".join(commands))
 
 
@@ -114,12 +129,13 @@ def _priority_effect(prediction: Prediction) -> list[str]:
     return [*filter(None, [text]), *losses(prediction.get("suspends") or ())]
 
 
-def outcome(told: tuple[str, str], asked: int, done: Sequence[Mapping[str, Any]],
+def outcome(told: Effect, asked: int, done: Sequence[Mapping[str, Any]],
             refused: Sequence[HaiError]) -> str:  # fmt: skip
-    """How it went, in one line. `told`: what is done to one task, and to several."""
+    """How it went, in one line."""
     if len(done) == asked == 1:
-        return f"task {done[0]['id']} {told[0]}"
-    text = f"{len(done)} of {asked} tasks {told[1]}" if refused else f"{asked} tasks {told[1]}"
+        return f"task {done[0]['id']} {told.one}"
+    several = f"{asked} tasks {told.several}"
+    text = f"{len(done)} of {several}" if refused else several
     if not refused:
         return text
     first = f"{refused[0].message}{' - ' + refused[0].hint if refused[0].hint else ''}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hai.tui.chart import bar
 from hai.tui.columns import TableColumn
@@ -11,16 +11,25 @@ from hai.tui.present import SHORT_LEVELS, Context, percent_bar
 from hai.tui.text import Span
 
 
+class QuotaUse(NamedTuple):
+    """Nodes held and allowed of one group at one level."""
+
+    group: str
+    level: str
+    used: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """What one user has of the cluster. `quotas` are (group, level, used, limit)."""
+    """What one user has of the cluster."""
 
     name: str
     held: int
     share: float  # of all nodes that are held
     running: int
     waiting: int
-    quotas: tuple[tuple[str, str, int, int], ...] = ()
+    quotas: tuple[QuotaUse, ...] = ()
 
 
 def user_rows(model: Model) -> list[UserRow]:
@@ -61,20 +70,21 @@ def _limits(quotas: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], i
 
 def _quotas_of(
     name: str, used: Mapping[tuple[str, str, str], int], limits: Mapping[tuple[str, str, str], int]
-) -> tuple[tuple[str, str, int, int], ...]:
+) -> tuple[QuotaUse, ...]:
     """Own rows win over everybody's; highest level first."""
     keys = {(group, level) for user, group, level in limits if user in (name, "*")}
     rows = []
     for group, level in sorted(keys, key=lambda key: (key[0], -rank_of(key[1]))):
         limit = limits.get((name, group, level), limits.get(("*", group, level), 0))
-        rows.append((group, level, used.get((name, group, level), 0), limit))
+        rows.append(QuotaUse(group, level, used.get((name, group, level), 0), limit))
     return tuple(rows)
 
 
 def _quota_text(row: UserRow, context: Context) -> Span:
     """Bars of the quotas that are in use, the fullest first."""
     parts = []
-    for group, level, used, limit in sorted(row.quotas, key=lambda q: -(q[2] / max(q[3], 1))):
+    fullest_first = sorted(row.quotas, key=lambda one: -(one.used / max(one.limit, 1)))
+    for group, level, used, limit in fullest_first:
         if used:
             full, empty = bar(used, limit, 6, context.glyphs)
             parts.append(f"{group}/{SHORT_LEVELS.get(level, level)} {full}{empty} {used}/{limit}")

@@ -13,7 +13,8 @@ from hai.tui.consequences import (
     LEVELS,
     NEWER,
     SHOWN,
-    Change,
+    Effect,
+    LevelChange,
     Prediction,
     Question,
     is_missing_route,
@@ -30,9 +31,9 @@ from hai.tui.screens.confirm import ConfirmScreen
 from hai.tui.screens.view import View
 
 _DONE = {
-    "stop": ("is told to stop", "are told to stop"),
-    "suspend": ("is told to save and leave", "are told to save and leave"),
-    "resume": ("may run", "may run"),
+    "stop": Effect("is told to stop", "are told to stop"),
+    "suspend": Effect("is told to save and leave", "are told to save and leave"),
+    "resume": Effect("may run", "may run"),
 }
 _FOR_ALL = (AuthRequired, TimedOut, Unavailable, Unreachable)  # the next one would fare no better
 
@@ -166,10 +167,7 @@ class TaskVerbs(View):
         await self._each(route, [(task, {"why": ""}) for task in tasks], _DONE[route])
 
     async def _each(
-        self,
-        route: str,
-        asked: Sequence[tuple[DashboardTask, Mapping[str, str]]],
-        told: tuple[str, str],
+        self, route: str, asked: Sequence[tuple[DashboardTask, Mapping[str, str]]], told: Effect
     ) -> None:
         """Ask the server for one task after the other: a refusal of one is none of the rest."""
         done: list[Any] = []
@@ -195,7 +193,7 @@ class TaskVerbs(View):
     def _step(self, step: int) -> None:
         tasks = self._unfinished()
         levels = [(task, level_beside(task.priority, step)) for task in tasks]
-        changes = [(task, level) for task, level in levels if level is not None]
+        changes = [LevelChange(task, level) for task, level in levels if level is not None]
         if changes:
             self._change_priority(changes)
         elif tasks:
@@ -215,12 +213,12 @@ class TaskVerbs(View):
     def _chosen(self, tasks: Sequence[DashboardTask], text: str) -> None:
         level = text.strip().upper()
         if level in LEVELS:
-            self._change_priority([(task, level) for task in tasks])
+            self._change_priority([LevelChange(task, level) for task in tasks])
         elif level:
             self.hai.say(f"{text!r} is no priority: {', '.join(LEVELS)}", "warn")
 
     @work(group="act")
-    async def _change_priority(self, changes: Sequence[Change]) -> None:
+    async def _change_priority(self, changes: Sequence[LevelChange]) -> None:
         predictions = [await self._predicted(task, level) for task, level in changes[:SHOWN]]
         if len(changes) == 1 and isinstance(predictions[0], NotFound):
             self.hai.tell(predictions[0])
@@ -232,7 +230,7 @@ class TaskVerbs(View):
         levels = {level for _, level in changes}
         now = f"for {levels.pop()} now" if len(levels) == 1 else "for another priority now"
         asked = [(task, {"priority": level}) for task, level in changes]
-        await self._each("priority", asked, (f"asks {now}", f"ask {now}"))
+        await self._each("priority", asked, Effect(f"asks {now}", f"ask {now}"))
 
     async def _predicted(self, task: DashboardTask, level: str) -> Prediction:
         try:

@@ -10,6 +10,7 @@ from hai.tui.chart import bar, resampled, sparkline, stretches
 from hai.tui.columns import TableColumn, header, laid_out, row_line
 from hai.tui.commands import Command, completions, parse_command, parse_view
 from hai.tui.consequences import (
+    LevelChange,
     is_missing_route,
     level_beside,
     priority_question,
@@ -307,13 +308,15 @@ def test_levels_end_somewhere() -> None:
 
 def test_a_prediction_names_the_victims() -> None:
     victim = {"task_id": 3, "name": "a", "user": "bob", "lost_seconds": 660}
-    question = priority_question([(task(), "HIGH")], [{"text": "starts now", "suspends": [victim]}])
+    question = priority_question(
+        [LevelChange(task(), "HIGH")], [{"text": "starts now", "suspends": [victim]}]
+    )
     assert question.lines[1:] == (
         "starts now",
         "suspends task 3 a of bob, which loses 11m of work",
     )
     assert losses([]) == []
-    unknown = priority_question([(task(), "HIGH")], [HaiError("no answer")])
+    unknown = priority_question([LevelChange(task(), "HIGH")], [HaiError("no answer")])
     assert "cannot be said: no answer" in unknown.lines[1]
 
 

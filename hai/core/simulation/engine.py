@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from hai.core.simulation.jobs import Job
 from hai.core.simulation.scheduler import Progress, Scheduler
@@ -54,6 +55,15 @@ class _Kind(IntEnum):
     SAVED = 2
 
 
+class _Event(NamedTuple):
+    """What becomes of an attempt of the job with that number; void once the attempt is over."""
+
+    at: float
+    kind: _Kind
+    number: int
+    attempt: int
+
+
 class Engine:
     """Jobs in the order of submission, each at most as wide as the pool."""
 
@@ -64,8 +74,7 @@ class Engine:
         self._demand = 0
         self._scheduler = scheduler
         self._terms = terms
-        # (time, kind, number of the job, its attempt): an event of an attempt that is over is void
-        self._heap: list[tuple[float, int, int, int]] = []
+        self._heap: list[_Event] = []
         self._submitted = 0
         self._wake = math.inf
         self._timeline = Timeline()
@@ -91,7 +100,7 @@ class Engine:
         return Course(self._progress, self._timeline)
 
     def _next_time(self) -> float:
-        now = self._heap[0][0] if self._heap else math.inf
+        now = self._heap[0].at if self._heap else math.inf
         if self._submitted < len(self._progress):
             now = min(now, self._progress[self._submitted].job.submit_s)
         return min(now, self._wake)
@@ -103,16 +112,16 @@ class Engine:
     def _handle(self, now: float) -> bool:
         """Events that are due; whether there is something to decide."""
         changed = False
-        while self._heap and self._heap[0][0] <= now:
-            _, kind, number, attempt = heappop(self._heap)
-            progress = self._progress[number]
-            if kind == _Kind.LEFT:
+        while self._heap and self._heap[0].at <= now:
+            event = heappop(self._heap)
+            progress = self._progress[event.number]
+            if event.kind == _Kind.LEFT:
                 self._release(progress)
                 self._scheduler.freed(progress, now)
                 changed = True
-            elif progress.attempts != attempt or progress.began_s is None:
+            elif progress.attempts != event.attempt or progress.began_s is None:
                 continue
-            elif kind == _Kind.ENDED:
+            elif event.kind == _Kind.ENDED:
                 self._end(progress, now)
                 changed = True
             else:
@@ -159,14 +168,14 @@ class Engine:
         progress.attempts += 1
         if progress.first_s is None:
             progress.first_s = now
-        end = (now + progress.left_s, _Kind.ENDED, progress.job.number, progress.attempts)
+        end = _Event(now + progress.left_s, _Kind.ENDED, progress.job.number, progress.attempts)
         heappush(self._heap, end)
         self._expect_checkpoint(progress, now)
 
     def _expect_checkpoint(self, progress: Progress, now: float) -> None:
         every = self._terms.checkpoint_every_s
         if every is not None and now + every < now + progress.remaining(now):
-            saved = (now + every, _Kind.SAVED, progress.job.number, progress.attempts)
+            saved = _Event(now + every, _Kind.SAVED, progress.job.number, progress.attempts)
             heappush(self._heap, saved)
 
     def _suspend(self, progress: Progress, now: float) -> None:
@@ -180,7 +189,7 @@ class Engine:
         progress.began_s = None
         progress.suspended_s.append(now)
         if cost:
-            left = (now + cost, _Kind.LEFT, progress.job.number, progress.attempts)
+            left = _Event(now + cost, _Kind.LEFT, progress.job.number, progress.attempts)
             heappush(self._heap, left)
         else:
             self._release(progress)

@@ -3,11 +3,19 @@
 from abc import abstractmethod
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from hai.core.simulation.reference import Reference
 from hai.core.simulation.scheduler import Decision, Progress, Started
 
 Rank = tuple[float, int]
+
+
+class _Placed(NamedTuple):
+    """A job by its rank: the lowest is first."""
+
+    rank: Rank
+    progress: Progress
 
 
 class Ranked(Reference):
@@ -19,7 +27,7 @@ class Ranked(Reference):
 
     def __init__(self, nodes: int) -> None:
         super().__init__(nodes)
-        self._line: list[tuple[Rank, Progress]] = []
+        self._line: list[_Placed] = []
         self._running: dict[int, Progress] = {}
 
     @abstractmethod
@@ -27,13 +35,13 @@ class Ranked(Reference):
         """Lower is first; ends with the job's number, so that no two are equal."""
 
     def submit(self, progress: Progress, now: float) -> None:
-        heappush(self._line, (self.rank(progress, now), progress))
+        heappush(self._line, _Placed(self.rank(progress, now), progress))
 
     def finish(self, progress: Progress, now: float) -> None:
         del self._running[progress.job.number]
 
     def freed(self, progress: Progress, now: float) -> None:
-        heappush(self._line, (self.rank(progress, now), progress))
+        heappush(self._line, _Placed(self.rank(progress, now), progress))
 
     @property
     def waiting(self) -> bool:
@@ -46,14 +54,14 @@ class Ranked(Reference):
     def decide(self, now: float) -> Decision:
         if not self._line:
             return Decision()
-        ranked = sorted((self.rank(progress, now), progress) for progress in self.running)
+        ranked = sorted(_Placed(self.rank(progress, now), progress) for progress in self.running)
         starts: list[Started] = []
         room, kept = self.nodes, 0
         while True:
-            is_next = self._line and (kept == len(ranked) or self._line[0][0] < ranked[kept][0])
+            is_next = self._line and (kept == len(ranked) or self._line[0].rank < ranked[kept].rank)
             if not is_next and kept == len(ranked):
                 break
-            progress = self._line[0][1] if is_next else ranked[kept][1]
+            progress = self._line[0].progress if is_next else ranked[kept].progress
             if progress.job.nodes > room:
                 break
             room -= progress.job.nodes
@@ -62,7 +70,7 @@ class Ranked(Reference):
                 starts.append(Started(progress))
             else:
                 kept += 1
-        suspends = [progress for _, progress in ranked[kept:]]
+        suspends = [one.progress for one in ranked[kept:]]
         for progress in suspends:
             del self._running[progress.job.number]
         self._running.update((start.progress.job.number, start.progress) for start in starts)

@@ -108,14 +108,13 @@ class LogKeeping:
     async def _measure(self) -> list[_Kept]:
         users = [user.name for user in await self._store.users()]
         folders = await asyncio.to_thread(lambda: list(task_folders(self._log_dir, users)))
-        new = [one for one in folders if TaskId(one[1]) not in self._settled]
-        owners = await self._store.owners([TaskId(task_id) for _, task_id, _ in new])
-        there = {TaskId(task_id) for _, task_id, _ in folders}
+        new = [one for one in folders if one.task_id not in self._settled]
+        owners = await self._store.owners([one.task_id for one in new])
+        there = {one.task_id for one in folders}
         self._settled = {key: one for key, one in self._settled.items() if key in there}
         kept = list(self._settled.values())
-        sizes = await asyncio.to_thread(lambda: [size_of(folder) for _, _, folder in new])
-        for (user, number, folder), size in zip(new, sizes, strict=True):
-            task_id = TaskId(number)
+        sizes = await asyncio.to_thread(lambda: [size_of(one.path) for one in new])
+        for (user, task_id, folder), size in zip(new, sizes, strict=True):
             owner, ended_at = owners.get(task_id, (None, None))
             if owner is None or user not in ("", owner):
                 continue  # nobody's, or in somebody else's folder

@@ -134,7 +134,7 @@ class Reconciling:
             if worker.state.is_over or key in missing:
                 continue
             if key in sight.workers:
-                report = self._with_reason(_observed(sight.workers[key][1], worker), key)
+                report = self._with_reason(_observed(sight.workers[key].observation, worker), key)
             elif worker.node in sight.unknown_nodes:
                 report = _held_up(key, worker, "its launcher does not answer")
             elif worker.state is not WorkerState.CREATED or key in killed:
@@ -170,7 +170,7 @@ def _losses(tasks: Iterable[Task], sight: LaunchersReport) -> Iterator[tuple[Nod
             known = sight.workers.get(key)
             if known is None or worker.state.is_over:
                 continue
-            phase = known[1].phase
+            phase = known.observation.phase
             if phase is WorkerPhase.NODE_LOST or (phase is WorkerPhase.LOST and not is_leaving):
                 yield worker.node, f"worker {key} is gone"
 

@@ -1,7 +1,7 @@
 """A table of any number of rows. Cells are made when their row is in sight."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual import events
 from textual.strip import Strip
@@ -12,6 +12,13 @@ from hai.tui.text import Line
 from hai.tui.widgets.lines import Lines
 
 _DRAWN_KEPT = 500
+
+
+class _Drawn(NamedTuple):
+    """A row as it was drawn when it looked so."""
+
+    looks: tuple[object, ...]
+    strip: Strip
 
 
 class Table(Lines):
@@ -33,7 +40,7 @@ class Table(Lines):
         self.sorted_by = ""
         self.is_reversed = False
         self.hint = ""  # said when there are no rows
-        self._drawn: dict[int, tuple[tuple[object, ...], Strip]] = {}
+        self._drawn: dict[int, _Drawn] = {}
 
     def show(self, rows: Sequence[Any], keys: Sequence[Hashable], context: Any) -> None:
         """New rows. Marks of rows that are gone go with them."""
@@ -71,11 +78,11 @@ class Table(Lines):
             return super().render_line(y)
         looks = (index == self.cursor, self.keys[index] in self.marks, self.size.width, self.paint)
         kept = self._drawn.get(index)
-        if kept is None or kept[0] != looks:
+        if kept is None or kept.looks != looks:
             if len(self._drawn) > _DRAWN_KEPT:
                 self._drawn.clear()
-            kept = self._drawn[index] = (looks, super().render_line(y))
-        return kept[1]
+            kept = self._drawn[index] = _Drawn(looks, super().render_line(y))
+        return kept.strip
 
     def forget(self) -> None:
         """Time has passed, or rows are others: nothing drawn is good any more."""
