@@ -32,22 +32,22 @@ def new_file(
     mode: int | None = 0o600,
     sync: bool = False,
     folder: int | None = None,
-    draft: str | None = None,
+    part: str | None = None,
     replaces: bool = True,
 ) -> Iterator[BinaryIO]:
     """A file to write that becomes `path` in one step when the block ends, never through a link;
     what was there stays if the block or the disk fails.
 
     `mode` is exact; None: as the umask allows. With `sync` it outlives a power cut. The directory
-    must exist. `draft` is its name until then, for large ones: what a killed process left under it
+    must exist. `part` is its name until then, for large ones: what a killed process left under it
     is written anew, so only one process may do so at a time. Unless it `replaces` what is there,
     FileExistsError.
     """
     head, tail = os.path.split(os.fspath(path))
     # Names may be 255 bytes long, and this one must fit too.
     short = os.fsdecode(os.fsencode(tail)[:200])
-    place = os.path.join(head, draft or f".{short}.{os.urandom(4).hex()}")  # noqa: PTH118
-    if draft:
+    place = os.path.join(head, part or f".{short}.{os.urandom(4).hex()}")  # noqa: PTH118
+    if part:
         _remove(place, folder)
     handle = os.open(place, _NEW, 0o666 if mode is None else mode, dir_fd=folder)
     try:

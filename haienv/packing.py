@@ -104,7 +104,7 @@ def _make(folder: Path, environment: Environment, lock: Lock, state: str) -> Pac
 
     path = folder / f"{lock.identity}.tar.gz"
     size = 0
-    with files.new_file(path, sync=True, draft=f".{lock.identity}.part") as file:
+    with files.new_file(path, sync=True, part=f".{lock.identity}.part") as file:
         members = GzipMembers(file)
         try:
             with tarfile.open(fileobj=members, mode="w|", format=tarfile.PAX_FORMAT) as tar:

@@ -192,8 +192,8 @@ def _barred(copy: Snapshot, task_id: TaskId) -> Outlook | None:
         return None
     if claim.nodes > group.inventory.widest:
         return Outlook.OUT_OF_SERVICE
-    account = group.account(claim.user)
-    if all(account.limits[level] < claim.nodes for level in _asked(claim)):
+    quota = group.user_quota(claim.user)
+    if all(quota.limits[level] < claim.nodes for level in _asked(claim)):
         return Outlook.OVER_QUOTA
     return None
 

@@ -11,7 +11,7 @@ from hai.core.preemption.victims import ActiveClaims, Hold, defended_level
 from hai.core.queue.fair_share import FairShare
 from hai.core.queue.job_classes import FairShareKey
 from hai.core.queue.ready import LevelOf, ReadyQueue
-from hai.core.quota import Ledger, QuotaTable
+from hai.core.quota import QuotaTable, UserQuotas
 from hai.core.types import GroupName, Priority, TaskId, UserName
 
 
@@ -30,14 +30,14 @@ class GroupState:
         self.inventory = Inventory()
         self.fair_share = FairShare(policy, now)
         self.running = ActiveClaims(policy)
-        self._ledger = Ledger(quotas, name)
-        self.account = self._ledger.account  # what a user may hold and holds
-        self.requeue = Requeue(self.account)
+        self._user_quotas = UserQuotas(quotas, name)
+        self.user_quota = self._user_quotas.user_quota  # what a user may hold and holds
+        self.requeue = Requeue(self.user_quota)
         self.queue = ReadyQueue(self._room_of, self._key_of)
 
     def set_quotas(self, quotas: QuotaTable) -> None:
         """New limits; nothing is charged until `charge` says so again."""
-        self._ledger.reset(quotas)
+        self._user_quotas.reset(quotas)
 
     def charge(self, claim: Claim) -> None:
         """Count an active claim's nodes against its user's quota."""
@@ -49,10 +49,10 @@ class GroupState:
     def _charge(self, claim: Claim, nodes: int) -> None:
         if claim.spot:
             return
-        account = self.account(claim.user)
-        account.used[claim.level] += nodes
+        quota = self.user_quota(claim.user)
+        quota.used[claim.level] += nodes
         if claim.state.is_leaving:
-            account.leaving[claim.level] += nodes
+            quota.leaving[claim.level] += nodes
         self.requeue.refresh(claim.user)
 
     def settle(self, claim: Claim, now: float) -> None:
@@ -75,17 +75,17 @@ class GroupState:
     def short_of_quota(self, claim: Claim, level: Priority) -> TaskId | None:
         """Which waiting claim of its user has a rank before this one's and no room at the level
         now, but would if the user's own tasks had ended."""
-        account = self.account(claim.user)
-        limit, room = account.limits[level], account.room(level)
+        quota = self.user_quota(claim.user)
+        limit, room = quota.limits[level], quota.room(level)
         if limit >= self.inventory.size or room >= self.inventory.widest:
             return None
         return self.queue.ranked_before(claim, level, room, min(limit, self.inventory.widest))
 
     def room_in_line(self, claim: Claim, level: Priority) -> float:
         """How many nodes the claim's user may ask for at the level now."""
-        account = self.account(claim.user)
-        is_open = account.limits[level] >= self.inventory.size
-        return math.inf if is_open else account.room(level)
+        quota = self.user_quota(claim.user)
+        is_open = quota.limits[level] >= self.inventory.size
+        return math.inf if is_open else quota.room(level)
 
     # decisions that are being tried
 
@@ -117,7 +117,7 @@ class GroupState:
 
     def _take(self, claim: Claim, start: Start, nodes: int) -> None:
         if not claim.spot:
-            self.account(claim.user).used[start.priority] += nodes
+            self.user_quota(claim.user).used[start.priority] += nodes
 
     def see_off(self, victim: Claim) -> None:
         """An active claim leaves, and is not to be a victim again."""
@@ -133,7 +133,7 @@ class GroupState:
 
     def _note_leaving(self, victim: Claim, nodes: int) -> None:
         if not victim.spot:
-            self.account(victim.user).leaving[victim.level] += nodes
+            self.user_quota(victim.user).leaving[victim.level] += nodes
 
     def _stand(self, claim: Claim, now: float) -> None:
         gains = self.inventory.usable_in(claim.holds)
@@ -150,10 +150,10 @@ class GroupState:
         if self.is_shared:
             return lambda asked, _width: container_level(asked)
         widest, size = self.inventory.widest, self.inventory.size
-        account = self.account(user)
+        quota = self.user_quota(user)
 
         def level_of(asked: Priority, width: int) -> Priority | None:
-            return account.level_for(asked, width, size) if width <= widest else None
+            return quota.level_for(asked, width, size) if width <= widest else None
 
         return level_of
 

@@ -189,8 +189,8 @@ class _GroupTick:
     def _exceeds_quota(self, claim: Claim, level: Priority) -> bool:
         """Nodes are free, and there is no room: its user's others hold nodes that are no longer the
         group's."""
-        account = self._group.account(claim.user)
-        limit, used, needed = account.limits[level], account.used[level], claim.nodes
+        quota = self._group.user_quota(claim.user)
+        limit, used, needed = quota.limits[level], quota.used[level], claim.nodes
         if used + needed <= limit:
             return False
         group = self._group.name

@@ -80,7 +80,7 @@ class QuotaTable:
         return max((self.limit(user, group, level) for level in levels), default=0)
 
 
-class Account:
+class UserQuota:
     """What one user may hold and holds in one group, in nodes by level.
 
     `used` counts everything that is charged now, `leaving` the part of it that is on its way out.
@@ -128,22 +128,22 @@ class Account:
         return next(wide_enough, max(LEVELS, key=lambda level: self.limits[level]))
 
 
-class Ledger:
-    """Every user's account in one group."""
+class UserQuotas:
+    """The quota of every user in one group."""
 
     def __init__(self, quotas: QuotaTable, group: GroupName) -> None:
         self._quotas = quotas
         self._group = group
-        self._accounts: dict[UserName, Account] = {}
+        self._by_user: dict[UserName, UserQuota] = {}
 
     def reset(self, quotas: QuotaTable) -> None:
         """New limits, and nothing is charged."""
         self._quotas = quotas
-        self._accounts.clear()
+        self._by_user.clear()
 
-    def account(self, user: UserName) -> Account:
-        account = self._accounts.get(user)
-        if account is None:
+    def user_quota(self, user: UserName) -> UserQuota:
+        quota = self._by_user.get(user)
+        if quota is None:
             limits = {level: self._quotas.limit(user, self._group, level) for level in LEVELS}
-            account = self._accounts[user] = Account(limits)
-        return account
+            quota = self._by_user[user] = UserQuota(limits)
+        return quota

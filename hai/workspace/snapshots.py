@@ -121,8 +121,8 @@ class Snapshots:
     def _build(self, name: str, entries: Entries) -> None:
         """Beside its place, then there in one step; where outputs of a task are left, into them."""
         is_new = stat_of(self._folder, name) is None
-        draft = f".{name}.{secrets.token_hex(4)}" if is_new else name
-        target = subfolder(self._folder, draft, mode=0o755)
+        part = f".{name}.{secrets.token_hex(4)}" if is_new else name
+        target = subfolder(self._folder, part, mode=0o755)
         with (
             closing(Open(target)),
             OpenDirectories(self._root) as source,
@@ -133,7 +133,7 @@ class Snapshots:
                 folder = places.made(folders, lambda _: None, clear=False)
                 self._add(source, folder, path, entries[path])
         if is_new:
-            os.rename(draft, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.rename(part, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def _add(
         self,
@@ -158,15 +158,15 @@ class Snapshots:
         found = stat_of(self._objects, name)
         if found is not None and _is_untouched(found, mode):
             return name
-        draft = f".{secrets.token_hex(8)}"
-        with closing(Open(os.open(draft, _NEW, 0o600, dir_fd=self._objects))) as target:
+        part = f".{secrets.token_hex(8)}"
+        with closing(Open(os.open(part, _NEW, 0o600, dir_fd=self._objects))) as target:
             try:
                 self._copy(source, path, digest, target.handle)
                 os.fchmod(target.handle, mode)
                 os.utime(target.handle, ns=(_TIME_NS, _TIME_NS))
-                os.rename(draft, name, src_dir_fd=self._objects, dst_dir_fd=self._objects)
+                os.rename(part, name, src_dir_fd=self._objects, dst_dir_fd=self._objects)
             except BaseException:
-                os.unlink(draft, dir_fd=self._objects)
+                os.unlink(part, dir_fd=self._objects)
                 raise
         return name
 

@@ -78,7 +78,7 @@ def test_a_large_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_written_anew(tmp_path: Path) -> None:
     (tmp_path / ".a.part").write_text("a half")
-    with files.new_file(tmp_path / "a", draft=".a.part") as file:
+    with files.new_file(tmp_path / "a", part=".a.part") as file:
         assert (tmp_path / ".a.part").read_text() == ""
         file.write(b"whole")
     assert (tmp_path / "a").read_text() == "whole"

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from hai.core.inventory.nodes import Gains
 from hai.core.plan import Claim
-from hai.core.quota import Account
+from hai.core.quota import UserQuota
 from hai.core.types import Priority, TaskId, UserName
 
 
 @dataclass(slots=True)
 class _Holder:
     claim: Claim
-    standing: Priority
+    defended: Priority
     gains: Gains  # nodes that it would free for others, by zone
     is_firm: bool
     back: Priority | None = None  # the level of the line that it would join
@@ -27,20 +27,20 @@ class _Holder:
 
 
 class Requeue:
-    """Counts what such claims hold. Whoever changes a user's account calls `refresh`; the user's
+    """Counts what such claims hold. Whoever changes a user's quota calls `refresh`; the user's
     claims are looked at again when somebody asks next."""
 
-    def __init__(self, account_of: Callable[[UserName], Account]) -> None:
-        self._account_of = account_of
+    def __init__(self, quota_of: Callable[[UserName], UserQuota]) -> None:
+        self._quota_of = quota_of
         self._holders: dict[UserName, dict[TaskId, _Holder]] = {}
-        self._totals: dict[tuple[Priority, Priority], Gains] = {}  # by standing and line
+        self._totals: dict[tuple[Priority, Priority], Gains] = {}  # by defended and line
         self._stale: set[UserName] = set()
 
-    def add(self, claim: Claim, standing: Priority, gains: Gains, *, is_firm: bool) -> None:
+    def add(self, claim: Claim, defended: Priority, gains: Gains, *, is_firm: bool) -> None:
         """`is_firm`: it is not a backfill."""
-        if claim.priority is standing and standing is claim.level:
+        if claim.priority is defended and defended is claim.level:
             return
-        holder = _Holder(claim, standing, gains, is_firm)
+        holder = _Holder(claim, defended, gains, is_firm)
         self._holders.setdefault(claim.user, {})[claim.task_id] = holder
         self._stale.add(claim.user)
 
@@ -72,21 +72,21 @@ class Requeue:
         self._settle()
         count = sum(
             gains.get(zone, 0)
-            for (standing, back), gains in self._totals.items()
-            if standing <= level < back
+            for (defended, back), gains in self._totals.items()
+            if defended <= level < back
             for zone in zones
         )
         for holder in self._holders.get(user, {}).values():
-            if holder.is_firm and holder.standing is level and holder.is_above(level):
+            if holder.is_firm and holder.defended is level and holder.is_above(level):
                 count -= sum(holder.gains.get(zone, 0) for zone in zones)
         return count
 
     def _settle(self) -> None:
         while self._stale:
             user = self._stale.pop()
-            account = self._account_of(user)
+            quota = self._quota_of(user)
             for holder in self._holders.get(user, {}).values():
-                back = account.level_later(holder.claim.priority, holder.claim.nodes)
+                back = quota.level_later(holder.claim.priority, holder.claim.nodes)
                 if back is not holder.back:
                     self._count(holder, -1)
                     holder.back = back
@@ -95,6 +95,6 @@ class Requeue:
     def _count(self, holder: _Holder, sign: int) -> None:
         if holder.back is None:
             return
-        totals = self._totals.setdefault((holder.standing, holder.back), {})
+        totals = self._totals.setdefault((holder.defended, holder.back), {})
         for zone, count in holder.gains.items():
             totals[zone] = totals.get(zone, 0) + sign * count

@@ -155,8 +155,8 @@ class ActiveClaims:
     def reach(self, level: Priority, zones: Zones) -> int:
         """No more nodes than these could be freed for a claim at `level`."""
         count = 0
-        for (standing_at, hold), totals in self._totals.items():
-            if standing_at < level or (standing_at is level and hold is not Hold.SAFE):
+        for (defended, hold), totals in self._totals.items():
+            if defended < level or (defended is level and hold is not Hold.SAFE):
                 count += sum(totals.get(zone, 0) for zone in zones)
         return count
 
@@ -164,8 +164,8 @@ class ActiveClaims:
         """The same, once every slice is over."""
         return sum(
             totals.get(zone, 0)
-            for (standing_at, _), totals in self._totals.items()
-            if standing_at <= level
+            for (defended, _), totals in self._totals.items()
+            if defended <= level
             for zone in zones
         )
 

@@ -85,16 +85,16 @@ def _refusal(group: GroupState, claim: Claim) -> Refused:
     """It stands in no level's line: too wide for the nodes, or for the quota."""
     if claim.nodes > group.inventory.widest:
         return _too_wide(group, claim)
-    account = group.account(claim.user)
-    level = account.level_to_blame(claim.priority, claim.nodes)
-    limit = account.limits[level]
+    quota = group.user_quota(claim.user)
+    level = quota.level_to_blame(claim.priority, claim.nodes)
+    limit = quota.limits[level]
     kind = NoQuota if limit < claim.nodes else QuotaExceeded
     return kind(
         group=claim.group,
         level=level,
         needed=claim.nodes,
         limit=limit,
-        used=account.used[level],
+        used=quota.used[level],
     )
 
 

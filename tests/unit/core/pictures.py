@@ -71,12 +71,12 @@ def _returning(group: GroupState) -> dict[Any, Any]:
 
 
 def _used(group: GroupState) -> dict[str, Any]:
-    accounts = group._ledger._accounts
+    quotas = group._user_quotas._by_user
     return {
         user: (
-            {level: n for level, n in account.used.items() if n},
-            {level: n for level, n in account.leaving.items() if n},
+            {level: n for level, n in quota.used.items() if n},
+            {level: n for level, n in quota.leaving.items() if n},
         )
-        for user, account in sorted(accounts.items())
-        if any(account.used.values()) or any(account.leaving.values())
+        for user, quota in sorted(quotas.items())
+        if any(quota.used.values()) or any(quota.leaving.values())
     }

@@ -1,6 +1,6 @@
 import pytest
 
-from hai.core.quota import EVERYONE, LEVELS, Ledger, Quota, QuotaTable, parse_resource
+from hai.core.quota import EVERYONE, LEVELS, Quota, QuotaTable, UserQuotas, parse_resource
 from hai.core.types import GroupName, Priority, UserName
 
 ADA, BOB = UserName("ada"), UserName("bob")
@@ -51,20 +51,20 @@ def test_bad_resource_names(text: str) -> None:
     ],
 )
 def test_level_for(asked: Priority, nodes: int, level: Priority | None) -> None:
-    account = Ledger(table(HIGH=2, NORMAL=4), GROUP).account(ADA)
-    assert account.level_for(asked, nodes) is level
+    quota = UserQuotas(table(HIGH=2, NORMAL=4), GROUP).user_quota(ADA)
+    assert quota.level_for(asked, nodes) is level
 
 
 def test_used_room_is_back_only_later() -> None:
-    ledger = Ledger(table(HIGH=2, NORMAL=4), GROUP)
-    account = ledger.account(ADA)
-    account.used[HIGH] = account.leaving[HIGH] = 1
-    assert ledger.account(ADA) is account
-    assert ledger.account(BOB).room(HIGH) == 0
-    assert account.room(HIGH) == 1
-    assert account.level_for(AUTO, 2) is NORMAL
-    assert account.level_later(AUTO, 2) is HIGH
-    assert account.level_later(LOW, 1) is None
+    quotas = UserQuotas(table(HIGH=2, NORMAL=4), GROUP)
+    quota = quotas.user_quota(ADA)
+    quota.used[HIGH] = quota.leaving[HIGH] = 1
+    assert quotas.user_quota(ADA) is quota
+    assert quotas.user_quota(BOB).room(HIGH) == 0
+    assert quota.room(HIGH) == 1
+    assert quota.level_for(AUTO, 2) is NORMAL
+    assert quota.level_later(AUTO, 2) is HIGH
+    assert quota.level_later(LOW, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -76,5 +76,5 @@ def test_used_room_is_back_only_later() -> None:
     ],
 )
 def test_level_to_blame(asked: Priority, nodes: int, level: Priority) -> None:
-    account = Ledger(table(HIGH=2, NORMAL=4, LOW=4), GROUP).account(ADA)
-    assert account.level_to_blame(asked, nodes) is level
+    quota = UserQuotas(table(HIGH=2, NORMAL=4, LOW=4), GROUP).user_quota(ADA)
+    assert quota.level_to_blame(asked, nodes) is level

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hai.core.plan import Claim
 from hai.core.preemption.requeue import Requeue
-from hai.core.quota import LEVELS, Account
+from hai.core.quota import LEVELS, UserQuota
 from hai.core.types import Priority, UserName
 from tests.unit.core.clusters import active
 
@@ -17,21 +17,21 @@ HERE = ("east", "west")
 
 
 class House:
-    """Two users' accounts, and what is counted of their claims."""
+    """Two users' quotas, and what is counted of their claims."""
 
     def __init__(self, **limits: int) -> None:
         rows = dict.fromkeys(LEVELS, 0) | {Priority[name]: n for name, n in limits.items()}
-        self.accounts = {user: Account(rows) for user in (ADA, BOB)}
-        self.requeue = Requeue(self.accounts.__getitem__)
+        self.quotas = {user: UserQuota(rows) for user in (ADA, BOB)}
+        self.requeue = Requeue(self.quotas.__getitem__)
 
     def add(self, claim: Claim, *, zone: str = "east", is_firm: bool = True) -> Claim:
-        self.accounts[claim.user].used[claim.level] += claim.nodes
+        self.quotas[claim.user].used[claim.level] += claim.nodes
         self.requeue.add(claim, claim.level, {zone: claim.nodes}, is_firm=is_firm)
         self.requeue.refresh(claim.user)
         return claim
 
     def charge(self, user: UserName, level: Priority, nodes: int) -> None:
-        self.accounts[user].used[level] += nodes
+        self.quotas[user].used[level] += nodes
         self.requeue.refresh(user)
 
 
@@ -109,8 +109,8 @@ def test_the_count_is_that_of_a_walk_over_all(
         house.requeue.nodes_above(BOB, LOW, HERE)  # asked between, it counts the same
     expected = 0
     for claim, is_firm in claims.items():
-        account = house.accounts[claim.user]
-        back = account.level_later(claim.priority, claim.nodes)
+        quota = house.quotas[claim.user]
+        back = quota.level_later(claim.priority, claim.nodes)
         is_above = claim.priority is not claim.level and back is not None and back > level
         is_own = claim.user == ADA and claim.level is level and is_firm
         if is_above and claim.level <= level and not is_own:

@@ -41,7 +41,7 @@ def test_it_takes_what_is_left_and_no_quota() -> None:
     assert plan(state, NOW) == decided, "the tick leaves the state as it was"
     for start in decided.starts:
         state.put(running(state.claims[start.task_id], start, NOW))
-    assert state.group(GROUP).account(UserName("eve")).used[Priority.LOW] == 0
+    assert state.group(GROUP).user_quota(UserName("eve")).used[Priority.LOW] == 0
     with applied(state, plan(state, NOW)):
         reason = reason_of(state, plan(state, NOW), TaskId(4))
     assert reason.code is WaitCode.SPOT
