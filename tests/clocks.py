@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from itertools import count
 
-_SETTLING = 30  # turns of the event loop; more than any chain of awaits that needs no real time
+_SETTLING = 30  # passes of the event loop; more than any chain of awaits that needs no real time
 
 
 class VirtualClock:

@@ -145,7 +145,7 @@ async def test_a_former_leader_writes_nothing(
 
 
 async def take_over(url: str, server: PostgresServer, second: Store) -> None:
-    """The first one's lease breaks while it is in the middle of a turn. In a task of its own, as
+    """The first one's lease breaks while it is in the middle of a run. In a task of its own, as
     every loop: what one loop claims is not claimed by another."""
     server.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "  # noqa: S608 - ours
@@ -161,7 +161,7 @@ async def contents(store: Store) -> object:
     return await store.last_event_id(), nodes, journal, tasks, await store.timebase()
 
 
-async def test_a_turn_goes_on_under_the_term_that_it_began_with(
+async def test_a_run_goes_on_under_the_term_that_it_began_with(
     postgres_url: str, postgres_server: PostgresServer
 ) -> None:
     """Even if its process leads anew meanwhile: somebody else led in between."""
@@ -173,7 +173,7 @@ async def test_a_turn_goes_on_under_the_term_that_it_began_with(
         assert first.is_leading
         with pytest.raises(Unavailable, match="another process leads"):
             await _save(first, task)
-        assert await first.lead()  # the next turn
+        assert await first.lead()  # the next run
         assert await _save(first, task)
 
 

@@ -156,10 +156,10 @@ async def test_a_cut_connection_loses_and_repeats_nothing(
 
 
 async def change_for_ever(client: KubernetesClient, namespace: str) -> None:
-    for turn in itertools.count():
-        name = "abcde"[turn % 5]
-        await put(client, namespace, name, turn)
-        if turn % 7 == 6:
+    for number in itertools.count():
+        name = "abcde"[number % 5]
+        await put(client, namespace, name, number)
+        if number % 7 == 6:
             await drop(client, namespace, name)
 
 

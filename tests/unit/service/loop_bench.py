@@ -186,7 +186,7 @@ class LoopBench:
         await self.workers.fold({task_id: [report]})
 
     async def run_once(self, loop: Reconciling | Reaping | Scheduling | Timekeeping) -> float:
-        """One turn, and what it began in the background."""
+        """One run, and what it began in the background."""
         due_seconds = await loop.run_once()
         await settle()
         await self.launching.close()

@@ -133,12 +133,12 @@ async def test_a_server_that_starts_while_the_clock_is_wrong(bench: LoopBench, j
     await bench.run_once(bench.timekeeping)
     age = bench.clock.now() - (await bench.task(task_id)).submitted_at
     bench.clock.jump(jump)  # nobody looks before the server is gone
-    for turn in (jump, -jump):
+    for step in (jump, -jump):
         bench.clock = bench.clock.reborn()
         await Timekeeping(bench.store, bench.bus, bench.clock, bench.last_tick).run_once()
         now = (await bench.task(task_id)).submitted_at
         assert bench.clock.now() - now == pytest.approx(age)
-        bench.clock.jump(-turn)
+        bench.clock.jump(-step)
     assert await jumps(bench) == [jump, -jump]
 
 

@@ -44,7 +44,7 @@ async def test_one_process_decides_or_follows_as_the_lease_goes(bench: LoopBench
 
 
 async def test_who_may_not_lead_any_more_touches_no_worker(bench: LoopBench) -> None:
-    """As a process that was stopped in the middle of a turn, and goes on."""
+    """As a process that was stopped in the middle of a run, and goes on."""
     running = await bench.running()
     task = await bench.store.task(running)
     assert task is not None

@@ -114,7 +114,7 @@ async def test_a_disk_without_room_is_told_once_and_so_is_its_end(tmp_path: Path
     disk = log_room(tmp_path, 2**60)
     assert disk.need <= disk.free * 20, "of a disk no more than a part is the platform's"
     site = Site(tmp_path)
-    site.keeping._had_room = False  # as if it had been so at the last turn
+    site.keeping._had_room = False  # as if it had been so at the last run
     await site.keeping.run_once()
     await site.keeping.run_once()
     assert await site.events() == [("logs.resumed", None)]

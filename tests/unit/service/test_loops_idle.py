@@ -102,11 +102,11 @@ class Lab:
         )
         return dict(answer["order"])
 
-    async def live_for(self, seconds: float, *busy: str, turn: float = 40.0) -> None:
-        """The agent reports at each `turn`; `busy` signals are seen each time."""
+    async def live_for(self, seconds: float, *busy: str, every: float = 40.0) -> None:
+        """The agent reports `every` so many seconds; `busy` signals are seen each time."""
         until = self.clock.steady() + seconds
         while self.clock.steady() < until:
-            await self.clock.advance(min(turn, until - self.clock.steady()))
+            await self.clock.advance(min(every, until - self.clock.steady()))
             self.used(*busy)
             await self.report()
             await self.loop.run_once()
@@ -147,7 +147,7 @@ async def test_an_unused_one_is_told_and_then_suspended() -> None:
 async def test_any_use_keeps_it(signal: str) -> None:
     lab = Lab()
     await lab.begin()
-    await lab.live_for(9 * HOUR, signal, turn=300.0)
+    await lab.live_for(9 * HOUR, signal, every=300.0)
     assert await lab.state() is TaskState.RUNNING
     assert await lab.kinds() == []
     assert "in use" in await lab.text()
@@ -157,7 +157,7 @@ async def test_an_unknown_gpu_keeps_it() -> None:
     lab = Lab()
     await lab.begin()
     lab.quiet["gpu"] = None
-    await lab.live_for(9 * HOUR, turn=300.0)
+    await lab.live_for(9 * HOUR, every=300.0)
     assert await lab.state() is TaskState.RUNNING
     assert await lab.text() == "in use (GPU unknown); suspended after 2 h without use"
 
@@ -166,14 +166,14 @@ async def test_an_agent_of_an_older_release_keeps_it() -> None:
     lab = Lab()
     await lab.begin()
     lab.quiet = {}
-    await lab.live_for(9 * HOUR, turn=300.0)
+    await lab.live_for(9 * HOUR, every=300.0)
     assert await lab.kinds() == []
 
 
 async def test_a_training_is_left_alone() -> None:
     lab = Lab()
     await lab.begin(task_type="training")
-    await lab.live_for(5 * HOUR, turn=300.0)
+    await lab.live_for(5 * HOUR, every=300.0)
     assert (await lab.state(), await lab.kinds()) == (TaskState.RUNNING, [])
     with pytest.raises(Conflict, match="is no dev container"):
         await lab.idle.extend(ALICE, await lab.task(), None)
@@ -187,7 +187,7 @@ async def test_use_after_the_notice_takes_it_back() -> None:
     await lab.live_for(20, "input")
     assert await lab.kinds() == ["idle_notice", "used"]
     assert "say" not in await lab.report()
-    await lab.live_for(HOUR, turn=60.0)
+    await lab.live_for(HOUR, every=60.0)
     assert await lab.kinds() == ["idle_notice", "used"], "it counts anew"
     await lab.live_for(HOUR + 60)
     assert (await lab.kinds())[2:] == ["idle_notice", "idle", "suspending"]
@@ -292,7 +292,7 @@ async def test_a_container_has_its_own_limit() -> None:
 async def test_a_group_may_have_none() -> None:
     lab = Lab(IdlePolicy(seconds=2 * HOUR, by_group={"training": 0.0}))
     await lab.begin()
-    await lab.live_for(9 * HOUR, turn=300.0)
+    await lab.live_for(9 * HOUR, every=300.0)
     assert await lab.kinds() == []
     assert await lab.text() == "never suspended for being idle"
     with pytest.raises(Conflict, match="never suspended"):
@@ -303,5 +303,5 @@ async def test_who_does_not_lead_decides_nothing() -> None:
     lab = Lab()
     await lab.begin()
     lab.store.leads = False
-    await lab.live_for(5 * HOUR, turn=30.0)
+    await lab.live_for(5 * HOUR, every=30.0)
     assert await lab.kinds() == []

@@ -275,7 +275,7 @@ async def drafted(bench: LoopBench, **changes: object) -> TaskId:
     return task.id
 
 
-async def test_a_failure_runs_down_the_whole_chain_in_one_turn(bench: LoopBench) -> None:
+async def test_a_failure_runs_down_the_whole_chain_in_one_run(bench: LoopBench) -> None:
     first = await bench.submit()
     second = await drafted(bench, waits_ok=(first,))
     third = await drafted(bench, waits_ok=(second,))

@@ -1,4 +1,4 @@
-"""The supervisor keeps every loop turning, at its pace, whatever one turn does."""
+"""The supervisor keeps every loop running, at its pace, whatever one run does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,14 +15,14 @@ from tests.waiting import async_wait_until
 HOUR = 3600.0
 
 
-class Turns:
-    """A loop that notes when it turned, takes `took_seconds`, and fails on demand."""
+class Runs:
+    """A loop that notes when it ran, takes `took_seconds`, and fails on demand."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.at: list[float] = []
         self.took_seconds = 0.0
-        self.step_seconds = 0.0  # of the clock, during the turn
+        self.step_seconds = 0.0  # of the clock, during the run
         self.due_seconds = HOUR
         self.trouble: Exception | None = None
 
@@ -45,7 +45,7 @@ class Scene:
         self.clock = VirtualClock()
         self.bus = LocalBus(self.clock)
         self.supervisor = Supervisor(self.clock, self.bus)
-        self.runs = Turns(self.clock)
+        self.runs = Runs(self.clock)
 
     async def spawn(self, *, min_seconds: float = 0.0, busy_fraction: float = 1.0) -> None:
         loop = Loop("it", self.runs.run_once, ("news",), min_seconds, busy_fraction)
@@ -53,10 +53,10 @@ class Scene:
         await settle()
 
     async def wake(self) -> None:
-        """A message, and the turn that it causes begun."""
+        """A message, and the run that it causes begun."""
         before = len(self.runs.at)
         await self.bus.publish("news")
-        await async_wait_until(lambda: len(self.runs.at) > before, what="the turn")
+        await async_wait_until(lambda: len(self.runs.at) > before, what="the run")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_news_do_not_shorten_the_pause_of_a_failing_loop(scene: Scene) -> 
     assert len(scene.runs.at) == 1
 
 
-async def test_after_a_good_turn_pauses_are_short_again(scene: Scene) -> None:
+async def test_after_a_good_run_pauses_are_short_again(scene: Scene) -> None:
     scene.runs.trouble = Unavailable("no database")
     with capture_logs():
         await scene.spawn()
@@ -104,13 +104,13 @@ async def test_after_a_good_turn_pauses_are_short_again(scene: Scene) -> None:
 
 async def test_one_loop_does_not_care_for_another_that_fails(scene: Scene) -> None:
     scene.runs.trouble = KeyError("a bug")
-    other = Turns(scene.clock)
+    other = Runs(scene.clock)
     with capture_logs():
         await scene.spawn()
         scene.supervisor.spawn(Loop("other", other.run_once, ("news",)))
         await settle()
         await scene.bus.publish("news")
-        await async_wait_until(lambda: len(other.at) == 2, what="the other's turn")
+        await async_wait_until(lambda: len(other.at) == 2, what="the other's run")
 
 
 async def test_a_message_wakes_it_and_many_wake_it_once(scene: Scene) -> None:
@@ -118,7 +118,7 @@ async def test_a_message_wakes_it_and_many_wake_it_once(scene: Scene) -> None:
     assert len(scene.runs.at) == 1
     for _ in range(50):
         await scene.bus.publish("news")
-    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the turn")
+    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the run")
     await scene.bus.publish("other news")
     await settle()
     assert len(scene.runs.at) == 2
@@ -133,7 +133,7 @@ async def test_it_comes_back_in_time_without_a_message(scene: Scene) -> None:
     assert len(scene.runs.at) == 3
 
 
-async def test_a_turn_that_is_due_at_once_lets_others_run(scene: Scene) -> None:
+async def test_a_run_that_is_due_at_once_lets_others_run(scene: Scene) -> None:
     scene.runs.due_seconds = 0.0
     await scene.spawn()
     await asyncio.wait_for(settle(), 60.0)
@@ -146,7 +146,7 @@ async def test_turns_keep_their_distance(scene: Scene) -> None:
     await scene.clock.advance(0.4)
     assert len(scene.runs.at) == 1
     await scene.clock.advance(0.1)
-    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the turn")
+    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the run")
 
 
 async def test_long_turns_leave_time_to_others(scene: Scene) -> None:
@@ -157,19 +157,19 @@ async def test_long_turns_leave_time_to_others(scene: Scene) -> None:
     await scene.clock.advance(2.9)
     assert len(scene.runs.at) == 1
     await scene.clock.advance(0.1)
-    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the turn")
+    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the run")
     assert scene.runs.pauses == [4.0]
 
 
 @pytest.mark.parametrize("step_seconds", [HOUR, -HOUR])
-async def test_a_clock_that_jumps_during_a_turn_costs_seconds_and_not_hours(
+async def test_a_clock_that_jumps_during_a_run_costs_seconds_and_not_hours(
     scene: Scene, step_seconds: float
 ) -> None:
     scene.runs.step_seconds = step_seconds  # the machine slept, or its clock was set
     await scene.spawn(busy_fraction=0.1, min_seconds=0.1)
     await scene.bus.publish("news")
     await scene.clock.advance(5.1)
-    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the turn")
+    await async_wait_until(lambda: len(scene.runs.at) == 2, what="the run")
 
 
 async def test_close_ends_all_loops(scene: Scene) -> None:

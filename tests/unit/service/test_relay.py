@@ -48,7 +48,7 @@ async def test_hints_come_from_the_ledger_while_the_bus_is_down_and_once_afterwa
         await store.append([make.event(task_id=task.id)])
         assert await relay.run_once() == CONNECTED_SECONDS
         assert await heard(messages) == [], "the bus has brought it"
-        bus.since = 6.0  # it was away between two turns
+        bus.since = 6.0  # it was away between two runs
         await store.append([make.event(task_id=task.id)])
         await relay.run_once()
         assert await heard(messages) == [task_topic(task.id), SCHEDULE]
