@@ -12,6 +12,7 @@ from hai.core.logdirs import USER, is_user_part
 from hai.core.moments import log_time
 from hai.core.types import TaskId
 from hai.service.logfiles import end_position, segments
+from hai.wording.logs import stopped_text
 
 MOST_SHARE = 20  # of a small disk no more than this part of it is left to the platform
 
@@ -30,12 +31,7 @@ class LogRoom:
     @property
     def text(self) -> str:
         """For people; "" while logs are written."""
-        if self.is_there:
-            return ""
-        return (
-            f"task logs have stopped: their disk has {self.free >> 20:,} MiB free, and "
-            f"{self.need >> 20:,} MiB of it are the platform's; the programs go on"
-        )
+        return "" if self.is_there else stopped_text(self.free, self.need)
 
 
 def log_room(folder: Path, reserve_bytes: int) -> LogRoom:

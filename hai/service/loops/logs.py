@@ -22,6 +22,7 @@ from hai.core.types import TaskId, UserName
 from hai.ports import Bus, Clock, EventLog, Identity, Leading, Tasks, Watch
 from hai.service.logsizes import LogRoom, log_room, remove_logs, size_of, task_folders
 from hai.service.signals import EVENTS, ration_key
+from hai.wording.logs import RESUMED, rationed_text, too_much_text, too_old_text
 
 log = structlog.get_logger("hai.logs")
 
@@ -101,7 +102,7 @@ class LogKeeping:
 
     async def _tell_room(self, room: LogRoom) -> None:
         kind = "logs.resumed" if room.is_there else "logs.stopped"
-        why = room.text or "the disk of the logs has room again"
+        why = room.text or RESUMED
         log.warning(kind.replace(".", "_"), free=room.free, need=room.need)
         await self._tell([EventDraft(kind=kind, actor="logs", at=self._clock.now(), why=why)])
 
@@ -127,7 +128,7 @@ class LogKeeping:
     async def _remove_old(self, kept: Sequence[_Kept]) -> list[_Kept]:
         oldest = self._clock.now() - self._bounds.keep_seconds
         days = self._bounds.keep_seconds / 86400
-        why = f"this log was removed: logs are kept for {days:g} days after their task's end"
+        why = too_old_text(days)
         old = [one for one in kept if one.bytes and (one.ended_at or oldest) < oldest]
         gone = await self._remove(old[:_AT_ONCE], why)
         return [one for one in kept if one.task_id not in gone]
@@ -146,7 +147,7 @@ class LogKeeping:
                     break
                 chosen.append(one)
                 left -= one.bytes
-            why = f"this log was removed: the logs of {user} had more than {most >> 20:,} MiB"
+            why = too_much_text(user, most)
             gone = await self._remove(chosen, why)
             total -= sum(one.bytes for one in chosen if one.task_id in gone)
         await self._ration(user, [one for one in mine if one.ended_at is None], total)
@@ -164,10 +165,7 @@ class LogKeeping:
         await self._bus.put_live(ration_key(user), {"bytes": each}, _RATION_SECONDS)
         if user not in self._rationed:
             self._rationed.add(user)
-            why = (
-                f"the logs of {user} have {total >> 20:,} MiB and may have {most >> 20:,} MiB: "
-                f"each rank that runs keeps the last {each >> 10:,} KiB"
-            )
+            why = rationed_text(user, total, most, each)
             now = self._clock.now()
             await self._tell(
                 [EventDraft(kind="logs.limited", actor="logs", at=now, user=user, why=why)]
