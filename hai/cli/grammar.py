@@ -1,7 +1,7 @@
 """Small languages of the command line: durations, ages, ranks, key=value. Pure."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hai.core.duration import is_duration, parse_seconds
 from hai.core.moments import require_year, rfc3339, unix_seconds
@@ -26,8 +26,7 @@ def parse_since(text: str, now: float) -> str:
     try:
         if is_duration(text):
             return rfc3339(max(now - parse_duration(text), _EARLIEST), "milliseconds")
-        # A time without a zone is the reader's own.
-        at = unix_seconds(text.strip(), zoneless=datetime.timestamp)
+        at = unix_seconds(text.strip(), zoneless=_local)
         return rfc3339(require_year(at), "milliseconds")
     except OverflowError:
         raise InvalidInput(f"{text!r} is out of range", hint="years are 1 to 9999") from None
@@ -36,6 +35,11 @@ def parse_since(text: str, now: float) -> str:
             f"{text!r} is neither a duration nor a time",
             hint="write 10m, or 2030-01-31T12:00:00Z",
         ) from None
+
+
+def _local(moment: datetime) -> float:
+    """A time without a zone is the reader's own."""
+    return moment.astimezone(UTC).timestamp()
 
 
 def parse_time(text: str | None) -> float | None:

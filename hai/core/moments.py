@@ -38,8 +38,8 @@ def in_utc(moment: datetime) -> float:
 def unix_seconds(text: str, *, zoneless: Callable[[datetime], float] = in_utc) -> float:
     """Unix seconds of RFC 3339, or of ISO 8601 as people write it; ValueError for anything else.
 
-    `zoneless` says what a moment without a zone means, or refuses it; `datetime.timestamp` takes it
-    as the machine's own time. See `require_year` for moments at the ends of the calendar.
+    `zoneless` says what a moment without a zone means, or refuses it. See `require_year` for
+    moments at the ends of the calendar.
     """
     moment = datetime.fromisoformat(text)
     return zoneless(moment) if moment.tzinfo is None else moment.timestamp()
