@@ -15,12 +15,10 @@ import pytest
 from hai import __version__
 from tests.kubernetes.deployed import TOKEN, Admin, edit
 from tests.kubernetes.images import bring, build, variants
-from tests.kubernetes.test_deploy import admin
 from tests.machine import Machine
 from tests.other_tree import REVISION, changed_files, released_as_other
 from tests.waiting import wait_until
 
-assert admin  # the fixture
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
 
 WITHIN_SECONDS = 240.0

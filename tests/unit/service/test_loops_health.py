@@ -1,8 +1,5 @@
 """The health loop: full disks make nodes suspect, lasting silence ends agents."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from hai.bus.local import LocalBus
@@ -10,16 +7,20 @@ from hai.core.node import NodeHealth
 from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
 from hai.service.launchers import Launchers
-from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.health import HealthChecking
 from hai.service.signals import SCHEDULE, heard
 from hai.service.suspects import mark_suspects
 from tests import factories
+from tests.unit.service.health_bench import (
+    GIB,
+    PATIENCE,
+    QUIET_SECONDS,
+    TURN_SECONDS,
+    Disk,
+    checking,
+    health_of,
+)
 from tests.unit.service.loop_bench import LOST_AFTER_SECONDS, LoopBench, key_of
-
-TURN_SECONDS = 10.0
-QUIET_SECONDS = 60.0
-PATIENCE = Patience(lost_after_seconds=LOST_AFTER_SECONDS, quiet_seconds=QUIET_SECONDS)
-GIB = 2**30
 
 
 class OneOfMany(LocalBus):
@@ -30,33 +31,6 @@ class OneOfMany(LocalBus):
     @property
     def connected_since(self) -> float | None:
         return self.since
-
-
-class Disk:
-    """Its free space, as the test says."""
-
-    def __init__(self) -> None:
-        self.free_bytes = 10 * GIB
-
-    def __call__(self, _folder: Path) -> int:
-        return self.free_bytes
-
-
-def checking(bench: LoopBench, free_bytes: Callable[[Path], int] | None = None) -> HealthChecking:
-    (bench.folder / "logs").mkdir(exist_ok=True)
-    return HealthChecking(
-        bench.store,
-        bench.bus,
-        bench.clock,
-        bench.launching,
-        patience=PATIENCE,
-        log_dir=bench.folder / "logs",
-        free_bytes=free_bytes or Disk(),
-    )
-
-
-async def health_of(bench: LoopBench) -> dict[str, tuple[NodeHealth, str]]:
-    return {node.name: (node.health, node.health_why) for node in await bench.store.nodes()}
 
 
 async def local_node(bench: LoopBench) -> None:
