@@ -11,7 +11,7 @@ from hai.core.task import WorkerKey
 from hai.core.types import TaskId
 from hai.errors import Unavailable
 from hai.ports import Launcher, Observation, WorkerLaunch, WorkerPhase
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 WITHIN_SECONDS = PATIENCE_SECONDS
 
@@ -60,13 +60,16 @@ async def seen(launcher: Launcher, key: WorkerKey) -> Observation | None:
 
 
 async def until(launcher: Launcher, key: WorkerKey, phase: WorkerPhase) -> Observation:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:
-        found = await seen(launcher, key)
-        if found is not None and found.phase is phase:
-            return found
-        assert time.monotonic() < deadline, f"{key} is {found}, not {phase}"
-        await asyncio.sleep(0.01)
+    last: Observation | None = None
+
+    async def is_there() -> Observation | None:
+        nonlocal last
+        last = await seen(launcher, key)
+        return last if last and last.phase is phase else None
+
+    found = await async_wait_until(is_there, WITHIN_SECONDS, what=lambda: f"{key} {last}: {phase}")
+    assert found is not None
+    return found
 
 
 class LauncherContract:

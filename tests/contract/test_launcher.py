@@ -1,7 +1,5 @@
 """The launchers' contract, over processes of this machine and over workers that only pretend."""
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -45,10 +43,7 @@ class LocalHarness:
         return self._here.worker(f"{name}.py", key=key)
 
     async def settle(self, key: WorkerKey) -> None:
-        deadline = time.monotonic() + WITHIN_SECONDS
-        while not self.starts(key):
-            assert time.monotonic() < deadline, f"{key} does not start"
-            await asyncio.sleep(0.01)
+        await async_wait_until(lambda: self.starts(key), WITHIN_SECONDS, what=f"start of {key}")
 
     async def successor(self) -> Launcher:
         launcher = self._here.new_launcher()

@@ -18,8 +18,8 @@ from hai.agent.lease import Lease
 from hai.core.task import WorkerKey
 from hai.errors import Unavailable
 from hai.ports import WorkerPhase
-from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
-from tests.waiting import PATIENCE_SECONDS, async_wait_until
+from tests.integration.agent_peer import Peer, Site, is_gone, site
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 # A grandchild in a session of its own, with an empty environment and the output pipe in its hands.
@@ -86,7 +86,7 @@ async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
 async def test_nothing_survives_a_stop_or_a_kill(tmp_path: Path, way: str) -> None:
     async with site(tmp_path) as here:
         key = await start(here, HIDER + "time.sleep(600)\n")
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if way == "stop":
             here.peer.order(key, stop=True, term_seconds=0.2)
             assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 137
@@ -105,7 +105,7 @@ time.sleep(600)
 """
     async with site(tmp_path) as here:
         key = await start(here, code)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
         assert seen.detail == "the agent was killed by signal 9"
@@ -133,12 +133,12 @@ def is_hidden(pid: int) -> bool:
 async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         key = await start(here, HIDDEN)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         note = json.loads((here.dir(key) / "agent.pid").read_text())
         if not note["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
         pid = hidden_pids(here)[0]
-        await asyncio.to_thread(eventually, lambda: is_hidden(pid))
+        await asyncio.to_thread(wait_until, lambda: is_hidden(pid))
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
         assert seen.detail == "the agent was killed by signal 9"
@@ -153,16 +153,16 @@ async def test_the_node_is_not_free_while_something_lives(
     """The agent is gone, and what it leaves cannot be killed for a while."""
     async with site(tmp_path) as here:
         key = await start(here, HIDDEN)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if not json.loads((here.dir(key) / "agent.pid").read_text())["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
-        await asyncio.to_thread(eventually, lambda: is_hidden(hidden_pids(here)[0]))
+        await asyncio.to_thread(wait_until, lambda: is_hidden(hidden_pids(here)[0]))
         agent = here.agent_pid(key)
         with monkeypatch.context() as patch:
             patch.setattr(cgroups, "kill", lambda path: None)
             os.kill(agent, signal.SIGKILL)
             # its last thread: until then it still has its children
-            await asyncio.to_thread(eventually, lambda: not processes.descendants(agent))
+            await asyncio.to_thread(wait_until, lambda: not processes.descendants(agent))
             for _ in range(2):
                 assert await here.phase(key) is WorkerPhase.ALIVE
             with pytest.raises(Unavailable, match="do not go away"):
@@ -181,7 +181,7 @@ time.sleep(600)
 """
     async with site(tmp_path) as here:
         key = await start(here, code)
-        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+        await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
         os.kill(here.agent_pid(key), signal.SIGTERM)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["lost"], end["detail"]) == (
@@ -213,7 +213,7 @@ async def test_server_away_while_the_program_ends(tmp_path: Path) -> None:
         key = await start(here, code + "print('done')")
         here.peer.stop()
         release.touch()
-        await asyncio.to_thread(eventually, (here.dir(key) / "exit.json").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "exit.json").exists)
         assert here.log_lines() == ["done"]
         assert await here.phase(key) is WorkerPhase.ALIVE  # it still has something to tell
         here.peer.start()
@@ -225,7 +225,7 @@ async def test_server_away_before_the_start(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         here.peer.stop()
         key = await here.launch(here.script("a.py", "print('late')"))
-        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "agent.pid").exists)
         here.peer.start()
         here.peer.order(key, go=True)
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
@@ -245,7 +245,7 @@ async def test_server_errors_are_waited_out(tmp_path: Path) -> None:
         here.peer.status = 503
         key = await here.launch(here.script("a.py", ""))
         here.peer.order(key, go=True)
-        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "agent.pid").exists)
         here.peer.status = 200
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
 
@@ -259,7 +259,7 @@ async def test_unknown_to_the_platform(tmp_path: Path) -> None:
             lambda: sync.SyncConnection(peer.url, "no such token"), report, lambda: None, lease
         )
         link.start()
-        await asyncio.to_thread(eventually, lambda: link._refused_since is not None)
+        await asyncio.to_thread(wait_until, lambda: link._refused_since is not None)
         assert not link.is_orphaned()
         assert link._refused_since is not None
         link._refused_since -= sync.ORPHAN_SECONDS

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent_peer import Site, eventually, site
-from tests.waiting import PATIENCE_SECONDS
+from tests.integration.agent_peer import Site, site
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 LINE = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] ")
 
@@ -50,7 +50,7 @@ sys.stdout.buffer.write(b"\xff\xfe caf\xe9\n\ttab\r\n\nlast without end")
 async def test_partial_line_appears_while_the_program_waits(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await start(here, "import time; print('epoch 1:', end=''); time.sleep(60)")
-        await asyncio.to_thread(eventually, lambda: here.log_bytes().endswith(b"epoch 1:"))
+        await asyncio.to_thread(wait_until, lambda: here.log_bytes().endswith(b"epoch 1:"))
 
 
 async def test_megabyte_line(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ time.sleep(600)
     async with site(tmp_path, segment_bytes=4 * 2**20, segments=30) as here:
         key = await start(here, code)
         took = here.work_dir / "took"
-        await asyncio.to_thread(eventually, took.exists, 60.0)
+        await asyncio.to_thread(wait_until, took.exists, 60.0)
         memory_bytes = peak_memory_bytes(here.agent_pid(key))
         here.peer.order(key, stop=True)
         await asyncio.to_thread(here.peer.end_of, key)
@@ -130,14 +130,14 @@ print("after")
 """
             log_dir = str(disk / "logs")
             key = await start(here, code, log_dir=log_dir)
-            await asyncio.to_thread(eventually, done.exists)  # the program was not held up
+            await asyncio.to_thread(wait_until, done.exists)  # the program was not held up
             subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
             ballast.unlink()
 
             def said() -> bool:
                 return b"could not be written" in _read(Path(log_dir))
 
-            await asyncio.to_thread(eventually, said)
+            await asyncio.to_thread(wait_until, said)
             more.touch()
             end = await asyncio.to_thread(here.peer.end_of, key)
             assert end["exit_code"] == 0

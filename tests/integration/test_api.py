@@ -12,7 +12,7 @@ from hai.core.types import UserName
 from hai.errors import InvalidInput
 from hai.server.compose import Platform
 from tests.integration.api import Client, connect, document, submit, until
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 
 def sse_events(text: str) -> list[tuple[str, Any]]:
@@ -81,13 +81,12 @@ async def test_waiting_tasks_say_why(alice: Client, admin: Client) -> None:
     first = await submit(alice, "wide", 4, seconds=3600)
     await until(alice, first, "running")
     second = await submit(admin, "next", 1, seconds=3600)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            detail = (await admin.get(f"/api/v1/tasks/{second}")).json()
-            if detail["reason"]["code"] == "no_free_nodes":
-                break
-            await asyncio.sleep(0.02)
-    assert str(first) in detail["reason"]["text"]
+
+    async def reason() -> dict[str, Any]:
+        found: dict[str, Any] = (await admin.get(f"/api/v1/tasks/{second}")).json()["reason"]
+        return found if found["code"] == "no_free_nodes" else {}
+
+    assert str(first) in (await async_wait_until(reason))["text"]
 
 
 async def test_names_ids_and_last_name_the_same_task(alice: Client, admin: Client) -> None:
