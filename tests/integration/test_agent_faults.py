@@ -288,13 +288,16 @@ async def test_watchdog_time_set_by_the_program(tmp_path: Path) -> None:
 
 
 async def test_saved_program_is_not_watched(tmp_path: Path) -> None:
+    """Another one begins later, with the same watchdog: its end says that the time is over."""
     code = 'echo up\ntouch "$HAI_CONTROL_DIR/ack" "$HAI_CONTROL_DIR/saved"\nexec sleep 600\n'
     async with site(tmp_path) as here:
         key = await here.launch(here.script("a.sh", code), options={"watchdog_time": 3})
         here.peer.order(key, go=True)
         await asyncio.to_thread(here.peer.wait_for, key, saved=True)
         pid = await asyncio.to_thread(here.program_pid, key)
-        await asyncio.sleep(4.0)  # longer than the watchdog would wait
+        other = here.script("other.sh", "echo up\nexec sleep 600\n")
+        end = await here.run(other, task_id=8, options={"watchdog_time": 3})
+        assert end["detail"] == "watchdog: no output for 3 s"
         assert not is_gone(pid)
         here.peer.order(key, stop=True)
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 143

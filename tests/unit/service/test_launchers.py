@@ -31,9 +31,9 @@ async def moody() -> AsyncIterator[Moody]:
 
 async def add(bench: LoopBench, moody: Moody) -> None:
     """One node of it, beside the hollow ones; the first to be asked."""
-    bench.launching._launchers = Launchers(
-        {"moody": moody, "hollow": bench.hollow, "local": bench.local}, PATIENCE_SECONDS
-    )
+    others = {**bench.launchers}
+    bench.launchers.clear()
+    bench.launchers.update({"moody": moody, **others})
     await bench.store.put_nodes([factories.node("node-0", launcher="moody")])
 
 
@@ -173,7 +173,7 @@ async def test_a_launch_that_is_refused_for_now_is_put_off_and_fails_nothing(
     moody = Moody()
     moody.answer.set()
     moody.trouble = Unavailable("/data cannot be used: No space left on device")
-    bench.launching._launchers = Launchers({"hollow": moody})
+    bench.launchers["hollow"] = moody
     await bench.begin(task_id)
     await bench.launching.launch(await bench.task(task_id))
     [worker] = (await bench.task(task_id)).attempt.workers  # type: ignore[union-attr]

@@ -6,7 +6,6 @@ from hai.bus.local import LocalBus
 from hai.core.node import NodeHealth
 from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
-from hai.service.launchers import Launchers
 from hai.service.loops.health import HealthChecking
 from hai.service.signals import SCHEDULE, heard
 from hai.service.suspects import mark_suspects
@@ -94,7 +93,7 @@ async def test_lasting_silence_ends_an_agent_and_nothing_less_does(bench: LoopBe
     loop = checking(bench)
     await loop.run_once()
     alive = dict.fromkeys([key_of(silent), key_of(speaking)], WorkerPhase.ALIVE)
-    bench.hollow._workers[key_of(silent)].over = True  # it hangs: no report any more
+    bench.silent.add(key_of(silent))  # it hangs: no report any more
     await bench.clock.advance(LOST_AFTER_SECONDS + 6)
     for _ in range(2):
         await loop.run_once()
@@ -123,7 +122,7 @@ async def test_without_a_word_from_the_other_processes_nobody_is_taken_for_silen
         await bench.clock.advance(LOST_AFTER_SECONDS / 5)
         await loop.run_once()
         assert await bench.phases() == alive
-    bench.hollow._workers[key_of(task_id)].over = True  # it hangs: no report any more
+    bench.silent.add(key_of(task_id))  # it hangs: no report any more
     await bench.clock.advance(2 * LOST_AFTER_SECONDS)
     for _ in range(3):
         await loop.run_once()
@@ -200,11 +199,11 @@ async def test_a_suspect_whose_launcher_is_away_stays_one(bench: LoopBench) -> N
     lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
     await mark_suspects(bench.store, bench.bus, bench.clock, lost)
     await loop.run_once()
-    launchers, bench.launching._launchers = bench.launching._launchers, Launchers({})
+    hollow = bench.launchers.pop("hollow")
     await bench.clock.advance(QUIET_SECONDS)
     await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
-    bench.launching._launchers = launchers
+    bench.launchers["hollow"] = hollow
     await bench.clock.advance(QUIET_SECONDS)
     await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.READY
