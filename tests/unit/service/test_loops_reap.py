@@ -43,6 +43,7 @@ async def test_an_orphan_has_a_moment_to_leave_and_is_killed_then(bench: LoopBen
 
 async def test_workers_of_an_unknown_task_are_orphans(bench: LoopBench) -> None:
     task_id = await bench.running()
+    assert await bench.phases() == {key_of(task_id): WorkerPhase.ALIVE}
     bench.is_deaf = True
     bench.store.lose_all_tasks()
     for _ in range(4):
