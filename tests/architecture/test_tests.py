@@ -87,7 +87,9 @@ def test_assertions_beside_the_tests_show_their_values(name: str) -> None:
 
 def name_of(call: ast.Call) -> str:
     """The last part of what is called."""
-    return getattr(call.func, "attr", None) or getattr(call.func, "id", "")
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def unable_to_fail(functions: list[tuple[str, Function]]) -> list[str]:

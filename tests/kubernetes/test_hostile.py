@@ -58,7 +58,7 @@ class TestedPlace:
             client.post(f"/tasks/{task_id}/stop", json={})
 
     def objects(self) -> list[str]:
-        return self.platform.objects()
+        return self.platform.left()
 
     def kubectl(self, *words: str) -> str:
         return self.platform.cluster.kubectl(*words)

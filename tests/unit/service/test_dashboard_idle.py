@@ -68,7 +68,8 @@ async def test_what_containers_on_one_node_use_adds_up(bench: LoopBench) -> None
 
 
 async def test_on_a_shared_node_each_task_has_figures_of_its_own(bench: LoopBench) -> None:
-    first, second, nothing = {"cpu_percent": 50.0, "at": 7.0}, {"cpu_percent": 30.0}, {}
+    nothing: dict[str, float] = {}
+    first, second = {"cpu_percent": 50.0, "at": 7.0}, {"cpu_percent": 30.0}
     alone = {"cpu_percent": 5.0}
     ids, piece = await told(bench, (0, first), (0, second), (0, nothing), (1, alone), (2, nothing))
     assert piece["usage"] == {"node-0": {"cpu_percent": 80.0}, "node-1": alone}
