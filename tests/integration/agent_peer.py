@@ -208,6 +208,13 @@ class Site:
         await self.launcher.launch(worker)
         return str(worker.key)
 
+    async def start(self, code: str, **more: Any) -> str:
+        """Launch this program, and return when it runs."""
+        key = await self.launch(self.script("a.py", code), **more)
+        self.peer.order(key, go=True)
+        await asyncio.to_thread(self.peer.wait_for, key, phase="running")
+        return key
+
     async def run(self, entrypoint: str, **more: Any) -> dict[str, Any]:
         """Launch, go, and the final report."""
         key = await self.launch(entrypoint, **more)

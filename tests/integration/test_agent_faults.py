@@ -9,7 +9,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,13 +39,6 @@ os.write(1, b"child %d\\n" % child.pid)  # in one piece: both write at the same 
 """
 
 
-async def start(here: Site, code: str, **more: Any) -> str:
-    key = await here.launch(here.script("a.py", code), **more)
-    here.peer.order(key, go=True)
-    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
-    return key
-
-
 @contextlib.contextmanager
 def full_disk(data: Path) -> Iterator[Callable[[int], None]]:
     """A small disk at `data`; call what it gives to leave only so many bytes free."""
@@ -74,7 +66,7 @@ def hidden_pids(here: Site) -> list[int]:
 
 async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDER)
+        key = await here.start(HIDER)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert end["exit_code"] == 0
         assert len(hidden_pids(here)) == 2
@@ -85,7 +77,7 @@ async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["stop", "kill"])
 async def test_nothing_survives_a_stop_or_a_kill(tmp_path: Path, way: str) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDER + "time.sleep(600)\n")
+        key = await here.start(HIDER + "time.sleep(600)\n")
         await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if way == "stop":
             here.peer.order(key, stop=True, term_seconds=0.2)
@@ -104,7 +96,7 @@ print("daemon", os.getpid(), flush=True)
 time.sleep(600)
 """
     async with site(tmp_path) as here:
-        key = await start(here, code)
+        key = await here.start(code)
         await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
@@ -132,7 +124,7 @@ def is_hidden(pid: int) -> bool:
 
 async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDDEN)
+        key = await here.start(HIDDEN)
         await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         note = json.loads((here.dir(key) / "agent.pid").read_text())
         if not note["cgroup"]:
@@ -152,7 +144,7 @@ async def test_the_node_is_not_free_while_something_lives(
 ) -> None:
     """The agent is gone, and what it leaves cannot be killed for a while."""
     async with site(tmp_path) as here:
-        key = await start(here, HIDDEN)
+        key = await here.start(HIDDEN)
         await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if not json.loads((here.dir(key) / "agent.pid").read_text())["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
@@ -180,7 +172,7 @@ print("up", flush=True)
 time.sleep(600)
 """
     async with site(tmp_path) as here:
-        key = await start(here, code)
+        key = await here.start(code)
         await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
         os.kill(here.agent_pid(key), signal.SIGTERM)
         end = await asyncio.to_thread(here.peer.end_of, key)
@@ -210,7 +202,7 @@ async def test_server_away_while_the_program_ends(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         release = tmp_path / "release"
         code = f"import os, time\nwhile not os.path.exists({str(release)!r}): time.sleep(0.01)\n"
-        key = await start(here, code + "print('done')")
+        key = await here.start(code + "print('done')")
         here.peer.stop()
         release.touch()
         await asyncio.to_thread(wait_until, (here.dir(key) / "exit.json").exists)
@@ -233,7 +225,7 @@ async def test_server_away_before_the_start(tmp_path: Path) -> None:
 
 async def test_orders_arrive_after_a_restart_of_the_server(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, SLEEPER)
+        key = await here.start(SLEEPER)
         here.peer.stop()
         here.peer.order(key, stop=True)
         here.peer.start()
@@ -305,7 +297,7 @@ async def test_saved_program_is_not_watched(tmp_path: Path) -> None:
 
 async def test_second_agent_leaves_at_once(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, SLEEPER)
+        key = await here.start(SLEEPER)
         pid = await asyncio.to_thread(here.program_pid, key)
         command = Path(f"/proc/{here.agent_pid(key)}/cmdline").read_bytes().decode().split("\0")
         done = await asyncio.to_thread(subprocess.run, command[:-1], timeout=PATIENCE_SECONDS)
@@ -326,7 +318,7 @@ async def test_broken_spec_is_reported(tmp_path: Path) -> None:
 
 async def test_idle_agent_costs_little(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        agent = here.agent_pid(await start(here, SLEEPER))
+        agent = here.agent_pid(await here.start(SLEEPER))
 
         def ticks() -> int:
             return sum(map(int, processes.stat_fields(agent)[11:13]))

@@ -45,10 +45,7 @@ async def open_site() -> AsyncIterator[Site]:
 
 
 async def start(here: Site, code: str, uid: int | None = UID) -> str:
-    key = await here.launch(here.script("a.py", START + code), uid=uid)
-    here.peer.order(key, go=True)
-    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
-    return key
+    return await here.start(START + code, uid=uid)
 
 
 @pytest.mark.parametrize(

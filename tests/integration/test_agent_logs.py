@@ -8,21 +8,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.agent_peer import Site, site
+from tests.integration.agent_peer import site
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 LINE = re.compile(rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\] ")
-
-
-async def start(here: Site, code: str, **more: Any) -> str:
-    key = await here.launch(here.script("a.py", code), **more)
-    here.peer.order(key, go=True)
-    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
-    return key
 
 
 def peak_memory_bytes(pid: int) -> int:
@@ -49,7 +41,7 @@ sys.stdout.buffer.write(b"\xff\xfe caf\xe9\n\ttab\r\n\nlast without end")
 
 async def test_partial_line_appears_while_the_program_waits(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await start(here, "import time; print('epoch 1:', end=''); time.sleep(60)")
+        await here.start("import time; print('epoch 1:', end=''); time.sleep(60)")
         await asyncio.to_thread(wait_until, lambda: here.log_bytes().endswith(b"epoch 1:"))
 
 
@@ -88,7 +80,7 @@ open("written", "w").close()
 time.sleep(600)
 """
     async with site(tmp_path, segment_bytes=4 * 2**20, segments=30) as here:
-        key = await start(here, code)
+        key = await here.start(code)
         written = here.work_dir / "written"
         await asyncio.to_thread(wait_until, written.exists, what="an end of the flood")
         memory_bytes = peak_memory_bytes(here.agent_pid(key))
@@ -126,7 +118,7 @@ while not os.path.exists({str(more)!r}): time.sleep(0.01)
 print("after")
 """
             log_dir = str(disk / "logs")
-            key = await start(here, code, log_dir=log_dir)
+            key = await here.start(code, log_dir=log_dir)
             await asyncio.to_thread(wait_until, done.exists)  # the program was not held up
             subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
             ballast.unlink()
@@ -154,7 +146,7 @@ async def test_log_folder_that_can_not_be_made(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         blocker = tmp_path / "blocked"
         blocker.write_text("a file in the way")
-        key = await start(here, "print('x')", log_dir=str(blocker / "7"))
+        key = await here.start("print('x')", log_dir=str(blocker / "7"))
         before = time.monotonic()
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert end["exit_code"] == 0
@@ -165,7 +157,7 @@ async def test_log_folder_that_can_not_be_made(tmp_path: Path) -> None:
 async def test_pipe_held_open_by_a_stranger_is_not_waited_for(tmp_path: Path) -> None:
     """The test itself holds the pipe, through /proc: it is none of the program's kin."""
     async with site(tmp_path) as here:
-        key = await start(here, "import time; print('up', flush=True); time.sleep(60)")
+        key = await here.start("import time; print('up', flush=True); time.sleep(60)")
         pid = await asyncio.to_thread(here.program_pid, key)
         fd = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY)
         try:
