@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,11 @@ from tests import leftovers
 
 PG_BIN = Path(os.environ["HAI_PG_BIN"]) if os.environ.get("HAI_PG_BIN") else None
 _TEMPLATE = "hai_template"
+
+# An assertion that fails in a module beside the tests shows its values too.
+pytest.register_assert_rewrite(
+    *({f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()} - set(sys.modules))
+)
 
 # The same examples every time, so that a change is judged by what it changes; the nightly run looks
 # for new ones.

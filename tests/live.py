@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -209,13 +208,19 @@ class Live:
 
     def wait(self, task_id: int, *states: str, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The task's detail once it is in one of these states."""
-        deadline = time.monotonic() + timeout
-        while True:
-            detail = self.detail(task_id)
-            if detail["state"] in states:
-                return detail
-            assert time.monotonic() < deadline, (detail["state"], detail["why"], self.log()[-3000:])
-            time.sleep(0.02)
+        detail: dict[str, Any] = {}
+
+        def is_there() -> bool:
+            detail.clear()
+            detail.update(self.detail(task_id))
+            return detail["state"] in states
+
+        def what() -> str:
+            told = f"{detail['state']}, {detail['why']!r}"
+            return f"{' or '.join(states)} of task {task_id}, now {told}\n{self.log()[-3000:]}\n"
+
+        wait_until(is_there, timeout, what=what)
+        return detail
 
     def events(self, task_id: int) -> list[str]:
         with self.client() as client:

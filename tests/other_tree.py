@@ -12,6 +12,16 @@ REVISION = COMMIT[:10]
 MIGRATION = (
     "CREATE TABLE of_a_later_day (id bigint PRIMARY KEY);\nINSERT INTO of_a_later_day VALUES (1);\n"
 )
+LATER, BROKEN = "hai-platform:later", "hai-platform:broken"  # images of such revisions
+# What runs through an upgrade.
+SLOW = """
+import pathlib, time
+with open("starts", "a") as starts:
+    starts.write("x")
+print("begun", flush=True)
+while not pathlib.Path("enough").exists():
+    time.sleep(0.1)
+"""
 _MIGRATIONS = "hai/store/migrations"
 _DAEMON = "hai/server/daemon.py"
 _BROKEN = '\nraise SystemExit("hai-server: this build is broken")\n'

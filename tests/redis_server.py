@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,12 @@ class RedisServer:
         file.touch(0o600)
         file.write_text("\n".join(settings) + "\n")
         self._process = subprocess.Popen([binary, str(file)], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not self._answers():
-            assert self._process.poll() is None, "redis-server has ended"
-            assert time.monotonic() < until, "redis-server does not come up"
-            time.sleep(0.01)
+        wait_until(self._has_come_up, what="redis-server")
+
+    def _has_come_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "redis-server has ended"
+        return self._answers()
 
     def kill(self) -> None:
         if self._process is not None:

@@ -15,7 +15,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hai.errors import Denied, HaiError, InvalidInput, OverQuota, PlatformError
+from hai.errors import Conflict, Denied, HaiError, InvalidInput, OverQuota, PlatformError
 from hai.workspace.twin import Twin, UserSpace, WorkspaceLimits, workspaces
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def told(error: OSError) -> HaiError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return Denied(what, hint="the platform cannot do this as you; see docs/workspaces.md")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        return Conflict(f"{what}: no file any more, or never one", hint="try again")
     return PlatformError(what, hint="look at the file there")
 
 

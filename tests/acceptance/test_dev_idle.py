@@ -1,29 +1,23 @@
 """Usage of running tasks, and idle dev containers, with real programs and a real JupyterLab."""
 
-import importlib.util
 import json
 import re
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx2
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from hai.agent.terminals import MARK
 from tests.acceptance.conftest import MakeLive
+from tests.acceptance.labs import kernel, needs_jupyterlab, opened, printed
 from tests.acceptance.person import Person
-from tests.acceptance.test_dev import opened
 from tests.live import Live
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(580)]
-needs_jupyterlab = pytest.mark.skipif(
-    importlib.util.find_spec("jupyterlab") is None, reason="needs JupyterLab (the extra dev)"
-)
 IDLE_SECONDS = 30
 
 
@@ -59,19 +53,8 @@ def tab(person: Person, name: str, code: str) -> Iterator[ClientConnection]:
     ):
         base = url.partition("/lab")[0]
         assert http.get(url).status_code == 200
-        headers = {"X-XSRFToken": http.cookies["_xsrf"]}
-        made = http.post(f"{base}/api/kernels", json={"name": "python3"}, headers=headers)
-        assert made.status_code == 201, made.text
-        cookies = "; ".join(f"{key}={value}" for key, value in http.cookies.items())
-        address = f"ws{base.removeprefix('http')}/api/kernels/{made.json()['id']}/channels"
-        with connect(address, additional_headers={"Cookie": cookies}, open_timeout=60) as socket:
-            head = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": ""}
-            head |= {"session": uuid.uuid4().hex, "version": "5.3", "date": ""}
-            content = {"code": code, "silent": False, "allow_stdin": False}
-            message: dict[str, Any] = {"header": head, "parent_header": {}, "metadata": {}}
-            socket.send(json.dumps({**message, "content": content, "channel": "shell"}))
-            while json.loads(socket.recv(timeout=120))["msg_type"] != "stream":
-                continue
+        with kernel(base, http, code) as socket:
+            printed(socket)
             yield socket
 
 

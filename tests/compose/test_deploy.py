@@ -11,6 +11,7 @@ from tests.compose.deployed import NAME, TOKEN, UID, Deployed
 from tests.compose.hostile import BOB_TOKEN, invite, users_are_kept_apart
 from tests.docker.engine import PrivateEngine
 from tests.providers.promises import keeps_its_promises
+from tests.unit.hai_up.compose_plans import VARIANTS, planned
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
@@ -174,8 +175,6 @@ def test_version_1_of_compose_and_then_version_2(
 def test_compose_reads_every_variant(plugins: Path | None, tmp_path: Path) -> None:
     """Every version that is here, without an engine; of the variants one of each kind of task and
     database."""
-    from tests.unit.hai_up.test_compose_plan import VARIANTS, planned
-
     commands = ["docker-compose", *([str(plugins / "docker-compose")] if plugins else [])]
     for number, changes in enumerate(VARIANTS[-3:]):
         file = tmp_path / f"{number}.yaml"

@@ -11,21 +11,12 @@ from hai import __version__
 from tests.compose.deployed import TOKEN, Deployed
 from tests.docker.engine import PrivateEngine
 from tests.machine import Machine
-from tests.other_tree import REVISION, changed_files, released_as_other
+from tests.other_tree import BROKEN, LATER, REVISION, SLOW, changed_files, released_as_other
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1200)]
 
 WITHIN_SECONDS = 240.0
-LATER, BROKEN = "hai-platform:later", "hai-platform:broken"
-SLOW = """
-import pathlib, time
-with open("starts", "a") as starts:
-    starts.write("x")
-print("begun", flush=True)
-while not pathlib.Path("enough").exists():
-    time.sleep(0.1)
-"""
 Json = dict[str, Any]
 
 

@@ -1,22 +1,8 @@
 """The decision ledger, the same in every store."""
 
-from typing import Any
-
-from hai.core.replay import SNAPSHOT, TICK, Record
+from hai.core.replay import SNAPSHOT
 from hai.ports import Store
-
-
-def record(at: float, kind: str = TICK, **body: Any) -> Record:
-    return Record(at=at, kind=kind, policy="p", digest=f"d{at}", body={"inputs": [], **body})
-
-
-async def fill(store: Store, *records: Record) -> None:
-    for one in records:
-        await store.append_journal(one)
-
-
-def times(records: list[Record]) -> list[float]:
-    return [one.at for one in records]
+from tests.contract.journal import fill, record, times
 
 
 async def test_records_come_back_whole_and_in_order(store: Store) -> None:

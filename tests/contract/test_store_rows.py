@@ -122,7 +122,7 @@ async def test_a_token_that_is_known_is_not_made_again(store: Store) -> None:
 
 async def test_what_cannot_be_kept_changes_nothing(store: Store) -> None:
     stray = Token("t9", "e" * 64, UserName("nobody"), 2.0)
-    with pytest.raises(HaiError):
+    with pytest.raises(HaiError, match=r"needs its user|tokens_user_name_fkey"):
         await store.put_rows(RowSet(tokens=(stray,), images=ROWS.images), EVENT)
     assert await store.images() == []
     assert await store.events(0) == []

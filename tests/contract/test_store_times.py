@@ -9,8 +9,8 @@ from hai.core.task import Task, TaskChange
 from hai.core.types import TaskState
 from hai.ports import Store, TaskQuery, Timebase
 from tests import factories as make
+from tests.contract.journal import fill, record, times
 from tests.contract.stored import add, put
-from tests.contract.test_store_journal import fill, record, times
 
 HERE, THERE = Timebase("boot", 1e9), Timebase("boot", 1e9 + 7200)
 NOW = make.NOW

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.person import Person
 from tests.conftest import PostgresServer, public_directory
 from tests.docker.engine import PrivateEngine
 from tests.docker.platform import DockerPlatform, start_platform
+from tests.providers.container_platform import CALM, HOG
 from tests.providers.labs import needs_lab, shared_lab_settings, use_a_dev_container
 from tests.waiting import wait_until
 
@@ -15,15 +15,7 @@ pytestmark = pytest.mark.acceptance
 
 _LONG = 180
 GIB = 2**30
-HOG = """
-import os, time
-print("up", flush=True)
-while not os.path.exists("go"):
-    time.sleep(0.1)
-held = [bytearray(os.urandom(1) * 2**20) for _ in range(2048)]
-print("still here", flush=True)
-"""
-STAND_IN = "#!/bin/sh\nexec python3 -u {script}\n"
+SMALL = ("--cpu", "0.2", "--memory", "256M")
 
 
 @pytest.fixture
@@ -39,26 +31,16 @@ def platform(engine: PrivateEngine, postgres_server: PostgresServer) -> Iterator
             made.close()
 
 
-def start(platform: DockerPlatform, name: str, script: str, *words: str) -> int:
-    """A container with a program in place of JupyterLab."""
-    binary = platform.work_dir / name / "bin"
-    binary.mkdir(parents=True)
-    program = platform.script(f"{name}.py", script)
-    (binary / "python").write_text(STAND_IN.format(script=program))
-    (binary / "python").chmod(0o755)
-    venv = str(binary.parent)
-    done = Person(platform, "bob")("dev", "start", name, "--py-venv", venv, *words)
-    assert done.code == 0, done.err
-    task = int(done.err.partition("is task ")[2].split()[0])
+def start(platform: DockerPlatform, name: str, script: str) -> int:
+    task = platform.start_dev(name, script, *SMALL)
     platform.wait(task, "running", timeout=_LONG)
     platform.wait_text(task, "up")
     return task
 
 
 def test_a_memory_hog_is_killed_alone(platform: DockerPlatform) -> None:
-    small = ("--cpu", "0.2", "--memory", "256M")
-    hog = start(platform, "hog", HOG, *small)
-    calm = start(platform, "calm", HOG.replace('"go"', '"never"'), *small)
+    hog = start(platform, "hog", HOG)
+    calm = start(platform, "calm", CALM)
     nodes = {platform.detail(task)["assigned_nodes"][0] for task in (hog, calm)}
     assert nodes == {"node-02"}
     limits = platform.engine.ask(f"/containers/{platform.container_of(calm)}/json")

@@ -6,16 +6,14 @@ import pytest
 
 from tests.acceptance.person import Person
 from tests.docker.platform import DockerPlatform
+from tests.providers.container_platform import (
+    digits_is_preempted_and_ends_bit_equal,
+    who_ignores_the_notice_leaves_its_nodes,
+)
 
 pytestmark = pytest.mark.acceptance
 
 _LONG = 180
-
-
-def digits(platform: DockerPlatform, out: str, *, rest: float = 0.0, **more: object) -> int:
-    """`rest` seconds after each step, so that it is still at it when something happens."""
-    parameters = f"--epochs 12 --step-seconds {rest} --checkpoint {out}.npz --out {out}.npy"
-    return platform.submit("bob", name="digits.py", nodes=2, parameters=parameters, **more)
 
 
 def test_hai_cli_python_runs_in_a_container(platform: DockerPlatform) -> None:
@@ -28,20 +26,7 @@ def test_hai_cli_python_runs_in_a_container(platform: DockerPlatform) -> None:
 
 
 def test_digits_on_two_nodes_is_preempted_and_ends_bit_equal(platform: DockerPlatform) -> None:
-    alone = digits(platform, "alone")
-    platform.wait(alone, "succeeded", timeout=_LONG)
-    first = digits(platform, "disturbed", rest=0.03, priority="LOW")
-    platform.wait_text(first, "epoch   2")
-    assert len(set(platform.detail(first)["assigned_nodes"])) == 2
-    quick = platform.script_of("quick.py", "print('quick')")
-    urgent = platform.submit(name=quick, nodes=2, priority="HIGH")
-    platform.wait(urgent, "succeeded", timeout=_LONG)
-    platform.wait(first, "succeeded", timeout=_LONG)
-    assert "suspended" in platform.events(first)
-    assert "resumed from" in platform.text(first)
-    one, two = (platform.work_dir / f"{name}.npy" for name in ("alone", "disturbed"))
-    assert one.read_bytes() == two.read_bytes()
-    platform.wait_clean()
+    digits_is_preempted_and_ends_bit_equal(platform)
 
 
 def test_logs_go_on_when_the_server_is_killed_and_its_containers_are_found_again(
@@ -63,17 +48,4 @@ def test_logs_go_on_when_the_server_is_killed_and_its_containers_are_found_again
 
 @pytest.mark.campaign
 def test_program_that_ignores_the_notice_leaves_its_nodes(platform: DockerPlatform) -> None:
-    name = platform.script_of(
-        "deaf.py",
-        "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
-        "print('deaf', os.environ['HAI_ATTEMPT'], flush=True)\ntime.sleep(600)\n",
-    )
-    deaf = platform.submit("bob", name=name, nodes=2, priority="LOW")
-    platform.wait_text(deaf, "deaf 1")
-    quick = platform.script_of("quick.py", "print('quick')")
-    urgent = platform.submit(name=quick, nodes=2, priority="HIGH")
-    platform.wait(urgent, "succeeded", timeout=_LONG)
-    platform.wait_text(deaf, "deaf 2")
-    assert "no answer to the notice" in platform.why(deaf)
-    platform.stop_task(deaf)
-    platform.wait_clean()
+    who_ignores_the_notice_leaves_its_nodes(platform)

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from hai.core.types import GroupName, NodeName, Priority, TaskId, UserName
 from hai.launcher.local import LocalLauncher
 from hai.launcher.worker import AgentOptions
 from hai.ports import Observation, WorkerLaunch, WorkerPhase
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 T = TypeVar("T")
 TOKEN = "worker-secret-token"  # noqa: S105 - of the test's own peer
@@ -34,19 +34,6 @@ NO_ORDER: dict[str, Any] = {
     "term_seconds": 5.0,
     "over": False,
 }
-
-
-def eventually(
-    look: Callable[[], T], within_seconds: float = PATIENCE_SECONDS, what: str = ""
-) -> T:
-    """The first truthy value of `look`; AssertionError after the deadline."""
-    deadline = time.monotonic() + within_seconds
-    while True:
-        value = look()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"not in {within_seconds} s: {what or look}"
-        time.sleep(0.01)
 
 
 class Peer:
@@ -156,7 +143,9 @@ class Peer:
                     return report
             return None
 
-        found = eventually(look, within_seconds, f"{key}: {values}; last: {self.report(key)}")
+        found = wait_until(
+            look, within_seconds, what=lambda: f"{key}: {values}, after {self.report(key)},"
+        )
         assert found is not None
         return found
 
@@ -219,6 +208,13 @@ class Site:
         await self.launcher.launch(worker)
         return str(worker.key)
 
+    async def start(self, code: str, **more: Any) -> str:
+        """Launch this program, and return when it runs."""
+        key = await self.launch(self.script("a.py", code), **more)
+        self.peer.order(key, go=True)
+        await asyncio.to_thread(self.peer.wait_for, key, phase="running")
+        return key
+
     async def run(self, entrypoint: str, **more: Any) -> dict[str, Any]:
         """Launch, go, and the final report."""
         key = await self.launch(entrypoint, **more)
@@ -239,7 +235,7 @@ class Site:
             except (OSError, ValueError):
                 return 0
 
-        return eventually(look, what="the program's pid")
+        return wait_until(look, what="the program's pid")
 
     def log_bytes(self, rank: int = 0) -> bytes:
         files = sorted((self.log_root / "7" / "1").glob(f"{rank}.*.log"))
@@ -262,13 +258,16 @@ class Site:
         return next((o for o in await self.launcher.observe() if str(o.key) == key), None)
 
     async def until(self, key: str, phase: WorkerPhase) -> Observation:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+        seen: Observation | None = None
+
+        async def is_there() -> Observation | None:
+            nonlocal seen
             seen = await self.seen(key)
-            if seen is not None and seen.phase is phase:
-                return seen
-            assert time.monotonic() < deadline, f"{key} is {seen}, not {phase}"
-            await asyncio.sleep(0.01)
+            return seen if seen and seen.phase is phase else None
+
+        found = await async_wait_until(is_there, what=lambda: f"{key} is {seen}: {phase}")
+        assert found is not None
+        return found
 
     async def clean_up(self) -> None:
         for key in self.launched:

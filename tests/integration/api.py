@@ -1,6 +1,5 @@
 """Talking to a whole server in one process."""
 
-import asyncio
 from collections.abc import Collection
 from typing import Any
 
@@ -8,7 +7,7 @@ import httpx2
 
 from hai.server.app import build_app
 from hai.server.compose import Platform
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import async_wait_until
 
 Client = httpx2.AsyncClient
 
@@ -65,9 +64,11 @@ async def until_one_of(
     client: Client, task_id: int, field: str, values: Collection[object]
 ) -> dict[str, Any]:
     """The task's detail once the field has one of these values."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            detail: dict[str, Any] = (await client.get(f"/api/v1/tasks/{task_id}")).json()
-            if detail[field] in values:
-                return detail
-            await asyncio.sleep(0.02)
+    detail: dict[str, Any] = {}
+
+    async def has_one() -> bool:
+        detail.update((await client.get(f"/api/v1/tasks/{task_id}")).json())
+        return detail[field] in values
+
+    await async_wait_until(has_one, what=lambda: f"{field} {values} of {detail}")
+    return detail

@@ -5,7 +5,7 @@ from typing import Any
 
 from hai.server.compose import Platform
 from tests.integration.api import Client, submit, until
-from tests.integration.test_dashboard import Reader
+from tests.integration.dashboard_reader import Reader
 from tests.waiting import async_wait_until
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,8 +17,8 @@ from hai.agent.lease import Lease
 from hai.core.task import WorkerKey
 from hai.errors import Unavailable
 from hai.ports import WorkerPhase
-from tests.integration.agent_peer import Peer, Site, eventually, is_gone, site
-from tests.waiting import PATIENCE_SECONDS, async_wait_until
+from tests.integration.agent_peer import Peer, Site, is_gone, site
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 # A grandchild in a session of its own, with an empty environment and the output pipe in its hands.
@@ -38,13 +37,6 @@ if daemon == 0:
 os.waitpid(daemon, 0)
 os.write(1, b"child %d\\n" % child.pid)  # in one piece: both write at the same time
 """
-
-
-async def start(here: Site, code: str, **more: Any) -> str:
-    key = await here.launch(here.script("a.py", code), **more)
-    here.peer.order(key, go=True)
-    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
-    return key
 
 
 @contextlib.contextmanager
@@ -74,7 +66,7 @@ def hidden_pids(here: Site) -> list[int]:
 
 async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDER)
+        key = await here.start(HIDER)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert end["exit_code"] == 0
         assert len(hidden_pids(here)) == 2
@@ -85,8 +77,8 @@ async def test_nothing_survives_the_end_of_the_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["stop", "kill"])
 async def test_nothing_survives_a_stop_or_a_kill(tmp_path: Path, way: str) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDER + "time.sleep(600)\n")
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        key = await here.start(HIDER + "time.sleep(600)\n")
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if way == "stop":
             here.peer.order(key, stop=True, term_seconds=0.2)
             assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 137
@@ -104,8 +96,8 @@ print("daemon", os.getpid(), flush=True)
 time.sleep(600)
 """
     async with site(tmp_path) as here:
-        key = await start(here, code)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        key = await here.start(code)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
         assert seen.detail == "the agent was killed by signal 9"
@@ -132,13 +124,13 @@ def is_hidden(pid: int) -> bool:
 
 async def test_what_hid_from_a_killed_agent_is_found_by_its_control_group(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, HIDDEN)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        key = await here.start(HIDDEN)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         note = json.loads((here.dir(key) / "agent.pid").read_text())
         if not note["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
         pid = hidden_pids(here)[0]
-        await asyncio.to_thread(eventually, lambda: is_hidden(pid))
+        await asyncio.to_thread(wait_until, lambda: is_hidden(pid))
         os.kill(here.agent_pid(key), signal.SIGKILL)
         seen = await here.until(key, WorkerPhase.LOST)
         assert seen.detail == "the agent was killed by signal 9"
@@ -152,17 +144,17 @@ async def test_the_node_is_not_free_while_something_lives(
 ) -> None:
     """The agent is gone, and what it leaves cannot be killed for a while."""
     async with site(tmp_path) as here:
-        key = await start(here, HIDDEN)
-        await asyncio.to_thread(eventually, lambda: len(hidden_pids(here)) == 2)
+        key = await here.start(HIDDEN)
+        await asyncio.to_thread(wait_until, lambda: len(hidden_pids(here)) == 2)
         if not json.loads((here.dir(key) / "agent.pid").read_text())["cgroup"]:
             pytest.skip("no control group can be made here (not root, or not mounted writable)")
-        await asyncio.to_thread(eventually, lambda: is_hidden(hidden_pids(here)[0]))
+        await asyncio.to_thread(wait_until, lambda: is_hidden(hidden_pids(here)[0]))
         agent = here.agent_pid(key)
         with monkeypatch.context() as patch:
             patch.setattr(cgroups, "kill", lambda path: None)
             os.kill(agent, signal.SIGKILL)
             # its last thread: until then it still has its children
-            await asyncio.to_thread(eventually, lambda: not processes.descendants(agent))
+            await asyncio.to_thread(wait_until, lambda: not processes.descendants(agent))
             for _ in range(2):
                 assert await here.phase(key) is WorkerPhase.ALIVE
             with pytest.raises(Unavailable, match="do not go away"):
@@ -180,8 +172,8 @@ print("up", flush=True)
 time.sleep(600)
 """
     async with site(tmp_path) as here:
-        key = await start(here, code)
-        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+        key = await here.start(code)
+        await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
         os.kill(here.agent_pid(key), signal.SIGTERM)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["lost"], end["detail"]) == (
@@ -210,10 +202,10 @@ async def test_server_away_while_the_program_ends(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         release = tmp_path / "release"
         code = f"import os, time\nwhile not os.path.exists({str(release)!r}): time.sleep(0.01)\n"
-        key = await start(here, code + "print('done')")
+        key = await here.start(code + "print('done')")
         here.peer.stop()
         release.touch()
-        await asyncio.to_thread(eventually, (here.dir(key) / "exit.json").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "exit.json").exists)
         assert here.log_lines() == ["done"]
         assert await here.phase(key) is WorkerPhase.ALIVE  # it still has something to tell
         here.peer.start()
@@ -225,7 +217,7 @@ async def test_server_away_before_the_start(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         here.peer.stop()
         key = await here.launch(here.script("a.py", "print('late')"))
-        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "agent.pid").exists)
         here.peer.start()
         here.peer.order(key, go=True)
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
@@ -233,7 +225,7 @@ async def test_server_away_before_the_start(tmp_path: Path) -> None:
 
 async def test_orders_arrive_after_a_restart_of_the_server(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, SLEEPER)
+        key = await here.start(SLEEPER)
         here.peer.stop()
         here.peer.order(key, stop=True)
         here.peer.start()
@@ -245,7 +237,7 @@ async def test_server_errors_are_waited_out(tmp_path: Path) -> None:
         here.peer.status = 503
         key = await here.launch(here.script("a.py", ""))
         here.peer.order(key, go=True)
-        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "agent.pid").exists)
         here.peer.status = 200
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 0
 
@@ -259,7 +251,7 @@ async def test_unknown_to_the_platform(tmp_path: Path) -> None:
             lambda: sync.SyncConnection(peer.url, "no such token"), report, lambda: None, lease
         )
         link.start()
-        await asyncio.to_thread(eventually, lambda: link._refused_since is not None)
+        await asyncio.to_thread(wait_until, lambda: link._refused_since is not None)
         assert not link.is_orphaned()
         assert link._refused_since is not None
         link._refused_since -= sync.ORPHAN_SECONDS
@@ -288,13 +280,16 @@ async def test_watchdog_time_set_by_the_program(tmp_path: Path) -> None:
 
 
 async def test_saved_program_is_not_watched(tmp_path: Path) -> None:
+    """Another one begins later, with the same watchdog: its end says that the time is over."""
     code = 'echo up\ntouch "$HAI_CONTROL_DIR/ack" "$HAI_CONTROL_DIR/saved"\nexec sleep 600\n'
     async with site(tmp_path) as here:
         key = await here.launch(here.script("a.sh", code), options={"watchdog_time": 3})
         here.peer.order(key, go=True)
         await asyncio.to_thread(here.peer.wait_for, key, saved=True)
         pid = await asyncio.to_thread(here.program_pid, key)
-        await asyncio.sleep(4.0)  # longer than the watchdog would wait
+        other = here.script("other.sh", "echo up\nexec sleep 600\n")
+        end = await here.run(other, task_id=8, options={"watchdog_time": 3})
+        assert end["detail"] == "watchdog: no output for 3 s"
         assert not is_gone(pid)
         here.peer.order(key, stop=True)
         assert (await asyncio.to_thread(here.peer.end_of, key))["exit_code"] == 143
@@ -302,7 +297,7 @@ async def test_saved_program_is_not_watched(tmp_path: Path) -> None:
 
 async def test_second_agent_leaves_at_once(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        key = await start(here, SLEEPER)
+        key = await here.start(SLEEPER)
         pid = await asyncio.to_thread(here.program_pid, key)
         command = Path(f"/proc/{here.agent_pid(key)}/cmdline").read_bytes().decode().split("\0")
         done = await asyncio.to_thread(subprocess.run, command[:-1], timeout=PATIENCE_SECONDS)
@@ -323,7 +318,7 @@ async def test_broken_spec_is_reported(tmp_path: Path) -> None:
 
 async def test_idle_agent_costs_little(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        agent = here.agent_pid(await start(here, SLEEPER))
+        agent = here.agent_pid(await here.start(SLEEPER))
 
         def ticks() -> int:
             return sum(map(int, processes.stat_fields(agent)[11:13]))

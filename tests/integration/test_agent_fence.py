@@ -11,7 +11,8 @@ import pytest
 
 from hai.agent import processes
 from hai.ports import WorkerPhase
-from tests.integration.agent_peer import Site, eventually, is_gone, site
+from tests.integration.agent_peer import Site, is_gone, site
+from tests.waiting import wait_until
 
 FENCE_SECONDS = 2.0
 # a shell, a program below it, and a child of that in a session of its own
@@ -47,12 +48,12 @@ async def start(here: Site) -> str:
     shell = here.script("run.sh", f"{here.python} count.py\necho end\n")
     key = await here.launch(shell)
     here.peer.order(key, go=True)
-    await asyncio.to_thread(eventually, lambda: len(list(here.work_dir.glob("*.count"))) == 2)
+    await asyncio.to_thread(wait_until, lambda: len(list(here.work_dir.glob("*.count"))) == 2)
     return key
 
 
 async def paused(here: Site, key: str) -> None:
-    await asyncio.to_thread(eventually, lambda: is_paused(here, key), what="a pause")
+    await asyncio.to_thread(wait_until, lambda: is_paused(here, key), what="a pause")
 
 
 async def stands_still(here: Site) -> None:
@@ -70,8 +71,8 @@ async def test_pauses_without_contact_and_goes_on_with_it(tmp_path: Path) -> Non
         await stands_still(here)
         before = counts(here)
         here.peer.start()
-        await asyncio.to_thread(eventually, lambda: counts(here) > before + 10, what="going on")
-        await asyncio.to_thread(eventually, lambda: b"T" not in states(here, key))
+        await asyncio.to_thread(wait_until, lambda: counts(here) > before + 10, what="going on")
+        await asyncio.to_thread(wait_until, lambda: b"T" not in states(here, key))
         said = "\n".join(here.log_lines(own=True))
         assert "no contact with the server: the program is paused" in said
         assert "the server is back: the program goes on after a pause" in said
@@ -89,7 +90,7 @@ async def test_superseded_while_it_was_away_it_ends_without_another_step(tmp_pat
         before = counts(here)
         here.peer.order(key, stop=True, over=True)
         here.peer.start()
-        await asyncio.to_thread(eventually, lambda: all(map(is_gone, pids)), what="its end")
+        await asyncio.to_thread(wait_until, lambda: all(map(is_gone, pids)), what="its end")
         assert counts(here) == before
         await here.until(key, WorkerPhase.EXITED)
 
@@ -117,7 +118,7 @@ async def test_what_its_user_has_stopped_stays_stopped(tmp_path: Path) -> None:
         def go_on() -> bool:
             return all(processes.stat_fields(pid)[0] != b"T" for pid in others)
 
-        await asyncio.to_thread(eventually, go_on, what="going on")
+        await asyncio.to_thread(wait_until, go_on, what="going on")
         assert processes.stat_fields(child)[0] == b"T"
 
 
@@ -142,7 +143,7 @@ async def test_a_standstill_of_the_only_server_pauses_nothing(tmp_path: Path, ho
         def has_run_on() -> bool:
             return time.monotonic() - away_since > 1.25 * seconds and counts(here) > before + 100
 
-        await asyncio.to_thread(eventually, has_run_on, what="running on")
+        await asyncio.to_thread(wait_until, has_run_on, what="running on")
         assert "paused" not in "\n".join(here.log_lines(own=True))
         assert json.loads((here.dir(key) / "started").read_text())["pid"]
 
@@ -154,7 +155,7 @@ async def test_an_error_that_proves_nothing_pauses(tmp_path: Path) -> None:
         await paused(here, key)
         here.peer.status = 200
         before = counts(here)
-        await asyncio.to_thread(eventually, lambda: counts(here) > before + 10, what="going on")
+        await asyncio.to_thread(wait_until, lambda: counts(here) > before + 10, what="going on")
 
 
 async def test_a_short_silence_changes_nothing(tmp_path: Path) -> None:
@@ -162,6 +163,6 @@ async def test_a_short_silence_changes_nothing(tmp_path: Path) -> None:
         await start(here)
         here.peer.stop()
         before = counts(here)
-        await asyncio.to_thread(eventually, lambda: counts(here) > before + 100)
+        await asyncio.to_thread(wait_until, lambda: counts(here) > before + 100)
         here.peer.start()
         assert "paused" not in "\n".join(here.log_lines(own=True))

@@ -16,12 +16,12 @@ from hai.core.task import WorkerKey
 from hai.ports import WorkerPhase
 from tests.integration.agent_peer import (
     Site,
-    eventually,
     is_gone,
     public_python,
     searchable_folder,
     site,
 )
+from tests.waiting import wait_until
 
 UID = 65534 if os.getuid() == 0 else None  # the programs are not root's, where that is possible
 START = """
@@ -45,10 +45,7 @@ async def open_site() -> AsyncIterator[Site]:
 
 
 async def start(here: Site, code: str, uid: int | None = UID) -> str:
-    key = await here.launch(here.script("a.py", START + code), uid=uid)
-    here.peer.order(key, go=True)
-    await asyncio.to_thread(here.peer.wait_for, key, phase="running")
-    return key
+    return await here.start(START + code, uid=uid)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +114,7 @@ async def test_thousands_of_requests_do_not_delay_a_stop() -> None:
     while len(seconds) < 5 and min(seconds, default=5.0) >= 5.0:
         async with open_site() as here:
             key = await start(here, code)
-            await asyncio.to_thread(eventually, partial(_is_full, here))
+            await asyncio.to_thread(wait_until, partial(_is_full, here))
             began = time.monotonic()
             here.peer.order(key, stop=True)
             end = await asyncio.to_thread(here.peer.end_of, key)
@@ -198,7 +195,7 @@ time.sleep(600)
         here.data_dir = tmp_path / "below" / ".." / "data"
         here.launcher = here.new_launcher()
         key = await start(here, code, None)
-        await asyncio.to_thread(eventually, here.log_lines)
+        await asyncio.to_thread(wait_until, here.log_lines)
         os.kill(here.agent_pid(key), 9)
         await here.until(key, WorkerPhase.LOST)
         assert is_gone(int(here.log_lines()[0]))
@@ -211,7 +208,7 @@ async def test_a_flood_of_single_bytes_before_a_stuck_disk_is_bounded(tmp_path: 
         worker = here.script("a.py", START + code)
         key = await here.launch(worker, log_dir=str(tmp_path / "blocked" / "7"))
         here.peer.order(key, go=True)
-        await asyncio.to_thread(eventually, (here.work_dir / "done").exists, 60.0)
+        await asyncio.to_thread(wait_until, (here.work_dir / "done").exists, 60.0)
         status = Path(f"/proc/{here.agent_pid(key)}/status").read_text()
         peak = re.search(r"VmHWM:\s+(\d+) kB", status)
         assert peak

@@ -17,7 +17,8 @@ from hai.core.task import WorkerKey
 from hai.errors import PlatformError, Unavailable
 from hai.launcher.local import START_SECONDS, LocalLauncher
 from hai.ports import WorkerPhase
-from tests.integration.agent_peer import Site, eventually, is_gone, site
+from tests.integration.agent_peer import Site, is_gone, site
+from tests.waiting import wait_until
 
 SLEEPER = "import time; time.sleep(600)"
 
@@ -158,7 +159,7 @@ async def test_interrupted_forget_is_completed(tmp_path: Path) -> None:
 async def test_no_zombies(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         key = await here.launch(here.script("a.py", SLEEPER))
-        await asyncio.to_thread(eventually, (here.dir(key) / "agent.pid").exists)
+        await asyncio.to_thread(wait_until, (here.dir(key) / "agent.pid").exists)
         agent = here.agent_pid(key)
         os.kill(agent, signal.SIGKILL)
         await here.until(key, WorkerPhase.LOST)

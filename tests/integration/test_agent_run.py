@@ -14,13 +14,13 @@ from hai.ports import WorkerPhase
 from tests.integration.agent_peer import (
     TOKEN,
     environ_of,
-    eventually,
     is_gone,
     public_python,
     searchable_folder,
     site,
 )
 from tests.pythons import python_3_8
+from tests.waiting import wait_until
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as other users")
@@ -90,7 +90,7 @@ async def test_stop_is_sigterm_and_the_program_may_answer(tmp_path: Path) -> Non
         )
         key = await here.launch("a.py")
         here.peer.order(key, go=True)
-        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+        await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
         here.peer.order(key, stop=True)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["exit_code"], end["detail"]) == (5, "")
@@ -115,7 +115,7 @@ async def test_environment_and_standard_streams(tmp_path: Path) -> None:
         here.peer.order(key, go=True, master_addr="127.0.0.1", master_port=29500)
         pid = await asyncio.to_thread(here.program_pid, key)
         values = await asyncio.to_thread(
-            eventually, lambda: _with(environ_of(pid), "HAI_CONTROL_DIR")
+            wait_until, lambda: _with(environ_of(pid), "HAI_CONTROL_DIR")
         )
         expected = {
             "HAI_TASK_ID": "7",
@@ -131,7 +131,7 @@ async def test_environment_and_standard_streams(tmp_path: Path) -> None:
         }
         assert {name: values.get(name) for name in expected} == expected
         assert not any(TOKEN in value for value in values.values())
-        await asyncio.to_thread(eventually, lambda: here.log_lines() == ["''"])
+        await asyncio.to_thread(wait_until, lambda: here.log_lines() == ["''"])
         agent = here.agent_pid(key)
         assert TOKEN.encode() not in Path(f"/proc/{agent}/cmdline").read_bytes()
         assert TOKEN.encode() not in Path(f"/proc/{agent}/environ").read_bytes()
@@ -316,8 +316,8 @@ async def test_usage_is_reported(tmp_path: Path) -> None:
             is_busy = usage["cpu_seconds"] > 0.1 and usage["cpu_percent"] > 10
             return is_busy and usage["memory_bytes"] > 50_000_000
 
-        assert await asyncio.to_thread(eventually, figures)
-        await asyncio.to_thread(eventually, tell, what="usage of a busy program")
+        assert await asyncio.to_thread(wait_until, figures)
+        await asyncio.to_thread(wait_until, tell, what="usage of a busy program")
 
 
 async def test_start_is_quick(tmp_path: Path) -> None:

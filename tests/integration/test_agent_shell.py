@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent_peer import Site, eventually, is_gone, site
+from tests.integration.agent_peer import Site, is_gone, site
+from tests.waiting import wait_until
 
 TRAIN = """
 import os, signal, sys, time
@@ -53,7 +54,7 @@ WRAPPERS = {
 async def start(here: Site, entrypoint: str, ups: int = 1, **more: Any) -> str:
     key = await here.launch(entrypoint, **more)
     here.peer.order(key, go=True)
-    await asyncio.to_thread(eventually, lambda: here.log_lines().count("up") == ups)
+    await asyncio.to_thread(wait_until, lambda: here.log_lines().count("up") == ups)
     return key
 
 
@@ -74,7 +75,7 @@ async def test_the_signal_reaches_who_handles_it_and_kills_nobody(
         main = await asyncio.to_thread(here.program_pid, key)
         here.peer.order(key, suspend=True)
         await asyncio.to_thread(here.peer.wait_for, key, saved=True)
-        await asyncio.to_thread(eventually, lambda: len(lines_with(here, "saving")) == count)
+        await asyncio.to_thread(wait_until, lambda: len(lines_with(here, "saving")) == count)
         assert not is_gone(main)
         assert (here.dir(key) / "control" / "suspend").exists()
         here.peer.order(key, stop=True)
@@ -164,7 +165,7 @@ async def test_what_a_program_leaves_behind_has_the_promised_time_too(tmp_path: 
         wrapper = "python3 -u slow.py &\nuntil [ -e go ]; do sleep 0.05; done\nexit 3\n"
         key = await here.launch(here.script("wrap.sh", wrapper))
         here.peer.order(key, go=True, term_seconds=30.0)
-        await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+        await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
         (here.work_dir / "go").touch()
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["exit_code"], end["lost"]) == (3, False)
@@ -227,7 +228,7 @@ async def test_a_file_that_is_newer_than_the_notice_proves_the_save(
         key = await start(here, script, options=options)
         here.peer.order(key, suspend=True)
         notice = here.dir(key) / "control" / "suspend"
-        await asyncio.to_thread(eventually, notice.exists)
+        await asyncio.to_thread(wait_until, notice.exists)
         here.peer.order(key, stop=True, term_seconds=30.0)
         end = await asyncio.to_thread(here.peer.end_of, key)
         assert (end["exit_code"], end["saved"], end["acked"]) == (code, saved, saved)
@@ -247,7 +248,7 @@ async def test_what_proves_nothing(tmp_path: Path, order: str) -> None:
         if order != "stop alone":
             here.peer.order(key, suspend=True)
             notice = here.dir(key) / "control" / "suspend"
-            await asyncio.to_thread(eventually, notice.exists)
+            await asyncio.to_thread(wait_until, notice.exists)
         if order != "suspend alone":
             here.peer.order(key, stop=True, term_seconds=5.0)
         end = await asyncio.to_thread(here.peer.end_of, key)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hai.ports import WorkerPhase
-from tests.integration.agent_peer import Site, eventually, is_gone, site
-from tests.waiting import PATIENCE_SECONDS
+from tests.integration.agent_peer import Site, is_gone, site
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 POLITE = """
 import time
@@ -32,7 +32,7 @@ time.sleep(60)
 async def start(here: Site, code: str, **more: Any) -> str:
     key = await here.launch(here.script("a.py", code), **more)
     here.peer.order(key, go=True)
-    await asyncio.to_thread(eventually, lambda: "up" in here.log_lines())
+    await asyncio.to_thread(wait_until, lambda: "up" in here.log_lines())
     return key
 
 
@@ -98,7 +98,7 @@ async def test_no_signal_unless_asked(tmp_path: Path) -> None:
         here.peer.order(key, suspend=True)
         pid = await asyncio.to_thread(here.program_pid, key)
         notice = here.dir(key) / "control" / "suspend"
-        await asyncio.to_thread(eventually, notice.exists)
+        await asyncio.to_thread(wait_until, notice.exists)
         assert not is_gone(pid)
         assert here.peer.report(key)["acked"] is False
 
@@ -137,7 +137,7 @@ print(client.task_id(), client.rank(), client.nb_name(), client.user_name())
                 asked = here.peer.report(key).get("requests") or []
                 return next((r["id"] for r in asked if r["op"] == op), "")
 
-            request_id = await asyncio.to_thread(eventually, request)
+            request_id = await asyncio.to_thread(wait_until, request)
             error = "" if ok else "over quota"
             here.peer.replies.setdefault(key, []).append(
                 {"id": request_id, "ok": ok, "error": error}
@@ -162,7 +162,7 @@ async def handshake_seconds(here: Site, task_id: int) -> list[float]:
     key = await here.launch(here.script("a.py", "import time; time.sleep(600)"), task_id=task_id)
     here.peer.order(key, go=True, suspend=True)
     control = here.dir(key) / "control"
-    await asyncio.to_thread(eventually, (control / "suspend").exists)
+    await asyncio.to_thread(wait_until, (control / "suspend").exists)
     seconds = []
     for name, report_name in (("ack", "acked"), ("saved", "saved")):
         made = time.monotonic()
@@ -188,7 +188,7 @@ time.sleep(60)
         def told() -> bool:
             return bool(here.peer.report(key).get("checkpoint"))
 
-        await asyncio.to_thread(eventually, told)
+        await asyncio.to_thread(wait_until, told)
         checkpoint = here.peer.report(key)["checkpoint"]
         assert (checkpoint["step"], checkpoint["path"]) == (7, "c.npz")
         assert checkpoint["at"] > 0

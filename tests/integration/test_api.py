@@ -11,8 +11,9 @@ from hai.core.identity import Role, User
 from hai.core.types import UserName
 from hai.errors import InvalidInput
 from hai.server.compose import Platform
+from hai.service.users import UserService
 from tests.integration.api import Client, connect, document, submit, until
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 
 def sse_events(text: str) -> list[tuple[str, Any]]:
@@ -81,13 +82,12 @@ async def test_waiting_tasks_say_why(alice: Client, admin: Client) -> None:
     first = await submit(alice, "wide", 4, seconds=3600)
     await until(alice, first, "running")
     second = await submit(admin, "next", 1, seconds=3600)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            detail = (await admin.get(f"/api/v1/tasks/{second}")).json()
-            if detail["reason"]["code"] == "no_free_nodes":
-                break
-            await asyncio.sleep(0.02)
-    assert str(first) in detail["reason"]["text"]
+
+    async def reason() -> dict[str, Any]:
+        found: dict[str, Any] = (await admin.get(f"/api/v1/tasks/{second}")).json()["reason"]
+        return found if found["code"] == "no_free_nodes" else {}
+
+    assert str(first) in (await async_wait_until(reason))["text"]
 
 
 async def test_names_ids_and_last_name_the_same_task(alice: Client, admin: Client) -> None:
@@ -354,15 +354,19 @@ async def test_a_token_ends_at_a_time_that_there_is(alice: Client, seconds: str)
     assert "expires_in_seconds" in reply.json()["message"]
 
 
-async def test_users_without_a_uid_are_refused_where_tasks_would_run_as_root(
-    platform: Platform,
+@pytest.mark.parametrize(
+    ("uid", "words"), [(None, "need a Unix user"), (0, "system"), (65534, "system")]
+)
+async def test_who_would_run_tasks_as_the_system_is_refused_where_the_server_can(
+    platform: Platform, uid: int | None, words: str
 ) -> None:
-    services = platform.services
     root = User(UserName("root"), Role.ADMIN, 0)
-    if platform.services.users.needs_uid:
-        for uid, words in ((None, "need a Unix user"), (0, "system"), (65534, "system")):
-            with pytest.raises(InvalidInput, match=words):
-                await services.users.add(root, "bob", Role.USER, uid)
-    else:
-        user, _ = await services.users.add(root, "bob", Role.USER, None)
-        assert user.uid is None
+    as_root, as_somebody = (
+        UserService(platform.store, platform.services.clock, needs_uid=needs)
+        for needs in (True, False)
+    )
+    with pytest.raises(InvalidInput, match=words):
+        await as_root.add(root, "bob", Role.USER, uid)
+    assert "bob" not in [user.name for user in await platform.store.users()]
+    user, _ = await as_somebody.add(root, "bob", Role.USER, uid)
+    assert user.uid == uid

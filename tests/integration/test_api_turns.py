@@ -1,12 +1,10 @@
 """The API of dependencies, arrays, time limits, retries and nodes."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from tests.integration.api import Client, document, submit, until
-from tests.waiting import PATIENCE_SECONDS
+from tests.integration.api import Client, document, submit, until, until_one_of
 
 API = "/api/v1"
 
@@ -148,12 +146,8 @@ async def test_admins_take_nodes_out_and_back(alice: Client, admin: Client) -> N
     changed = (await admin.post(f"{path}/drain", json={"why": "fans"})).json()
     assert (changed["node"]["health"], changed["suspended"]) == ("drained", [task_id])
     assert (await admin.post(f"{path}/drain", json={"why": "fans"})).json()["suspended"] == []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            moved = (await alice.get(f"{API}/tasks/{task_id}")).json()
-            if moved["attempts"] == 2 and moved["state"] == "running":
-                break
-            await asyncio.sleep(0.02)
+    await until_one_of(alice, task_id, "attempts", [2])
+    moved = await until(alice, task_id, "running")
     assert moved["assigned_nodes"] != [node]
     assert moved["attempt_list"][0]["why"] == f"node {node} is drained: fans"
     changed = (await admin.post(f"{path}/resume")).json()

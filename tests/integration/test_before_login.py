@@ -97,7 +97,8 @@ async def test_an_agent_says_who_it_is_before_its_body(platform: Platform) -> No
 async def test_half_a_request_does_not_stay(platform: Platform, said: bytes) -> None:
     async with served(platform, QUICK) as port, dialled(port) as peer:
         peer[1].write(said)
-        await answer(peer)  # the server hangs up
+        told = await answer(peer)  # the server hangs up
+        assert told.rpartition(b"HTTP/1.1 ")[2].startswith(b"408 "), told
 
 
 async def test_a_crowd_of_half_requests_costs_its_own_places(platform: Platform) -> None:

@@ -1,25 +1,18 @@
 """The dashboard's feed over the whole API in one process: pieces add up to the truth."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from hai.core.identity import Role, User
 from hai.core.node import NodeHealth
 from hai.core.task import EventDraft
-from hai.core.types import NodeName, UserName
+from hai.core.types import NodeName
 from hai.server.compose import Platform
 from hai.service import dashboard as module
-from hai.service.dashboard import DashboardFeed
-from hai.tui.model import Model
 from tests.integration.api import Client, connect
+from tests.integration.dashboard_reader import ROOT, Reader
 from tests.waiting import async_wait_until
-
-ROOT = User(UserName("root"), Role.ADMIN, 0, created_at=0.0)
 
 
 def document(name: str, seconds: float = 60, **values: Any) -> dict[str, Any]:
@@ -38,33 +31,6 @@ async def submit(client: Client, name: str, **values: Any) -> int:
     reply = await client.post("/api/v1/tasks", json=document(name, **values))
     assert reply.status_code == 201, reply.text
     return int(reply.json()["id"])
-
-
-class Reader:
-    """Follows the feed into the client's own model."""
-
-    def __init__(self, served: DashboardFeed, cursor: str = "") -> None:
-        self.model = Model()
-        self.pieces: list[Any] = []
-        self.cursor = cursor
-        self._feed = served.follow(ROOT, cursor, asyncio.Event())
-        self._task = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        async with aclosing(self._feed) as feed:  # type: ignore[type-var]
-            async for piece in feed:
-                self.pieces.append(piece)
-                self.cursor = piece["cursor"] or self.cursor
-                self.model.apply(json.loads(json.dumps(piece)), 0.0)
-
-    async def until(self, condition: Any) -> None:
-        await async_wait_until(lambda: self._task.done() or condition(self.model))
-        if self._task.done():
-            self._task.result()
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Reasons, what-if, dry runs and estimates over the API, the real store and hollow nodes."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tests.integration.api import (
     until,
     until_one_of,
 )
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import async_wait_until
 
 
 @pytest.fixture
@@ -61,12 +60,15 @@ async def why(client: Client, task_id: int) -> dict[str, Any]:
 
 async def told(client: Client, task_id: int, wanted: Callable[[dict[str, Any]], bool]) -> Any:
     """The task's why once a tick has seen what is wanted of it."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            view = await why(client, task_id)
-            if wanted(view):
-                return view
-            await asyncio.sleep(0.02)
+    view: dict[str, Any] = {}
+
+    async def is_told() -> bool:
+        view.clear()
+        view.update(await why(client, task_id))
+        return wanted(view)
+
+    await async_wait_until(is_told, what=lambda: f"what is wanted of {view}")
+    return view
 
 
 async def planned(client: Client, task_id: int, code: str) -> dict[str, Any]:
@@ -82,12 +84,12 @@ async def planned(client: Client, task_id: int, code: str) -> dict[str, Any]:
 
 async def reached(client: Client, task_id: int, state: str) -> None:
     """As `until`, by the list: nobody asks for an estimate."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            tasks = (await client.get("/api/v1/tasks", params={"state": state})).json()["tasks"]
-            if task_id in [task["id"] for task in tasks]:
-                return
-            await asyncio.sleep(0.02)
+
+    async def is_listed() -> bool:
+        tasks = (await client.get("/api/v1/tasks", params={"state": state})).json()["tasks"]
+        return task_id in [task["id"] for task in tasks]
+
+    await async_wait_until(is_listed, what=f"task {task_id} {state}")
 
 
 async def test_a_waiting_task_is_told_who_holds_what_and_what_would_help(

@@ -11,8 +11,9 @@ from hai.errors import Denied, Unavailable
 from hai.kubernetes.client import KubernetesClient
 from hai.kubernetes.paths import core
 from tests.kubernetes import testbed
+from tests.kubernetes.deployed import Admin
 from tests.kubernetes.platform import PodPlatform, start_platform
-from tests.kubernetes.testbed import Cluster, own_cluster, wait_gone, what_is_missing
+from tests.kubernetes.testbed import Cluster, own_cluster, wait_gone, wait_settled, what_is_missing
 from tests.waiting import async_wait_until
 
 _NODES = 2
@@ -102,3 +103,15 @@ def platform(
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def admin(own: Cluster, public_dir: Path) -> Iterator[Admin]:
+    """Somebody who brings the platform onto the cluster. What a failed test left goes."""
+    (public_dir / "home").mkdir()
+    (public_dir / "nfs").mkdir(mode=0o755)
+    wait_settled(own)  # what such a test finds at its end is compared with what was there
+    admin = Admin(own, public_dir / "home", public_dir / "nfs")
+    yield admin
+    if own.kubectl("get", "namespace", "hai-platform", "--ignore-not-found"):
+        admin.shell("hai-up down --purge --yes")  # it failed, and others need the nodes

@@ -1,22 +1,17 @@
 """A whole platform beside a real cluster: hai-server outside of it, tasks as pods on its nodes."""
 
 import secrets
-import shutil
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import yaml
 
 from tests.kubernetes.testbed import Cluster
-from tests.live import REPOSITORY, Live
+from tests.providers.container_platform import WITHIN_SECONDS, ContainerPlatform
 from tests.waiting import wait_until
-
-EXAMPLES = REPOSITORY / "docs" / "examples"
-LEVELS = ("LOW", "NORMAL", "HIGH")
-WITHIN_SECONDS = 120.0
 
 
 def address_towards(cluster: Cluster) -> str:
@@ -30,9 +25,11 @@ def address_towards(cluster: Cluster) -> str:
 
 
 @dataclass
-class PodPlatform(Live):
+class PodPlatform(ContainerPlatform):
     """`directory` must be the same on this machine and on all nodes. Only nodes that carry its own
     label are its nodes."""
+
+    stop_seconds: ClassVar[float] = 2 * WITHIN_SECONDS
 
     cluster: Cluster = field(kw_only=True)
     namespace: str = field(kw_only=True)
@@ -41,8 +38,6 @@ class PodPlatform(Live):
         super().__post_init__()
         self.host = address_towards(self.cluster)
         self.prefix = f"t{secrets.token_hex(3)}"
-        shutil.copy(EXAMPLES / "digits.py", self.work_dir)
-        shutil.copy(EXAMPLES / "digits.csv.gz", self.work_dir)
         database = self.config.read_text().partition("[store]")[2]
         self.config.write_text(
             f'[server]\nport = {self.port}\ndata_dir = "{self.data_dir}"\nhost = "{self.host}"\n'
@@ -57,16 +52,6 @@ class PodPlatform(Live):
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "user": {"name": "root", "role": "admin", "uid": 0},
-            "groups": [{"name": "training"}],
-            "nodes": [],
-            "quotas": [
-                {"user": "*", "resource": f"node-training-{level}", "nodes": 9} for level in LEVELS
-            ],
-        }
-
     # its nodes
 
     def label(self, *nodes: str, group: str = "training") -> None:
@@ -80,11 +65,6 @@ class PodPlatform(Live):
         for node in nodes:
             self.cluster.kubectl("label", "node", node, f"{self.prefix}_mars_group-")
 
-    def nodes_now(self) -> dict[str, dict[str, Any]]:
-        with self.client() as client:
-            reply = client.get("/nodes")
-        return {row["name"]: row for row in reply.json()["nodes"]}
-
     def all_nodes(self) -> list[str]:
         names = self.cluster.kubectl("get", "nodes", "-o", "name").split()
         return sorted(name.removeprefix("node/") for name in names)
@@ -94,35 +74,12 @@ class PodPlatform(Live):
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", self.namespace, *arguments)
 
-    def objects(self) -> list[str]:
+    def left(self) -> list[str]:
         """Pods, Secrets and Services of ours that are left."""
         kinds = "pods,secrets,services"
         return self.kubectl(
             "get", kinds, "-l", "app.kubernetes.io/managed-by=hai", "-o", "name"
         ).split()
-
-    def wait_clean(self) -> None:
-        wait_until(lambda: not self.objects(), WITHIN_SECONDS, what="no object left")
-
-    def why(self, task_id: int) -> str:
-        """What the task's detail and its workers say."""
-        detail = self.detail(task_id)
-        workers = [one for attempt in detail["attempt_list"] for one in attempt["workers"]]
-        return " | ".join([detail["why"], *(str(worker.get("detail")) for worker in workers)])
-
-    def stop_task(self, task_id: int) -> None:
-        with self.client() as admin:
-            admin.post(f"/tasks/{task_id}/stop").raise_for_status()
-        self.wait(task_id, "stopped", timeout=2 * WITHIN_SECONDS)
-
-    def script_of(self, name: str, text: str) -> str:
-        self.script(name, text)
-        return name
-
-    def wait_text(self, task_id: int, words: str) -> None:
-        wait_until(
-            lambda: words in self.text(task_id), WITHIN_SECONDS, what=f"{words!r} in the log"
-        )
 
     def close(self) -> None:
         super().close()

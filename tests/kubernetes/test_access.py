@@ -269,7 +269,7 @@ async def test_the_token_follows_no_redirect(tmp_path: Path) -> None:
             serving(api, tmp_path) as path,
             await KubernetesClient.open(path) as client,
         ):
-            with pytest.raises(HaiError):
+            with pytest.raises(HaiError, match="cannot get pods: recorded 307"):
                 await client.get(PATH)
     assert other.asked == []
 

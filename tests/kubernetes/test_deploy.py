@@ -5,7 +5,6 @@ import getpass
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hai.kubernetes.client import KubernetesClient
 from tests.kubernetes.deployed import TOKEN, Admin, Deployed, edit
 from tests.kubernetes.images import bring, build
 from tests.kubernetes.role_faults import faults_of_roles
-from tests.kubernetes.testbed import Cluster, wait_settled
+from tests.kubernetes.testbed import Cluster
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1500)]
@@ -30,17 +29,6 @@ ADDRESS = (
 INIT = "hai-cli init ${TOKEN} --url http://${HAI_SERVER_ADDR}"
 SUBMIT = "hai-cli python ${SHARED_FS_ROOT}/hai-platform/workspace/$(whoami)/test.py -- -n 1"
 DOWN = "hai-up down"
-
-
-@pytest.fixture
-def admin(own: Cluster, public_dir: Path) -> Iterator[Admin]:
-    (public_dir / "home").mkdir()
-    (public_dir / "nfs").mkdir(mode=0o755)
-    wait_settled(own)  # what such a test finds at its end is compared with what was there
-    admin = Admin(own, public_dir / "home", public_dir / "nfs")
-    yield admin
-    if own.kubectl("get", "namespace", "hai-platform", "--ignore-not-found"):
-        admin.shell("hai-up down --purge --yes")  # it failed, and others need the nodes
 
 
 async def give_address(cluster: Cluster) -> None:

@@ -12,20 +12,12 @@ import pytest
 from tests.kubernetes.deployed import TOKEN, WITHIN_SECONDS, Admin, Deployed, edit
 from tests.kubernetes.images import bring, build
 from tests.kubernetes.role_faults import check_all, more, work
-from tests.kubernetes.testbed import Cluster
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.campaign, pytest.mark.timeout(1500)]
 
 NOWHERE = "127.0.0.1:1/hai-platform:1"
 FEWER_TASKS = 4
-
-
-@pytest.fixture
-def admin(own: Cluster, public_dir: Path) -> Admin:
-    (public_dir / "home").mkdir()
-    (public_dir / "nfs").mkdir(mode=0o755)
-    return Admin(own, public_dir / "home", public_dir / "nfs")
 
 
 def test_it_is_mended_and_survives_the_leaders_node(admin: Admin, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.kubernetes.platform import PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster
+from tests.providers.container_platform import who_ignores_the_notice_leaves_its_nodes
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.campaign]
@@ -53,10 +54,6 @@ def explained(platform: PodPlatform, task: int) -> str:
     return json.dumps(reply.json())
 
 
-def wait_why(platform: PodPlatform, task: int, words: str) -> None:
-    wait_until(lambda: words in platform.why(task), _LONG, what=f"{words!r}: {platform.why(task)}")
-
-
 def test_pod_deleted_by_hand(platform: PodPlatform) -> None:
     task = platform.submit("bob", name=ticks(platform, 12))
     platform.wait_text(task, "tick 3")
@@ -74,7 +71,7 @@ def test_image_that_does_not_exist(platform: PodPlatform) -> None:
         name=ticks(platform, 1),
         resource={"group": "training", "node_count": 1, "image": image},
     )
-    wait_why(platform, task, f"image {image} cannot be pulled")
+    platform.wait_why(task, f"image {image} cannot be pulled")
     assert platform.detail(task)["state"] == "starting"
     platform.stop_task(task)
     platform.wait_clean()
@@ -118,7 +115,7 @@ def test_out_of_memory_is_said(platform: PodPlatform) -> None:
 def test_exhausted_quota_of_the_namespace_holds_a_task_up(platform: PodPlatform) -> None:
     platform.kubectl("create", "quota", "none", "--hard=pods=0")
     task = platform.submit("bob", name=ticks(platform, 1))
-    wait_why(platform, task, "exceeded quota")
+    platform.wait_why(task, "exceeded quota")
     assert platform.detail(task)["state"] in ("starting", "queued", "suspended")
     platform.kubectl("delete", "quota", "none")
     platform.wait(task, "succeeded", timeout=_LONG)
@@ -127,21 +124,7 @@ def test_exhausted_quota_of_the_namespace_holds_a_task_up(platform: PodPlatform)
 
 
 def test_program_that_ignores_the_notice_leaves_its_nodes(platform: PodPlatform) -> None:
-    name = platform.script_of(
-        "deaf.py",
-        "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
-        "print('deaf', os.environ['HAI_ATTEMPT'], flush=True)\ntime.sleep(600)\n",
-    )
-    deaf = platform.submit("bob", name=name, nodes=2, priority="LOW")
-    platform.wait_text(deaf, "deaf 1")
-    urgent = platform.submit(name=ticks(platform, 1), nodes=2, priority="HIGH")
-    platform.wait(urgent, "succeeded", timeout=_LONG)
-    platform.wait_text(deaf, "deaf 2")
-    assert "no answer to the notice" in " ".join(
-        attempt["why"] for attempt in platform.detail(deaf)["attempt_list"]
-    )
-    platform.stop_task(deaf)
-    platform.wait_clean()
+    who_ignores_the_notice_leaves_its_nodes(platform)
 
 
 def test_array_retry_and_time_limit(platform: PodPlatform) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hai.errors import Unavailable
 from hai.ports import Launcher, WorkerPhase
-from tests.contract.test_launcher import key_of
+from tests.contract.launchers import key_of
 from tests.kubernetes.pods import Pods
 from tests.kubernetes.proxy import proxied
 from tests.kubernetes.testbed import Cluster

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.person import Person
-from tests.kubernetes.platform import WITHIN_SECONDS, PodPlatform, start_platform
+from tests.kubernetes.platform import PodPlatform, start_platform
 from tests.kubernetes.testbed import Cluster
+from tests.providers.container_platform import CALM, HOG, WITHIN_SECONDS
 from tests.providers.labs import needs_lab, shared_lab_settings, use_a_dev_container
 from tests.waiting import wait_until
 
@@ -17,14 +18,6 @@ pytestmark = pytest.mark.acceptance
 
 _LONG = 180
 GROUP = "lab_cpu"
-HOG = """
-import os, time
-print("up", flush=True)
-while not os.path.exists("go"):
-    time.sleep(0.1)
-held = [bytearray(os.urandom(1) * 2**20) for _ in range(1024)]
-print("still here", flush=True)
-"""
 
 
 @pytest.fixture
@@ -47,24 +40,11 @@ def shared_nodes(platform: PodPlatform) -> list[str]:
     return [name for name, row in platform.nodes_now().items() if row["group"] == GROUP]
 
 
-def start(platform: PodPlatform, name: str, script: str, *words: str) -> int:
-    """A container with a program in place of JupyterLab."""
-    binary = platform.work_dir / name / "bin"
-    binary.mkdir(parents=True)
-    program = platform.script(f"{name}.py", script)
-    (binary / "python").write_text(f"#!/bin/sh\nexec python3 -u {program}\n")
-    (binary / "python").chmod(0o755)
-    venv = str(binary.parent)
-    done = Person(platform, "bob")("dev", "start", name, "--py-venv", venv, *words)
-    assert done.code == 0, done.err
-    return int(done.err.partition("is task ")[2].split()[0])
-
-
 def test_two_share_a_node_and_a_memory_hog_is_killed_alone(platform: PodPlatform) -> None:
     node = shared_nodes(platform)
     small = ("--cpu", "0.1", "--memory", "128M")
-    hog = start(platform, "hog", HOG, *small)
-    calm = start(platform, "calm", HOG.replace('"go"', '"never"'), *small)
+    hog = platform.start_dev("hog", HOG, *small)
+    calm = platform.start_dev("calm", CALM, *small)
     for task in (hog, calm):
         platform.wait(task, "running", timeout=_LONG)
         platform.wait_text(task, "up")
@@ -80,7 +60,7 @@ def test_two_share_a_node_and_a_memory_hog_is_killed_alone(platform: PodPlatform
     assert (after["state"], after["attempts"]) == ("running", 1)
     row = platform.nodes_now()[node[0]]
     free = row["memory_bytes"] // 2**20
-    whole = start(platform, "whole", HOG, "--cpu", "0.1", "--memory", f"{free - 64}M")
+    whole = platform.start_dev("whole", HOG, "--cpu", "0.1", "--memory", f"{free - 64}M")
     told = f"the rest is held by task {calm}"
     wait_until(
         lambda: told in " ".join(Person(platform, "bob")("why", str(whole)).out.split()),

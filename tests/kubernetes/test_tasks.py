@@ -7,6 +7,7 @@ import pytest
 from tests.acceptance.person import Person
 from tests.kubernetes.platform import PodPlatform
 from tests.live import BOB_UID
+from tests.providers.container_platform import digits_is_preempted_and_ends_bit_equal
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -14,27 +15,8 @@ pytestmark = pytest.mark.acceptance
 _LONG = 180
 
 
-def digits(platform: PodPlatform, out: str, *, rest: float = 0.0, **more: object) -> int:
-    """`rest` seconds after each step, so that it is still at it when something happens."""
-    parameters = f"--epochs 12 --step-seconds {rest} --checkpoint {out}.npz --out {out}.npy"
-    return platform.submit("bob", name="digits.py", nodes=2, parameters=parameters, **more)
-
-
 def test_digits_on_two_nodes_is_preempted_and_ends_bit_equal(platform: PodPlatform) -> None:
-    alone = digits(platform, "alone")
-    platform.wait(alone, "succeeded", timeout=_LONG)
-    first = digits(platform, "disturbed", rest=0.03, priority="LOW")
-    platform.wait_text(first, "epoch   2")
-    assert len(set(platform.detail(first)["assigned_nodes"])) == 2
-    quick = platform.script_of("quick.py", "print('quick')")
-    urgent = platform.submit(name=quick, nodes=2, priority="HIGH")
-    platform.wait(urgent, "succeeded", timeout=_LONG)
-    platform.wait(first, "succeeded", timeout=_LONG)
-    assert "suspended" in platform.events(first)
-    assert "resumed from" in platform.text(first)
-    one, two = (platform.work_dir / f"{name}.npy" for name in ("alone", "disturbed"))
-    assert one.read_bytes() == two.read_bytes()
-    platform.wait_clean()
+    digits_is_preempted_and_ends_bit_equal(platform)
 
 
 def test_users_cannot_read_each_others_files_secrets_or_logs(platform: PodPlatform) -> None:

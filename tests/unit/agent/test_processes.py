@@ -2,11 +2,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from hai.agent import processes
 from hai.agent.usage import cpu_and_memory
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import wait_until
 
 
 def test_own_process_is_known() -> None:
@@ -31,10 +30,7 @@ def test_descendants_and_marker() -> None:
     marker = processes.marker_of(environment["HAI_CONTROL_DIR"])
     child = subprocess.Popen([sys.executable, "-c", code], env=environment)
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(processes.marked(marker)) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: len(processes.marked(marker)) >= 2)
         found = processes.marked(marker)
         assert child.pid in found
         assert set(found) <= set(processes.descendants(os.getpid()))
@@ -46,9 +42,7 @@ def test_descendants_and_marker() -> None:
     finally:
         processes.signal_all(processes.marked(marker), signal.SIGKILL)
         child.wait()
-    while processes.marked(marker):  # killed, not yet gone
-        assert time.monotonic() < deadline + PATIENCE_SECONDS
-        time.sleep(0.01)
+    wait_until(lambda: not processes.marked(marker))  # killed, not yet gone
 
 
 def test_a_reused_pid_is_not_killed() -> None:

@@ -11,8 +11,8 @@ from hai.agent import nvml
 from hai.agent.idle import IdleWatch
 from hai.agent.spec import WorkerSpec
 from hai.agent.usage import UsageMeter
+from tests.unit.agent.nvml_library import nvml_library
 from tests.unit.agent.orders import order_of
-from tests.unit.agent.test_nvml import fake
 from tests.waiting import wait_until
 
 
@@ -25,7 +25,7 @@ def meter_of(spec: WorkerSpec) -> UsageMeter:
 
 
 def test_gpus_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "opened", partial(nvml.opened, fake(tmp_path)))
+    monkeypatch.setattr(nvml, "opened", partial(nvml.opened, nvml_library(tmp_path)))
     figures = meter_of(spec_of(tmp_path, gpu_indices=[1, 2])).sample()
     assert figures["gpus"] == 2.0
     assert figures["gpu_percent"] == 25.0

@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HAI_CONF", str(tmp_path / "conf.yaml"))
     monkeypatch.setenv("TERM", "xterm")
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    found = Peer()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_a_signal_is_128_and_its_number(number: int) -> None:
 def test_a_missing_program_and_one_without_the_right() -> None:
     with pytest.raises(NotFound):
         run_here(["/nonexistent/program"], os.environ)
-    with pytest.raises(HaiError):
+    with pytest.raises(HaiError, match="'/etc/hostname' cannot be started: "):
         run_here(["/etc/hostname"], os.environ)
 
 

@@ -28,13 +28,6 @@ TOKEN = "t0ken-secret"
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    found = Peer()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def waits() -> list[float]:
     return []
 

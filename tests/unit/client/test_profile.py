@@ -8,7 +8,7 @@ import pytest
 
 from hai.client import profile
 from hai.client.profile import Profile, load_profile, normal_url, save_profile
-from hai.errors import AuthRequired, HaiError, InvalidInput, PlatformError, Unreachable
+from hai.errors import AuthRequired, InvalidInput, PlatformError, Unreachable
 
 
 def environ(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_files_that_can_not_be_used(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_directory_as_file(tmp_path: Path) -> None:
-    with pytest.raises(HaiError):
+    with pytest.raises(InvalidInput, match="Is a directory"):
         load_profile({"HAI_CONF": str(tmp_path)})
 
 

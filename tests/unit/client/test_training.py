@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from hai.client.health import (
     parse_gpu_faults,
     parse_gpu_memory_errors,
 )
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -105,10 +104,7 @@ def test_go_suspend_marks_saved_and_waits_for_the_end(control_dir: Path) -> None
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE
     )
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (control_dir / "saved").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until((control_dir / "saved").exists)
         assert program.poll() is None
     finally:
         program.kill()

@@ -11,7 +11,7 @@ from hai.core.lifecycle.losses import CUT_OFF, NOT_STARTED, TIME_IS_UP
 from hai.core.task import Task
 from hai.core.types import Outcome, TaskState
 from hai.launcher import local
-from tests.unit.core.test_attempt_protocol import (
+from tests.unit.core.attempts import (
     NOW,
     TIMING,
     W,

@@ -17,9 +17,9 @@ from hai.core.types import Priority, TaskId, TaskState, UserName
 from hai.wording.estimates import basis_text
 from tests.unit.core.clusters import GROUP, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture
+from tests.unit.core.properties import PROPERTY
 from tests.unit.core.random_clusters import Cluster
 from tests.unit.core.random_clusters import clusters as random_clusters
-from tests.unit.core.test_planner_properties import PROPERTY
 
 NOW = 5000.0
 SLICE = 1800.0

@@ -3,7 +3,6 @@
 HYPOTHESIS_PROFILE=nightly runs 10,000 examples of each property instead of 500.
 """
 
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from hai.core.assume.transaction import applied, demoted
@@ -26,6 +25,7 @@ from hai.core.state import SchedulerState, build_state
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import SimulatedCluster, reasons
 from tests.unit.core.pictures import picture
+from tests.unit.core.properties import EXAMPLES, PROPERTY
 from tests.unit.core.random_clusters import (
     ASKED,
     NOW,
@@ -36,10 +36,6 @@ from tests.unit.core.random_clusters import (
     waiting_claims,
 )
 
-EXAMPLES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
-PROPERTY = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
 pytestmark = pytest.mark.timeout(7200 if EXAMPLES > 500 else 600)
 
 

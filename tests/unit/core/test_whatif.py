@@ -25,9 +25,9 @@ from hai.core.whatif import (
 )
 from tests.unit.core.clusters import AMPLE, active, node, nodes, state_of, waiting
 from tests.unit.core.pictures import picture
+from tests.unit.core.properties import PROPERTY
 from tests.unit.core.random_clusters import ASKED, GROUPS, Cluster
 from tests.unit.core.random_clusters import clusters as random_clusters
-from tests.unit.core.test_planner_properties import PROPERTY
 
 OTHER = GroupName("other")
 MINUTE = 60.0

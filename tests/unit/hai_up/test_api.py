@@ -15,13 +15,6 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    found = Peer()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def nobody() -> Iterator[str]:
     """An address that is taken, and where nobody listens."""
     with socket.socket() as bound:

@@ -8,7 +8,7 @@ from hai.errors import InvalidInput
 from hai_up.compose.options import compose_options
 from hai_up.config import defaults, given_in_file, resolve
 from hai_up.plan import Facts, plan_local
-from tests.unit.hai_up.test_compose_plan import VALUES
+from tests.unit.hai_up.compose_plans import VALUES
 
 
 def test_the_last_nodes_stand_in_a_group_of_their_own(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def shim(folder: Path, text: str) -> Path:
 @pytest.fixture(autouse=True)
 def _nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pythons, "_roots", list)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'shims'}:{tmp_path / 'usr'}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'shims'}:{tmp_path / 'usr'}")
 
 
 def test_one_that_cannot_run_is_passed_over(tmp_path: Path) -> None:
@@ -29,9 +29,7 @@ def test_one_that_cannot_run_is_passed_over(tmp_path: Path) -> None:
 
 def test_none_that_runs_is_told_with_what_was_tried(tmp_path: Path) -> None:
     bad = shim(tmp_path / "shims", "exit 127")
-    python, why = pythons.find()
-    assert python == "" or not python.startswith(str(tmp_path))
-    assert str(bad) in why or python
+    assert pythons.find() == ("", f"cannot run: {bad}")
 
 
 def test_none_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ class LoopStore(MemoryStore):
     async def lead(self) -> int:
         return int(self.leads)
 
+    def lose_all_tasks(self) -> None:
+        """As a database from a backup: it knows none of them."""
+        self._tasks.clear()
+
     @property
     def is_leading(self) -> bool:
         return self.leads
@@ -72,6 +76,8 @@ class LoopBench:
         self.store = LoopStore()
         self.bus = LocalBus(self.clock)
         self.is_deaf = False  # no report of a hollow worker gets through
+        self.silent: set[WorkerKey] = set()  # hollow workers that hang: they report no more
+        self._orders: dict[str, AgentOrder] = {}  # the last one of each
         self.local = LocalLauncher(folder / "data", python="python3", gpu_count=0)
         self._compose()
 
@@ -91,10 +97,10 @@ class LoopBench:
         self._compose_loops()
 
     def _compose_loops(self) -> None:
-        launchers: dict[str, Launcher] = {"hollow": self.hollow, "local": self.local}
+        self.launchers: dict[str, Launcher] = {"hollow": self.hollow, "local": self.local}
         self.launching = Launching(
             self.store,
-            Launchers(launchers, patience_seconds=0.2),
+            Launchers(self.launchers, patience_seconds=0.2),
             self.workers,
             WorkerTokens(b"secret"),
             log_dir=self.folder / "logs",
@@ -103,9 +109,9 @@ class LoopBench:
         self.last_tick = LastTick()
         policy = Policy()
         self.journal = DecisionRecorder(self.store, policy, 1e6)
-        feed = StateFeed(self.store, self.clock, policy, self.journal)
+        self.feed = StateFeed(self.store, self.clock, policy, self.journal)
         self.schedule = Scheduling(
-            self.store, self.bus, feed, self.journal, self.launching, self.last_tick, 5.0
+            self.store, self.bus, self.feed, self.journal, self.launching, self.last_tick, 5.0
         )
         self.reconcile = Reconciling(
             self.store,
@@ -132,7 +138,12 @@ class LoopBench:
     async def _report(self, reports: Sequence[AgentReport]) -> Mapping[str, AgentOrder]:
         if self.is_deaf:
             raise Unavailable("nobody listens")
-        return await self.workers.report(reports)
+        silent = set(map(str, self.silent))
+        heard = [one for one in reports if one["key"] not in silent]
+        orders = await self.workers.report(heard)
+        kept = {key: order for key, order in self._orders.items() if key in silent}
+        self._orders.update(orders)
+        return {**kept, **orders}
 
     async def open(self, nodes: int = 2) -> None:
         await self.store.put_group(Group(GroupName("training")))

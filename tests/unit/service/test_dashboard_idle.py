@@ -1,12 +1,15 @@
 """What the feed costs when nothing happens, and what it may not keep."""
 
-from pathlib import Path
-
-from hai.core.types import TaskId, TaskState
-from hai.service.dashboard import SAMPLES, DashboardFeed, _together, _usage_of
+from hai.core.identity import Role, User
+from hai.core.task import WorkerKey
+from hai.core.types import TaskId, UserName
+from hai.schema.dashboard import DashboardView
+from hai.service.dashboard import SAMPLES, DashboardFeed
+from hai.service.signals import worker_key
 from hai.service.views import Views
-from tests.factories import attempt, task
 from tests.unit.service.loop_bench import LoopBench
+
+ROOT = User(UserName("root"), Role.ADMIN, 0)
 
 
 def made(bench: LoopBench) -> DashboardFeed:
@@ -14,60 +17,64 @@ def made(bench: LoopBench) -> DashboardFeed:
     return DashboardFeed(bench.store, bench.bus, bench.clock, bench.last_tick, views)
 
 
-async def test_the_history_is_an_hour_and_no_more(bench: LoopBench, tmp_path: Path) -> None:
+async def told(
+    bench: LoopBench, *workers: tuple[int, dict[str, float]]
+) -> tuple[list[TaskId], DashboardView]:
+    """The feed with a task for each (number of its node, what its agent tells)."""
+    ids = []
+    for node, figures in workers:
+        task_id = await bench.submit()
+        await bench.begin(task_id, node)
+        await bench.bus.put_live(worker_key(WorkerKey(task_id, 1, 0)), figures, 1000)
+        ids.append(task_id)
+    dashboard = made(bench)
+    await dashboard.run_once()
+    return ids, await dashboard.whole(ROOT)
+
+
+async def test_the_history_is_an_hour_and_no_more(bench: LoopBench) -> None:
     dashboard = made(bench)
     for _ in range(SAMPLES + 5):
         await dashboard.run_once()
         await bench.clock.advance(30)
-    history = dashboard._history.view()
+    history = (await dashboard.whole(ROOT))["history"]
     assert len(history["busy"][""]) == SAMPLES
     assert history["every_seconds"] == 30
 
 
 async def test_a_node_that_several_share_is_one_busy_node(bench: LoopBench) -> None:
-    dashboard = made(bench)
-    for number, node in enumerate(("n1", "n1", "n2"), 1):
-        there = attempt(node)
-        one = task(id=TaskId(number), state=TaskState.RUNNING, attempt=there)
-        dashboard._cache.put(one, dashboard._views.task(one))
-    dashboard._sample()
-    assert dashboard._history.view()["busy"][""] == [2]
+    _, piece = await told(bench, (0, {}), (0, {}), (1, {}))
+    assert piece["history"]["busy"][""] == [2]
 
 
 async def test_without_news_no_version_is_made(bench: LoopBench) -> None:
     dashboard = made(bench)
-    await dashboard.refresh()
-    before = dashboard._cache.version
+    task_id = await bench.submit()
+    before = (await dashboard.whole(ROOT))["cursor"]
     for _ in range(3):
-        await dashboard.refresh()
-    assert dashboard._cache.version == before
+        await bench.clock.advance(30)
+        assert (await dashboard.whole(ROOT))["cursor"] == before
+    await bench.begin(task_id)
+    assert (await dashboard.whole(ROOT))["cursor"] != before
 
 
-def test_what_containers_on_one_node_use_adds_up() -> None:
-    told = [
-        {"cpu_percent": 50.0, "gpu_percent": 10.0},
-        {"cpu_percent": 30.0, "gpu_percent": 30.0, "memory_bytes": 5.0},
-    ]
-    assert _together(told) == {"cpu_percent": 80.0, "gpu_percent": 20.0, "memory_bytes": 5.0}
+async def test_what_containers_on_one_node_use_adds_up(bench: LoopBench) -> None:
+    """Of how busy their GPUs are, the mean is told."""
+    first = {"cpu_percent": 50.0, "gpu_percent": 10.0}
+    second = {"cpu_percent": 30.0, "gpu_percent": 30.0, "memory_bytes": 5.0}
+    _, piece = await told(bench, (0, first), (0, second))
+    both = {"cpu_percent": 80.0, "gpu_percent": 20.0, "memory_bytes": 5.0}
+    assert piece["usage"] == {"node-0": both}
 
 
-def test_on_a_shared_node_each_task_has_figures_of_its_own() -> None:
-    places = {
-        "1.1.0": (TaskId(1), "shared"),
-        "2.1.0": (TaskId(2), "shared"),
-        "3.1.0": (TaskId(3), "shared"),
-        "4.1.0": (TaskId(4), "whole"),
-        "5.1.0": (TaskId(5), "silent"),
-    }
-    live = {
-        "1.1.0": {"cpu_percent": 50.0, "at": 7.0},
-        "2.1.0": {"cpu_percent": 30.0},
-        "4.1.0": {"cpu_percent": 5.0},
-    }
-    by_node, by_task = _usage_of(places, live)
-    assert by_node == {"shared": {"cpu_percent": 80.0}, "whole": {"cpu_percent": 5.0}}
-    assert by_task == {
-        "1": {"shared": {"cpu_percent": 50.0}},
-        "2": {"shared": {"cpu_percent": 30.0}},
-        "3": {"shared": {}},  # nothing is known, which is not what the others use
+async def test_on_a_shared_node_each_task_has_figures_of_its_own(bench: LoopBench) -> None:
+    nothing: dict[str, float] = {}
+    first, second = {"cpu_percent": 50.0, "at": 7.0}, {"cpu_percent": 30.0}
+    alone = {"cpu_percent": 5.0}
+    ids, piece = await told(bench, (0, first), (0, second), (0, nothing), (1, alone), (2, nothing))
+    assert piece["usage"] == {"node-0": {"cpu_percent": 80.0}, "node-1": alone}
+    assert piece["task_usage"] == {
+        str(ids[0]): {"node-0": {"cpu_percent": 50.0}},
+        str(ids[1]): {"node-0": second},
+        str(ids[2]): {"node-0": {}},  # nothing is known, which is not what the others use
     }

@@ -24,7 +24,7 @@ async def rebuilt(bench: LoopBench) -> StateFeed:
 
 async def check(bench: LoopBench) -> None:
     """What the loop has after catching up is what another one builds from the store."""
-    followed = await bench.schedule._feed.catch_up()
+    followed = await bench.feed.catch_up()
     anew = await (await rebuilt(bench)).catch_up()
     assert picture(followed, with_shares=False) == picture(anew, with_shares=False)
     for name, group in anew.groups.items():

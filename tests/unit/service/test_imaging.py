@@ -8,7 +8,7 @@ from hai.launcher.hollow import HollowLauncher
 from hai.launcher.local import LocalLauncher
 from hai.service.imaging import check_image, imageless
 from tests import factories as make
-from tests.unit.service.test_launchers import Moody
+from tests.unit.service.moody import Moody
 
 GPU, MIXED = GroupName("gpu"), GroupName("mixed")
 

@@ -9,55 +9,16 @@ from structlog.testing import capture_logs
 
 from hai.core.lifecycle.attempt_protocol import Timing
 from hai.core.node import NodeHealth
-from hai.core.task import WorkerKey
 from hai.core.types import NodeName, Outcome, TaskState, WorkerState
 from hai.errors import HaiError, Unavailable
-from hai.ports import Observation, WorkerLaunch, WorkerPhase
+from hai.ports import Observation, WorkerPhase
 from hai.service.launchers import Launchers
 from tests import factories
+from tests.unit.service.health_bench import checking, health_of
 from tests.unit.service.loop_bench import LATE_SECONDS, TIMING, LoopBench, key_of
-from tests.unit.service.test_loops_health import checking, health_of
+from tests.unit.service.moody import Moody
 
 PATIENCE_SECONDS = 0.05
-
-
-class Moody:
-    """A launcher that hangs, refuses or answers, as the test says."""
-
-    name = "moody"
-    takes_images = False
-
-    def __init__(self) -> None:
-        self.answer = asyncio.Event()
-        self.trouble: Exception | None = None
-        self.workers: list[Observation] = []
-        self.asked = 0
-        self.killed: list[WorkerKey] = []
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def launch(self, worker: WorkerLaunch) -> None:
-        await self._think()
-
-    async def kill(self, key: WorkerKey) -> None:
-        self.killed.append(key)
-        await self._think()
-
-    async def forget(self, key: WorkerKey) -> None:
-        await self._think()
-
-    async def observe(self) -> list[Observation]:
-        self.asked += 1
-        known = list(self.workers)
-        await self._think()
-        return known
-
-    async def _think(self) -> None:
-        await self.answer.wait()
-        if self.trouble is not None:
-            raise self.trouble
 
 
 @pytest.fixture
@@ -70,9 +31,9 @@ async def moody() -> AsyncIterator[Moody]:
 
 async def add(bench: LoopBench, moody: Moody) -> None:
     """One node of it, beside the hollow ones; the first to be asked."""
-    bench.launching._launchers = Launchers(
-        {"moody": moody, "hollow": bench.hollow, "local": bench.local}, PATIENCE_SECONDS
-    )
+    others = {**bench.launchers}
+    bench.launchers.clear()
+    bench.launchers.update({"moody": moody, **others})
     await bench.store.put_nodes([factories.node("node-0", launcher="moody")])
 
 
@@ -212,7 +173,7 @@ async def test_a_launch_that_is_refused_for_now_is_put_off_and_fails_nothing(
     moody = Moody()
     moody.answer.set()
     moody.trouble = Unavailable("/data cannot be used: No space left on device")
-    bench.launching._launchers = Launchers({"hollow": moody})
+    bench.launchers["hollow"] = moody
     await bench.begin(task_id)
     await bench.launching.launch(await bench.task(task_id))
     [worker] = (await bench.task(task_id)).attempt.workers  # type: ignore[union-attr]

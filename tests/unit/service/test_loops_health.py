@@ -1,25 +1,25 @@
 """The health loop: full disks make nodes suspect, lasting silence ends agents."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from hai.bus.local import LocalBus
 from hai.core.node import NodeHealth
 from hai.core.types import NodeName, TaskState
 from hai.ports import WorkerPhase
-from hai.service.launchers import Launchers
-from hai.service.loops.health import HealthChecking, Patience
+from hai.service.loops.health import HealthChecking
 from hai.service.signals import SCHEDULE, heard
 from hai.service.suspects import mark_suspects
 from tests import factories
+from tests.unit.service.health_bench import (
+    GIB,
+    PATIENCE,
+    QUIET_SECONDS,
+    TURN_SECONDS,
+    Disk,
+    checking,
+    health_of,
+)
 from tests.unit.service.loop_bench import LOST_AFTER_SECONDS, LoopBench, key_of
-
-TURN_SECONDS = 10.0
-QUIET_SECONDS = 60.0
-PATIENCE = Patience(lost_after_seconds=LOST_AFTER_SECONDS, quiet_seconds=QUIET_SECONDS)
-GIB = 2**30
 
 
 class OneOfMany(LocalBus):
@@ -30,33 +30,6 @@ class OneOfMany(LocalBus):
     @property
     def connected_since(self) -> float | None:
         return self.since
-
-
-class Disk:
-    """Its free space, as the test says."""
-
-    def __init__(self) -> None:
-        self.free_bytes = 10 * GIB
-
-    def __call__(self, _folder: Path) -> int:
-        return self.free_bytes
-
-
-def checking(bench: LoopBench, free_bytes: Callable[[Path], int] | None = None) -> HealthChecking:
-    (bench.folder / "logs").mkdir(exist_ok=True)
-    return HealthChecking(
-        bench.store,
-        bench.bus,
-        bench.clock,
-        bench.launching,
-        patience=PATIENCE,
-        log_dir=bench.folder / "logs",
-        free_bytes=free_bytes or Disk(),
-    )
-
-
-async def health_of(bench: LoopBench) -> dict[str, tuple[NodeHealth, str]]:
-    return {node.name: (node.health, node.health_why) for node in await bench.store.nodes()}
 
 
 async def local_node(bench: LoopBench) -> None:
@@ -120,7 +93,7 @@ async def test_lasting_silence_ends_an_agent_and_nothing_less_does(bench: LoopBe
     loop = checking(bench)
     await loop.run_once()
     alive = dict.fromkeys([key_of(silent), key_of(speaking)], WorkerPhase.ALIVE)
-    bench.hollow._workers[key_of(silent)].over = True  # it hangs: no report any more
+    bench.silent.add(key_of(silent))  # it hangs: no report any more
     await bench.clock.advance(LOST_AFTER_SECONDS + 6)
     for _ in range(2):
         await loop.run_once()
@@ -149,7 +122,7 @@ async def test_without_a_word_from_the_other_processes_nobody_is_taken_for_silen
         await bench.clock.advance(LOST_AFTER_SECONDS / 5)
         await loop.run_once()
         assert await bench.phases() == alive
-    bench.hollow._workers[key_of(task_id)].over = True  # it hangs: no report any more
+    bench.silent.add(key_of(task_id))  # it hangs: no report any more
     await bench.clock.advance(2 * LOST_AFTER_SECONDS)
     for _ in range(3):
         await loop.run_once()
@@ -226,11 +199,11 @@ async def test_a_suspect_whose_launcher_is_away_stays_one(bench: LoopBench) -> N
     lost = [(NodeName("node-0"), "worker 1.1.0 is gone")]
     await mark_suspects(bench.store, bench.bus, bench.clock, lost)
     await loop.run_once()
-    launchers, bench.launching._launchers = bench.launching._launchers, Launchers({})
+    hollow = bench.launchers.pop("hollow")
     await bench.clock.advance(QUIET_SECONDS)
     await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.SUSPECT
-    bench.launching._launchers = launchers
+    bench.launchers["hollow"] = hollow
     await bench.clock.advance(QUIET_SECONDS)
     await loop.run_once()
     assert (await health_of(bench))["node-0"][0] is NodeHealth.READY

@@ -4,7 +4,6 @@ from hai.core.lifecycle import transitions
 from hai.core.types import Outcome, Priority, TaskId, TaskState
 from hai.launcher.hollow import HollowLauncher
 from hai.ports import EventFilter
-from hai.service.launchers import Launchers
 from tests import factories
 from tests.unit.service.loop_bench import LoopBench, key_of
 
@@ -128,7 +127,8 @@ async def test_a_launch_sees_what_an_admin_changed_at_the_node(bench: LoopBench)
     await bench.submit(seconds=0)
     await bench.run_once(bench.schedule)
     other = HollowLauncher(bench.clock, bench.workers.report)
-    bench.launching._launchers = Launchers({"other": other})
+    del bench.launchers["hollow"]
+    bench.launchers["other"] = other
     await bench.store.put_nodes([factories.node(f"node-{n}", launcher="other") for n in (0, 1)])
     task_id = await bench.submit()
     await bench.run_once(bench.schedule)

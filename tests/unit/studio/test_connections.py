@@ -34,7 +34,7 @@ async def door(request: pytest.FixtureRequest) -> AsyncIterator[int]:
 async def test_half_a_request_does_not_stay(door: int, said: bytes) -> None:
     async with dialled(door) as peer:
         peer[1].write(said)
-        await answer(peer)
+        assert await answer(peer) == b"", "it hangs up without a word"
 
 
 @pytest.mark.parametrize("door", [ConnectionLimits(PATIENCE_SECONDS, 0, 20)], indirect=True)
