@@ -29,9 +29,15 @@ _QUICK = (
     "reasons",
     "fair_share",
     "requeue",
+    "heads",
+    "ready",
+    "eligibility",
+    "job_classes",
+    "queue_course",
+    "service_order",
     "queue",
 )
-_LAST = ("service_order", "own_order", "planner_properties", "starvation")
+_LAST = ("own_order", "planner_properties", "starvation")
 _NOT = ("planner_speed", "scheduling_doc")  # a promise of speed; a document
 # One failure is enough, however large its example is.
 _NO_SHRINKING = """
