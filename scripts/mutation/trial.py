@@ -19,21 +19,21 @@ SAID = "tests.log"  # by the last trial, in the copy
 _LIBRARIES = ("hypothesis", "hypothesis.stateful", "httpx2", "psycopg", "pydantic", "fastapi")
 # Quick ones first: the first failure ends a trial.
 _QUICK = (
+    "heads",
+    "ready",
+    "eligibility",
+    "job_classes",
+    "arrays",
+    "queue_course",
+    "fair_share",
     "planner",
     "victims",
     "time_sharing",
     "time_sharing_gangs",
     "time_sharing_places",
-    "arrays",
     "quota",
     "reasons",
-    "fair_share",
     "requeue",
-    "heads",
-    "ready",
-    "eligibility",
-    "job_classes",
-    "queue_course",
     "service_order",
     "queue",
 )
