@@ -11,7 +11,7 @@ from hai.core.types import TaskId, WaitCode
 from tests.unit.core.clusters import GROUP, nodes, started, state_of, waiting
 
 NOW = 1000.0
-ARRAY = {"array": TaskId(1), "array_limit": 1}
+ARRAY: dict[str, Any] = {"array": TaskId(1), "array_limit": 1}
 
 
 def state_with(*claims: Claim) -> SchedulerState:

@@ -114,7 +114,6 @@ class Course:
         last = turn.last_start if is_backfill else NOW
         model.turns[user] = FairShareKey(turn.share + self.chance.randint(1, 2), last)
         self.is_backfilling = is_backfill
-        self.queue.refresh(user)
 
     def _take_back(self, claim: Claim, level: Priority, room: int, turn: FairShareKey) -> UserName:
         self.model.room[claim.user, level] = room
