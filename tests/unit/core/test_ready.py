@@ -84,8 +84,8 @@ def test_nothing_is_kept_of_users_who_have_left() -> None:
     sizes = []
     for number in range(4):
         claims = [
-            waiting(number * 10 + place, width, priority, user=f"user{number}")
-            for place, (width, priority) in enumerate([(1, NORMAL), (2, AUTO), (1, AUTO)])
+            waiting(number * 10 + place, number + 1, asked, user=f"user{number}")
+            for place, asked in enumerate([NORMAL, AUTO, AUTO])
         ]
         for claim in claims:
             queue.add(claim)

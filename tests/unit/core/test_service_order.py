@@ -70,6 +70,19 @@ def test_of_equals_comes_first_who_has_waited_longer_then_the_name() -> None:
     assert service_order(state_of(claims, 9, {}), GROUP) == [3, 2, 1]
 
 
+def test_who_has_had_as_much_is_an_equal() -> None:
+    """Bob has run what ada is given first; she has waited longer."""
+    claims = [
+        waiting(1, user="ada", submitted_at=NOW - 20),
+        waiting(2, user="ada", submitted_at=NOW - 20),
+        waiting(3, user="bob", submitted_at=NOW - 10),
+    ]
+    state = state_of(claims, 9, {})
+    shares = state.group(GROUP).fair_share
+    shares.spend(UserName("bob"), 1, NORMAL, NOW, by_right=False)
+    assert service_order(state, GROUP) == [1, 2, 3]
+
+
 def test_patience_is_over_once_for_each_user_and_not_for_who_has_just_started() -> None:
     """Ada's patience is over at both levels, eve's at the lower one; bob has used least."""
     claims = [
