@@ -153,6 +153,7 @@ def test_restore_is_exact() -> None:
         shares.restore(user, mark)
     assert (shares.key(ADA), shares.last_start(ADA)) == before
     assert shares.users() == [ADA]
+    assert shares.last_start(BOB) == -math.inf
 
 
 def test_numbers_stay_in_range_for_years() -> None:

@@ -4,14 +4,14 @@ of a plain list."""
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from hai.core.plan import Claim
 from hai.core.queue.job_classes import FairShareKey
 from hai.core.queue.ready import ReadyQueue
-from hai.core.types import Priority, UserName
+from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
 from tests.unit.core.queue_model import AUTO, LEVELS, USERS, WIDEST, Model
 
@@ -110,6 +110,7 @@ class Course:
         room, turn = model.room.get((user, level), 4), model.key_of(user)
         self.starts.append(lambda: self._take_back(claim, level, room, turn))
         self.leave(claim)
+        self.let_another_by(claim)
         model.room[user, level] = room - self.chance.choice([0, claim.nodes])
         last = turn.last_start if is_backfill else NOW
         model.turns[user] = FairShareKey(turn.share + self.chance.randint(1, 2), last)
@@ -118,8 +119,17 @@ class Course:
     def _take_back(self, claim: Claim, level: Priority, room: int, turn: FairShareKey) -> UserName:
         self.model.room[claim.user, level] = room
         self.model.turns[claim.user] = turn
+        self.let_another_by(claim)
         self.enter(claim)
         return claim.user
+
+    def let_another_by(self, claim: Claim) -> None:
+        """A member of the same array stands in the line for a moment."""
+        if self.chance.random() < 0.3:
+            width = self.chance.randint(1, WIDEST)
+            other = replace(claim, task_id=TaskId(1000), nodes=width, first=False)
+            self.queue.add(other)
+            self.queue.remove(other)
 
     # one question at a time: an answer may put right what the next one would stumble over
 
