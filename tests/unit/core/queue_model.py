@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hai.core.plan import Claim
-from hai.core.queue.job_classes import FairShareKey
+from hai.core.queue.job_classes import FairShareKey, task_of
 from hai.core.queue.ready import LevelOf, own_key
 from hai.core.types import Priority, TaskId, UserName
 
@@ -84,7 +84,7 @@ class Model:
             and one.custom_rank < claim.custom_rank
         ]
         best = min(found, default=None)
-        return best.task_id if best is not None and best < own_key(claim) else None
+        return task_of(best) if best is not None and best < own_key(claim) else None
 
     def lines_at(self, level: Priority) -> dict[UserName, list[TaskId]]:
         lines: dict[UserName, list[TaskId]] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from hai.core.plan import Claim
-from hai.core.queue.job_classes import FairShareKey
+from hai.core.queue.job_classes import FairShareKey, task_of
 from hai.core.queue.ready import ReadyQueue
 from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
@@ -213,7 +213,7 @@ class Course:
             widths = [claim.nodes for claim in model.at(level)]
             assert queue.narrowest(level) == min(widths, default=math.inf)
             lines = {
-                user: [key.task_id for key in line] for user, line in queue.lines_at(level).items()
+                user: [task_of(key) for key in line] for user, line in queue.lines_at(level).items()
             }
             assert lines == model.lines_at(level)
         assert {claim.task_id: claim for claim in queue.claims()} == model.claims
