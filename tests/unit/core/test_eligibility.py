@@ -71,7 +71,7 @@ def test_nothing_is_left_of_whoever_ends(fields: dict[str, Any]) -> None:
 
 def test_a_spot_task_waits_no_more_once_it_runs() -> None:
     state = state_with(waiting(1, spot=True))
-    assert state.has_waiting
+    assert starts(state) == [1]
     run_first(state)
     assert not state.has_waiting
     assert not starts(state)
