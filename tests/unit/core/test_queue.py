@@ -237,6 +237,7 @@ def test_a_width_that_can_fit_no_more_is_looked_at_again() -> None:
     assert queue.levels() == []
     model.room.clear()
     queue.refresh_all()
+    assert queue.levels() == [NORMAL]
     assert queue.is_at(TaskId(1), NORMAL)
     assert not queue.is_at(TaskId(2), NORMAL)
     assert TaskId(1) in queue

@@ -202,22 +202,30 @@ class Course:
         assert self.queue.has_any(level) or not self.model.at(level)
 
     def ask_what_only_a_settled_line_knows(self) -> None:
-        model, queue = self.model, self.queue
-        there = [level for level in LEVELS if model.at(level)]
-        assert queue.levels() == there
-        waits = [since for level in LEVELS for since, _, _ in model.waits(level)]
+        questions = [self.ask_for_levels, self.ask_whose_patience_ends_next, self.ask_for_lines]
+        self.chance.shuffle(questions)
+        for question in questions:
+            question()
+        assert {claim.task_id: claim for claim in self.queue.claims()} == self.model.claims
+        assert len(self.queue) == len(self.model.claims)
+
+    def ask_for_levels(self) -> None:
+        assert self.queue.levels() == [level for level in LEVELS if self.model.at(level)]
+        for level in LEVELS:
+            widths = [claim.nodes for claim in self.model.at(level)]
+            assert self.queue.narrowest(level) == min(widths, default=math.inf)
+
+    def ask_whose_patience_ends_next(self) -> None:
+        waits = [since for level in LEVELS for since, _, _ in self.model.waits(level)]
         for after in range(7):
             later = [since for since in waits if since > after]
-            assert queue.next_overdue(after) == min(later, default=None)
+            assert self.queue.next_overdue(after) == min(later, default=None)
+
+    def ask_for_lines(self) -> None:
         for level in LEVELS:
-            widths = [claim.nodes for claim in model.at(level)]
-            assert queue.narrowest(level) == min(widths, default=math.inf)
-            lines = {
-                user: [task_of(key) for key in line] for user, line in queue.lines_at(level).items()
-            }
-            assert lines == model.lines_at(level)
-        assert {claim.task_id: claim for claim in queue.claims()} == model.claims
-        assert len(queue) == len(model.claims)
+            lines = self.queue.lines_at(level).items()
+            told = {user: [task_of(key) for key in line] for user, line in lines}
+            assert told == self.model.lines_at(level)
 
 
 @pytest.mark.parametrize("seed", range(8))
