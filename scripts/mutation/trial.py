@@ -19,19 +19,25 @@ SAID = "tests.log"  # by the last trial, in the copy
 _LIBRARIES = ("hypothesis", "hypothesis.stateful", "httpx2", "psycopg", "pydantic", "fastapi")
 # Quick ones first: the first failure ends a trial.
 _QUICK = (
+    "heads",
+    "ready",
+    "eligibility",
+    "job_classes",
+    "arrays",
+    "queue_course",
+    "fair_share",
     "planner",
     "victims",
     "time_sharing",
     "time_sharing_gangs",
     "time_sharing_places",
-    "arrays",
     "quota",
     "reasons",
-    "fair_share",
     "requeue",
+    "service_order",
     "queue",
 )
-_LAST = ("service_order", "own_order", "planner_properties", "starvation")
+_LAST = ("own_order", "planner_properties", "starvation")
 _NOT = ("planner_speed", "scheduling_doc")  # a promise of speed; a document
 # One failure is enough, however large its example is.
 _NO_SHRINKING = """

@@ -1,5 +1,6 @@
 """ArrayLimits with a limit: who may stand in the line, whatever the order of changes."""
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_limit_may_change_with_its_members() -> None:
 def test_an_array_of_nobody_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="task 7 is in no array"):
         ArrayLimits().join(waiting(7))
+
+
+def test_nothing_is_kept_of_arrays_that_have_ended() -> None:
+    arrays = ArrayLimits()
+    for number in range(1, 4):
+        claim = replace(member(1), array=TaskId(number))
+        arrays.join(claim)
+        arrays.sort(claim)
+        arrays.leave(claim)
+        arrays.activate(claim)
+        arrays.sort(claim)
+        arrays.deactivate(claim)
+        assert arrays.sort(claim) == ([], [])
+    assert pickle.dumps(arrays) == pickle.dumps(ArrayLimits())
 
 
 @settings(max_examples=200, deadline=None)

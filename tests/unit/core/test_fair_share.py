@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hai.core.policy import DAY, Policy
 from hai.core.queue.fair_share import FairShare
-from hai.core.types import TaskId, UserName
+from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import active
 
 ADA, BOB = UserName("ada"), UserName("bob")
@@ -70,6 +70,77 @@ def test_only_a_start_by_right_is_a_turn() -> None:
     assert shares.last_start(ADA) == NOW - 5
 
 
+def test_a_last_start_is_the_latest() -> None:
+    shares = FairShare(POLICY, NOW)
+    shares.seed(ADA, 0.0, NOW - 7, NOW)
+    assert shares.last_start(ADA) == NOW - 7
+    shares.start(ADA, NOW - 9)
+    assert shares.last_start(ADA) == NOW - 7
+    shares.start(ADA, NOW - 5)
+    assert shares.last_start(ADA) == NOW - 5
+    shares.seed(ADA, 0.0, None, NOW)
+    assert shares.last_start(ADA) == NOW - 5
+
+
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+@pytest.mark.parametrize("seconds", [0.0, 1000.0])
+def test_a_start_that_is_tried_counts_as_one_that_is_booked(weight: float, seconds: float) -> None:
+    policy = Policy(weights={ADA: weight})
+    tried, booked = FairShare(policy, NOW), FairShare(policy, NOW)
+    for shares in (tried, booked):
+        if seconds:
+            shares.seed(ADA, seconds, None, NOW)
+    foreseen = tried.key_after(ADA, tried.use_of(2, SLICE, NOW))
+    tried.spend(ADA, 2, Priority.NORMAL, NOW, by_right=True)
+    booked.book(active(1, ["n0", "n1"], user="ada", since=NOW), NOW)
+    assert foreseen == tried.key(ADA) == booked.key(ADA)
+    assert tried.last_start(ADA) == booked.last_start(ADA) == NOW
+    assert tried.node_seconds(ADA, NOW) == pytest.approx(seconds + 2 * SLICE, rel=0.02)
+
+
+def test_a_backfill_that_is_tried_is_no_turn() -> None:
+    shares = FairShare(POLICY, NOW)
+    shares.spend(ADA, 1, Priority.NORMAL, NOW, by_right=False)
+    assert shares.key(ADA) > 0
+    assert shares.last_start(ADA) == -math.inf
+
+
+def test_who_has_used_nothing_comes_first() -> None:
+    shares = FairShare(POLICY, NOW)
+    assert shares.key(ADA) == shares.key_after(ADA, 0) == shares.node_seconds(ADA, NOW) == 0
+    assert shares.users() == []
+
+
+def test_what_ended_attempts_have_used_can_be_booked_on_anew() -> None:
+    """To the millisecond; what is booked for others comes again with their claims."""
+    shares = FairShare(POLICY, NOW)
+    shares.seed(ADA, 1000.0004, NOW - 7, NOW)
+    shares.seed(BOB, 0.0, None, NOW)
+    assert shares.ended(NOW) == {ADA: (1000.0, NOW - 7), BOB: (0.0, None)}
+    for number, user in enumerate(("ada", "bob")):
+        shares.book(active(number, ["n0", "n1"], user=user, since=NOW - 10), NOW)
+    assert shares.ended(NOW) == {ADA: (1000.0, NOW - 7), BOB: (0.0, NOW - 10)}
+    assert shares.ended(NOW + DAY) == {ADA: (500.0, NOW - 7), BOB: (0.0, NOW - 10)}
+
+
+def test_only_what_was_booked_can_be_given_back() -> None:
+    """Whenever the attempt is said to have ended."""
+    for ended, left in ((NOW - 60, 0.0), (NOW + 60, 60.0), (NOW + 9 * SLICE, SLICE)):
+        shares = FairShare(POLICY, NOW)
+        shares.book(active(1, ["n0"], user="ada", since=NOW), NOW)
+        shares.end(TaskId(1), ended)
+        assert shares.node_seconds(ADA, NOW) == pytest.approx(left, rel=0.02)
+
+
+def test_a_booking_may_begin_long_after_its_attempt() -> None:
+    """All slices up to now are booked at once, and the one that runs."""
+    shares = FairShare(POLICY, NOW)
+    claim = active(1, ["n0"], user="ada", since=NOW - 2.5 * SLICE)
+    assert shares.book(claim, NOW) == NOW + SLICE / 2
+    assert shares.node_seconds(ADA, NOW) == pytest.approx(3 * SLICE, rel=0.02)
+    assert shares.book(replace(claim, since=None), NOW + SLICE) is None
+
+
 def test_restore_is_exact() -> None:
     shares = FairShare(POLICY, NOW)
     shares.seed(ADA, 0.1, NOW - 7, NOW)
@@ -82,6 +153,7 @@ def test_restore_is_exact() -> None:
         shares.restore(user, mark)
     assert (shares.key(ADA), shares.last_start(ADA)) == before
     assert shares.users() == [ADA]
+    assert shares.last_start(BOB) == -math.inf
 
 
 def test_numbers_stay_in_range_for_years() -> None:
@@ -95,6 +167,21 @@ def test_numbers_stay_in_range_for_years() -> None:
         shares.rebase(now)
         assert shares.key(BOB) < shares.key(ADA) < 1e200
     assert shares.node_seconds(ADA, now) == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(("hours", "rescaled"), [(255, False), (256, True), (400, True)])
+def test_keys_are_rescaled_before_they_grow_out_of_range(hours: int, rescaled: bool) -> None:
+    """Every 256 half-lives, all by one power of two; what has been used stays the same."""
+    shares = FairShare(Policy(half_life_seconds=3600.0), NOW)
+    now = NOW + hours * 3600.0
+    shares.seed(ADA, 100.0, None, now)
+    key = shares.key(ADA)
+    assert shares.rebase(now) is rescaled
+    assert shares.key(ADA) == (key / 2**256 if rescaled else key)
+    assert shares.node_seconds(ADA, now) == pytest.approx(100.0)
+    assert shares.rebase(now) is False
+    shares.seed(ADA, 100.0, None, now)
+    assert shares.node_seconds(ADA, now) == pytest.approx(200.0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,7 +1,7 @@
 """The line: its answers are those of a plain model that sorts everything anew each time."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import settings
@@ -10,70 +10,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hai.core.plan import Claim
 from hai.core.queue.job_classes import FairShareKey
-from hai.core.queue.ready import LevelOf, ReadyQueue, own_key
+from hai.core.queue.ready import ReadyQueue, own_key
 from hai.core.types import Priority, TaskId, UserName
 from tests.unit.core.clusters import waiting
+from tests.unit.core.queue_model import AUTO, LOW, NORMAL, USERS, WIDEST, Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOW, NORMAL, AUTO = Priority.LOW, Priority.NORMAL, Priority.AUTO
 LEVELS = (NORMAL, LOW)
-USERS = [UserName(name) for name in ("ada", "bob", "eve")]
-WIDEST = 4
-Place = tuple[float, float, UserName]
-
-
-@dataclass
-class Model:
-    """Users' room and shares, and what follows from them by brute force."""
-
-    room: dict[tuple[UserName, Priority], int] = field(default_factory=dict)
-    turns: dict[UserName, FairShareKey] = field(default_factory=dict)
-    claims: dict[TaskId, Claim] = field(default_factory=dict)
-
-    def room_of(self, user: UserName) -> LevelOf:
-        def level_of(asked: Priority, width: int) -> Priority | None:
-            levels = LEVELS if asked is AUTO else (asked,)
-            fitting = (level for level in levels if self.room.get((user, level), 4) >= width)
-            return next(fitting, None)
-
-        return level_of
-
-    def key_of(self, user: UserName) -> FairShareKey:
-        return self.turns.get(user, FairShareKey(0.0, float("-inf")))
-
-    def level(self, claim: Claim) -> Priority | None:
-        return self.room_of(claim.user)(claim.priority, claim.nodes)
-
-    def classes(self) -> list[Claim]:
-        """The first of each user, priority and width."""
-        firsts: dict[tuple[UserName, Priority, int], Claim] = {}
-        for claim in sorted(self.claims.values(), key=own_key):
-            firsts.setdefault((claim.user, claim.priority, claim.nodes), claim)
-        return [claim for claim in firsts.values() if self.level(claim) is not None]
-
-    def tie(self, user: UserName, level: Priority) -> float:
-        there = [c for c in self.classes() if c.user == user and self.level(c) is level]
-        return min(claim.line_since for claim in there)
-
-    def at(self, level: Priority, widest: int = WIDEST) -> list[Claim]:
-        """Firsts of classes at the level, in the order of turns."""
-        there = [c for c in self.classes() if self.level(c) is level and c.nodes <= widest]
-        ties = {c.user: self.tie(c.user, level) for c in there}
-        return sorted(
-            there, key=lambda c: (self.key_of(c.user)[0], ties[c.user], c.user, own_key(c))
-        )
-
-    def waits(self, level: Priority) -> list[Place]:
-        return sorted(
-            min(
-                (max(c.line_since, self.key_of(user)[1]), self.tie(user, level), user)
-                for c in self.at(level)
-                if c.user == user
-            )
-            for user in {claim.user for claim in self.at(level)}
-        )
+NOW = 6.0  # nobody has waited since later
 
 
 class Lines(RuleBasedStateMachine):
@@ -82,7 +28,7 @@ class Lines(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = Model()
+        self.model = Model(levels=LEVELS)
         self.queue = ReadyQueue(self.model.room_of, self.model.key_of)
         self.last_id = 0
         self.undo: list[Callable[[], UserName]] | None = None
@@ -137,7 +83,7 @@ class Lines(RuleBasedStateMachine):
         self.undo = []
 
     @precondition(lambda self: self.in_draft and self.model.claims)
-    @rule(data=st.data(), more=st.integers(0, 2))
+    @rule(data=st.data(), more=st.integers(1, 2))
     def give_nodes(self, data: st.DataObject, more: int) -> None:
         """As a start does: the claim leaves, its user has less room and a higher share."""
         self._give(self.model.claims[data.draw(st.sampled_from(sorted(self.model.claims)))], more)
@@ -150,8 +96,7 @@ class Lines(RuleBasedStateMachine):
         self._remove(claim.task_id)
         if level is not None:
             self.model.room[user, level] = room.get((user, level), 4) - claim.nodes
-        share, last = self.model.key_of(user)
-        self.model.turns[user] = FairShareKey(share + more, max(last, 6.0))
+        self.model.turns[user] = FairShareKey(self.model.key_of(user).share + more, NOW)
         self.queue.refresh(user)
         for lower in LEVELS[1:]:
             self.queue.let_fall(lower)
@@ -207,26 +152,25 @@ class Lines(RuleBasedStateMachine):
         expected = [c for c in self.model.at(level, widest) if c.task_id not in skipped]
         assert self.queue.in_turn(level, widest, skipped) == next(iter(expected), None)
 
-    @rule(level=st.sampled_from(LEVELS), before=st.integers(0, 7), data=st.data())
+    @rule(level=st.sampled_from(LEVELS), before=st.integers(0, 5), data=st.data())
     def who_is_overdue(self, level: Priority, before: int, data: st.DataObject) -> None:
         """While decisions are assumed some get nodes while the question is still open."""
         given: set[UserName] = set()
         for user in self.queue.overdue(level, before):
-            assert user == self._overdue(level, before, given)[0]
+            assert user == self.model.overdue(level, before, given)[0]
             given.add(user)
             head = self.queue.head_of(user, level)
             assert head is not None
             if self.in_draft and data.draw(st.booleans()):
-                self._give(head, more=data.draw(st.integers(0, 2)))
-        assert not self._overdue(level, before, given)
-        overdue = self._overdue(level, before, set())
+                self._give(head, more=data.draw(st.integers(1, 2)))
+        assert not self.model.overdue(level, before, given)
+
+    @rule(level=st.sampled_from(LEVELS), before=st.integers(0, 7))
+    def whether_they_are_overdue(self, level: Priority, before: int) -> None:
+        overdue = self.model.overdue(level, before, set())
         assert all(
             self.queue.is_overdue(user, level, before) == (user in overdue) for user in USERS
         )
-
-    def _overdue(self, level: Priority, before: int, given: set[UserName]) -> list[UserName]:
-        waits = self.model.waits(level)
-        return [user for since, _, user in waits if since <= before and user not in given]
 
     @rule(level=st.sampled_from(LEVELS))
     def how_narrow(self, level: Priority) -> None:
@@ -238,8 +182,7 @@ class Lines(RuleBasedStateMachine):
 
     @rule(level=st.sampled_from(LEVELS), user=st.sampled_from(USERS))
     def whose_head(self, level: Priority, user: UserName) -> None:
-        own = [claim for claim in self.model.at(level) if claim.user == user]
-        assert self.queue.head_of(user, level) == min(own, key=own_key, default=None)
+        assert self.queue.head_of(user, level) == self.model.head(user, level)
 
     @precondition(lambda self: not self.in_draft)
     @rule(after=st.integers(0, 6))
@@ -294,6 +237,7 @@ def test_a_width_that_can_fit_no_more_is_looked_at_again() -> None:
     assert queue.levels() == []
     model.room.clear()
     queue.refresh_all()
+    assert queue.levels() == [NORMAL]
     assert queue.is_at(TaskId(1), NORMAL)
     assert not queue.is_at(TaskId(2), NORMAL)
     assert TaskId(1) in queue

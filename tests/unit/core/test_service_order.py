@@ -40,6 +40,62 @@ def test_levels_then_promises_then_patience_then_turns() -> None:
     assert service_order(state, GROUP) == [5, 4, 3, 9, 2, 1]  # asking changes nothing
 
 
+def test_users_take_turns_by_what_they_would_have_used() -> None:
+    """Bob has used more. Of ada's, the one of three nodes costs as much as three of his."""
+    claims = [
+        waiting(1, user="ada", submitted_at=NOW - 40),
+        waiting(2, 3, user="ada", submitted_at=NOW - 30),
+        waiting(3, user="ada", submitted_at=NOW - 20),
+        *(waiting(number, user="bob", submitted_at=NOW - 60) for number in (4, 5, 6, 7)),
+    ]
+    state = state_of(claims, 9, {"bob": 100.0})
+    assert service_order(state, GROUP) == [1, 4, 2, 5, 6, 7, 3]
+
+
+def test_what_higher_levels_give_counts_below() -> None:
+    claims = [
+        waiting(1, 3, HIGH, user="ada", submitted_at=NOW - 40),
+        waiting(2, priority=NORMAL, user="ada", submitted_at=NOW - 40),
+        *(waiting(number, user="bob", submitted_at=NOW - 9) for number in (3, 4, 5, 6)),
+    ]
+    assert service_order(state_of(claims, 9, {}), GROUP) == [1, 3, 4, 5, 2, 6]
+
+
+def test_of_equals_comes_first_who_has_waited_longer_then_the_name() -> None:
+    claims = [
+        waiting(1, user="bob", submitted_at=NOW - 9),
+        waiting(2, user="ada", submitted_at=NOW - 9),
+        waiting(3, user="eve", submitted_at=NOW - 10),
+    ]
+    assert service_order(state_of(claims, 9, {}), GROUP) == [3, 2, 1]
+
+
+def test_who_has_had_as_much_is_an_equal() -> None:
+    """Bob has run what ada is given first; she has waited longer."""
+    claims = [
+        waiting(1, user="ada", submitted_at=NOW - 20),
+        waiting(2, user="ada", submitted_at=NOW - 20),
+        waiting(3, user="bob", submitted_at=NOW - 10),
+    ]
+    state = state_of(claims, 9, {})
+    shares = state.group(GROUP).fair_share
+    shares.spend(UserName("bob"), 1, NORMAL, NOW, by_right=False)
+    assert service_order(state, GROUP) == [1, 2, 3]
+
+
+def test_patience_is_over_once_for_each_user_and_not_for_who_has_just_started() -> None:
+    """Ada's patience is over at both levels, eve's at the lower one; bob has used least."""
+    claims = [
+        waiting(1, priority=NORMAL, user="ada", submitted_at=NOW - 9000),
+        waiting(2, priority=LOW, user="ada", submitted_at=NOW - 9000),
+        waiting(3, priority=LOW, user="eve", submitted_at=NOW - 8000),
+        waiting(4, priority=LOW, user="eve", submitted_at=NOW - 7000),
+        waiting(5, priority=LOW, user="bob", submitted_at=NOW - 9),
+    ]
+    state = state_of(claims, 9, {"ada": 1e6, "eve": 1e5})
+    assert service_order(state, GROUP) == [1, 3, 5, 4, 2]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
