@@ -21,6 +21,8 @@ _LIBRARIES = ("hypothesis", "hypothesis.stateful", "httpx2", "psycopg", "pydanti
 _QUICK = (
     "planner",
     "victims",
+    "promises",
+    "shadow",
     "time_sharing",
     "time_sharing_gangs",
     "time_sharing_places",
