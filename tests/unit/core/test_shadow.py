@@ -13,7 +13,7 @@ from hai.core.quota import Quota, QuotaTable
 from hai.core.reasons.codec import evidence
 from hai.core.state import build_state
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
-from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes
+from tests.unit.core.clusters import AMPLE, GROUP, active, nodes
 from tests.unit.core.sharing import (
     HIGH,
     LOW,
@@ -189,8 +189,8 @@ def test_a_gang_leaves_its_turn_to_another_that_waits_as_well(
 
 @pytest.mark.parametrize("level", [LOW, NORMAL])
 def test_the_turn_is_then_the_others_to_lose(level: Priority) -> None:
-    """Neither ada's gang fits nor bob's; cyd's would, with kim's nodes. Task 6 makes it bob's turn, and
-    with task 7 it would be cyd's."""
+    """Neither ada's gang fits nor bob's; cyd's would, with kim's nodes. Task 6 makes it bob's turn,
+    and with task 7 it would be cyd's."""
     claims = [
         active(1, ["n0", "n1"], user="uma", **ran(0)),
         active(2, ["n2", "n3"], user="kim", **ran(2 * SLICE)),
@@ -203,6 +203,23 @@ def test_the_turn_is_then_the_others_to_lose(level: Priority) -> None:
     decided = decide(nodes(7), claims)
     assert started(decided) == [6]
     assert stands_back(decided) == {7: (4, "turn")}
+
+
+@pytest.mark.parametrize(("used_by_bob", "starts"), [(0.0, []), (1e6, [5])])
+def test_without_backfill_a_low_task_does_not_end_its_users_turn_either(
+    used_by_bob: float, starts: list[int]
+) -> None:
+    """With task 5 it would be bob's turn, and there are free nodes for his."""
+    claims = [
+        active(1, ["n0"], user="uma", **ran(0)),
+        fresh(3, 3, user="ada"),
+        fresh(4, 1, user="bob"),
+        fresh(5, 1, LOW, user="ada"),
+    ]
+    policy = Policy(backfill=False)
+    decided = decide(nodes(3), claims, policy=policy, usage={"bob": used_by_bob})
+    assert started(decided) == starts
+    assert stands_back(decided) == ({} if starts else {5: (3, "turn")})
 
 
 def test_whoever_stands_back_for_their_own_does_not_take_the_turn() -> None:
