@@ -11,7 +11,7 @@ from hai.core.planner import plan
 from hai.core.quota import EVERYONE, Quota
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes, reasons, state_of
-from tests.unit.core.sharing import HIGH, LOW, NORMAL, NOW, SLICE, fresh, ran, started, victims
+from tests.unit.core.sharing import HIGH, LOW, NORMAL, NOW, SLICE, fresh, ran, started
 
 AUTO = Priority.AUTO
 
@@ -109,27 +109,3 @@ def test_a_promise_does_not_wait_for_the_turn_of_its_users_gang(for_task: int, s
         fresh(5, 1, LOW, user="ada", submitted_at=NOW - 30),
     ]
     assert started(decide(nodes(3), claims)) == [starts]
-
-
-def test_equals_of_the_same_use_keep_their_nodes() -> None:
-    """Each has one node for as long: nobody's turn comes before the other's."""
-    claims = [
-        active(1, ["n0"], user="bob", **ran(SLICE)),
-        active(2, ["n1"], user="ada", **ran(SLICE)),
-        fresh(3, user="ada"),
-        fresh(4, user="bob"),
-    ]
-    assert victims(decide(nodes(2), claims)) == []
-    assert victims(decide(nodes(2), [*claims, fresh(5, user="eve")])) != []
-
-
-def test_patience_counts_although_every_gang_is_as_wide_as_the_group() -> None:
-    """Ada has used more; but she waits for long."""
-    claims = [
-        active(1, ["n0", "n1"], LOW, user="ada", **ran(SLICE)),
-        fresh(2, 2, user="ada", submitted_at=NOW - 9 * SLICE),
-        fresh(3, 2, user="bob"),
-    ]
-    for overdue, gets in ((True, 2), (False, 3)):
-        some = claims if overdue else [claims[0], fresh(2, 2, user="ada"), claims[2]]
-        assert [one.task_id for one in decide(nodes(2), some).handovers] == [gets]
