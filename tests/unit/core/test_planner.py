@@ -366,6 +366,23 @@ def test_lower_work_in_the_shadow_of_a_head_leaves_once_the_head_fits() -> None:
     assert started(cluster.tick()) == [2]
 
 
+def test_a_plan_that_is_not_carried_out_changes_nothing() -> None:
+    """Asked again, it decides the same, with the same evidence: no node counts twice."""
+    claims = [
+        active(1, ["n0"], HIGH, since=900.0),
+        active(6, ["n1"], LOW, since=900.0),
+        waiting(2, 5, HIGH),
+        waiting(3, 2, user="bob"),
+        waiting(4, 1, user="eve"),
+    ]
+    state = state_of(nodes(5), claims)
+    first = plan(state, 1000.0)
+    assert started(first) == [4, 3]
+    assert evidence(first.reasons[TaskId(2)])["preemptible"] == 1
+    for _ in range(3):
+        assert plan(state, 1000.0) == first
+
+
 def test_who_others_left_for_comes_first() -> None:
     """Task 1 leaves for task 9. Whoever comes meanwhile does not get its nodes."""
     cluster = SimulatedCluster(

@@ -11,8 +11,9 @@ from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import Quota, QuotaTable
 from hai.core.reasons.codec import evidence
+from hai.core.reasons.kinds import Behind
 from hai.core.state import build_state
-from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
+from hai.core.types import Loss, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import AMPLE, GROUP, active, nodes
 from tests.unit.core.sharing import (
     HIGH,
@@ -44,12 +45,12 @@ def quota(user: str, limit: int, level: Priority = NORMAL) -> Quota:
     return Quota(UserName(user), GROUP, level, limit)
 
 
-def stands_back(decided: Plan) -> dict[int, tuple[int, str]]:
+def stands_back(decided: Plan) -> dict[int, tuple[int | None, Loss | None]]:
     """For which task, and for what of it."""
     return {
-        int(task_id): (evidence(reason)["head"], evidence(reason)["spares"])
+        int(task_id): (reason.head, reason.spares)
         for task_id, reason in decided.reasons.items()
-        if reason.code is WaitCode.BEHIND
+        if isinstance(reason, Behind)
     }
 
 
@@ -76,7 +77,7 @@ def test_behind_a_gang_that_its_user_keeps_out_the_users_own_run_as_backfill_onl
 def test_without_backfill_they_wait_for_the_gang() -> None:
     decided = decide(nodes(4), OWN_IN_THE_WAY, policy=Policy(backfill=False))
     assert started(decided) == [4]
-    assert stands_back(decided) == {3: (2, "nodes")}
+    assert stands_back(decided) == {3: (2, Loss.NODES)}
 
 
 # quota
@@ -162,7 +163,7 @@ def test_backfill_leaves_the_quota_to_a_gang_of_its_users_that_comes_before(
     """Task 3 is ada's, whose quota is narrower than the group."""
     decided = decide(nodes(6), [*IN_THE_WAY, *claims], quota("ada", limit))
     assert backfilled(decided) == ([3] if head is None else [])
-    assert stands_back(decided) == ({} if head is None else {3: (head, "quota")})
+    assert stands_back(decided) == ({} if head is None else {3: (head, Loss.QUOTA)})
 
 
 # turns
@@ -184,7 +185,7 @@ def test_a_gang_leaves_its_turn_to_another_that_waits_as_well(
     ]
     decided = decide(nodes(3), claims)
     assert started(decided) == ([5] if fills else [])
-    assert stands_back(decided) == ({} if fills else {5: (3, "turn")})
+    assert stands_back(decided) == ({} if fills else {5: (3, Loss.TURN)})
 
 
 @pytest.mark.parametrize("level", [LOW, NORMAL])
@@ -202,7 +203,7 @@ def test_the_turn_is_then_the_others_to_lose(level: Priority) -> None:
     ]
     decided = decide(nodes(7), claims)
     assert started(decided) == [6]
-    assert stands_back(decided) == {7: (4, "turn")}
+    assert stands_back(decided) == {7: (4, Loss.TURN)}
 
 
 @pytest.mark.parametrize(("used_by_bob", "starts"), [(0.0, []), (1e6, [5])])
@@ -219,7 +220,7 @@ def test_without_backfill_a_low_task_does_not_end_its_users_turn_either(
     policy = Policy(backfill=False)
     decided = decide(nodes(3), claims, policy=policy, usage={"bob": used_by_bob})
     assert started(decided) == starts
-    assert stands_back(decided) == ({} if starts else {5: (3, "turn")})
+    assert stands_back(decided) == ({} if starts else {5: (3, Loss.TURN)})
 
 
 def test_whoever_stands_back_for_their_own_does_not_take_the_turn() -> None:
@@ -237,7 +238,7 @@ def test_whoever_stands_back_for_their_own_does_not_take_the_turn() -> None:
     ]
     decided = decide(nodes(5), claims, quota("cyd", 2), usage={"bob": 1.5 * SLICE, "kim": 1e6})
     assert started(decided) == []
-    assert stands_back(decided)[6] == (3, "turn")
+    assert stands_back(decided)[6] == (3, Loss.TURN)
 
 
 def test_backfill_does_not_end_a_gangs_patience() -> None:

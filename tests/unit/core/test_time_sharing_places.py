@@ -137,6 +137,20 @@ def test_whoever_waits_for_higher_levels_holds_up_nobody() -> None:
     assert [(start.task_id, start.backfill) for start in free.starts] == [(3, False)]
 
 
+def test_a_zone_where_none_of_its_level_run_frees_nothing_for_a_gang() -> None:
+    """Eve's node comes free after her slice; the other zone's belongs to a higher level for long.
+    So the gang holds up nobody, and bob takes his turn after eve."""
+    claims = [
+        active(1, ["e0"], HIGH, user="uma", **ran(0)),
+        active(2, ["w0"], user="eve", **ran(SLICE)),
+        fresh(3, 2, user="ada", submitted_at=NOW - 50),
+        fresh(4, 1, user="bob", submitted_at=NOW - 40),
+    ]
+    decided = decide(zoned(1, 1), claims)
+    assert evidence(decided.reasons[TaskId(3)])["kept_out_by"] == "higher"
+    assert decided.suspends == (Suspend(TaskId(2), TaskId(4)),)
+
+
 def test_whoever_waits_for_their_own_task_holds_up_nobody() -> None:
     """Task 2 has waited longest, but only its own user's task is in its way. If it were the head,
     task 3 could not take those nodes either, and bob's endless task would keep them for ever."""
