@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from hai.core.node import Node
-from hai.core.plan import Claim, Plan
+from hai.core.plan import Claim, Plan, Suspend
 from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import Quota, QuotaTable
@@ -71,6 +71,19 @@ def test_behind_a_gang_that_its_user_keeps_out_the_users_own_run_as_backfill_onl
     assert started(decided) == [4, 3]
     assert backfilled(decided) == [3]
     assert evidence(decided.reasons[TaskId(2)])["kept_out_by"] == "own"
+    assert stands_back(decided) == {}
+
+
+def test_where_no_node_is_free_there_is_nothing_to_leave() -> None:
+    """Both of ada's wait for nodes, at two levels; one of them takes what LOW holds."""
+    claims = [
+        active(1, ["n0"], HIGH, user="uma", **ran(0)),
+        active(5, ["n1"], LOW, user="bob", **ran(0)),
+        fresh(2, 2, HIGH, user="ada"),
+        fresh(3, 1, user="ada"),
+    ]
+    decided = decide(nodes(2), claims)
+    assert decided.suspends == (Suspend(TaskId(5), TaskId(3)),)
     assert stands_back(decided) == {}
 
 
