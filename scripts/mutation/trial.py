@@ -28,6 +28,8 @@ _QUICK = (
     "fair_share",
     "planner",
     "victims",
+    "promises",
+    "shadow",
     "time_sharing",
     "time_sharing_gangs",
     "time_sharing_places",

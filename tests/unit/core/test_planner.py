@@ -11,6 +11,7 @@ from hai.core.planner import plan
 from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.reasons.codec import evidence
+from hai.core.resources import GIB, Resources
 from hai.core.types import GroupName, NodeName, Priority, TaskId, TaskState, UserName, WaitCode
 from tests.unit.core.clusters import (
     AMPLE,
@@ -133,6 +134,22 @@ def test_groups_are_independent() -> None:
     claims = [waiting(1, 2, HIGH), waiting(2), waiting(3, group=other)]
     quotas = [Quota(EVERYONE, group, NORMAL, 9) for group in (GROUP, other)]
     assert sorted(started(decide(members, claims, quotas))) == [2, 3]
+
+
+def test_one_tick_serves_shared_groups_and_gangs() -> None:
+    """Containers share the node of one group, a gang has those of the other for itself."""
+    lab = GroupName("lab_cpu")
+    shared = replace(node("l0", group=lab), cpus=2.0, memory_bytes=8 * GIB)
+    part = Resources(1500, GIB, 0)
+    claims = [
+        waiting(1, group=lab, asks=part),
+        waiting(2, group=lab, asks=part),
+        waiting(3),
+        waiting(4, user="bob"),
+    ]
+    decided = decide([*nodes(1), shared], claims, policy=Policy(shared_prefix="lab_"))
+    assert {start.task_id: start.nodes for start in decided.starts} == {1: ("l0",), 3: ("n0",)}
+    assert codes(decided) == {2: WaitCode.NO_ROOM, 4: WaitCode.NO_FREE_NODES}
 
 
 def test_over_quota_waits_and_blocks_nobody() -> None:
@@ -347,6 +364,23 @@ def test_lower_work_in_the_shadow_of_a_head_leaves_once_the_head_fits() -> None:
     assert cluster.tick().suspends == (Suspend(TaskId(3), TaskId(2)),)
     cluster.leave(TaskId(3))
     assert started(cluster.tick()) == [2]
+
+
+def test_a_plan_that_is_not_carried_out_changes_nothing() -> None:
+    """Asked again, it decides the same, with the same evidence: no node counts twice."""
+    claims = [
+        active(1, ["n0"], HIGH, since=900.0),
+        active(6, ["n1"], LOW, since=900.0),
+        waiting(2, 5, HIGH),
+        waiting(3, 2, user="bob"),
+        waiting(4, 1, user="eve"),
+    ]
+    state = state_of(nodes(5), claims)
+    first = plan(state, 1000.0)
+    assert started(first) == [4, 3]
+    assert evidence(first.reasons[TaskId(2)])["preemptible"] == 1
+    for _ in range(3):
+        assert plan(state, 1000.0) == first
 
 
 def test_who_others_left_for_comes_first() -> None:

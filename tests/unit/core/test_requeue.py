@@ -57,6 +57,17 @@ def test_auto_would_come_back_where_its_user_has_room_by_now() -> None:
     assert house.requeue.nodes_above(BOB, LOW, HERE) == 0
 
 
+def test_when_one_of_a_users_leaves_the_others_still_count() -> None:
+    house = House(NORMAL=9, LOW=9)
+    first, second = house.add(auto(1, 2, LOW)), house.add(auto(2, 3, LOW))
+    house.requeue.remove(first)
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 3
+    assert house.requeue.is_above(second, LOW)
+    house.charge(ADA, NORMAL, 9)
+    assert house.requeue.nodes_above(BOB, LOW, HERE) == 0
+    assert not house.requeue.is_above(second, LOW)
+
+
 def test_a_higher_wish_counts_and_whoever_has_what_it_asks_for_does_not() -> None:
     house = House(HIGH=8, NORMAL=8)
     plain = house.add(active(1, ["n1"], NORMAL, user="ada"))

@@ -95,6 +95,29 @@ def test_patience_comes_before_turns() -> None:
         assert victims(decide(nodes(1), [holder, late], usage={"ada": 1e9})) == taken
 
 
+def test_equals_of_the_same_use_keep_their_nodes() -> None:
+    """Each has one node for as long: nobody's turn comes before the other's."""
+    claims = [
+        active(1, ["n0"], user="bob", **ran(SLICE)),
+        active(2, ["n1"], user="ada", **ran(SLICE)),
+        fresh(3, user="ada"),
+        fresh(4, user="bob"),
+    ]
+    assert victims(decide(nodes(2), claims)) == []
+    assert victims(decide(nodes(2), [*claims, fresh(5, user="eve")])) == [2]
+
+
+@pytest.mark.parametrize(("waited", "first"), [(PATIENCE - 1, 3), (PATIENCE, 2)])
+def test_patience_counts_although_every_gang_is_as_wide_as_the_group(
+    waited: float, first: int
+) -> None:
+    claims = [
+        fresh(2, 2, user="ada", submitted_at=NOW - waited),
+        fresh(3, 2, user="bob"),
+    ]
+    assert started(decide(nodes(2), claims, usage={"ada": 1e9})) == [first]
+
+
 def test_patience_does_not_cut_a_slice() -> None:
     holder = active(1, ["n0"], user="bob", **ran(SLICE - 1))
     assert victims(decide(nodes(1), [holder, waiting(2, user="ada")])) == []

@@ -128,13 +128,28 @@ def test_whoever_waits_for_higher_levels_holds_up_nobody() -> None:
         fresh(2, 3, user="cyd", submitted_at=NOW - 9 * PATIENCE),
         fresh(3, 2, user="ada", submitted_at=NOW - PATIENCE),
         fresh(5, 3, user="ada", submitted_at=NOW - PATIENCE),
+        fresh(6, 3, user="kim", submitted_at=NOW - 2 * PATIENCE),
     ]
     decided = decide(nodes(3), claims)
     assert decided.suspends == (Suspend(TaskId(4), TaskId(3)),)
     assert evidence(decided.reasons[TaskId(2)])["kept_out_by"] == "higher"
-    assert TaskId(5) not in decided.reasons
+    assert set(decided.reasons) == {2, 3}
     free = decide(nodes(3), [claims[0], *claims[2:]])
     assert [(start.task_id, start.backfill) for start in free.starts] == [(3, False)]
+
+
+def test_a_zone_where_none_of_its_level_run_frees_nothing_for_a_gang() -> None:
+    """Eve's node comes free after her slice; the other zone's belongs to a higher level for long.
+    So the gang holds up nobody, and bob takes his turn after eve."""
+    claims = [
+        active(1, ["e0"], HIGH, user="uma", **ran(0)),
+        active(2, ["w0"], user="eve", **ran(SLICE)),
+        fresh(3, 2, user="ada", submitted_at=NOW - 50),
+        fresh(4, 1, user="bob", submitted_at=NOW - 40),
+    ]
+    decided = decide(zoned(1, 1), claims)
+    assert evidence(decided.reasons[TaskId(3)])["kept_out_by"] == "higher"
+    assert decided.suspends == (Suspend(TaskId(2), TaskId(4)),)
 
 
 def test_whoever_waits_for_their_own_task_holds_up_nobody() -> None:

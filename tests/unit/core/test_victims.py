@@ -62,6 +62,11 @@ def test_work_is_lost_since_the_last_checkpoint_of_this_attempt(
     assert lost_since(active(1, ["n0"], since=NOW, saved_at=saved_at)) == since
 
 
+def test_without_a_checkpoint_all_of_the_attempt_is_lost() -> None:
+    """Also of one that began when the clock did, as in a simulation."""
+    assert lost_since(active(1, ["n0"], since=0.0)) == 0.0
+
+
 def test_a_claim_is_stale_when_its_slice_ends_and_when_it_is_capped() -> None:
     claim = active(1, ["n0"], since=NOW)
     found = running(claim)
@@ -126,3 +131,31 @@ def test_victims_give_only_what_lies_in_the_zones_asked_for() -> None:
     victims = found.victims(NORMAL, ("east",), 1, lambda claim, level, hold: True)
     assert [claim.task_id for claim in victims or []] == [1]
     assert found.victims(NORMAL, ("east",), 2, lambda claim, level, hold: True) is None
+
+
+def test_whoever_has_nothing_in_those_zones_stays_however_cheap() -> None:
+    found = ActiveClaims(POLICY)
+    found.add(active(1, ["w0"], LOW, since=NOW), {"west": 1}, NOW)  # the least lost
+    found.add(active(2, ["e0"], LOW, since=NOW - 5), {"east": 1}, NOW)
+    victims = found.victims(NORMAL, ("east",), 1, lambda claim, level, hold: True)
+    assert [claim.task_id for claim in victims or []] == [2]
+
+
+@pytest.mark.parametrize(
+    ("widths", "needed", "taken"),
+    [
+        pytest.param([1, 1, 3], 4, [1, 3], id="one of two alike stays, not both: the dearer"),
+        pytest.param([1, 1, 3], 3, [3], id="the last gives all that is needed"),
+        pytest.param([2, 1, 4], 5, [1, 3], id="of those that may stay the dearest"),
+        pytest.param([1, 2, 3], 6, [1, 2, 3], id="all are needed"),
+    ],
+)
+def test_nobody_leaves_who_could_stay(widths: list[int], needed: int, taken: list[int]) -> None:
+    """The cheapest first."""
+    found = running(
+        *(
+            active(number, [f"{number}-{rank}" for rank in range(width)], LOW, since=NOW - number)
+            for number, width in enumerate(widths, 1)
+        )
+    )
+    assert chosen(found, NORMAL, needed) == taken
