@@ -383,17 +383,6 @@ def test_a_plan_that_is_not_carried_out_changes_nothing() -> None:
         assert plan(state, 1000.0) == first
 
 
-def test_who_others_left_for_comes_first() -> None:
-    """Task 1 leaves for task 9. Whoever comes meanwhile does not get its nodes."""
-    cluster = SimulatedCluster(
-        state_of(nodes(2), [active(1, ["n0", "n1"], LOW), waiting(9, 2, HIGH)])
-    )
-    assert cluster.tick().suspends == (Suspend(TaskId(1), TaskId(9)),)
-    cluster.change(waiting(10, 1, HIGH, user="eve", submitted_at=2.0))
-    cluster.leave(TaskId(1))
-    assert started(cluster.tick()) == [9]
-
-
 def test_finished_claims_are_ignored() -> None:
     done = active(1, ["n0"], HIGH, state=TaskState.SUCCEEDED)
     assert started(decide(nodes(1), [done, waiting(2)])) == [2]

@@ -10,7 +10,17 @@ from hai.core.plan import Claim, Plan, Suspend
 from hai.core.planner import plan
 from hai.core.quota import EVERYONE, Quota
 from hai.core.types import Priority, TaskId, TaskState, UserName, WaitCode
-from tests.unit.core.clusters import AMPLE, GROUP, active, node, nodes, reasons, state_of
+from tests.unit.core.clusters import (
+    AMPLE,
+    GROUP,
+    SimulatedCluster,
+    active,
+    node,
+    nodes,
+    reasons,
+    state_of,
+    waiting,
+)
 from tests.unit.core.sharing import HIGH, LOW, NORMAL, NOW, SLICE, fresh, ran, started
 
 AUTO = Priority.AUTO
@@ -109,3 +119,14 @@ def test_a_promise_does_not_wait_for_the_turn_of_its_users_gang(for_task: int, s
         fresh(5, 1, LOW, user="ada", submitted_at=NOW - 30),
     ]
     assert started(decide(nodes(3), claims)) == [starts]
+
+
+def test_who_others_left_for_comes_first() -> None:
+    """Task 1 leaves for task 9. Whoever comes meanwhile does not get its nodes."""
+    cluster = SimulatedCluster(
+        state_of(nodes(2), [active(1, ["n0", "n1"], LOW), waiting(9, 2, HIGH)])
+    )
+    assert cluster.tick().suspends == (Suspend(TaskId(1), TaskId(9)),)
+    cluster.change(waiting(10, 1, HIGH, user="eve", submitted_at=2.0))
+    cluster.leave(TaskId(1))
+    assert started(cluster.tick()) == [9]
