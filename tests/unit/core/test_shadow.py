@@ -58,7 +58,7 @@ def stands_back(decided: Plan) -> dict[int, tuple[int | None, Loss | None]]:
 
 OWN_IN_THE_WAY = (
     active(1, ["n0", "n1"], user="bob", **ran(0)),
-    fresh(2, 3, user="bob", submitted_at=NOW - 50),
+    fresh(2, 4, user="bob", submitted_at=NOW - 50),
     fresh(3, 1, user="bob", submitted_at=NOW - 40),
     fresh(4, 1, user="eve", submitted_at=NOW - 30),
 )
