@@ -36,13 +36,14 @@ class Mutant:
     tree: ast.Module
     node: ast.stmt | ast.expr
     changed: ast.stmt | ast.expr
-    number: int  # among the module's mutants
+    function: str  # that holds it
+    number: int  # among the function's mutants
 
     @property
     def key(self) -> str:
-        """The same for the same change of the same source."""
+        """The same for the same change of the same function, wherever it stands in its module."""
         before, after = (ast.unparse(one).splitlines()[0] for one in (self.node, self.changed))
-        return f"{self.path}:{self.node.lineno}:{self.number}: {before} -> {after}"
+        return f"{self.path}:{self.function}:{self.number}: {before} -> {after}"
 
     @property
     def source(self) -> str:
@@ -54,23 +55,23 @@ def mutants_of(root: Path, path: str) -> list[Mutant]:
     """All mutants of the module at `root / path`, in the order of its source."""
     tree = ast.parse((root / path).read_text())
     return [
-        Mutant(path, tree, node, changed, number)
+        Mutant(path, tree, node, changed, name, number)
+        for name, function in _functions(tree)
         for number, (node, changed) in enumerate(
-            (node, changed)
-            for function in _functions(tree)
-            for node in _nodes(function)
-            for changed in _changes(node)
+            (node, changed) for node in _nodes(function) for changed in _changes(node)
         )
     ]
 
 
-def _functions(tree: ast.Module) -> Iterator[ast.stmt]:
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
     """Those of the module and of its classes; inner ones belong to the outer one."""
     for node in tree.body:
-        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        members, owner = [node], ""
+        if isinstance(node, ast.ClassDef):
+            members, owner = node.body, f"{node.name}."
         for member in members:
             if isinstance(member, ast.FunctionDef) and member.name != "__repr__":
-                yield member
+                yield f"{owner}{member.name}", member
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.stmt | ast.expr]:
