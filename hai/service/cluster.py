@@ -85,7 +85,9 @@ class ClusterCache:
         limits = {(row.user, row.group): row.limits for row in rows}
         without = imageless(nodes, self._launchers)
         own = service_rows(allowances)
-        return Shape(sizes, QuotaTable.of(quotas), without, have, limits, own)
+        names = {name for name, one in self._launchers.items() if one.runs_programs}
+        programs = frozenset(node.group for node in nodes if node.launcher in names)
+        return Shape(sizes, QuotaTable.of(quotas), without, programs, have, limits, own)
 
 
 class ClusterService:

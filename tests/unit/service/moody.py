@@ -12,6 +12,7 @@ class Moody:
     name = "moody"
     takes_images = False
     runs_programs = False
+    runs_programs = False
 
     def __init__(self) -> None:
         self.answer = asyncio.Event()
