@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hai.errors import Conflict, HaiError, InvalidInput
 from hai.store.transfer.format import Header, read_header
+from hai_up.backup.added import tell_left_out
 from hai_up.backup.archive import (
     Archive,
     default_name,
@@ -55,6 +56,7 @@ def restore(place: PlatformPlace, file: Path, *, replace: bool, is_sure: bool, s
         header = _header_of(archive)
         _introduce(archive, say)
         try:
+            tell_left_out(archive, place.provider, place.settings(), say)
             place.bring_up(archive)
             place.open_database()
             _restore(place, archive, header, replace=replace, is_sure=is_sure, say=say)

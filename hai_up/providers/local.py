@@ -8,10 +8,11 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from hai import __version__
 from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
@@ -111,6 +112,12 @@ def plan_of(options: Options, layout: Layout, state: State | None, database_url:
     """The plan with what an admin added to override.toml by hand."""
     plan = plan_local(options, facts_of(state, options), database_url)
     return replace(plan, settings=with_kept_keys(plan.settings, old_settings(layout)))
+
+
+def own_settings(given: GivenOptions, layout: Layout, state: State) -> Mapping[str, Any]:
+    """Those that hai-up writes into override.toml, without what an admin added."""
+    options = options_of(given, layout, state)
+    return plan_local(options, facts_of(state, options), state.database_url).settings
 
 
 def old_settings(layout: Layout) -> dict[str, object]:
