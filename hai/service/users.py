@@ -141,7 +141,7 @@ class UserService:
     async def require_known(self, name: UserName) -> None:
         """NotFound if nobody has ever had this name: a typo is not an empty answer."""
         if await self._store.user(name) is None:
-            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+            raise _no_user(name)
 
     async def change(self, admin: User, name: str, more: UserDetails) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change

@@ -111,7 +111,8 @@ def _restore(
 def _require_consent(
     place: PlatformPlace, found: Json, *, replace: bool, is_sure: bool, say: Say
 ) -> None:
-    what = [f"{found['tasks']} tasks"] if found["tasks"] else []
+    count = found["tasks"]
+    what = [f"{count} task{'' if count == 1 else 's'}"] if count else []
     what += [f"user {name}" for name in found["others"][:3]]
     held = ", ".join(what)
     if not replace:
@@ -132,6 +133,9 @@ def _tell(done: Json, found: Json, say: Say) -> None:
             ids = ", ".join(map(str, done[name][:_SHOWN]))
             more = f" and {len(done[name]) - _SHOWN} more" if len(done[name]) > _SHOWN else ""
             say(f"tasks that ran there {what}: {ids}{more}")
+    for name in done.get("nobody", ()):
+        say(f"user {name} has no Unix user, and the server runs as root: nothing of {name} starts")
+        say(f"  before hai-cli users set {name} --uid UID")
     say("restored: users, quotas, rows, tasks and their history are as in the backup")
 
 

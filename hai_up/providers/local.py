@@ -18,7 +18,7 @@ from hai import __version__
 from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
 from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.bootstrap import bootstrap, said_why, token_works
-from hai_up.checks import memory_bytes, preflight
+from hai_up.checks import memory_bytes, preflight, require_settings
 from hai_up.config import GivenOptions, Options, defaults, os_user, remembered, resolve
 from hai_up.database import PlatformDatabase, database_of
 from hai_up.files import last_lines, os_error, read_text, write_private
@@ -76,7 +76,10 @@ def layout_of(given: GivenOptions) -> Layout:
         is_root = os.getuid() == 0
         home = Path("/root") if is_root else home_folder()
         folder = default_data_dir(is_root=is_root, environ=dict(os.environ), home=home)
-    return Layout(folder.expanduser().absolute())
+    root = folder.expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise InvalidInput(f"{root} is no folder", hint="choose another one: --data-dir FOLDER")
+    return Layout(root)
 
 
 def options_of(given: GivenOptions, layout: Layout, state: State | None) -> Options:
@@ -268,6 +271,7 @@ class _Start:
             database = database_of(layout, options.database_url)
             plan = plan_of(options, layout, state, self._start_database(database, undo))
             write_private(layout.config, render("override.toml.j2", sections=plan.settings))
+            require_settings(options)
             state = self._bootstrap(plan, state)
             state = seed_users(layout, options, state, self._say)
             process = self._start_server(undo)
