@@ -1,6 +1,8 @@
 """What an admin wrote into override.toml by hand, in a backup and out of it."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from hai_up.backup.added import ADDED, OVERRIDE, added_in, files_of, tell_left_out
 from hai_up.backup.archive import Archive, Manifest
@@ -30,9 +32,9 @@ class Kept(Archive):
         return self._files.get(name)
 
 
-def told(archive: Archive, provider: str, now: object) -> str:
+def told(archive: Archive, provider: str, now: Mapping[str, Any] | None) -> str:
     said: list[str] = []
-    tell_left_out(archive, provider, now, said.append)  # type: ignore[arg-type]
+    tell_left_out(archive, provider, now, said.append)
     return "\n".join(said)
 
 
