@@ -55,7 +55,8 @@ def test_what_is_left_out_is_said_before() -> None:
     assert "[server] streams_per_user" in said
     assert "slice_seconds" not in said, "it is there already"
     assert "an override.toml of its own" in said
-    for place in (None, {}):  # not there yet; one that has only the settings of config.sh
+    places: tuple[Mapping[str, Any] | None, ...] = (None, {})
+    for place in places:  # not there yet; one that has only the settings of config.sh
         said = told(kept, "k8s", place)
         assert "[scheduler] slice_seconds, [server] streams_per_user" in said
         assert "the backup is of docker-compose" in said
