@@ -12,7 +12,6 @@ class Moody:
     name = "moody"
     takes_images = False
     runs_programs = False
-    runs_programs = False
 
     def __init__(self) -> None:
         self.answer = asyncio.Event()
