@@ -51,7 +51,7 @@ CheckFunction = Callable[[Options], Check]
 IDS = tuple(
     f"machine.{name}"
     for name in (
-        *("python", "clock", "folder", "disk", "memory"),
+        *("python", "clock", "folder", "settings", "disk", "memory"),
         *("logs", "database", "pid-file", "port"),
     )
 )
@@ -63,6 +63,7 @@ def all_checks(options: Options, wanted: Collection[str] = IDS) -> Iterator[Chec
         check_python,
         check_clock,
         check_folder,
+        check_settings,
         check_disk,
         check_memory,
         check_logs,
@@ -181,6 +182,29 @@ def _insecure(root: Path) -> Path | None:
     return None
 
 
+def check_settings(options: Options) -> Check:
+    """Whether a server could start with the override.toml that is there."""
+    config = Layout(options.data_dir).config
+    if not config.exists():
+        return Check("settings", OK, "no override.toml yet: hai-up run writes it")
+    from hai.settings import load_settings
+
+    try:
+        notes = load_settings(config).notes
+    except InvalidInput as error:
+        return Check("settings", FAIL, error.message, error.hint)
+    if notes:
+        return Check("settings", WARN, notes[0], f"take it out of {config}")
+    return Check("settings", OK, f"{config} is understood")
+
+
+def require_settings(options: Options) -> None:
+    """PlatformError before a server that could not start is started."""
+    found = check_settings(options)
+    if found.status == FAIL:
+        raise PlatformError(found.text, hint=found.fix)
+
+
 def check_disk(options: Options) -> Check:
     free = shutil.disk_usage(_nearest(options.data_dir)).free
     text = f"{free / 1e9:.1f} GB free for {options.data_dir}"
@@ -269,7 +293,8 @@ def _port_problem(options: Options, error: OSError) -> Check:
         if server is not None:
             return Check("port", OK, f"port {port} is in use by this platform (pid {server.pid})")
         text = f"port {port} on {host} is taken{_holder(port)}"
-        return Check("port", FAIL, text, "end that program, or take any free port: --port 0")
+        fix = "end that program, or take any free port: --port 0, or HAI_PORT=0 in -c FILE"
+        return Check("port", FAIL, text, fix)
     if error.errno == errno.EACCES:
         return Check("port", FAIL, f"port {port} needs root", "choose one above 1023: --port 7420")
     text = f"cannot listen on {host}: {error.strerror or error}"

@@ -21,7 +21,7 @@ from hai_up.choice import (
     values_of,
 )
 from hai_up.config import GivenOptions, given_in_file, merged, refuse_password_in_argv, warnings_of
-from hai_up.console import data, guarded, say
+from hai_up.console import data, folder, guarded, say
 from hai_up.last import require_last
 from hai_up.maintenance import backup, restore, upgrade
 from hai_up.providers.deployments import deployment
@@ -52,6 +52,7 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         metavar="FOLDER",
+        parser=folder,
         envvar="HAI_DATA_DIR",
         help="Everything the platform keeps. [/var/lib/hai for root, else ~/.local/share/hai]",
     ),
@@ -322,7 +323,10 @@ def logs(
     tail: Annotated[int, typer.Option("-n", "--tail", min=0, help="Last lines.")] = 50,
     path: Annotated[bool, typer.Option("--path", help="Say only where it is.")] = False,
 ) -> None:
-    """Show the server's log; on a cluster that of each of its processes."""
+    """Show the server's log.
+
+    On a cluster that of each of its processes.
+    """
     from hai_up import preview
     from hai_up.providers import local
 

@@ -274,7 +274,12 @@ def resolve(*layers: GivenOptions) -> Options:
 
 def _check_jupyter(options: Options) -> None:
     """The nodes that dev containers share are some of the others, in a group of their own."""
-    _check_range("JUPYTER_NODES", options.jupyter_nodes, 0, options.nodes - 1)
+    if not 0 <= options.jupyter_nodes < options.nodes:
+        raise InvalidInput(
+            f"JUPYTER_NODES={options.jupyter_nodes} of {options.nodes} in all: at least one is for "
+            "training",
+            hint=f"--nodes {max(options.jupyter_nodes, 0) + 1}, or JUPYTER_NODES=0",
+        )
     group = options.jupyter_group
     is_taken = group == "hollow" or options.group.startswith(group)
     if not _GROUP.fullmatch(group) or (options.jupyter_nodes and is_taken):

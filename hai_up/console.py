@@ -1,7 +1,9 @@
 """What hai-up says, where, and how it ends: data on stdout, narration on stderr, one exit code."""
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from hai.console.commands import ClickError, usage_error
 from hai.console.errors import exit_code, open_closed_streams
@@ -18,6 +20,17 @@ def say(text: str) -> None:
     """One line of narration on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def folder(text: str) -> Path:
+    """Of --data-dir. An empty one (of a variable that is not set) would be the folder that one
+    happens to be in."""
+    if not text:
+        raise InvalidInput(
+            "--data-dir is empty and names no folder",
+            hint="--data-dir FOLDER; without it the platform is where it usually is",
+        )
+    return Path(text)
 
 
 def ask(question: str, expected: str, *, flag: str = "--yes") -> bool:
@@ -51,8 +64,19 @@ def guarded(entry: Callable[[], object]) -> int:
         sys.stderr.close()
         return 141
     except OSError as error:  # a full disk behind stdout
-        return _told(HaiError(f"{error.filename or 'the output'}: {error.strerror or error}"))
+        return _told(_trouble(error))
     return result if isinstance(result, int) else 0
+
+
+def _trouble(error: OSError) -> HaiError:
+    try:
+        os.getcwd()  # noqa: PTH109 - of the same call, to fail as it does
+    except OSError:
+        return HaiError(
+            "the folder that this was called in is not there any more",
+            hint="cd to another one, then the same command again",
+        )
+    return HaiError(f"{error.filename or 'the output'}: {error.strerror or error}")
 
 
 def _told(error: HaiError) -> int:

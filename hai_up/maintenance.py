@@ -15,7 +15,7 @@ from hai_up.choice import (
     values_of,
 )
 from hai_up.config import GivenOptions, given_in_file, merged, warnings_of
-from hai_up.console import ask, say
+from hai_up.console import ask, folder, say
 
 if TYPE_CHECKING:
     from hai_up.backup.place import PlatformPlace, UpgradablePlace
@@ -36,7 +36,11 @@ _Config = Annotated[
 _DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", metavar="FOLDER", envvar="HAI_DATA_DIR", help="Of a platform of this machine."
+        "--data-dir",
+        metavar="FOLDER",
+        parser=folder,
+        envvar="HAI_DATA_DIR",
+        help="Of a platform of this machine.",
     ),
 ]
 _Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
@@ -50,10 +54,10 @@ def backup(
     provider: _Provider = None,
     data_dir: _DataDir = None,
 ) -> None:
-    """Write database, secrets and configuration into one file, while tasks run.
+    """Write all that the platform knows into one file.
 
-    Only you can read the file. hai-up restore FILE takes it, on any provider. Logs of tasks and
-    folders of users are not in it.
+    Database, secrets and configuration, while tasks run. Only you can read the file. hai-up restore
+    FILE takes it, on any provider. Logs of tasks and folders of users are not in it.
     """
     from hai_up.backup import flow
 
@@ -70,10 +74,11 @@ def restore(
     ] = False,
     yes: _Yes = False,
 ) -> None:
-    """Fill a fresh platform from a backup; where there is none yet it is brought up first.
+    """Fill a fresh platform from a backup.
 
-    Users, quotas, rows, tasks and their history are as they were. A task that ran in the old place
-    goes back to the head of its line; nodes are those of the new place.
+    Where there is no platform yet it is brought up first. Users, quotas, rows, tasks and their
+    history are as they were. A task that ran in the old place goes back to the head of its line;
+    nodes are those of the new place.
     """
     from hai_up.backup import flow
 
@@ -91,6 +96,9 @@ def upgrade(
     tools: Annotated[
         bool, typer.Option("--tools", help="Install the newest HAI in this environment instead.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say which HAI runs and which would, and stop.")
+    ] = False,
     yes: _Yes = False,
 ) -> None:
     """Bring the server to another HAI; running tasks go on.
@@ -100,20 +108,22 @@ def upgrade(
     taken back.
     """
     if tools:
-        _upgrade_tools(is_sure=yes)
+        _upgrade_tools(is_sure=yes, dry_run=dry_run)
         return
     from hai_up import upgrading
 
     place = _upgradable(provider, config, data_dir)
-    upgrading.upgrade(place, backup_dir, is_sure=yes, say=say)
+    upgrading.upgrade(place, backup_dir, is_sure=yes, say=say, dry_run=dry_run)
 
 
-def _upgrade_tools(*, is_sure: bool) -> None:
+def _upgrade_tools(*, is_sure: bool, dry_run: bool) -> None:
     from hai_up import upgrade as tools
 
     command = tools.command()
     say(f"this runs: {' '.join(command)}")
-    if is_sure or ask("go on? type yes: ", "yes"):
+    if dry_run:
+        say("nothing was changed")
+    elif is_sure or ask("go on? type yes: ", "yes"):
         tools.carry_out(command)
         say("done; to run the new version: hai-up upgrade")
     else:

@@ -75,6 +75,23 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def added_to(old: Mapping[str, Any], ours: Mapping[str, Any]) -> Sections:
+    """The keys of `old` that hai-up, which wrote `ours`, did not write."""
+    found: Sections = {}
+    for name, values in old.items():
+        if isinstance(values, Mapping):
+            added = {key: one for key, one in values.items() if key not in ours.get(name, {})}
+            if added:
+                found[name] = added
+    return found
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> Sections:
+    """Section by section; `over` wins."""
+    names = [name for name in (*under, *over) if isinstance(over.get(name, {}), Mapping)]
+    return {name: {**under.get(name, {}), **over.get(name, {})} for name in dict.fromkeys(names)}
+
+
 def with_kept_keys(settings: Mapping[str, Mapping[str, Any]], old: Mapping[str, Any]) -> Sections:
     """`settings` plus what an admin added to the old override.toml; ours win."""
     kept = {name: dict(values) for name, values in old.items() if isinstance(values, Mapping)}

@@ -35,7 +35,7 @@ def down(layout: Layout, *, seconds: float, say: Say) -> None:
         was_running = _stop(layout, state, server, say)
     agents = len(live_agents(layout))
     if agents:
-        say(f"{agents} worker(s) run on without the server; the next hai-up run picks them up")
+        say(f"workers that run on without the server: {agents}; the next hai-up run picks them up")
     say(f"stopped; data is kept in {layout.root}" if was_running else "it was not running")
 
 

@@ -32,7 +32,9 @@ class _Done:
     migrations: tuple[str, ...] = ()
 
 
-def upgrade(place: UpgradablePlace, folder: Path, *, is_sure: bool, say: Say) -> None:
+def upgrade(
+    place: UpgradablePlace, folder: Path, *, is_sure: bool, say: Say, dry_run: bool = False
+) -> None:
     """Bring the server to the HAI that is wanted; its backup goes into `folder`. PlatformError:
     it did not work, and all is as it was, or how it is now."""
     try:
@@ -42,6 +44,9 @@ def upgrade(place: UpgradablePlace, folder: Path, *, is_sure: bool, say: Say) ->
             return
         say(f"the server of {place.name} is {old}; it becomes {new}. Running tasks go on.")
         say("steps: prepare, stop the server, backup, migrate, start, check; or all is taken back")
+        if dry_run:
+            say("nothing was changed")
+            return
         if not is_sure and not ask("go on? type yes: ", "yes"):
             say("nothing was changed")
             return

@@ -261,6 +261,8 @@ def _of_platform() -> dict[str, Mapping[str, Any]]:
             found = client.call("workspaces")["workspaces"]
     except HaiError as error:
         _say(f"warning: those behind the platform are not known: {error.message}")
+        if error.hint:
+            _say(f"  hint: {error.hint}")
         return {}
     places = {f"{profile.url}/workspaces/{one['workspace']}": one for one in found}
     return {place: {**_row(one), "remote": place} for place, one in places.items()}

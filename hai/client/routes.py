@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from hai.errors import NotFound
+
 API = "/api/v1"
 
 
@@ -94,7 +96,14 @@ ROUTES = {
 
 
 def route_path(route: Route, **parts: object) -> str:
-    """The path of `route` with every part quoted; KeyError when a part is missing."""
+    """The path of `route` with every part quoted; KeyError when a part is missing. NotFound for a
+    part that no name can be: the server would take the path for another one's."""
+    for value in map(str, parts.values()):
+        if not value or "/" in value:
+            raise NotFound(
+                f"there is nothing of the name {value!r}",
+                hint="a name is not empty and has no slash; the list of them shows them",
+            )
     quoted = {key: quote(str(value), safe="") for key, value in parts.items()}
     # A dot segment would be folded away on its way: %2E survives.
     quoted = {k: v.replace(".", "%2E") if v in (".", "..") else v for k, v in quoted.items()}

@@ -1,5 +1,6 @@
 """Typer, bent to the contract: examples first in help, light option parsing, usage errors."""
 
+import re
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
@@ -120,6 +121,13 @@ def no_such_command(ctx: Any, typed: str, names: list[str]) -> Exception:
     return error
 
 
+_PLAIN = (  # what Typer's library says of a number
+    (re.compile(r"Input should be a valid (integer|number).*"), "it is no whole number"),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"it is \1 at least"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"it is \1 at most"),
+)
+
+
 def usage_error(error: Any, program: str) -> InvalidInput:
     """Typer's usage error in our two lines, with the nearest spelling."""
     context = getattr(error, "ctx", None)
@@ -127,6 +135,8 @@ def usage_error(error: Any, program: str) -> InvalidInput:
     message = error.message if not hasattr(error, "param") else error.format_message()
     if message[1:2].islower():
         message = message[:1].lower() + message[1:]
+    for typed, said in _PLAIN:
+        message = typed.sub(said, message)
     message = message.rstrip(".")
     close = list(getattr(error, "possibilities", None) or [])[:1]
     hint = f"did you mean {close[0]}? " if close else ""

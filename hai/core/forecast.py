@@ -73,6 +73,7 @@ class Outlook(Enum):
     NOT_IN_SIGHT = auto()  # no start before the earliest
     MUCH_LONGER = auto()  # the latest start is not known
     NO_BASIS = auto()  # nobody knows how long those run who have to end
+    NO_ROOM = auto()  # nor there, and nobody is made to leave: nodes are shared
     OUT_OF_SERVICE = auto()  # it needs nodes that are not there
     OVER_QUOTA = auto()  # it needs a larger quota
 
@@ -162,7 +163,10 @@ def forecast(
     )
     known = tuple(counts.most_common())
     if soon.start is None and unknown and not soon.ended:
-        return Forecast(copy.now, None, Grounds(Outlook.NO_BASIS, unknown=unknown))
+        group = next(claim.group for claim in copy.claims if claim.task_id == task_id)
+        is_shared = copy.policy.shares_nodes(group)
+        outlook = Outlook.NO_ROOM if is_shared else Outlook.NO_BASIS
+        return Forecast(copy.now, None, Grounds(outlook, unknown=unknown))
     if soon.start is None:
         return Forecast(soon.until, None, Grounds(Outlook.NOT_IN_SIGHT, known, unknown))
     if late.start is None:

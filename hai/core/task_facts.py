@@ -26,13 +26,15 @@ _MOST_HOLDERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An active task; `until` it is safe from its equals (None: it is backfill). `above`: where it
-    stands if that is above the one who waits."""
+    """An active task; `until` it is safe from its equals (None: it is backfill, or `shares` its
+    nodes and leaves them to nobody). `above`: where it stands if that is above the one who
+    waits."""
 
     task_id: TaskId
     nodes: int
     until: float | None
     above: Priority | None = None
+    shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +108,24 @@ def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) ->
             len(one.holds),
             _safe_until(state, one),
             defended_level(one) if defended_level(one) > level else None,
+            state.group(one.group).is_shared,
         )
         for one in first
     ]
 
 
 def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
-    return None if claim.backfill else slice_end(claim, state.policy)
+    """None where there is no slice: nobody is suspended for another on shared nodes."""
+    if claim.backfill or state.group(claim.group).is_shared:
+        return None
+    return slice_end(claim, state.policy)
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveFacts:
     """How firmly an active task holds its nodes. `next_taker` gets them if its slice ends now;
-    `shadow_of` is the gang that a backfill yields to."""
+    `shadow_of` is the gang that a backfill yields to; `shares`: it has a part of each, for nobody
+    else to take."""
 
     until: float | None = None
     backfill: bool = False
@@ -126,6 +133,7 @@ class ActiveFacts:
     shadow_of: TaskId | None = None
     at_risk_seconds: float = 0.0
     saved_at: float | None = None
+    shares: bool = False
 
     @property
     def mentioned(self) -> set[TaskId]:
@@ -136,6 +144,8 @@ def active_facts(state: SchedulerState, decided: Plan, task_id: TaskId) -> Activ
     claim = state.claims.get(task_id)
     if claim is None or not claim.state.is_active or claim.state.is_leaving:
         return ActiveFacts()
+    if state.group(claim.group).is_shared:
+        return ActiveFacts(shares=True)
     return ActiveFacts(
         until=_safe_until(state, claim),
         backfill=claim.backfill,

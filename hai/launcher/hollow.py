@@ -176,6 +176,7 @@ class HollowLauncher:
 
     name = "hollow"
     takes_images = False
+    runs_programs = False
 
     def __init__(
         self, clock: Clock, report: Report, heartbeat_seconds: float = HEARTBEAT_SECONDS

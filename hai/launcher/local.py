@@ -46,6 +46,7 @@ class LocalLauncher:
 
     name = "local"
     takes_images = False
+    runs_programs = True
 
     def __init__(
         self,

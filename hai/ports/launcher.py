@@ -75,6 +75,7 @@ class Launcher(Protocol):
 
     name: str  # matches Node.launcher
     takes_images: bool  # whether it starts a worker in the image that its task names
+    runs_programs: bool  # False: it only pretends to
 
     async def open(self) -> None: ...
 

@@ -6,6 +6,7 @@ has no end of input, so the order says how many bytes come. All answer with a li
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
@@ -104,7 +105,14 @@ async def _settle(store: Store, header: Header) -> Json:
         changes = [change for task in some if (change := left_behind(task, header.taken_at))]
         for task in await store.save(changes):
             (ended if task.state.is_final else waiting).append(task.id)
-    return {"waiting": waiting, "ended": ended, "why": WHY}
+    nobody = [user.name for user in await store.users() if user.uid is None]
+    is_root = os.geteuid() == 0
+    return {
+        "waiting": waiting,
+        "ended": ended,
+        "why": WHY,
+        "nobody": nobody if is_root else [],  # who would be root here, and may start nothing
+    }
 
 
 def read_order(source: BinaryIO) -> Mapping[str, Any]:

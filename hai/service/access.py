@@ -1,9 +1,13 @@
 """Who may do what: owners act on their own tasks, admins on everything."""
 
+import os
+
 from hai.core.identity import Role, User
 from hai.core.task import Task
 from hai.core.types import UserName
 from hai.errors import Denied
+
+_ROOT = 0
 
 
 def is_admin(user: User) -> bool:
@@ -34,3 +38,14 @@ def require_self(user: User, name: UserName, what: str) -> None:
     """Denied unless `name` is the user or the user is an admin."""
     if user.name != name and not is_admin(user):
         raise Denied(f"{what} of {name} is not yours", hint="ask an admin of this platform")
+
+
+def require_account(name: UserName, uid: int | None) -> None:
+    """Denied where what the user starts would run as root: the server does, and knows no Unix user
+    of that one. An admin who wants root says so, by uid 0 when the platform is made."""
+    if uid is None and os.geteuid() == _ROOT:
+        raise Denied(
+            f"{name} has no Unix user here, and the server runs as root: it would start your "
+            "programs and keep your files as root",
+            hint=f"an admin says who you are: hai-cli users set {name} --uid UID",
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hai.core.allowance import LARGEST, Allowance, check_resource
-from hai.core.identity import User
+from hai.core.identity import EXTERNAL, INTERNAL, PUBLIC, User
 from hai.core.rowset import RowSet
 from hai.core.types import UserName
 from hai.errors import InvalidInput, NotFound
@@ -35,17 +35,39 @@ class AllowanceService:
         require_admin(admin, "changing what users may use")
         for row in rows:
             check_allowance(row)
+        await self._require_owners({row.owner for row in rows})
         data: dict[str, object] = {f"{row.owner} {row.resource}": row.amount for row in rows}
         await self._rows.put(admin, "quota.set", RowSet(allowances=tuple(rows)), data)
+
+    async def _require_owners(self, owners: set[str]) -> None:
+        users = await self._rows.store.users()
+        known = {INTERNAL, EXTERNAL, PUBLIC}.union(*(user.owns_as for user in users))
+        for owner in sorted(owners - known):
+            raise NotFound(f"there is no user or group {owner!r}", hint="hai-cli users list")
+
+
+def check_owners(owners: Sequence[str]) -> None:
+    """InvalidInput unless there are some, each a name that somebody may have."""
+    if not owners:
+        raise InvalidInput(
+            "nobody is named whom this is for", hint="a user or group; public: for everybody"
+        )
+    for owner in owners:
+        if not owner or not owner.isprintable() or len(owner) > 63:
+            raise InvalidInput(
+                f"{owner!r} is no user and no group",
+                hint="hai-cli users list names them; public: for everybody",
+            )
 
 
 def check_allowance(row: Allowance) -> None:
     """InvalidInput says what makes no sense."""
-    if not row.owner or not row.owner.isprintable() or len(row.owner) > 63:
-        raise InvalidInput(f"{row.owner!r} is no user and no group")
+    check_owners([row.owner])
     try:
         check_resource(row.resource)
     except ValueError as error:
-        raise InvalidInput(str(error)) from None
+        raise InvalidInput(str(error), hint="for example cap:IPC_LOCK") from None
     if not 0 <= row.amount <= LARGEST:
-        raise InvalidInput(f"{row.resource}: {row.amount} is no amount")
+        raise InvalidInput(
+            f"{row.resource}={row.amount} is no amount", hint=f"0 (none) to {LARGEST}"
+        )

@@ -85,7 +85,9 @@ class ClusterCache:
         limits = {(row.user, row.group): row.limits for row in rows}
         without = imageless(nodes, self._launchers)
         own = service_rows(allowances)
-        return Shape(sizes, QuotaTable.of(quotas), without, have, limits, own)
+        names = {name for name, one in self._launchers.items() if one.runs_programs}
+        programs = frozenset(node.group for node in nodes if node.launcher in names)
+        return Shape(sizes, QuotaTable.of(quotas), without, programs, have, limits, own)
 
 
 class ClusterService:
@@ -107,11 +109,14 @@ class ClusterService:
 
     async def quotas(self, user: UserName | None) -> list[Quota]:
         """All rows as written, or those that count for one user (own rows, with what the rows of
-        groups mean for the user, and everybody's)."""
+        groups mean for the user, and everybody's). NotFound for the name of nobody."""
         rows = await self._store.quotas()
         if user is None:
             return rows
         known = await self._store.user(user)
+        is_named = known is not None or any(row.user == user for row in rows)
+        if not is_named and not await self._is_owner(user):
+            raise NotFound(f"there is no user or group {user!r}", hint="hai-cli users list")
         rows = effective(rows, [known] if known is not None else [])
         return [row for row in rows if row.user in (user, EVERYONE)]
 
@@ -142,7 +147,10 @@ class ClusterService:
         if group not in (await self._cache.shape()).group_sizes:
             raise InvalidInput(f"there is no group {group!r}", hint="hai-cli nodes lists them")
         if not 0 <= nodes <= 1_000_000:
-            raise InvalidInput(f"{nodes} is no number of nodes (0 to 1,000,000)")
+            raise InvalidInput(
+                f"{resource}={nodes:,}: a limit is 0 to 1,000,000 nodes",
+                hint=f"hai-cli quota set {user} {resource}=1000000 is as good as no limit",
+            )
         name = UserName(user)
         if name != EVERYONE and not await self._is_owner(name):
             raise NotFound(f"there is no user or group {user!r}", hint="hai-cli users list")

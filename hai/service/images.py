@@ -10,6 +10,7 @@ from hai.core.images import ENVIRONMENT, Image, image_for, usable
 from hai.core.rowset import RowSet
 from hai.errors import InvalidInput, NotFound
 from hai.service.access import require_admin
+from hai.service.allowances import check_owners
 from hai.service.rowbook import RowBook
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -63,8 +64,11 @@ class ImageService:
         """Offer an image to these owners, or change it; `rank`: the largest is the default."""
         require_admin(admin, "offering images")
         check_image(image)
-        if not owners or not 1 <= rank <= 1_000_000:
-            raise InvalidInput("an image needs an owner and a rank from 1 to 1,000,000")
+        check_owners(owners)
+        if not 1 <= rank <= 1_000_000:
+            raise InvalidInput(
+                f"{rank} is no rank of an image", hint="--rank 1 to 1000000; the largest is default"
+            )
         resource = f"{ENVIRONMENT}{image.name}"
         allowances = tuple(Allowance(owner, resource, rank) for owner in owners)
         await self._rows.put(
@@ -100,7 +104,12 @@ def check_image(image: Image, *, is_row: bool = True) -> None:
             f"{image.ref!r} is no reference of an image", hint="for example registry/name:tag"
         )
     if not _PYTHON.fullmatch(image.python):
-        raise InvalidInput(f"{image.python!r} is no path of an interpreter")
+        raise InvalidInput(
+            f"{image.python!r} is no path of an interpreter", hint="for example /usr/bin/python3"
+        )
     for name, value in image.variables.items():
         if not _VARIABLE.fullmatch(name) or "\0" in value:
-            raise InvalidInput(f"{name!r} is no environment variable")
+            raise InvalidInput(
+                f"{name!r} is no environment variable",
+                hint="letters, digits and underscores, no digit first: NAME=VALUE",
+            )

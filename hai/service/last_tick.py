@@ -152,7 +152,8 @@ class LastTick:
         if state is None or claim is None or _phase(claim.state) != _phase(phase):
             return QueueStatus()
         if claim.state.is_active:
-            is_safe = not claim.backfill and not claim.state.is_leaving
+            has_slice = not claim.backfill and not state.group(claim.group).is_shared
+            is_safe = has_slice and not claim.state.is_leaving
             until = slice_end(claim, state.policy) if is_safe else None
             return QueueStatus(safe_until=until, backfill=claim.backfill, level=claim.level)
         position = self.positions(claim.group).get(task_id)

@@ -19,6 +19,7 @@ from hai.core.task import Attempt, Task, Worker, WorkerKey
 from hai.core.types import NodeName, TaskId, WorkerState
 from hai.errors import HaiError, PlatformError, Unavailable
 from hai.ports import Cluster, Identity, Launcher, Leading, WorkerLaunch
+from hai.service.access import require_account
 from hai.service.equipment import Equipment
 from hai.service.launchers import Launchers, LaunchersReport
 from hai.service.workers import WorkerService, WorkerTokens
@@ -109,6 +110,8 @@ class Launching:
             if launcher is None:
                 raise PlatformError(f"node {node.name} needs the launcher {node.launcher!r}")
             order = self._order(task, attempt, key, node, user)
+            if launcher.runs_programs:
+                require_account(task.user, order.uid)
             if launcher.takes_images:
                 order = await self._equipped(order, task, user)
             self._require_lead()

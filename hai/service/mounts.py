@@ -9,8 +9,13 @@ from hai.core.rowset import RowSet
 from hai.core.storage import Storage, check_storage
 from hai.errors import InvalidInput, NotFound
 from hai.service.access import require_admin
+from hai.service.allowances import check_owners
 from hai.service.rowbook import RowBook
 
+_FORM = (
+    "hai-cli mounts add /ON/THE/NODE /IN/THE/TASK; or a claim's name and --type pvc, NAME:KEY and "
+    "--type configmap"
+)
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -31,8 +36,10 @@ class MountService:
     async def add(self, admin: User, row: Storage) -> Storage:
         """Add a row, or replace the one of its name; without a name it gets one."""
         require_admin(admin, "adding mounts")
+        check_owners(row.owners)
+        is_named = bool(row.name)
         row = named(row)
-        check_row(row)
+        check_row(row, is_named=is_named)
         data: dict[str, object] = {
             "mount": row.name,
             "source": row.source,
@@ -51,8 +58,8 @@ class MountService:
         await self._rows.changed()
 
 
-def check_row(row: Storage) -> None:
-    """InvalidInput says what makes no sense."""
+def check_row(row: Storage, *, is_named: bool = True) -> None:
+    """InvalidInput says what makes no sense. `is_named`: somebody gave it its name."""
     if not _NAME.fullmatch(row.name):
         raise InvalidInput(
             f"{row.name!r} is no name of a mount", hint="small letters, digits and dashes, up to 63"
@@ -60,7 +67,8 @@ def check_row(row: Storage) -> None:
     try:
         check_storage(row)
     except ValueError as error:
-        raise InvalidInput(f"mount {row.name}: {error}") from None
+        where = f"mount {row.name}: " if is_named else ""
+        raise InvalidInput(f"{where}{error}", hint=_FORM) from None
 
 
 def named(row: Storage) -> Storage:

@@ -13,7 +13,7 @@ from hai.core.types import GroupName, Priority, TaskId, UserName
 from hai.errors import Conflict, HaiError, InvalidInput, NotFound, OverQuota
 from hai.ports import Bus, Clock, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.submission import Submission
-from hai.service.access import require_owner
+from hai.service.access import require_account, require_owner
 from hai.service.batch import Batcher
 from hai.service.changing import TRIES, Verb, change_task
 from hai.service.cluster import ClusterCache
@@ -148,6 +148,8 @@ class TaskService:
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",
                 hint="ask for fewer nodes with -n; hai-cli nodes lists them",
             )
+        if draft.group in shape.programs:
+            require_account(user.name, user.uid)
         image = submission.resource.image
         without = shape.imageless.get(draft.group, ())
         check_image(image, draft.group, without)

@@ -22,6 +22,7 @@ _NOBODY = 65534
 _MOST = 100  # tokens of one user
 _LEAST_GID = 100  # of groups for people, as Debian has it
 _WORDS = ("all", "me")  # in the API's and the CLI's --user
+_FORM = "up to 63 letters, digits, dots, dashes and underscores, a letter first"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
@@ -44,6 +45,10 @@ class UserDetails:
     nick_name: str | None = None
     team: str | None = None
     groups: tuple[str, ...] | None = None
+
+
+def _no_user(name: str) -> NotFound:
+    return NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
 
 
 def _memberships(user: User, groups: Iterable[str]) -> tuple[Membership, ...]:
@@ -117,6 +122,12 @@ class UserService:
         self.check_uid(name, uid)
         if more is not None:
             user = self._detailed(user, more)
+        if await self._store.user(user.name) is not None:
+            raise Conflict(
+                f"there is a user {name} already",
+                hint=f"hai-cli users set {name} changes it, hai-cli users token {name} makes "
+                "another token",
+            )
         await self._store.add_user(
             user, self._event("user.added", admin, user.name, user_text(user))
         )
@@ -130,7 +141,7 @@ class UserService:
     async def require_known(self, name: UserName) -> None:
         """NotFound if nobody has ever had this name: a typo is not an empty answer."""
         if await self._store.user(name) is None:
-            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+            raise _no_user(name)
 
     async def change(self, admin: User, name: str, more: UserDetails) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
@@ -138,7 +149,7 @@ class UserService:
         require_admin(admin, "changing users")
         old = await self._store.user(UserName(name))
         if old is None:
-            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+            raise _no_user(name)
         new = self._detailed(old, more)
         self.checked(new.name, new.role, new.uid)
         self.check_uid(new.name, more.uid)
@@ -162,11 +173,20 @@ class UserService:
         given = {key: value for key, value in asdict(more).items() if value is not None}
         for word in (*filter(None, (more.team,)), *(more.groups or ())):
             if not _NAME.fullmatch(word):
-                raise InvalidInput(f"{word!r} is no name of a group")
-        if more.gid is not None and not (_LEAST_GID if self.needs_uid else 0) <= more.gid < 2**31:
-            raise InvalidInput(f"gid {more.gid} is a system group's, or none")
+                raise InvalidInput(
+                    f"{word!r} is no name of a {'team' if word == more.team else 'group'}",
+                    hint=_FORM,
+                )
+        least = _LEAST_GID if self.needs_uid else 0
+        if more.gid is not None and not least <= more.gid < 2**31:
+            raise InvalidInput(
+                f"gid {more.gid} is a system group's, or none",
+                hint=f"a group of people, {least} to {2**31 - 1}: `id -g {user.name}` says it",
+            )
         if more.nick_name is not None and not more.nick_name.isprintable():
-            raise InvalidInput("a nick name is one line of text")
+            raise InvalidInput(
+                "a nick name is one line of text", hint="leave line ends and control characters out"
+            )
         return replace(user, **given)
 
     def check_uid(self, name: str, uid: int | None) -> None:
@@ -183,18 +203,20 @@ class UserService:
         if not _NAME.fullmatch(name):
             raise InvalidInput(
                 f"{name!r} is no user name",
-                hint="up to 63 letters, digits, dots, dashes and underscores, a letter first",
+                hint=_FORM,
             )
         if name in _WORDS:
             raise InvalidInput(
                 f"{name!r} is no user name", hint="where a user is named it means something else"
             )
         if uid is not None and not 0 <= uid < 2**31:
-            raise InvalidInput(f"{uid} is no user id")
+            raise InvalidInput(
+                f"{uid} is no user id", hint=f"0 to {2**31 - 1}: `id -u {name}` says it"
+            )
         if uid is None and self.needs_uid:
             raise InvalidInput(
                 f"the server runs as root: the tasks of {name} need a Unix user",
-                hint="give one with --uid",
+                hint=f"give one: --uid N, as `id -u {name}` says it on this machine",
             )
         return User(UserName(name), role, uid, created_at=self._clock.now())
 
@@ -214,7 +236,7 @@ class UserService:
         one's own ends when that is revoked."""
         require_self(asker, UserName(name), "a token")
         if await self._store.user(UserName(name)) is None:
-            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+            raise _no_user(name)
         now = self._clock.now()
         if sum(token.is_good(now) for token in await self._store.tokens(UserName(name))) >= _MOST:
             raise OverQuota(
@@ -239,6 +261,8 @@ class UserService:
     async def tokens(self, asker: User, name: str) -> list[Token]:
         """A user's tokens that are good now, oldest first: one's own, or (admins) anybody's."""
         require_self(asker, UserName(name), "the list of tokens")
+        if await self._store.user(UserName(name)) is None:
+            raise _no_user(name)
         now = self._clock.now()
         return [token for token in await self._store.tokens(UserName(name)) if token.is_good(now)]
 

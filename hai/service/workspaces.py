@@ -16,6 +16,7 @@ from hai.core.identity import User
 from hai.core.types import TaskId, TaskState, UserName
 from hai.errors import KINDS, Denied, HaiError, TooMany, Unavailable
 from hai.ports import TaskQuery, Tasks
+from hai.service.access import require_account
 from hai.workspace import worker
 from hai.workspace.twin import WorkspaceLimits
 
@@ -93,8 +94,9 @@ class WorkspaceService:
         **arguments: object,
     ) -> WorkspaceAnswer:
         """The answer of the user's process (of a snapshot, where one is named). Raises what it
-        refuses by, and Unavailable when it died meanwhile: nothing is half done, and the same
-        request may be sent again."""
+        refuses by, Denied where it would be root's, and Unavailable when it died meanwhile: nothing
+        is half done, and the same request may be sent again."""
+        require_account(user.name, user.uid)
         helper = self._helper(user)
         head = {"operation": operation, "name": name, "arguments": arguments}
         head["snapshot"] = snapshot
@@ -179,7 +181,8 @@ class WorkspaceService:
         return process
 
     def _account(self, user: User) -> tuple[int | None, int | None]:
-        """Whom the process runs as; None: the server's own account, the only one that it can be."""
+        """Whom the process runs as; None: the server's own account, the only one that it can be.
+        (`ask` lets nobody come here whom root would be.)"""
         if os.geteuid() != _ROOT or user.uid is None:
             return None, None
         return user.uid, user.uid if user.gid is None else user.gid

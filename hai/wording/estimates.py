@@ -32,6 +32,11 @@ def _outlook(grounds: Grounds) -> str:
         case Outlook.NO_BASIS:
             whose = "the task that runs ends" if is_one else "one of those that run ends"
             return f"no basis: no start in sight before {whose}, and nobody knows when"
+        case Outlook.NO_ROOM:
+            return (
+                "no basis: nobody is made to leave a shared node, and nobody knows when one of "
+                "those there ends or is idle for too long"
+            )
         case Outlook.BY_SLICES:
             whose = "the task that runs" if is_one else "the tasks that run"
             told = f"by slices at the latest: nobody knows how long {whose} will take"

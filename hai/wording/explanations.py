@@ -7,7 +7,7 @@ from hai.core.task import Attempt, Task, TaskDraft
 from hai.core.task_facts import ActiveFacts, Holder, WaitFacts
 from hai.core.types import Keeper, Loss, Outcome, Priority, TaskState
 from hai.wording import phrases
-from hai.wording.prospects import Names
+from hai.wording.prospects import Names, nodes_text
 
 _MOST_WORKERS = 5  # of a gang are named
 _NEXT: Mapping[Keeper | Loss | None, str] = {
@@ -39,6 +39,8 @@ def waiting_lines(facts: WaitFacts, names: Names, now: float) -> list[str]:
 def _holder_line(holder: Holder, names: Names, now: float) -> str:
     name = names.get(holder.task_id, str(holder.task_id))
     holds = f"task {name} holds {phrases.nodes(holder.nodes)}"
+    if holder.shares:
+        return f"task {name} holds a part of {phrases.nodes(holder.nodes)}, and leaves it to nobody"
     if holder.above is not None:
         return f"{holds} at {holder.above.name}"
     if holder.until is None:
@@ -133,11 +135,17 @@ def active_explanation(task: Task, facts: ActiveFacts, names: Names, now: float)
         why = f"for task {names.get(heir, str(heir))}" if heir is not None else task.why
         return Explanation(f"was told to save and to leave its {count}: {why}")
     begun = "is starting" if task.state is TaskState.STARTING else "runs"
+    if facts.shares:
+        return Explanation(f"{begun} on its part of {_places(task)}: no other task can take it")
     told = Explanation(f"{begun} on {count} at {_level(task)}{_firmness(facts, names, now)}")
     told.lines = _what_then(facts, names, now)
     if task.state is TaskState.RUNNING:
         told.lines.append(_at_risk(facts, now))
     return told
+
+
+def _places(task: Task) -> str:
+    return nodes_text(task.attempt.nodes) if task.attempt is not None else phrases.nodes(task.nodes)
 
 
 def _level(task: Task) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from hai.errors import InvalidInput, NotFound, PlatformError
+from hai_up.backup.added import added_in, files_of
 from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.place import Json
 from hai_up.backup.programs import Child, checked, dump_by, load_by, migrate_by, started
@@ -24,6 +25,7 @@ from hai_up.providers.compose.place import (
     Known,
     containers_of,
     folder_of,
+    old_settings,
     project_of,
     with_environment,
 )
@@ -32,13 +34,15 @@ from hai_up.providers.compose.wait import READY, state_of, wait_ready
 Say = Callable[[str], None]
 
 PROVIDER = COMPOSE
-VARIABLES, OVERRIDE = "config.json", "override.toml"
+VARIABLES = "config.json"
 _SERVERS = ("api", "control", "server")  # of one process or of two
 
 
 class ComposePlace:
     """The platform of a config.sh, or with no variables the last one of this machine. Programs are
     those of BASE_IMAGE: of the new one, in an upgrade."""
+
+    provider = PROVIDER
 
     def __init__(self, values: Mapping[str, str], say: Say) -> None:
         self._values = with_environment(values) if values else {}
@@ -74,7 +78,7 @@ class ComposePlace:
         state = self._state
         config = {
             VARIABLES: json.dumps(dict(state.config), sort_keys=True),
-            OVERRIDE: read_text(Layout(self._folder).config) or "",
+            **files_of(read_text(Layout(self._folder).config) or "", state.settings),
         }
         secrets = {key.replace("_", "-"): text for key, text in asdict(state.secrets).items()}
         place = f"{self.name} in {self.options.platform_path}"
@@ -83,9 +87,15 @@ class ComposePlace:
     def first_users(self) -> list[str]:
         return [*(user.name for user in self.options.users), ADMIN]
 
+    def settings(self) -> Mapping[str, Any] | None:
+        is_new = states.load(self._folder) is None
+        return None if is_new else old_settings(self.options)
+
     def bring_up(self, archive: Archive) -> None:
         if self._values:
-            run.run(self._values, is_sure=True, say=self._say)
+            is_ours = archive.manifest.provider == PROVIDER and states.load(self._folder) is None
+            added = added_in(archive) if is_ours else None
+            run.run(self._values, is_sure=True, say=self._say, added=added)
         elif not self._containers():
             raise InvalidInput(
                 f"the platform {self.name} does not run",

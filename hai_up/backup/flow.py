@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hai.errors import Conflict, HaiError, InvalidInput
 from hai.store.transfer.format import Header, read_header
+from hai_up.backup.added import tell_left_out
 from hai_up.backup.archive import (
     Archive,
     default_name,
@@ -55,6 +56,7 @@ def restore(place: PlatformPlace, file: Path, *, replace: bool, is_sure: bool, s
         header = _header_of(archive)
         _introduce(archive, say)
         try:
+            tell_left_out(archive, place.provider, place.settings(), say)
             place.bring_up(archive)
             place.open_database()
             _restore(place, archive, header, replace=replace, is_sure=is_sure, say=say)
@@ -109,7 +111,8 @@ def _restore(
 def _require_consent(
     place: PlatformPlace, found: Json, *, replace: bool, is_sure: bool, say: Say
 ) -> None:
-    what = [f"{found['tasks']} tasks"] if found["tasks"] else []
+    count = found["tasks"]
+    what = [f"{count} task{'' if count == 1 else 's'}"] if count else []
     what += [f"user {name}" for name in found["others"][:3]]
     held = ", ".join(what)
     if not replace:
@@ -130,6 +133,9 @@ def _tell(done: Json, found: Json, say: Say) -> None:
             ids = ", ".join(map(str, done[name][:_SHOWN]))
             more = f" and {len(done[name]) - _SHOWN} more" if len(done[name]) > _SHOWN else ""
             say(f"tasks that ran there {what}: {ids}{more}")
+    for name in done.get("nobody", ()):
+        say(f"user {name} has no Unix user, and the server runs as root: nothing of {name} starts")
+        say(f"  before hai-cli users set {name} --uid UID")
     say("restored: users, quotas, rows, tasks and their history are as in the backup")
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from hai.errors import InvalidInput, NotFound, PlatformError
 from hai.kubernetes import paths
 from hai.kubernetes.client import KubernetesClient
+from hai_up.backup.added import OVERRIDE, files_of
 from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.flow import answer_of
 from hai_up.backup.place import Json
@@ -38,7 +40,7 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 
 PROVIDER = K8S
-VARIABLES, OVERRIDE = "config.json", "override.toml"
+VARIABLES = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class _Open:
 
 class KubernetesPlace:
     """The platform of a config.sh, or with no variables the last one of this machine."""
+
+    provider = PROVIDER
 
     def __init__(self, values: Mapping[str, str], say: Say) -> None:
         self._values = values
@@ -102,11 +106,16 @@ class KubernetesPlace:
         secret = await client.get(paths.core("secrets", namespace, SECRET))
         texts = {n: base64.b64decode(one).decode() for n, one in (secret["data"] or {}).items()}
         variables = json.dumps(state.config if state else {}, sort_keys=True)
-        files = {VARIABLES: variables, OVERRIDE: config["data"][OVERRIDE]}
+        override = config["data"][OVERRIDE]
+        files = {VARIABLES: variables, **files_of(override, tomllib.loads(override))}
         return Contents(PROVIDER, f"{namespace} of {client.host}", files, texts)
 
     def first_users(self) -> list[str]:
         return [*(user.name for user in self._here.options.users), ADMIN]
+
+    def settings(self) -> Mapping[str, Any] | None:
+        """It takes none: its servers have the settings of config.sh alone."""
+        return {}
 
     def bring_up(self, archive: Archive) -> None:
         here = self._here

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hai import __version__
 from hai.errors import HaiError, NotFound, PlatformError
 from hai_up.api import PATIENT_SECONDS, Api
+from hai_up.backup.added import OVERRIDE, files_of
 from hai_up.backup.archive import Archive, Contents
 from hai_up.backup.place import Json
 from hai_up.backup.programs import Child, checked, dump_by, load_by, migrate_by, started
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 PROVIDER = LOCAL
-STATE, OVERRIDE = "hai-up.json", "override.toml"
+STATE = "hai-up.json"
 _SERVER_SECONDS = 30.0
 _WORKER_SECONDS = 10.0
 _OPTIONS = (
@@ -44,6 +45,8 @@ _OPTIONS = (
 
 class LocalPlace:
     """A data folder. `given`: options for a platform that is not there yet."""
+
+    provider = PROVIDER
 
     def __init__(self, given: GivenOptions, say: Say) -> None:
         self.layout: Layout = local.layout_of(given)
@@ -67,7 +70,9 @@ class LocalPlace:
 
     def contents(self) -> Contents:
         kept = {name: getattr(self.state, name) for name in _OPTIONS}
-        config = {STATE: json.dumps(kept), OVERRIDE: read_text(self.layout.config) or ""}
+        override = read_text(self.layout.config) or ""
+        ours = local.own_settings(self._given, self.layout, self.state)
+        config = {STATE: json.dumps(kept), **files_of(override, ours)}
         secrets = {
             "signing-key": (read_text(self.layout.secret) or "").strip(),
             "token": self.state.token,
@@ -77,6 +82,9 @@ class LocalPlace:
 
     def first_users(self) -> list[str]:
         return [self.state.user]
+
+    def settings(self) -> Mapping[str, Any] | None:
+        return None if load_state(self.layout) is None else local.old_settings(self.layout)
 
     def bring_up(self, archive: Archive) -> None:
         is_known = archive.manifest.provider == PROVIDER and load_state(self.layout) is None

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 class PlatformPlace(Protocol):
     """A platform where it stands. Methods raise HaiError; each can be repeated."""
 
+    provider: str
+
     @property
     def name(self) -> str:
         """What people call it, and type to confirm: a folder's name, a namespace."""
@@ -22,9 +24,12 @@ class PlatformPlace(Protocol):
     def first_users(self) -> list[str]:
         """Whom hai-up made by itself."""
 
+    def settings(self) -> Mapping[str, Any] | None:
+        """What override.toml holds there; None where there is no platform yet."""
+
     def bring_up(self, archive: Archive) -> None:
         """Where there is no platform yet: a fresh one, with the archive's configuration if that
-        is of the same provider."""
+        is of the same provider. (added.py says what of it cannot be had.)"""
 
     def open_database(self) -> None:
         """Make the database answer, and a way to it."""

@@ -6,10 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from hai.errors import InvalidInput
 from hai_up.compose.options import EVERYWHERE, OWN, SOCKET, ComposeOptions, TaskCluster
-from hai_up.plan import is_loopback
+from hai_up.plan import Sections, added_to, is_loopback
 from hai_up.variables import shared_groups
-
-Sections = dict[str, dict[str, Any]]
 
 SECRETS = "/run/secrets"  # where compose mounts them
 OF_SERVERS = ("pgpass", "redis-password", "signing-key", "kubeconfig")
@@ -50,12 +48,8 @@ def override(options: ComposeOptions, bridge: str, gpus: int) -> Sections:
 def with_added(ours: Sections, old: Mapping[str, Any], ours_before: Mapping[str, Any]) -> Sections:
     """`ours`, and what an admin added to the old file: that which hai-up had not written there."""
     result = {name: dict(values) for name, values in ours.items()}
-    for name, values in old.items():
-        before = ours_before.get(name, {})
-        if isinstance(values, Mapping):
-            added = {key: value for key, value in values.items() if key not in before}
-            if added:
-                result[name] = {**added, **result.get(name, {})}
+    for name, added in added_to(old, ours_before).items():
+        result[name] = {**added, **result.get(name, {})}
     return result
 
 

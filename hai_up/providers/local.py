@@ -8,16 +8,17 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from hai import __version__
 from hai.errors import Conflict, HaiError, InvalidInput, PlatformError
 from hai_up.api import PATIENT_SECONDS, Api
 from hai_up.bootstrap import bootstrap, said_why, token_works
-from hai_up.checks import memory_bytes, preflight
+from hai_up.checks import memory_bytes, preflight, require_settings
 from hai_up.config import GivenOptions, Options, defaults, os_user, remembered, resolve
 from hai_up.database import PlatformDatabase, database_of
 from hai_up.files import last_lines, os_error, read_text, write_private
@@ -75,7 +76,10 @@ def layout_of(given: GivenOptions) -> Layout:
         is_root = os.getuid() == 0
         home = Path("/root") if is_root else home_folder()
         folder = default_data_dir(is_root=is_root, environ=dict(os.environ), home=home)
-    return Layout(folder.expanduser().absolute())
+    root = folder.expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise InvalidInput(f"{root} is no folder", hint="choose another one: --data-dir FOLDER")
+    return Layout(root)
 
 
 def options_of(given: GivenOptions, layout: Layout, state: State | None) -> Options:
@@ -111,6 +115,12 @@ def plan_of(options: Options, layout: Layout, state: State | None, database_url:
     """The plan with what an admin added to override.toml by hand."""
     plan = plan_local(options, facts_of(state, options), database_url)
     return replace(plan, settings=with_kept_keys(plan.settings, old_settings(layout)))
+
+
+def own_settings(given: GivenOptions, layout: Layout, state: State) -> Mapping[str, Any]:
+    """Those that hai-up writes into override.toml, without what an admin added."""
+    options = options_of(given, layout, state)
+    return plan_local(options, facts_of(state, options), state.database_url).settings
 
 
 def old_settings(layout: Layout) -> dict[str, object]:
@@ -261,6 +271,7 @@ class _Start:
             database = database_of(layout, options.database_url)
             plan = plan_of(options, layout, state, self._start_database(database, undo))
             write_private(layout.config, render("override.toml.j2", sections=plan.settings))
+            require_settings(options)
             state = self._bootstrap(plan, state)
             state = seed_users(layout, options, state, self._say)
             process = self._start_server(undo)

@@ -16,6 +16,39 @@ SUBMIT = ("python", "ok.py", "--", "-g", "hollow", "-p", "NORMAL")
 YAML = "version: 2\nname: {name}\nspec:\n  entrypoint: ok.py\nresource:\n  group: hollow\n"
 
 
+SET = ("quota", "set")
+# What admins type: the words that must be said, of the hint the command that helps.
+ADMIN = [
+    pytest.param((*SET, "ann", "node-moon-HIGH", "4"), 2, ["ann node-moon-HIGH=4"], id="3 words"),
+    pytest.param((*SET, "ann", "cap:IPC_LOCK", "=", "1"), 2, ["cap:IPC_LOCK=1"], id="4 words"),
+    pytest.param((*SET, "a-b", "train_environment:t", "1"), 2, ["t=1"], id="an image's 3 words"),
+    pytest.param((*SET, "ann", "4"), 2, ["no resource", "quota set ann"], id="no resource"),
+    pytest.param((*SET, "ann", "=4"), 2, ["no resource", "quota set ann"], id="only a number"),
+    pytest.param((*SET, "ann", "node-hollow-HIGH=-1"), 2, ["'-1'"], id="a negative limit"),
+    pytest.param((*SET, "ann", "node-hollow-HIGH=٤"), 2, ["'٤'"], id="a number of Unicode"),
+    pytest.param((*SET, "*", f"node-hollow-LOW={'9' * 30}"), 2, ["0 to 1,000,000"], id="huge"),
+    pytest.param((*SET, "ann", "node-hollow-URGENT=1"), 2, ["VERY_HIGH"], id="limit, priority"),
+    pytest.param((*SET, "ann", "cap:NOT_ONE=1"), 2, ["cap:IPC_LOCK=1"], id="no capability"),
+    pytest.param((*SET, "cap:IPC_LOCK=1", "ann"), 2, ["set ann cap:IPC_LOCK=1"], id="swapped"),
+    pytest.param(
+        (*SET, "*", "node-hollow-LOW=4", "node-hollow-LOW=5"), 2, ["twice"], id="a limit twice"
+    ),
+    pytest.param((*SET, "nobody", "cap:IPC_LOCK=1"), 3, ["nobody", "users list"], id="whose limit"),
+    pytest.param(("quota", "list", "-u", "nobody"), 3, ["nobody"], id="quotas of nobody"),
+    pytest.param(("quota", "list", "-u", ""), 3, ["''"], id="quotas of an empty name"),
+    pytest.param(("nodes", "-g", "moon"), 3, ["moon", "hollow"], id="nodes of no group"),
+    pytest.param(("users", "tokens", "nobody"), 3, ["nobody"], id="tokens of nobody"),
+    pytest.param(("users", "revoke", ""), 3, ["''"], id="no token's id"),
+    pytest.param(("users", "revoke", "../x"), 3, ["../x"], id="a path as a token's id"),
+    pytest.param(("users", "add", "ann", "--uid", "-1"), 2, ["id -u ann"], id="no uid"),
+    pytest.param(("users", "token", "root", "--expires", "99999999d"), 2, ["36500"], id="lasts"),
+    pytest.param(("images", "add", "t", "r/t:1", "--for", ""), 2, ["public"], id="for nobody"),
+    pytest.param(("images", "remove", ""), 3, ["''"], id="remove no image"),
+    pytest.param(("mounts", "add", "a", "/b"), 2, ["pvc", "/ON/THE/NODE"], id="a relative source"),
+    pytest.param(("status", "a/b"), 3, ["a/b"], id="a slash in a task's name"),
+]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _desk(shared_live: Live, hai: Person) -> None:
     """What the commands below refer to."""
@@ -101,6 +134,7 @@ def check(result: Result, code: int, *words: str) -> None:
         pytest.param(("lsit",), 2, ["list"], id="a typo in a command"),
         pytest.param(("stop", "taken", "second"), 2, ["--yes"], id="a question on a pipe"),
         pytest.param(("quota", "set", "*", "node-moon-HIGH", "1"), 2, ["moon"], id="quota, group"),
+        *ADMIN,
         pytest.param(("users", "add", "bad name"), 2, ["bad name"], id="a blank in a user's name"),
         pytest.param(("wait", "taken", "--timeout", "x"), 2, ["x"], id="nonsense timeout"),
     ],

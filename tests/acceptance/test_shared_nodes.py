@@ -74,7 +74,15 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
     told = "shared-0 of shared_cpu has 1 GiB of memory free"
     wait_until(lambda: told in why(live, three), 60, what="the reason")
     assert f"the rest is held by tasks {one}, {two}" in why(live, three)
+    assert "nobody is made to leave a shared node" in why(live, three)
     assert live.detail(three)["state"] == "queued"
+    firmly = why(live, one)  # no turn of somebody else's ends it, and no priority
+    assert "runs on its part of shared-0: no other task can take it" in firmly
+    assert "idleness: " in firmly
+    assert "equal" not in firmly
+    assert live.detail(one)["safe_until"] is None
+    tree = Person(live)("nodes", "--tree").out
+    assert "and 1 more 1 cpu, 1 GiB of memory and 0 GPUs free" in " ".join(tree.split())
     assert Person(live)("dev", "stop", "one").code == 0
     up(live, three)
     assert live.detail(two)["attempts"] == 1

@@ -119,6 +119,8 @@ def _upgrade(deployed: Deployed) -> str:
 def _away_and_back(deployed: Deployed, quick: int, slow: int, before: set[str]) -> str:
     """A backup, nothing left, and all there again; what ran is in its second attempt."""
     shell = deployed.shell
+    override = deployed.share / "hai-platform" / "compose" / "override.toml"
+    override.write_text(f"{override.read_text()}\n[suspend]\nterm_seconds = 9\n")
     said = shell.line("hai-up backup kept.zip")
     file = deployed.home / "kept.zip"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -128,6 +130,8 @@ def _away_and_back(deployed: Deployed, quick: int, slow: int, before: set[str]) 
     assert not deployed.has_data()
     said += shell.line(f"hai-up restore kept.zip -c {deployed.config}")
     assert f"go back to the head of their line: {slow}" in said
+    assert "term_seconds = 9" in override.read_text(), "an admin's own setting"
+    assert "note: " not in said
     assert deployed.detail(quick) == history
     deployed.wait(slow, "running")
     assert deployed.detail(slow)["attempts"] == 2

@@ -24,6 +24,7 @@ class Noting:
 
     name = "kubernetes"
     takes_images = True
+    runs_programs = True
 
     def __init__(self) -> None:
         self.launches: list[WorkerLaunch] = []

@@ -14,6 +14,7 @@ from hai.cli.watching import Watch, watching
 from hai.console.commands import new_app, option
 from hai.console.terminal import printable
 from hai.errors import InvalidInput, NotFound
+from hai.wording.amounts import amounts
 
 app = new_app()
 _EXAMPLES = """
@@ -187,6 +188,10 @@ def _node_line(node: Mapping[str, Any]) -> str:
     work = ""
     if node.get("task_id") is not None:
         work = f"  task {node['task_id']} {node.get('task_name') or ''} ({node.get('user') or '?'})"
+        more = len(node.get("tasks") or ()) - 1
+        work += f" and {more} more" if more > 0 else ""
+    if node.get("free") is not None:
+        work += f"  {amounts(node['free'])} free"
     return printable(f"{node['name']}  {node['status']}{work}")
 
 

@@ -6,12 +6,11 @@ import typer
 
 from hai.cli.complete import complete_users
 from hai.cli.layouts import allowances_layout, quotas_layout
+from hai.cli.limits import is_nodes, limits_of
 from hai.cli.refs import DryRun, UserFilter
 from hai.cli.session import Session, verb
 from hai.console.commands import new_app
-from hai.core.allowance import check_resource
 from hai.core.quota import parse_resource
-from hai.errors import InvalidInput
 
 app = new_app(
     epilog="""
@@ -72,16 +71,16 @@ def set_quotas(
 ) -> None:
     """Set limits (admins). A user's own limit wins over everybody's."""
     everybody = {word: word if user in ("*", "public") else user for word in ("*", "public")}
-    limits_of = [_limit(text) for text in limits]
+    wanted = limits_of(user, limits).items()
     nodes = [
         {"user": everybody["*"], "resource": name, "nodes": n}
-        for name, n in limits_of
-        if _is_nodes(name)
+        for name, n in wanted
+        if is_nodes(name)
     ]
     others = [
         {"owner": everybody["public"], "resource": name, "amount": n}
-        for name, n in limits_of
-        if not _is_nodes(name)
+        for name, n in wanted
+        if not is_nodes(name)
     ]
     if dry_run:
         session.stderr.say("dry run: nothing was changed")
@@ -96,25 +95,6 @@ def set_quotas(
         session.output.rows(shown, quotas_layout())
     if allowed:
         session.output.rows(allowed, allowances_layout())
-
-
-def _limit(text: str) -> tuple[str, int]:
-    """Resource and number of RESOURCE=N."""
-    resource, equals, count = text.partition("=")
-    if not equals or not (count.isascii() and count.isdigit()):
-        raise InvalidInput(f"{text!r} sets no limit", hint="write node-training-HIGH=4")
-    try:
-        if _is_nodes(resource):
-            parse_resource(resource)
-        else:
-            check_resource(resource)
-    except ValueError as error:
-        raise InvalidInput(str(error), hint="write node-training-HIGH=4") from None
-    return resource, int(count)
-
-
-def _is_nodes(resource: str) -> bool:
-    return resource.startswith("node-")
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

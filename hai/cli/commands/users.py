@@ -21,6 +21,7 @@ app = new_app(
     hai-cli users token alice --expires 30d
     """
 )
+_LONGEST_SECONDS = 100 * 365 * 86400  # as the server has it
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="User name.", autocompletion=complete_users)
 ]
@@ -133,7 +134,12 @@ def add_token(
     ] = None,
 ) -> None:
     """Make another token. It goes to stdout, once: it is not kept."""
-    seconds = parse_duration(expires) if expires else None
+    seconds = None if expires is None else parse_duration(expires)
+    if seconds is not None and not 0 < seconds <= _LONGEST_SECONDS:
+        raise InvalidInput(
+            f"--expires {expires}: a token lasts at most {_LONGEST_SECONDS // 86400} days",
+            hint="without --expires it is valid until it is revoked",
+        )
     body = {"label": label, "expires_in_seconds": seconds}
     token = session.client.call("add_token", body=body, name=name)
     session.stderr.say(f"token {token['id']} of {name!r}; it is shown only now:")

@@ -49,6 +49,7 @@ class DockerLauncher:
 
     name = "docker"
     takes_images = True
+    runs_programs = True
 
     def __init__(
         self,

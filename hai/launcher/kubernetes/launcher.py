@@ -71,6 +71,7 @@ class KubernetesLauncher:
 
     name = "kubernetes"
     takes_images = True
+    runs_programs = True
 
     def __init__(
         self,

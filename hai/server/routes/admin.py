@@ -197,7 +197,7 @@ async def quotas(
 ) -> dict[str, list[QuotaView]]:
     """All rows; with `user` those that count for that user. For everybody: reasons name quotas.
     `used` of everybody's rows is what `user`, or else the caller, holds."""
-    rows = await served.cluster.quotas(UserName(user) if user else None)
+    rows = await served.cluster.quotas(None if user is None else UserName(user))
     return {"quotas": await served.views.quotas(rows, UserName(user) if user else caller.name)}
 
 

@@ -113,7 +113,7 @@ def _tell_of_workers(known: Known, engine: ComposeEngine, say: Say) -> None:
     left = engine.labelled("container", worker_label(known.state.secrets))
     if left:
         say(
-            f"{len(left)} worker(s) run on without the server, as containers; the next hai-up run "
+            f"containers of tasks that run on without the server: {len(left)}; the next hai-up run "
             "picks them up"
         )
 

@@ -16,7 +16,7 @@ from hai_up.compose.options import ComposeOptions, compose_options
 from hai_up.compose.plan import LABEL, ComposeFacts, ComposePlan, compose_folder, plan_compose
 from hai_up.files import os_error, read_text
 from hai_up.last import LastPlatform
-from hai_up.plan import url_of
+from hai_up.plan import merged, url_of
 from hai_up.providers.compose.engine import ComposeEngine, Project
 from hai_up.providers.compose.state import ComposeState
 
@@ -44,15 +44,20 @@ def project_of(options: ComposeOptions) -> Project:
 
 
 def facts_of(
-    options: ComposeOptions, engine: ComposeEngine, state: ComposeState | None
+    options: ComposeOptions,
+    engine: ComposeEngine,
+    state: ComposeState | None,
+    added: Mapping[str, Any] | None = None,
 ) -> ComposeFacts:
+    """`added`: to an override.toml that is not here any more. What stands in the one that is here
+    wins, also where hai-up has made no platform yet: then an admin wrote it."""
     return ComposeFacts(
         socket_gid=_gid_of(options.socket),
         cpus=engine.cpus(),
         bridge=engine.bridge(),
         gpus=machine_gpus(),
         kubeconfig=_kubeconfig_of(options),
-        old_settings=_old_settings(options) if state else {},
+        old_settings=merged(added or {}, old_settings(options)),
         settings_before=state.settings if state else {},
         sizes_before=compose_options(state.config).sizes if state else None,
     )
@@ -83,7 +88,7 @@ def _kubeconfig_of(options: ComposeOptions) -> str:
     return flattened(Path(options.cluster.kubeconfig), options.cluster.context)
 
 
-def _old_settings(options: ComposeOptions) -> Mapping[str, Any]:
+def old_settings(options: ComposeOptions) -> Mapping[str, Any]:
     path = compose_folder(options.platform_path) / "override.toml"
     try:
         return tomllib.loads(read_text(path) or "")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hai import __version__
 from hai.errors import PlatformError
@@ -41,9 +42,16 @@ from hai_up.variables import without_secrets
 Say = Callable[[str], None]
 
 
-def run(values: Mapping[str, str], *, is_sure: bool, say: Say) -> None:
+def run(
+    values: Mapping[str, str],
+    *,
+    is_sure: bool,
+    say: Say,
+    added: Mapping[str, Any] | None = None,
+) -> None:
     """Bring the platform of this config.sh into being, or to what the file says now. `is_sure`:
-    nothing is asked here; what is somebody else's is never replaced."""
+    nothing is asked here; what is somebody else's is never replaced. `added`: what an admin had
+    added to the override.toml of a platform that comes back."""
     del is_sure
     values = with_environment(values)
     options = compose_options(values)
@@ -53,7 +61,7 @@ def run(values: Mapping[str, str], *, is_sure: bool, say: Say) -> None:
         say(f"warning: {warning}")
     folder = made_folder(options)
     with locked(Layout(folder), say):
-        _go(options, project, folder, without_secrets(values), say)
+        _go(options, project, folder, without_secrets(values), say, added or {})
 
 
 def require_fit(options: ComposeOptions, project: Project) -> list[str]:
@@ -67,12 +75,17 @@ def require_fit(options: ComposeOptions, project: Project) -> list[str]:
 
 
 def _go(
-    options: ComposeOptions, project: Project, folder: Path, config: Mapping[str, str], say: Say
+    options: ComposeOptions,
+    project: Project,
+    folder: Path,
+    config: Mapping[str, str],
+    say: Say,
+    added: Mapping[str, Any],
 ) -> None:
     engine = project.engine
     before = states.load(folder)
     known = completed(options, before.secrets if before else None)
-    plan = plan_of(options, facts_of(options, engine, before), known)
+    plan = plan_of(options, facts_of(options, engine, before, added), known)
     state = before or states.ComposeState(__version__, known, config)
     states.save(folder, replace(state, secrets=known))  # first: what is made with them stays ours
     fetch_image(project, options, say)

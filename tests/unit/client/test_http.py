@@ -49,9 +49,12 @@ def fails_first(count: int, first: Reply, then: Reply) -> object:
 
 
 def test_paths_are_quoted_whole() -> None:
-    path = route_path(ROUTES["task"], ref="a/b ?#é%")
-    assert path == f"{API}/tasks/a%2Fb%20%3F%23%C3%A9%25"
+    path = route_path(ROUTES["task"], ref="a b?#é%")
+    assert path == f"{API}/tasks/a%20b%3F%23%C3%A9%25"
     assert route_path(ROUTES["task"], ref="..").endswith("%2E%2E")
+    for ref in ("", "a/b"):  # would be the path of something else
+        with pytest.raises(NotFound, match="there is nothing of the name"):
+            route_path(ROUTES["task"], ref=ref)
 
 
 def test_queries_leave_out_nothing_and_repeat_lists() -> None:

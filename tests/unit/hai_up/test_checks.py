@@ -19,10 +19,12 @@ from hai_up.checks import (
     check_logs,
     check_port,
     check_python,
+    check_settings,
     chosen,
     logs_of,
     memory_bytes,
     preflight,
+    require_settings,
 )
 from hai_up.config import Options
 from hai_up.status import facts_of_platform, rendered_parts
@@ -159,3 +161,21 @@ def test_checks_are_chosen_by_id_group_or_name() -> None:
     with pytest.raises(InvalidInput, match="no check 'shore'") as caught:
         chosen(("shore",), known)
     assert "storage.share" in caught.value.hint
+
+
+def test_settings_that_no_server_can_start_with(tmp_path: Path) -> None:
+    here = options(tmp_path)
+    assert check_settings(here).status == OK, "there are none yet"
+    config = tmp_path / "override.toml"
+    config.write_text("[suspend]\nterm_seconds = 9\n")
+    assert check_settings(here).status == OK
+    require_settings(here)
+    for text, word in (
+        ('[suspend]\nterm_seconds = "x"\n', "suspend.term_seconds"),
+        ("[scheduler]\nslize_seconds = 3\n", "did you mean slice_seconds"),
+        ("[server\n", "override.toml"),
+    ):
+        config.write_text(text)
+        with pytest.raises(PlatformError, match=word) as refused:
+            require_settings(here)
+        assert refused.value.hint

@@ -188,3 +188,25 @@ def test_streams_that_are_closed_or_full(redirection: str, code: int, said: str)
         check=False,
     )
     assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (("run", "--data-dir", ""), "names no folder", "--data-dir FOLDER"),
+        (("backup", "--data-dir", ""), "names no folder", "--data-dir FOLDER"),
+        (("status", "--data-dir", __file__), "is no folder", "--data-dir FOLDER"),
+        (("run", "--port", "abc"), "no whole number", "hai-up run --help"),
+        (("logs", "--tail", "-5"), "0 at least", "hai-up logs --help"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_our_words(
+    tmp_path: Path, words: tuple[str, ...], said: str, hint: str
+) -> None:
+    """An empty folder is that of a variable that is not set, never the one that one stands in."""
+    done = hai_up(*words, home=tmp_path)
+    assert done.returncode == 2, done.stderr
+    error, told = done.stderr.splitlines()
+    assert said in error
+    assert hint in told
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from hai.core.forecast import Forecast, Grounds, Outlook
 from hai.core.planner import plan
 from hai.core.reasons.kinds import Behind, NoFreeNodes, QuotaExceeded, Reason
 from hai.core.task import Task, TaskChange
-from hai.core.task_facts import ActiveFacts, active_facts, wait_facts
+from hai.core.task_facts import ActiveFacts, Holder, WaitFacts, active_facts, wait_facts
 from hai.core.types import Keeper, Loss, Outcome, Priority, TaskId, TaskState, UserName
 from hai.service.estimates import TrackRecord, off_by
 from hai.store.memory import MemoryStore
@@ -152,6 +152,15 @@ def test_a_held_task_is_told_who_took_it_out_of_its_line() -> None:
 def test_a_running_task(facts: ActiveFacts, text: str, lines: list[str]) -> None:
     told = active_explanation(held(), facts, NAMES, NOW)
     assert (told.text, told.lines) == (text, lines)
+
+
+def test_on_shared_nodes_nobody_has_to_leave_for_another() -> None:
+    told_of = active_explanation(held(), ActiveFacts(shares=True), NAMES, NOW)
+    assert told_of.text == "runs on its part of a, b: no other task can take it"
+    assert told_of.lines == []
+    facts = WaitFacts(holders=(Holder(TaskId(7), 1, None, shares=True),))
+    told = "task 7 train of bob holds a part of 1 node, and leaves it to nobody"
+    assert waiting_lines(facts, NAMES, NOW) == [told]
 
 
 def test_a_fallen_task_is_told_where_it_stands_and_where_it_is_charged() -> None:
