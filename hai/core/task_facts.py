@@ -26,13 +26,14 @@ _MOST_HOLDERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An active task; `until` it is safe from its equals (None: it is backfill). `above`: where it
-    stands if that is above the one who waits."""
+    """An active task; `until` it is safe from its equals, None if that is no question of time.
+    `above`: where it stands if that is above the one who waits."""
 
     task_id: TaskId
     nodes: int
     until: float | None
     above: Priority | None = None
+    backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +105,20 @@ def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) ->
         Holder(
             one.task_id,
             len(one.holds),
-            _safe_until(state, one),
+            safe_until(state, one),
             defended_level(one) if defended_level(one) > level else None,
+            one.backfill,
         )
         for one in first
     ]
 
 
-def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
-    return None if claim.backfill else slice_end(claim, state.policy)
+def safe_until(state: SchedulerState, claim: Claim) -> float | None:
+    """Until when no equal takes the nodes of an active claim. None where that is no question of
+    time: a backfill yields at any moment, and nobody is suspended for a part of a shared node."""
+    if claim.backfill or state.group(claim.group).is_shared:
+        return None
+    return slice_end(claim, state.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,7 @@ def active_facts(state: SchedulerState, decided: Plan, task_id: TaskId) -> Activ
     if claim is None or not claim.state.is_active or claim.state.is_leaving:
         return ActiveFacts()
     return ActiveFacts(
-        until=_safe_until(state, claim),
+        until=safe_until(state, claim),
         backfill=claim.backfill,
         next_taker=after_slice(state, task_id),
         shadow_of=head_of(state, decided, claim) if claim.backfill else None,

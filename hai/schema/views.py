@@ -164,6 +164,7 @@ class NodeRow(TypedDict):
     memory_bytes: int
     leaf: str
     zone: str
+    shared: NotRequired[bool]  # containers share it; in feeds
 
 
 class NodeView(NodeRow):

@@ -194,6 +194,11 @@ class Views:
             ],
         }
 
+    def node_rows(self, nodes: Sequence[Node]) -> list[NodeRow]:
+        """Nodes without their holders, and whether containers share them."""
+        shares = self._sharing.shares_nodes
+        return [{**node_row(node), "shared": shares(node.group)} for node in nodes]
+
     async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
         """Rows with what is used of each now: by its user, and of everybody's rows by the user who
         is `asked` for, unless an own row counts for that one."""

@@ -41,8 +41,10 @@ def _holder_line(holder: Holder, names: Names, now: float) -> str:
     holds = f"task {name} holds {phrases.nodes(holder.nodes)}"
     if holder.above is not None:
         return f"{holds} at {holder.above.name}"
-    if holder.until is None:
+    if holder.backfill:
         return f"{holds} as backfill, until the task that waits for them fits"
+    if holder.until is None:  # a part of shared nodes
+        return holds
     if holder.until <= now:
         return f"{holds}; its slice is over"
     return f"{holds}, safe for {phrases.span(holder.until - now)} more"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hai.tui.actions import Mode
-from hai.tui.cluster_lines import GroupTotals, group_line, history_lines
+from hai.tui.cluster_lines import GroupTotals, group_lines, history_lines
 from hai.tui.glyphs import UNICODE
 from hai.tui.help import aliases_page, help_page
 from hai.tui.model import DashboardTask, Model, task_of
@@ -59,6 +59,20 @@ def test_a_dev_container_tells_its_use() -> None:
     assert lines[first + 1].strip() == "kernels: quiet for 110 min"
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"priority": "AUTO", "level": "EXTREME_HIGH"}, "AUTO"),
+        ({"priority": "ABOVE_NORMAL", "level": "NORMAL"}, "ABOVE/NORMAL"),
+        ({"priority": "HIGH", "level": "HIGH"}, "HIGH"),
+        ({"priority": "HIGH"}, "HIGH"),
+    ],
+)
+def test_a_priority_is_what_was_asked_for(values: dict[str, Any], told: str) -> None:
+    column = next(column for column in TASK_COLUMNS if column.title == "PRIO")
+    assert column.cell(task(state="running", **values), Context())[0] == told
+
+
 def test_a_dev_container_tells_its_part_and_its_services() -> None:
     detail = {
         "id": 2, "state": "running", "user": "alice", "nodes": 1, "group": "jupyter",
@@ -93,10 +107,11 @@ def test_a_narrow_cluster_keeps_its_counts(width: int) -> None:
     group = GroupTotals("training", nodes=16, busy=9, sick=2, running=3, waiting=4)
     model = Model()
     model.apply(whole(), NOW)
-    text = plain([group_line(group, model, width - 1, UNICODE)])
+    lines = group_lines([group], model, width - 1, UNICODE)
+    text = plain(lines)
     assert "5 free" in text
     assert "4 wait" in text
-    assert line_width(group_line(group, model, width - 1, UNICODE)) <= width - 1
+    assert line_width(lines[0]) <= width - 1
     titles = history_lines(model, [group], width - 2, UNICODE)[0]
     assert "(56 %)" in titles[0][0]
     assert "…" not in "".join(text for text, _ in titles)
