@@ -223,7 +223,8 @@ def _start_form(sight: ContainerPage) -> str:
 {_field(sight, "folder", "Folder", 'placeholder="your home"')}
 {_field(sight, "image", "Image", _DEFAULT, sight.images)}
 {_field(sight, "environment", "Environment", _OWN, sight.environments)}
-<p class="hint">Of haienv, one that a task of yours had; or the path of a virtual environment.</p>
+<p class="hint">A haienv that a task of yours had (the list has them), or the path of any virtual
+environment: <code>haienv path NAME</code> prints that of a new one.</p>
 {_field(sight, "idle", "Suspend when idle for", 'placeholder="the group&#39;s limit, or as 2h"')}
 <label>Services <textarea name="services" rows="3"
 placeholder="board:6006=tensorboard --logdir runs --port 6006">{services}</textarea></label>
