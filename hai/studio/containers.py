@@ -103,6 +103,7 @@ class ContainerPages:
         if isinstance(error, AuthRequired):
             return self._over(session)
         token = session.token
+        asked: Any = {"form": form or {}, "was_asked": error is not None}
         try:
             (tasks, capacity), recorded, images = await asyncio.gather(
                 self._state(token), self._recorded(token), self._platform.call(token, "images")
@@ -110,12 +111,10 @@ class ContainerPages:
         except AuthRequired:
             return self._over(session)
         except HaiError as away:
-            sight = view.ContainerPage(session.user, error=error or away, form=form or {})
+            sight = view.ContainerPage(session.user, error=error or away, is_known=False, **asked)
             return html(view.containers_page(sight), status_of(sight.error))
         names = [str(one["name"]) for one in images["images"]]
-        sight = view.ContainerPage(
-            session.user, tasks, capacity, list(recorded), names, error, form or {}
-        )
+        sight = view.ContainerPage(session.user, tasks, capacity, list(recorded), names, error, **asked)
         return html(view.containers_page(sight), status_of(error))
 
     def _over(self, session: LoginSession) -> web.StreamResponse:

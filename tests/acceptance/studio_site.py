@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.acceptance.browser import Page
 from tests.live import REPOSITORY, Live, free_port
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, async_wait_until, wait_until
 
 
 @dataclass
@@ -75,6 +75,18 @@ async def log_in(page: Page, studio: Studio, user: str, token: str) -> None:
     await page.fill("input[name=user]", user)
     await page.fill("input[name=token]", token)
     await page.click("button")
+
+
+async def fill(page: Page, **fields: str) -> None:
+    for name, text in fields.items():
+        await page.fill(f"#start [name={name}]", text)
+
+
+async def shows(page: Page, text: str, where: str = "document.body") -> None:
+    async def is_so() -> bool:
+        return text in (await page.run(f"{where}?.innerText ?? ''"))
+
+    await async_wait_until(is_so, what=f"{text!r} on the page")
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.door_site import ECHO, door_settings
 from tests.acceptance.shared_site import STAND_IN, SharedLive, make_env
-from tests.acceptance.studio_site import Studio, log_in
+from tests.acceptance.studio_site import Studio, fill, log_in, shows
 from tests.live import Live, free_port
 from tests.waiting import async_wait_until
 
@@ -45,13 +45,6 @@ def containers(live: Live, user: str = "root") -> list[dict[str, Any]]:
     return found
 
 
-async def shows(page: Page, text: str, where: str = "document.body") -> None:
-    async def is_so() -> bool:
-        return text in (await page.run(f"{where}?.innerText ?? ''"))
-
-    await async_wait_until(is_so, what=f"{text!r} on the page")
-
-
 async def press(page: Page, card: str, button: str) -> None:
     """A button of one container, as soon as it is there. The list may change meanwhile."""
     script = (
@@ -63,11 +56,6 @@ async def press(page: Page, card: str, button: str) -> None:
         return bool(await page.run(script, by_hand=True))
 
     await async_wait_until(is_pressed, what=f"the button {button}")
-
-
-async def fill(page: Page, **fields: str) -> None:
-    for name, text in fields.items():
-        await page.fill(f"#start [name={name}]", text)
 
 
 async def opened(page: Page, studio: Studio, user: str = "root") -> None:
