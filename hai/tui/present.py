@@ -107,9 +107,12 @@ def next_of(task: DashboardTask, now: float) -> Span:
             return "", ""
         left = task.safe_until - now
         return (f"safe {age_of(left)}", "run") if left > 0 else ("may yield", "warn")
-    earliest = at_of((task.estimate or {}).get("earliest")) if task.is_waiting else None
-    if earliest is None:
+    estimate = task.estimate if task.is_waiting else None
+    earliest = at_of((estimate or {}).get("earliest"))
+    if estimate is None or earliest is None:
         return "", ""
+    if estimate.get("latest") is None:  # nobody can say: a lower bound alone
+        return (f"after {age_of(earliest - now)}" if earliest > now else ""), "dim"
     return (f"in {age_of(earliest - now)}" if earliest > now else "any moment"), "key"
 
 

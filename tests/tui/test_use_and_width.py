@@ -9,7 +9,7 @@ from hai.tui.cluster_lines import GroupTotals, group_lines, history_lines
 from hai.tui.glyphs import UNICODE
 from hai.tui.help import aliases_page, help_page
 from hai.tui.model import DashboardTask, Model, task_of
-from hai.tui.pages import task_page, usage_text
+from hai.tui.pages import task_page, usage_text, why_page
 from hai.tui.preferences import Preferences
 from hai.tui.present import TASK_COLUMNS, Context
 from hai.tui.text import line_width, plain
@@ -59,20 +59,6 @@ def test_a_dev_container_tells_its_use() -> None:
     assert lines[first + 1].strip() == "kernels: quiet for 110 min"
 
 
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"priority": "AUTO", "level": "EXTREME_HIGH"}, "AUTO"),
-        ({"priority": "ABOVE_NORMAL", "level": "NORMAL"}, "ABOVE/NORMAL"),
-        ({"priority": "HIGH", "level": "HIGH"}, "HIGH"),
-        ({"priority": "HIGH"}, "HIGH"),
-    ],
-)
-def test_a_priority_is_what_was_asked_for(values: dict[str, Any], told: str) -> None:
-    column = next(column for column in TASK_COLUMNS if column.title == "PRIO")
-    assert column.cell(task(state="running", **values), Context())[0] == told
-
-
 def test_a_dev_container_tells_its_part_and_its_services() -> None:
     detail = {
         "id": 2, "state": "running", "user": "alice", "nodes": 1, "group": "jupyter",
@@ -93,6 +79,29 @@ def test_a_dev_container_tells_its_part_and_its_services() -> None:
     assert lines[2].split() == ["0", "web", "ended", "local", "port", "8000", "exit", "3",
                                 "2", "starts"]  # fmt: skip
     assert "SERVICES" not in plain(task_page({**detail, "services": []}, (), None, NOW, 9, UNICODE))
+
+
+def test_what_a_container_asks_for_is_not_cut() -> None:
+    facts = {"state": "running", "user": "alice", "nodes": 1, "group": "jupyter_cpu", "attempts": 1}
+    asks = {"cpu": 0.5, "memory_bytes": 2**30, "gpus": 1}
+    detail = {**facts, "priority": "AUTO", "level": "NORMAL", "asks": asks, "suspend_count": 0}
+    page = task_page({**detail, "submitted_at": at(-9)}, (), None, NOW, 70, UNICODE)
+    assert max(map(line_width, page)) <= 70
+    told = " ".join(plain(page).split("so far")[0].split())
+    assert "1 GPU of a node of jupyter_cpu at AUTO, charged at NORMAL" in told
+
+
+def test_nobody_can_say_when_it_starts() -> None:
+    basis = "no basis: no start in sight before the task that runs ends, and nobody knows when"
+    estimate = {"earliest": at(0), "latest": None, "basis": basis}
+    page = why_page({"text": "task 5 waits", "estimate": estimate}, 70)
+    assert max(map(line_width, page)) <= 70
+    assert f"may start not before 17:46:40 ({basis})" in " ".join(plain(page).split())
+
+
+def test_commands_stand_apart_from_their_other_names() -> None:
+    lines = plain(aliases_page(Preferences(), 100)).splitlines()
+    assert "who holds what  :nodes" in next(line for line in lines if ":cluster" in line)
 
 
 @pytest.mark.parametrize("width", [38, 60, 80, 200])

@@ -295,8 +295,8 @@ def _capacity(node: DashboardNode, tasks: Holders) -> str:
     parts += [size_of(node.memory_bytes)] if node.memory_bytes else []
     parts += [node.leaf] if node.leaf else []
     room = room_of(node, tasks)
-    parts += [f"{room_text(room)} free"] if room is not None else []
-    return ", ".join(parts)
+    free = f"; {room_text(room)} free" if room is not None else ""
+    return ", ".join(parts) + free
 
 
 def _work(tasks: Holders, now: float) -> Line:
