@@ -65,7 +65,24 @@ async def opened(page: Page, studio: Studio, user: str = "root") -> None:
     await page.has("#start")
 
 
+def record_environment(live: Live) -> None:
+    """A task that had the environment `vision` and is over."""
+    recorded = {"name": "vision", "owner": "root", "identity": "3fa4c0ffee12", "follow": True}
+    document = {
+        "version": 2,
+        "name": "before",
+        "spec": {"entrypoint": "none.py"},
+        "resource": {"group": "training", "node_count": 1},
+        "options": {"py_venv": str(live.work_dir / "env"), "environment": recorded},
+    }
+    with live.client() as client:
+        task = client.post("/tasks", json=document).json()["id"]
+        assert client.post(f"/tasks/{task}/stop").status_code == 200
+    live.wait(task, "stopped")
+
+
 async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page: Page) -> None:
+    record_environment(live)
     await opened(page, studio)
     await shows(page, "You have no dev containers")
     await shows(page, "shared nodes: 4 cpus, 8 GiB of memory and 0 GPUs free in all")
@@ -90,12 +107,18 @@ async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page
 
 
 async def start_by_form(page: Page, live: Live) -> None:
-    """After two tries that cannot be, which change nothing."""
+    """After tries that cannot be, which change nothing."""
     script, port = live.script("late.py", LATE + ECHO), free_port()
     web = f"web:{port}={sys.executable} {script} {port}"
-    wanted = {"folder": str(live.work_dir), "environment": str(live.work_dir / "env")}
-    await fill(page, name=HOSTILE, group="shared_cpu", cpu="1", memory="lots", services=web)
-    await fill(page, **wanted)
+    await fill(page, name=HOSTILE, group="shared_cpu", cpu="1", memory="1G", services=web)
+    await fill(page, folder=str(live.work_dir), environment="unused")
+    await page.click("#start button")
+    await shows(page, "none of your last tasks had an environment 'unused'")
+    await shows(page, "`haienv path unused` prints")
+    assert await page.run("document.querySelector('#start [name=environment]').value") == "unused"
+    offered = "[...document.querySelectorAll('#environments option')].map(one => one.value)"
+    assert await page.run(offered) == ["vision[root] 3fa4c0ffee12, follows"]
+    await fill(page, environment="vision", memory="lots")
     await page.click("#start button")
     await shows(page, "memory 'lots' is no size")
     await shows(page, "for example memory 32G")
