@@ -76,6 +76,8 @@ async def test_what_is_away_is_told_and_comes_back(live: Live, studio: Studio, p
     await page.run("void window.open('/containers')", by_hand=True)
     await page.attach("/containers")
     await page.has(f"#c-{one}")
+    await looks(page, 2)
+    assert set((await written(page)).values()) == {""}, "news choose nothing"
     await fill(page, **WRITTEN)
     await page.run("window.sameDocument = true")
 

@@ -76,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
         box.value = value;
       }
     }
-    if (chosen) {
+    if (chosen !== undefined) { // options that move from one list to another choose themselves
       now.value = chosen;
       if (now.value !== chosen) {
         now.add(new Option(chosen, chosen, true, true));
