@@ -36,7 +36,6 @@ from hai.service.cluster import ClusterCache, ClusterService
 from hai.service.containers import Sharing
 from hai.service.dashboard import DashboardFeed
 from hai.service.decision_reader import DecisionReader
-from hai.service.environments import RecordedEnvironments
 from hai.service.equipment import Equipment
 from hai.service.estimates import Estimates
 from hai.service.event_reader import EventReader
@@ -212,7 +211,6 @@ def compose(settings: Settings, clock: Clock | None = None) -> Platform:
         cluster=ClusterService(store, bus, clock, cache),
         nodes=NodeService(store, bus, clock),
         images=images,
-        environments=RecordedEnvironments(store),
         mounts=MountService(rows),
         allowances=AllowanceService(rows),
         workers=workers,

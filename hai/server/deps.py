@@ -23,7 +23,6 @@ from hai.service.channels import Channels
 from hai.service.cluster import ClusterService
 from hai.service.dashboard import DashboardFeed
 from hai.service.decision_reader import DecisionReader
-from hai.service.environments import RecordedEnvironments
 from hai.service.estimates import Estimates
 from hai.service.event_reader import EventReader
 from hai.service.explanations import Explanations
@@ -66,7 +65,6 @@ class Services:
     cluster: ClusterService
     nodes: NodeService
     images: ImageService
-    environments: RecordedEnvironments
     mounts: MountService
     allowances: AllowanceService
     workers: WorkerService

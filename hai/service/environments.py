@@ -1,8 +1,8 @@
 """The environments of haienv that a user's tasks recorded: all that the server knows of them, since
 they lie on the users' file system and have no index but that."""
 
-from hai.core.identity import User
 from hai.core.recorded import recorded_name
+from hai.core.types import UserName
 from hai.ports import TaskQuery, Tasks
 from hai.schema.views import EnvironmentView
 
@@ -10,26 +10,20 @@ TASKS_LOOKED_AT = 500  # the newest of a user
 MOST = 100  # environments
 
 
-class RecordedEnvironments:
-    """Reads; each user sees the own ones."""
-
-    def __init__(self, store: Tasks) -> None:
-        self._store = store
-
-    async def of(self, user: User) -> list[EnvironmentView]:
-        """Each once, the one that was used last first."""
-        query = TaskQuery(user=user.name, page_size=TASKS_LOOKED_AT)
-        found: dict[str, EnvironmentView] = {}
-        for task in (await self._store.list_tasks(query)).tasks:
-            options = task.options
-            label = recorded_name(options)
-            if not label or label in found:
-                continue
-            found[label] = {
-                "label": label,
-                "task_id": task.id,
-                "options": {key: options.get(key) for key in ("py_venv", "environment")},
-            }
-            if len(found) == MOST:
-                break
-        return list(found.values())
+async def recorded_environments(store: Tasks, user: UserName) -> list[EnvironmentView]:
+    """Each once, the one that was used last first."""
+    query = TaskQuery(user=user, page_size=TASKS_LOOKED_AT)
+    found: dict[str, EnvironmentView] = {}
+    for task in (await store.list_tasks(query)).tasks:
+        options = task.options
+        label = recorded_name(options)
+        if not label or label in found:
+            continue
+        found[label] = {
+            "label": label,
+            "task_id": task.id,
+            "options": {key: options.get(key) for key in ("py_venv", "environment")},
+        }
+        if len(found) == MOST:
+            break
+    return list(found.values())

@@ -19,6 +19,7 @@ from hai.ports import Bus, Cluster, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
+    EnvironmentView,
     EventView,
     NodeList,
     NodeRow,
@@ -34,6 +35,7 @@ from hai.schema.views import (
 )
 from hai.schema.why import EstimateView
 from hai.service.containers import NOT_SHARED, Sharing
+from hai.service.environments import recorded_environments
 from hai.service.idleness import IdleService
 from hai.service.last_tick import LastTick
 from hai.service.serviceviews import service_views, service_views_of
@@ -185,6 +187,10 @@ class Views:
             services = await service_views_of(self._bus, open_ones, SERVICES_IN_LISTS)
             found["services"] = {str(task_id): views for task_id, views in services.items()}
         return found
+
+    async def environments(self, user: UserName) -> list[EnvironmentView]:
+        """Those that the user's last tasks recorded."""
+        return await recorded_environments(self._store, user)
 
     async def nodes(self) -> NodeList:
         """Every node with who holds it, or shares it."""

@@ -104,7 +104,8 @@ async def relayed(live: Live) -> AsyncIterator[tuple[TestServer, list[str]]]:
 
         platform = web.Application()
         platform.add_routes([web.get("/{path:.*}", passed)])
-        async with TestServer(platform) as server:
+        server = TestServer(platform)
+        async with server:
             yield server, asked
 
 

@@ -12,4 +12,4 @@ router = APIRouter(prefix="/environments", tags=["tasks"])
 async def environments(user: Caller, served: Served) -> EnvironmentList:
     """The environments of haienv that the caller's last 500 tasks recorded, each once, the one that
     was used last first; 100 at most. `options` are those of a run document that takes it again."""
-    return {"schema_version": 1, "environments": await served.environments.of(user)}
+    return {"schema_version": 1, "environments": await served.views.environments(user.name)}

@@ -36,7 +36,7 @@ class View(Screen[None]):
         self.filter_used = ""  # the last one that was whole: while one is typed it often is not
         self._take_filter(filter)
         self._answers: dict[str, Callable[[str], object]] = {}
-        self.title_status = StatusLine(hai, self._title, id="title")
+        self.title_status = StatusLine(hai, self._head, id="title")
 
     def compose(self) -> ComposeResult:
         hai = self.hai
@@ -93,7 +93,7 @@ class View(Screen[None]):
         self.main.refresh()
         self.renew()
 
-    def _title(self, width: int) -> list[Line]:
+    def _head(self, width: int) -> list[Line]:
         return [shortened(self.title_line(width), width, self.hai.glyphs.more)]
 
     def _footer(self, width: int) -> list[Line]:
