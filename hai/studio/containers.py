@@ -114,7 +114,9 @@ class ContainerPages:
             sight = view.ContainerPage(session.user, error=error or away, is_known=False, **asked)
             return html(view.containers_page(sight), status_of(sight.error))
         names = [str(one["name"]) for one in images["images"]]
-        sight = view.ContainerPage(session.user, tasks, capacity, list(recorded), names, error, **asked)
+        sight = view.ContainerPage(
+            session.user, tasks, capacity, list(recorded), names, error, **asked
+        )
         return html(view.containers_page(sight), status_of(error))
 
     def _over(self, session: LoginSession) -> web.StreamResponse:

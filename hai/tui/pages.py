@@ -66,7 +66,9 @@ def _facts_of(name: str, text: str, width: int, role: str = "") -> list[Line]:
     return [_fact(name, first, role), *(_fact("", line, role) for line in rest)]
 
 
-def _facts(detail: Mapping[str, Any], row: DashboardTask | None, now: float, width: int) -> list[Line]:
+def _facts(
+    detail: Mapping[str, Any], row: DashboardTask | None, now: float, width: int
+) -> list[Line]:
     state = str(detail["state"])
     held = " (held until resumed)" if detail.get("held") else ""
     level = detail.get("level")

@@ -361,7 +361,7 @@ async def test_a_look_at_the_containers_is_one_request(shared_live: Live) -> Non
     with shared_live.client() as root:
         ids = [root.post("/tasks", json=lab(f"lab-{at}")).json()["id"] for at in "abc"]
     async with relayed(shared_live) as (server, asked), aiohttp.ClientSession() as client:
-        front = Front(Door(str(server.make_url("")).rstrip("/")))
+        front = Front(FrontOptions(str(server.make_url("")).rstrip("/")))
         async with TestServer(front.app()) as door:
             form = {"user": "root", "token": shared_live.tokens["root"]}
             reply = await client.post(door.make_url("/login"), data=form, allow_redirects=False)
