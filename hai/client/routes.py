@@ -45,6 +45,7 @@ ROUTES = {
     "images": _get("/images"),
     "put_image": Route("PUT", API + "/images", repeatable=True),
     "remove_image": Route("DELETE", API + "/images/{name}"),
+    "environments": _get("/environments"),
     "mounts": _get("/mounts"),
     "put_mount": Route("PUT", API + "/mounts", repeatable=True),
     "remove_mount": Route("DELETE", API + "/mounts/{name}"),

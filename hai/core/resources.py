@@ -1,7 +1,7 @@
 """What a container asks of a node, and what a node has, in whole numbers that add up exactly."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from hai.core.node import Node
 from hai.core.types import NodeName
@@ -48,6 +48,12 @@ def of_node(node: Node) -> Resources:
     """All that the node has."""
     millicores = int(node.cpus * MILLI + _ROUNDING)
     return Resources(millicores, node.memory_bytes, node.gpus)
+
+
+def of_data(data: Mapping[str, Any]) -> Resources:
+    """What `as_data` wrote; what is missing is none."""
+    millicores = round(float(data.get("cpu") or 0) * MILLI)
+    return Resources(millicores, int(data.get("memory_bytes") or 0), int(data.get("gpus") or 0))
 
 
 def total(parts: Iterable[Resources]) -> Resources:

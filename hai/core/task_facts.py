@@ -106,7 +106,7 @@ def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) ->
         Holder(
             one.task_id,
             len(one.holds),
-            _safe_until(state, one),
+            safe_until(state, one),
             defended_level(one) if defended_level(one) > level else None,
             state.group(one.group).is_shared,
         )
@@ -114,8 +114,9 @@ def _holders(state: SchedulerState, active: Iterable[Claim], level: Priority) ->
     ]
 
 
-def _safe_until(state: SchedulerState, claim: Claim) -> float | None:
-    """None where there is no slice: nobody is suspended for another on shared nodes."""
+def safe_until(state: SchedulerState, claim: Claim) -> float | None:
+    """Until when no equal takes the nodes of an active claim. None where that is no question of
+    time: a backfill yields at any moment, and nobody is suspended for a part of a shared node."""
     if claim.backfill or state.group(claim.group).is_shared:
         return None
     return slice_end(claim, state.policy)
@@ -147,7 +148,7 @@ def active_facts(state: SchedulerState, decided: Plan, task_id: TaskId) -> Activ
     if state.group(claim.group).is_shared:
         return ActiveFacts(shares=True)
     return ActiveFacts(
-        until=_safe_until(state, claim),
+        until=safe_until(state, claim),
         backfill=claim.backfill,
         next_taker=after_slice(state, task_id),
         shadow_of=head_of(state, decided, claim) if claim.backfill else None,

@@ -140,15 +140,18 @@ class TaskDetail(TaskView):
     services: list[ServiceView]
 
 
-class TaskList(TypedDict):
-    """`next` is the `before` of the page that follows; null on the last one."""
+class EnvironmentView(TypedDict):
+    """An environment of haienv as a task recorded it. `options`: py_venv and environment of a run
+    document that takes it again."""
 
+    label: str  # as vision[ann] 3fa4c0ffee12
+    task_id: int  # the last task that had it
+    options: dict[str, Any]
+
+
+class EnvironmentList(TypedDict):
     schema_version: int
-    tasks: list[TaskView]
-    total: int | None  # of all that match; null when asked with `before`
-    page: int
-    page_size: int
-    next: int | None
+    environments: list[EnvironmentView]
 
 
 class NodeRow(TypedDict):
@@ -164,6 +167,7 @@ class NodeRow(TypedDict):
     memory_bytes: int
     leaf: str
     zone: str
+    shared: NotRequired[bool]  # containers share it; in feeds
 
 
 class NodeView(NodeRow):
@@ -179,6 +183,21 @@ class NodeView(NodeRow):
 class NodeList(TypedDict):
     schema_version: int
     nodes: list[NodeView]
+
+
+class TaskList(TypedDict):
+    """`next` is the `before` of the page that follows; null on the last one. Where they are asked
+    for: `services` by task id, of unfinished tasks that the caller may see into; `nodes` as
+    /nodes tells them."""
+
+    schema_version: int
+    tasks: list[TaskView]
+    total: int | None  # of all that match; null when asked with `before`
+    page: int
+    page_size: int
+    next: int | None
+    services: NotRequired[dict[str, list[ServiceView]]]
+    nodes: NotRequired[list[NodeView]]
 
 
 class NodeChanged(TypedDict):

@@ -14,6 +14,7 @@ from hai.server.routes import (
     dashboard,
     description,
     door,
+    environments,
     health,
     rows,
     scheduler,
@@ -43,7 +44,7 @@ def build_app(services: Services) -> FastAPI:
         return app  # nobody but probes and monitors is answered
     app.include_router(description.router)
     pages = (tasks, why, arrays, streams, dashboard, admin, rows, scheduler, agent, channels)
-    for module in (*pages, workspaces):
+    for module in (*pages, workspaces, environments):
         app.include_router(module.router, prefix=API, responses=errors.RESPONSES)
     app.include_router(door.router, prefix=API, responses=errors.RESPONSES)
     if services.door is not None:

@@ -24,7 +24,7 @@ from hai.schema.views import SCHEMA_VERSION, QuotaView
 from hai.service.dashboard_cache import EVENTS_KEPT, FINISHED_KEPT, DashboardCache, ids_of
 from hai.service.last_tick import LastTick
 from hai.service.signals import EVENTS, heard, worker_key
-from hai.service.views import Views, event_view, node_row, quota_view, rfc3339
+from hai.service.views import Views, event_view, quota_view, rfc3339
 
 if TYPE_CHECKING:
     from hai.core.forecast import Forecast
@@ -333,7 +333,7 @@ class DashboardFeed:
         if seen.order != now.order:
             piece["order"] = cache.order
         if seen.cluster != now.cluster:
-            piece["nodes"] = [node_row(node) for node in self._nodes]
+            piece["nodes"] = self._views.node_rows(self._nodes)
             piece["quotas"] = _quotas(self._quotas)
         if seen.history != now.history:
             piece["history"] = self._history.view()

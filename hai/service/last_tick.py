@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hai.core.assume.transaction import applied
 from hai.core.plan import Claim, Plan
-from hai.core.preemption.victims import slice_end
 from hai.core.queue.service_order import service_order
 from hai.core.reasons.finding import reason_of
 from hai.core.reasons.kinds import Held, NotPlanned, Paused, Reason
 from hai.core.state import SchedulerState
+from hai.core.task_facts import safe_until
 from hai.core.types import GroupName, Priority, TaskId, TaskState, UserName
 
 if TYPE_CHECKING:
@@ -152,9 +152,7 @@ class LastTick:
         if state is None or claim is None or _phase(claim.state) != _phase(phase):
             return QueueStatus()
         if claim.state.is_active:
-            has_slice = not claim.backfill and not state.group(claim.group).is_shared
-            is_safe = has_slice and not claim.state.is_leaving
-            until = slice_end(claim, state.policy) if is_safe else None
+            until = None if claim.state.is_leaving else safe_until(state, claim)
             return QueueStatus(safe_until=until, backfill=claim.backfill, level=claim.level)
         position = self.positions(claim.group).get(task_id)
         queue = state.group(claim.group).queue

@@ -1,7 +1,7 @@
 """The one read model: what CLI, TUI, API and metrics show of tasks, nodes, events and quotas."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hai.core.array_spec import ArraySpec
@@ -19,6 +19,7 @@ from hai.ports import Bus, Cluster, TaskPage, TaskQuery, Tasks, Watch
 from hai.schema.views import (
     SCHEMA_VERSION,
     AttemptView,
+    EnvironmentView,
     EventView,
     NodeList,
     NodeRow,
@@ -34,12 +35,15 @@ from hai.schema.views import (
 )
 from hai.schema.why import EstimateView
 from hai.service.containers import NOT_SHARED, Sharing
+from hai.service.environments import recorded_environments
 from hai.service.idleness import IdleService
 from hai.service.last_tick import LastTick
-from hai.service.serviceviews import service_views
+from hai.service.serviceviews import service_views, service_views_of
 from hai.service.signals import worker_key
 from hai.wording import wait_reasons
 from hai.wording.estimates import basis_text
+
+SERVICES_IN_LISTS = 32  # of one task; its detail has all of them
 
 
 def _time(at: float | None) -> str | None:
@@ -165,11 +169,12 @@ class Views:
         await self._add_idle([detail], [task])
         return detail
 
-    async def page(self, query: TaskQuery) -> TaskList:
+    async def page(self, query: TaskQuery, sees: Callable[[Task], bool] | None = None) -> TaskList:
+        """With the services of unfinished tasks that `sees` is true of, if it is given."""
         page: TaskPage = await self._store.list_tasks(query)
         tasks = self.tasks(page.tasks)
         await self._add_idle(tasks, page.tasks)
-        return {
+        found: TaskList = {
             "schema_version": SCHEMA_VERSION,
             "tasks": tasks,
             "total": page.total,
@@ -177,6 +182,15 @@ class Views:
             "page_size": query.page_size,
             "next": page.tasks[-1].id if len(page.tasks) == query.page_size else None,
         }
+        if sees is not None:
+            open_ones = [task for task in page.tasks if not task.state.is_final and sees(task)]
+            services = await service_views_of(self._bus, open_ones, SERVICES_IN_LISTS)
+            found["services"] = {str(task_id): views for task_id, views in services.items()}
+        return found
+
+    async def environments(self, user: UserName) -> list[EnvironmentView]:
+        """Those that the user's last tasks recorded."""
+        return await recorded_environments(self._store, user)
 
     async def nodes(self) -> NodeList:
         """Every node with who holds it, or shares it."""
@@ -193,6 +207,11 @@ class Views:
                 for held in (holders.get(node.name, []),)
             ],
         }
+
+    def node_rows(self, nodes: Sequence[Node]) -> list[NodeRow]:
+        """Nodes without their holders, and whether containers share them."""
+        shares = self._sharing.shares_nodes
+        return [{**node_row(node), "shared": shares(node.group)} for node in nodes]
 
     async def quotas(self, rows: Sequence[Quota], asked: UserName) -> list[QuotaView]:
         """Rows with what is used of each now: by its user, and of everybody's rows by the user who

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hai.core.resources import Resources, total
+from hai.core.resources import Resources, of_data, total
 from hai.wording.amounts import amounts
 
 _NAMED = 4  # nodes of one group
@@ -23,7 +23,7 @@ def _lines(nodes: Sequence[Node]) -> list[str]:
     if not shared:
         free = sum(node["status"] == "free" for node in nodes)
         return [f"whole nodes: {free} of {len(nodes)} free"]
-    parts = [(_resources(node["free"]), node) for node in shared]
+    parts = [(of_data(node["free"]), node) for node in shared]
     parts.sort(key=lambda part: (part[0].gpus, part[0].millicores, part[0][1]), reverse=True)
     told = [f"shared nodes: {_text(total(part for part, _ in parts))} free in all"]
     if len(parts) > 1:
@@ -31,11 +31,6 @@ def _lines(nodes: Sequence[Node]) -> list[str]:
     if len(parts) > _NAMED:
         told.append(f"and {len(parts) - _NAMED} more")
     return told
-
-
-def _resources(free: Mapping[str, Any]) -> Resources:
-    millicores = round(float(free["cpu"]) * 1000)
-    return Resources(millicores, int(free["memory_bytes"]), int(free["gpus"]))
 
 
 def _text(part: Resources) -> str:

@@ -3,12 +3,12 @@
 InvalidInput says what of it cannot be; the server checks the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from hai.client.containers import container_document, gib_of, parse_service
 from hai.core.duration import parse_seconds
-from hai.core.recorded import recorded_name
 from hai.errors import InvalidInput
 
 Form = Mapping[str, str]
@@ -42,15 +42,9 @@ def seconds_of(text: str) -> float:
     return seconds
 
 
-def recorded_in(specs: list[Mapping[str, Any]]) -> Recorded:
-    """The environments of run documents, the newest first."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for spec in specs:
-        options = spec.get("options") or {}
-        name = recorded_name(options)
-        if name:
-            found.setdefault(name, {key: options[key] for key in ("py_venv", "environment")})
-    return found
+def recorded_in(environments: Sequence[Mapping[str, Any]]) -> Recorded:
+    """What the platform tells of the environments of one's tasks, the last used first."""
+    return {one["label"]: one["options"] for one in environments}
 
 
 def _resource(form: Form) -> dict[str, Any]:
@@ -86,14 +80,17 @@ def _number(what: str, text: str, least: float) -> float:
 
 
 def _environment(text: str, recorded: Recorded) -> Mapping[str, Any]:
+    """By a name of the list, in full or in part: `vision`, `vision[ann]`; or by a path. Of several
+    with the same name it is the one that was used last."""
     if not text:
         return {}
-    if text in recorded:
-        return recorded[text]
     if text.startswith("/"):
         return {"py_venv": text}
+    for label, options in recorded.items():
+        if text == label or label.startswith((f"{text}[", f"{text} ")):
+            return options
     raise InvalidInput(
-        f"none of your tasks had an environment {text!r}",
-        hint="choose one from the list, or write the absolute path of a virtual environment; "
-        "hai-cli dev start NAME --env ENV takes any of haienv's, and then it is here, too",
+        f"none of your last tasks had an environment {text!r}, so the platform does not know it",
+        hint=f"write its path, which `haienv path {quote(text)}` prints, or use it once with "
+        f"`hai-cli dev start NAME --env {quote(text)}`: then it is in the list",
     )

@@ -16,6 +16,7 @@ JUPYTER = "jupyter"
 _PLACE = "/containers"
 _COMES = frozenset({TaskState.QUEUED, TaskState.STARTING, TaskState.RUNNING})
 _RUNS = frozenset({TaskState.STARTING, TaskState.RUNNING})
+_PASSING = frozenset({"unreachable", "unavailable", "timeout"})
 _NOT_PLANNED = "not_planned"  # true of every task for the blink before its first tick
 Task = Mapping[str, Any]
 Capacity = Sequence[tuple[str, list[str]]]
@@ -23,7 +24,8 @@ Capacity = Sequence[tuple[str, list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class ContainerPage:
-    """What the page shows. `form`: what was written into the start form."""
+    """What the page shows. `form`: what was written into the start form. `is_known`: whether the
+    platform has told what there is."""
 
     user: str
     tasks: Sequence[Task] = ()
@@ -32,6 +34,8 @@ class ContainerPage:
     images: Sequence[str] = ()
     error: HaiError | None = None
     form: Form = field(default_factory=dict)
+    is_known: bool = True
+    was_asked: bool = False  # for something, which failed
 
 
 def is_set_aside(task: Task) -> bool:
@@ -41,22 +45,24 @@ def is_set_aside(task: Task) -> bool:
 
 def containers_page(sight: ContainerPage) -> str:
     body = f"""{pages.bar(sight.user, _PLACE)}
-<main id="containers"><section><h1>Dev containers</h1>{error_box(sight.error)}
-<p class="error" id="away" role="alert" hidden>Studio does not answer. This page tries again.</p>
+<main id="containers"><section><h1>Dev containers</h1>{error_box(sight.error, _passes(sight))}
+<div class="error" id="away" role="alert" hidden></div>
 {_list(sight)}</section><section>{_capacity(sight)}{_start_form(sight)}</section></main>"""
     return _framed("HAI Studio: dev containers", body)
 
 
 def live_part(sight: ContainerPage) -> str:
     """What changes by itself."""
-    return _list(sight) + _capacity(sight)
+    return _list(sight) + _capacity(sight) + _groups(sight)
 
 
 def _list(sight: ContainerPage) -> str:
     rows = "".join(_container(task) for task in sight.tasks)
-    if not rows:
+    if not sight.is_known:
+        rows = '<p class="empty">Your dev containers are shown when the platform answers.</p>'
+    elif not rows:
         rows = '<p class="empty">You have no dev containers. Start one with the form.</p>'
-    return f'<div id="list">{rows}</div>'
+    return f'<div id="list" data-user="{escape(sight.user)}">{rows}</div>'
 
 
 def _capacity(sight: ContainerPage) -> str:
@@ -64,15 +70,23 @@ def _capacity(sight: ContainerPage) -> str:
         f"<dt>{escape(name)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
         for name, lines in sight.capacity
     )
-    return f'<div id="capacity"><h2>Free now</h2><dl>{groups or "<dd>no nodes</dd>"}</dl></div>'
+    told = groups or f"<dd>{'no nodes' if sight.is_known else 'not known'}</dd>"
+    return f'<div id="capacity"><h2>Free now</h2><dl>{told}</dl></div>'
 
 
-def error_box(error: HaiError | None) -> str:
+def error_box(error: HaiError | None, passes: str = "") -> str:
     """What, why and what next."""
     if error is None:
         return ""
     hint = f'<p class="next">{escape(error.hint)}</p>' if error.hint else ""
-    return f'<div class="error" role="alert"><p>{escape(error.message)}</p>{hint}</div>'
+    return f'<div class="error" role="alert"{passes}><p>{escape(error.message)}</p>{hint}</div>'
+
+
+def _passes(sight: ContainerPage) -> str:
+    """Marks what is untrue as soon as the platform answers; "asked" if something was to be done."""
+    if sight.error is None or sight.error.code not in _PASSING:
+        return ""
+    return ' data-passes="asked"' if sight.was_asked else ' data-passes=""'
 
 
 def opening_page(name: str, url: str) -> str:
@@ -205,17 +219,12 @@ def _open(task: Task, service: str, label: str) -> str:
 
 
 def _start_form(sight: ContainerPage) -> str:
-    groups = "".join(
-        f'<option value="{escape(name)}"{_selected(sight, name)}>{escape(name)}</option>'
-        for name, _ in sight.capacity
-    )
     spot = " checked" if sight.form.get("spot") else ""
     services = escape(sight.form.get("services", ""))
     return f"""<form id="start" method="post" action="{_PLACE}" autocomplete="off">
 <h2>Start one</h2>
 {_field(sight, "name", "Name", "required maxlength=500 placeholder=lab")}
-<label>Group <select name="group"><option value="">the platform's choice</option>{groups}</select>
-</label>
+<label>Group {_groups(sight)}</label>
 <div class="three">{_field(sight, "cpu", "Cores", _DEFAULT)}
 {_field(sight, "memory", "Memory", 'placeholder="as 32G"')}
 {_field(sight, "gpus", "GPUs", "placeholder=0")}</div>
@@ -223,7 +232,8 @@ def _start_form(sight: ContainerPage) -> str:
 {_field(sight, "folder", "Folder", 'placeholder="your home"')}
 {_field(sight, "image", "Image", _DEFAULT, sight.images)}
 {_field(sight, "environment", "Environment", _OWN, sight.environments)}
-<p class="hint">Of haienv, one that a task of yours had; or the path of a virtual environment.</p>
+<p class="hint">A haienv that a task of yours had (the list has them), or the path of any virtual
+environment: <code>haienv path NAME</code> prints that of a new one.</p>
 {_field(sight, "idle", "Suspend when idle for", 'placeholder="the group&#39;s limit, or as 2h"')}
 <label>Services <textarea name="services" rows="3"
 placeholder="board:6006=tensorboard --logdir runs --port 6006">{services}</textarea></label>
@@ -255,5 +265,16 @@ def _field(
     return f"<label>{label} {box}</label>{options}"
 
 
-def _selected(sight: ContainerPage, group: str) -> str:
-    return " selected" if sight.form.get("group") == group else ""
+def _groups(sight: ContainerPage) -> str:
+    """The one that was chosen is among them, whether or not it is known now."""
+    chosen = sight.form.get("group", "")
+    names = dict.fromkeys([*(name for name, _ in sight.capacity), *([chosen] if chosen else [])])
+    options = "".join(
+        f'<option value="{escape(name)}"{" selected" if name == chosen else ""}>{escape(name)}'
+        "</option>"
+        for name in names
+    )
+    return (
+        '<select id="group" name="group"><option value="">the platform\'s choice</option>'
+        f"{options}</select>"
+    )

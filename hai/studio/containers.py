@@ -4,7 +4,7 @@ Who may do what is the server's to say. What changes things is a POST of our own
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -22,7 +22,6 @@ from hai.studio.sessions import LoginSession, LoginSessions
 
 _PLACE = "/containers"
 _MOST_SHOWN = 100
-_MOST_DETAILS = 20  # tasks of one page that are asked for one by one
 _LOG_LINES = 500
 _TRIES = 80  # that a page which waits for a service makes by itself
 _OF_ONE, _TOGETHER = 4, 32  # requests that are worked on at once
@@ -104,6 +103,7 @@ class ContainerPages:
         if isinstance(error, AuthRequired):
             return self._over(session)
         token = session.token
+        asked: Any = {"form": form or {}, "was_asked": error is not None}
         try:
             (tasks, capacity), recorded, images = await asyncio.gather(
                 self._state(token), self._recorded(token), self._platform.call(token, "images")
@@ -111,11 +111,11 @@ class ContainerPages:
         except AuthRequired:
             return self._over(session)
         except HaiError as away:
-            sight = view.ContainerPage(session.user, error=error or away, form=form or {})
+            sight = view.ContainerPage(session.user, error=error or away, is_known=False, **asked)
             return html(view.containers_page(sight), status_of(sight.error))
         names = [str(one["name"]) for one in images["images"]]
         sight = view.ContainerPage(
-            session.user, tasks, capacity, list(recorded), names, error, form or {}
+            session.user, tasks, capacity, list(recorded), names, error, **asked
         )
         return html(view.containers_page(sight), status_of(error))
 
@@ -139,36 +139,23 @@ class ContainerPages:
     # what is known
 
     async def _state(self, token: str) -> tuple[list[Any], view.Capacity]:
-        """The dev containers of the user, each once, as it is now; and what is free."""
-        filters = {"task_type": view.JUPYTER, "page_size": 500}
-        listed, nodes = await asyncio.gather(
-            self._platform.call(token, "tasks", params=filters),
-            self._platform.call(token, "nodes"),
-        )
+        """The dev containers of the user, each once, as it is now; and what is free. One request:
+        the page asks every few seconds."""
+        asked = {"task_type": view.JUPYTER, "page_size": 500, "services": True, "nodes": True}
+        listed = await self._platform.call(token, "tasks", params=asked)
         latest: dict[str, Any] = {}
         for task in listed["tasks"]:
             latest.setdefault(task["name"], task)
         shown = [task for task in latest.values() if not task.get("removed")][:_MOST_SHOWN]
-        open_ones = [task for task in shown if task["state"] not in FINAL_STATES]
-        details = await self._details(token, open_ones)
-        return [details.get(task["id"], task) for task in shown], capacity_of(nodes["nodes"])
+        services = listed["services"]
+        return (
+            [{**task, "services": services.get(str(task["id"]), ())} for task in shown],
+            capacity_of(listed["nodes"]),
+        )
 
     async def _recorded(self, token: str) -> Recorded:
-        """The environments of the user's last tasks."""
-        listed = await self._platform.call(token, "tasks", params={"page_size": 100})
-        latest: dict[str, Any] = {}
-        for task in listed["tasks"]:
-            latest.setdefault(task["name"], task)
-        details = await self._details(token, list(latest.values()))
-        return recorded_in([one["spec"] for one in details.values()])
-
-    async def _details(self, token: str, tasks: list[Any]) -> Mapping[int, Any]:
-        """Of the first of these tasks, as many as one page may ask for."""
-        wanted = [task["id"] for task in tasks[:_MOST_DETAILS]]
-        found = await asyncio.gather(
-            *(self._platform.call(token, "task", ref=one) for one in wanted)
-        )
-        return dict(zip(wanted, found, strict=True))
+        """The environments that the user's tasks had."""
+        return recorded_in((await self._platform.call(token, "environments"))["environments"])
 
     async def _task(self, session: LoginSession, request: web.Request) -> Any:
         ref = int(request.match_info["id"])

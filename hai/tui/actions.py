@@ -59,7 +59,7 @@ _SORTS = {
     "A": ("age", _only("queue")),
 }
 _FORMER = {"twin": "cli_equivalent"}  # names that a keymap may still have
-_RANGES = ("the end", "the beginning", "1 minute", "5 minutes", "15 minutes", "1 hour")
+_RANGES = ("the end", "the beginning", "minute", "5 minutes", "15 minutes", "hour")
 
 ACTIONS: tuple[Action, ...] = (
     Action("open", "enter", "Go into the row", ROWS, hint="open"),

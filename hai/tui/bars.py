@@ -25,7 +25,7 @@ def header_line(hai: "Dashboard", width: int) -> Line:
     badge: Line = [("  ", ""), (" READ-ONLY ", "badge")] if hai.mode.read_only else []
     title: Line = [(" HAI ", "title")]
     nodes: Line = _free(total.free, total.nodes, "nodes")
-    gpus: Line = _free(total.gpus - total.gpus_busy, total.gpus, "GPUs")
+    gpus: Line = _free(total.gpus_free, total.gpus, "GPUs")
     state: Line = [("  ", ""), freshness(hai), (" ", "")]
     for left, right in (
         ([*title, *server, *user, *badge], [*nodes, *gpus, *state]),

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hai.core.resources import NOTHING, Resources, of_data, total
 from hai.tui.chart import bar_line, sparkline
 from hai.tui.glyphs import Glyphs
 from hai.tui.model import DashboardNode, Holders, Model
-from hai.tui.text import Line, fit
+from hai.tui.text import Line, fit, size_of
 
 USER_COLOURS = 8
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWYZabefghijklmnopqrstuvwyz"  # without those of _SICK
-_WITH_BAR = 67  # columns of a group's line from which on it has one
+_BESIDE = 57  # columns of a group's line beside what is free and the bar
+_LEAST_BAR, _MOST_BAR = 8, 24
+_LEAST_FREE = 10  # columns of what is free: the lines of all groups stand below each other
 _SEVERAL = "+"  # users on one node
 _SICK = {
     "suspect": ("?", "warn"),
@@ -23,7 +26,8 @@ _SICK = {
 
 @dataclass(frozen=True, slots=True)
 class GroupTotals:
-    """Counts of one group; `sick` nodes are neither free nor busy, whoever is on them."""
+    """Counts of one group; `sick` nodes are neither free nor busy, whoever is on them, and nor are
+    their GPUs. `room`: what containers can still get of nodes that they share."""
 
     name: str
     nodes: int = 0
@@ -31,13 +35,19 @@ class GroupTotals:
     sick: int = 0
     gpus: int = 0
     gpus_busy: int = 0
+    gpus_sick: int = 0
     running: int = 0
     waiting: int = 0
     health: Mapping[str, int] = field(default_factory=dict)
+    room: Resources | None = None
 
     @property
     def free(self) -> int:
         return self.nodes - self.busy - self.sick
+
+    @property
+    def gpus_free(self) -> int:
+        return self.gpus - self.gpus_busy - self.gpus_sick
 
 
 def group_totals(model: Model, holders: Mapping[str, Holders]) -> list[GroupTotals]:
@@ -52,11 +62,15 @@ def group_totals(model: Model, holders: Mapping[str, Holders]) -> list[GroupTota
         add(node.group, "gpus", node.gpus)
         if node.health != "ready":
             add(node.group, "sick")
+            add(node.group, "gpus_sick", node.gpus)
             health = counts[node.group]["health"]
             health[node.health] = health.get(node.health, 0) + 1
         elif node.name in holders:
             add(node.group, "busy")
             add(node.group, "gpus_busy", gpus_held(node, holders[node.name]))
+        room = room_of(node, holders.get(node.name, ()))
+        if room is not None:
+            counts[node.group]["room"] = room.plus(counts[node.group].get("room", NOTHING))
     for task in model.tasks.values():
         if task.is_active:
             add(task.group, "running")
@@ -71,19 +85,65 @@ def total_of(groups: Sequence[GroupTotals]) -> GroupTotals:
     for group in groups:
         for name, count in group.health.items():
             health[name] = health.get(name, 0) + count
-    names = ("nodes", "busy", "sick", "gpus", "gpus_busy", "running", "waiting")
+    names = ("nodes", "busy", "sick", "gpus", "gpus_busy", "gpus_sick", "running", "waiting")
     sums = {name: sum(getattr(group, name) for group in groups) for name in names}
     return GroupTotals("", **sums, health=health)
 
 
-def group_line(group: GroupTotals, model: Model, width: int, glyphs: Glyphs) -> Line:
-    """Name, bar of busy nodes, counts, and the last hour as far as the width goes; where it is
-    narrow, no bar."""
-    room = max(8, min(24, width - 66)) if width >= _WITH_BAR else 0
+def room_of(node: DashboardNode, tasks: Holders) -> Resources | None:
+    """What containers can still get of a node that they share; None of one that is held whole."""
+    if not node.shared:
+        return None
+    if node.health != "ready" or any(task.asks is None for task in tasks):
+        return NOTHING
+    held = total(of_data(task.asks or {}) for task in tasks)
+    has = Resources(round(node.cpus * 1000), node.memory_bytes, node.gpus)
+    return Resources(*(max(0, left) for left in has.minus(held)))
+
+
+def room_text(room: Resources, *, is_brief: bool = False) -> str:
+    """As "2 GPUs 30 CPUs 96G"; in brief what is scarce, GPUs or CPUs."""
+    gpus = f"{room.gpus} GPU{'' if room.gpus == 1 else 's'}"
+    cpus = f"{room.cpus:.3g} CPU{'' if room.millicores == 1000 else 's'}"
+    if is_brief:
+        return gpus if room.gpus else cpus
+    parts = [gpus] if room.gpus else []
+    return " ".join([*parts, cpus, size_of(room.memory_bytes)])
+
+
+def group_lines(
+    groups: Sequence[GroupTotals], model: Model, width: int, glyphs: Glyphs
+) -> list[Line]:
+    """Of each group the name, a bar of busy nodes, counts, and the last hour as far as the width
+    goes; where it is narrow, no bar."""
+    told = [_free_text(group, is_brief=False) for group in groups]
+    if max(map(len, told), default=0) + _BESIDE > width:
+        told = [_free_text(group, is_brief=True) for group in groups]
+    column = max([_LEAST_FREE, *map(len, told)])
+    spare = width - _BESIDE + 1 - column
+    bar = max(_LEAST_BAR, min(_MOST_BAR, spare)) if spare > 0 else 0
+    return [
+        _group_line(group, model, (width, bar), text.rjust(column), glyphs)
+        for group, text in zip(groups, told, strict=True)
+    ]
+
+
+def _free_text(group: GroupTotals, *, is_brief: bool) -> str:
+    if group.room is None:
+        return f"{group.free} free"
+    return f"{room_text(group.room, is_brief=is_brief)} free"
+
+
+def _group_line(
+    group: GroupTotals, model: Model, widths: tuple[int, int], free: str, glyphs: Glyphs
+) -> Line:
+    """`widths`: of the line and of its bar."""
+    width, bar = widths
+    has_room = any(group.room) if group.room is not None else group.free > 0
     line: Line = [(fit(group.name, 12), "title"), (" ", "")]
-    line += bar_line(group.busy, group.nodes, room, "run", glyphs)
+    line += bar_line(group.busy, group.nodes, bar, "run", glyphs)
     line.append((f" {group.busy:>5}/{group.nodes:<5}", ""))
-    line.append((f"{group.free:>5} free ", "run" if group.free else "dim"))
+    line.append((f"{free} ", "run" if has_room else "dim"))
     line.append((f"{group.running:>5} run", "run" if group.running else "dim"))
     line.append((f"{group.waiting:>6} wait ", "wait" if group.waiting else "dim"))
     sick = " ".join(f"{count} {name}" for name, count in sorted(group.health.items()))

@@ -31,7 +31,9 @@ def laid_out(columns: Sequence[TableColumn], width: int) -> list[tuple[TableColu
     """Columns that are shown in `width`, with their widths. The last one fills the line."""
     shown = [column for column in columns if column.from_width <= width]
     left = width - sum(column.width for column in shown) - GAP * (len(shown) - 1)
-    growing = next((column for column in shown if column.grows), shown[-1])
+    growing = next((column for column in shown if column.grows), None) or next(
+        (column for column in shown if column.most), shown[-1]
+    )  # where it is narrow, what may be long gets shorter, and no number is cut
     widths = []
     spare = left - _FIRST_FOR_THE_LAST
     for column in shown:

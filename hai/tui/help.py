@@ -9,7 +9,7 @@ from hai.tui.preferences import Preferences
 from hai.tui.text import Line, wrapped
 
 _KEYS = 20  # columns
-_SUMMARY = 52
+_SUMMARY = 54
 _MOVES = frozenset({"up", "down", "page_up", "page_down", "first", "last", "left", "right"})
 
 

@@ -73,6 +73,7 @@ class DashboardNode:
     leaf: str
     zone: str
     launcher: str
+    shared: bool = False  # by containers
 
 
 def rank_of(priority: str) -> int:
@@ -120,6 +121,7 @@ def node_of(row: Mapping[str, Any]) -> DashboardNode:
         leaf=row.get("leaf") or "",
         zone=row.get("zone") or "",
         launcher=row.get("launcher") or "",
+        shared=bool(row.get("shared")),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Set
 
 from hai.errors import InvalidInput
-from hai.tui.cluster_lines import group_line
+from hai.tui.cluster_lines import group_lines
 from hai.tui.columns import header, laid_out, row_line
 from hai.tui.commands import parse_view
 from hai.tui.filters import matcher
@@ -41,11 +41,11 @@ def once_lines(model: Model, kept: Set[int], now: float, width: int, glyphs: Gly
     lines: list[Line] = [
         [
             (f"{total.free}/{total.nodes} nodes free, ", ""),
-            (f"{total.gpus - total.gpus_busy}/{total.gpus} GPUs free, ", ""),
+            (f"{total.gpus_free}/{total.gpus} GPUs free, ", ""),
             (f"{count_of(total.running, 'task')} running, {total.waiting:,} waiting", ""),
         ]
     ]
-    lines += [group_line(group, model, width, glyphs) for group in totals.groups]
+    lines += group_lines(totals.groups, model, width, glyphs)
     layout = laid_out(TASK_COLUMNS, width)
     lines += [[], [(header(layout, "", ""), "head")]]
     context = Context(now, model.user, glyphs, totals.holders, model.usage, model.use_of)

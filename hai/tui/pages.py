@@ -60,6 +60,12 @@ def _fact(name: str, text: str, role: str = "") -> Line:
     return [(f"{name:<10}", "dim"), (text, role)]
 
 
+def _facts_of(name: str, text: str, width: int, role: str = "") -> list[Line]:
+    """One that may be long, in as many lines as it takes."""
+    first, *rest = wrapped(text, max(20, width - 10))
+    return [_fact(name, first, role), *(_fact("", line, role) for line in rest)]
+
+
 def _facts(
     detail: Mapping[str, Any], row: DashboardTask | None, now: float, width: int
 ) -> list[Line]:
@@ -70,9 +76,9 @@ def _facts(
     lines = [
         _fact("state", f"{state}{held}", ROLES.get(state, "")),
         _fact("user", printable(str(detail["user"]))),
-        _fact("asks for", f"{_asked(detail)} of {printable(detail['group'])} "
-              f"at {detail['priority']}{charged}"),
-    ]  # fmt: skip
+    ]
+    asked = f"{_asked(detail)} of {printable(detail['group'])} at {detail['priority']}{charged}"
+    lines += _facts_of("asks for", asked, width)
     lines += _reason_lines(detail, row, width)
     following, role = next_of(row, now) if row else ("", "")
     if following:
@@ -108,9 +114,7 @@ def _reason_lines(detail: Mapping[str, Any], row: DashboardTask | None, width: i
     if not text:
         return []
     place = f" (number {row.position} in its line)" if row and row.position else ""
-    head, *rest = wrapped(text + place, max(20, width - 10))
-    role = "wait" if reason else ""
-    return [_fact("why", head, role), *(_fact("", line, role) for line in rest)]
+    return _facts_of("why", text + place, width, "wait" if reason else "")
 
 
 def _use_lines(detail: Mapping[str, Any], now: float, width: int) -> list[Line]:
@@ -253,8 +257,8 @@ def why_page(answer: Mapping[str, Any], width: int) -> list[Line]:
         lines += [[(line, "")] for line in wrapped(printable(str(text)), width)]
     estimate = answer.get("estimate") or {}
     if estimate.get("earliest"):
-        span = f"{_when(estimate.get('earliest'))} to {_when(estimate.get('latest'))}"
-        lines += [[], _fact("may start", f"{span} ({printable(str(estimate.get('basis', '')))})")]
+        told = f"{_span(estimate)} ({printable(str(estimate.get('basis', '')))})"
+        lines += [[], *_facts_of("may start", told, width)]
     changes = answer.get("counterfactuals") or ()
     if changes:
         lines += _section("what would change it")
@@ -278,8 +282,12 @@ def losses(suspends: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _when(text: str | None) -> str:
-    return clock_of(at_of(text)) if text else "?"
+def _span(estimate: Mapping[str, Any]) -> str:
+    """From when to when; without a latest time the earliest is a lower bound."""
+    earliest, latest = (at_of(estimate.get(key)) for key in ("earliest", "latest"))
+    if latest is None:
+        return f"not before {clock_of(earliest)}"
+    return f"{clock_of(earliest)} to {clock_of(latest)}"
 
 
 _SECRET = re.compile(r"token|secret|passw|credential|api_?key|private_?key", re.IGNORECASE)

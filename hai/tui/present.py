@@ -78,12 +78,11 @@ def _user(task: DashboardTask, context: Context) -> Span:
 
 def _priority(task: DashboardTask, _: Context) -> Span:
     """What it asks for; behind a slash the level that it is charged at, where that differs. AUTO
-    asks for none: that level alone."""
+    alone asks for none: the level is the platform's choice, and the task's page tells it."""
     asked = SHORT_LEVELS.get(task.priority, task.priority)
     level = SHORT_LEVELS.get(task.level, task.level)
-    if task.priority == "AUTO":
-        return level or asked, ""
-    return (f"{asked}/{level}", "warn") if level and level != asked else (asked, "")
+    is_other = bool(level) and level != asked and task.priority != "AUTO"
+    return (f"{asked}/{level}", "warn") if is_other else (asked, "")
 
 
 def _place(task: DashboardTask, _: Context) -> Span:
@@ -108,9 +107,12 @@ def next_of(task: DashboardTask, now: float) -> Span:
             return "", ""
         left = task.safe_until - now
         return (f"safe {age_of(left)}", "run") if left > 0 else ("may yield", "warn")
-    earliest = at_of((task.estimate or {}).get("earliest")) if task.is_waiting else None
-    if earliest is None:
+    estimate = task.estimate if task.is_waiting else None
+    earliest = at_of((estimate or {}).get("earliest"))
+    if estimate is None or earliest is None:
         return "", ""
+    if estimate.get("latest") is None:  # nobody can say: a lower bound alone
+        return (f"after {age_of(earliest - now)}" if earliest > now else ""), "dim"
     return (f"in {age_of(earliest - now)}" if earliest > now else "any moment"), "key"
 
 

@@ -70,6 +70,7 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
     assert free["shared-0"] == {"cpu": 1, "memory_bytes": GIB, "gpus": 0}
     assert free["training-0"] is None, "a whole node"
     assert "1 cpu, 1 GiB of memory and 0 GPUs" in Person(live)("nodes", "-o", "wide").out
+    the_dashboard_tells_the_room(live, one)
     three = start(live, "three", "--cpu", "1", "--memory", "2G")
     told = "shared-0 of shared_cpu has 1 GiB of memory free"
     wait_until(lambda: told in why(live, three), 60, what="the reason")
@@ -93,6 +94,17 @@ def test_two_fit_a_third_waits_and_says_what_is_short(live: Live) -> None:
     refused = Person(live)("dev", "start", "huge", "--memory", "9G")
     assert refused.code == 2
     assert "no node of shared_cpu has more than 8 GiB of memory" in refused.err
+
+
+def the_dashboard_tells_the_room(live: Live, task: int) -> None:
+    """What is left of a node that is busy; no slice for what nobody is suspended for."""
+    shown = Person(live)("top", "--once", COLUMNS="200").out.splitlines()
+    group = next(line for line in shown if line.startswith(GROUP))
+    assert "1 CPU 1.0G free" in group
+    row = next(line for line in shown if line.split()[:2] == [str(task), "one"])
+    assert " AUTO " in row
+    assert "safe" not in row
+    assert "safe" not in why(live, task)
 
 
 def test_a_suspension_and_a_crash_touch_nobody_else(live: Live) -> None:

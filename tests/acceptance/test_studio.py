@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from hai.studio.front import Front, FrontOptions
 from tests.acceptance.browser import Page
 from tests.acceptance.person import Person
-from tests.acceptance.studio_site import Studio, log_in
+from tests.acceptance.studio_site import Studio, lab, log_in, relayed
 from tests.live import Live
 from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
@@ -354,6 +354,30 @@ async def test_a_session_outlives_a_platform_that_is_away() -> None:
             assert statuses == []
             page = await client.get(door.make_url("/"), headers=kept)
             assert "Log out" in await page.text()
+
+
+async def test_a_look_at_the_containers_is_one_request(shared_live: Live) -> None:
+    """However many there are: the page asks every two seconds."""
+    with shared_live.client() as root:
+        ids = [root.post("/tasks", json=lab(f"lab-{at}")).json()["id"] for at in "abc"]
+    async with relayed(shared_live) as (server, asked), aiohttp.ClientSession() as client:
+        front = Front(FrontOptions(str(server.make_url("")).rstrip("/")))
+        async with TestServer(front.app()) as door:
+            form = {"user": "root", "token": shared_live.tokens["root"]}
+            reply = await client.post(door.make_url("/login"), data=form, allow_redirects=False)
+            kept = {"Cookie": f"hai_studio={cookie_of(reply)}"}
+            for path, requests in (
+                ("/containers/live", ["tasks"]),
+                ("/containers", ["environments", "images", "tasks"]),
+            ):
+                asked.clear()
+                text = await (await client.get(door.make_url(path), headers=kept)).text()
+                assert sorted(asked) == requests
+                assert [one for one in ids if f'id="c-{one}"' in text] == ids
+                assert text.count("<span>board:6006</span>") == len(ids)
+    with shared_live.client() as root:
+        for one in ids:
+            root.post(f"/tasks/{one}/stop")
 
 
 def test_what_can_not_be_is_told(studio: Studio) -> None:

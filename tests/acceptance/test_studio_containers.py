@@ -11,7 +11,7 @@ from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.door_site import ECHO, door_settings
 from tests.acceptance.shared_site import STAND_IN, SharedLive, make_env
-from tests.acceptance.studio_site import Studio, log_in
+from tests.acceptance.studio_site import Studio, fill, log_in, shows
 from tests.live import Live, free_port
 from tests.waiting import async_wait_until
 
@@ -45,13 +45,6 @@ def containers(live: Live, user: str = "root") -> list[dict[str, Any]]:
     return found
 
 
-async def shows(page: Page, text: str, where: str = "document.body") -> None:
-    async def is_so() -> bool:
-        return text in (await page.run(f"{where}?.innerText ?? ''"))
-
-    await async_wait_until(is_so, what=f"{text!r} on the page")
-
-
 async def press(page: Page, card: str, button: str) -> None:
     """A button of one container, as soon as it is there. The list may change meanwhile."""
     script = (
@@ -65,11 +58,6 @@ async def press(page: Page, card: str, button: str) -> None:
     await async_wait_until(is_pressed, what=f"the button {button}")
 
 
-async def fill(page: Page, **fields: str) -> None:
-    for name, text in fields.items():
-        await page.fill(f"#start [name={name}]", text)
-
-
 async def opened(page: Page, studio: Studio, user: str = "root") -> None:
     await log_in(page, studio, user, studio.live.tokens[user])
     await page.has("#bar a[href='/containers']")
@@ -77,7 +65,24 @@ async def opened(page: Page, studio: Studio, user: str = "root") -> None:
     await page.has("#start")
 
 
+def record_environment(live: Live) -> None:
+    """A task that had the environment `vision` and is over."""
+    recorded = {"name": "vision", "owner": "root", "identity": "3fa4c0ffee12", "follow": True}
+    document = {
+        "version": 2,
+        "name": "before",
+        "spec": {"entrypoint": "none.py"},
+        "resource": {"group": "training", "node_count": 1},
+        "options": {"py_venv": str(live.work_dir / "env"), "environment": recorded},
+    }
+    with live.client() as client:
+        task = client.post("/tasks", json=document).json()["id"]
+        assert client.post(f"/tasks/{task}/stop").status_code == 200
+    live.wait(task, "stopped")
+
+
 async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page: Page) -> None:
+    record_environment(live)
     await opened(page, studio)
     await shows(page, "You have no dev containers")
     await shows(page, "shared nodes: 4 cpus, 8 GiB of memory and 0 GPUs free in all")
@@ -102,12 +107,18 @@ async def test_a_container_lives_in_the_browser(live: Live, studio: Studio, page
 
 
 async def start_by_form(page: Page, live: Live) -> None:
-    """After two tries that cannot be, which change nothing."""
+    """After tries that cannot be, which change nothing."""
     script, port = live.script("late.py", LATE + ECHO), free_port()
     web = f"web:{port}={sys.executable} {script} {port}"
-    wanted = {"folder": str(live.work_dir), "environment": str(live.work_dir / "env")}
-    await fill(page, name=HOSTILE, group="shared_cpu", cpu="1", memory="lots", services=web)
-    await fill(page, **wanted)
+    await fill(page, name=HOSTILE, group="shared_cpu", cpu="1", memory="1G", services=web)
+    await fill(page, folder=str(live.work_dir), environment="unused")
+    await page.click("#start button")
+    await shows(page, "none of your last tasks had an environment 'unused'")
+    await shows(page, "`haienv path unused` prints")
+    assert await page.run("document.querySelector('#start [name=environment]').value") == "unused"
+    offered = "[...document.querySelectorAll('#environments option')].map(one => one.value)"
+    assert await page.run(offered) == ["vision[root] 3fa4c0ffee12, follows"]
+    await fill(page, environment="vision", memory="lots")
     await page.click("#start button")
     await shows(page, "memory 'lots' is no size")
     await shows(page, "for example memory 32G")

@@ -90,14 +90,16 @@ def whole(**values: Any) -> dict[str, Any]:
     nodes = [node_row(f"train-{i:02d}") for i in range(16)]
     nodes[13] |= {"health": "drained", "health_why": "power supply"}
     nodes[14] |= {"health": "suspect", "health_why": "no word for 50 s"}
-    nodes += [node_row(f"cpu-{i:02d}", "jupyter_cpu", gpus=0) for i in range(4)]
+    nodes += [node_row(f"cpu-{i:02d}", "jupyter_cpu", gpus=0, shared=True) for i in range(4)]
     tasks = [
         running(101, *(f"train-{i:02d}" for i in range(6)), user="bob", name="gpt-7b",
                 priority="HIGH", safe_until=at(1200), level="HIGH"),
         running(102, "train-06", "train-07", name="digits", safe_until=at(-60), level="NORMAL"),
         running(103, "train-08", user="carol", name="probe", backfill=True, level="LOW",
                 priority="LOW"),
-        running(104, "cpu-00", user="carol", name="notebook", group="jupyter_cpu"),
+        running(104, "cpu-00", user="carol", name="notebook", group="jupyter_cpu",
+                priority="AUTO", level="NORMAL",
+                asks={"cpu": 8.0, "memory_bytes": 2**35, "gpus": 0}),
         task_row(105, nodes=8, priority="HIGH", user="bob", name="gpt-13b", code="no_free_nodes",
                  why="waits for 8 nodes: 5 of 16 in training are free",
                  estimate={"earliest": at(1300), "latest": at(2600), "basis": "slices"}),

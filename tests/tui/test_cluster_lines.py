@@ -7,12 +7,14 @@ import pytest
 from hai.errors import InvalidInput
 from hai.tui.cluster_lines import (
     CAPTION,
-    group_line,
+    group_lines,
     group_totals,
     heat_cell,
     heat_rows,
     history_lines,
     legend,
+    room_of,
+    room_text,
     total_of,
     user_letters,
 )
@@ -45,6 +47,7 @@ def test_groups_count_every_node_once(model: Model) -> None:
     assert training.health == {"drained": 1, "suspect": 1}
     total = total_of(list(totals.values()))
     assert (total.nodes, total.free, total.gpus, total.gpus_busy) == (20, 8, 128, 72)
+    assert total.gpus_free == 40, "those of a node that takes nothing are not free"
 
 
 def test_no_users_letter_means_that_a_node_is_sick() -> None:
@@ -64,7 +67,7 @@ def test_lines_fit_their_width(model: Model, width: int) -> None:
     for line in history_lines(model, groups, width, UNICODE):
         assert line_width(line) <= width
     if width >= 80:
-        assert all(line_width(group_line(g, model, width, UNICODE)) <= width for g in groups)
+        assert all(line_width(li) <= width for li in group_lines(groups, model, width, UNICODE))
 
 
 def test_the_map_shows_who_holds_what_and_what_is_wrong(model: Model) -> None:
@@ -113,7 +116,7 @@ def test_nodes_show_live_figures_and_reasons(model: Model) -> None:
 def test_once_is_the_same_in_plain_lines(model: Model) -> None:
     text = plain(once_lines(model, once_filter("cluster")(model), NOW, 160, UNICODE))
     lines = text.splitlines()
-    assert lines[0] == "8/20 nodes free, 56/128 GPUs free, 4 tasks running, 4 waiting"
+    assert lines[0] == "8/20 nodes free, 40/128 GPUs free, 4 tasks running, 4 waiting"
     assert [line.split()[0] for line in lines[5:]] == [
         "101", "102", "104", "103", "105", "106", "107", "108",
     ]  # fmt: skip
@@ -227,3 +230,44 @@ def test_a_shared_node_names_all_who_are_there(shared: Model) -> None:
     (text,) = drain_question(nodes[0], holders["cpu-00"])[1].lines
     assert "task 1 'lab' of alice" in text
     assert "task 3 'desk' of bob are told to save" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (160, "17 GPUs 184 CPUs 1.5T free"),
+        (79, "17 GPUs free"),  # what is scarce
+    ],
+)
+def test_a_shared_group_tells_the_room_that_is_left(shared: Model, width: int, told: str) -> None:
+    piece_of = [node_row(f"cpu-0{i}", "jupyter_cpu", gpus=8, shared=True) for i in range(3)]
+    shared.apply(piece(nodes=[*piece_of, node_row("train-00")]), NOW)
+    totals = group_totals(shared, shared.holders())
+    lines = [plain([line]) for line in group_lines(totals, shared, width, UNICODE)]
+    room = f"{told} "
+    assert room in lines[0]
+    assert "1 free " in lines[1], "whole nodes are counted"
+    ends = [line.index(" free ") for line in lines]
+    assert ends[0] == ends[1], "the counts stand below each other"
+    assert all(len(line.rstrip("\n")) <= width for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changed", "room"),
+    [
+        ({"gpus": 0}, "60 CPUs 510G"),
+        ({"gpus": 5}, "60 CPUs 510G"),  # all of them are held
+        ({"gpus": 6}, "1 GPU 60 CPUs 510G"),
+        ({"cpus": 5.5, "memory_bytes": 2**30}, "1.5 CPUs 0B"),
+        ({"health": "drained"}, "0 CPUs 0B"),
+    ],
+)
+def test_room_is_what_nobody_there_asked_for(changed: dict[str, Any], room: str) -> None:
+    node = node_of(node_row("cpu-0", **{"gpus": 5, "shared": True, **changed}))
+    asks = {"cpu": 2.0, "memory_bytes": 2**30, "gpus": 3}
+    there = tuple(task_of(running(i, "cpu-0", asks={**asks, "gpus": i})) for i in (2, 3))
+    found = room_of(node, there)
+    assert found is not None
+    assert room_text(found) == room
+    assert room_of(node_of(node_row("cpu-0")), there) is None, "it is held whole"
+    assert room_of(node, (*there, task_of(running(4, "cpu-0")))) == (0, 0, 0), "somebody has it all"

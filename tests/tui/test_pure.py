@@ -148,6 +148,13 @@ def test_a_column_gets_more_only_where_the_growing_one_has_enough() -> None:
         assert [w for _, w in laid_out(columns, width)] == [room, width - 1 - room]
 
 
+@pytest.mark.parametrize("width", [36, 40, 49, 50, 59])
+def test_a_narrow_table_cuts_names_and_no_numbers(width: int) -> None:
+    layout = {column.title: (column.width, room) for column, room in laid_out(TASK_COLUMNS, width)}
+    assert sum(room + 1 for _, room in layout.values()) - 1 == width
+    assert all(least == room for title, (least, room) in layout.items() if title != "NAME")
+
+
 def test_columns_use_the_whole_width() -> None:
     assert [(c.title, w) for c, w in laid_out(COLUMNS, 20)] == [("ID", 4), ("WHY", 15)]
     assert [c.title for c, _ in laid_out(COLUMNS, 40)] == ["ID", "WIDE", "WHY"]
@@ -179,9 +186,24 @@ def test_columns_use_the_whole_width() -> None:
             id="charged lower",
         ),
         pytest.param(
-            {"estimate": {"earliest": at(300), "latest": None, "basis": ""}},
+            {"estimate": {"earliest": at(300), "latest": at(900), "basis": ""}},
             {"NEXT": "in 5m"},
             id="estimate",
+        ),
+        pytest.param(
+            {"estimate": {"earliest": at(300), "latest": None, "basis": ""}},
+            {"NEXT": "after 5m"},
+            id="a lower bound",
+        ),
+        pytest.param(
+            {"estimate": {"earliest": at(-1), "latest": None, "basis": "no basis"}},
+            {"NEXT": ""},
+            id="nobody can say",
+        ),
+        pytest.param(
+            {"state": "running", "level": "EXTREME_HIGH", "priority": "AUTO"},
+            {"PRIO": "AUTO"},
+            id="the platform's choice",
         ),
         pytest.param(
             {"state": "failed", "exit_code": 9, "why": "killed", "ended_at": at(-30)},

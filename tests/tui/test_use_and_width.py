@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from hai.tui.actions import Mode
-from hai.tui.cluster_lines import GroupTotals, group_line, history_lines
+from hai.tui.cluster_lines import GroupTotals, group_lines, history_lines
 from hai.tui.glyphs import UNICODE
 from hai.tui.help import aliases_page, help_page
 from hai.tui.model import DashboardTask, Model, task_of
-from hai.tui.pages import task_page, usage_text
+from hai.tui.pages import task_page, usage_text, why_page
 from hai.tui.preferences import Preferences
 from hai.tui.present import TASK_COLUMNS, Context
 from hai.tui.text import line_width, plain
@@ -81,6 +81,29 @@ def test_a_dev_container_tells_its_part_and_its_services() -> None:
     assert "SERVICES" not in plain(task_page({**detail, "services": []}, (), None, NOW, 9, UNICODE))
 
 
+def test_what_a_container_asks_for_is_not_cut() -> None:
+    facts = {"state": "running", "user": "alice", "nodes": 1, "group": "jupyter_cpu", "attempts": 1}
+    asks = {"cpu": 0.5, "memory_bytes": 2**30, "gpus": 1}
+    detail = {**facts, "priority": "AUTO", "level": "NORMAL", "asks": asks, "suspend_count": 0}
+    page = task_page({**detail, "submitted_at": at(-9)}, (), None, NOW, 70, UNICODE)
+    assert max(map(line_width, page)) <= 70
+    told = " ".join(plain(page).split("so far")[0].split())
+    assert "1 GPU of a node of jupyter_cpu at AUTO, charged at NORMAL" in told
+
+
+def test_nobody_can_say_when_it_starts() -> None:
+    basis = "no basis: no start in sight before the task that runs ends, and nobody knows when"
+    estimate = {"earliest": at(0), "latest": None, "basis": basis}
+    page = why_page({"text": "task 5 waits", "estimate": estimate}, 70)
+    assert max(map(line_width, page)) <= 70
+    assert f"may start not before 17:46:40 ({basis})" in " ".join(plain(page).split())
+
+
+def test_commands_stand_apart_from_their_other_names() -> None:
+    lines = plain(aliases_page(Preferences(), 100)).splitlines()
+    assert "who holds what  :nodes" in next(line for line in lines if ":cluster" in line)
+
+
 @pytest.mark.parametrize("width", [38, 60, 80, 200])
 def test_no_page_of_help_is_cut(width: int) -> None:
     pages = [help_page(view, Mode(), {}, width) for view in ("queue", "cluster", "logs")]
@@ -93,10 +116,11 @@ def test_a_narrow_cluster_keeps_its_counts(width: int) -> None:
     group = GroupTotals("training", nodes=16, busy=9, sick=2, running=3, waiting=4)
     model = Model()
     model.apply(whole(), NOW)
-    text = plain([group_line(group, model, width - 1, UNICODE)])
+    lines = group_lines([group], model, width - 1, UNICODE)
+    text = plain(lines)
     assert "5 free" in text
     assert "4 wait" in text
-    assert line_width(group_line(group, model, width - 1, UNICODE)) <= width - 1
+    assert line_width(lines[0]) <= width - 1
     titles = history_lines(model, [group], width - 2, UNICODE)[0]
     assert "(56 %)" in titles[0][0]
     assert "…" not in "".join(text for text, _ in titles)

@@ -1,5 +1,6 @@
 """/tasks: submit, list, look at, change."""
 
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
@@ -86,6 +87,9 @@ class ListParams(BaseModel):
     """`user` is a name, "me" or "all"; `name` matches a part of the name; `array` names an array by
     any of its tasks (id, own name, @last), or members of it, as 12_[*] or 12_[0-9].
 
+    `services`: also what is known of the services of one's own unfinished tasks, 32 of each at
+    most; `nodes`: also the nodes, as /nodes tells them. A page that shows both asks once.
+
     To read all of them give `page_size` and, from the second page on, the `next` of the page
     before as `before`: tasks that are submitted meanwhile shift nothing."""
 
@@ -98,6 +102,8 @@ class ListParams(BaseModel):
     before: int | None = Field(default=None, ge=1, lt=2**63)
     page: int = Field(default=1, ge=1, le=1_000_000)
     page_size: int = Field(default=12, ge=1, le=500)
+    services: bool = False
+    nodes: bool = False
 
     def query(self, caller: UserName, members: Members | None) -> TaskQuery:
         if any("\0" in text for text in (self.name, self.user, self.group or "")):
@@ -125,12 +131,15 @@ async def list_tasks(
     named = params.array
     members = None if named is None else await served.tasks.members(caller, named)
     query = params.query(caller.name, members)
-    page = await served.views.page(query)
+    sees = partial(owns, caller) if params.services else None
+    page = await served.views.page(query, sees)
     if page["total"] == 0:
         if query.user is not None:
             await served.users.require_known(query.user)
         if query.group is not None:
             await served.cluster.require_group(query.group)
+    if params.nodes:
+        page["nodes"] = (await served.views.nodes())["nodes"]
     return page
 
 

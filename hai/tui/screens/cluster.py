@@ -9,7 +9,14 @@ from textual.binding import BindingType
 
 from hai.errors import HaiError
 from hai.tui.bindings import bindings_of
-from hai.tui.cluster_lines import group_line, history_lines, legend, user_letters
+from hai.tui.cluster_lines import (
+    group_lines,
+    history_lines,
+    legend,
+    room_of,
+    room_text,
+    user_letters,
+)
 from hai.tui.columns import header, laid_out, row_line, shortened
 from hai.tui.consequences import NEWER, drain_question, is_missing_route, named
 from hai.tui.dashboard import Dashboard
@@ -138,7 +145,7 @@ class ClusterScreen(TaskVerbs):
     def _groups(self, width: int) -> list[Line]:
         hai = self.hai
         groups = sorted(hai.totals.groups, key=lambda group: -group.nodes)[:_GROUPS_SHOWN]
-        lines = [group_line(group, hai.model, width - 1, hai.glyphs) for group in groups]
+        lines = group_lines(groups, hai.model, width - 1, hai.glyphs)
         return [shortened([(" ", ""), *line], width, hai.glyphs.more) for line in lines]
 
     def _history(self, width: int) -> list[Line]:
@@ -158,7 +165,7 @@ class ClusterScreen(TaskVerbs):
             state, role = node_state(node, hai.context())
             work = [(f" {node.name}", "title"), (f"  {state}", role)]
             work += _work(self.holders_meant(), hai.server_now())
-            rest = [(f"  {_capacity(node)}", "dim")]
+            rest = [(f"  {_capacity(node, self.holders_meant())}", "dim")]
             rest.append((f"  {usage_text(hai.model.usage.get(node.name, {}))}", "run"))
             rest.append((f"  {node.health_why}", "warn"))
         letters: Line = [(" ", ""), *legend(user_letters(holders), holders)]
@@ -281,12 +288,15 @@ def _text(node: DashboardNode, tasks: Holders) -> str:
     return f"{node.name} {node.group} {node.health} {node.health_why} {node.leaf} {work}"
 
 
-def _capacity(node: DashboardNode) -> str:
+def _capacity(node: DashboardNode, tasks: Holders) -> str:
+    """What it has, and how much of that is free where containers share it."""
     parts = [node.group, f"{node.gpus} GPUs"]
     parts += [f"{node.cpus:g} CPUs"] if node.cpus else []
     parts += [size_of(node.memory_bytes)] if node.memory_bytes else []
     parts += [node.leaf] if node.leaf else []
-    return ", ".join(parts)
+    room = room_of(node, tasks)
+    free = f"; {room_text(room)} free" if room is not None else ""
+    return ", ".join(parts) + free
 
 
 def _work(tasks: Holders, now: float) -> Line:

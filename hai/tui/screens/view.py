@@ -10,6 +10,7 @@ from textual.screen import Screen
 from hai.errors import InvalidInput
 from hai.tui.actions import OURS, Action, actions_of
 from hai.tui.bars import footer_line, header_line
+from hai.tui.columns import shortened
 from hai.tui.dashboard import Dashboard
 from hai.tui.filters import Matcher, matcher
 from hai.tui.text import Line
@@ -35,7 +36,7 @@ class View(Screen[None]):
         self.filter_used = ""  # the last one that was whole: while one is typed it often is not
         self._take_filter(filter)
         self._answers: dict[str, Callable[[str], object]] = {}
-        self.title_status = StatusLine(hai, lambda width: [self.title_line(width)], id="title")
+        self.title_status = StatusLine(hai, self._head, id="title")
 
     def compose(self) -> ComposeResult:
         hai = self.hai
@@ -91,6 +92,9 @@ class View(Screen[None]):
         """A second has passed: ages are others."""
         self.main.refresh()
         self.renew()
+
+    def _head(self, width: int) -> list[Line]:
+        return [shortened(self.title_line(width), width, self.hai.glyphs.more)]
 
     def _footer(self, width: int) -> list[Line]:
         return [footer_line(self.hai, self.actions, width)]

@@ -3,8 +3,10 @@
 import pytest
 
 from hai.core.planner import plan
+from hai.core.policy import Policy
 from hai.core.quota import EVERYONE, Quota
 from hai.core.reasons.kinds import NotPlanned, Reason
+from hai.core.task_facts import active_facts
 from hai.core.types import Priority, TaskId, TaskState, WaitCode
 from hai.service import last_tick as module
 from hai.service.last_tick import LastTick, QueueStatus
@@ -72,3 +74,15 @@ def test_a_task_that_left_its_nodes_since_the_last_tick_has_no_slice(phase: Task
     last_tick.post(state, plan(state, NOW), now=NOW, seconds=0.01)
     assert last_tick.queue_status(TaskId(1), TaskState.RUNNING).level is not None
     assert last_tick.queue_status(TaskId(1), phase) == QueueStatus()
+
+
+@pytest.mark.parametrize(("prefix", "has_slice"), [("", True), (GROUP, False)])
+def test_who_shares_a_node_has_no_slice(prefix: str, *, has_slice: bool) -> None:
+    """Nobody is suspended for a container on shared nodes, so no time there is a safe one."""
+    last_tick = LastTick()
+    policy = Policy(shared_prefix=prefix)
+    state = state_of(nodes(1), [active(1, ["n1"])], now=NOW, policy=policy)
+    last_tick.post(state, plan(state, NOW), now=NOW, seconds=0.01)
+    status = last_tick.queue_status(TaskId(1), TaskState.RUNNING)
+    assert (status.safe_until is not None) == has_slice
+    assert active_facts(state, last_tick.decided, TaskId(1)).until == status.safe_until

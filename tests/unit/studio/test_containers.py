@@ -1,5 +1,6 @@
 """The start form as a run document, what is free as lines, and names that are no markup."""
 
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -25,16 +26,16 @@ RECORD = {
     "identity": "3fa4c0ffee12",
     "follow": True,
 }
+LABEL = "vision[ann] 3fa4c0ffee12, follows"
 
 
 def test_a_form_is_the_document_that_the_command_would_send() -> None:
-    options = {"py_venv": "/envs/vision", "environment": RECORD, "watchdog_time": 5}
-    recorded = recorded_in([{}, {"options": options}, {"options": {"py_venv": "/x"}}])
-    assert list(recorded) == ["vision[ann] 3fa4c0ffee12, follows"]
+    options = {"py_venv": "/envs/vision", "environment": RECORD}
+    recorded = recorded_in([{"label": LABEL, "options": options}])
     form = {"name": "lab", "group": "shared", "cpu": "0.5", "memory": "512M", "gpus": "2"}
     form |= {"folder": "/work", "image": "torch", "idle": "2h", "spot": "1"}
     form |= {"services": "tb:6006=tensorboard\r\n\r\ndb:5432/tcp\r\nsync=copy it\r\n"}
-    form["environment"] = next(iter(recorded))
+    form["environment"] = LABEL
     found = document_of(form, recorded)
     Submission.model_validate(found)
     assert found["resource"] == {
@@ -77,6 +78,34 @@ def test_what_makes_no_sense_is_told_with_what_to_write(field: str, text: str) -
     with pytest.raises(InvalidInput) as told:
         document_of({"name": "lab", field: text}, {})
     assert told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("vision", "/new"),  # the one that was used last
+        ("vision[ann]", "/new"),
+        ("vision[bob]", "/bobs"),
+        ("vision[ann] 3fa4c0ffee12", "/old"),
+        ("/venvs/own", "/venvs/own"),
+    ],
+)
+def test_an_environment_is_found_by_its_name(text: str, place: str) -> None:
+    labels = {"vision[ann] aaaac0ffee12": "/new", "vision[ann] 3fa4c0ffee12": "/old"}
+    labels |= {"visions[ann] 3fa4c0ffee13": "/other", "vision[bob] 3fa4c0ffee14": "/bobs"}
+    recorded = {label: {"py_venv": path} for label, path in labels.items()}
+    options = document_of({"name": "lab", "environment": text}, recorded)["options"]
+    assert options["py_venv"] == place
+
+
+@pytest.mark.parametrize("text", ["visio", "vision[", "vision[eve]", "3fa4c0ffee12", "x'; y"])
+def test_an_unknown_environment_is_told_with_what_to_do(text: str) -> None:
+    recorded = {"vision[ann] 3fa4c0ffee12": {"py_venv": "/envs/vision"}}
+    with pytest.raises(InvalidInput) as told:
+        document_of({"name": "lab", "environment": text}, recorded)
+    assert f"none of your last tasks had an environment {text!r}" in told.value.message
+    assert f"haienv path {quote(text)}" in told.value.hint
+    assert f"hai-cli dev start NAME --env {quote(text)}" in told.value.hint
 
 
 def node(name: str, group: str, status: str = "free", **free: Any) -> dict[str, Any]:
