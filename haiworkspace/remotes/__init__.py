@@ -34,6 +34,10 @@ class Remote(Protocol):
     def reads_what_it_sends(self) -> bool:
         """Whether `change` tells the digests of what it sends: nobody needs to read it before."""
 
+    @property
+    def by_chunks(self) -> bool:
+        """Whether digests of long files are those by chunks (hai.workspace.digests)."""
+
     def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
         """Its files and links; without `digests` contents are not read."""
 

@@ -46,6 +46,10 @@ class FolderRemote:
     def reads_what_it_sends(self) -> bool:
         return False
 
+    @property
+    def by_chunks(self) -> bool:
+        return False
+
     def change(self, push: Push) -> None:
         change_in_steps(self, push)
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hai.errors import Conflict, Denied
+from hai.workspace.digests import CHUNK_BYTES
 from hai.workspace.listing import Stamp
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import CHUNK_BYTES, KnownDigests, Tree, directory_mode
+from haiworkspace.listing import KnownDigests, Tree, directory_mode
 from haiworkspace.plan import FileEntry, parents
 from haiworkspace.records import FOLDER
 from haiworkspace.remotes.programs import Programs
@@ -141,6 +142,10 @@ class SftpRemote:
 
     @property
     def reads_what_it_sends(self) -> bool:
+        return False
+
+    @property
+    def by_chunks(self) -> bool:
         return False
 
     def change(self, push: Push) -> None:
