@@ -25,6 +25,7 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import KnownDigests, Tree, directory_mode
 from haiworkspace.plan import FileEntry, parents
 from haiworkspace.records import FOLDER
+from haiworkspace.remotes.arriving import Arriving
 from haiworkspace.remotes.programs import Programs
 from haiworkspace.remotes.push import Push, change_in_steps
 from haiworkspace.remotes.refusals import closed, held, no_snapshots
@@ -153,49 +154,27 @@ class SftpRemote:
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         made: dict[str, int] = {}
+        arriving = Arriving(self._sftp, self._path(FOLDER))
         try:
             for path in paths:
                 self._make_parents(path, local, made, clear=clear)
-                self._send_one(local / path, path, clear=clear)
+                self._send_one(arriving, local / path, path, clear=clear)
         finally:
             self.set_modes(made)
 
-    def _send_one(self, source: Path, path: str, *, clear: bool) -> None:
+    def _send_one(self, arriving: Arriving, source: Path, path: str, *, clear: bool) -> None:
         target = self._path(path)
         if self._is_directory(target):
             if not clear:
                 raise transfer.in_the_way(target)
             with suppress(OSError):  # not empty: the rename says so
                 self._sftp.rmdir(target)
-        temporary = _temporary(target)
         try:
-            status = source.lstat()
-            if stat.S_ISLNK(status.st_mode):
-                with suppress(FileNotFoundError):
-                    self._sftp.remove(temporary)
-                self._sftp.symlink(os.readlink(source), temporary)  # noqa: PTH115 (a last slash)
-            else:
-                self._write(source, temporary)
-            self._sftp.posix_rename(temporary, target)
+            arriving.put(source, target)
         except OSError as error:
-            with suppress(OSError):
-                self._sftp.remove(temporary)
             if self._is_directory(target):
                 raise transfer.in_the_way(target) from error
             raise
-
-    def _write(self, source: Path, temporary: str) -> None:
-        reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(reading, "rb") as file, self._sftp.open(temporary, "wb") as target:
-            target.chmod(0o600)
-            target.set_pipelined(True)
-            while chunk := file.read(CHUNK_BYTES):
-                target.write(chunk)
-            target.set_pipelined(False)
-            status = os.fstat(file.fileno())
-            target.chmod(stat.S_IMODE(status.st_mode) & 0o777)
-        # SFTP has whole seconds; both sides are compared by content, or by these.
-        self._sftp.utime(temporary, (status.st_atime, int(status.st_mtime)))
 
     def _make_parents(self, path: str, local: Path, made: dict[str, int], *, clear: bool) -> None:
         for name in parents(path):

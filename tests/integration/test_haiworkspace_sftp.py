@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import paramiko
 import psutil
 import pytest
 
+import haiworkspace
 from hai.cli.pushed import pushed_copy
 from hai.errors import Unreachable
 from haiworkspace.remotes.ssh import connect, watched
@@ -30,6 +32,10 @@ def server(tmp_path: Path) -> Iterator[Sshd]:
 
 @pytest.fixture
 def far(server: Sshd, tmp_path: Path) -> Project:
+    return _far(server, tmp_path)
+
+
+def _far(server: Sshd, tmp_path: Path) -> Project:
     made = Project(tmp_path)
     made.variables = {"HOME": str(server.home)}
     made.via = f"ssh://{server.name}"
@@ -158,8 +164,79 @@ def test_a_push_that_is_cut_off_is_ended_by_the_next(far: Project) -> None:
     assert child.returncode == 7, said
     done = far.run("push")
     assert done.returncode == 0, done.stderr
-    assert [one for one in names(far.remote) if "haipart" not in one] == names(far.local)
+    assert names(far.remote) == names(far.local)
+    assert list((far.remote / ".hai" / "incoming").iterdir()) == []
     assert json.loads(far.run("diff", "-o", "json").stdout) == []
+
+
+def test_nobody_else_can_look_at_what_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the server's umask is: from the moment at which a file is made."""
+    with ExitStack() as stack:
+        before = os.umask(0)
+        try:
+            server = stack.enter_context(sshd(tmp_path))
+        finally:
+            os.umask(before)
+        far = _far(server, tmp_path)
+        monkeypatch.setenv("HOME", far.variables["HOME"])
+        far.local.chmod(0o755)
+        far.write(**{"open.py": "pass"})
+        far.run_checked("push")
+        (far.remote / ".hai" / "incoming").chmod(0o755)  # as somebody may have left it
+        _check_what_others_see(far, monkeypatch)
+
+
+def _check_what_others_see(far: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (far.local / "closed").mkdir(0o700)
+    far.write(**{"closed/key": "secret", "token": "secret", "new.py": "pass"})
+    for name in ("closed/key", "token"):
+        (far.local / name).chmod(0o600)
+    before = _seen_by_others(far.remote)
+    made: list[str] = []
+    seen: set[str] = set()
+    opened = paramiko.SFTPClient.open
+
+    def looked_at(self: paramiko.SFTPClient, name: str, mode: str = "r") -> paramiko.SFTPFile:
+        found = opened(self, name, mode)
+        if "r" not in mode:
+            made.append(name)
+            seen.update(_seen_by_others(far.remote) - before)
+        return found
+
+    monkeypatch.setattr(paramiko.SFTPClient, "open", looked_at)
+    haiworkspace.push(far.local)
+    assert len([one for one in made if "origin.json" not in one]) == 3
+    assert {one for one in seen if "origin.json" not in one} <= {"new.py"}
+    assert _seen_by_others(far.remote) - before == {"new.py"}
+    assert names(far.remote) == names(far.local)
+    assert list((far.remote / ".hai" / "incoming").iterdir()) == []
+
+
+def _seen_by_others(folder: Path) -> set[str]:
+    """The files that the permissions of all directories above them let others read."""
+    found = set()
+    for path in folder.rglob("*"):
+        above = [one for one in path.parents if one.is_relative_to(folder)]
+        is_reached = all(one.stat().st_mode & 0o001 for one in above)
+        if path.is_file() and is_reached and path.stat().st_mode & 0o004:
+            found.add(str(path.relative_to(folder)))
+    return found
+
+
+def test_a_link_is_no_place_for_what_arrives(far: Project, tmp_path: Path) -> None:
+    far.write(a="one")
+    far.run_checked("push")
+    incoming = far.remote / ".hai" / "incoming"
+    incoming.rmdir()
+    incoming.symlink_to(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    far.write(a="two")
+    done = far.run("push")
+    assert (done.returncode, "it is a link, or no folder" in done.stderr) == (5, True), done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+    assert (far.remote / "a").read_text() == "one"
 
 
 def _is_of(process: psutil.Process, far: Project) -> bool:
