@@ -28,6 +28,7 @@ from haiworkspace.records import (
 )
 from haiworkspace.remotes import Remote, opened
 from haiworkspace.remotes.push import OnItsWay, Push
+from haiworkspace.remotes.refusals import no_snapshots
 
 _SECOND = 1_000_000_000  # ns
 _LARGE_BYTES = 32 << 20
@@ -49,7 +50,8 @@ class TransferOptions:
 
 @dataclass(frozen=True, slots=True)
 class CodeSnapshot:
-    """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`."""
+    """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`.
+    Without an id it is the twin itself, which may change."""
 
     id: str
     folder: str
@@ -89,15 +91,21 @@ def push(workspace: Workspace, options: TransferOptions) -> SyncPlan:
             return _pushed(workspace, remote, options, is_new=is_new)[0]
 
 
-def snapshot(workspace: Workspace, options: TransferOptions) -> CodeSnapshot:
-    """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does."""
+def snapshot(
+    workspace: Workspace, options: TransferOptions, *, or_twin: bool = False
+) -> CodeSnapshot:
+    """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does;
+    InvalidInput where there can be none, unless the twin is as good."""
     check_places(workspace)
     options = replace(options, checksum=True, dry_run=False)
     with opened(workspace) as remote:
         is_new = not remote.exists()
         with locked(workspace.local), _locked_remote(workspace, remote, options):
             plan, tree = _pushed(workspace, remote, options, is_new=is_new)
-            name, folder = remote.snapshot(tree.entries)
+            made = remote.snapshot(tree.entries)
+            if made is None and not or_twin:
+                raise no_snapshots()
+            name, folder = made or ("", remote.folder)
         return CodeSnapshot(name, folder, remote.folder, plan)
 
 

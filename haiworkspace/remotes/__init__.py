@@ -59,9 +59,9 @@ class Remote(Protocol):
         """What `write_origin` wrote; None if it is no workspace. PermissionError where it is
         closed to us: whose it is cannot be known then."""
 
-    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str] | None:
         """Makes a snapshot of these files, which a push has put there: its id and folder. Old ones
-        are collected. InvalidInput where there are none."""
+        are collected. None where there can be none."""
 
     def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         """The files of a snapshot, as they were pushed. NotFound."""
