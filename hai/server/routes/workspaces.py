@@ -22,7 +22,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Contents(_Body):
+class PathsToRead(_Body):
     """An older client knows `paths` alone."""
 
     paths: list[Text] = Field(max_length=20_000)
@@ -81,7 +81,7 @@ async def tree(name: Name, user: Caller, served: Served, snapshot: SnapshotId = 
 
 @router.post("/workspaces/{name}/digests")
 async def digests(
-    name: Name, body: Contents, user: Caller, served: Served, snapshot: SnapshotId = ""
+    name: Name, body: PathsToRead, user: Caller, served: Served, snapshot: SnapshotId = ""
 ) -> Response:
     """Digest and stamp (size, mtime, ctime, inode) of files: SHA-256, and for those `by_chunks`
     that are longer than a chunk "c1-" and the SHA-256 of the SHA-256 of all chunks of 1 MiB."""
