@@ -5,18 +5,21 @@ everybody might look until they are set. So files are made in a folder that is c
 .hai/incoming of the workspace, and renamed into their places with their own permissions.
 """
 
+from __future__ import annotations
+
 import os
 import posixpath
 import secrets
 import stat
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hai.errors import Denied
 from hai.workspace.digests import CHUNK_BYTES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paramiko import SFTPClient
 
 _FOLDER = "incoming"
@@ -26,7 +29,7 @@ _PART = ".haipart"
 class Arriving:
     """One push; whoever makes it holds the workspace's lock."""
 
-    def __init__(self, sftp: "SFTPClient", records: str) -> None:
+    def __init__(self, sftp: SFTPClient, records: str) -> None:
         """Raises Denied where the folder among the records is none of ours."""
         self._sftp = sftp
         self._folder = posixpath.join(records, _FOLDER)
