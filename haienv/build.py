@@ -8,7 +8,6 @@ uv makes the directories, with scripts that do not name their own place, so that
 node's own disk works.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -18,12 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hai.errors import Conflict, Denied, InvalidInput, NameInUse, NotFound
-from haienv.entrypoints import SCRIPTS_FILE, scripts_in, umask_of, write_scripts
 from haienv.index import Index, replace_text, write
-from haienv.layer import BASE_FILE, base_text
+from haienv.making import make_place
 from haienv.model import Environment, Extras, check_name
 from haienv.promises import changing
-from haienv.uv import run_uv
 
 _PROBE = """
 import sys
@@ -31,26 +28,6 @@ dirs = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
 version = sys.version.split()[0].rstrip("+")
 sys.stdout.buffer.write("\\0".join([version, sys.prefix] + dirs).encode("utf-8", "surrogateescape"))
 """
-# Of a base without pip nothing but uv installs into the layer.
-_PIP = """#!/bin/sh
-# HAIENV_PIP=uv: pip install and uninstall go through haienv, which has uv and sees the base.
-# Else haienv only keeps what tasks recorded, before pip changes it.
-here=$(cd "$(dirname "$0")" && pwd)
-environment=${here%/bin}
-case "${HAIENV_PIP-}:${1-}" in
-  uv:install | uv:uninstall) exec haienv pip --path "$environment" "$@" ;;
-  *:install | *:uninstall)
-    for noted in "${environment%/*}"/.packs/*.promise; do
-      if [ -e "$noted" ] && command -v haienv >/dev/null; then
-        haienv pip --path "$environment" keep || exit
-      fi
-      break
-    done
-    ;;
-esac
-exec "$here/python" -m pip "$@"
-"""
-_OWN_PIP = ("../../../bin/pip,", "../../../bin/pip3,")  # as pip's RECORD names them
 _OLDEST = (3, 8)
 _VERSION = re.compile(r"\d+(\.\d+){0,2}")
 
@@ -175,43 +152,8 @@ def _discard(path: Path) -> None:
 
 
 def _build(index: Index, environment: Environment, python: Interpreter) -> None:
-    seed = [] if environment.extends else ["--seed"]  # a layer sees the pip of its base
-    run_uv(
-        [
-            "venv",
-            "--quiet",
-            "--clear",
-            "--no-project",
-            "--relocatable",
-            *seed,
-            "--python",
-            python.path,
-            "--prompt",
-            environment.name,
-            str(environment.path),
-        ],
-        root=index.root,
-        doing=f"{python.path} could not make a virtual environment",
-        hint="give another Python with -p; haienv list shows the environments there are",
-    )
-    if environment.extends:
-        replace_text(environment.site_dir / BASE_FILE, base_text(python.site_dirs))
-        scripts = scripts_in(python.site_dirs)
-        replace_text(environment.path / SCRIPTS_FILE, json.dumps(scripts) + "\n")
-        write_scripts(environment.bin_dir, scripts)
-    _write_pip(environment)
-    _write_extras(environment)
-
-
-def _write_pip(environment: Environment) -> None:
-    """In place of pip's own commands, which are then no files of its package any more."""
-    for name in ("pip", "pip3"):
-        path = environment.bin_dir / name
-        replace_text(path, _PIP)
-        path.chmod(0o777 & ~umask_of(environment.bin_dir))
-    for record in environment.site_dir.glob("pip-*.dist-info/RECORD"):
-        lines = record.read_text("utf-8").splitlines(keepends=True)
-        replace_text(record, "".join(line for line in lines if not line.startswith(_OWN_PIP)))
+    make_place(environment, python.path, python.site_dirs, index.root)
+    write(environment)
 
 
 def _write_extras(environment: Environment) -> None:

@@ -4,7 +4,6 @@ A layer is resolved against what it sees below itself (haienv.layer), and only w
 that is installed. The lock is written after each change.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hai.errors import InvalidInput, NotFound, PlatformError
-from haienv.entrypoints import SCRIPTS_FILE, write_scripts
 from haienv.index import Index
 from haienv.installed import Installed, installed_in
 from haienv.layer import base_packages, write_stubs
 from haienv.lock import Lock
-from haienv.locked import write_lock
+from haienv.making import fill, finished
 from haienv.model import Environment, minor_of
 from haienv.promises import changing
 from haienv.requirements import Requirements, lines_of_lock, name_of
@@ -47,7 +45,7 @@ def add(
                 doing=f"cannot install into {environment.name!r}",
                 hint=_OTHER_HINT,
             )
-        return _finished(environment)
+        return finished(environment)
 
 
 def _given(
@@ -198,7 +196,7 @@ def drop(index: Index, environment: Environment, names: list[str]) -> Lock:
             doing=f"cannot remove from {environment.name!r}",
             hint=f"haienv verify {environment.name} says what is damaged",
         )
-        return _finished(environment)
+        return finished(environment)
 
 
 def make_equal(index: Index, environment: Environment, lock: Lock) -> Lock:
@@ -208,34 +206,8 @@ def make_equal(index: Index, environment: Environment, lock: Lock) -> Lock:
             f"that lock is for Python {lock.python}, {environment.name!r} has {environment.python}",
             hint=f"haienv create NEW -p {lock.python}, then restore it there",
         )
-    with changing(environment), _scratch() as scratch:
-        wanted = scratch / "wanted.txt"
-        wanted.write_text("\n".join(lock.pins.values()) + "\n", encoding="utf-8")
-        run_uv(
-            [
-                "pip",
-                "sync",
-                "--quiet",
-                "--allow-empty-requirements",
-                "--python",
-                _python(environment),
-                str(wanted),
-            ],
-            root=index.root,
-            doing=f"cannot bring {environment.name!r} to {lock.identity}",
-            hint="the environment is as it was, or as far as that came: try again",
-        )
-        return _finished(environment)
-
-
-def _finished(environment: Environment) -> Lock:
-    """The base's scripts are there again where a package took its own away; the lock is new."""
-    try:
-        known = json.loads((environment.path / SCRIPTS_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = {}
-    write_scripts(environment.bin_dir, known)
-    return write_lock(environment)
+    with changing(environment):
+        return fill(environment, lock, index.root)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ the Python itself, which stays where it is.
 import json
 import os
 import re
+import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,7 @@ from haienv.lock import Lock
 from haienv.locked import lock_of
 from haienv.model import Environment
 
+AGAIN = ".again-"  # beside the packs: what is made again for one (haienv.again)
 _BASES = "haienv-base"  # in a pack: what lies below the layer
 _LEFT_OUT = frozenset(
     {".lock", ".changing", "snapshots", "CACHEDIR.TAG", SHELL_FILE_NAME, FILE_NAME}
@@ -69,7 +71,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
                 found = _known(folder, lock.identity, state)
                 if found is None:
                     say(f"packing {environment.name} for the nodes (once for {lock.identity})")
-                    found = _make(folder, environment, lock, state)
+                    found = _make(folder, environment, lock, state, sites_of(environment))
             if lock_of(environment) == lock and state_now(environment) == state:
                 os.utime(found.path)  # haienv gc keeps what is in use
                 return lock, found
@@ -80,6 +82,19 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
             hint="free some space there, or: haienv gc; --env-follow needs no pack",
         ) from error
     raise Conflict(f"{environment.name!r} is being changed", hint="submit again when that is done")
+
+
+def keep_as(folder: Path, made: Environment, lock: Lock, state: str, sites: Sequence[Path]) -> None:
+    """The pack in `folder` of what had `state` and `sites`, and is in `made`. Denied."""
+    try:
+        handle = files.open_lock(folder / f".{lock.identity}.lock", owners=files.trusted_owners())
+        with files.held(handle):
+            if _known(folder, lock.identity, state) is None:
+                _make(folder, made, lock, state, sites)
+    except OSError as error:
+        raise Denied(
+            f"cannot pack it in {folder}: {error}", hint="free some space there"
+        ) from error
 
 
 def _known(folder: Path, identity: str, state: str) -> Pack | None:
@@ -99,7 +114,9 @@ def _known(folder: Path, identity: str, state: str) -> Pack | None:
     return found if is_whole and found.state == state else None
 
 
-def _make(folder: Path, environment: Environment, lock: Lock, state: str) -> Pack:
+def _make(
+    folder: Path, environment: Environment, lock: Lock, state: str, sites: Sequence[Path]
+) -> Pack:
     from haienv.gzips import GzipMembers
 
     path = folder / f"{lock.identity}.tar.gz"
@@ -114,8 +131,7 @@ def _make(folder: Path, environment: Environment, lock: Lock, state: str) -> Pac
         finally:
             members.close()
         packed_bytes = file.tell()
-    sites = tuple(map(str, sites_of(environment)))
-    made = Pack(path, members.digest.hexdigest(), size, state, sites)
+    made = Pack(path, members.digest.hexdigest(), size, state, tuple(map(str, sites)))
     document = {
         "digest": made.digest,
         "bytes": made.size,
@@ -154,6 +170,9 @@ def remove_unused(folder: Path, oldest: float) -> list[Path]:
     for noted in folder.glob(f"*{PROMISE}"):
         if noted.stat().st_mtime < oldest:
             noted.unlink(missing_ok=True)
+    for left in folder.glob(f"{AGAIN}*"):  # cut off
+        if left.stat().st_mtime < oldest:
+            shutil.rmtree(left, ignore_errors=True)
     unpacked = folder / UNPACKED
     if unpacked.is_dir():
         EnvironmentStore(str(unpacked), 0).remove_unused(oldest)

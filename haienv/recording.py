@@ -9,6 +9,7 @@ from hai.errors import Denied, HaiError, InvalidInput, NotFound, PlatformError
 from haienv.index import FILE_NAME, PACKS, Index, read
 from haienv.layer import base_directories
 from haienv.model import Environment
+from haienv.pip_wrapper import mend_pip
 
 _BROKEN_CHECKS = ("bin/python", "pyvenv.cfg")
 
@@ -30,13 +31,16 @@ def record(
     """
     environment = _found(index, reference)
     check_sound(environment)
+    is_own = environment.path.parent == index.root
+    if is_own:
+        mend_pip(environment)
     names = {"name": environment.name, "owner": environment.owner, "follow": follow}
     if follow:
         from haienv.locked import lock_of
 
         identity = lock_of(environment).identity
         return _options(environment, {**names, "identity": identity})
-    if in_place and environment.path.parent == index.root:
+    if in_place and is_own:
         return _options(environment, {**names, **_promised(index, environment)})
     from haienv.packing import packed
 

@@ -1,5 +1,6 @@
 """The command haiworkspace: code to the shared file system and back."""
 
+import json
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -156,11 +157,15 @@ def push(
 
 
 @app.command(cls=HaiCommand)
-def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
+def snapshot(
+    no_hfignore: _NoIgnore = False,
+    or_twin: Annotated[bool, typer.Option("--or-twin", hidden=True)] = False,
+    output: _Format = "table",
+) -> None:
     """Push what changed and make a snapshot of it, as `hai-cli python` does for a task."""
     one = workspace.workspace_of(Path.cwd())
     options = TransferOptions(use_ignore_files=not no_hfignore, approve=_show_changes)
-    made = workspace.snapshot(one, options)
+    made = workspace.snapshot(one, options, or_twin=or_twin)
     if made.plan.changes:
         _say(_summary(made.plan, "sent", one.place, dry_run=False))
     row = {"id": made.id, "workspace": one.name, "folder": made.folder}
@@ -170,6 +175,15 @@ def snapshot(no_hfignore: _NoIgnore = False, output: _Format = "table") -> None:
         out.text(f"{made.id}  {made.folder}\n")
     else:
         out.document(row)
+
+
+@app.command(cls=HaiCommand, hidden=True)
+def snapshot_there(folder: Path) -> None:
+    """What the haiworkspace of a client behind ssh asks for, which has pushed."""
+    from haiworkspace.there import QUESTION_BYTES, answer
+
+    found = answer(folder, sys.stdin.buffer.read(QUESTION_BYTES + 1))
+    Output().raw(json.dumps(found) + "\n")
 
 
 @app.command(cls=HaiCommand)

@@ -1,6 +1,5 @@
 """Lists the files of a tree, with digests of their contents that are remembered between runs."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -8,11 +7,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hai.workspace.listing import Open, Stamp, is_settled, pieces, stamp_of
+from hai.workspace.digests import CHUNK_BYTES, digest_of_open, is_by_chunks
+from hai.workspace.listing import Open, Stamp, is_settled, stamp_of
 from haiworkspace.ignore import Rules
 from haiworkspace.plan import FileEntry, directories_of, parents
-
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -24,23 +22,42 @@ class KnownDigests:
 
     `now` is the time of files (hai.workspace.listing.file_time): what was written in this moment
     may be written again without another stamp, so its digest is not kept. None: by the clock.
+
+    A digest is of a whole content or, with `chunked`, by chunks (hai.workspace.digests); of files
+    that are compared with what was recorded in the past, it is of the form of that one in `like`.
     """
 
     known: Mapping[str, tuple[Stamp, str]]
     seen: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
     now: int | None = None
     wanted: Collection[str] | None = None
+    chunked: bool = False
+    like: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, path: str, name: str, status: os.stat_result) -> str | None:
-        """The sha256 of the file `path`, known as `name`."""
-        stamp = stamp_of(status)
+    def by_chunks(self, name: str, size: int) -> bool:
+        """Whether the digest of such a file is one by chunks."""
+        if size <= CHUNK_BYTES:
+            return False
+        like = self.like.get(name)
+        return is_by_chunks(like) if like else self.chunked
+
+    def known_of(self, name: str, stamp: Stamp) -> str | None:
+        """The digest from before, in the form that is compared."""
         before = self.known.get(name)
         if before is None or before[0] != stamp:
+            return None
+        return before[1] if is_by_chunks(before[1]) == self.by_chunks(name, stamp[0]) else None
+
+    def of(self, path: str, name: str, status: os.stat_result) -> str | None:
+        """The digest of the file `path`, known as `name`."""
+        stamp = stamp_of(status)
+        digest = self.known_of(name, stamp)
+        if digest is None:
             if self.wanted is not None and name not in self.wanted:
                 return None
-            before = (stamp, digest_of(path))
-        self.note(name, *before)
-        return before[1]
+            digest = digest_of(path, by_chunks=self.by_chunks(name, stamp[0]))
+        self.note(name, stamp, digest)
+        return digest
 
     def note(self, name: str, stamp: Stamp, digest: str) -> None:
         """Remembers the digest of a file that was read when it had this stamp."""
@@ -94,7 +111,7 @@ def with_digests(root: Path, tree: Tree, digests: KnownDigests, paths: Iterable[
     return replace(tree, entries={**tree.entries, **read}) if read else tree
 
 
-def entries_at(root: Path, paths: Iterable[str]) -> dict[str, FileEntry]:
+def entries_at(root: Path, paths: Iterable[str], digests: KnownDigests) -> dict[str, FileEntry]:
     """Those of `paths` that are files or links below `root`; no directory on the way is a link."""
     found = {}
     for path in paths:
@@ -108,8 +125,8 @@ def entries_at(root: Path, paths: Iterable[str]) -> dict[str, FileEntry]:
                 found[path] = FileEntry(0, 0, status.st_mtime_ns, link=link)
             elif stat.S_ISREG(status.st_mode):
                 mode = stat.S_IMODE(status.st_mode) & 0o777
-                size, mtime = status.st_size, status.st_mtime_ns
-                found[path] = FileEntry(mode, size, mtime, digest_of(where))
+                digest = digests.of(str(where), path, status)
+                found[path] = FileEntry(mode, status.st_size, status.st_mtime_ns, digest)
     return found
 
 
@@ -149,11 +166,8 @@ def _walk(
             yield name, item
 
 
-def digest_of(path: Path | str) -> str:
-    """The sha256 of a file's content, in hex."""
-    digest = hashlib.sha256()
+def digest_of(path: Path | str, *, by_chunks: bool) -> str:
+    """The digest of a file's content."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with closing(Open(handle)):
-        for piece in pieces(handle):
-            digest.update(piece)
-    return digest.hexdigest()
+        return digest_of_open(handle, by_chunks=by_chunks)

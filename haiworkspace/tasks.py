@@ -45,7 +45,7 @@ def diff_task(workspace: Workspace, task: str, options: TransferOptions) -> Sync
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     with opened(workspace) as remote:
         there = {path: _comparable(one) for path, one in remote.snapshot_entries(name).items()}
-    tree = list_tree(workspace.local, rules, KnownDigests({}))
+    tree = list_tree(workspace.local, rules, KnownDigests({}, like=_digests(there)))
     here = {path: _comparable(one) for path, one in tree.entries.items()}
     # what is only in the snapshot was removed here since
     return compare(here, there, there, tree.excluded)
@@ -64,11 +64,12 @@ def pull_task(workspace: Workspace, task: str, options: TransferOptions) -> Sync
         code = remote.snapshot_entries(name)
         outputs = remote.in_snapshot(name)
         known = _read(workspace, name)
-        found = outputs.tree(Rules(()), KnownDigests({}))
+        like = _digests({**code, **known})
+        found = outputs.tree(Rules(()), KnownDigests({}, chunked=remote.by_chunks, like=like))
         written = {
             path: one for path, one in found.entries.items() if not _is_code(one, code.get(path))
         }
-        here = entries_at(workspace.local, written)
+        here = entries_at(workspace.local, written, KnownDigests({}, like=_digests(found.entries)))
         plan = compare(written, here, {path: one for path, one in known.items() if path in here})
         if options.approve:
             options.approve(plan)
@@ -89,6 +90,10 @@ def pull_task(workspace: Workspace, task: str, options: TransferOptions) -> Sync
             outputs.fetch(workspace.local, copied, clear=options.force)
             _write(workspace, name, {**known, **written})
         return plan
+
+
+def _digests(entries: Mapping[str, FileEntry]) -> dict[str, str]:
+    return {path: one.digest for path, one in entries.items() if one.digest}
 
 
 def _is_code(one: FileEntry, code: FileEntry | None) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hai.errors import Conflict
-from haiworkspace.listing import CHUNK_BYTES, directory_mode
+from hai.workspace.digests import CHUNK_BYTES
+from haiworkspace.listing import directory_mode
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

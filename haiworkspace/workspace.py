@@ -10,7 +10,8 @@ from pathlib import Path
 from hai import files
 from hai.core.moments import rfc3339
 from hai.errors import Conflict, NotFound
-from hai.workspace.listing import Stamp, file_time
+from hai.workspace.digests import CHUNK_BYTES
+from hai.workspace.listing import file_time
 from haiworkspace import transfer
 from haiworkspace.ignore import FILE_NAMES, Nested, Rule, Rules, default_rules, parse_rules
 from haiworkspace.listing import KnownDigests, Tree, list_tree, with_digests
@@ -26,7 +27,8 @@ from haiworkspace.records import (
     write_state,
 )
 from haiworkspace.remotes import Remote, opened
-from haiworkspace.remotes.push import Push
+from haiworkspace.remotes.push import OnItsWay, Push
+from haiworkspace.remotes.refusals import no_snapshots
 
 _SECOND = 1_000_000_000  # ns
 _LARGE_BYTES = 32 << 20
@@ -48,7 +50,8 @@ class TransferOptions:
 
 @dataclass(frozen=True, slots=True)
 class CodeSnapshot:
-    """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`."""
+    """Code that a task runs: `folder` on the machine that has it, beside the twin in `twin`.
+    Without an id it is the twin itself, which may change."""
 
     id: str
     folder: str
@@ -88,15 +91,21 @@ def push(workspace: Workspace, options: TransferOptions) -> SyncPlan:
             return _pushed(workspace, remote, options, is_new=is_new)[0]
 
 
-def snapshot(workspace: Workspace, options: TransferOptions) -> CodeSnapshot:
-    """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does."""
+def snapshot(
+    workspace: Workspace, options: TransferOptions, *, or_twin: bool = False
+) -> CodeSnapshot:
+    """Pushes what changed, and makes the snapshot of all that is sent. Raises as push does;
+    InvalidInput where there can be none, unless the twin is as good."""
     check_places(workspace)
     options = replace(options, checksum=True, dry_run=False)
     with opened(workspace) as remote:
         is_new = not remote.exists()
         with locked(workspace.local), _locked_remote(workspace, remote, options):
             plan, tree = _pushed(workspace, remote, options, is_new=is_new)
-            name, folder = remote.snapshot(tree.entries)
+            made = remote.snapshot(tree.entries)
+            if made is None and not or_twin:
+                raise no_snapshots()
+            name, folder = made or ("", remote.folder)
         return CodeSnapshot(name, folder, remote.folder, plan)
 
 
@@ -137,17 +146,21 @@ def _sent(
 ) -> Tree | None:
     """Has the plan done; what is there now, where the remote knows it."""
 
-    def note(entries: Mapping[str, FileEntry], stamps: Mapping[str, Stamp]) -> None:
-        sides.local = replace(sides.local, entries={**sides.local.entries, **entries})
-        for path, stamp in stamps.items():
-            if sides.digests and (digest := entries[path].digest):
+    def note(coming: OnItsWay) -> None:
+        sides.local = replace(sides.local, entries={**sides.local.entries, **coming.entries})
+        for path, stamp in coming.stamps.items():
+            if sides.digests and (digest := coming.entries[path].digest):
                 sides.digests.note(path, stamp, digest)
-        sides.state.pending = dict(entries)
+        for path, digest in coming.again.items():
+            base, there = sides.state.base.get(path), sides.remote.entries.get(path)
+            if base and there and base.digest == there.digest:
+                sides.state.base[path] = base._replace(digest=digest)
+        sides.state.pending = dict(coming.entries)
         write_state(workspace, sides.state)
 
     if not remote.reads_what_it_sends:
         _read(workspace, sides, plan.copied)
-        note({path: sides.local.entries[path] for path in plan.copied}, {})
+        note(OnItsWay({path: sides.local.entries[path] for path in plan.copied}))
     origin = origin_text(workspace, _now())
     return remote.change(Push(workspace.local, plan, force, origin, note))
 
@@ -239,8 +252,10 @@ def _look(
     rules = read_rules(workspace.local, use_files=options.use_ignore_files)
     local = there = None
     if options.checksum:
-        local = KnownDigests(state.local_digests, now=_file_time(workspace.local), wanted=())
-        there = KnownDigests(state.remote_digests, now=_file_time(workspace.remote))
+        now, then = _file_time(workspace.local), _file_time(workspace.remote)
+        form, like = remote.by_chunks, _recorded(state.base)
+        local = KnownDigests(state.local_digests, now=now, wanted=(), chunked=form, like=like)
+        there = KnownDigests(state.remote_digests, now=then, chunked=form, like=like)
     here = _as_the_remote_has_it(workspace, list_tree(workspace.local, rules, local))
     known = here.entries.keys() | state.base.keys() | state.pending.keys()
     if there:
@@ -257,6 +272,11 @@ def _look(
     if local and there:
         state.local_digests, state.remote_digests = local.seen, there.seen
     return sides
+
+
+def _recorded(base: Mapping[str, FileEntry]) -> dict[str, str]:
+    """The digests of long files, which an older release had of the whole content."""
+    return {path: one.digest for path, one in base.items() if one.digest and one.size > CHUNK_BYTES}
 
 
 def _file_time(folder: Path) -> int | None:

@@ -20,8 +20,11 @@ import httpx2
 import uvicorn
 
 from hai.core.identity import Role, Token, User
+from hai.core.node import Node, NodeHealth
+from hai.core.quota import EVERYONE, Quota
 from hai.core.task import EventDraft
-from hai.core.types import UserName
+from hai.core.types import GroupName, NodeName, Priority, UserName
+from hai.ports import Store
 from hai.server.app import build_app
 from hai.server.compose import compose, opened
 from hai.server.logging import setup_logging
@@ -115,11 +118,20 @@ def served(folder: Path, users: Mapping[str, int | None], **settings: str) -> It
         made.kill()
 
 
+async def _tasks_may_wait(store: Store) -> None:
+    """They can be submitted, and nothing starts them."""
+    group = GroupName("training")
+    await store.put_nodes([Node(NodeName("n1"), group, "hollow", health=NodeHealth.DRAINED)])
+    quota = Quota(EVERYONE, group, Priority.NORMAL, 1)
+    await store.put_quotas([quota], EventDraft(kind="quota.set", actor="test", at=0.0))
+
+
 async def _serve(folder: Path, port: int, users: Mapping[str, Any]) -> None:
     settings = load_settings(server={"data_dir": folder, "port": port}, store={"url": "memory:"})
     platform = compose(settings)
     async with opened(platform):
         store = platform.store
+        await _tasks_may_wait(store)
         for name, (uid, token) in users.items():
             user = User(UserName(name), Role.USER, uid)
             await store.add_user(user, EventDraft(kind="user.added", actor="test", at=0.0))

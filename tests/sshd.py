@@ -25,8 +25,8 @@ class Sshd:
 
 
 @contextmanager
-def sshd(folder: Path, *, sftp_only: bool = False) -> Iterator[Sshd]:
-    """Runs until the end of the context."""
+def sshd(folder: Path, *, sftp_only: bool = False, path: str = "") -> Iterator[Sshd]:
+    """Runs until the end of the context. `path`: the PATH of programs there."""
     assert SSHD is not None
     home = folder / "sshhome"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
@@ -37,7 +37,8 @@ def sshd(folder: Path, *, sftp_only: bool = False) -> Iterator[Sshd]:
     (home / ".ssh" / "authorized_keys").write_text(own)
     port = free_port()
     settings = folder / "sshd_config"
-    settings.write_text(_settings(home, port, sftp_only=sftp_only))
+    text = _settings(home, port, sftp_only=sftp_only)
+    settings.write_text(text + (f"SetEnv PATH={path}\n" if path else ""))
     Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd goes before log-in
     log = folder / "sshd.log"
     server = subprocess.Popen([SSHD, "-D", "-f", str(settings), "-E", str(log)])

@@ -1,4 +1,5 @@
-"""Inside of a workspace a task runs a snapshot: haiworkspace pushes what changed and makes it."""
+"""Inside of a workspace a task runs a snapshot: haiworkspace pushes what changed and makes it; or
+the copy that was pushed, where a workspace behind ssh can have none."""
 
 import json
 import subprocess
@@ -14,21 +15,24 @@ from hai.files import check_trusted
 
 _RECORDS = Path(".hai") / "workspace.yml"
 _PROGRAM = "from haiworkspace.cli import main; main()"
+_WITHOUT = (
+    "this workspace is behind ssh, and haiworkspace is not installed there: the task runs no "
+    "snapshot but {folder}, also when that changes"
+)
 TWIN_VARIABLE = "HAI_WORKSPACE"  # where a program finds the twin, which outlives its snapshot
 
 
 def has_snapshots(directory: Path) -> bool:
     """Whether it lies in a workspace of ours whose tasks run snapshots."""
     document = _workspace(directory)
-    if document is None or _is_by_ssh(document):
-        return False
-    return bool(document.get("snapshots", True))
+    return document is not None and bool(document.get("snapshots", True))
 
 
 def runs_elsewhere(directory: Path, *, is_pushed: bool) -> str:
-    """What a task runs that is submitted in a workspace behind ssh, for the user; "" for others."""
+    """What a task runs that is submitted in a workspace behind ssh whose file says `snapshots:
+    false`, for the user; "" for others."""
     document = _workspace(directory)
-    if document is None or not _is_by_ssh(document):
+    if document is None or not _is_by_ssh(document) or document.get("snapshots", True):
         return ""
     if is_pushed:
         return (
@@ -74,6 +78,9 @@ def in_snapshot(document: dict[str, Any], say: Callable[[str], None]) -> dict[st
     if copy is not None:
         in_pushed_copy(document, copy)  # is the program among what was pushed?
     folder = Path(made["folder"]) / start.relative_to(made["local"])
+    if not made["id"]:
+        say(_WITHOUT.format(folder=folder))
+        return {**document, "spec": {**spec, "workspace": str(folder)}}
     say(f"runs snapshot {made['id']} of workspace {made['workspace']}: {folder}")
     environments = {TWIN_VARIABLE: str(made["twin"]), **(spec.get("environments") or {})}
     options = dict(document.get("options") or {})
@@ -85,7 +92,7 @@ def in_snapshot(document: dict[str, Any], say: Callable[[str], None]) -> dict[st
 def _made(directory: Path) -> Mapping[str, Any]:
     """What haiworkspace says; its own words about what is wrong go to stderr."""
     done = subprocess.run(  # noqa: S603 (our own program)
-        [sys.executable, "-c", _PROGRAM, "snapshot", "-o", "json"],
+        [sys.executable, "-c", _PROGRAM, "snapshot", "--or-twin", "-o", "json"],
         cwd=directory,
         stdout=subprocess.PIPE,
         check=False,

@@ -11,8 +11,9 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from hai.errors import Conflict
+from hai.workspace.digests import PIECE_BYTES
 from hai.workspace.incoming import missing_chunk
-from hai.workspace.listing import PIECE_BYTES, Open, opened_file, stamp_of
+from hai.workspace.listing import Open, opened_file, stamp_of
 from hai.workspace.places import OpenDirectories, in_the_way, is_directory, names_of, stat_of
 
 if TYPE_CHECKING:

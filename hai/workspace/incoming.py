@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from hai import files
 from hai.errors import Conflict
-from hai.workspace.listing import READ, Open, pieces, read_exactly
+from hai.workspace.digests import pieces
+from hai.workspace.listing import READ, Open, read_exactly
 from hai.workspace.packs import unpacked
 from hai.workspace.places import scanned, subfolder
 

@@ -2,7 +2,7 @@
 
     .hai/snapshots/ID/        the tree; files are read-only, and shared with other snapshots
     .hai/snapshots/ID.json    what belongs to it; its time is that of the last use
-    .hai/objects/SHA256-MODE  each content once, as hard links in the snapshots
+    .hai/objects/DIGEST-MODE  each content once, as hard links in the snapshots
 
 ID is a digest of names, contents, executable bits and links, so equal code is one snapshot. A task
 works in its snapshot: what it writes there stays when the code is collected. What is closed to
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from hai import files
 from hai.errors import Conflict, InvalidInput, NotFound
-from hai.workspace.incoming import DIGEST
-from hai.workspace.listing import READ, Open, opened_file, pieces
+from hai.workspace.digests import CONTENT, Hashing, is_by_chunks, pieces
+from hai.workspace.listing import READ, Open, opened_file
 from hai.workspace.places import DIRECTORY, OpenDirectories, names_of, scanned, stat_of, subfolder
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def entries_of(document: Any) -> Entries:
     try:
         for path, (mode, digest, link) in document["entries"].items():
             names_of(path)
-            is_whole = link is not None or DIGEST.fullmatch(digest)
+            is_whole = link is not None or CONTENT.fullmatch(digest)
             if not is_whole or not 0 <= mode <= 0o777 or not isinstance(link, str | None):
                 raise ValueError(path)
             found[path] = (mode, digest, link)
@@ -171,7 +171,7 @@ class Snapshots:
         return name
 
     def _copy(self, source: OpenDirectories, path: str, digest: str, target: int) -> None:
-        found = hashlib.sha256()
+        found = Hashing(by_chunks=is_by_chunks(digest))
         try:
             with closing(Open(opened_file(source, path))) as file:
                 for piece in pieces(file.handle):
@@ -181,7 +181,7 @@ class Snapshots:
                         view = view[os.write(target, view) :]
         except (FileNotFoundError, NotADirectoryError):
             raise _changed(path) from None
-        if found.hexdigest() != digest:
+        if found.digest() != digest:
             raise _changed(path)
 
     def read(self, name: str) -> dict[str, Any]:

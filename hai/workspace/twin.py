@@ -105,6 +105,7 @@ class Twin:
     def look(self) -> dict[str, Any]:
         """Whether there is anything, where, whose, and which workspace it is."""
         found = {"folder": self.path, "uid": os.geteuid(), "own": self._room.is_own}
+        found["by_chunks"] = True  # it knows this form of digests
         if not os.path.isdir(self.path):  # noqa: PTH112
             return {**found, "exists": False, "origin": None}
         with self._root() as root:
@@ -121,10 +122,12 @@ class Twin:
             "now": now,
         }
 
-    def digests(self, paths: list[str]) -> dict[str, Any]:
-        self._few(paths)
+    def digests(self, paths: list[str], by_chunks: list[str]) -> dict[str, Any]:
+        """Of the content of `paths` as a whole, of `by_chunks` by their chunks."""
+        self._few([*paths, *by_chunks])
         with self._root() as root:
-            found = digests(root, [_unquoted(path) for path in paths])
+            found = digests(root, map(_unquoted, paths), by_chunks=False)
+            found |= digests(root, map(_unquoted, by_chunks), by_chunks=True)
         return {"digests": found}
 
     def chunks(self, path: str) -> dict[str, Any]:

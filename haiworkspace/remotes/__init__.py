@@ -34,6 +34,10 @@ class Remote(Protocol):
     def reads_what_it_sends(self) -> bool:
         """Whether `change` tells the digests of what it sends: nobody needs to read it before."""
 
+    @property
+    def by_chunks(self) -> bool:
+        """Whether digests of long files are those by chunks (hai.workspace.digests)."""
+
     def tree(self, rules: Rules, digests: KnownDigests | None) -> Tree:
         """Its files and links; without `digests` contents are not read."""
 
@@ -55,9 +59,9 @@ class Remote(Protocol):
         """What `write_origin` wrote; None if it is no workspace. PermissionError where it is
         closed to us: whose it is cannot be known then."""
 
-    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str] | None:
         """Makes a snapshot of these files, which a push has put there: its id and folder. Old ones
-        are collected. InvalidInput where there are none."""
+        are collected. None where there can be none."""
 
     def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
         """The files of a snapshot, as they were pushed. NotFound."""

@@ -12,7 +12,7 @@ from haiworkspace.ignore import Rules
 from haiworkspace.listing import KnownDigests, Tree
 from haiworkspace.plan import FileEntry, directories_of
 from haiworkspace.remotes.fetching import Fetching
-from haiworkspace.remotes.push import Push
+from haiworkspace.remotes.push import OnItsWay, Push
 from haiworkspace.remotes.sending import Sending
 from haiworkspace.remotes.wire import Row, entries_from, files_of, quoted
 
@@ -105,13 +105,12 @@ class ApiRemote:
         found: dict[str, str] = {}
         missing: list[str] = []
         for path, row in self._rows.items():
-            known = digests.known.get(path)
-            if known is not None and known[0] == row[1:5]:
-                found[path] = known[1]
+            if known := digests.known_of(path, row[1:5]):
+                found[path] = known
             elif row[5] is None and (digests.wanted is None or path in digests.wanted):
                 missing.append(path)
         for some in _portions(missing):
-            body = {"paths": [quoted(one) for one in some]}
+            body = self._by_form(some, digests)
             told = self._client.call(
                 "workspace_digests", name=self._name, params=self._params, body=body
             )
@@ -121,14 +120,24 @@ class ApiRemote:
             digests.note(path, self._rows[path][1:5], digest)
         return found
 
+    def _by_form(self, paths: list[str], digests: KnownDigests) -> dict[str, list[str]]:
+        forms: dict[bool, list[str]] = {False: [], True: []}
+        for path in paths:
+            forms[digests.by_chunks(path, self._rows[path][1])].append(quoted(path))
+        return {"paths": forms[False], **({"by_chunks": forms[True]} if forms[True] else {})}
+
     # -- changing ------------------------------------------------------------------------------
 
     @property
     def reads_what_it_sends(self) -> bool:
         return True
 
+    @property
+    def by_chunks(self) -> bool:
+        return bool(self._look().get("by_chunks"))
+
     def change(self, push: Push) -> Tree:
-        sending = Sending(self._client, self._name, self._rows, self._digests)
+        sending = self._sending(self._rows, self._digests)
         document = sending.files(push.local, push.plan.copied, asks=self.exists())
         document |= {
             "removed": {path: self._stamp(path) for path in push.plan.removed},
@@ -137,12 +146,15 @@ class ApiRemote:
             "mode": self._mode,
             "origin": push.origin,
         }
-        push.note(sending.entries, sending.stamps)
+        push.note(OnItsWay(sending.entries, sending.stamps, sending.again))
         done = sending.apply(document)
         self._note(sending.entries, done["stamps"], push.plan.removed, int(done["now"]))
         self._look()["exists"] = True
         modes = {**self._tree.directories, **done["made"], **push.plan.modes}
         return self._as_tree(self._tree.excluded, modes)
+
+    def _sending(self, rows: Mapping[str, Row], digests: Mapping[str, str]) -> Sending:
+        return Sending(self._client, self._name, rows, digests, by_chunks=self.by_chunks)
 
     def _note(
         self,
@@ -181,7 +193,7 @@ class ApiRemote:
 
     def _apply(self, **changes: object) -> None:
         document = {"files": [], "removed": {}, "directories": {}, "modes": {}, "clear": False}
-        sending = Sending(self._client, self._name, {}, {})
+        sending = self._sending({}, {})
         sending.apply({**document, "mode": self._mode, "origin": "", **changes})
 
     def read_origin(self) -> dict[str, Any] | None:
@@ -195,7 +207,7 @@ class ApiRemote:
     # -- snapshots -----------------------------------------------------------------------------
 
     def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
-        sending = Sending(self._client, self._name, {}, {})
+        sending = self._sending({}, {})
         names = sending.document({"entries": files_of(entries)})
         body = {"digests": names}
         made = self._client.call("workspace_snapshot", name=self._name, body=body)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hai.errors import Conflict, Denied
+from hai.workspace.digests import is_by_chunks
 from hai.workspace.packs import unpacked
 from haiworkspace import transfer
 from haiworkspace.listing import digest_of
@@ -144,7 +145,7 @@ class Fetching:
             return
         part = parts / self._part(path)
         wanted = self._digests.get(path)
-        if wanted is not None and digest_of(part) != wanted:
+        if wanted is not None and digest_of(part, by_chunks=is_by_chunks(wanted)) != wanted:
             part.unlink()
             raise _changed(path)
         part.rename(target)

@@ -3,14 +3,14 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from hai.workspace.listing import Open
 from hai.workspace.places import subfolder
-from hai.workspace.snapshots import Snapshots
+from hai.workspace.snapshots import Entries, Snapshots
 from haiworkspace import records, transfer
 from haiworkspace.ignore import Rules
 from haiworkspace.listing import KnownDigests, Tree, list_tree
@@ -46,6 +46,10 @@ class FolderRemote:
     def reads_what_it_sends(self) -> bool:
         return False
 
+    @property
+    def by_chunks(self) -> bool:
+        return False
+
     def change(self, push: Push) -> None:
         change_in_steps(self, push)
 
@@ -68,9 +72,13 @@ class FolderRemote:
         return records.read_origin(self._root)
 
     def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
+        return self.make_snapshot(files_of(entries), in_use())
+
+    def make_snapshot(self, entries: Entries, keep: Collection[str] | None) -> tuple[str, str]:
+        """Id and folder of the snapshot of these files; the caller holds the lock. Old ones but
+        those in `keep` are collected, where that is known."""
         with self._snapshots() as snapshots:
-            name = snapshots.make(files_of(entries))
-            keep = in_use()
+            name = snapshots.make(entries)
             if keep is not None:
                 snapshots.collect({name, *keep})
         return name, str(self._root / FOLDER / "snapshots" / name)

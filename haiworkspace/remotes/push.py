@@ -1,7 +1,7 @@
 """What a push asks of the other side."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +18,18 @@ class Push:
     plan: SyncPlan
     clear: bool
     origin: str
-    # hears of all files that are on their way, with the stamps of those that were read for it,
-    # before anything there changes
-    note: Callable[[Mapping[str, FileEntry], Mapping[str, Stamp]], None]
+    # hears of what is on its way before anything there changes
+    note: Callable[["OnItsWay"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OnItsWay:
+    """Files, with the stamps of those that were read for it; `again`: digests of what stands there
+    in the form that those of `entries` have, where they had another one."""
+
+    entries: Mapping[str, FileEntry]
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    again: Mapping[str, str] = field(default_factory=dict)
 
 
 class Steps(Protocol):

@@ -12,8 +12,8 @@ def closed(root: str, error: OSError) -> Denied:
 
 def no_snapshots() -> InvalidInput:
     return InvalidInput(
-        "there are no snapshots behind ssh",
-        hint="haiworkspace init NAME -p api has them; or use push, pull and diff without a task",
+        "there are no snapshots behind ssh where haiworkspace is not installed",
+        hint="install it there (pip install hai-platform), or: haiworkspace init NAME -p api",
     )
 
 

@@ -5,24 +5,26 @@ import json
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hai.errors import Conflict
-from hai.workspace.listing import Stamp, stamp_of
+from hai.workspace.digests import CHUNK_BYTES, digest_of_open, is_by_chunks, of_chunks
+from hai.workspace.listing import Open, Stamp, stamp_of
 from hai.workspace.packs import HEAD_BYTES, packed
 from haiworkspace.listing import directory_mode
 from haiworkspace.plan import FileEntry, directories_of
 from haiworkspace.progress import TransferProgress
 from haiworkspace.remotes.chunkbook import ChunkBook
+from haiworkspace.remotes.reading import chunks_in
 from haiworkspace.remotes.wire import Row, quoted
 
 if TYPE_CHECKING:
     from hai.client.http import HaiClient
 
-CHUNK_BYTES = 1 << 20
 _PACK_BYTES = (4 << 20) - 65536
 _PACK_CHUNKS = 5000
 _ASKED_BYTES = 1 << 16  # less is sent again rather than asked about
@@ -31,15 +33,24 @@ _TRIES = 3
 
 
 class Sending:
-    """One push. `digests` are those of the files that were read for it."""
+    """One push. `rows` and `known` (digests) are those of what stands there; with `by_chunks` the
+    platform knows that form of digests (an older one does not)."""
 
     def __init__(
-        self, client: "HaiClient", name: str, rows: Mapping[str, "Row"], known: Mapping[str, str]
+        self,
+        client: "HaiClient",
+        name: str,
+        rows: Mapping[str, "Row"],
+        known: Mapping[str, str],
+        *,
+        by_chunks: bool,
     ) -> None:
         self._client = client
         self._name = name
         self._rows = rows
         self._known = known
+        self._by_chunks = by_chunks
+        self.again: dict[str, str] = {}  # digests of what stands there, by chunks after all
         self.entries: dict[str, FileEntry] = {}  # what was sent
         self.stamps: dict[str, Stamp] = {}  # of the files, when they were read
 
@@ -86,9 +97,10 @@ class Sending:
         for _ in range(_TRIES):
             before = self._old_chunks(path, old, status.st_size, book)
             handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb", buffering=0) as file:
+            with closing(Open(handle)):
                 start = os.fstat(handle)
-                chunks, kept, size, digest = _read(file, before, uploads)
+                chunks, kept, size = _read(handle, start.st_size, before, uploads)
+                digest = self._digest(handle, chunks)
                 end = os.fstat(handle)
             if stamp_of(start) == stamp_of(end) and size == end.st_size:
                 break
@@ -98,10 +110,23 @@ class Sending:
             )
         if len(chunks) > 1:
             book.note(digest, chunks)
+        self._say_again(path, before)
         mode = stat.S_IMODE(end.st_mode) & 0o777
         self.entries[path] = FileEntry(mode, size, end.st_mtime_ns, digest)
         self.stamps[path] = stamp_of(end)
         return [path, mode, max(0, end.st_mtime_ns), size, chunks, kept, stamp, None]
+
+    def _digest(self, handle: int, chunks: list[str]) -> str:
+        if self._by_chunks or len(chunks) <= 1:
+            return of_chunks(chunks)
+        return digest_of_open(handle, by_chunks=False)
+
+    def _say_again(self, path: str, before: list[str]) -> None:
+        """What is known of what stands there has the form of what is sent: both are compared
+        when this push is cut off."""
+        known = self._known.get(path)
+        if known and before and self._by_chunks and not is_by_chunks(known):
+            self.again[path] = of_chunks(before)
 
     def _old_chunks(self, path: str, old: "Row | None", size: int, book: ChunkBook) -> list[str]:
         """The chunks of what stands there now, where a part of it may be kept."""
@@ -116,59 +141,24 @@ class Sending:
 
 
 def _read(
-    file: Any, before: list[str], uploads: "_Uploads"
-) -> tuple[list[str], list[tuple[int, int]], int, str]:
-    """Chunks of an open file, the runs of them that are where they were, its size and digest."""
-    whole = _Whole()
+    handle: int, size: int, before: list[str], uploads: "_Uploads"
+) -> tuple[list[str], list[tuple[int, int]], int]:
+    """The chunks of an open file of `size` bytes, the runs of them that are where they were, and
+    how much was read."""
     chunks: list[str] = []
     kept: list[tuple[int, int]] = []
-    size = 0
-    for chunk in _chunks(file):
-        if len(chunk) == CHUNK_BYTES or chunks:
-            whole.add(chunk)
-        name = hashlib.sha256(chunk).hexdigest()
-        size += len(chunk)
+    found = 0
+    for name, length, content in chunks_in(handle, size, before):
         index = len(chunks)
         chunks.append(name)
-        if index < len(before) and before[index] == name:
-            if kept and sum(kept[-1]) == index:
-                kept[-1] = (kept[-1][0], kept[-1][1] + 1)
-            else:
-                kept.append((index, 1))
+        found += length
+        if content:
+            uploads.add(content, name)
+        elif kept and sum(kept[-1]) == index:
+            kept[-1] = (kept[-1][0], kept[-1][1] + 1)
         else:
-            uploads.add(chunk, name)
-    if len(chunks) == 1:
-        return chunks, kept, size, chunks[0]
-    return chunks, kept, size, whole.digest()
-
-
-class _Whole:
-    """The digest of a whole file. A thread takes it beside that of each chunk: Python lets two
-    processors do so."""
-
-    def __init__(self) -> None:
-        self._found = hashlib.sha256()
-        self._pool: ThreadPoolExecutor | None = None
-        self._last: Future[None] | None = None
-
-    def add(self, chunk: bytes) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1)
-        if self._last is not None:
-            self._last.result()
-        self._last = self._pool.submit(self._found.update, chunk)
-
-    def digest(self) -> str:
-        if self._pool is not None:
-            self._pool.shutdown()
-        return self._found.hexdigest()
-
-
-def _chunks(file: Any) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK_BYTES):
-        while len(chunk) < CHUNK_BYTES and (more := file.read(CHUNK_BYTES - len(chunk))):
-            chunk += more
-        yield chunk
+            kept.append((index, 1))
+    return chunks, kept, found
 
 
 class _Uploads:

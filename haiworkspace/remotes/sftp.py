@@ -5,7 +5,6 @@ connection, and sha256sum reads the files that changed; where it does not (an in
 directory is the lock and contents come over the line.
 """
 
-import hashlib
 import json
 import os
 import posixpath
@@ -17,16 +16,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hai.errors import Conflict, Denied
+from hai.client.plain import error_from_body
+from hai.errors import Conflict, Denied, InvalidInput, NotFound
+from hai.workspace.digests import CHUNK_BYTES, Hashing
 from hai.workspace.listing import Stamp
+from hai.workspace.twin import SNAPSHOT_ID
 from haiworkspace import transfer
 from haiworkspace.ignore import Rules
-from haiworkspace.listing import CHUNK_BYTES, KnownDigests, Tree, directory_mode
+from haiworkspace.listing import KnownDigests, Tree, directory_mode
 from haiworkspace.plan import FileEntry, parents
 from haiworkspace.records import FOLDER
+from haiworkspace.remotes.arriving import Arriving
 from haiworkspace.remotes.programs import Programs
 from haiworkspace.remotes.push import Push, change_in_steps
-from haiworkspace.remotes.refusals import closed, held, no_snapshots
+from haiworkspace.remotes.refusals import closed, held
+from haiworkspace.remotes.wire import entries_from, files_of, in_use
+from haiworkspace.there import QUESTION_BYTES
 
 if TYPE_CHECKING:
     from paramiko import SFTPAttributes, SSHClient
@@ -110,12 +115,13 @@ class SftpRemote:
     def _digests(self, digests: KnownDigests, stamped: Mapping[str, Stamp]) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, stamp in stamped.items():
-            before = digests.known.get(name)
-            if before is not None and before[0] == stamp:
-                found[name] = before[1]
+            if known := digests.known_of(name, stamp):
+                found[name] = known
         wanted = stamped if digests.wanted is None else digests.wanted
         missing = [name for name in stamped if name not in found and name in wanted]
-        found.update(self._read_digests(missing))
+        long = {name for name in missing if digests.by_chunks(name, stamped[name][0])}
+        found.update(self._read_digests([name for name in missing if name not in long]))
+        found.update({name: self._read_digest(name, by_chunks=True) for name in long})
         # What was changed a moment ago may change again without another time or size.
         since = time.time_ns() - _RACY_NANOSECONDS
         settled = [name for name in found if stamped[name][1] < since]
@@ -126,16 +132,16 @@ class SftpRemote:
         found = self._programs.sums(self._root, names)
         for name in names:
             if name not in found:
-                found[name] = self._read_digest(name)
+                found[name] = self._read_digest(name, by_chunks=False)
         return found
 
-    def _read_digest(self, name: str) -> str:
-        digest = hashlib.sha256()
+    def _read_digest(self, name: str, *, by_chunks: bool) -> str:
+        digest = Hashing(by_chunks=by_chunks)
         with self._sftp.open(self._path(name), "rb") as file:
             file.prefetch()
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
-        return digest.hexdigest()
+        return digest.digest()
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -143,54 +149,36 @@ class SftpRemote:
     def reads_what_it_sends(self) -> bool:
         return False
 
+    @property
+    def by_chunks(self) -> bool:
+        return False
+
     def change(self, push: Push) -> None:
         change_in_steps(self, push)
 
     def send(self, local: Path, paths: Iterable[str], *, clear: bool) -> None:
         made: dict[str, int] = {}
+        arriving = Arriving(self._sftp, self._path(FOLDER))
         try:
             for path in paths:
                 self._make_parents(path, local, made, clear=clear)
-                self._send_one(local / path, path, clear=clear)
+                self._send_one(arriving, local / path, path, clear=clear)
         finally:
             self.set_modes(made)
 
-    def _send_one(self, source: Path, path: str, *, clear: bool) -> None:
+    def _send_one(self, arriving: Arriving, source: Path, path: str, *, clear: bool) -> None:
         target = self._path(path)
         if self._is_directory(target):
             if not clear:
                 raise transfer.in_the_way(target)
             with suppress(OSError):  # not empty: the rename says so
                 self._sftp.rmdir(target)
-        temporary = _temporary(target)
         try:
-            status = source.lstat()
-            if stat.S_ISLNK(status.st_mode):
-                with suppress(FileNotFoundError):
-                    self._sftp.remove(temporary)
-                self._sftp.symlink(os.readlink(source), temporary)  # noqa: PTH115 (a last slash)
-            else:
-                self._write(source, temporary)
-            self._sftp.posix_rename(temporary, target)
+            arriving.put(source, target)
         except OSError as error:
-            with suppress(OSError):
-                self._sftp.remove(temporary)
             if self._is_directory(target):
                 raise transfer.in_the_way(target) from error
             raise
-
-    def _write(self, source: Path, temporary: str) -> None:
-        reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(reading, "rb") as file, self._sftp.open(temporary, "wb") as target:
-            target.chmod(0o600)
-            target.set_pipelined(True)
-            while chunk := file.read(CHUNK_BYTES):
-                target.write(chunk)
-            target.set_pipelined(False)
-            status = os.fstat(file.fileno())
-            target.chmod(stat.S_IMODE(status.st_mode) & 0o777)
-        # SFTP has whole seconds; both sides are compared by content, or by these.
-        self._sftp.utime(temporary, (status.st_atime, int(status.st_mtime)))
 
     def _make_parents(self, path: str, local: Path, made: dict[str, int], *, clear: bool) -> None:
         for name in parents(path):
@@ -252,14 +240,28 @@ class SftpRemote:
         for name in sorted(modes, key=lambda one: one.count("/"), reverse=True):
             self._sftp.chmod(self._path(name), modes[name])
 
-    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str]:
-        raise no_snapshots()
+    def snapshot(self, entries: Mapping[str, FileEntry]) -> tuple[str, str] | None:
+        question = json.dumps({"entries": files_of(entries), "keep": in_use()})
+        made = self._programs.snapshot(self._root, question.encode("ascii"))
+        if made is None:
+            return None
+        if "error" in made:
+            raise error_from_body(0, made["error"], "haiworkspace there")
+        return str(made["id"]), str(made["folder"])
 
     def snapshot_entries(self, snapshot: str) -> dict[str, FileEntry]:
-        raise no_snapshots()
+        document = self._document(f"{self._folder_of(snapshot)}.json", QUESTION_BYTES)
+        if document is None:
+            raise NotFound(f"there is no snapshot {snapshot}", hint="it was collected")
+        return entries_from(document["entries"])
 
     def in_snapshot(self, snapshot: str) -> "SftpRemote":
-        raise no_snapshots()
+        return SftpRemote(self._client, self._folder_of(snapshot))
+
+    def _folder_of(self, snapshot: str) -> str:
+        if not SNAPSHOT_ID.fullmatch(snapshot):
+            raise InvalidInput(f"{snapshot[:80]!r} is no id of a snapshot", hint="")
+        return posixpath.join(self._root, FOLDER, "snapshots", snapshot)
 
     def destroy(self) -> None:
         folder, name = posixpath.split(self._root)
@@ -340,10 +342,12 @@ class SftpRemote:
         self._sftp.posix_rename(_temporary(path), path)
 
     def read_origin(self) -> dict[str, Any] | None:
-        path = posixpath.join(self._root, FOLDER, "origin.json")
+        return self._document(posixpath.join(self._root, FOLDER, "origin.json"), 1 << 20)
+
+    def _document(self, path: str, most: int) -> dict[str, Any] | None:
         try:
             with self._sftp.open(path, "rb") as file:
-                document = json.loads(file.read(1 << 20))
+                document = json.loads(file.read(most))
         except PermissionError:
             raise
         except (OSError, ValueError):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pip
 import pytest
 
 from hai.agent.envstore import EnvironmentStore
@@ -197,18 +199,107 @@ def test_what_tasks_recorded_is_packed_before_it_changes(
 
 
 def test_what_a_task_recorded_is_kept_before_pip_changes_it(lab: Lab) -> None:
-    lab.env("create", "piping", "-p", sys.executable)
+    path = _over_pip(lab, "piping")
     found = json.loads(lab.env("record", "piping", "--in-place"))["environment"]
     assert not Path(found["pack"]).exists()
-    pip = str(lab.root / "piping" / "bin" / "pip")
-    lab.do(pip, "list", "-q")
+    command = str(path / "bin" / "pip")
+    lab.do(command, "list", "-q")
     assert not Path(found["pack"]).exists(), "nothing was changed"
-    done = lab.run(pip, "install", "-q", "smally==2.0")
+    done = lab.run(command, "install", "-q", "smally==2.0")
     assert (done.returncode, "may run in it again" in done.stderr) == (0, True), done.stderr
     assert Path(found["pack"]).exists()
     assert lab.own("piping") == {"smally": "2.0"}
-    done = lab.run(pip, "uninstall", "-q", "-y", "smally")
+    done = lab.run(command, "uninstall", "-q", "-y", "smally")
     assert (done.returncode, done.stderr) == (0, ""), "nobody recorded it as it was then"
+
+
+@pytest.mark.parametrize("way", ["python -m pip", "uv pip"])
+def test_what_a_task_recorded_is_made_again_when_others_changed_it(lab: Lab, way: str) -> None:
+    """Neither waits for haienv: whatever of it comes next makes the pack from the lock."""
+    name = way.split()[0]
+    path = _over_pip(lab, name)
+    before, after = ("2.0", "1.0") if name == "python" else ("1.0", "2.0")
+    lab.env("add", name, f"smally=={before}")
+    found, recorded = _recorded(lab, name)
+    python = str(path / "bin" / "python")
+    packages = (f"smally=={after}", "torchy==3.0")
+    if way == "python -m pip":
+        lab.do(python, "-m", "pip", "install", "-q", *packages)
+    else:
+        uv = str(Path(sys.executable).with_name("uv"))
+        words = ("--no-index", "-f", str(lab.wheels), "-p", python)
+        lab.do(uv, "pip", "install", "-q", *words, *packages)
+    assert lab.own(name) == {"smally": after, "torchy": "3.0"}
+    with pytest.raises(ValueError, match="other than haienv"):
+        complete(recorded)
+    done = lab.run(str(lab.bin / "haienv"), "record", name, "--in-place")
+    assert (done.returncode, "making that from its lock" in done.stderr) == (0, True), done.stderr
+    assert json.loads(done.stdout)["environment"]["identity"] != found["identity"]
+    complete(recorded)
+    place, handle = EnvironmentStore(str(lab.root.parent / f"node-{name}"), 10**9).obtain(recorded)
+    os.close(handle)
+    program = "import smally, importlib.util as u; print(smally.version, u.find_spec('torchy'))"
+    assert lab.do(f"{place}/bin/python", "-c", program).split() == [before, "None"]
+    assert not list((lab.root / ".packs").glob(".again-*"))
+    again = lab.run(str(lab.bin / "haienv"), "record", name, "--in-place")
+    assert (again.returncode, again.stderr) == (0, ""), "once"
+
+
+def test_what_cannot_be_made_again_is_told_once(lab: Lab) -> None:
+    """And an environment can be used and changed all the same."""
+    path = _over_pip(lab, "lost")
+    made = wheel(lab.wheels, "rarely", "1.0")
+    lab.env("add", "lost", "rarely")
+    _, recorded = _recorded(lab, "lost")
+    made.unlink()
+    lab.do("rm", "-rf", str(lab.root / ".cache"))
+    lab.do(str(path / "bin" / "python"), "-m", "pip", "uninstall", "-q", "-y", "rarely")
+    haienv = str(lab.bin / "haienv")
+    done = lab.run(haienv, "record", "lost", "--in-place")
+    assert (done.returncode, "that cannot be had now" in done.stderr) == (0, True), done.stderr
+    assert "rarely" in done.stderr
+    assert lab.run(haienv, "record", "lost", "--in-place").stderr == ""
+    with pytest.raises(ValueError, match="other than haienv"):
+        complete(recorded)
+    wheel(lab.wheels, "rarely", "1.0")
+    done = lab.run(haienv, "add", "lost", "smally==2.0")
+    assert (done.returncode, "may run in it again" in done.stderr) == (0, True), done.stderr
+    done = lab.run(haienv, "record", "lost", "--in-place")
+    assert "making that from its lock" in done.stderr, "it has changed since it was tried"
+    complete(recorded)
+
+
+def _over_pip(lab: Lab, name: str) -> Path:
+    """A layer over a Python that has pip and little else, so that packs are small."""
+    base = lab.bin.parent / "pipbase"
+    if not base.exists():
+        uv = str(Path(sys.executable).with_name("uv"))
+        lab.do(uv, "venv", "-q", "--no-project", "-p", sys.executable, str(base))
+        for part in Path(pip.__file__).parent.parent.glob("pip*"):
+            shutil.copytree(part, next(base.glob("lib/python3*/site-packages")) / part.name)
+    lab.env("create", name, "-p", str(base / "bin" / "python"))
+    return lab.root / name
+
+
+def _recorded(lab: Lab, name: str) -> tuple[dict[str, object], RecordedEnvironment]:
+    options = json.loads(lab.env("record", name, "--in-place"))
+    return options["environment"], RecordedEnvironment(options)
+
+
+def test_the_wrapper_of_pip_comes_back(lab: Lab) -> None:
+    """After pip has put another one in its place, as it does with its own when it is upgraded."""
+    path = _over_pip(lab, "wrapped")
+    command = path / "bin" / "pip"
+    ours = command.read_text()
+    wheel(lab.wheels, "pippy", "9.0", script="pip")
+    install = (str(path / "bin" / "python"), "-m", "pip", "install", "-q", "--force-reinstall")
+    for verb in (("record", "wrapped", "--in-place"), ("drop", "wrapped", "smally")):
+        lab.do(*install, "pippy", "smally==2.0")
+        assert lab.do(str(command)).split() == ["pippy", "9.0"]
+        lab.env(*verb)
+        assert command.read_text() == ours
+        assert command.stat().st_mode & 0o111
+    assert lab.do(str(command), "--version").startswith("pip ")
 
 
 def test_two_make_one_name_at_once(lab: Lab) -> None:

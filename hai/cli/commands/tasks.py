@@ -207,7 +207,7 @@ def _last_workers(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 Code = Annotated[
-    bool, option("--code", help="The snapshot that it runs, with the SHA-256 of each file.")
+    bool, option("--code", help="The snapshot that it runs, with the digest of each file.")
 ]
 
 

@@ -22,8 +22,11 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Paths(_Body):
+class PathsToRead(_Body):
+    """An older client knows `paths` alone."""
+
     paths: list[Text] = Field(max_length=20_000)
+    by_chunks: list[Text] = Field(default=[], max_length=20_000)
 
 
 class OnePath(_Body):
@@ -78,11 +81,15 @@ async def tree(name: Name, user: Caller, served: Served, snapshot: SnapshotId = 
 
 @router.post("/workspaces/{name}/digests")
 async def digests(
-    name: Name, body: Paths, user: Caller, served: Served, snapshot: SnapshotId = ""
+    name: Name, body: PathsToRead, user: Caller, served: Served, snapshot: SnapshotId = ""
 ) -> Response:
-    """SHA-256 and stamp (size, mtime, ctime, inode) of files."""
+    """Digest and stamp (size, mtime, ctime, inode) of files: SHA-256, and for those `by_chunks`
+    that are longer than a chunk "c1-" and the SHA-256 of the SHA-256 of all chunks of 1 MiB."""
+    paths, by_chunks = body.paths, body.by_chunks
     return _json(
-        await served.workspaces.ask(user, "digests", name, snapshot=snapshot, paths=body.paths)
+        await served.workspaces.ask(
+            user, "digests", name, snapshot=snapshot, paths=paths, by_chunks=by_chunks
+        )
     )
 
 
