@@ -1,4 +1,4 @@
-"""Reads the scheduler's journal, from a server or a file, and decides its ticks again."""
+"""Reads the scheduler's decision log, from a server or a file, and decides its ticks again."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,7 @@ def load(file: str) -> Iterator[Mapping[str, Any]]:
             missing = [key for key in _KEYS if not isinstance(found, dict) or key not in found]
             if missing:
                 raise InvalidInput(
-                    f"line {number} is no record of a journal: it has no {missing[0]}",
+                    f"line {number} is no record of a decision log: it has no {missing[0]}",
                     hint="save one with: hai-cli sim replay --save FILE",
                 )
             yield found

@@ -105,13 +105,13 @@ def copy_of(
     """One group as immutable values: whoever is active, the first in the `order` of service, whose
     backoff will end, and the claim that is asked about. Costs O(claims)."""
     ahead = {task_id for task_id, _ in zip(order, range(MOST_AHEAD), strict=False)}
-    parked = state.eligibility.parked
+    ineligible = state.eligibility.ineligible
     claims = [
         claim
         for claim in state.claims.values()
         if claim.group == name
         and claim.task_id != asked.task_id
-        and (claim.state.is_active or claim.task_id in ahead or _comes_back(claim, parked))
+        and (claim.state.is_active or claim.task_id in ahead or _comes_back(claim, ineligible))
     ]
     ended = state.group(name).fair_share.ended(state.now)
     return Snapshot(
@@ -133,8 +133,8 @@ def copy_of(
     )
 
 
-def _comes_back(claim: Claim, parked: Collection[TaskId]) -> bool:
-    if claim.task_id not in parked or claim.held or claim.waits_for:
+def _comes_back(claim: Claim, ineligible: Collection[TaskId]) -> bool:
+    if claim.task_id not in ineligible or claim.held or claim.waits_for:
         return False
     return claim.not_before is not None or claim.array is not None
 

@@ -85,7 +85,7 @@ class Policy:
 
     @property
     def version(self) -> str:
-        """A short digest of all knobs, for the decision ledger."""
+        """A short digest of all knobs, for the decision log."""
         parts = []
         for knob in fields(self):
             value = getattr(self, knob.name)

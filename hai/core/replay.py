@@ -1,7 +1,7 @@
 """Run recorded inputs through today's planner and tell where it decides otherwise.
 
-A journal is a sequence of records: a snapshot, then ticks with the changes since the last record
-and the plan that was made of them. A later snapshot begins anew.
+A decision log is a sequence of records: a snapshot, then ticks with the changes since the last
+record and the plan that was made of them. A later snapshot begins anew.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ SNAPSHOT, TICK = "snapshot", "tick"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One line of the journal. `digest` covers this record's inputs and, by the digest before, all
-    of them since the snapshot; `policy` is the version that decided."""
+    """One line of the decision log. `digest` covers this record's inputs and, by the digest before,
+    all of them since the snapshot; `policy` is the version that decided."""
 
     at: float
     kind: str
@@ -64,7 +64,7 @@ def replay(records: Iterable[Record], policy: Policy | None = None) -> Iterator[
             continue
         if state is None:
             raise InvalidInput(
-                "the journal does not begin with a snapshot",
+                "the decision log does not begin with a snapshot",
                 hint="ask for an earlier --from: the server adds the snapshot before it",
             )
         yield _again(state, record, is_intact=chain == record.digest)
@@ -90,5 +90,5 @@ def _again(state: SchedulerState, record: Record, *, is_intact: bool) -> Replaye
 
 
 def _json(data: object) -> Any:
-    """As it comes back from the journal."""
+    """As it comes back from the decision log."""
     return json.loads(json.dumps(data))

@@ -193,7 +193,7 @@ class TaskDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """One line for the ledger: who did what to which task, why, with which data."""
+    """One line for the event log: who did what to which task, why, with which data."""
 
     kind: str  # "task.submitted", "task.running", "node.drained", ...
     actor: str  # a user name, or "scheduler", "agent", "reconcile", ...
@@ -206,7 +206,7 @@ class EventDraft:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A ledger line as stored. Ids grow in commit order: a reader that has seen id N missed none
+    """An event as stored. Ids grow in commit order: a reader that has seen id N missed none
     below N."""
 
     id: int
@@ -215,7 +215,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """A new value of a task (with `version` as it was read) and the ledger lines that explain it.
+    """A new value of a task (with `version` as it was read) and the events that explain it.
     The store writes all of it, or nothing when the version is stale."""
 
     task: Task

@@ -130,7 +130,7 @@ class WaitCode(StrEnum):
     NOT_PLANNED = "not_planned"  # no tick has looked at it yet
 
 
-ParkedCode: TypeAlias = Literal[
+IneligibleCode: TypeAlias = Literal[
     WaitCode.HELD, WaitCode.DEPENDENCY, WaitCode.BACKOFF, WaitCode.ARRAY_LIMIT, WaitCode.SPOT
 ]
 """Why a waiting task stands in no line, whatever nodes and quota there are."""

@@ -10,7 +10,7 @@ from hai.core.types import TaskId, UserName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Filters of the ledger: from `since` on and before `until` (Unix seconds). A kind that ends
+    """Filters of the event log: from `since` on and before `until` (Unix seconds). A kind that ends
     with ".*" means all that begin so. An empty set means: any."""
 
     task_id: TaskId | None = None
@@ -44,13 +44,13 @@ class EventLog(Protocol):
     async def events(
         self, after: int, *, limit: int = 1000, where: EventFilter = ALL_EVENTS
     ) -> list[Event]:
-        """Ledger lines with id > after, oldest first."""
+        """Events with id > after, oldest first."""
 
     async def count_events(self, where: EventFilter, last: int) -> EventCount:
         """All lines that match, and where the last `last` of them begin."""
 
     async def last_event_id(self) -> int:
-        """0 for an empty ledger."""
+        """0 for an empty event log."""
 
     async def last_event_at(self) -> float | None:
-        """The time of the newest ledger line."""
+        """The time of the newest event."""

@@ -13,7 +13,7 @@ class Rows(Protocol):
     """The part of the store that these readers need. Lists are ordered by key."""
 
     async def put_rows(self, rows: RowSet, event: EventDraft) -> None:
-        """Insert or replace all of them in one transaction, with one ledger line. Tokens and
+        """Insert or replace all of them in one transaction, with one event. Tokens and
         memberships that are there stay as they are; a user keeps `created_at`."""
 
     async def memberships(self) -> list[Membership]: ...
@@ -26,7 +26,7 @@ class Rows(Protocol):
 
     async def hosts(self) -> list[Host]: ...
 
-    # Each says False, and writes no ledger line, if there is no such row.
+    # Each says False, and writes no event, if there is no such row.
     async def remove_image(self, name: str, event: EventDraft) -> bool:
         """With the allowances for it."""
 

@@ -12,7 +12,7 @@ from hai.service.rowbook import RowBook
 
 
 class AllowanceService:
-    """Every change is a line of the ledger."""
+    """Every change is a line of the event log."""
 
     def __init__(self, rows: RowBook) -> None:
         self._rows = rows

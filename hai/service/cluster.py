@@ -166,7 +166,7 @@ class ClusterService:
 def quota_event(
     quotas: Sequence[Quota], before: Sequence[Quota], actor: str, now: float
 ) -> EventDraft:
-    """The ledger line of new limits: whose, of what, and what they were."""
+    """The event of new limits: whose, of what, and what they were."""
     was = QuotaTable.of(before).limits
     told = []
     for one in quotas[:_MOST_TOLD]:

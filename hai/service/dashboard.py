@@ -39,7 +39,7 @@ _AT_ONCE = 500  # rows, without serving others
 _LEAST_SECONDS = 0.25  # between two pieces for one reader
 _HINT_SECONDS = 2.0  # without a hint
 _USAGE_SECONDS = 5.0
-_PAGE = 1000  # ledger lines
+_PAGE = 1000  # events
 _PIECE = 1000  # rows
 _FIRST_PIECE = 300
 _ALL = 1_000_000
@@ -100,7 +100,7 @@ class DashboardFeed:
         self._views = views
         self._cache = DashboardCache()
         self._epoch = secrets.token_hex(4)  # of this process: versions of another mean nothing
-        self._event = -1  # the last ledger line taken over
+        self._event = -1  # the last event taken over
         self._steps = -1  # of the clock when all was loaded; -1: nothing is loaded
         self._nodes: list[Node] = []
         self._quotas: list[Quota] = []
@@ -123,7 +123,7 @@ class DashboardFeed:
         now = self._clock.steady()
         if now - self._history.sampled_at >= SAMPLE_SECONDS:
             self._history.sampled_at = now
-            await self._read_cluster()  # nodes may be replaced without a line in the ledger
+            await self._read_cluster()  # nodes may be replaced without a line in the event log
             self._sample()
         return _LOOK_SECONDS
 

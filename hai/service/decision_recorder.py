@@ -1,4 +1,4 @@
-"""The decision ledger: the inputs, decisions and reasons of every tick that decided something.
+"""The decision log: the inputs, decisions and reasons of every tick that decided something.
 
 It is written before the decisions are applied. From a snapshot on it holds every input of the
 planner, so that a tick can be decided again, by this or by later code (hai.core.replay).

@@ -1,7 +1,7 @@
-"""The scheduler's state, kept in step with the store from the ledger of events.
+"""The scheduler's state, kept in step with the store from the event log.
 
 A leader builds it once and then reads only what changed: every change of a task, a node or a quota
-leaves a ledger line, in the order of its commit, so nothing is missed. What was read is told to a
+leaves an event, in the order of its commit, so nothing is missed. What was read is told to a
 recorder, so that it can be replayed.
 """
 
@@ -113,7 +113,7 @@ class StateFeed:
         return container_quotas(rows, users, self._clock.now())
 
     async def _read_events(self, cursor: int) -> tuple[int, dict[TaskId, float], set[str]]:
-        """The new cursor; tasks with a new ledger line, and the time of their last one; what else
+        """The new cursor; tasks with a new event, and the time of their last one; what else
         the lines are about."""
         changed: dict[TaskId, float] = {}
         kinds: set[str] = set()

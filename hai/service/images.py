@@ -29,7 +29,7 @@ class Offered:
 
 
 class ImageService:
-    """Every change is a line of the ledger."""
+    """Every change is a line of the event log."""
 
     def __init__(self, rows: RowBook) -> None:
         self._rows = rows

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class MountService:
-    """Every change is a line of the ledger."""
+    """Every change is a line of the event log."""
 
     def __init__(self, rows: RowBook) -> None:
         self._rows = rows

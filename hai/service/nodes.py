@@ -19,7 +19,7 @@ class NodeStore(Cluster, Tasks, Protocol):
 
 
 class NodeService:
-    """Every change is a line of the ledger; doing one twice changes nothing."""
+    """Every change is a line of the event log; doing one twice changes nothing."""
 
     def __init__(self, store: NodeStore, bus: Bus, clock: Clock) -> None:
         self._store = store

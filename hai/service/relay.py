@@ -1,4 +1,4 @@
-"""Hints from the ledger, for what the bus did not bring from other processes.
+"""Hints from the event log, for what the bus did not bring from other processes.
 
 While the bus is connected, nothing is to be done. While it is not, and once when it is back, the
 ledger says which tasks have changed: what waits for a hint then waits a second and not for its own
@@ -12,7 +12,7 @@ from hai.ports import Bus, EventLog
 from hai.service.signals import EVENTS, RECONCILE, SCHEDULE, TASKS, task_topic
 
 CONNECTED_SECONDS = 1.0  # between two looks at the bus
-ALONE_SECONDS = 0.5  # between two looks at the ledger
+ALONE_SECONDS = 0.5  # between two looks at the event log
 _PAGE = 1000
 
 

@@ -34,7 +34,7 @@ class RowBookStore(Identity, Rows, Protocol):
 
 
 class RowBook:
-    """Reads rows, at most two seconds old, and writes them with their ledger line."""
+    """Reads rows, at most two seconds old, and writes them with their event."""
 
     def __init__(self, store: RowBookStore, bus: Bus, clock: Clock) -> None:
         self.store = store
@@ -66,7 +66,7 @@ class RowBook:
             return self._written
 
     async def put(self, admin: User, kind: str, rows: RowSet, data: dict[str, object]) -> None:
-        """Write rows with the ledger line `kind`, which `data` says more about."""
+        """Write rows with the event `kind`, which `data` says more about."""
         await self.store.put_rows(rows, self.event(admin, kind, data))
         await self.changed()
 

@@ -10,7 +10,7 @@ from hai.ports import Bus, Message
 
 SCHEDULE = "schedule"  # the queue or the free nodes changed -> schedule loop
 RECONCILE = "reconcile"  # an active task changed -> reconcile loop
-EVENTS = "events"  # the ledger grew -> event streams
+EVENTS = "events"  # the event log grew -> event streams
 CLOCK = "clock"  # stored times were moved -> the time of every process follows
 TASKS = "tasks"  # {"ids": [...]} were saved -> launchers whose workers live in this process
 

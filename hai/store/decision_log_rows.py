@@ -1,4 +1,4 @@
-"""The decision ledger's records as rows: JSON, compressed."""
+"""The decision log's records as rows: JSON, compressed."""
 
 import json
 import zlib

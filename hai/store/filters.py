@@ -1,4 +1,4 @@
-"""What is asked of the ledger, as parameters of its queries."""
+"""What is asked of the event log, as parameters of its queries."""
 
 import re
 
@@ -7,7 +7,7 @@ from hai.store.rows import timestamp
 
 
 def filter_parameters(where: EventFilter) -> dict[str, object]:
-    """Of the ledger's queries; kinds become patterns for LIKE."""
+    """Of the event log's queries; kinds become patterns for LIKE."""
     return {
         "task_id": where.task_id,
         "user": where.user,

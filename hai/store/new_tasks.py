@@ -38,13 +38,13 @@ _CHANGES = {"group": "group {}", "put": "nodes put: {}", "removed": "nodes remov
 
 
 def nodes_changed(now: float, data: Mapping[str, object]) -> EventDraft:
-    """The ledger line that tells readers to look at nodes and groups again."""
+    """The event that tells readers to look at nodes and groups again."""
     told = ", ".join(_CHANGES[key].format(value) for key, value in data.items())
     return EventDraft(kind="nodes.changed", actor="platform", at=now, why=told, data=data)
 
 
 def submitted(draft: TaskDraft, now: float, task_id: TaskId | None = None) -> EventDraft:
-    """The ledger line of a new task; PostgreSQL fills in the id that it picks."""
+    """The event of a new task; PostgreSQL fills in the id that it picks."""
     return EventDraft(
         kind="task.submitted",
         actor=draft.user,

@@ -59,7 +59,7 @@ def _signal(seconds: float | None) -> str:
 
 
 def notice_text(name: str, rule: IdleRule, stop_at: str) -> str:
-    """The line in its log and in the ledger; `stop_at`: the time of day."""
+    """The line in its log and in the event log; `stop_at`: the time of day."""
     return (
         f"this dev container is idle: it is suspended at {stop_at} unless somebody uses it "
         f"(limit: {phrases.span(rule.seconds)}); `hai-cli dev extend {quote(name)}` keeps it"

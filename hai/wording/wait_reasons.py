@@ -13,6 +13,7 @@ from hai.core.reasons.kinds import (
     Handover,
     Held,
     Holders,
+    Ineligible,
     InLine,
     NoContainerQuota,
     NodesTooSmall,
@@ -20,7 +21,6 @@ from hai.core.reasons.kinds import (
     NoQuota,
     NoRoom,
     NotPlanned,
-    Parked,
     Paused,
     QuotaExceeded,
     Reason,
@@ -38,14 +38,14 @@ from hai.wording.phrases import are
 def text(reason: Reason, now: float | None = None) -> str:
     """Why a task waits, as the end of the sentence "task 7 ...". With `now` (Unix seconds) it also
     tells how long something lasts."""
-    if isinstance(reason, Parked):
-        return _parked(reason)
+    if isinstance(reason, Ineligible):
+        return _ineligible(reason)
     if isinstance(reason, Refused):
         return _refused(reason)
     return _in_line(reason, now)
 
 
-def _parked(reason: Parked) -> str:
+def _ineligible(reason: Ineligible) -> str:
     match reason:
         case Held():
             return "is suspended until somebody resumes it"

@@ -1,4 +1,4 @@
-"""An hour of a busy cluster: what is submitted when, and what must hold of the ledger then."""
+"""An hour of a busy cluster: what is submitted when, and what must hold of the event log then."""
 
 import random
 from collections import defaultdict

@@ -189,7 +189,7 @@ def test_redis_and_postgres_go_away_and_come_back(
         wait_until(partial(says, one, "down"), what=f"{one.name} notices")
     expected |= more(platform, "dark", 12)
     wait_until(lambda: have_ended(platform, 16), what="tasks end without Redis")
-    # orders reach agents as well: the ledger tells what the bus does not
+    # orders reach agents as well: the event log tells what the bus does not
     asleep = platform.submit(name="asleep", entrypoint="work.py", parameters="600 0")
     platform.wait(asleep, "running")
     with platform.client() as client:

@@ -89,7 +89,7 @@ def test_tasks_wait_for_others_and_fall_with_them(live: Live) -> None:
 
 
 def at_once(live: Live, ids: Sequence[int]) -> int:
-    """The most tasks that held their nodes at the same time, in the order of the ledger."""
+    """The most tasks that held their nodes at the same time, in the order of the event log."""
     moments = []
     with live.client() as client:
         for task_id in ids:

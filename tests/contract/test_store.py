@@ -1,4 +1,4 @@
-"""The behaviour of every Store: users, nodes, quotas, the ledger."""
+"""The behaviour of every Store: users, nodes, quotas, the event log."""
 
 from dataclasses import replace
 

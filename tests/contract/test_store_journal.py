@@ -1,4 +1,4 @@
-"""The decision ledger, the same in every store."""
+"""The decision log, the same in every store."""
 
 from hai.core.replay import SNAPSHOT
 from hai.ports import Store

@@ -139,9 +139,11 @@ def replay(
     until: Annotated[
         str | None, option("--to", metavar="TIME", help="Older than 10m, or than a time.")
     ] = None,
-    file: Annotated[str | None, option("--file", metavar="FILE", help="A saved journal.")] = None,
+    file: Annotated[
+        str | None, option("--file", metavar="FILE", help="A saved decision log.")
+    ] = None,
     save: Annotated[
-        str | None, option("--save", metavar="FILE", help="Keep the journal in a file.")
+        str | None, option("--save", metavar="FILE", help="Keep the decision log in a file.")
     ] = None,
     policy: Annotated[
         str | None,

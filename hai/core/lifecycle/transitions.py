@@ -1,6 +1,6 @@
 """The state machine of a task: which verbs are legal when, and what each of them changes.
 
-Every verb takes the task as read and returns a `TaskChange` (new value and ledger lines), or None
+Every verb takes the task as read and returns a `TaskChange` (new value and events), or None
 when there is nothing to change. gang.py folds what workers report into the same values.
 """
 
@@ -56,7 +56,7 @@ def event(
     why: str = "",
     data: Mapping[str, object] | None = None,
 ) -> EventDraft:
-    """A ledger line about this task."""
+    """An event about this task."""
     return EventDraft(
         kind=f"task.{kind}",
         actor=actor,
@@ -318,7 +318,7 @@ def demote(task: Task, demotion: Demotion, now: float) -> TaskChange | None:
 
 def set_whole_life_state(task: Task, value: int) -> TaskChange | None:
     """The user's own number that outlives attempts. A program may set it at every step, and it
-    concerns nobody else: the ledger is spared it."""
+    concerns nobody else: the event log is spared it."""
     if task.whole_life_state == value:
         return None
     return TaskChange(replace(task, whole_life_state=value), ())

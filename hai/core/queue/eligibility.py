@@ -9,19 +9,19 @@ from collections.abc import Callable
 from hai.core.group import GroupState
 from hai.core.plan import Claim
 from hai.core.queue.arrays import ArrayLimits, is_limited
-from hai.core.types import GroupName, ParkedCode, TaskId, WaitCode
+from hai.core.types import GroupName, IneligibleCode, TaskId, WaitCode
 
 
 class Eligibility:
-    """`parked`: what keeps a waiting claim out of its line."""
+    """`ineligible`: what keeps a waiting claim out of its line."""
 
     def __init__(
         self,
         group: Callable[[GroupName], GroupState],
         remind: Callable[[float, Claim], None],
     ) -> None:
-        self.parked: dict[TaskId, ParkedCode] = {}
-        self.spot: dict[TaskId, Claim] = {}  # parked, for nodes that nobody else waits for
+        self.ineligible: dict[TaskId, IneligibleCode] = {}
+        self.spot: dict[TaskId, Claim] = {}  # ineligible, for nodes that nobody else waits for
         self._group = group
         self._remind = remind
         self._arrays = ArrayLimits()
@@ -30,14 +30,14 @@ class Eligibility:
         """A claim waits from now on."""
         cause = _cause(claim, now)
         if cause is not None:
-            self.parked[claim.task_id] = cause
+            self.ineligible[claim.task_id] = cause
             if cause is WaitCode.BACKOFF and claim.not_before is not None:
                 self._remind(claim.not_before, claim)
         elif claim.spot:
-            self.parked[claim.task_id] = WaitCode.SPOT
+            self.ineligible[claim.task_id] = WaitCode.SPOT
             self.spot[claim.task_id] = claim
         elif is_limited(claim):
-            self.parked[claim.task_id] = WaitCode.ARRAY_LIMIT
+            self.ineligible[claim.task_id] = WaitCode.ARRAY_LIMIT
             self._arrays.join(claim)
             self._sort(claim)
         else:
@@ -45,12 +45,12 @@ class Eligibility:
 
     def leave(self, claim: Claim) -> None:
         """It does not wait any more, or is about to wait as something else."""
-        parked = self.parked.pop(claim.task_id, None)
+        cause = self.ineligible.pop(claim.task_id, None)
         self.spot.pop(claim.task_id, None)
         queue = self._group(claim.group).queue
         if claim.task_id in queue:
             queue.remove(claim)
-        if is_limited(claim) and parked in (None, WaitCode.ARRAY_LIMIT):
+        if is_limited(claim) and cause in (None, WaitCode.ARRAY_LIMIT):
             self._arrays.leave(claim)
             self._sort(claim)
 
@@ -67,7 +67,7 @@ class Eligibility:
 
     def renew(self, claim: Claim, now: float) -> None:
         """Time has passed: its backoff may be over."""
-        if self.parked.get(claim.task_id) is WaitCode.BACKOFF and _cause(claim, now) is None:
+        if self.ineligible.get(claim.task_id) is WaitCode.BACKOFF and _cause(claim, now) is None:
             self.leave(claim)
             self.join(claim, now)
             self._group(claim.group).queue.refresh(claim.user)
@@ -79,15 +79,15 @@ class Eligibility:
         go, wait = self._arrays.sort(claim)
         for member in wait:
             self._group(member.group).queue.remove(member)
-            self.parked[member.task_id] = WaitCode.ARRAY_LIMIT
+            self.ineligible[member.task_id] = WaitCode.ARRAY_LIMIT
         for member in go:
-            self.parked.pop(member.task_id, None)
+            self.ineligible.pop(member.task_id, None)
             self._stand(member)
         for member in (*go, *wait):
             self._group(member.group).queue.refresh(member.user)
 
 
-def _cause(claim: Claim, now: float) -> ParkedCode | None:
+def _cause(claim: Claim, now: float) -> IneligibleCode | None:
     if claim.held:
         return WaitCode.HELD
     if claim.waits_for:

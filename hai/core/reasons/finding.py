@@ -20,10 +20,10 @@ from hai.core.reasons.kinds import (
     GroupUnknown,
     Held,
     Holders,
+    Ineligible,
     NoFreeNodes,
     NoQuota,
     NotPlanned,
-    Parked,
     QuotaExceeded,
     Reason,
     Refused,
@@ -33,7 +33,7 @@ from hai.core.reasons.kinds import (
     UnmetDependency,
 )
 from hai.core.state import SchedulerState
-from hai.core.types import Keeper, ParkedCode, Priority, TaskId, WaitCode
+from hai.core.types import IneligibleCode, Keeper, Priority, TaskId, WaitCode
 
 TASKS_NAMED = 8  # in one list of a reason; the rest is a number
 
@@ -54,16 +54,16 @@ def reason_of(
         return told
     if claim is None or not claim.state.is_waiting:
         return NotPlanned()
-    parked = state.eligibility.parked.get(task_id)
-    if parked is not None:
-        return _parked(state, claim, parked)
+    ineligible = state.eligibility.ineligible.get(task_id)
+    if ineligible is not None:
+        return _ineligible(state, claim, ineligible)
     group = state.group(claim.group)
     if group.queue.level_of(task_id) is None:
         return _refusal(group, claim)
     return _behind(state, group, decided, claim, positions or {})
 
 
-def _parked(state: SchedulerState, claim: Claim, code: ParkedCode) -> Parked:
+def _ineligible(state: SchedulerState, claim: Claim, code: IneligibleCode) -> Ineligible:
     group = claim.group
     match code:
         case WaitCode.HELD:

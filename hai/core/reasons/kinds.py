@@ -65,7 +65,7 @@ class Spot:
     group: GroupName
 
 
-Parked: TypeAlias = Held | UnmetDependency | Backoff | ArrayLimit | Spot
+Ineligible: TypeAlias = Held | UnmetDependency | Backoff | ArrayLimit | Spot
 
 
 # refused by the nodes that there are, or by the quota
@@ -255,4 +255,4 @@ class NotPlanned:
 
 InLine: TypeAlias = NoRoom | NoFreeNodes | Behind | Handover | Paused | NotPlanned
 
-Reason: TypeAlias = Parked | Refused | InLine
+Reason: TypeAlias = Ineligible | Refused | InLine

@@ -1,4 +1,4 @@
-"""/scheduler: the decision ledger, for whoever wants to decide it again."""
+"""/scheduler: the decision log, for whoever wants to decide it again."""
 
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ async def journal(
 ) -> dict[str, Any]:
     """Inputs, decisions and reasons of the scheduler's ticks, oldest first, from the last snapshot
     before `since` on. For admins: it names everybody's tasks."""
-    require_admin(user, "reading the scheduler's journal")
+    require_admin(user, "reading the scheduler's decision log")
     since, until = parse_time(params.since), parse_time(params.until)
     records = await served.decisions.records(since, until, after=params.after, limit=params.limit)
     return {"schema_version": 1, "records": [_view(record) for record in records]}

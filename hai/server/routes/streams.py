@@ -1,4 +1,4 @@
-"""Streams by server-sent events: a task's logs, its states, the ledger."""
+"""Streams by server-sent events: a task's logs, its states, the event log."""
 
 import re
 from base64 import b64encode
@@ -167,7 +167,7 @@ class EventParams(BaseModel):
         if not last_event_id:
             return self.cursor
         if not re.fullmatch(r"[0-9]{1,18}", last_event_id):
-            raise InvalidInput(f"{last_event_id[:40]!r} is no id of a line in the ledger")
+            raise InvalidInput(f"{last_event_id[:40]!r} is no id of a line in the event log")
         return int(last_event_id)
 
 
@@ -179,9 +179,9 @@ async def events(
     params: Annotated[EventParams, Query()],
     last_event_id: Annotated[str, Header()] = "",
 ) -> StreamingResponse:
-    """The ledger from `cursor` on; each line's id is the cursor behind it. With `last` the number
-    of all lines that match comes first (`total`). Without `follow` an `end` closes the stream: one
-    that closes without it is not whole."""
+    """The event log from `cursor` on; each line's id is the cursor behind it. With `last` the
+    number of all lines that match comes first (`total`). Without `follow` an `end` closes the
+    stream: one that closes without it is not whole."""
     # the errors of a question come before its stream begins
     after = params.after(last_event_id)
     task_id = (await served.tasks.find(caller, params.task)).id if params.task else None

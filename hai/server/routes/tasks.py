@@ -22,7 +22,7 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 
 class Why(BaseModel):
-    """An optional reason, kept in the ledger."""
+    """An optional reason, kept in the event log."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -218,7 +218,7 @@ async def events(
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, list[EventView]]:
-    """Its lines of the ledger, oldest first."""
+    """Its lines of the event log, oldest first."""
     task = await served.tasks.find(user, ref)
     lines = await served.events.page(after, limit, EventFilter(task_id=task.id))
     return {"events": [event_view(line) for line in lines]}

@@ -18,7 +18,7 @@ from hai.service.vacate import Vacating
 
 
 class _Nobody:
-    """hai.service.feed.Recorder: the leader writes the journal."""
+    """hai.service.feed.Recorder: the leader writes the decision log."""
 
     def began(self, snapshot: Snapshot) -> None: ...
 

@@ -1,5 +1,5 @@
 -- name: append_events
--- Add lines to the ledger.
+-- Add lines to the event log.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 )
@@ -12,12 +12,12 @@ SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
 RETURNING id;
 
 -- name: events
--- Ledger lines after a cursor.
+-- Events after a cursor.
 SELECT id, at, kind, actor, task_id, user_name, why, data
   FROM events WHERE id > %(after)s::bigint ORDER BY id LIMIT %(limit)s::bigint;
 
 -- name: matching_events
--- Ledger lines after a cursor that pass a filter.
+-- Events after a cursor that pass a filter.
 SELECT id, at, kind, actor, task_id, user_name, why, data
   FROM events
  WHERE id > %(after)s::bigint
@@ -44,9 +44,9 @@ SELECT (SELECT count(*) FROM matching),
                  OFFSET %(last)s::bigint LIMIT 1), 0);
 
 -- name: last_event_id
--- The newest ledger line's id; 0 for an empty ledger.
+-- The newest event's id; 0 for an empty event log.
 SELECT coalesce(max(id), 0) FROM events;
 
 -- name: last_event_at
--- The newest ledger line's time.
+-- The newest event's time.
 SELECT extract(epoch FROM at)::float8 FROM events ORDER BY id DESC LIMIT 1;

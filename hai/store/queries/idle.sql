@@ -3,7 +3,7 @@
 SELECT task_id, attempt, until, stop_at FROM idle_clocks WHERE task_id = ANY (%(ids)s::bigint[]);
 
 -- name: set_idle_until
--- Not stopped for being idle before a time, with a ledger line; what was kept of another attempt goes.
+-- Not stopped for being idle before a time, with an event; what was kept of another attempt goes.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), kept AS (
@@ -20,7 +20,7 @@ SELECT e.at, e.kind, e.actor, e.task_id, e.user_name, e.why, e.data
 RETURNING id;
 
 -- name: set_idle_stop
--- When an idle dev container is stopped (null: it is used again), with a ledger line.
+-- When an idle dev container is stopped (null: it is used again), with an event.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), kept AS (

@@ -1,5 +1,5 @@
 -- name: append_journal
--- Add a record to the decision ledger.
+-- Add a record to the decision log.
 WITH fenced AS MATERIALIZED (
     SELECT fence()
 )

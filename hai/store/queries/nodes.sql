@@ -1,5 +1,5 @@
 -- name: put_group
--- Insert or replace a group, with a ledger line if that changes anything.
+-- Insert or replace a group, with an event if that changes anything.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), put AS (
@@ -21,7 +21,7 @@ SELECT name FROM put;
 SELECT name, description FROM groups ORDER BY name;
 
 -- name: put_nodes
--- Insert or replace nodes, with a ledger line if that changes anything; a node that exists keeps
+-- Insert or replace nodes, with an event if that changes anything; a node that exists keeps
 -- its health.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
@@ -48,7 +48,7 @@ WITH locked AS MATERIALIZED (
 SELECT name FROM put;
 
 -- name: remove_nodes
--- Forget nodes, with a ledger line if there were any.
+-- Forget nodes, with an event if there were any.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
@@ -67,7 +67,7 @@ SELECT name, group_name, launcher, gpus, cpus, memory_bytes, leaf, zone, health,
   FROM nodes ORDER BY name;
 
 -- name: set_node_health
--- Change a node's health, with a ledger line; no row when there is no such node, or when its
+-- Change a node's health, with an event; no row when there is no such node, or when its
 -- health is not `was` any more.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()

@@ -21,7 +21,7 @@ SELECT name, source, mount_path, kind, host_path_type, sub_path, owners, conditi
 SELECT node, gpus, group_name, zone, room, flags FROM hosts ORDER BY node;
 
 -- name: put_rows
--- Insert or replace rows of any kind, with a ledger line.
+-- Insert or replace rows of any kind, with an event.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), logged AS (
@@ -85,7 +85,7 @@ WITH locked AS MATERIALIZED (
 SELECT 1 FROM locked;
 
 -- name: remove_image
--- Forget an image and who may use it, with a ledger line; no row when there is none.
+-- Forget an image and who may use it, with an event; no row when there is none.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
@@ -100,7 +100,7 @@ WITH locked AS MATERIALIZED (
 SELECT name FROM removed;
 
 -- name: remove_storage
--- Forget a row of storage, with a ledger line; no row when there is none.
+-- Forget a row of storage, with an event; no row when there is none.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
@@ -113,7 +113,7 @@ WITH locked AS MATERIALIZED (
 SELECT name FROM removed;
 
 -- name: remove_allowance
--- Forget an allowance, with a ledger line; no row when there is none.
+-- Forget an allowance, with an event; no row when there is none.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
@@ -127,7 +127,7 @@ WITH locked AS MATERIALIZED (
 SELECT owner FROM removed;
 
 -- name: remove_membership
--- Take a member out of a group, with a ledger line; no row when it was not in it.
+-- Take a member out of a group, with an event; no row when it was not in it.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (

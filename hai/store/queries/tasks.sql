@@ -1,5 +1,5 @@
 -- name: add_tasks
--- Insert the drafts that break no rule, with their ledger lines; positions and ids of those.
+-- Insert the drafts that break no rule, with their events; positions and ids of those.
 -- In a draft, array_id is the position of its array's first member; an array comes whole or not.
 -- Documents come once each, under the position of the first draft that has it.
 WITH locked AS MATERIALIZED (
@@ -81,7 +81,7 @@ SELECT d.position - 1,
        WITH ORDINALITY AS d(user_name, name, request_id, position);
 
 -- name: save_changes
--- Write tasks whose version is current, with attempt, workers and ledger lines; ids of those.
+-- Write tasks whose version is current, with attempt, workers and events; ids of those.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), changed AS MATERIALIZED (

@@ -1,5 +1,5 @@
 -- name: add_user
--- A new user with a ledger line; no row when the name is taken.
+-- A new user with an event; no row when the name is taken.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), added AS (
@@ -27,7 +27,7 @@ SELECT name, role, uid, active, created_at, gid, nick_name, team, groups
   FROM users_with_groups ORDER BY name;
 
 -- name: add_token
--- A new token of an existing user with a ledger line; no row when it breaks a rule.
+-- A new token of an existing user with an event; no row when it breaks a rule.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), added AS (
@@ -64,7 +64,7 @@ SELECT id, hash, user_name, created_at, label, expires_at, parent
   FROM tokens WHERE user_name = %(user)s ORDER BY created_at, id;
 
 -- name: remove_token
--- Forget a token, with a ledger line that tells whose it was; no row when there is none.
+-- Forget a token, with an event that tells whose it was; no row when there is none.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), removed AS (
@@ -78,7 +78,7 @@ WITH locked AS MATERIALIZED (
 SELECT id FROM removed;
 
 -- name: put_quotas
--- Set limits, with a ledger line.
+-- Set limits, with an event.
 WITH locked AS MATERIALIZED (
     SELECT ledger_lock()
 ), logged AS (

@@ -1,4 +1,4 @@
-"""The ledger, live: the newest line on top."""
+"""The event log, live: the newest line on top."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar

@@ -13,7 +13,7 @@ def picture(state: SchedulerState, *, with_shares: bool = True) -> dict[str, Any
         "now": state.now,
         "nodes": dict(sorted(state.nodes.items())),
         "claims": dict(sorted(state.claims.items())),
-        "parked": dict(sorted(state.eligibility.parked.items())),
+        "ineligible": dict(sorted(state.eligibility.ineligible.items())),
         "promised": sorted(state.promised),
         "demotable": sorted(state.demotable),
         "groups": {

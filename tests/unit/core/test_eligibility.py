@@ -48,11 +48,11 @@ def run_first(state: SchedulerState) -> None:
 )
 def test_who_stands_in_no_line_until_it_is_changed(fields: dict[str, Any], code: WaitCode) -> None:
     state = state_with(waiting(1, **fields), waiting(2))
-    assert state.eligibility.parked == {1: code}
+    assert state.eligibility.ineligible == {1: code}
     assert in_line(state) == [2]
     assert starts(state) == ([2, 1] if code is WaitCode.SPOT else [2])
     state.put(waiting(1))
-    assert state.eligibility.parked == {}
+    assert state.eligibility.ineligible == {}
     assert in_line(state) == [1, 2]
     assert starts(state) == [1, 2]
 
@@ -63,7 +63,7 @@ def test_who_stands_in_no_line_until_it_is_changed(fields: dict[str, Any], code:
 def test_nothing_is_left_of_whoever_ends(fields: dict[str, Any]) -> None:
     state = state_with(waiting(1, **fields))
     state.remove(TaskId(1), NOW)
-    assert state.eligibility.parked == {}
+    assert state.eligibility.ineligible == {}
     assert in_line(state) == []
     assert not state.has_waiting
     assert not starts(state)
@@ -91,7 +91,7 @@ def test_a_backoff_ends_at_its_time_and_not_before() -> None:
     assert not starts(state)
     assert state.advance(NOW + 60)
     assert starts(state) == [1]
-    assert state.eligibility.parked == {}
+    assert state.eligibility.ineligible == {}
 
 
 @pytest.mark.parametrize("fields", [{"held": True}, {"waits_for": (TaskId(9),)}])
@@ -109,7 +109,7 @@ def test_members_of_an_array_follow_one_another() -> None:
     state = state_with(*(waiting(number, **ARRAY) for number in (1, 2, 3)))
     for number, others in ((1, [2, 3]), (2, [3]), (3, [])):
         assert in_line(state) == [number]
-        assert state.eligibility.parked == dict.fromkeys(others, WaitCode.ARRAY_LIMIT)
+        assert state.eligibility.ineligible == dict.fromkeys(others, WaitCode.ARRAY_LIMIT)
         run_first(state)
         assert in_line(state) == []
         assert not starts(state)
@@ -121,7 +121,7 @@ def test_a_member_that_is_held_leaves_its_place_to_the_next() -> None:
     state = state_with(*(waiting(number, **ARRAY) for number in (1, 2)))
     state.put(waiting(1, held=True, **ARRAY))
     assert in_line(state) == [2]
-    assert state.eligibility.parked == {1: WaitCode.HELD}
+    assert state.eligibility.ineligible == {1: WaitCode.HELD}
     state.put(waiting(1, **ARRAY))
     assert in_line(state) == [1]
-    assert state.eligibility.parked == {2: WaitCode.ARRAY_LIMIT}
+    assert state.eligibility.ineligible == {2: WaitCode.ARRAY_LIMIT}

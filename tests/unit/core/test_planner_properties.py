@@ -334,7 +334,7 @@ def check_places(state: SchedulerState, decided: Plan) -> None:
         claim
         for claim in state.claims.values()
         if claim.state.is_waiting
-        and claim.task_id not in state.eligibility.parked
+        and claim.task_id not in state.eligibility.ineligible
         and claim.task_id not in state.promised
     ]
     for first in standing_there:

@@ -1,4 +1,4 @@
-"""The scheduler's state follows the ledger, and is the one that the store would make anew."""
+"""The scheduler's state follows the event log, and is the one that the store would make anew."""
 
 from collections.abc import Collection
 

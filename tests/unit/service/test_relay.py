@@ -1,4 +1,4 @@
-"""What the bus does not bring, the ledger tells."""
+"""What the bus does not bring, the event log tells."""
 
 import asyncio
 import math
