@@ -1,7 +1,9 @@
 """Packs: an environment as one file, from which nodes unpack it (hai/agent/packs.py).
 
-    <root>/.packs/<identity>.tar.gz      one for each identity, made once, for its owner alone
-    <root>/.packs/<identity>.json        what a task records of it; written last
+    <root>/.packs/<identity>-<state>.tar.gz   one for each state, made once, for its owner alone
+    <root>/.packs/<identity>-<state>.json     what a task records of it; written last
+
+Environments of other names may have the same packages, so one identity: their states differ.
 
 An environment may be unpacked anywhere: uv's scripts find their Python beside themselves, and those
 of pip are changed so that they do. What a layer sees below itself goes along, unless it belongs to
@@ -14,6 +16,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +25,7 @@ from typing import Any
 from hai import files
 from hai.agent.envplace import UNPACKED
 from hai.agent.envstore import EnvironmentStore
-from hai.agent.packs import ENTRY_BYTES, PROMISE, state_of
+from hai.agent.packs import ENTRY_BYTES, PROMISE, pack_name, state_of
 from hai.errors import Conflict, Denied, PlatformError
 from haienv.index import FILE_NAME, PACKS, SHELL_FILE_NAME, Index
 from haienv.layer import BASE_FILE, base_directories
@@ -64,10 +67,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in range(_TRIES):
             lock, state = lock_of(environment), state_now(environment)
-            handle = files.open_lock(
-                folder / f".{lock.identity}.lock", owners=files.trusted_owners()
-            )
-            with files.held(handle):
+            with _held(folder, pack_name(lock.identity, state)):
                 found = _known(folder, lock.identity, state)
                 if found is None:
                     say(f"packing {environment.name} for the nodes (once for {lock.identity})")
@@ -75,7 +75,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
             if lock_of(environment) == lock and state_now(environment) == state:
                 os.utime(found.path)  # haienv gc keeps what is in use
                 return lock, found
-            _forget(folder, lock.identity)
+            _forget(folder, pack_name(lock.identity, state))
     except OSError as error:
         raise Denied(
             f"cannot pack {environment.name!r} in {folder}: {error}",
@@ -87,8 +87,7 @@ def packed(index: Index, environment: Environment, say: Any) -> tuple[Lock, Pack
 def keep_as(folder: Path, made: Environment, lock: Lock, state: str, sites: Sequence[Path]) -> None:
     """The pack in `folder` of what had `state` and `sites`, and is in `made`. Denied."""
     try:
-        handle = files.open_lock(folder / f".{lock.identity}.lock", owners=files.trusted_owners())
-        with files.held(handle):
+        with _held(folder, pack_name(lock.identity, state)):
             if _known(folder, lock.identity, state) is None:
                 _make(folder, made, lock, state, sites)
     except OSError as error:
@@ -99,10 +98,11 @@ def keep_as(folder: Path, made: Environment, lock: Lock, state: str, sites: Sequ
 
 def _known(folder: Path, identity: str, state: str) -> Pack | None:
     """A pack of the same state: equal identities can be made of other files (a Python, a build)."""
+    name = pack_name(identity, state)
     try:
-        document = json.loads((folder / f"{identity}.json").read_text(encoding="utf-8"))
+        document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         found = Pack(
-            folder / f"{identity}.tar.gz",
+            folder / f"{name}.tar.gz",
             str(document["digest"]),
             int(document["bytes"]),
             str(document["state"]),
@@ -119,9 +119,10 @@ def _make(
 ) -> Pack:
     from haienv.gzips import GzipMembers
 
-    path = folder / f"{lock.identity}.tar.gz"
+    name = pack_name(lock.identity, state)
+    path = folder / f"{name}.tar.gz"
     size = 0
-    with files.new_file(path, sync=True, part=f".{lock.identity}.part") as file:
+    with files.new_file(path, sync=True, part=f".{name}.part") as file:
         members = GzipMembers(file)
         try:
             with tarfile.open(fileobj=members, mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -139,7 +140,7 @@ def _make(
         "state": made.state,
         "sites": list(made.sites),
     }
-    files.write_whole(folder / f"{lock.identity}.json", json.dumps(document) + "\n")
+    files.write_whole(folder / f"{name}.json", json.dumps(document) + "\n")
     return made
 
 
@@ -151,9 +152,14 @@ def _add(tar: tarfile.TarFile, member: tarfile.TarInfo, content: Path | bytes | 
         tar.addfile(member, None if content is None else BytesIO(content))
 
 
-def _forget(folder: Path, identity: str) -> None:
-    (folder / f"{identity}.json").unlink(missing_ok=True)
-    (folder / f"{identity}.tar.gz").unlink(missing_ok=True)
+def _held(folder: Path, name: str) -> AbstractContextManager[None]:
+    """The only right to make or remove that pack."""
+    return files.held(files.open_lock(folder / f".{name}.lock", owners=files.trusted_owners()))
+
+
+def _forget(folder: Path, name: str) -> None:
+    (folder / f"{name}.json").unlink(missing_ok=True)
+    (folder / f"{name}.tar.gz").unlink(missing_ok=True)
 
 
 def remove_unused(folder: Path, oldest: float) -> list[Path]:
@@ -161,11 +167,10 @@ def remove_unused(folder: Path, oldest: float) -> list[Path]:
     them lies unpacked beside them and is not in use; which packs."""
     removed = []
     for path in sorted(folder.glob("*.tar.gz")):
-        identity = path.name.removesuffix(".tar.gz")
-        lock = files.open_lock(folder / f".{identity}.lock", owners=files.trusted_owners())
-        with files.held(lock):
+        name = path.name.removesuffix(".tar.gz")
+        with _held(folder, name):
             if path.stat().st_mtime < oldest:
-                _forget(folder, identity)
+                _forget(folder, name)
                 removed.append(path)
     for noted in folder.glob(f"*{PROMISE}"):
         if noted.stat().st_mtime < oldest:

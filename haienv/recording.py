@@ -60,13 +60,14 @@ def record(
 
 
 def _promised(index: Index, environment: Environment) -> dict[str, object]:
+    from hai.agent.packs import pack_name
     from haienv.packing import sites_of
     from haienv.promises import promise
 
     lock, state = promise(index, environment)
     return {
         "identity": lock.identity,
-        "pack": str(index.root / PACKS / f"{lock.identity}.tar.gz"),
+        "pack": str(index.root / PACKS / f"{pack_name(lock.identity, state)}.tar.gz"),
         "state": state,
         "sites": list(map(str, sites_of(environment))),
     }

@@ -26,9 +26,14 @@ _PACK = ".tar.gz"
 _READ_BYTES = 1 << 20
 
 
+def pack_name(identity: str, state: str) -> str:
+    """Of the files that belong to a pack, without their ends."""
+    return f"{identity}-{state[:16]}"
+
+
 def promise_of(identity: str, state: str) -> str:
     """The name of the file that says so."""
-    return f"{identity}-{state[:16]}{PROMISE}"
+    return f"{pack_name(identity, state)}{PROMISE}"
 
 
 def complete(recorded: RecordedEnvironment) -> None:

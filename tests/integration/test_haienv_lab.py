@@ -155,7 +155,24 @@ def test_what_nobody_uses_is_collected(lab: Lab) -> None:
     assert not Path(first["pack"]).exists()
     assert Path(second["pack"]).exists()
     assert not left.exists()
-    assert {path.name for path in packs.glob("*.json")} == {f"{second['identity']}.json"}
+    assert {path.stem for path in packs.glob("*.json")} == {
+        Path(second["pack"]).name.removesuffix(".tar.gz")
+    }
+
+
+def test_environments_with_the_same_packages_keep_their_packs(lab: Lab) -> None:
+    """What one of them promised is not given up when the other one changes."""
+    recorded = []
+    for name in ("one", "two"):
+        lab.layer(name)
+        lab.env("add", name, "visiony")
+        recorded.append(RecordedEnvironment(json.loads(lab.env("record", name, "--in-place"))))
+    assert recorded[0].identity == recorded[1].identity
+    for name in ("one", "two"):
+        lab.env("drop", name, "visiony")
+    for one in recorded:
+        complete(one)
+        assert hashlib.sha256(Path(one.pack).read_bytes()).hexdigest() == one.digest
 
 
 def test_what_tasks_recorded_is_packed_before_it_changes(
