@@ -38,6 +38,7 @@ from tests.clocks import VirtualClock, settle
 TIMING = Timing()
 LATE_SECONDS = TIMING.term_seconds + 5.5  # an agent that has not left by then is bypassed
 LOST_AFTER_SECONDS = 45.0
+LAUNCHERS_SECONDS = 30.0  # of real time: these answer at once, as soon as the machine lets them
 
 
 class LoopStore(MemoryStore):
@@ -100,7 +101,7 @@ class LoopBench:
         self.launchers: dict[str, Launcher] = {"hollow": self.hollow, "local": self.local}
         self.launching = Launching(
             self.store,
-            Launchers(self.launchers, patience_seconds=0.2),
+            Launchers(self.launchers, patience_seconds=LAUNCHERS_SECONDS),
             self.workers,
             WorkerTokens(b"secret"),
             log_dir=self.folder / "logs",
