@@ -120,7 +120,7 @@ def test_events_of_a_time(hai: Person, many: list[int]) -> None:
     for wrong in (("--since", "soon"), ("--limit", "-1"), ("-f", "--until", "1h")):
         assert hai("events", *wrong).code == 2, wrong
     assert hai("events", "--since", "0001-01-01T00:00:00+14:00").code == 2
-    assert hai("events", "--kind", "no.such").err == "no events\n"
+    assert hai("events", "--kind", "no.such").err == "no events of kind no.such\n"
 
 
 def test_waiting_for_an_array(hai: Person) -> None:
