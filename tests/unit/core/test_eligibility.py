@@ -90,8 +90,8 @@ def test_a_backoff_ends_at_its_time_and_not_before() -> None:
     assert not state.advance(NOW + 59)
     assert not starts(state)
     assert state.advance(NOW + 60)
-    assert starts(state) == [1]
     assert state.eligibility.ineligible == {}
+    assert starts(state) == [1]
 
 
 @pytest.mark.parametrize("fields", [{"held": True}, {"waits_for": (TaskId(9),)}])

@@ -253,6 +253,8 @@ def test_without_preemption_nobody_is_suspended_and_the_head_holds_back_lower_le
     assert not decided.starts
     assert not decided.suspends
     assert codes(decided) == {2: WaitCode.NO_FREE_NODES, 3: WaitCode.BEHIND}
+    fits = [waiting(2, 1, HIGH), waiting(3, 1, LOW)]
+    assert started(decide(nodes(2), fits, policy=Policy(preemption=False))) == [2, 3]
 
 
 def test_hand_over_has_two_phases() -> None:
