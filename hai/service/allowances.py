@@ -6,9 +6,10 @@ from hai.core.allowance import LARGEST, Allowance, check_resource
 from hai.core.identity import EXTERNAL, INTERNAL, PUBLIC, User
 from hai.core.rowset import RowSet
 from hai.core.types import UserName
-from hai.errors import InvalidInput, NotFound
+from hai.errors import InvalidInput
 from hai.service.access import require_admin, require_self
 from hai.service.rowbook import RowBook
+from hai.wording.unknown import no_owner, no_user
 
 
 class AllowanceService:
@@ -26,7 +27,7 @@ class AllowanceService:
         require_self(asker, UserName(name), "the list of what is allowed")
         user = await self._rows.store.user(UserName(name))
         if user is None:
-            raise NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
+            raise no_user(name)
         amounts = (await self._rows.fresh()).amounts(user, self._rows.now())
         return [Allowance(name, resource, amounts[resource]) for resource in sorted(amounts)]
 
@@ -43,7 +44,7 @@ class AllowanceService:
         users = await self._rows.store.users()
         known = {INTERNAL, EXTERNAL, PUBLIC}.union(*(user.owns_as for user in users))
         for owner in sorted(owners - known):
-            raise NotFound(f"there is no user or group {owner!r}", hint="hai-cli users list")
+            raise no_owner(owner)
 
 
 def check_owners(owners: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from hai.service.images import ImageService
 from hai.service.imaging import imageless
 from hai.service.shape import Shape
 from hai.service.signals import EVENTS, SCHEDULE
+from hai.wording.unknown import no_group, no_owner
 
 _MOST_TOLD = 4  # limits in one line of the event log; its data has all
 
@@ -116,7 +117,7 @@ class ClusterService:
         known = await self._store.user(user)
         is_named = known is not None or any(row.user == user for row in rows)
         if not is_named and not await self._is_owner(user):
-            raise NotFound(f"there is no user or group {user!r}", hint="hai-cli users list")
+            raise no_owner(user)
         rows = effective(rows, [known] if known is not None else [])
         return [row for row in rows if row.user in (user, EVERYONE)]
 
@@ -136,16 +137,16 @@ class ClusterService:
         """NotFound if no node is in it."""
         sizes = (await self._cache.shape()).group_sizes
         if group not in sizes:
-            known = ", ".join(sorted(sizes)) or "none"
-            raise NotFound(f"there is no group {group!r}", hint=f"groups here: {known}")
+            raise no_group(group, sizes, NotFound)
 
     async def _quota(self, user: str, resource: str, nodes: int) -> Quota:
         try:
             group, priority = parse_resource(resource)
         except ValueError as error:
             raise InvalidInput(str(error), hint="for example node-training-HIGH") from None
-        if group not in (await self._cache.shape()).group_sizes:
-            raise InvalidInput(f"there is no group {group!r}", hint="hai-cli nodes lists them")
+        sizes = (await self._cache.shape()).group_sizes
+        if group not in sizes:
+            raise no_group(group, sizes)
         if not 0 <= nodes <= 1_000_000:
             raise InvalidInput(
                 f"{resource}={nodes:,}: a limit is 0 to 1,000,000 nodes",
@@ -153,7 +154,7 @@ class ClusterService:
             )
         name = UserName(user)
         if name != EVERYONE and not await self._is_owner(name):
-            raise NotFound(f"there is no user or group {user!r}", hint="hai-cli users list")
+            raise no_owner(user)
         return Quota(name, group, priority, nodes)
 
     async def _is_owner(self, name: UserName) -> bool:

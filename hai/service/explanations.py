@@ -22,7 +22,7 @@ from hai.core.whatif import (
     counterfactuals,
     what_if,
 )
-from hai.errors import Conflict, InvalidInput, Unavailable
+from hai.errors import Conflict, Unavailable
 from hai.ports import Clock, Tasks
 from hai.schema.why import (
     CounterfactualView,
@@ -49,6 +49,7 @@ from hai.wording.explanations import (
 )
 from hai.wording.prospects import Names, change_text, prospect_text
 from hai.wording.refusals import require_time_left
+from hai.wording.unknown import no_group
 
 TasksById = dict[TaskId, Task]
 
@@ -157,8 +158,7 @@ class Explanations:
             limit = state.policy.demote_after_seconds
             require_time_left(task, variant.priority, limit, self._clock.now())
         if variant.group is not None and variant.group not in state.groups:
-            known = ", ".join(sorted(state.groups))
-            raise InvalidInput(f"there is no group {variant.group!r}", hint=f"groups here: {known}")
+            raise no_group(variant.group, state.groups)
         prospect = what_if(state, claim, variant, before=self._last_tick.decided)
         others = await self._look_up(_in(prospect))
         return _what_if_view(prospect, others, self._clock.now())

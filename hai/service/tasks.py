@@ -33,6 +33,7 @@ from hai.service.submitting import (
 )
 from hai.wording import phrases
 from hai.wording.refusals import name_in_use, require_time_left
+from hai.wording.unknown import no_group
 
 _WHOLE_ARRAY = 1_000_000  # page size: all members
 
@@ -141,8 +142,7 @@ class TaskService:
         shape = await self._cluster.shape()
         size = shape.group_sizes.get(draft.group)
         if size is None:
-            known = ", ".join(sorted(shape.group_sizes)) or "none"
-            raise InvalidInput(f"there is no group {draft.group!r}", hint=f"groups here: {known}")
+            raise no_group(draft.group, shape.group_sizes)
         if draft.nodes > size:
             raise InvalidInput(
                 f"{draft.nodes} nodes were asked for, and {draft.group} has {size}",

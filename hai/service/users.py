@@ -16,6 +16,7 @@ from hai.errors import AuthRequired, Conflict, InvalidInput, NotFound, OverQuota
 from hai.ports import Clock, Identity, Rows
 from hai.service.access import require_admin, require_self
 from hai.service.views import rfc3339
+from hai.wording.unknown import no_user
 
 _LEAST_UID = 1000  # of people, as Debian and most others have it
 _NOBODY = 65534
@@ -45,10 +46,6 @@ class UserDetails:
     nick_name: str | None = None
     team: str | None = None
     groups: tuple[str, ...] | None = None
-
-
-def _no_user(name: str) -> NotFound:
-    return NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
 
 
 def _memberships(user: User, groups: Iterable[str]) -> tuple[Membership, ...]:
@@ -122,15 +119,15 @@ class UserService:
         self.check_uid(name, uid)
         if more is not None:
             user = self._detailed(user, more)
-        if await self._store.user(user.name) is not None:
-            raise Conflict(
-                f"there is a user {name} already",
-                hint=f"hai-cli users set {name} changes it, hai-cli users token {name} makes "
-                "another token",
+        event = self._event("user.added", admin, user.name, user_text(user))
+        try:
+            await self._store.add_user(user, event)
+        except Conflict as error:
+            error.hint = (
+                f"hai-cli users set {name} changes it, hai-cli users token {name} makes another "
+                "token"
             )
-        await self._store.add_user(
-            user, self._event("user.added", admin, user.name, user_text(user))
-        )
+            raise
         if user.groups:
             why = f"{user.name}: groups {', '.join(user.groups)}"
             event = self._event("user.changed", admin, user.name, why)
@@ -140,16 +137,19 @@ class UserService:
 
     async def require_known(self, name: UserName) -> None:
         """NotFound if nobody has ever had this name: a typo is not an empty answer."""
-        if await self._store.user(name) is None:
-            raise _no_user(name)
+        await self._known(name)
+
+    async def _known(self, name: str) -> User:
+        user = await self._store.user(UserName(name))
+        if user is None:
+            raise no_user(name)
+        return user
 
     async def change(self, admin: User, name: str, more: UserDetails) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
         nothing."""
         require_admin(admin, "changing users")
-        old = await self._store.user(UserName(name))
-        if old is None:
-            raise _no_user(name)
+        old = await self._known(name)
         new = self._detailed(old, more)
         self.checked(new.name, new.role, new.uid)
         self.check_uid(new.name, more.uid)
@@ -235,8 +235,7 @@ class UserService:
         """A further token for a user. It never outlives the one that was asked with (`secret`), and
         one's own ends when that is revoked."""
         require_self(asker, UserName(name), "a token")
-        if await self._store.user(UserName(name)) is None:
-            raise _no_user(name)
+        await self._known(name)
         now = self._clock.now()
         if sum(token.is_good(now) for token in await self._store.tokens(UserName(name))) >= _MOST:
             raise OverQuota(
@@ -261,8 +260,7 @@ class UserService:
     async def tokens(self, asker: User, name: str) -> list[Token]:
         """A user's tokens that are good now, oldest first: one's own, or (admins) anybody's."""
         require_self(asker, UserName(name), "the list of tokens")
-        if await self._store.user(UserName(name)) is None:
-            raise _no_user(name)
+        await self._known(name)
         now = self._clock.now()
         return [token for token in await self._store.tokens(UserName(name)) if token.is_good(now)]
 

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,17 @@ class Studio:
                 self.process.kill()
                 self.process.wait()
                 raise
+
+
+@contextmanager
+def running_studio(live: Live) -> Iterator[Studio]:
+    """Before that platform, with its log in the platform's folder."""
+    found = Studio(live, live.directory / "studio.log")
+    try:
+        found.start()
+        yield found
+    finally:
+        found.close()
 
 
 async def log_in(page: Page, studio: Studio, user: str, token: str) -> None:

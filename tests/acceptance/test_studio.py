@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from hai.studio.front import Front, FrontOptions
 from tests.acceptance.browser import Page
 from tests.acceptance.person import Person
-from tests.acceptance.studio_site import Studio, lab, log_in, relayed
+from tests.acceptance.studio_site import Studio, lab, log_in, relayed, running_studio
 from tests.live import Live
 from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
@@ -29,10 +29,8 @@ _COOKIE = re.compile(r"hai_studio=([^;]+)")
 def studio(shared_live: Live) -> Iterator[Studio]:
     if "bob" not in shared_live.tokens:
         shared_live.add_user("bob")
-    found = Studio(shared_live, shared_live.directory / "studio.log")
-    found.start()
-    yield found
-    found.close()
+    with running_studio(shared_live) as found:
+        yield found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
-from tests.acceptance.studio_site import Studio, fill, lab, log_in, shows
+from tests.acceptance.studio_site import Studio, fill, lab, log_in, running_studio, shows
 from tests.live import Live
 from tests.waiting import async_wait_until
 
@@ -24,12 +24,8 @@ def live(make_live: MakeLive) -> Live:
 
 @pytest.fixture
 def studio(live: Live) -> Iterator[Studio]:
-    found = Studio(live, live.directory / "studio.log")
-    try:
-        found.start()
+    with running_studio(live) as found:
         yield found
-    finally:
-        found.close()
 
 
 def start(live: Live, name: str) -> int:

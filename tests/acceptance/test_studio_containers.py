@@ -11,7 +11,7 @@ from tests.acceptance.browser import Page
 from tests.acceptance.conftest import MakeLive
 from tests.acceptance.door_site import ECHO, door_settings
 from tests.acceptance.shared_site import STAND_IN, SharedLive, make_env
-from tests.acceptance.studio_site import Studio, fill, log_in, shows
+from tests.acceptance.studio_site import Studio, fill, log_in, running_studio, shows
 from tests.live import Live, free_port
 from tests.waiting import async_wait_until
 
@@ -30,12 +30,8 @@ def live(make_live: MakeLive) -> Live:
 
 @pytest.fixture
 def studio(live: Live) -> Iterator[Studio]:
-    found = Studio(live, live.directory / "studio.log")
-    try:
-        found.start()
+    with running_studio(live) as found:
         yield found
-    finally:
-        found.close()
 
 
 def containers(live: Live, user: str = "root") -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.workspaces import ROOT
+from tests.integration.workspaces import run_program
 from tests.sshd import SSHD, Sshd, sshd
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two other users")
@@ -70,23 +70,13 @@ class Person:
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         ids = [0, 0] if self.server else [self.account.pw_uid, self.account.pw_gid]
         home = self.server.home if self.server else self.local.parent
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *map(str, ids), *args],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                "HOME": str(home),
-                "HAI_CONF": str(self.local.parent / "none.yaml"),
-                "LOGNAME": self.account.pw_name,
-                "HAI_WORKSPACE_ROOT": str(self.shared.parent),
-            },
-            cwd=self.local,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        variables = {
+            "HOME": str(home),
+            "HAI_CONF": str(self.local.parent / "none.yaml"),
+            "LOGNAME": self.account.pw_name,
+            "HAI_WORKSPACE_ROOT": str(self.shared.parent),
+        }
+        return run_program(PROGRAM, [*map(str, ids), *args], self.local, variables)
 
     def done(self, *args: str) -> str:
         done = self.run(*args)
@@ -144,14 +134,19 @@ def state(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def pushed_secret(person: Person) -> dict[str, tuple[object, ...]]:
+    """A closed workspace with a secret, pushed; what lies there then."""
+    person.local.chmod(0o700)
+    person.write(secret=SECRET)
+    person.init(person.remote)
+    person.done("push")
+    return state(person.shared)
+
+
 @pytest.mark.parametrize("way", ["by path", "by a link"])
 def test_a_closed_workspace_stays_closed(people: tuple[Person, Person], way: str) -> None:
     ann, bob = people
-    ann.local.chmod(0o700)
-    ann.write(secret=SECRET)
-    ann.init(ann.remote)
-    ann.done("push")
-    before = state(ann.shared)
+    before = pushed_secret(ann)
     remote = ann.remote
     if way == "by a link":
         remote = bob.shared / "link"
@@ -199,11 +194,7 @@ def test_an_equal_name_is_another_workspace(people: tuple[Person, Person]) -> No
 def test_links_in_ones_own_lead_nowhere(people: tuple[Person, Person]) -> None:
     """Whoever has a link to another's folder sends and fetches the link, and not what is there."""
     ann, bob = people
-    ann.local.chmod(0o700)
-    ann.write(secret=SECRET)
-    ann.init(ann.remote)
-    ann.done("push")
-    before = state(ann.shared)
+    before = pushed_secret(ann)
     (bob.local / "theirs").symlink_to(ann.remote)
     bob.init(bob.remote)
     bob.done("push")

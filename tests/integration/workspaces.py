@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,22 @@ from tests.sshd import SSHD, sshd
 _MOST_USERS = 200
 _USERS = itertools.count()
 ROOT = Path(__file__).parents[2]
+
+
+def run_program(
+    program: str, words: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Python text in a process of its own that stands in `folder`, with ours as its only code."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *words],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 class Project:
@@ -34,21 +50,7 @@ class Project:
 
     def run(self, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
         program = "from haiworkspace.cli import main; main()"
-        return subprocess.run(
-            [sys.executable, "-c", program, *args],
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-                **self.variables,
-                **variables,
-            },
-            cwd=self.local,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_program(program, args, self.local, {**self.variables, **variables})
 
     def init(self, *more: str) -> None:
         self.run_checked("init", "digits", "--remote", str(self.remote), *more)

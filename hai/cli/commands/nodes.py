@@ -15,6 +15,7 @@ from hai.console.commands import new_app, option
 from hai.console.terminal import printable
 from hai.errors import InvalidInput, NotFound
 from hai.wording.amounts import amounts
+from hai.wording.unknown import no_group
 
 app = new_app()
 _EXAMPLES = """
@@ -207,8 +208,7 @@ def _in_group(nodes: Sequence[Mapping[str, Any]], group: str | None) -> Sequence
     """NotFound if no node is in the group."""
     chosen = [node for node in nodes if group in (None, node["group"])]
     if group is not None and not chosen:
-        known = ", ".join(sorted({str(node["group"]) for node in nodes})) or "none"
-        raise NotFound(f"there is no group {group!r}", hint=f"groups here: {known}")
+        raise no_group(group, {str(node["group"]) for node in nodes}, NotFound)
     return chosen
 
 

@@ -22,8 +22,8 @@ TIMING = Timing(notice_seconds=5, grace_seconds=60, grace_cap_seconds=100, start
 W = WorkerState
 
 
-def starting(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
-    task = Task(
+def queued(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
+    return Task(
         id=TaskId(7),
         chain_id="c",
         user=UserName("alice"),
@@ -34,6 +34,10 @@ def starting(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
         spec={"options": options or {}},
         submitted_at=NOW - 60,
     )
+
+
+def starting(nodes: int = 2, options: dict[str, object] | None = None) -> Task:
+    task = queued(nodes, options)
     names = tuple(NodeName(f"node-{rank}") for rank in range(nodes))
     return transitions.begin(task, Start(task.id, names, Priority.NORMAL), NOW).task
 

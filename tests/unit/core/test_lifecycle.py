@@ -10,45 +10,23 @@ from hai.core.lifecycle.losses import MOST_LOSSES, NODE_LOST
 from hai.core.plan import Demotion, Start
 from hai.core.task import Task, TaskChange
 from hai.core.types import (
-    GroupName,
     NodeName,
     Outcome,
     Priority,
     TaskId,
     TaskState,
-    UserName,
     WorkerState,
 )
 from hai.errors import Conflict
 from hai.wording.refusals import require_time_left
+from tests.unit.core.attempts import NOW, queued, starting
 from tests.unit.core.clusters import active
-
-NOW = 1000.0
-
-
-def queued(nodes: int = 2) -> Task:
-    return Task(
-        id=TaskId(7),
-        chain_id="c",
-        user=UserName("alice"),
-        name="train.py",
-        group=GroupName("training"),
-        nodes=nodes,
-        priority=Priority.NORMAL,
-        spec={},
-        submitted_at=NOW - 60,
-    )
-
-
-def started(nodes: int = 2) -> Task:
-    names = tuple(NodeName(f"node-{rank}") for rank in range(nodes))
-    return transitions.begin(queued(nodes), Start(TaskId(7), names, Priority.NORMAL), NOW).task
 
 
 def in_state(state: TaskState) -> Task:
     if state is TaskState.QUEUED:
         return queued()
-    return replace(started(), state=state)
+    return replace(starting(), state=state)
 
 
 def the(change: TaskChange | None) -> TaskChange:
@@ -57,7 +35,7 @@ def the(change: TaskChange | None) -> TaskChange:
 
 
 def test_begin_makes_the_next_attempt_with_one_worker_per_node() -> None:
-    task = started(3)
+    task = starting(3)
     assert task.state is TaskState.STARTING
     assert task.attempts == 1
     assert task.attempt is not None
@@ -139,7 +117,7 @@ def test_the_planner_does_not_suspend_what_waits() -> None:
 
 
 def test_suspending_a_task_whose_program_has_not_started_stops_its_workers_at_once() -> None:
-    change = the(transitions.suspend(started(), actor="s", why="w", hold=False, now=NOW))
+    change = the(transitions.suspend(starting(), actor="s", why="w", hold=False, now=NOW))
     attempt = change.task.attempt
     assert attempt is not None
     assert attempt.terminate_at == NOW
@@ -259,7 +237,7 @@ def test_who_has_to_wait_does_not_begin(changes: dict[str, object]) -> None:
 
 
 def test_running_time_adds_up_and_a_line_is_joined_anew() -> None:
-    task = left(replace(started(), ran_seconds=10.0), Outcome.SUSPENDED_CLEAN).task
+    task = left(replace(starting(), ran_seconds=10.0), Outcome.SUSPENDED_CLEAN).task
     assert (task.ran_seconds, task.queued_at, task.first) == (100.0, NOW + 100, False)
     assert task.ran(NOW + 1000) == 100.0
     assert task.suspend_count == 1
@@ -268,7 +246,7 @@ def test_running_time_adds_up_and_a_line_is_joined_anew() -> None:
 @pytest.mark.parametrize("since", [None, NOW - 500])
 def test_after_a_backfill_run_a_task_is_where_it_was(since: float | None) -> None:
     """In the platform's books and in the planner's alike."""
-    task = replace(started(), queued_at=since)
+    task = replace(starting(), queued_at=since)
     assert task.attempt is not None
     task = replace(task, attempt=replace(task.attempt, backfill=True))
     assert left(task, Outcome.SUSPENDED_CLEAN).task.queued_at == since
@@ -278,14 +256,14 @@ def test_after_a_backfill_run_a_task_is_where_it_was(since: float | None) -> Non
 
 
 def test_a_lost_node_sends_the_task_to_the_head_of_its_line() -> None:
-    change = left(started(), Outcome.NODE_LOST)
+    change = left(starting(), Outcome.NODE_LOST)
     assert (change.task.state, change.task.first) == (TaskState.SUSPENDED, True)
     assert (change.task.queued_at, change.task.failures) == (NOW + 100, 0)
     assert kinds(change) == ["task.suspended"]
 
 
 def with_retry(**rule: object) -> Task:
-    return replace(started(), spec={"options": {"retry": rule}})
+    return replace(starting(), spec={"options": {"retry": rule}})
 
 
 def test_a_failure_that_its_rule_names_is_tried_again_later() -> None:
@@ -302,7 +280,7 @@ def test_other_failures_and_the_last_one_are_the_end() -> None:
         (with_retry(max=2, on=[75]), 1),
         (replace(with_retry(max=2, on=[75]), failures=2), 75),
         (replace(with_retry(max=2), time_limit_seconds=90.0), 124),
-        (started(), 75),
+        (starting(), 75),
     ):
         change = left(task, Outcome.FAILED, code=code)
         assert (change.task.state, change.task.exit_code) == (TaskState.FAILED, code)
@@ -333,7 +311,7 @@ AGENT_DIED = "the agent was killed by signal 9"
 
 
 def test_a_lost_agent_sends_the_task_to_the_head_of_its_line_so_often() -> None:
-    task = losing(started(), AGENT_DIED)
+    task = losing(starting(), AGENT_DIED)
     change = left(task, Outcome.NODE_LOST)
     assert (change.task.state, change.task.first) == (TaskState.SUSPENDED, True)
     assert (change.task.failures, change.task.not_before) == (1, None)
@@ -344,7 +322,7 @@ def test_a_lost_agent_sends_the_task_to_the_head_of_its_line_so_often() -> None:
 
 
 def test_a_lost_machine_is_counted_by_nobody_but_the_rule_of_the_task() -> None:
-    task = replace(losing(started(), NODE_LOST), failures=MOST_LOSSES)
+    task = replace(losing(starting(), NODE_LOST), failures=MOST_LOSSES)
     assert left(task, Outcome.NODE_LOST).task.state is TaskState.SUSPENDED
     ruled = replace(losing(with_retry(max=1), NODE_LOST), failures=1)
     assert left(ruled, Outcome.NODE_LOST).task.state is TaskState.FAILED
@@ -367,7 +345,7 @@ def test_a_program_that_could_not_be_started_is_put_off(
     rule: dict[str, object] | None, was_started: bool
 ) -> None:
     """Its rank could not, or the gang never went: no try was made, so none is counted."""
-    task = started() if rule is None else with_retry(**rule)
+    task = starting() if rule is None else with_retry(**rule)
     task = losing(task, "not started: No space left on device", started=was_started)
     for failures in (0, 1, MOST_LOSSES):
         change = left(replace(task, failures=failures), Outcome.NODE_LOST)
