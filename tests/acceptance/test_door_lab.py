@@ -38,43 +38,62 @@ async def shows(page: Page, script: str, what: str) -> None:
     await async_wait_until(is_so, LONG_SECONDS, what=what)
 
 
-EDITOR = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell .cm-content')].at(-1)"
+CELLS = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell')]"
+EDITOR = f"{CELLS}.at(-1)?.querySelector('.cm-content')"
 OUTPUTS = "[...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"
 STATUS = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status"
 IDLE = f"{STATUS} === 'idle'"
 CONNECTED = f"['idle', 'unknown'].includes({STATUS})"  # again: until the kernel says something
+ANSWER = """(() => {
+  const dialog = document.querySelector('.jp-Dialog');
+  const kernels = dialog?.querySelector('select');
+  if (kernels) {
+    const python = [...kernels.options].findIndex(one => one.text.startsWith('Python'));
+    if (python < 0) return;
+    kernels.selectedIndex = python;
+  }
+  dialog?.querySelector('.jp-mod-accept')?.click();
+})()"""  # its list of kernels starts with none at all: accepted at once, it would end ours
+SEEN = "document.querySelector('.jp-NotebookPanel')?.innerText"
 
 
 async def run_cell(page: Page, code: str, wanted: str, status: str = IDLE) -> None:
-    """In the notebook's last cell, as somebody who types once the notebook takes it."""
+    """In the notebook's last cell, by somebody who looks at what comes of it: a notebook that is
+    busy with itself takes no keys, and one that is read again drops what was typed before."""
     await shows(page, status, "a kernel")
+    typed = f"{CELLS}.find(c => c.innerText.includes({code!r}))"
 
-    async def is_typed() -> bool:
-        await page.run("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
-        await page.run(f"{EDITOR}.focus()")
-        if not await page.run(f"{EDITOR}.innerText.trim()"):
-            await page.ask("Input.insertText", text=code)
-        return bool(await page.run(f"{EDITOR}.innerText.includes({code!r})"))
-
-    cells = "[...document.querySelectorAll('.jp-Notebook .jp-CodeCell')]"
-    cell = f"{cells}.find(c => c.innerText.includes({code!r}))"
-
-    async def is_run() -> bool:
-        """A notebook that is still busy with itself takes no keys: they are pressed again."""
-        prompt = await page.run(f"{cell}.querySelector('.jp-InputPrompt').innerText.trim()")
-        if prompt != "[ ]:":
+    async def is_shown() -> bool:
+        if await page.run(f"{OUTPUTS}.some(t => t.includes({wanted!r}))"):
             return True
-        await page.run("document.querySelector('.jp-Dialog .jp-mod-accept')?.click()")
-        await page.run(f"{cell}.querySelector('.cm-content').focus()")
-        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "modifiers": 8}
-        await page.ask("Input.dispatchKeyEvent", type="keyDown", **enter)
-        await page.ask("Input.dispatchKeyEvent", type="keyUp", **enter)
-        await value_of(page, "new Promise(done => setTimeout(done, 1500))")
+        await page.run(ANSWER)
+        if not await page.run(f"Boolean({typed})"):
+            await type_code(page, code)
+        elif await page.run(
+            f"{typed}?.querySelector('.jp-InputPrompt').innerText.trim() === '[ ]:'"
+        ):
+            await page.run(f"{typed}?.querySelector('.cm-content').focus()")
+            await press_shift_enter(page)
         return False
 
-    await async_wait_until(is_typed, LONG_SECONDS, what="the code in the cell")
-    await async_wait_until(is_run, LONG_SECONDS, what="a cell that runs")
-    await shows(page, f"{OUTPUTS}.some(t => t.includes({wanted!r}))", f"{wanted} below the cell")
+    try:
+        await async_wait_until(is_shown, LONG_SECONDS, what=f"{wanted} below the cell")
+    except AssertionError as late:
+        late.add_note(f"The notebook showed: {await page.run(SEEN)}")
+        raise
+
+
+async def type_code(page: Page, code: str) -> None:
+    await page.run(f"{EDITOR}?.focus()")
+    if await page.run(f"{EDITOR}?.innerText.trim() === ''"):
+        await page.ask("Input.insertText", text=code)
+
+
+async def press_shift_enter(page: Page) -> None:
+    enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "modifiers": 8}
+    await page.ask("Input.dispatchKeyEvent", type="keyDown", **enter)
+    await page.ask("Input.dispatchKeyEvent", type="keyUp", **enter)
+    await value_of(page, "new Promise(done => setTimeout(done, 1500))")  # the notebook's time
 
 
 @needs_lab

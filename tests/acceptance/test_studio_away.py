@@ -112,7 +112,7 @@ async def a_session_that_is_gone_is_told(page: Page, studio: Studio, other_tab: 
     await shows(page, "Studio does not answer.", "document.querySelector('#away')")
     studio.start()
     await shows(page, "You are not logged in any more", "document.querySelector('#away')")
-    assert await page.run("document.querySelector('article')") is None
+    assert await page.run("document.querySelector('article') === null")
     assert await page.run("document.querySelector('#away a').target") == "_blank"
     here, page.session_id = page.session_id, other_tab
     await log_in(page, studio, "root", studio.live.tokens["root"])
