@@ -42,6 +42,10 @@ class Api:
         nodes: list[dict[str, Any]] = self._ask("nodes")["nodes"]
         return nodes
 
+    def users(self) -> list[dict[str, Any]]:
+        users: list[dict[str, Any]] = self._ask("users")["users"]
+        return users
+
     def count(self, *states: str) -> int:
         """Everybody's tasks in these states."""
         return int(self._tasks(states, page_size=1)["total"])

@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ LEAST_DISK_BYTES = 200 * 10**6
 GOOD_DISK_BYTES = 2 * 10**9
 LEAST_MEMORY_BYTES = 256 * 10**6
 GOOD_MEMORY_BYTES = 10**9
+_MOST_NAMES = 5  # of users, in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ IDS = tuple(
     f"machine.{name}"
     for name in (
         *("python", "clock", "folder", "settings", "disk", "memory"),
-        *("logs", "database", "pid-file", "port"),
+        *("logs", "users", "database", "pid-file", "port"),
     )
 )
 
@@ -67,6 +68,7 @@ def all_checks(options: Options, wanted: Collection[str] = IDS) -> Iterator[Chec
         check_disk,
         check_memory,
         check_logs,
+        check_users,
         check_database,
         check_pid_file,
         check_port,
@@ -216,15 +218,7 @@ def check_disk(options: Options) -> Check:
 
 def check_logs(options: Options) -> Check:
     """Whether the running platform still writes the logs of its tasks."""
-    layout = Layout(options.data_dir)
-    state = load_state(layout) if find_server(layout) is not None else None
-    if state is None:
-        return logs_of(None)
-    try:
-        with Api(url_of(state.host, state.port), state.token) as api:
-            return logs_of(api.platform())
-    except HaiError as error:
-        return Check("logs", WARN, error.message, "hai-up status says more")
+    return _ask("logs", options, lambda api: logs_of(api.platform())) or logs_of(None)
 
 
 def logs_of(told: Mapping[str, Any] | None) -> Check:
@@ -238,6 +232,37 @@ def logs_of(told: Mapping[str, Any] | None) -> Check:
     free, need = int(disk.get("free", 0)), int(disk.get("need", 0))
     text = f"{free / 1e9:.1f} GB free for task logs; {need / 1e9:.2f} GB stay free for the platform"
     return Check("logs", OK, text)
+
+
+def check_users(options: Options) -> Check:
+    """Whether everybody has a Unix user here, where the server refuses those who have none."""
+    if os.geteuid() != 0:
+        return Check("users", OK, "the server is not root: it needs no Unix users")
+    asked = _ask("users", options, lambda api: users_of(api.users()))
+    return asked or Check("users", OK, "no platform runs here: nobody uses it")
+
+
+def users_of(users: Sequence[Mapping[str, Any]]) -> Check:
+    """`users`: those of a server that is root, as it lists them."""
+    lost = [str(one["name"]) for one in users if one["active"] and one.get("uid") is None]
+    if not lost:
+        return Check("users", OK, f"each of the {len(users)} users has a Unix user")
+    more = f" and {len(lost) - _MOST_NAMES} more" if len(lost) > _MOST_NAMES else ""
+    text = f"no Unix user: {', '.join(lost[:_MOST_NAMES])}{more}; the server refuses their tasks"
+    return Check("users", WARN, text, f"hai-cli users set {lost[0]} --uid UID")
+
+
+def _ask(name: str, options: Options, question: Callable[[Api], Check]) -> Check | None:
+    """None where no platform runs."""
+    layout = Layout(options.data_dir)
+    state = load_state(layout) if find_server(layout) is not None else None
+    if state is None:
+        return None
+    try:
+        with Api(url_of(state.host, state.port), state.token) as api:
+            return question(api)
+    except HaiError as error:
+        return Check(name, WARN, error.message, "hai-up status says more")
 
 
 def check_memory(_: Options) -> Check:

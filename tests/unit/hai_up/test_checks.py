@@ -25,6 +25,7 @@ from hai_up.checks import (
     memory_bytes,
     preflight,
     require_settings,
+    users_of,
 )
 from hai_up.config import Options
 from hai_up.status import facts_of_platform, rendered_parts
@@ -151,6 +152,17 @@ def test_status_of_a_deployment_says_what_its_server_tells() -> None:
 
 def test_logs_of_no_platform(tmp_path: Path) -> None:
     assert check_logs(options(tmp_path)).status == OK
+
+
+def test_users_whom_a_server_that_is_root_refuses() -> None:
+    ada, old = {"name": "ada", "uid": 1000, "active": True}, {"name": "old", "active": False}
+    well = users_of([ada, old])
+    assert (well.status, well.fix) == (OK, "")
+    lost = [{"name": f"u{n}", "uid": None, "active": True} for n in range(7)]
+    check = users_of([ada, *lost])
+    assert check.status == WARN
+    assert "u0, u1, u2, u3, u4 and 2 more" in check.text
+    assert check.fix == "hai-cli users set u0 --uid UID"
 
 
 def test_checks_are_chosen_by_id_group_or_name() -> None:
