@@ -19,6 +19,7 @@ import aiohttp
 from tests.waiting import PATIENCE_SECONDS, async_wait_until
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_NO_DOCUMENT = "Cannot find default execution context"
 _STYLE = re.compile(rb"\x1b\[[0-9;:?]*[ -/]*[@-~]")
 
 
@@ -101,9 +102,22 @@ class Page:
     async def run(self, script: str, *, by_hand: bool = False) -> Any:
         """The value of a JavaScript expression. `by_hand`: what it does is the person's own doing,
         who may open tabs."""
-        options = {"returnByValue": True, "userGesture": by_hand}
-        found = await self.ask("Runtime.evaluate", expression=script, **options)
+        found = await self.evaluate(script, userGesture=by_hand)
         return found["result"].get("value")
+
+    async def evaluate(self, script: str, **options: Any) -> Any:
+        """In the page's document; while it leaves one for the next, in that."""
+        values = {"expression": script, "returnByValue": True, **options}
+
+        async def found() -> Any:
+            try:
+                return await self.ask("Runtime.evaluate", **values)
+            except AssertionError as error:
+                if _NO_DOCUMENT not in str(error):
+                    raise
+                return None
+
+        return await async_wait_until(found, what="a document")
 
     async def open(self, url: str) -> None:
         await self.ask("Page.navigate", url=url)

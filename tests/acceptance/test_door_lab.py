@@ -25,8 +25,7 @@ LONG_SECONDS = 120.0  # for JupyterLab's first page on a busy machine
 
 async def value_of(page: Page, script: str) -> Any:
     """What a promise of the page comes to."""
-    options = {"returnByValue": True, "awaitPromise": True}
-    found = await page.ask("Runtime.evaluate", expression=script, **options)
+    found = await page.evaluate(script, awaitPromise=True)
     assert "exceptionDetails" not in found, found
     return found["result"].get("value")
 
