@@ -95,6 +95,27 @@ ROUTES = {
     "workspace_read": Route("POST", API + "/workspaces/{name}/read", repeatable=True),
 }
 
+# A change that the server only checks (call `dry_run.put_image` for `put_image`) has a path of its
+# own: a server that is too old refuses it, where it would overlook a query and make the change.
+CHECKED = API + "/dry-run"
+ROUTES.update(
+    {
+        "dry_run." + name: Route(
+            ROUTES[name].method, CHECKED + ROUTES[name].path[len(API) :], repeatable=True
+        )
+        for name in (
+            "add_user",
+            "change_user",
+            "set_quotas",
+            "put_image",
+            "remove_image",
+            "put_mount",
+            "remove_mount",
+            "put_allowances",
+        )
+    }
+)
+
 
 def route_path(route: Route, **parts: object) -> str:
     """The path of `route` with every part quoted; KeyError when a part is missing. NotFound for a

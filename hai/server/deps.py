@@ -134,6 +134,21 @@ async def caller(token: Bearer, served: Served) -> User:
 Caller = Annotated[User, Depends(caller)]
 
 
+_CHECKED = "/api/v1/dry-run/"
+ONLY_CHECKED = (
+    "The route without /dry-run, with dry_run=true: its answer and its errors, and nothing is "
+    "written. A server that is too old does not know this path; it would overlook the query."
+)
+
+
+async def is_dry_run(request: Request, *, dry_run: bool = False) -> bool:
+    """Whether a change is only checked: asked for by the query, or by the path (ONLY_CHECKED)."""
+    return dry_run or request.url.path.startswith(_CHECKED)
+
+
+DryRun = Annotated[bool, Depends(is_dry_run)]
+
+
 class StreamReply(Protocol):
     """Makes the reply of a stream. `is_never_quiet`: it says something every KEEP_ALIVE_SECONDS by
     itself."""

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from hai.core.allowance import LARGEST, Allowance, check_resource
-from hai.core.identity import EXTERNAL, INTERNAL, PUBLIC, User
+from hai.core.identity import User
 from hai.core.rowset import RowSet
 from hai.core.types import UserName
 from hai.errors import InvalidInput
 from hai.service.access import require_admin, require_self
+from hai.service.owners import check_owners, require_owners
 from hai.service.rowbook import RowBook
-from hai.wording.unknown import no_owner, no_user
+from hai.wording.unknown import no_user
 
 
 class AllowanceService:
@@ -31,34 +32,16 @@ class AllowanceService:
         amounts = (await self._rows.fresh()).amounts(user, self._rows.now())
         return [Allowance(name, resource, amounts[resource]) for resource in sorted(amounts)]
 
-    async def put(self, admin: User, rows: Sequence[Allowance]) -> None:
-        """All are checked before any is written."""
+    async def put(self, admin: User, rows: Sequence[Allowance], *, dry_run: bool = False) -> None:
+        """All are checked before any is written; of a dry run nothing is."""
         require_admin(admin, "changing what users may use")
         for row in rows:
             check_allowance(row)
-        await self._require_owners({row.owner for row in rows})
+        await require_owners(self._rows.store, [row.owner for row in rows])
+        if dry_run:
+            return
         data: dict[str, object] = {f"{row.owner} {row.resource}": row.amount for row in rows}
         await self._rows.put(admin, "quota.set", RowSet(allowances=tuple(rows)), data)
-
-    async def _require_owners(self, owners: set[str]) -> None:
-        users = await self._rows.store.users()
-        known = {INTERNAL, EXTERNAL, PUBLIC}.union(*(user.owns_as for user in users))
-        for owner in sorted(owners - known):
-            raise no_owner(owner)
-
-
-def check_owners(owners: Sequence[str]) -> None:
-    """InvalidInput unless there are some, each a name that somebody may have."""
-    if not owners:
-        raise InvalidInput(
-            "nobody is named whom this is for", hint="a user or group; public: for everybody"
-        )
-    for owner in owners:
-        if not owner or not owner.isprintable() or len(owner) > 63:
-            raise InvalidInput(
-                f"{owner!r} is no user and no group",
-                hint="hai-cli users list names them; public: for everybody",
-            )
 
 
 def check_allowance(row: Allowance) -> None:

@@ -18,9 +18,10 @@ from hai.service.access import require_admin
 from hai.service.containers import NOT_SHARED, Sharing
 from hai.service.images import ImageService
 from hai.service.imaging import imageless
+from hai.service.owners import require_owners
 from hai.service.shape import Shape
 from hai.service.signals import EVENTS, SCHEDULE
-from hai.wording.unknown import no_group, no_owner
+from hai.wording.unknown import no_group
 
 _MOST_TOLD = 4  # limits in one line of the event log; its data has all
 
@@ -116,16 +117,21 @@ class ClusterService:
             return rows
         known = await self._store.user(user)
         is_named = known is not None or any(row.user == user for row in rows)
-        if not is_named and not await self._is_owner(user):
-            raise no_owner(user)
+        if not is_named:
+            await require_owners(self._store, [user])
         rows = effective(rows, [known] if known is not None else [])
         return [row for row in rows if row.user in (user, EVERYONE)]
 
-    async def set_quotas(self, admin: User, rows: Sequence[tuple[str, str, int]]) -> list[Quota]:
+    async def set_quotas(
+        self, admin: User, rows: Sequence[tuple[str, str, int]], *, dry_run: bool = False
+    ) -> list[Quota]:
         """Rows of (user or "*", node-<group>-<PRIORITY>, nodes). All are checked before any is
-        written."""
+        written; of a dry run nothing is."""
         require_admin(admin, "changing quotas")
         quotas = [await self._quota(*row) for row in rows]
+        await require_owners(self._store, {one.user for one in quotas} - {EVERYONE})
+        if dry_run:
+            return quotas
         event = quota_event(quotas, await self._store.quotas(), admin.name, self._clock.now())
         await self._store.put_quotas(quotas, event)
         self._cache.drop()
@@ -152,16 +158,7 @@ class ClusterService:
                 f"{resource}={nodes:,}: a limit is 0 to 1,000,000 nodes",
                 hint=f"hai-cli quota set {user} {resource}=1000000 is as good as no limit",
             )
-        name = UserName(user)
-        if name != EVERYONE and not await self._is_owner(name):
-            raise no_owner(user)
-        return Quota(name, group, priority, nodes)
-
-    async def _is_owner(self, name: UserName) -> bool:
-        """Whether it is a user, or a group or team of one."""
-        if await self._store.user(name) is not None:
-            return True
-        return any(name in user.owns_as for user in await self._store.users())
+        return Quota(UserName(user), group, priority, nodes)
 
 
 def quota_event(

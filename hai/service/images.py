@@ -10,7 +10,7 @@ from hai.core.images import ENVIRONMENT, Image, image_for, usable
 from hai.core.rowset import RowSet
 from hai.errors import InvalidInput, NotFound
 from hai.service.access import require_admin
-from hai.service.allowances import check_owners
+from hai.service.owners import check_owners, require_owners
 from hai.service.rowbook import RowBook
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
@@ -60,8 +60,17 @@ class ImageService:
             check_image(image, is_row=image.name != image.ref)
         return image
 
-    async def add(self, admin: User, image: Image, owners: Sequence[str], rank: int) -> None:
-        """Offer an image to these owners, or change it; `rank`: the largest is the default."""
+    async def add(
+        self,
+        admin: User,
+        image: Image,
+        owners: Sequence[str],
+        rank: int,
+        *,
+        dry_run: bool = False,
+    ) -> Offered:
+        """Offer an image to these owners, or change it; `rank`: the largest is the default. Owners
+        that it has keep it. Of a dry run nothing is written."""
         require_admin(admin, "offering images")
         check_image(image)
         check_owners(owners)
@@ -69,6 +78,11 @@ class ImageService:
             raise InvalidInput(
                 f"{rank} is no rank of an image", hint="--rank 1 to 1000000; the largest is default"
             )
+        await require_owners(self._rows.store, owners)
+        before = self._owners(image, (await self._rows.fresh()).allowances)
+        offered = Offered(image, tuple(sorted({*before, *owners})))
+        if dry_run:
+            return offered
         resource = f"{ENVIRONMENT}{image.name}"
         allowances = tuple(Allowance(owner, resource, rank) for owner in owners)
         await self._rows.put(
@@ -77,19 +91,28 @@ class ImageService:
             RowSet(images=(image,), allowances=allowances),
             {"image": image.name, "ref": image.ref, "owners": list(owners)},
         )
+        return offered
 
-    async def remove(self, admin: User, name: str) -> None:
-        """Tasks that run with it go on."""
+    async def remove(self, admin: User, name: str, *, dry_run: bool = False) -> None:
+        """Tasks that run with it go on. Of a dry run nothing is written."""
         require_admin(admin, "removing images")
+        if all(one.name != name for one in (await self._rows.fresh()).images):
+            raise _no_image(name)
+        if dry_run:
+            return
         event = self._rows.event(admin, "image.removed", {"image": name})
         if not await self._rows.store.remove_image(name, event):
-            raise NotFound(f"there is no image {name!r}", hint="hai-cli images list -a names them")
+            raise _no_image(name)  # somebody else was quicker
         await self._rows.changed()
 
     @staticmethod
     def _owners(image: Image, allowances: Sequence[Allowance]) -> tuple[str, ...]:
         resource = f"{ENVIRONMENT}{image.name}"
         return tuple(one.owner for one in allowances if one.resource == resource and one.amount > 0)
+
+
+def _no_image(name: str) -> NotFound:
+    return NotFound(f"there is no image {name!r}", hint="hai-cli images list -a names them")
 
 
 def check_image(image: Image, *, is_row: bool = True) -> None:

@@ -9,7 +9,7 @@ from hai.core.rowset import RowSet
 from hai.core.storage import Storage, check_storage
 from hai.errors import InvalidInput, NotFound
 from hai.service.access import require_admin
-from hai.service.allowances import check_owners
+from hai.service.owners import check_owners, require_owners
 from hai.service.rowbook import RowBook
 
 _FORM = (
@@ -33,13 +33,17 @@ class MountService:
     async def all(self) -> list[Storage]:
         return list((await self._rows.fresh()).storage)
 
-    async def add(self, admin: User, row: Storage) -> Storage:
-        """Add a row, or replace the one of its name; without a name it gets one."""
+    async def add(self, admin: User, row: Storage, *, dry_run: bool = False) -> Storage:
+        """Add a row, or replace the one of its name; without a name it gets one. Of a dry run
+        nothing is written."""
         require_admin(admin, "adding mounts")
         check_owners(row.owners)
         is_named = bool(row.name)
         row = named(row)
         check_row(row, is_named=is_named)
+        await require_owners(self._rows.store, row.owners)
+        if dry_run:
+            return row
         data: dict[str, object] = {
             "mount": row.name,
             "source": row.source,
@@ -49,13 +53,21 @@ class MountService:
         await self._rows.put(admin, "mount.put", RowSet(storage=(row,)), data)
         return row
 
-    async def remove(self, admin: User, name: str) -> None:
-        """Workers that have it mounted keep it."""
+    async def remove(self, admin: User, name: str, *, dry_run: bool = False) -> None:
+        """Workers that have it mounted keep it. Of a dry run nothing is written."""
         require_admin(admin, "removing mounts")
+        if all(row.name != name for row in (await self._rows.fresh()).storage):
+            raise _no_mount(name)
+        if dry_run:
+            return
         event = self._rows.event(admin, "mount.removed", {"mount": name})
         if not await self._rows.store.remove_storage(name, event):
-            raise NotFound(f"there is no mount {name!r}", hint="hai-cli mounts list -a names them")
+            raise _no_mount(name)  # somebody else was quicker
         await self._rows.changed()
+
+
+def _no_mount(name: str) -> NotFound:
+    return NotFound(f"there is no mount {name!r}", hint="hai-cli mounts list -a names them")
 
 
 def check_row(row: Storage, *, is_named: bool = True) -> None:

@@ -101,6 +101,20 @@ class UserService:
     async def users(self) -> list[User]:
         return await self._store.users()
 
+    async def addable(
+        self, admin: User, name: str, role: Role, uid: int | None, more: UserDetails | None = None
+    ) -> User:
+        """The user that `add` would make. Denied, InvalidInput and Conflict are those of `add`;
+        nothing is written."""
+        require_admin(admin, "adding users")
+        user = self.checked(name, role, uid)
+        self.check_uid(name, uid)
+        if more is not None:
+            user = self._detailed(user, more)
+        if await self._store.user(user.name) is not None:
+            raise _taken(name)
+        return user
+
     async def add(
         self,
         admin: User,
@@ -113,21 +127,13 @@ class UserService:
     ) -> tuple[User, NewToken]:
         """A new user with a first token, which lasts no longer than the one that the admin asks
         with (`secret`)."""
-        require_admin(admin, "adding users")
+        user = await self.addable(admin, name, role, uid, more)
         asking = await self._asking(secret)
-        user = self.checked(name, role, uid)
-        self.check_uid(name, uid)
-        if more is not None:
-            user = self._detailed(user, more)
         event = self._event("user.added", admin, user.name, user_text(user))
         try:
             await self._store.add_user(user, event)
-        except Conflict as error:
-            error.hint = (
-                f"hai-cli users set {name} changes it, hai-cli users token {name} makes another "
-                "token"
-            )
-            raise
+        except Conflict:  # somebody else was quicker
+            raise _taken(name) from None
         if user.groups:
             why = f"{user.name}: groups {', '.join(user.groups)}"
             event = self._event("user.changed", admin, user.name, why)
@@ -145,9 +151,11 @@ class UserService:
             raise no_user(name)
         return user
 
-    async def change(self, admin: User, name: str, more: UserDetails) -> User:
+    async def change(
+        self, admin: User, name: str, more: UserDetails, *, dry_run: bool = False
+    ) -> User:
         """What of `more` is not None becomes so; NotFound, Denied or InvalidInput change
-        nothing."""
+        nothing, and neither does a dry run."""
         require_admin(admin, "changing users")
         old = await self._known(name)
         new = self._detailed(old, more)
@@ -155,8 +163,12 @@ class UserService:
         self.check_uid(new.name, more.uid)
         if new.name == admin.name and (new.role, new.active) != (Role.ADMIN, True):
             raise Conflict("this would leave you without your rights", hint="ask another admin")
-        own = {m.group for m in await self._store.memberships() if m.member == name}
+        memberships = await self._store.memberships()
+        own = {m.group for m in memberships if m.member == name}
         wanted = own if more.groups is None else set(more.groups)
+        if dry_run:
+            of_team = {m.group for m in memberships if new.team and m.member == new.team}
+            return replace(new, groups=tuple(sorted(wanted | of_team)))
         data: dict[str, object] = {
             key: value for key, value in asdict(more).items() if value is not None
         }
@@ -303,6 +315,13 @@ class UserService:
     ) -> EventDraft:
         now = self._clock.now()
         return EventDraft(kind=kind, actor=actor.name, at=now, user=user, why=why, data=data or {})
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(
+        f"there is a user {name} already",
+        hint=f"hai-cli users set {name} changes it, hai-cli users token {name} makes another token",
+    )
 
 
 def _shown(value: object) -> str:

@@ -51,6 +51,12 @@ async def put(client: Client, what: str, **body: Any) -> dict[str, Any]:
     return answer
 
 
+async def add_bob(admin: Client) -> None:
+    """Somebody else, of a team and a group."""
+    body = {"name": "bob", "uid": 12346, "team": "vision", "groups": ["ops"]}
+    assert (await admin.post(f"{API}/users", json=body)).status_code == 201
+
+
 async def names(client: Client, what: str, **params: str) -> list[str]:
     reply = await client.get(f"{API}/{what}", params=params)
     assert reply.status_code == 200, reply.text
@@ -58,9 +64,10 @@ async def names(client: Client, what: str, **params: str) -> list[str]:
 
 
 async def test_users_see_what_they_may_use_the_default_first(admin: Client, alice: Client) -> None:
+    await add_bob(admin)
     await put(admin, "images", name="base", ref="r.example/base:1")
     await put(admin, "images", name="torch", ref="r.example/torch:2", owners=["alice"], rank=5)
-    await put(admin, "images", name="secret", ref="r.example/s:1", owners=["somebody"])
+    await put(admin, "images", name="secret", ref="r.example/s:1", owners=["bob"])
     assert await names(alice, "images") == ["torch", "base"]
     assert await names(admin, "images") == ["base"]
     assert await names(alice, "images", all="true") == ["base", "secret", "torch"]
@@ -83,6 +90,7 @@ async def test_a_removed_image_is_gone_with_its_allowances(admin: Client, alice:
 async def test_mounts_are_added_listed_and_removed(
     platform: Platform, admin: Client, alice: Client
 ) -> None:
+    await add_bob(admin)
     row = await put(
         admin, "mounts", source="/nfs/{user.user_name}", mount_path="/w", type="Directory"
     )
@@ -90,7 +98,9 @@ async def test_mounts_are_added_listed_and_removed(
         admin, "mounts", source="/nfs/{user.user_name}", mount_path="/w", type="Directory"
     )
     assert row == again
-    await put(admin, "mounts", name="pv", source="claim", mount_path="/d", type="PVC", owners=["x"])
+    await put(
+        admin, "mounts", name="pv", source="claim", mount_path="/d", type="PVC", owners=["ops"]
+    )
     assert await names(alice, "mounts") == [row["name"]]
     assert await names(alice, "mounts", all="true") == ["pv", row["name"]]
     assert (await admin.delete(f"{API}/mounts/pv")).status_code == 204
@@ -185,6 +195,7 @@ async def test_own_allowances_win_over_those_of_groups(admin: Client, alice: Cli
 
 async def test_a_worker_is_given_its_rows(platform: Platform, admin: Client, alice: Client) -> None:
     """A task of alice on a node with containers: image, mounts, groups and capabilities."""
+    await add_bob(admin)
     noting = Noting()
     launchers: Any = platform.launchers
     launchers["kubernetes"] = noting
@@ -192,7 +203,7 @@ async def test_a_worker_is_given_its_rows(platform: Platform, admin: Client, ali
     await platform.store.remove_nodes([NodeName(f"hollow-{i}") for i in range(4)])
     await platform.store.put_nodes([node])
     await put(admin, "images", name="base", ref="r.example/base:1", variables={"A": "1"})
-    await put(admin, "images", name="theirs", ref="r.example/x:1", owners=["others"])
+    await put(admin, "images", name="theirs", ref="r.example/x:1", owners=["vision"])
     for image, why in (("bse", "not known; usable: base"), ("theirs", "not open to this user")):
         wanted = document("refused", resource={"group": "hollow", "image": image})
         refused = await alice.post(f"{API}/tasks", json=wanted)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hai.cli.dry_run import agreed
 from hai.cli.layouts import images_layout
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
@@ -78,6 +79,7 @@ def add_image(  # noqa: PLR0913 - one parameter for each column of a row
         "rank": rank,
     }
     if dry_run:
+        agreed(session, "put_image", body=body)
         session.stderr.say(f"would offer {ref} as {name!r}; nothing was changed")
         return
     session.output.item(session.client.call("put_image", body=body), images_layout())
@@ -87,6 +89,7 @@ def add_image(  # noqa: PLR0913 - one parameter for each column of a row
 def remove_image(session: Session, name: Name, *, dry_run: DryRun = False) -> None:
     """Offer an image no longer (admins); tasks that run with it go on."""
     if dry_run:
+        agreed(session, "remove_image", name=name)
         session.stderr.say(f"would remove the image {name!r}; nothing was changed")
         return
     session.client.call("remove_image", name=name)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from hai.cli.dry_run import agreed
 from hai.cli.layouts import mounts_layout
 from hai.cli.refs import DryRun
 from hai.cli.session import Session, verb
@@ -87,6 +88,7 @@ def add_mount(  # noqa: PLR0913 - one parameter for each column of a row
         "read_only": read_only,
     }
     if dry_run:
+        agreed(session, "put_mount", body=body)
         session.stderr.say(f"would mount {source} at {mount_path}; nothing was changed")
         return
     session.output.item(session.client.call("put_mount", body=body), mounts_layout())
@@ -101,6 +103,7 @@ def remove_mount(
 ) -> None:
     """Forget a row (admins); workers that have it mounted keep it."""
     if dry_run:
+        agreed(session, "remove_mount", name=name)
         session.stderr.say(f"would remove the mount {name!r}; nothing was changed")
         return
     session.client.call("remove_mount", name=name)

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from hai.cli.complete import complete_users
+from hai.cli.dry_run import UPGRADE, agreed
 from hai.cli.layouts import allowances_layout, quotas_layout
 from hai.cli.limits import is_nodes, limits_of
 from hai.cli.refs import DryRun, UserFilter
 from hai.cli.session import Session, verb
 from hai.console.commands import new_app
-from hai.core.quota import parse_resource
 
 app = new_app(
     epilog="""
@@ -82,21 +82,31 @@ def set_quotas(
         for name, n in wanted
         if not is_nodes(name)
     ]
+    answer = _set(session, nodes, others, dry_run=dry_run)
+    if nodes:
+        session.output.rows(answer["quotas"], quotas_layout())
+    if others:
+        session.output.rows(answer["allowances"], allowances_layout())
+
+
+def _set(
+    session: Session, nodes: list[dict[str, Any]], others: list[dict[str, Any]], *, dry_run: bool
+) -> dict[str, Any]:
+    """Rows as the server has them then, of both kinds. All are checked before the first is
+    written."""
+    changes = {
+        "put_allowances": {"allowances": others} if others else None,
+        "set_quotas": {"quotas": nodes} if nodes else None,
+    }
+    asked = {name: body for name, body in changes.items() if body}
+    answer: dict[str, Any] = {}
+    if dry_run or len(asked) > 1:
+        hint = UPGRADE if dry_run else "set node limits and the others in two commands"
+        for name, body in asked.items():
+            answer |= agreed(session, name, body=body, hint=hint)
     if dry_run:
         session.stderr.say("dry run: nothing was changed")
-        shown, allowed = [_shown(row) for row in nodes], others
-    else:
-        call = session.client.call
-        allowed = (
-            call("put_allowances", body={"allowances": others})["allowances"] if others else []
-        )
-        shown = call("set_quotas", body={"quotas": nodes})["quotas"] if nodes else []
-    if shown:
-        session.output.rows(shown, quotas_layout())
-    if allowed:
-        session.output.rows(allowed, allowances_layout())
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    group, level = parse_resource(row["resource"])
-    return {**row, "group": group, "priority": level.name}
+        return answer
+    for name, body in asked.items():
+        answer |= session.client.call(name, body=body)
+    return answer

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from hai.cli.complete import complete_users
+from hai.cli.dry_run import agreed
 from hai.cli.grammar import parse_duration
 from hai.cli.layouts import token_rows_layout, tokens_layout, users_layout
 from hai.cli.refs import DryRun
@@ -73,6 +74,7 @@ def add_user(  # noqa: PLR0913 (one parameter per option)
     role = "admin" if admin else "user"
     body = {"name": name, "role": role, "uid": uid, **_given(gid=gid, team=team, groups=groups)}
     if dry_run:
+        agreed(session, "add_user", body=body)
         session.stderr.say(f"would add the {body['role']} {name!r}; nothing was changed")
         return
     answer = session.client.call("add_user", body=body)
@@ -112,6 +114,7 @@ def set_user(  # noqa: PLR0913 (one parameter per option)
     if not body:
         raise InvalidInput("nothing was said to change", hint="for example --team vision")
     if dry_run:
+        agreed(session, "change_user", body=body, name=name)
         session.stderr.say(f"would change the user {name!r}; nothing was changed")
         return
     answer = session.client.call("change_user", body=body, name=name)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hai import __version__
@@ -19,7 +19,7 @@ from hai.schema.views import (
     UserView,
     WhoamiView,
 )
-from hai.server.deps import Bearer, Caller, Served
+from hai.server.deps import ONLY_CHECKED, Bearer, Caller, DryRun, Served
 from hai.service.users import NewToken, UserDetails
 from hai.service.views import quota_view, rfc3339, user_view
 
@@ -86,20 +86,35 @@ async def users(_: Caller, served: Served) -> dict[str, list[UserView]]:
 
 
 @router.post("/users", status_code=201)
-async def add_user(body: NewUser, admin: Caller, served: Served, secret: Bearer) -> dict[str, Any]:
-    """A new user with a first token (admins only)."""
-    user, made = await served.users.add(
-        admin, body.name, body.role or Role.USER, body.uid, body.details(), secret=secret
-    )
+@router.post("/dry-run/users", description=ONLY_CHECKED)
+async def add_user(
+    body: NewUser,
+    admin: Caller,
+    served: Served,
+    secret: Bearer,
+    response: Response,
+    *,
+    dry_run: DryRun,
+) -> dict[str, Any]:
+    """A new user with a first token (admins only). `dry_run=true` only checks it: then the answer
+    is 200, and there is no token."""
+    wish = (admin, body.name, body.role or Role.USER, body.uid, body.details())
+    if dry_run:
+        response.status_code = 200
+        return {"user": user_view(await served.users.addable(*wish))}
+    user, made = await served.users.add(*wish, secret=secret)
     return {"user": user_view(user), "token": _token(made)}
 
 
 @router.patch("/users/{name}")
+@router.patch("/dry-run/users/{name}", description=ONLY_CHECKED)
 async def change_user(
-    name: str, body: UserChange, admin: Caller, served: Served
+    name: str, body: UserChange, admin: Caller, served: Served, *, dry_run: DryRun
 ) -> dict[str, UserView]:
-    """Change what is named (admins only). Whoever is not active can do nothing at all."""
-    return {"user": user_view(await served.users.change(admin, name, body.details()))}
+    """Change what is named (admins only). Whoever is not active can do nothing at all.
+    `dry_run=true` only checks it."""
+    user = await served.users.change(admin, name, body.details(), dry_run=dry_run)
+    return {"user": user_view(user)}
 
 
 @router.post("/users/{name}/tokens", status_code=201)
@@ -202,10 +217,14 @@ async def quotas(
 
 
 @router.put("/quotas")
-async def set_quotas(body: QuotaRows, admin: Caller, served: Served) -> dict[str, list[QuotaView]]:
-    """Set rows (admins only); others stay."""
+@router.put("/dry-run/quotas", description=ONLY_CHECKED)
+async def set_quotas(
+    body: QuotaRows, admin: Caller, served: Served, *, dry_run: DryRun
+) -> dict[str, list[QuotaView]]:
+    """Set rows (admins only); others stay. `dry_run=true` only checks it."""
     rows = [(row.user, row.resource, row.nodes) for row in body.quotas]
-    return {"quotas": [quota_view(row) for row in await served.cluster.set_quotas(admin, rows)]}
+    quotas = await served.cluster.set_quotas(admin, rows, dry_run=dry_run)
+    return {"quotas": [quota_view(row) for row in quotas]}
 
 
 @router.post("/admin/vacate")

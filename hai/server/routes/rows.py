@@ -17,7 +17,7 @@ from hai.schema.rows import (
     MountList,
     MountView,
 )
-from hai.server.deps import Caller, Served
+from hai.server.deps import ONLY_CHECKED, Caller, DryRun, Served
 from hai.service.images import Offered
 from hai.service.views import rfc3339
 
@@ -77,18 +77,21 @@ async def images(user: Caller, served: Served, *, all: bool = False) -> ImageLis
 
 
 @router.put("/images")
-async def put_image(body: NewImage, admin: Caller, served: Served) -> ImageView:
-    """Offer an image under a name, or change it (admins only). Further owners are added."""
+@router.put("/dry-run/images", description=ONLY_CHECKED)
+async def put_image(body: NewImage, admin: Caller, served: Served, *, dry_run: DryRun) -> ImageView:
+    """Offer an image under a name, or change it (admins only). Further owners are added.
+    `dry_run=true` only checks it."""
     image = Image(body.name, body.ref, body.variables, body.python)
-    await served.images.add(admin, image, body.owners, body.rank)
-    found = next(one for one in await served.images.all() if one.image.name == body.name)
-    return image_view(found)
+    offered = await served.images.add(admin, image, body.owners, body.rank, dry_run=dry_run)
+    return image_view(offered)
 
 
 @router.delete("/images/{name}", status_code=204)
-async def remove_image(name: str, admin: Caller, served: Served) -> None:
-    """Offer it no longer (admins only); tasks that run with it go on."""
-    await served.images.remove(admin, name)
+@router.delete("/dry-run/images/{name}", description=ONLY_CHECKED, status_code=204)
+async def remove_image(name: str, admin: Caller, served: Served, *, dry_run: DryRun) -> None:
+    """Offer it no longer (admins only); tasks that run with it go on. `dry_run=true` only checks
+    it."""
+    await served.images.remove(admin, name, dry_run=dry_run)
 
 
 @router.get("/mounts")
@@ -99,8 +102,10 @@ async def mounts(user: Caller, served: Served, *, all: bool = False) -> MountLis
 
 
 @router.put("/mounts")
-async def put_mount(body: NewMount, admin: Caller, served: Served) -> MountView:
-    """Add a row, or replace the one of its name (admins only)."""
+@router.put("/dry-run/mounts", description=ONLY_CHECKED)
+async def put_mount(body: NewMount, admin: Caller, served: Served, *, dry_run: DryRun) -> MountView:
+    """Add a row, or replace the one of its name (admins only). `dry_run=true` only checks
+    it."""
     try:
         kind, host_path_type = parse_mount_type(body.type)
     except ValueError as error:
@@ -118,13 +123,15 @@ async def put_mount(body: NewMount, admin: Caller, served: Served) -> MountView:
         removes=body.removes,
         active=body.active,
     )
-    return mount_view(await served.mounts.add(admin, row))
+    return mount_view(await served.mounts.add(admin, row, dry_run=dry_run))
 
 
 @router.delete("/mounts/{name}", status_code=204)
-async def remove_mount(name: str, admin: Caller, served: Served) -> None:
-    """Forget a row (admins only); workers that have it mounted keep it."""
-    await served.mounts.remove(admin, name)
+@router.delete("/dry-run/mounts/{name}", description=ONLY_CHECKED, status_code=204)
+async def remove_mount(name: str, admin: Caller, served: Served, *, dry_run: DryRun) -> None:
+    """Forget a row (admins only); workers that have it mounted keep it. `dry_run=true` only
+    checks it."""
+    await served.mounts.remove(admin, name, dry_run=dry_run)
 
 
 @router.get("/allowances")
@@ -139,8 +146,11 @@ async def allowances(asker: Caller, served: Served, user: str | None = None) -> 
 
 
 @router.put("/allowances")
-async def put_allowances(body: NewAllowances, admin: Caller, served: Served) -> AllowanceList:
-    """Set rows (admins only); others stay."""
+@router.put("/dry-run/allowances", description=ONLY_CHECKED)
+async def put_allowances(
+    body: NewAllowances, admin: Caller, served: Served, *, dry_run: DryRun
+) -> AllowanceList:
+    """Set rows (admins only); others stay. `dry_run=true` only checks it."""
     now = served.clock.now()
     rows = [
         Allowance(
@@ -151,7 +161,7 @@ async def put_allowances(body: NewAllowances, admin: Caller, served: Served) -> 
         )
         for one in body.allowances
     ]
-    await served.allowances.put(admin, rows)
+    await served.allowances.put(admin, rows, dry_run=dry_run)
     return {"allowances": [_allowance_view(row) for row in rows]}
 
 
