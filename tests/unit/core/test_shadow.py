@@ -2,6 +2,7 @@
 and the turn of their own user's."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -156,6 +157,17 @@ LEFT_FOR_2 = fresh(
             id="though it is first only since somebody left for it",
         ),
         pytest.param(
+            [
+                active(10, ["n2"], user="kim", **ran(0)),
+                EVES_GANG,
+                fresh(4, 4, user="ada", submitted_at=NOW - 70),
+                fresh(3, user="ada"),
+            ],
+            5,
+            None,
+            id="which may have all that it needs beside it",
+        ),
+        pytest.param(
             [EVES_GANG, fresh(3, user="ada"), fresh(4, 2, user="ada")],
             2,
             None,
@@ -199,6 +211,26 @@ def test_a_gang_leaves_its_turn_to_another_that_waits_as_well(
     decided = decide(nodes(3), claims)
     assert started(decided) == ([5] if fills else [])
     assert stands_back(decided) == ({} if fills else {5: (3, Loss.TURN)})
+
+
+@pytest.mark.parametrize("level", [LOW, NORMAL])
+def test_a_promised_gang_that_is_kept_out_hides_nobody_behind_it(level: Priority) -> None:
+    """Eve's was promised nodes that her own task keeps. With task 5 it would be bob's turn, whose
+    gang fits then."""
+    claims = [
+        active(1, ["n0"], user="uma", **ran(0)),
+        active(2, ["n1"], user="kim", **ran(2 * SLICE)),
+        active(6, ["n3"], user="eve", **ran(0)),
+        fresh(7, 4, user="eve", submitted_at=NOW - 60),
+        replace(LEFT_FOR_2, nodes=9, for_task=TaskId(7)),
+        fresh(3, 3, user="ada", submitted_at=NOW - 50),
+        fresh(4, 2, user="bob", submitted_at=NOW - 40),
+        fresh(5, 1, level, user="ada", submitted_at=NOW - 30),
+    ]
+    decided = decide(nodes(4), claims)
+    assert evidence(decided.reasons[TaskId(7)])["kept_out_by"] == "own"
+    assert started(decided) == []
+    assert stands_back(decided) == {5: (3, Loss.TURN)}
 
 
 @pytest.mark.parametrize("level", [LOW, NORMAL])
