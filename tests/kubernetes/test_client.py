@@ -1,8 +1,6 @@
 """The client against a real API server."""
 
 import asyncio
-import os
-import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -198,12 +196,8 @@ async def test_a_server_that_is_away_is_unavailable(own: Cluster) -> None:
 
         await async_wait_until(answers, what="a server that answers")
         before = client.failures["unavailable"]
-        pid = own.pid_of("apiserver")
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with own.stopped("apiserver"):
             with pytest.raises(Unavailable, match="does not answer"):
                 await client.get(core("nodes"))
             assert client.failures["unavailable"] == before + 1
-        finally:
-            os.kill(pid, signal.SIGCONT)
         await async_wait_until(answers, what="the server back")

@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -284,18 +282,14 @@ async def test_the_server_ends_watches_and_nothing_is_lost(
 async def test_it_waits_for_a_server_that_is_away_at_the_start(
     own: Cluster, namespace: str
 ) -> None:
-    pid = own.pid_of("apiserver")
     async with await KubernetesClient.open(own.kubeconfig, timeout_seconds=1) as client:
         reflector = Reflector(client, core("configmaps", namespace), pace=QUICK)
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with own.stopped("apiserver"):
             await reflector.start()
             await async_wait_until(lambda: reflector.counters.failures >= 2, 90)
             assert not reflector.synced
             assert reflector.seconds_since_heard == float("inf")
             assert "does not answer" in reflector.counters.last_failure
-        finally:
-            os.kill(pid, signal.SIGCONT)
         await asyncio.wait_for(reflector.wait_synced(), 90)
         await reflector.close()
 

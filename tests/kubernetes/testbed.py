@@ -5,6 +5,7 @@ import base64
 import os
 import secrets
 import shutil
+import signal
 import string
 import subprocess
 import time
@@ -61,6 +62,18 @@ class Cluster:
         """Of etcd, apiserver, controllers, scheduler, kubelet1, containerd1, node1, ..."""
         return int((self.folder / "pids" / process).read_text())
 
+    @contextmanager
+    def stopped(self, process: str) -> Iterator[None]:
+        """It runs nothing meanwhile. A signal stops threads one by one, and those that still run
+        may answer: so each is waited for."""
+        pid = self.pid_of(process)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: _is_stopped(pid), what=f"{process} stopped")
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def restart(self, process: str, seconds_away: float = 0) -> None:
         """kill -9, and again after a while."""
         subprocess.run(
@@ -83,6 +96,15 @@ class Cluster:
         """state: up or down; the node's only way to everybody else."""
         command = ["ip", "-n", f"{self.name}-sw", "link", "set", f"p{node}", state]
         subprocess.run(command, check=True)
+
+
+def _is_stopped(pid: int) -> bool:
+    """All its threads (proc(5): the state follows the name in brackets)."""
+    states = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            states.add(stat.read_text().rpartition(")")[2].split()[0])
+    return states == {"T"}
 
 
 def what_is_missing() -> str:
