@@ -8,10 +8,11 @@ from hai.core.allowance import Allowance
 from hai.core.identity import User
 from hai.core.images import ENVIRONMENT, Image, image_for, usable
 from hai.core.rowset import RowSet
-from hai.errors import InvalidInput, NotFound
+from hai.errors import InvalidInput
 from hai.service.access import require_admin
 from hai.service.owners import check_owners, require_owners
 from hai.service.rowbook import RowBook
+from hai.wording.unknown import no_image
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,510}")
@@ -97,22 +98,18 @@ class ImageService:
         """Tasks that run with it go on. Of a dry run nothing is written."""
         require_admin(admin, "removing images")
         if all(one.name != name for one in (await self._rows.fresh()).images):
-            raise _no_image(name)
+            raise no_image(name)
         if dry_run:
             return
         event = self._rows.event(admin, "image.removed", {"image": name})
         if not await self._rows.store.remove_image(name, event):
-            raise _no_image(name)  # somebody else was quicker
+            raise no_image(name)  # somebody else was quicker
         await self._rows.changed()
 
     @staticmethod
     def _owners(image: Image, allowances: Sequence[Allowance]) -> tuple[str, ...]:
         resource = f"{ENVIRONMENT}{image.name}"
         return tuple(one.owner for one in allowances if one.resource == resource and one.amount > 0)
-
-
-def _no_image(name: str) -> NotFound:
-    return NotFound(f"there is no image {name!r}", hint="hai-cli images list -a names them")
 
 
 def check_image(image: Image, *, is_row: bool = True) -> None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from hai.core.identity import User
 from hai.core.rowset import RowSet
 from hai.core.storage import Storage, check_storage
-from hai.errors import InvalidInput, NotFound
+from hai.errors import InvalidInput
 from hai.service.access import require_admin
 from hai.service.owners import check_owners, require_owners
 from hai.service.rowbook import RowBook
+from hai.wording.unknown import no_mount
 
 _FORM = (
     "hai-cli mounts add /ON/THE/NODE /IN/THE/TASK; or a claim's name and --type pvc, NAME:KEY and "
@@ -57,17 +58,13 @@ class MountService:
         """Workers that have it mounted keep it. Of a dry run nothing is written."""
         require_admin(admin, "removing mounts")
         if all(row.name != name for row in (await self._rows.fresh()).storage):
-            raise _no_mount(name)
+            raise no_mount(name)
         if dry_run:
             return
         event = self._rows.event(admin, "mount.removed", {"mount": name})
         if not await self._rows.store.remove_storage(name, event):
-            raise _no_mount(name)  # somebody else was quicker
+            raise no_mount(name)  # somebody else was quicker
         await self._rows.changed()
-
-
-def _no_mount(name: str) -> NotFound:
-    return NotFound(f"there is no mount {name!r}", hint="hai-cli mounts list -a names them")
 
 
 def check_row(row: Storage, *, is_named: bool = True) -> None:

@@ -9,6 +9,14 @@ def no_user(name: str) -> NotFound:
     return NotFound(f"there is no user {name!r}", hint="hai-cli users list names them")
 
 
+def no_image(name: str) -> NotFound:
+    return NotFound(f"there is no image {name!r}", hint="hai-cli images list -a names them")
+
+
+def no_mount(name: str) -> NotFound:
+    return NotFound(f"there is no mount {name!r}", hint="hai-cli mounts list -a names them")
+
+
 def no_owner(name: str) -> NotFound:
     """Of rows that belong to a user, or to a group or team of users."""
     return NotFound(f"there is no user or group {name!r}", hint="hai-cli users list")

@@ -28,6 +28,14 @@ def chromium() -> str | None:
     return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
 
 
+class RefusedByBrowserError(Exception):
+    """What it does not do, and why."""
+
+    def __init__(self, method: str, message: str) -> None:
+        super().__init__(method, message)
+        self.message = message
+
+
 @dataclass
 class Page:
     """One tab. What came through its sockets and which URLs it asked for is kept."""
@@ -96,7 +104,8 @@ class Page:
         await self.socket.send_json(order)
         async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await future
-        assert "error" not in answer, (method, answer)
+        if "error" in answer:
+            raise RefusedByBrowserError(method, answer["error"]["message"])
         return answer.get("result", {})
 
     async def run(self, script: str, *, by_hand: bool = False) -> Any:
@@ -112,8 +121,8 @@ class Page:
         async def found() -> Any:
             try:
                 return await self.ask("Runtime.evaluate", **values)
-            except AssertionError as error:
-                if _NO_DOCUMENT not in str(error):
+            except RefusedByBrowserError as refused:
+                if refused.message != _NO_DOCUMENT:
                     raise
                 return None
 

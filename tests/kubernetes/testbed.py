@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
+from hai.agent.processes import stat_fields
 from tests import leftovers
 from tests.waiting import wait_until
 
@@ -99,12 +100,9 @@ class Cluster:
 
 
 def _is_stopped(pid: int) -> bool:
-    """All its threads (proc(5): the state follows the name in brackets)."""
-    states = set()
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            states.add(stat.read_text().rpartition(")")[2].split()[0])
-    return states == {"T"}
+    """All its threads; one that has ended meanwhile has no fields."""
+    threads = [stat_fields(int(one.name)) for one in Path(f"/proc/{pid}/task").iterdir()]
+    return {fields[0] for fields in threads if fields} == {b"T"}
 
 
 def what_is_missing() -> str:
