@@ -246,7 +246,8 @@ def users_of(users: Sequence[Mapping[str, Any]]) -> Check:
     """`users`: those of a server that is root, as it lists them."""
     lost = [str(one["name"]) for one in users if one["active"] and one.get("uid") is None]
     if not lost:
-        return Check("users", OK, f"each of the {len(users)} users has a Unix user")
+        who = "the only user" if len(users) == 1 else f"each of the {len(users)} users"
+        return Check("users", OK, f"{who} has a Unix user")
     more = f" and {len(lost) - _MOST_NAMES} more" if len(lost) > _MOST_NAMES else ""
     text = f"no Unix user: {', '.join(lost[:_MOST_NAMES])}{more}; the server refuses their tasks"
     return Check("users", WARN, text, f"hai-cli users set {lost[0]} --uid UID")
